@@ -1,0 +1,111 @@
+//! A child process of an experiment: started, listened to, ended, and never left behind.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use serde_json::Value;
+
+/// A running child with piped output. Dropping it kills the process it started, and only that one.
+pub(super) struct Process {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    what: String,
+}
+
+impl Process {
+    /// Starts `command`; `what` names it in errors.
+    pub(super) fn start(command: &mut Command, what: &str) -> anyhow::Result<Process> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {what}"))?;
+        let stdout = BufReader::new(child.stdout.take().context("the child has no stdout")?);
+        Ok(Process { child, stdout, what: what.to_owned() })
+    }
+
+    /// This program again, with other arguments.
+    pub(super) fn start_self(arguments: &[String]) -> anyhow::Result<Process> {
+        let program = std::env::current_exe().context("cannot find this program's file")?;
+        Process::start(Command::new(program).args(arguments), &format!("c10m {}", arguments.join(" ")))
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended, without waiting.
+    pub(super) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The next line of its output as JSON. When there is none, the error tells what it said instead.
+    pub(super) fn read_event(&mut self) -> anyhow::Result<Value> {
+        let mut line = String::new();
+        let len = self.stdout.read_line(&mut line).with_context(|| format!("reading from {}", self.what))?;
+        if len == 0 {
+            let complaint = self.complaint();
+            bail!("{} ended early: {complaint}", self.what);
+        }
+        serde_json::from_str(&line).with_context(|| format!("{} printed no JSON", self.what))
+    }
+
+    /// Asks it to end in order.
+    pub(super) fn terminate(&self) {
+        if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
+            // It may have ended by itself, which the wait that follows tells.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+    }
+
+    /// Reads the rest of its output and waits for its end. Returns the output and the exit code.
+    pub(super) fn finish(mut self) -> anyhow::Result<(String, i32)> {
+        let mut output = String::new();
+        self.stdout.read_to_string(&mut output).with_context(|| format!("reading from {}", self.what))?;
+        let status = self.child.wait().with_context(|| format!("waiting for {}", self.what))?;
+        match status.code() {
+            Some(code) => Ok((output, code)),
+            None => {
+                let complaint = self.complaint();
+                bail!("{} was killed: {status}: {complaint}", self.what)
+            }
+        }
+    }
+
+    /// Like `finish`, with the CPU time of the whole life of the process in microseconds.
+    pub(super) fn finish_with_cpu_us(mut self) -> anyhow::Result<(String, i32, u64)> {
+        let mut output = String::new();
+        self.stdout.read_to_string(&mut output).with_context(|| format!("reading from {}", self.what))?;
+        // Leave it a zombie: /proc still has its account, which reaping would take away.
+        if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
+            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        }
+        let cpu_us = super::proc::process_cpu_us(self.child.id())?;
+        let (_, code) = self.finish()?;
+        Ok((output, code, cpu_us))
+    }
+
+    /// What it wrote to stderr, in one line.
+    pub(super) fn complaint(&mut self) -> String {
+        let mut text = String::new();
+        if let Some(stderr) = &mut self.child.stderr {
+            // What cannot be read is missing from a message about something else.
+            let _ = stderr.read_to_string(&mut text);
+        }
+        let line = text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("; ");
+        if line.is_empty() { "it said nothing".to_owned() } else { line }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.is_running() {
+            // Errors here mean that it is gone, which is what was wanted.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}

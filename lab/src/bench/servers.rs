@@ -1,0 +1,169 @@
+//! The servers that experiments compare: this project's variants, and nginx where it is installed.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+use server::{Variant, Workload};
+
+use super::child::Process;
+use super::proc;
+
+/// How long a server may take to start.
+const START_MAX: Duration = Duration::from_secs(10);
+
+/// A kind of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `c10m serve` with one variant.
+    C10m(Variant),
+    /// nginx with one worker per CPU and logging off.
+    Nginx,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> String {
+        match self {
+            Kind::C10m(variant) => variant.to_string(),
+            Kind::Nginx => "nginx".to_owned(),
+        }
+    }
+}
+
+/// A server that serves.
+pub(super) struct Running {
+    kind: Kind,
+    process: Process,
+    address: SocketAddr,
+    /// The processes that do the work.
+    pub(super) workers: Vec<u32>,
+    directory: Option<PathBuf>,
+}
+
+/// Whether nginx is installed, and which.
+pub(super) fn nginx_version() -> Option<String> {
+    let output = Command::new("nginx").arg("-v").output().ok()?;
+    // It says so on stderr: "nginx version: nginx/1.22.1".
+    let text = String::from_utf8(output.stderr).ok()?;
+    text.trim().strip_prefix("nginx version: ").map(str::to_owned)
+}
+
+impl Running {
+    /// Starts a server on loopback with a reactor, or worker, on each of `cpus`.
+    pub(super) fn start(kind: Kind, workload: Workload, cpus: &[usize]) -> anyhow::Result<Running> {
+        match kind {
+            Kind::C10m(variant) => Running::start_c10m(variant, workload, cpus),
+            Kind::Nginx if workload == Workload::Http => Running::start_nginx(cpus),
+            Kind::Nginx => bail!("nginx serves no {workload:?}"),
+        }
+    }
+
+    fn start_c10m(variant: Variant, workload: Workload, cpus: &[usize]) -> anyhow::Result<Running> {
+        let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
+        let arguments = [
+            "serve",
+            super::word(workload),
+            "--listen",
+            "127.0.0.1:0",
+            "--backend",
+            variant.backend(),
+            "--variant",
+            variant.variant(),
+            "--reactors",
+            &cpus.len().to_string(),
+            "--cpus",
+            &cpu_list.join(","),
+            "--json",
+        ]
+        .map(str::to_owned);
+        let mut process = Process::start_self(&arguments)?;
+        let ready = process.read_event()?;
+        let address = ready["address"].as_str().context("the server named no address")?.parse()?;
+        let workers = vec![process.pid()];
+        Ok(Running { kind: Kind::C10m(variant), process, address, workers, directory: None })
+    }
+
+    fn start_nginx(cpus: &[usize]) -> anyhow::Result<Running> {
+        // nginx cannot choose a port and say which: take a free one and let go of it just before.
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?;
+        let directory = std::env::temp_dir().join(format!("c10m-nginx-{}-{}", std::process::id(), address.port()));
+        fs::create_dir_all(&directory).context("cannot create a directory for nginx")?;
+        let configuration = directory.join("nginx.conf");
+        fs::write(&configuration, nginx_configuration(address, cpus))?;
+        let mut command = Command::new("nginx");
+        command.arg("-e").arg("stderr").arg("-p").arg(&directory).arg("-c").arg(&configuration);
+        let mut process = Process::start(&mut command, "nginx")?;
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() || proc::children(process.pid()).len() < cpus.len() {
+            if !process.is_running() || start.elapsed() > START_MAX {
+                bail!("nginx did not start: {}", process.complaint());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let workers = proc::children(process.pid());
+        Ok(Running { kind: Kind::Nginx, process, address, workers, directory: Some(directory) })
+    }
+
+    /// What a load generator connects to.
+    pub(super) fn url(&self, workload: Workload) -> String {
+        match workload {
+            Workload::Echo => format!("tcp://{}", self.address),
+            Workload::Http => format!("http://{}/", self.address),
+        }
+    }
+
+    /// Ends it in order and returns what it counted; nginx counts nothing.
+    pub(super) fn finish(self) -> anyhow::Result<Value> {
+        self.process.terminate();
+        let (output, code) = self.process.finish()?;
+        if let Some(directory) = self.directory {
+            // Left behind it is a few files in the temporary directory.
+            let _ = fs::remove_dir_all(directory);
+        }
+        match self.kind {
+            Kind::Nginx => Ok(json!({"event": "exit", "code": code})),
+            Kind::C10m(variant) => {
+                let line = output.lines().last().with_context(|| format!("{variant} printed no account"))?;
+                let exit: Value = serde_json::from_str(line)?;
+                if exit["code"] != 0 {
+                    bail!("{variant} ended with {}: {}", exit["code"], exit["totals"]["closes"]);
+                }
+                Ok(exit)
+            }
+        }
+    }
+}
+
+/// The fast configuration of nginx's own documentation: one worker per CPU and pinned, no logs, no
+/// limit on requests per connection. The body is that of this project's server.
+fn nginx_configuration(address: SocketAddr, cpus: &[usize]) -> String {
+    let masks: Vec<String> = cpus.iter().map(|cpu| format!("{:b}", 1u64 << cpu)).collect();
+    format!(
+        "daemon off;
+worker_processes {workers};
+worker_cpu_affinity {masks};
+worker_rlimit_nofile 20000;
+pid nginx.pid;
+error_log stderr error;
+events {{ worker_connections 18000; use epoll; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 3600s;
+    tcp_nodelay on;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    server {{
+        listen {address} reuseport backlog=65535;
+        location / {{ default_type text/plain; return 200 'Hello, World!'; }}
+    }}
+}}
+",
+        workers = cpus.len(),
+        masks = masks.join(" "),
+    )
+}

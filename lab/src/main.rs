@@ -1,0 +1,59 @@
+//! The program `c10m`: parse, run the sub-command, turn its answer into an exit code.
+//!
+//! Exit codes: 0 done, 1 failed, 2 usage, 3 SLO breached or drain forced, 4 measurement invalid.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod load;
+mod serve;
+mod tune;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A testbed for very many TCP connections on Linux.
+///
+/// Per-core servers over epoll, mio and io_uring, a load generator that measures from the intended
+/// send time and judges its own validity, and experiments that compare.
+#[derive(Parser)]
+#[command(name = "c10m", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve echo or HTTP/1.1 with one reactor per core.
+    Serve(serve::ServeArgs),
+    /// Load a server and report latency, throughput and whether the measurement is valid.
+    Load(load::LoadArgs),
+    /// Run an experiment: servers against each other, interleaved, with a report.
+    Bench(bench::BenchArgs),
+    /// What this host's limits and settings mean for many connections.
+    Tune(tune::TuneArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Load(args) => load::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Tune(args) => tune::run(args, io_uring()),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("c10m: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn io_uring() -> tuning::IoUring {
+    match server::probe_io_uring() {
+        Ok(()) => tuning::IoUring::Available,
+        Err(unavailable) => tuning::IoUring::Unavailable(unavailable.to_string()),
+    }
+}

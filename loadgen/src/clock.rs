@@ -1,0 +1,36 @@
+//! The one clock: CLOCK_MONOTONIC in nanoseconds. Wall time appears once per record, never in a stamp.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use std::time::Duration;
+
+fn ns(time: Timespec) -> u64 {
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Now, in nanoseconds since some moment before the program started.
+#[inline]
+pub(crate) fn now_ns() -> u64 {
+    ns(clock_gettime(ClockId::Monotonic))
+}
+
+/// CPU time of the calling thread.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    ns(clock_gettime(ClockId::ThreadCPUTime))
+}
+
+/// Wall time in ms since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    ns(clock_gettime(ClockId::Realtime)) / 1_000_000
+}
+
+/// A duration as nanoseconds; half a thousand years saturate.
+pub(crate) fn duration_ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The time from `now` to `then` for a system call; zero when `then` has passed.
+#[inline]
+pub(crate) fn until(then: u64, now: u64) -> Timespec {
+    let left = then.saturating_sub(now);
+    Timespec { tv_sec: (left / 1_000_000_000) as i64, tv_nsec: (left % 1_000_000_000) as i64 }
+}

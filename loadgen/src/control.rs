@@ -1,0 +1,133 @@
+//! What the main thread and the workers tell one another: a few atomics, read once per turn.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// How far the run as a whole has come. Set by the main thread only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// Workers allocate and pin.
+    Prepare,
+    /// Workers establish their connections.
+    Connect,
+    /// The times below are set; the load runs.
+    Load,
+    /// Set-up failed elsewhere: leave without a load.
+    Abandon,
+}
+
+/// How far one worker has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Progress {
+    /// Allocated and pinned.
+    Ready = 1,
+    /// Every connection is established, or the worker has given up on the rest.
+    Connected,
+}
+
+/// One worker's own cache lines: two, because the hardware fetches lines in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct WorkerState {
+    /// A [`Progress`]; 0 while preparing.
+    progress: AtomicU8,
+    pub(crate) open: AtomicU32,
+    /// Successful connects so far.
+    pub(crate) opened: AtomicU64,
+    /// Replies received since the load began, warm-up included.
+    pub(crate) completed: AtomicU64,
+    pub(crate) failed: AtomicU64,
+}
+
+impl WorkerState {
+    pub(crate) fn advance(&self, progress: Progress) {
+        self.progress.store(progress as u8, Ordering::Release);
+    }
+
+    pub(crate) fn has_reached(&self, progress: Progress) -> bool {
+        self.progress.load(Ordering::Acquire) >= progress as u8
+    }
+}
+
+/// Shared by the main thread and the workers for one run.
+#[derive(Debug)]
+pub(crate) struct Control {
+    stage: AtomicU8,
+    begin_ns: AtomicU64,
+    start_ns: AtomicU64,
+    end_ns: AtomicU64,
+    stopped: AtomicBool,
+    pub(crate) workers: Vec<WorkerState>,
+}
+
+/// The times of the load: warm-up from `begin`, the measured window from `start` to `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) begin_ns: u64,
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+}
+
+impl Control {
+    pub(crate) fn new(workers: usize) -> Self {
+        Control {
+            stage: AtomicU8::new(Stage::Prepare as u8),
+            begin_ns: AtomicU64::new(0),
+            start_ns: AtomicU64::new(0),
+            end_ns: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            workers: (0..workers).map(|_| WorkerState::default()).collect(),
+        }
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::Release);
+    }
+
+    /// Publishes the times and starts the load.
+    pub(crate) fn begin_load(&self, times: Times) {
+        self.begin_ns.store(times.begin_ns, Ordering::Relaxed);
+        self.start_ns.store(times.start_ns, Ordering::Relaxed);
+        self.end_ns.store(times.end_ns, Ordering::Relaxed);
+        // The release in `enter` orders the times before the stage.
+        self.enter(Stage::Load);
+    }
+
+    pub(crate) fn is_at(&self, stage: Stage) -> bool {
+        self.stage.load(Ordering::Acquire) == stage as u8
+    }
+
+    pub(crate) fn times(&self) -> Times {
+        Times {
+            begin_ns: self.begin_ns.load(Ordering::Relaxed),
+            start_ns: self.start_ns.load(Ordering::Relaxed),
+            end_ns: self.end_ns.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Ends the load ahead of time.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Whether any connect of any worker has ever succeeded.
+    pub(crate) fn has_opened(&self) -> bool {
+        self.workers.iter().any(|worker| worker.opened.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Sums over the workers: open connections, completed and failed requests.
+    pub(crate) fn totals(&self) -> (u64, u64, u64) {
+        self.workers.iter().fold((0, 0, 0), |(open, completed, failed), worker| {
+            (
+                open + u64::from(worker.open.load(Ordering::Relaxed)),
+                completed + worker.completed.load(Ordering::Relaxed),
+                failed + worker.failed.load(Ordering::Relaxed),
+            )
+        })
+    }
+}

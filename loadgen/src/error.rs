@@ -1,0 +1,60 @@
+//! Why a run did not take place. A run that took place always ends in a record, however bad.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// What went wrong, why, and what mends it.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The options contradict one another or cannot be parsed.
+    #[error("{0}")]
+    Usage(String),
+    /// The plan cannot be carried out on this host, or must not be without being asked for by name.
+    #[error("{0}")]
+    Refused(String),
+    /// Not one connection could be established.
+    #[error("{}", unreachable(*address, error))]
+    Unreachable {
+        /// The resolved target.
+        address: SocketAddr,
+        /// Name of the error, as in errno(3).
+        error: String,
+    },
+    /// A system call of the set-up failed.
+    #[error("cannot {what}: {source}")]
+    Setup {
+        /// What was being done.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A worker ended before its time: a bug, whose message is on stderr.
+    #[error("worker {0} of the load generator died; the message above says where")]
+    WorkerDied(usize),
+}
+
+impl LoadError {
+    /// The exit code of a program that ends with this error (2 usage, 1 everything else).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            LoadError::Usage(_) | LoadError::Refused(_) => 2,
+            LoadError::Unreachable { .. } | LoadError::Setup { .. } | LoadError::WorkerDied(_) => 1,
+        }
+    }
+}
+
+fn unreachable(address: SocketAddr, error: &str) -> String {
+    match error {
+        "ECONNREFUSED" => format!("target {address} refused the connection (ECONNREFUSED): is the server running?"),
+        "ETIMEDOUT" => format!(
+            "target {address} did not answer (ETIMEDOUT): is the address right, and does a firewall drop packets? \
+             --connect-timeout sets how long to wait"
+        ),
+        "EMFILE" => format!("no descriptor left for a connection to {address} (EMFILE): raise `ulimit -n`"),
+        "EADDRNOTAVAIL" => format!(
+            "no source address or port for {address} (EADDRNOTAVAIL): does the host have the --source addresses \
+             (`ip address`), and is net.ipv4.ip_local_port_range wide enough?"
+        ),
+        other => format!("not one connection to {address} could be established ({other})"),
+    }
+}

@@ -1,0 +1,30 @@
+//! Open and closed loop load over very many connections, judging its own measurement.
+//!
+//! plan → schedule → engine → record → verdict: a plan that cannot work is refused before the first
+//! connect; arrivals are timed by a seeded schedule and never dropped; every request ends in exactly
+//! one counter; and the record says whether the numbers in it deserve belief. Sockets are driven by
+//! the engine alone; the bytes on them are the business of the `protocol` crate.
+#![deny(unsafe_code)]
+
+mod causes;
+mod clock;
+mod control;
+mod engine;
+mod error;
+mod options;
+pub mod plan;
+pub mod record;
+mod run;
+mod sample;
+pub mod schedule;
+#[allow(unsafe_code)]
+mod sys;
+mod tally;
+mod target;
+pub mod validity;
+
+pub use error::LoadError;
+pub use options::{Engine, Options, parse_cpus};
+pub use record::Record;
+pub use run::{Phase, Snapshot, run};
+pub use schedule::Process;

@@ -1,0 +1,219 @@
+//! What a run needs from the host, computed before the first connect: descriptors and ports.
+//!
+//! A plan that cannot be carried out is refused here, with the command that mends it, instead of
+//! failing with EMFILE or EADDRNOTAVAIL in the middle of a measurement.
+
+use crate::LoadError;
+use crate::options::Options;
+use crate::target::Target;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Descriptors a worker needs beside its connections: the standard three, epoll, a timer, and a few
+/// for what its libraries open.
+const DESCRIPTOR_RESERVE: u64 = 16;
+/// One port in this many stays free: for reconnects while old ports are in TIME_WAIT, and because
+/// connect(2) searches ever longer as the range fills.
+const PORT_RESERVE_SHARE: u32 = 32;
+
+/// What the host allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostLimits {
+    /// RLIMIT_NOFILE after the soft limit was raised to the hard one.
+    pub descriptors_max: u64,
+    /// Ports in `net.ipv4.ip_local_port_range`, both ends included.
+    pub ports: u32,
+}
+
+impl HostLimits {
+    /// Raises the soft descriptor limit to the hard one and reads what then holds.
+    pub fn read() -> HostLimits {
+        let limit = getrlimit(Resource::Nofile);
+        // Failing leaves the soft limit, which is what is read back.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+        HostLimits {
+            descriptors_max: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+            ports: port_count(&range),
+        }
+    }
+
+    /// Connections one source address can carry to one target.
+    pub fn connections_per_source(&self) -> u32 {
+        (self.ports - self.ports / PORT_RESERVE_SHARE).max(1)
+    }
+}
+
+/// Ports in a range written as the sysctl does; the kernel's default range when it is unreadable.
+fn port_count(range: &str) -> u32 {
+    let mut ends = range.split_whitespace().filter_map(|end| end.parse::<u32>().ok());
+    match (ends.next(), ends.next()) {
+        (Some(first), Some(last)) if first <= last => last - first + 1,
+        _ => 60_999 - 32_768 + 1,
+    }
+}
+
+/// A run that fits the host.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub(crate) target: Target,
+    /// Source addresses to bind, connections taking turns; empty leaves the choice to the kernel.
+    pub sources: Vec<IpAddr>,
+    /// Connections of each worker.
+    pub connections: Vec<u32>,
+    /// What the plan was made for.
+    pub limits: HostLimits,
+}
+
+impl Plan {
+    /// Makes the plan for `options` on a host with `limits`.
+    ///
+    /// # Errors
+    /// [`LoadError::Usage`] and [`LoadError::Refused`], each saying what to change.
+    pub fn new(options: &Options, limits: HostLimits) -> Result<Plan, LoadError> {
+        options.check()?;
+        let target = Target::parse(&options.target)?;
+        target.check_allowed(options.allow_private)?;
+        let sources = plan_sources(options, &target, limits)?;
+        let connections = split(options.connections, options.threads);
+        check_descriptors(&connections, limits)?;
+        Ok(Plan { target, sources, connections, limits })
+    }
+}
+
+/// `total` over `parts`, the first ones taking what is left over.
+fn split(total: u32, parts: u32) -> Vec<u32> {
+    (0..parts).map(|part| total / parts + u32::from(part < total % parts)).collect()
+}
+
+fn check_descriptors(connections: &[u32], limits: HostLimits) -> Result<(), LoadError> {
+    let per_worker = u64::from(connections[0]);
+    if per_worker + DESCRIPTOR_RESERVE <= limits.descriptors_max {
+        return Ok(());
+    }
+    let total: u64 = connections.iter().map(|&count| u64::from(count)).sum();
+    let mend = match limits.descriptors_max.checked_sub(DESCRIPTOR_RESERVE).filter(|&room| room > 0) {
+        Some(room) => format!("use -t {} (each worker has a descriptor table of its own)", total.div_ceil(room)),
+        None => "raise the limit".into(),
+    };
+    Err(LoadError::Refused(format!(
+        "{per_worker} connections per worker need {} descriptors, but RLIMIT_NOFILE is {}: {mend}, \
+         or raise it before the start with `ulimit -n {}`",
+        per_worker + DESCRIPTOR_RESERVE,
+        limits.descriptors_max,
+        per_worker + DESCRIPTOR_RESERVE
+    )))
+}
+
+fn plan_sources(options: &Options, target: &Target, limits: HostLimits) -> Result<Vec<IpAddr>, LoadError> {
+    let target_address = target.address.ip();
+    let per_source = limits.connections_per_source();
+    let needed = options.connections.div_ceil(per_source) as usize;
+    let mut given = options.sources.clone();
+    given.sort_unstable();
+    given.dedup();
+    if let Some(other) = given.iter().find(|source| source.is_ipv4() != target_address.is_ipv4()) {
+        return Err(LoadError::Usage(format!(
+            "--source {other} and target {target_address} are of different families"
+        )));
+    }
+    if given.is_empty() && needed <= 1 {
+        return Ok(Vec::new());
+    }
+    let is_loopback_v4 = matches!(target_address, IpAddr::V4(address) if address.is_loopback());
+    if given.is_empty() && is_loopback_v4 {
+        return loopback_sources(needed).ok_or_else(|| {
+            LoadError::Refused(format!(
+                "{needed} source addresses are more than 127.1.0.0/16 has: use fewer connections"
+            ))
+        });
+    }
+    if given.len() < needed {
+        return Err(LoadError::Refused(format!(
+            "{} connections need {needed} source addresses: one carries {per_source} to one target \
+             (net.ipv4.ip_local_port_range has {} ports, 1 in {PORT_RESERVE_SHARE} kept free), {} given; \
+             add addresses with --source A,B,…",
+            options.connections,
+            limits.ports,
+            given.len()
+        )));
+    }
+    Ok(given)
+}
+
+/// 127.1.0.1, 127.1.0.2, …: all of 127/8 is local, and these are unlikely to be used by anything else.
+fn loopback_sources(count: usize) -> Option<Vec<IpAddr>> {
+    (count <= 256 * 254).then(|| {
+        let address = |index: usize| Ipv4Addr::new(127, 1, (index / 254) as u8, (index % 254) as u8 + 1);
+        (0..count).map(|index| IpAddr::V4(address(index))).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: HostLimits = HostLimits { descriptors_max: 20_000, ports: 64_512 };
+
+    fn options(target: &str, connections: u32, threads: u32) -> Options {
+        Options { target: target.into(), connections, threads, allow_private: true, ..Options::default() }
+    }
+
+    fn refusal(options: &Options, part: &str) {
+        let error = Plan::new(options, LIMITS).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn descriptors_bind_each_worker() {
+        let plan = Plan::new(&options("tcp://127.0.0.1:7", 59_951, 3), LIMITS).unwrap();
+        assert_eq!(plan.connections, [19_984, 19_984, 19_983]);
+        let plan = Plan::new(&options("tcp://127.0.0.1:7", 19_984, 1), LIMITS).unwrap();
+        assert_eq!(plan.connections, [19_984]);
+        refusal(&options("tcp://127.0.0.1:7", 19_985, 1), "use -t 2");
+        refusal(&options("tcp://127.0.0.1:7", 1_000_000, 50), "use -t 51");
+    }
+
+    #[test]
+    fn ports() {
+        for (range, expected) in
+            [("1024\t65535\n", 64_512), ("32768 60999", 28_232), ("5 5", 1), ("", 28_232), ("9 1", 28_232)]
+        {
+            assert_eq!(port_count(range), expected, "{range:?}");
+        }
+        assert_eq!(LIMITS.connections_per_source(), 62_496);
+        assert_eq!(HostLimits { ports: 1, ..LIMITS }.connections_per_source(), 1);
+    }
+
+    #[test]
+    fn loopback_takes_as_many_sources_as_it_needs() {
+        let sources = |connections| Plan::new(&options("tcp://127.0.0.1:7", connections, 500), LIMITS).unwrap().sources;
+        assert!(sources(62_496).is_empty(), "one source: the kernel may choose it");
+        assert_eq!(sources(62_497), ["127.1.0.1".parse::<IpAddr>().unwrap(), "127.1.0.2".parse().unwrap()]);
+        assert_eq!(sources(5_000_000).len(), 81);
+        let many = loopback_sources(1000).unwrap();
+        let distinct: std::collections::BTreeSet<_> = many.iter().collect();
+        assert_eq!(distinct.len(), 1000);
+        assert!(loopback_sources(70_000).is_none());
+    }
+
+    #[test]
+    fn other_targets_need_sources_by_name() {
+        refusal(&options("tcp://10.0.0.2:7", 100_000, 10), "need 2 source addresses");
+        refusal(&options("tcp://[::1]:7", 100_000, 10), "need 2 source addresses");
+        let mut with = options("tcp://10.0.0.2:7", 100_000, 10);
+        with.sources = vec!["10.0.0.3".parse().unwrap(), "10.0.0.3".parse().unwrap()];
+        refusal(&with, "1 given");
+        with.sources.push("10.0.0.4".parse().unwrap());
+        assert_eq!(Plan::new(&with, LIMITS).unwrap().sources.len(), 2);
+        with.sources.push("fd00::1".parse().unwrap());
+        refusal(&with, "different families");
+    }
+
+    #[test]
+    fn parts_make_the_whole() {
+        assert_eq!(split(10, 4), [3, 3, 2, 2]);
+        assert_eq!(split(3, 3), [1, 1, 1]);
+    }
+}

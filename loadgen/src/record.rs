@@ -1,0 +1,422 @@
+//! The JSON document of one run. Field names are the public format; nothing here measures.
+
+use crate::options::Options;
+use crate::plan::Plan;
+use crate::sample::CpuSample;
+use crate::tally::{Recorder, Requests, Tally, Traffic};
+use base64::Engine as _;
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the format; raised when a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+/// A quantile is printed when at least this many samples lie above it.
+const SAMPLES_ABOVE_MIN: f64 = 10.0;
+const NS_PER_US: f64 = 1000.0;
+
+/// One run: what was asked for, what happened, and whether to believe it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this format.
+    pub schema: u32,
+    /// Version of the program.
+    pub version: String,
+    /// The target as given.
+    pub target: String,
+    /// The address it was resolved to.
+    pub address: String,
+    /// `echo` or `http`.
+    pub workload: String,
+    /// How the generator did its I/O.
+    pub engine: String,
+    /// `closed`, `open` or `idle`.
+    pub mode: String,
+    /// `poisson` or `constant`; absent in a closed loop.
+    pub schedule: Option<String>,
+    /// Requests per second asked for; absent in a closed loop.
+    pub rate: Option<f64>,
+    /// Seed of the schedule and of the echo pattern.
+    pub seed: u64,
+    /// Requests per batch.
+    pub pipeline: u32,
+    /// Worker threads.
+    pub threads: u32,
+    /// Length of the window as measured.
+    pub duration_us: u64,
+    /// Length of the window as asked for.
+    pub duration_planned_us: u64,
+    /// Load before the window.
+    pub warmup_us: u64,
+    /// Timeout of one request.
+    pub timeout_us: u64,
+    /// Wall time at the start of the window.
+    pub window_start_unix_ms: u64,
+    /// Whether the run was ended before its time.
+    pub interrupted: bool,
+    /// Connections.
+    pub connections: Connections,
+    /// Requests intended within the window.
+    pub requests: RequestCounts,
+    /// Completed requests of the window over its length.
+    pub requests_per_second: f64,
+    /// Bytes received in the window.
+    pub bytes_in: u64,
+    /// Bytes sent in the window.
+    pub bytes_out: u64,
+    /// done − intended; requests without a reply enter with the time they have been missing for.
+    pub response_us: Summary,
+    /// done − written, of completed requests. In a closed loop the same as the response time of
+    /// completed requests, because a request is written when it is intended.
+    pub service_us: Summary,
+    /// reached − intended: how late the generator itself was. Zero by definition in a closed loop.
+    pub lateness_us: Summary,
+    /// written − reached: waiting for a free connection and for the kernel to take the request.
+    pub back_pressure_us: Summary,
+    /// From connect(2) to established, of the whole run.
+    pub connect_us: Summary,
+    /// Times beyond the range of the histograms, entered at its end.
+    pub clamped: u64,
+    /// The histograms in ns as base64 of HdrHistogram's V2 encoding.
+    pub histograms: BTreeMap<String, String>,
+    /// System calls of the workers in the window.
+    pub syscalls: Syscalls,
+    /// CPU time of the generator.
+    pub cpu: Cpu,
+    /// CPU time of the process and of the CPUs that were to be watched.
+    pub watched: Option<Watched>,
+    /// Memory of the generator.
+    pub memory: Memory,
+    /// Whether the numbers above deserve belief.
+    pub verdict: Verdict,
+}
+
+/// Connections, and the connects that made them. `attempts = opened + failed + pending`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Connections {
+    /// Asked for.
+    pub target: u64,
+    /// Established when the load began.
+    pub established: u64,
+    /// Open without a loss for the whole window.
+    pub held: u64,
+    /// Connects started.
+    pub attempts: u64,
+    /// Connects that succeeded.
+    pub opened: u64,
+    /// Connects that failed.
+    pub failed: u64,
+    /// Connects without an outcome at the end.
+    pub pending: u64,
+    /// Connections established again after they had been closed.
+    pub reconnects: u64,
+    /// Connections that ended unannounced.
+    pub lost: u64,
+    /// Source addresses in use; 0 when the kernel chose.
+    pub sources: u64,
+    /// Failed connects, and losses of idle connections, by cause.
+    pub errors: BTreeMap<String, u64>,
+}
+
+/// Requests whose intended time lies in the window. `scheduled = sent + unsent`,
+/// `sent = completed + failed + timed_out + censored`; `errors` adds up to `failed + timed_out`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RequestCounts {
+    /// Meant to be sent.
+    pub scheduled: u64,
+    /// Handed to the kernel.
+    pub sent: u64,
+    /// Never sent: no connection became free in time.
+    pub unsent: u64,
+    /// Answered and verified.
+    pub completed: u64,
+    /// Answered wrongly, refused, or lost with their connection.
+    pub failed: u64,
+    /// Without an answer for longer than the timeout.
+    pub timed_out: u64,
+    /// Without an answer when the grace after the window ended.
+    pub censored: u64,
+    /// Failures and timeouts by cause.
+    pub errors: BTreeMap<String, u64>,
+}
+
+/// A distribution of times in µs. A quantile with fewer than 10 samples above it is absent, and so is
+/// one that falls among requests whose reply never came.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Summary {
+    pub count: u64,
+    pub min: Option<f64>,
+    pub p50: Option<f64>,
+    pub p90: Option<f64>,
+    pub p99: Option<f64>,
+    pub p99_9: Option<f64>,
+    pub p99_99: Option<f64>,
+    pub max: Option<f64>,
+    pub mean: Option<f64>,
+}
+
+/// System calls in the window, over all workers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are those of the calls")]
+pub struct Syscalls {
+    pub recv: u64,
+    pub send: u64,
+    pub epoll_wait: u64,
+    pub epoll_ctl: u64,
+    pub connect: u64,
+}
+
+/// CPU time of the generator between two samples at the ends of the window.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Cpu {
+    /// User time of the process.
+    pub user_us: u64,
+    /// System time of the process.
+    pub system_us: u64,
+    /// Time between the samples.
+    pub wall_us: u64,
+    /// Replies received between the samples: what to divide by.
+    pub requests_completed_in_window: u64,
+    /// Share of the window for which the busiest worker was on a CPU.
+    pub busiest_worker_share: f64,
+    /// CPUs the workers were pinned to.
+    pub cpus: Vec<u32>,
+    /// Busy time of these CPUs, interrupts included.
+    pub busy_us: Option<u64>,
+}
+
+/// CPU time of something else (the server) between the same two samples.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Watched {
+    /// The process.
+    pub pid: Option<u32>,
+    /// Its user time; absent when it could not be read at both ends.
+    pub user_us: Option<u64>,
+    /// Its system time.
+    pub system_us: Option<u64>,
+    /// The CPUs.
+    pub cpus: Vec<u32>,
+    /// Their busy time, interrupts included.
+    pub busy_us: Option<u64>,
+    /// Replies received between the samples: what to divide by.
+    pub requests_completed_in_window: u64,
+}
+
+/// Anonymous resident memory of the generator.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Memory {
+    /// Workers ready, no connections yet.
+    pub rss_anon_before_bytes: Option<u64>,
+    /// Every connection established.
+    pub rss_anon_established_bytes: Option<u64>,
+    /// The difference for each established connection.
+    pub per_connection_bytes: Option<f64>,
+    /// Size limit of a connection's own data, checked at compile time.
+    pub connection_struct_bytes_max: u64,
+}
+
+/// How much belief a check or a run deserves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum State {
+    /// Nothing to object to.
+    #[default]
+    Valid,
+    /// Read the reason before quoting the number.
+    Warn,
+    /// Do not quote the number.
+    Invalid,
+}
+
+impl State {
+    /// The name in records and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Valid => "VALID",
+            State::Warn => "WARN",
+            State::Invalid => "INVALID",
+        }
+    }
+}
+
+/// The outcome of all checks.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The worst state of any check.
+    pub state: State,
+    /// Every check, passed or not.
+    pub checks: Vec<Check>,
+}
+
+/// One check of the measurement.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Check {
+    /// Stable name, `V1` and so on.
+    pub id: String,
+    /// What is checked.
+    pub title: String,
+    /// What was found.
+    pub value: String,
+    /// The condition of a warning.
+    pub warn: String,
+    /// The condition of invalidity.
+    pub invalid: String,
+    /// The outcome.
+    pub state: State,
+    /// What it means; empty for a plain pass.
+    pub why: String,
+}
+
+impl Summary {
+    /// Summarises a recorder. `unknown` of its samples are lower bounds at the far end.
+    pub(crate) fn of(recorder: &Recorder, unknown: u64) -> Summary {
+        let histogram = &recorder.histogram;
+        let count = histogram.len();
+        if count == 0 {
+            return Summary::default();
+        }
+        let us = |value: u64| Some(value as f64 / NS_PER_US);
+        let quantile = |p: f64| {
+            let above = count as f64 * (1.0 - p);
+            // Rounded: 100 × (1 − 0.9) is a little less than 10 in binary.
+            let is_known = (above + 1e-6) >= SAMPLES_ABOVE_MIN && (unknown as f64) < above;
+            is_known.then(|| histogram.value_at_quantile(p) as f64 / NS_PER_US)
+        };
+        Summary {
+            count,
+            min: us(histogram.min()),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p99_9: quantile(0.999),
+            p99_99: quantile(0.9999),
+            max: us(histogram.max()),
+            mean: Some(histogram.mean() / NS_PER_US),
+        }
+    }
+}
+
+/// The V2 encoding of HdrHistogram, as its tools exchange it.
+pub(crate) fn encode(recorder: &Recorder) -> String {
+    let mut bytes = Vec::new();
+    // Writing to a Vec cannot fail; should the encoder refuse, an empty string says so.
+    match V2Serializer::new().serialize(&recorder.histogram, &mut bytes) {
+        Ok(_) => base64::engine::general_purpose::STANDARD.encode(bytes),
+        Err(_) => String::new(),
+    }
+}
+
+impl Connections {
+    pub(crate) fn of(tally: &Tally, plan: &Plan) -> Connections {
+        let connects = &tally.connects;
+        Connections {
+            target: plan.connections.iter().map(|&count| u64::from(count)).sum(),
+            established: connects.established,
+            held: connects.held,
+            attempts: connects.attempts,
+            opened: connects.opened,
+            failed: connects.failed,
+            pending: connects.pending,
+            reconnects: connects.reconnects,
+            lost: connects.lost,
+            sources: plan.sources.len() as u64,
+            errors: tally.connect_causes.named(),
+        }
+    }
+}
+
+impl RequestCounts {
+    pub(crate) fn of(tally: &Tally) -> RequestCounts {
+        let Requests { scheduled, sent, unsent, completed, failed, timed_out, censored } = tally.requests;
+        let errors = tally.request_causes.named();
+        RequestCounts { scheduled, sent, unsent, completed, failed, timed_out, censored, errors }
+    }
+}
+
+impl From<Traffic> for Syscalls {
+    fn from(traffic: Traffic) -> Syscalls {
+        Syscalls {
+            recv: traffic.recv,
+            send: traffic.send,
+            epoll_wait: traffic.epoll_wait,
+            epoll_ctl: traffic.epoll_ctl,
+            connect: traffic.connect,
+        }
+    }
+}
+
+/// Difference of two readings; absent when either is.
+fn difference(before: Option<u64>, after: Option<u64>) -> Option<u64> {
+    Some(after?.saturating_sub(before?))
+}
+
+impl Cpu {
+    pub(crate) fn between(before: &CpuSample, after: &CpuSample, cpus: &[u32], busiest_worker_share: f64) -> Cpu {
+        Cpu {
+            user_us: after.own.0.saturating_sub(before.own.0),
+            system_us: after.own.1.saturating_sub(before.own.1),
+            wall_us: after.at_ns.saturating_sub(before.at_ns) / 1000,
+            requests_completed_in_window: after.completed - before.completed,
+            busiest_worker_share,
+            cpus: cpus.to_vec(),
+            busy_us: difference(before.own_cpus, after.own_cpus),
+        }
+    }
+}
+
+impl Watched {
+    pub(crate) fn between(before: &CpuSample, after: &CpuSample, options: &Options) -> Option<Watched> {
+        if options.watch_pid.is_none() && options.watch_cpus.is_empty() {
+            return None;
+        }
+        let part =
+            |pick: fn((u64, u64)) -> u64| difference(before.watched_process.map(pick), after.watched_process.map(pick));
+        Some(Watched {
+            pid: options.watch_pid,
+            user_us: part(|(user, _)| user),
+            system_us: part(|(_, system)| system),
+            cpus: options.watch_cpus.clone(),
+            busy_us: difference(before.watched_cpus, after.watched_cpus),
+            requests_completed_in_window: after.completed - before.completed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorder(values: impl IntoIterator<Item = u64>) -> Recorder {
+        let mut recorder = Recorder::new();
+        values.into_iter().for_each(|value| recorder.record(value));
+        recorder
+    }
+
+    #[test]
+    fn quantiles_need_samples_above_them() {
+        for (count, printed) in
+            [(0, 0), (19, 0), (20, 1), (99, 1), (100, 2), (999, 2), (1000, 3), (10_000, 4), (100_000, 5)]
+        {
+            let summary = Summary::of(&recorder((1..=count).map(|value| value * 1000)), 0);
+            let quantiles = [summary.p50, summary.p90, summary.p99, summary.p99_9, summary.p99_99];
+            assert_eq!(quantiles.iter().flatten().count(), printed, "{count} samples");
+            assert_eq!(summary.max.is_some(), count > 0);
+        }
+    }
+
+    #[test]
+    fn quantiles_among_missing_replies_are_absent() {
+        let summary = Summary::of(&recorder(1..=1000), 50);
+        assert!(summary.p90.is_some() && summary.p99.is_none());
+    }
+
+    #[test]
+    fn histograms_survive_the_encoding() {
+        let original = recorder([1, 1000, 1_000_000, 1_000_000]);
+        let bytes = base64::engine::general_purpose::STANDARD.decode(encode(&original)).unwrap();
+        let mut reader = hdrhistogram::serialization::Deserializer::new();
+        let decoded: hdrhistogram::Histogram<u64> = reader.deserialize(&mut bytes.as_slice()).unwrap();
+        assert_eq!(decoded, original.histogram);
+    }
+}

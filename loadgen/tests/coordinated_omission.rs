@@ -1,0 +1,88 @@
+//! A server that stalls must show in the response time of every request that was due meanwhile, not
+//! only in the few that were on the wire.
+
+mod support;
+
+use base64::Engine;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use loadgen::record::Record;
+use loadgen::{Options, Process};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use support::{Manner, Server, Speech, Stall, check_identities};
+
+const CONNECTIONS: u32 = 8;
+const STALL_MS: u64 = 400;
+
+fn stalled(rate: Option<f64>, process: Process) -> Record {
+    let stall = Stall { at_request: 300, pause: Duration::from_millis(STALL_MS) };
+    let server = Server::start_stalling(Speech::Echo, &[Manner::Good], Some(stall));
+    let options = Options {
+        target: server.target(),
+        connections: CONNECTIONS,
+        rate,
+        process,
+        warmup: Duration::ZERO,
+        duration: Duration::from_millis(1500),
+        ..Options::default()
+    };
+    let record = loadgen::run(&options, &AtomicBool::new(false), |_| {}).unwrap();
+    check_identities(&record);
+    record
+}
+
+/// How many times in a histogram are above `ms`.
+fn count_above(record: &Record, name: &str, ms: u64) -> u64 {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(&record.histograms[name]).unwrap();
+    let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+    histogram
+        .iter_recorded()
+        .filter(|step| step.value_iterated_to() > ms * 1_000_000)
+        .map(|step| step.count_at_value())
+        .sum()
+}
+
+#[test]
+fn an_open_loop_counts_every_arrival_of_a_stall() {
+    for process in [Process::Constant, Process::Poisson] {
+        let record = stalled(Some(1000.0), process);
+        // 400 arrivals fall into the stall, and those of its first 300 ms wait over 100 ms.
+        let slow = count_above(&record, "response", 100);
+        assert!((200..=600).contains(&slow), "{process:?}: {slow} slow responses");
+        // Only what was on the wire was slow to be served.
+        let slow = count_above(&record, "service", 100);
+        assert!((1..=u64::from(CONNECTIONS)).contains(&slow), "{process:?}: {slow} slow services");
+        // The wait was for a connection, so it is neither the generator's fault nor the server's alone.
+        assert!(count_above(&record, "back_pressure", 100) >= 150, "{process:?}");
+        assert_eq!(record.requests.unsent, 0);
+    }
+}
+
+#[test]
+fn a_closed_loop_cannot_see_it() {
+    let record = stalled(None, Process::Poisson);
+    let slow = count_above(&record, "response", 100);
+    assert!((1..=u64::from(CONNECTIONS)).contains(&slow), "{slow} slow responses");
+}
+
+#[test]
+fn an_overload_is_never_dropped_silently() {
+    let server = Server::start(Speech::Echo, &[Manner::Late(Duration::from_millis(100))]);
+    let options = Options {
+        target: server.target(),
+        connections: 2,
+        rate: Some(1000.0),
+        warmup: Duration::ZERO,
+        duration: Duration::from_millis(800),
+        ..Options::default()
+    };
+    let record = loadgen::run(&options, &AtomicBool::new(false), |_| {}).unwrap();
+    check_identities(&record);
+    // Two connections can carry 20 of 1,000 requests a second; the others are entered as missing.
+    assert!(record.requests.unsent > 500, "{:?}", record.requests);
+    assert!(count_above(&record, "response", 500) > 200, "what never left has the time it has been missing for");
+    assert!(record.response_us.p50.is_none(), "the median is unknown");
+    let invalid: Vec<_> = record.verdict.checks.iter().filter(|check| check.state.name() == "INVALID").collect();
+    assert!(invalid.iter().any(|check| check.id == "V1"), "{invalid:?}");
+}

@@ -1,0 +1,224 @@
+//! A scripted server: a thread per connection that answers, stalls, lies or dies as it is told.
+
+use loadgen::record::Record;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How one connection is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test file uses some of them")]
+pub(crate) enum Manner {
+    Good,
+    /// Answers so often, then resets.
+    ResetAfter(u32),
+    /// Answers so often, then closes in the middle of a reply.
+    TruncateAfter(u32),
+    CloseAtOnce,
+    Malformed,
+    Late(Duration),
+    Never,
+    /// Adds bytes nobody asked for.
+    Chatty,
+    /// Announces the end of the connection with each reply (HTTP only).
+    CloseEach,
+    /// Answers with status 404 (HTTP only).
+    NotFound,
+}
+
+/// What the server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test file uses some of them")]
+pub(crate) enum Speech {
+    Echo,
+    Http,
+}
+
+/// All connections pause once, for `pause`, when request number `at_request` arrives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stall {
+    pub(crate) at_request: u64,
+    pub(crate) pause: Duration,
+}
+
+struct Shared {
+    speech: Speech,
+    manners: Vec<Manner>,
+    stall: Option<Stall>,
+    requests: AtomicU64,
+    stalled_until: Mutex<Option<Instant>>,
+    is_over: AtomicBool,
+    streams: Mutex<Vec<TcpStream>>,
+}
+
+/// Serves until dropped; connection i is treated in the manner i % len.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+#[allow(dead_code, reason = "each test file uses some of them")]
+impl Server {
+    pub(crate) fn start(speech: Speech, manners: &[Manner]) -> Server {
+        Server::start_stalling(speech, manners, None)
+    }
+
+    pub(crate) fn start_stalling(speech: Speech, manners: &[Manner], stall: Option<Stall>) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            speech,
+            manners: manners.to_vec(),
+            stall,
+            requests: AtomicU64::new(0),
+            stalled_until: Mutex::new(None),
+            is_over: AtomicBool::new(false),
+            streams: Mutex::new(Vec::new()),
+        });
+        let served = Arc::clone(&shared);
+        let thread = thread::spawn(move || accept(&listener, &served));
+        Server { address, shared, thread: Some(thread) }
+    }
+
+    pub(crate) fn target(&self) -> String {
+        match self.shared.speech {
+            Speech::Echo => format!("tcp://{}", self.address),
+            Speech::Http => format!("http://{}/", self.address),
+        }
+    }
+
+    /// Stops listening and closes every connection.
+    pub(crate) fn vanish(&mut self) {
+        self.shared.is_over.store(true, Ordering::SeqCst);
+        // Unblocks accept; whether it still succeeds does not matter.
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+        for stream in self.shared.streams.lock().unwrap().drain(..) {
+            // The peer may have closed it before.
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.vanish();
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for index in 0.. {
+        let Ok((stream, _)) = listener.accept() else { return };
+        if shared.is_over.load(Ordering::SeqCst) {
+            return;
+        }
+        let manner = shared.manners[index % shared.manners.len()];
+        if manner == Manner::CloseAtOnce {
+            continue;
+        }
+        stream.set_nodelay(true).unwrap();
+        shared.streams.lock().unwrap().push(stream.try_clone().unwrap());
+        let shared = Arc::clone(shared);
+        thread::spawn(move || serve(stream, manner, &shared));
+    }
+}
+
+/// Ends, like every server, when the peer is gone.
+fn serve(mut stream: TcpStream, manner: Manner, shared: &Shared) {
+    let mut pending = Vec::new();
+    let mut buffer = [0u8; 16 * 1024];
+    for answered in 0.. {
+        let request = loop {
+            if let Some(request) = take_request(shared.speech, &mut pending) {
+                break request;
+            }
+            match stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(len) => pending.extend_from_slice(&buffer[..len]),
+            }
+        };
+        pause(shared);
+        let mut reply = reply_to(shared.speech, manner, request);
+        match manner {
+            Manner::Never => continue,
+            Manner::Late(delay) => thread::sleep(delay),
+            Manner::ResetAfter(count) if answered == count => {
+                // SO_LINGER of zero turns the close into a reset (socket(7)).
+                rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+                let own = stream.peer_addr().ok();
+                shared.streams.lock().unwrap().retain(|other| other.peer_addr().ok() != own);
+                return;
+            }
+            Manner::TruncateAfter(count) if answered == count => reply.truncate(reply.len() / 2),
+            _ => {}
+        }
+        if stream.write_all(&reply).is_err() {
+            return;
+        }
+        if manner == Manner::CloseEach || matches!(manner, Manner::TruncateAfter(count) if answered == count) {
+            // Closes for good: a clone of the stream is kept elsewhere.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            return;
+        }
+    }
+}
+
+/// Messages of echo have 64 bytes here; an HTTP request ends with an empty line.
+fn take_request(speech: Speech, pending: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let len = match speech {
+        Speech::Echo => 64,
+        Speech::Http => pending.windows(4).position(|window| window == b"\r\n\r\n")? + 4,
+    };
+    (pending.len() >= len).then(|| pending.drain(..len).collect())
+}
+
+fn reply_to(speech: Speech, manner: Manner, request: Vec<u8>) -> Vec<u8> {
+    match (speech, manner) {
+        (Speech::Echo, Manner::Malformed) => vec![b'?'; 64],
+        (Speech::Echo, Manner::Chatty) => [request, b"and".to_vec()].concat(),
+        (Speech::Echo, _) => request,
+        (Speech::Http, Manner::Malformed) => b"SMTP\r\n\r\n".to_vec(),
+        (Speech::Http, Manner::NotFound) => b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno".to_vec(),
+        (Speech::Http, Manner::CloseEach) => {
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok".to_vec()
+        }
+        (Speech::Http, Manner::Chatty) => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokok".to_vec(),
+        (Speech::Http, _) => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec(),
+    }
+}
+
+fn pause(shared: &Shared) {
+    let Some(stall) = shared.stall else { return };
+    let number = shared.requests.fetch_add(1, Ordering::SeqCst);
+    let until = {
+        let mut stalled_until = shared.stalled_until.lock().unwrap();
+        if number == stall.at_request {
+            *stalled_until = Some(Instant::now() + stall.pause);
+        }
+        *stalled_until
+    };
+    if let Some(left) = until.and_then(|until| until.checked_duration_since(Instant::now())) {
+        thread::sleep(left);
+    }
+}
+
+/// The identities of the record, without trusting its own check of them.
+pub(crate) fn check_identities(record: &Record) {
+    let (requests, connections) = (&record.requests, &record.connections);
+    let shown = serde_json::to_string(&(requests, connections)).unwrap();
+    assert_eq!(requests.scheduled, requests.sent + requests.unsent, "{shown}");
+    let fates = requests.completed + requests.failed + requests.timed_out + requests.censored;
+    assert_eq!(requests.sent, fates, "{shown}");
+    assert_eq!(requests.errors.values().sum::<u64>(), requests.failed + requests.timed_out, "{shown}");
+    let recorded = requests.completed + requests.timed_out + requests.censored + requests.unsent;
+    assert_eq!(record.response_us.count, recorded, "{shown}");
+    assert_eq!(connections.attempts, connections.opened + connections.failed + connections.pending, "{shown}");
+    let accounting = record.verdict.checks.iter().find(|check| check.id == "V7").unwrap();
+    assert_eq!(accounting.state.name(), "VALID", "{}", accounting.value);
+}

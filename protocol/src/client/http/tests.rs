@@ -1,0 +1,141 @@
+//! Cases for the HTTP client: every framing, every fault, each fed in every chunking.
+
+use super::super::testing;
+use super::*;
+
+const OPEN: Progress = Progress::Complete { keep_open: true };
+const CLOSE: Progress = Progress::Complete { keep_open: false };
+const MALFORMED: Progress = Progress::Fault(Fault::Malformed);
+const TRUNCATED: Progress = Progress::Fault(Fault::Truncated);
+
+fn client(method: &str, expect_body: Option<&str>) -> HttpClient {
+    let request = HttpRequest {
+        method: method.into(),
+        path: "/".into(),
+        host: "test".into(),
+        expect_body: expect_body.map(|body| body.as_bytes().to_vec()),
+        ..HttpRequest::default()
+    };
+    HttpClient::new(&request, 1).unwrap()
+}
+
+/// Without an expected body; the peer closes after `input`, which must not matter unless expected.
+fn check(input: &str, expected: &[Progress]) {
+    testing::check(|| client("GET", None), expected.len(), input.as_bytes(), true, expected);
+}
+
+fn check_body(body: &str, input: &str, expected: Progress) {
+    testing::check(|| client("GET", Some(body)), 1, input.as_bytes(), true, &[expected]);
+}
+
+#[test]
+fn framings() {
+    check("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", &[OPEN]);
+    check("HTTP/1.1 200 OK\r\ncontent-LENGTH: 0\r\n\r\n", &[OPEN]);
+    check("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", &[OPEN]);
+    check("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", &[OPEN, OPEN]);
+    check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", &[OPEN]);
+    check("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n1\r\nx\r\n0\r\nT: 1\r\n\r\n", &[OPEN]);
+    check("HTTP/1.1 200 OK\r\n\r\nto the end", &[CLOSE]);
+    check("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nto the end", &[CLOSE]);
+    check("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", &[CLOSE]);
+    check("HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: Keep-Alive\r\n\r\nx", &[OPEN]);
+    check("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: upgrade, Close\r\n\r\nx", &[CLOSE]);
+}
+
+#[test]
+fn interim_replies_are_skipped() {
+    check("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No\r\n\r\n", &[OPEN]);
+    check("HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", &[MALFORMED]);
+}
+
+#[test]
+fn a_repeated_head_means_the_same_again() {
+    let (one, two) = ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+    check(&format!("{one}a{one}b{two}cc{two}dd{one}e"), &[OPEN; 5]);
+    let refused = Progress::Refused { status: 404, keep_open: true };
+    let missing = "HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx";
+    check(&format!("{missing}{missing}{one}a"), &[refused, refused, OPEN]);
+    let long = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX: {}\r\n\r\nx", "y".repeat(KNOWN_LEN_MAX));
+    check(&format!("{long}{long}{one}a"), &[OPEN; 3]);
+}
+
+#[test]
+fn refusals_have_their_status() {
+    let refused = |status, keep_open| Progress::Refused { status, keep_open };
+    check("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", &[refused(404, true)]);
+    check("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", &[refused(304, true)]);
+    check("HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n", &[refused(503, false)]);
+    check_body("hello", "HTTP/1.1 500 Oh\r\nContent-Length: 1\r\n\r\nx", refused(500, true));
+}
+
+#[test]
+fn violations() {
+    for input in [
+        "SSH-2.0-OpenSSH\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    ] {
+        check(input, &[MALFORMED]);
+    }
+    check("", &[Progress::Incomplete]);
+    check("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", &[TRUNCATED]);
+    check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", &[TRUNCATED]);
+}
+
+#[test]
+fn a_head_without_end_is_given_up() {
+    let too_long = Progress::Fault(Fault::HeadTooLong);
+    let input = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(17_000));
+    // Not every split of so long an input: parsing again at each byte is quadratic.
+    for pieces in [vec![input.as_bytes()], input.as_bytes().chunks(1000).collect()] {
+        assert_eq!(testing::feed(&mut client("GET", None), 1, &pieces, true), [too_long]);
+    }
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: 1\r\n".repeat(HEADERS_MAX + 1));
+    check(&many, &[MALFORMED]);
+}
+
+#[test]
+fn expected_bodies() {
+    check_body("hello", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", OPEN);
+    check_body("hello", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhellO", Progress::Fault(Fault::WrongBody));
+    check_body("hello", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhell", Progress::Fault(Fault::WrongLength));
+    let chunked = |body: &str| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}0\r\n\r\n");
+    check_body("hello", &chunked("2\r\nhe\r\n3\r\nllo\r\n"), OPEN);
+    check_body("hello", &chunked("2\r\nhe\r\n"), Progress::Fault(Fault::WrongLength));
+    check_body("hello", &chunked("6\r\nhello!\r\n"), Progress::Fault(Fault::WrongLength));
+    check_body("hello", &chunked("6\r\nhalloo\r\n"), Progress::Fault(Fault::WrongBody));
+    check_body("hello", "HTTP/1.1 200 OK\r\n\r\nhello", CLOSE);
+    check_body("hello", "HTTP/1.1 204 No\r\n\r\n", Progress::Fault(Fault::WrongLength));
+}
+
+#[test]
+fn replies_to_head_have_no_body() {
+    let input = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    testing::check(|| client("HEAD", Some("hello")), 1, input, true, &[OPEN]);
+}
+
+#[test]
+fn requests() {
+    let mut request = HttpRequest { path: "/a?b".into(), host: "h:1".into(), ..HttpRequest::default() };
+    let text = |request: &HttpRequest| String::from_utf8(request.to_bytes().unwrap()).unwrap();
+    assert_eq!(text(&request), "GET /a?b HTTP/1.1\r\nHost: h:1\r\n\r\n");
+    request.method = "POST".into();
+    request.body = b"data".to_vec();
+    request.headers = vec![("host".into(), "other".into()), ("X".into(), "1".into())];
+    assert_eq!(text(&request), "POST /a?b HTTP/1.1\r\nContent-Length: 4\r\nhost: other\r\nX: 1\r\n\r\ndata");
+    for (name, value) in [("a b", "1"), ("", "1"), ("a", "1\r\nb: 2"), ("content-length", "9")] {
+        request.headers = vec![(name.into(), value.into())];
+        assert!(request.to_bytes().is_err(), "{name:?}: {value:?}");
+    }
+    request.headers.clear();
+    for path in ["", "a", "/ HTTP/1.0", "/\r\n"] {
+        request.path = path.into();
+        assert!(request.to_bytes().is_err(), "{path:?}");
+    }
+}

@@ -1,0 +1,154 @@
+//! The client side of each workload: write a request, recognise its reply, verify it.
+//!
+//! A generator that does not verify replies rewards a server for being wrong, so every fault of a
+//! reply has its own name here and becomes its own counter.
+
+mod echo;
+mod http;
+
+pub use echo::EchoClient;
+pub use http::{BadRequest, HttpClient, HttpRequest};
+
+/// One workload seen from the client. One value per worker; `State` is per connection.
+///
+/// Requests are written in batches of a size fixed when the client is made (one request, or as many
+/// as are pipelined). The bytes of a batch live in the client and are lent, not copied: a request
+/// costs no memory per connection, and sending it costs no copy in user space.
+pub trait Client {
+    /// Per connection: how far the current reply has been recognised. Counted in the memory budget.
+    type State: Default;
+
+    /// Longest input an incomplete reply may leave unconsumed; a caller keeps at most one byte less.
+    const UNREAD_LEN_MAX: usize;
+
+    /// Starts the next batch and lends its bytes. Every reply to the batch before has arrived.
+    fn begin(&mut self, state: &mut Self::State) -> &[u8];
+
+    /// Lends the bytes of the batch in progress again, for what a short send left behind.
+    fn batch(&mut self, state: &Self::State) -> &[u8];
+
+    /// Looks at bytes of the oldest unanswered request's reply. Bytes behind `consumed` belong to
+    /// the next reply and must be offered again. Only [`Progress::Incomplete`] may leave bytes of
+    /// this reply unconsumed (fewer than [`Client::UNREAD_LEN_MAX`]): the caller keeps them and
+    /// offers them again with more behind.
+    fn on_bytes(&mut self, state: &mut Self::State, input: &[u8]) -> Received;
+
+    /// The peer closed (read of 0) while a reply was outstanding. Some replies end with the
+    /// connection (RFC 9112 §6.3 case 8); for all others this is a truncated reply, or
+    /// [`Progress::Incomplete`] when no byte of the reply has been consumed.
+    fn on_close(&mut self, state: &mut Self::State) -> Progress;
+}
+
+/// What one call to [`Client::on_bytes`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes taken from the front of the input.
+    pub consumed: usize,
+    /// How the reply stands.
+    pub progress: Progress,
+}
+
+/// How the reply to the oldest unanswered request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// More bytes are needed.
+    Incomplete,
+    /// The whole reply arrived and is what was asked for.
+    Complete {
+        /// False when the server announced that it closes after this reply.
+        keep_open: bool,
+    },
+    /// The reply is wrong; the connection cannot be used any further.
+    Fault(Fault),
+    /// The reply is well framed but not a success (for HTTP a status other than 2xx).
+    Refused {
+        /// The status the server gave.
+        status: u16,
+        /// False when the server announced that it closes after this reply.
+        keep_open: bool,
+    },
+}
+
+/// What can be wrong with a reply. Each is a counter in the run record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// The bytes are not a reply of this protocol.
+    Malformed,
+    /// The head of the reply is longer than the client keeps.
+    HeadTooLong,
+    /// The body differs from what was asked for.
+    WrongBody,
+    /// The announced length differs from the expected one.
+    WrongLength,
+    /// The connection closed in the middle of the reply.
+    Truncated,
+}
+
+impl Fault {
+    /// Every fault, in the order of the record.
+    pub const ALL: [Fault; 5] =
+        [Fault::Malformed, Fault::HeadTooLong, Fault::WrongBody, Fault::WrongLength, Fault::Truncated];
+
+    /// The name in records and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Fault::Malformed => "malformed",
+            Fault::HeadTooLong => "head_too_long",
+            Fault::WrongBody => "wrong_body",
+            Fault::WrongLength => "wrong_length",
+            Fault::Truncated => "truncated",
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! The chunking law: however the bytes of the replies are cut, a client reports the same.
+    use super::{Client, Progress};
+
+    /// Feeds `pieces` as an engine would (unconsumed bytes are kept and offered again) and collects
+    /// what was reported; `closed` ends the input with the peer's close.
+    pub(crate) fn feed<C: Client>(client: &mut C, requests: usize, pieces: &[&[u8]], closed: bool) -> Vec<Progress> {
+        let mut state = C::State::default();
+        client.begin(&mut state);
+        let (mut reports, mut kept) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            kept.extend_from_slice(piece);
+            while reports.len() < requests && !kept.is_empty() {
+                let received = client.on_bytes(&mut state, &kept);
+                kept.drain(..received.consumed);
+                match received.progress {
+                    Progress::Incomplete => break,
+                    Progress::Fault(_) => {
+                        reports.push(received.progress);
+                        return reports;
+                    }
+                    answered => reports.push(answered),
+                }
+            }
+            assert!(reports.len() == requests || kept.len() < C::UNREAD_LEN_MAX, "too much is left unconsumed");
+        }
+        if closed && reports.len() < requests {
+            reports.push(client.on_close(&mut state));
+        }
+        reports
+    }
+
+    /// Checks the law for one input: whole, byte by byte, and split in two at every point.
+    pub(crate) fn check<C: Client>(
+        make: impl Fn() -> C,
+        requests: usize,
+        input: &[u8],
+        closed: bool,
+        expected: &[Progress],
+    ) {
+        let shown = String::from_utf8_lossy(&input[..input.len().min(300)]);
+        assert_eq!(feed(&mut make(), requests, &[input], closed), expected, "whole: {shown:?}");
+        let bytes: Vec<&[u8]> = input.chunks(1).collect();
+        assert_eq!(feed(&mut make(), requests, &bytes, closed), expected, "byte by byte: {shown:?}");
+        for split in 0..=input.len() {
+            let pieces = [&input[..split], &input[split..]];
+            assert_eq!(feed(&mut make(), requests, &pieces, closed), expected, "split {split}: {shown:?}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The workloads as pure functions from bytes to bytes: no sockets, no clock, no I/O errors.
+//!
+//! Everything above "bytes arrived, bytes may leave" lives here and is shared by every backend and
+//! every engine; everything below it is one native loop per kernel interface and imitates nothing.
+//! [`server`] answers requests, [`client`] writes requests and recognises and verifies their replies.
+#![forbid(unsafe_code)]
+
+mod chunked;
+pub mod client;
+mod output;
+pub mod server;
+
+pub use output::Output;

@@ -1,0 +1,150 @@
+//! Reply heads: the one that is sent millions of times is kept ready, the others are assembled.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::Output;
+use crate::server::Violation;
+
+/// The body of `GET /`.
+pub(super) const HELLO: &[u8] = b"Hello, World!";
+/// Bytes of an IMF-fixdate (RFC 9110 §5.6.7), a fixed-length format.
+const DATE_LEN: usize = 29;
+/// Room in bytes for any reply head together with a short body; asserted by [`Output`].
+pub(super) const REPLY_HEAD_LEN_MAX: usize = 512;
+
+/// What follows this reply, and how the peer must be told (RFC 9112 §9.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// HTTP/1.1's default: nothing to say.
+    KeepOpen,
+    /// HTTP/1.0 with `Connection: keep-alive`: the peer waits for the same words.
+    KeepOpenSaidSo,
+    Close,
+}
+
+/// How the reply's body is framed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Body {
+    Length(u64),
+    Chunked,
+}
+
+/// The date, and the whole reply to `GET /` over a persistent HTTP/1.1 connection.
+pub(super) struct Ready {
+    date: [u8; DATE_LEN],
+    hello: Vec<u8>,
+    hello_date_at: usize,
+}
+
+impl Ready {
+    pub(super) fn new() -> Self {
+        let mut ready = Ready { date: [b' '; DATE_LEN], hello: Vec::new(), hello_date_at: 0 };
+        ready.set_time(0);
+        let mut space = [0u8; REPLY_HEAD_LEN_MAX];
+        let mut output = Output::new(&mut space);
+        ready.head(&mut output, "200 OK", Body::Length(HELLO.len() as u64), Persistence::KeepOpen, "");
+        output.push(HELLO);
+        ready.hello = output.written().to_vec();
+        let date = ready.hello.windows(DATE_LEN).position(|window| window == ready.date);
+        ready.hello_date_at = date.expect("the head was written with this date");
+        ready
+    }
+
+    pub(super) fn set_time(&mut self, unix_seconds: u64) {
+        // RFC 9110 has no date beyond year 9999; httpdate panics there.
+        let time = UNIX_EPOCH + Duration::from_secs(unix_seconds.min(253_402_300_799));
+        self.date.copy_from_slice(httpdate::fmt_http_date(time).as_bytes());
+        if let Some(place) = self.hello.get_mut(self.hello_date_at..self.hello_date_at + DATE_LEN) {
+            place.copy_from_slice(&self.date);
+        }
+    }
+
+    /// The reply to `GET /`, head and body, in one copy.
+    #[inline]
+    pub(super) fn hello(&self, output: &mut Output<'_>) {
+        output.push(&self.hello);
+    }
+
+    /// A reply head. `extra` is one more header line with its CRLF, or empty.
+    pub(super) fn head(
+        &self,
+        output: &mut Output<'_>,
+        status: &str,
+        body: Body,
+        persistence: Persistence,
+        extra: &str,
+    ) {
+        output.push(b"HTTP/1.1 ");
+        output.push(status.as_bytes());
+        output.push(b"\r\nServer: c10m\r\nDate: ");
+        output.push(&self.date);
+        output.push(b"\r\nContent-Type: text/plain\r\n");
+        match body {
+            Body::Length(length) => {
+                output.push(b"Content-Length: ");
+                output.push_decimal(length);
+                output.push(b"\r\n");
+            }
+            Body::Chunked => output.push(b"Transfer-Encoding: chunked\r\n"),
+        }
+        output.push(match persistence {
+            Persistence::KeepOpen => b"".as_slice(),
+            Persistence::KeepOpenSaidSo => b"Connection: keep-alive\r\n",
+            Persistence::Close => b"Connection: close\r\n",
+        });
+        output.push(extra.as_bytes());
+        output.push(b"\r\n");
+    }
+
+    /// A reply with a one-line text as its body; the body is left out for HEAD.
+    pub(super) fn text(
+        &self,
+        output: &mut Output<'_>,
+        status: &str,
+        text: &str,
+        persistence: Persistence,
+        extra: &str,
+        head_only: bool,
+    ) {
+        self.head(output, status, Body::Length(text.len() as u64), persistence, extra);
+        if !head_only {
+            output.push(text.as_bytes());
+        }
+    }
+}
+
+/// Status line and explanation of a violation.
+pub(super) fn explain(violation: Violation) -> (&'static str, &'static str) {
+    match violation {
+        Violation::BadRequest => ("400 Bad Request", "the request line or a header is not valid HTTP/1.1\n"),
+        Violation::BadFraming => ("400 Bad Request", "the framing of the body is wrong or ambiguous\n"),
+        Violation::BodyTooLong => ("413 Content Too Large", "the body is longer than this server accepts\n"),
+        Violation::HeadTooLong => {
+            ("431 Request Header Fields Too Large", "the request head is longer than this server accepts\n")
+        }
+        Violation::UnknownCoding => ("501 Not Implemented", "the only transfer coding understood is chunked\n"),
+        Violation::UnknownVersion => ("505 HTTP Version Not Supported", "this server speaks HTTP/1.0 and HTTP/1.1\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_reply_follows_the_clock() {
+        let mut ready = Ready::new();
+        ready.set_time(784_111_777);
+        let mut space = [0u8; REPLY_HEAD_LEN_MAX];
+        let mut output = Output::new(&mut space);
+        ready.hello(&mut output);
+        let text = std::str::from_utf8(output.written()).unwrap();
+        assert!(text.contains("\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), "{text}");
+        assert!(text.ends_with("\r\n\r\nHello, World!"), "{text}");
+    }
+
+    #[test]
+    fn a_clock_from_the_far_future_is_no_panic() {
+        Ready::new().set_time(u64::MAX);
+    }
+}

@@ -1,0 +1,117 @@
+//! Writes the textual percentile distribution (`.hgrm`) that HdrHistogram's plotting pages read, in
+//! the format of the Java library. Values are given in microseconds.
+
+use std::fmt::Write as _;
+
+use crate::histogram::Latencies;
+
+/// Reporting points between each percentile and half the remaining distance to 100 %.
+const TICKS_PER_HALF_DISTANCE: u32 = 5;
+
+/// The histogram is in nanoseconds.
+const NS_PER_US: f64 = 1000.0;
+
+/// The whole file.
+pub fn text(latencies: &Latencies) -> String {
+    let histogram = latencies.histogram();
+    let digits = usize::from(histogram.sigfig());
+    let mut text = format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    let mut line = |arguments: std::fmt::Arguments<'_>| {
+        text.write_fmt(arguments).expect("writing to a String does not fail");
+        text.push('\n');
+    };
+
+    let mut count = 0;
+    for step in histogram.iter_quantiles(TICKS_PER_HALF_DISTANCE) {
+        count += step.count_since_last_iteration();
+        let value = step.value_iterated_to() as f64 / NS_PER_US;
+        let percentile = step.quantile_iterated_to();
+        if percentile < 1.0 {
+            let inverse = 1.0 / (1.0 - percentile);
+            line(format_args!("{value:>12.digits$} {percentile:.12} {count:>10} {inverse:>14.2}"));
+        } else {
+            // At 100 % the fourth column would be infinite; readers expect it to be absent.
+            line(format_args!("{value:>12.digits$} {percentile:.12} {count:>10}"));
+        }
+    }
+
+    let mean = histogram.mean() / NS_PER_US;
+    let deviation = histogram.stdev() / NS_PER_US;
+    let max = histogram.max() as f64 / NS_PER_US;
+    let total = histogram.len();
+    // The first bucket is linear over all sub-buckets, each further one adds half as many entries.
+    let buckets = usize::from(histogram.buckets());
+    let sub_buckets = histogram.distinct_values() * 2 / (buckets + 1);
+    line(format_args!("#[Mean    = {mean:>12.digits$}, StdDeviation   = {deviation:>12.digits$}]"));
+    line(format_args!("#[Max     = {max:>12.digits$}, Total count    = {total:>12}]"));
+    line(format_args!("#[Buckets = {buckets:>12}, SubBuckets     = {sub_buckets:>12}]"));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_case_checked_by_hand() {
+        let mut latencies = Latencies::new();
+        // Below 2048 ns every value has a bucket of its own, so nothing is rounded.
+        for (nanoseconds, count) in [(1000, 2), (1500, 4), (2000, 1)] {
+            latencies.record(nanoseconds, count).unwrap();
+        }
+        let expected = "       Value     Percentile TotalCount 1/(1-Percentile)
+
+       1.000 0.000000000000          2           1.00
+       1.000 0.100000000000          2           1.11
+       1.000 0.200000000000          2           1.25
+       1.500 0.300000000000          6           1.43
+       1.500 0.400000000000          6           1.67
+       1.500 0.500000000000          6           2.00
+       1.500 0.550000000000          6           2.22
+       1.500 0.600000000000          6           2.50
+       1.500 0.650000000000          6           2.86
+       1.500 0.700000000000          6           3.33
+       1.500 0.750000000000          6           4.00
+       1.500 0.775000000000          6           4.44
+       1.500 0.800000000000          6           5.00
+       1.500 0.825000000000          6           5.71
+       1.500 0.850000000000          6           6.67
+       2.000 0.875000000000          7           8.00
+       2.000 1.000000000000          7
+#[Mean    =        1.429, StdDeviation   =        0.319]
+#[Max     =        2.000, Total count    =            7]
+#[Buckets =            1, SubBuckets     =         2048]
+";
+        assert_eq!(text(&latencies), expected);
+    }
+
+    #[test]
+    fn the_rows_can_be_read_back() {
+        let mut latencies = Latencies::new();
+        (1..=50_000_u64).for_each(|i| latencies.record(i * i, 1).unwrap());
+        let text = text(&latencies);
+        let rows: Vec<Vec<f64>> = text
+            .lines()
+            .skip(2)
+            .take_while(|line| !line.starts_with('#'))
+            .map(|line| line.split_whitespace().map(|field| field.parse().unwrap()).collect())
+            .collect();
+        assert!(rows.len() > 50, "{} rows", rows.len());
+        for pair in rows.windows(2) {
+            assert!(pair[0][0] <= pair[1][0], "values never fall");
+            assert!(pair[0][1] < pair[1][1], "percentiles rise");
+            assert!(pair[0][2] <= pair[1][2], "counts never fall");
+        }
+        let (last, others) = rows.split_last().unwrap();
+        assert_eq!((last.len(), last[1], last[2]), (3, 1.0, 50_000.0));
+        assert!(others.iter().all(|row| row.len() == 4));
+        assert_eq!(text.lines().filter(|line| line.starts_with("#[")).count(), 3);
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_rows() {
+        let text = text(&Latencies::new());
+        assert_eq!(text.lines().count(), 5);
+        assert!(!text.contains("NaN"));
+    }
+}

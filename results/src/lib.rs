@@ -1,0 +1,14 @@
+//! What experiments share: the record of an experiment, statistics over its runs, merged latency
+//! histograms, the run directory, and the report.
+//!
+//! Nothing is measured or printed here, and no clock is read unless the caller asks for the date.
+
+#![forbid(unsafe_code)]
+
+pub mod hgrm;
+pub mod histogram;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod stats;
+pub mod utc;

@@ -1,0 +1,264 @@
+//! The record of an experiment: everything that is needed to believe, repeat or re-render it.
+//!
+//! The names are those of the JSON document. What could not be measured is absent (`null`), never zero.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::histogram::Latencies;
+use crate::stats::Range;
+
+/// Version of the document. It rises when a reader of the older form would misread the newer one.
+pub const SCHEMA: u32 = 1;
+
+/// One experiment, run once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// The question it answers.
+    pub question: String,
+    /// What decides between the arms.
+    pub metric: Metric,
+    /// When it began, RFC 3339 in UTC.
+    pub started_at: String,
+    /// How long all of it took.
+    pub duration_s: f64,
+    /// The command line, program first.
+    pub command: Vec<String>,
+    /// Version of the program.
+    pub version: String,
+    /// Commit of the program, with `-dirty` when the tree had changes.
+    pub commit: String,
+    /// The facts of the host.
+    pub host: Value,
+    /// Seed of every schedule.
+    pub seed: u64,
+    /// How often each arm was run.
+    pub repeats: u32,
+    /// Length of one measured interval.
+    pub seconds_per_run: f64,
+    /// What a reader has to know beside the numbers.
+    pub notes: Vec<String>,
+    /// Arms that could not run, with the reason.
+    pub skipped: Vec<String>,
+    /// The measurements.
+    pub cells: Vec<Cell>,
+    /// Memory of idle connections.
+    pub memory: Vec<MemoryCell>,
+}
+
+/// The figure that decides between the arms of an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// [`Summary::server_core_us_per_request`].
+    ServerCore,
+    /// [`Summary::client_cpu_us_per_request`].
+    ClientCpu,
+}
+
+impl Metric {
+    /// What it is called in a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Metric::ServerCore => "core CPU per request",
+            Metric::ClientCpu => "client CPU per request",
+        }
+    }
+
+    /// Its range over the repeats of a cell.
+    pub fn range(self, summary: &Summary) -> Option<Range> {
+        match self {
+            Metric::ServerCore => summary.server_core_us_per_request,
+            Metric::ClientCpu => summary.client_cpu_us_per_request,
+        }
+    }
+
+    /// Its value in one run.
+    pub fn of_run(self, run: &RunOfCell) -> Option<f64> {
+        match self {
+            Metric::ServerCore => run.server_core_us_per_request,
+            Metric::ClientCpu => run.client_cpu_us_per_request,
+        }
+    }
+}
+
+/// One arm under one load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// `echo`, `http` or `websocket`.
+    pub workload: String,
+    /// Backend and variant, for example `epoll level`.
+    pub arm: String,
+    /// Connections of the load generator.
+    pub connections: u64,
+    /// What makes it send.
+    #[serde(rename = "loop")]
+    pub load_loop: Loop,
+    /// Requests in flight on a connection.
+    pub pipeline: u32,
+    /// Each repeat.
+    pub runs: Vec<RunOfCell>,
+    /// All repeats together.
+    pub summary: Summary,
+}
+
+/// What makes the load generator send the next request.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loop {
+    /// The reply to the one before.
+    Closed,
+    /// A schedule that does not wait for replies.
+    Open {
+        /// Requests a second.
+        rate: f64,
+    },
+}
+
+/// One repeat of a cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunOfCell {
+    /// Number of the repeat; runs of different arms with the same number belong together.
+    pub repeat: u32,
+    /// Position among all runs of the experiment, in the order they took place.
+    pub order: u32,
+    /// Completed requests over the measured interval.
+    pub requests_per_second: f64,
+    /// Requests answered correctly.
+    pub completed: u64,
+    /// Requests that failed in any way.
+    pub errors: u64,
+    /// The server process's own time in user mode.
+    pub server_user_us_per_request: Option<f64>,
+    /// The server process's own time in the kernel.
+    pub server_system_us_per_request: Option<f64>,
+    /// Busy time of the server's processors, interrupts included, whoever caused it.
+    pub server_core_us_per_request: Option<f64>,
+    /// The load generator's user and kernel time.
+    pub client_cpu_us_per_request: Option<f64>,
+    /// System calls of the server.
+    pub syscalls_per_request: Option<f64>,
+    /// Those of them that are `io_uring_enter`.
+    pub enters_per_request: Option<f64>,
+    /// How late the load generator itself was, 99th percentile.
+    pub lateness_us_p99: Option<f64>,
+    /// Whether the measurement may be believed.
+    pub verdict: Verdict,
+    /// What the two programs printed.
+    pub raw: Raw,
+}
+
+/// Whether a measurement may be believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The worst state of any check.
+    pub state: VerdictState,
+    /// Ids of the checks that were not ok.
+    pub not_ok: Vec<String>,
+}
+
+/// State of a verdict, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum VerdictState {
+    /// Every check passed.
+    Valid,
+    /// Some check says to be careful.
+    Warn,
+    /// The numbers must not be used.
+    Invalid,
+}
+
+impl VerdictState {
+    /// The word used in reports and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            VerdictState::Valid => "VALID",
+            VerdictState::Warn => "WARN",
+            VerdictState::Invalid => "INVALID",
+        }
+    }
+}
+
+/// The unabridged output behind a run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Raw {
+    /// What the load generator printed.
+    pub load: Value,
+    /// What the server printed.
+    pub server: Value,
+}
+
+/// All repeats of a cell together: the range of each metric, and quantiles of the merged histograms.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// Over [`RunOfCell::requests_per_second`].
+    pub requests_per_second: Option<Range>,
+    /// Over [`RunOfCell::server_user_us_per_request`].
+    pub server_user_us_per_request: Option<Range>,
+    /// Over [`RunOfCell::server_system_us_per_request`].
+    pub server_system_us_per_request: Option<Range>,
+    /// Over [`RunOfCell::server_core_us_per_request`].
+    pub server_core_us_per_request: Option<Range>,
+    /// Over [`RunOfCell::client_cpu_us_per_request`].
+    pub client_cpu_us_per_request: Option<Range>,
+    /// Over [`RunOfCell::syscalls_per_request`].
+    pub syscalls_per_request: Option<Range>,
+    /// Over [`RunOfCell::enters_per_request`].
+    pub enters_per_request: Option<Range>,
+    /// Over [`RunOfCell::lateness_us_p99`].
+    pub lateness_us_p99: Option<Range>,
+    /// Median response time.
+    pub p50_us: Option<f64>,
+    /// 99th percentile of response time.
+    pub p99_us: Option<f64>,
+    /// 99.9th percentile of response time.
+    pub p99_9_us: Option<f64>,
+}
+
+impl Summary {
+    /// Summarises `runs`; `responses` are the response times of all of them, merged.
+    ///
+    /// A metric is summarised over the runs that have it, and the range says how many those are.
+    pub fn of(runs: &[RunOfCell], responses: Option<&Latencies>) -> Summary {
+        let range = |metric: fn(&RunOfCell) -> Option<f64>| {
+            let values: Vec<f64> = runs.iter().filter_map(metric).filter(|value| value.is_finite()).collect();
+            Range::of(&values)
+        };
+        let quantile = |quantile| responses?.quantile_us(quantile);
+        Summary {
+            requests_per_second: range(|run| Some(run.requests_per_second)),
+            server_user_us_per_request: range(|run| run.server_user_us_per_request),
+            server_system_us_per_request: range(|run| run.server_system_us_per_request),
+            server_core_us_per_request: range(|run| run.server_core_us_per_request),
+            client_cpu_us_per_request: range(|run| run.client_cpu_us_per_request),
+            syscalls_per_request: range(|run| run.syscalls_per_request),
+            enters_per_request: range(|run| run.enters_per_request),
+            lateness_us_p99: range(|run| run.lateness_us_p99),
+            p50_us: quantile(0.5),
+            p99_us: quantile(0.99),
+            p99_9_us: quantile(0.999),
+        }
+    }
+}
+
+/// Memory of idle connections in one arm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemoryCell {
+    /// `echo`, `http` or `websocket`.
+    pub workload: String,
+    /// Backend and variant.
+    pub arm: String,
+    /// Connections that were open.
+    pub connections: u64,
+    /// Reactors they were spread over.
+    pub reactors: u32,
+    /// Growth of the server process's own memory over the connections.
+    pub user_bytes_per_connection: Option<f64>,
+    /// What the workload promises at most.
+    pub budget_bytes: Option<u64>,
+}

@@ -1,0 +1,122 @@
+//! The directory of one run: its name, and that it appears whole or not at all and replaces nothing.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::hgrm;
+use crate::histogram::Latencies;
+use crate::record::Record;
+
+/// Lengths within which an abbreviated commit is unambiguous and still readable.
+const COMMIT_LEN_MIN: usize = 7;
+const COMMIT_LEN_MAX: usize = 12;
+
+/// Directories of one name before something else must be wrong.
+const SAME_NAME_MAX: u32 = 1000;
+
+/// `<date>-<host>-<commit>-<experiment>`, fit for a file system and a URL.
+pub fn name(date: &str, host: &str, commit: &str, dirty: bool, experiment: &str) -> String {
+    let dirty = if dirty { "-dirty" } else { "" };
+    format!("{}-{}-{}{dirty}-{}", word(date), word(host), abbreviated(commit), word(experiment))
+}
+
+/// Lower case letters, digits and single dashes between them.
+fn word(text: &str) -> String {
+    let mut word = String::new();
+    for character in text.chars() {
+        if character.is_ascii_alphanumeric() {
+            word.push(character.to_ascii_lowercase());
+        } else if !word.is_empty() && !word.ends_with('-') {
+            word.push('-');
+        }
+    }
+    let word = word.trim_end_matches('-');
+    if word.is_empty() { "unknown".to_owned() } else { word.to_owned() }
+}
+
+/// 7 to 12 hexadecimal digits, or `unknown` when `commit` is not a commit.
+fn abbreviated(commit: &str) -> String {
+    let commit = commit.trim().to_ascii_lowercase();
+    if commit.len() < COMMIT_LEN_MIN || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return "unknown".to_owned();
+    }
+    commit.chars().take(COMMIT_LEN_MAX).collect()
+}
+
+/// Writes `record.json`, `report.md` and one `.hgrm` for each named histogram into a new directory
+/// below `base`, and returns its path. A directory of the same name is kept; the new one gets `-2`,
+/// `-3` and so on.
+pub fn write(
+    base: &Path,
+    name: &str,
+    record: &Record,
+    report: &str,
+    histograms: &[(String, Latencies)],
+) -> io::Result<PathBuf> {
+    fs::create_dir_all(base)?;
+    // In the same directory, so that the final rename stays within one file system.
+    let temporary = base.join(format!(".{name}.{}", std::process::id()));
+    let written = fill(&temporary, record, report, histograms).and_then(|()| publish(&temporary, base, name));
+    if written.is_err() {
+        // The first error is the one to report; what is left over is hidden and harmless.
+        let _ = fs::remove_dir_all(&temporary);
+    }
+    written
+}
+
+fn fill(directory: &Path, record: &Record, report: &str, histograms: &[(String, Latencies)]) -> io::Result<()> {
+    fs::create_dir(directory)?;
+    let mut json = serde_json::to_string_pretty(record)?;
+    json.push('\n');
+    fs::write(directory.join("record.json"), json)?;
+    fs::write(directory.join("report.md"), report)?;
+    for (name, latencies) in histograms {
+        let path = directory.join(format!("{}.hgrm", word(name)));
+        // Two arms whose names differ only in punctuation must not hide one another.
+        let mut file = fs::File::create_new(path)?;
+        io::Write::write_all(&mut file, hgrm::text(latencies).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Moves `temporary` to the first free name.
+fn publish(temporary: &Path, base: &Path, name: &str) -> io::Result<PathBuf> {
+    for number in 1..=SAME_NAME_MAX {
+        let path = match number {
+            1 => base.join(name),
+            _ => base.join(format!("{name}-{number}")),
+        };
+        // create_dir claims the name: of two writers one fails. rename(2) then replaces an empty
+        // directory atomically.
+        match fs::create_dir(&path) {
+            Ok(()) => return fs::rename(temporary, &path).map(|()| path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{SAME_NAME_MAX} runs named {name}")))
+}
+
+/// Reads the record of a run: its directory, or the file itself.
+pub fn read(path: &Path) -> io::Result<Record> {
+    let path = if path.is_dir() { path.join("record.json") } else { path.to_owned() };
+    Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_a_file_system() {
+        for (host, commit, dirty, expected) in [
+            ("vm", "0123456789abcdef0123", false, "2026-10-03-vm-0123456789ab-echo-cpu"),
+            ("My.Host_7", "ABCDEF1", true, "2026-10-03-my-host-7-abcdef1-dirty-echo-cpu"),
+            ("../..", "abc", false, "2026-10-03-unknown-unknown-echo-cpu"),
+            ("größe", "no commit", false, "2026-10-03-gr-e-unknown-echo-cpu"),
+        ] {
+            assert_eq!(name("2026-10-03", host, commit, dirty, "echo cpu"), expected);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The gate: format, lints, tests, documentation. CI runs this file and nothing else.
+# A fresh machine needs only the Rust toolchain; what the tests use beyond it is installed here.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "format"
+cargo fmt --all --check
+
+step "lints"
+cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+step "tests"
+# Most tests wait for timers and peers, not for the CPU: run more of them at once than there are cores.
+RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}" cargo test --workspace --locked
+
+step "documentation"
+RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked --document-private-items
+
+step "all is well"

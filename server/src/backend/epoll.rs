@@ -1,0 +1,351 @@
+//! epoll(7): wait for readiness, receive, reply at once.
+//!
+//! `level`: interest is EPOLLIN and changes to EPOLLOUT only while a reply is unsent. `edge`:
+//! EPOLLIN | EPOLLOUT | EPOLLRDHUP are registered once and never changed. In both a short receive
+//! ends the reading: for a stream it says that the queue is empty (epoll(7), "Questions and
+//! answers"), which saves the receive that would return EAGAIN. The exception is an edge-triggered
+//! socket whose FIN was reported together with the data: no second edge comes for it.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::server::Protocol;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags};
+
+use super::{Backend, EVENTS_PER_TURN_MAX, PASSES_PER_EVENT_MAX, Parts};
+use crate::listener;
+use crate::shard::connection::Want;
+use crate::shard::counters::CloseReason;
+use crate::shard::slab::{ConnectionId, Token};
+use crate::shard::{Intake, SCRATCH_LEN, Shard, Trouble};
+use crate::sys;
+use crate::unavailable::Unavailable;
+
+/// Tags of tokens.
+const CONNECTION: u8 = 0;
+const LISTENER: u8 = 1;
+const DOORBELL: u8 = 2;
+const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
+
+/// Flag of a connection: registered for EPOLLOUT instead of EPOLLIN (level only).
+const AWAITS_ROOM: u8 = 1;
+
+/// What an edge-triggered connection is registered for, once and for all.
+const EDGES: epoll::EventFlags =
+    epoll::EventFlags::IN.union(epoll::EventFlags::OUT).union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ET);
+
+pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
+    epoll: OwnedFd,
+    listener: Option<TcpListener>,
+    doorbell: Arc<OwnedFd>,
+    shard: Shard<P, OwnedFd>,
+    events: Vec<epoll::Event>,
+    input: Box<[u8]>,
+    accepts_per_turn_max: u32,
+}
+
+impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
+    type Socket = OwnedFd;
+    const LISTENER_NONBLOCKING: bool = true;
+
+    fn open(parts: Parts<P, OwnedFd>) -> Result<Self, Unavailable> {
+        let epoll =
+            epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Unavailable::kernel("epoll_create1(2)"))?;
+        let token = epoll::EventData::new_u64(Token::new(NO_CONNECTION, DOORBELL).0);
+        epoll::add(&epoll, &parts.doorbell, token, epoll::EventFlags::IN)
+            .map_err(Unavailable::kernel("epoll_ctl(2) of the doorbell"))?;
+        let mut backend = Epoll {
+            epoll,
+            listener: Some(parts.listener),
+            doorbell: parts.doorbell,
+            shard: parts.shard,
+            events: Vec::with_capacity(EVENTS_PER_TURN_MAX),
+            input: vec![0; SCRATCH_LEN].into_boxed_slice(),
+            accepts_per_turn_max: parts.accepts_per_turn_max,
+        };
+        backend.arm_accept().map_err(Unavailable::kernel("epoll_ctl(2) of the listener"))?;
+        Ok(backend)
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.wait()?;
+        if self.shard.refresh_clock() {
+            self.on_tick()?;
+        }
+        let events = std::mem::take(&mut self.events);
+        for event in &events {
+            let token = Token(event.data.u64());
+            match token.tag() {
+                CONNECTION => self.on_event(token.id(), event.flags),
+                LISTENER => self.accept()?,
+                _ => {
+                    self.shard.shared.counters.syscalls += 1;
+                    sys::answer(&self.doorbell);
+                }
+            }
+        }
+        self.events = events;
+        Ok(())
+    }
+
+    fn refuse_handshakes(&mut self) -> io::Result<()> {
+        self.listener.as_ref().map_or(Ok(()), listener::refuse_handshakes)
+    }
+
+    fn close_listener(&mut self) -> io::Result<()> {
+        if self.listener.is_none() {
+            return Ok(());
+        }
+        self.accepts_per_turn_max = u32::MAX;
+        self.accept()?;
+        self.shard.intake = Intake::Closed;
+        self.listener = None;
+        Ok(())
+    }
+
+    fn close_all(&mut self, reason: CloseReason) {
+        let mut index = 0;
+        while let Some(id) = self.shard.at_or_after(index) {
+            index = id.index + 1;
+            if let Some((connection, shared)) = self.shard.find(id) {
+                let want = connection.give_up(reason, shared);
+                self.act(id, want);
+            }
+        }
+    }
+
+    fn shard(&mut self) -> &mut Shard<P, OwnedFd> {
+        &mut self.shard
+    }
+}
+
+impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
+    fn wait(&mut self) -> io::Result<()> {
+        let counters = &mut self.shard.shared.counters;
+        counters.turns += 1;
+        counters.epoll_waits += 1;
+        counters.syscalls += 1;
+        let timeout = self.shard.wait_max().map(timespec);
+        self.events.clear();
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ten times a second at most: timers, and the end of a pause of accept.
+    #[cold]
+    fn on_tick(&mut self) -> io::Result<()> {
+        while let Some((id, want)) = self.shard.next_expired() {
+            self.act(id, want);
+        }
+        let now = self.shard.shared.now;
+        if self.shard.intake.is_closing_due(now) {
+            self.close_listener()?;
+        }
+        if self.shard.intake.resume(now) {
+            self.arm_accept()?;
+        }
+        Ok(())
+    }
+
+    fn arm_accept(&mut self) -> io::Result<()> {
+        let Some(listener) = &self.listener else { return Ok(()) };
+        self.shard.shared.counters.syscalls += 1;
+        self.shard.shared.counters.epoll_ctls += 1;
+        // Level-triggered in both variants: so a turn may leave connections in the accept queue.
+        let token = epoll::EventData::new_u64(Token::new(NO_CONNECTION, LISTENER).0);
+        Ok(epoll::add(&self.epoll, listener, token, epoll::EventFlags::IN)?)
+    }
+
+    fn disarm_accept(&mut self) -> io::Result<()> {
+        let Some(listener) = &self.listener else { return Ok(()) };
+        self.shard.shared.counters.syscalls += 1;
+        self.shard.shared.counters.epoll_ctls += 1;
+        Ok(epoll::delete(&self.epoll, listener)?)
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        for _ in 0..self.accepts_per_turn_max {
+            let Some(listener) = &self.listener else { return Ok(()) };
+            let trouble = if self.shard.is_full() {
+                Trouble::Full
+            } else {
+                self.shard.shared.counters.syscalls += 1;
+                match rustix::net::accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                    Ok(socket) => {
+                        self.admit(socket);
+                        continue;
+                    }
+                    Err(Errno::AGAIN) => return Ok(()),
+                    Err(error) => Trouble::of(&error.into()),
+                }
+            };
+            let Shard { shared, intake, .. } = &mut self.shard;
+            if intake.meet(trouble, shared.now, &mut shared.counters) {
+                return if matches!(self.shard.intake, Intake::Paused { .. }) { self.disarm_accept() } else { Ok(()) };
+            }
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, socket: OwnedFd) {
+        let Some(id) = self.shard.admit(socket) else { return };
+        let flags = if EDGE { EDGES } else { epoll::EventFlags::IN };
+        if self.control(id, flags, true).is_err() {
+            // ENOSPC (fs.epoll.max_user_watches) or ENOMEM: this connection cannot be served.
+            self.shard.shared.counters.memory_pauses += 1;
+            self.act(id, Want::Close(CloseReason::SocketError));
+        }
+    }
+
+    fn control(&mut self, id: ConnectionId, flags: epoll::EventFlags, add: bool) -> Result<(), Errno> {
+        let Some((connection, shared)) = self.shard.find(id) else { return Ok(()) };
+        shared.counters.syscalls += 1;
+        shared.counters.epoll_ctls += 1;
+        let token = epoll::EventData::new_u64(Token::new(id, CONNECTION).0);
+        if add {
+            epoll::add(&self.epoll, &connection.socket, token, flags)
+        } else {
+            epoll::modify(&self.epoll, &connection.socket, token, flags)
+        }
+    }
+
+    #[inline]
+    fn on_event(&mut self, id: ConnectionId, flags: epoll::EventFlags) {
+        let Some((connection, _)) = self.shard.find(id) else { return };
+        if connection.is_replying() {
+            // An error is reported by the send, so EPOLLERR and EPOLLHUP need no case of their own.
+            let room = epoll::EventFlags::OUT | epoll::EventFlags::ERR | epoll::EventFlags::HUP;
+            if flags.intersects(room) && self.act(id, Want::Write) && EDGE {
+                // The edges of what arrived meanwhile are gone, a FIN's among them.
+                self.receive(id, true);
+            }
+            return;
+        }
+        if EDGE && !flags.intersects(!epoll::EventFlags::OUT) {
+            return;
+        }
+        self.receive(id, EDGE && flags.contains(epoll::EventFlags::RDHUP));
+    }
+
+    /// Receives until the socket is empty (edge) or once (level), and does what follows.
+    #[inline]
+    fn receive(&mut self, id: ConnectionId, fin_seen: bool) {
+        for _ in 0..PASSES_PER_EVENT_MAX {
+            let Some((connection, shared)) = self.shard.find(id) else { return };
+            shared.counters.syscalls += 1;
+            let mut short = false;
+            let want = match rustix::net::recv(&connection.socket, &mut self.input[..], RecvFlags::empty()) {
+                Ok((0, _)) => connection.peer_closed(shared),
+                Ok((count, _)) => {
+                    short = count < self.input.len() && !fin_seen;
+                    connection.received(&self.input[..count], shared)
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {
+                    shared.counters.empty_receives += 1;
+                    return;
+                }
+                Err(error) => connection.give_up(reason_of(error), shared),
+            };
+            if !self.act(id, want) || short || !EDGE {
+                return;
+            }
+        }
+        self.come_back(id);
+    }
+
+    /// Does what a connection wants until the kernel has to be waited for. True when that is for
+    /// more input.
+    #[inline]
+    fn act(&mut self, id: ConnectionId, mut want: Want) -> bool {
+        let mut passes = 0;
+        loop {
+            let Some((connection, shared)) = self.shard.find(id) else { return false };
+            want = match want {
+                Want::Write if passes == PASSES_PER_EVENT_MAX => match connection.keep(shared) {
+                    Ok(()) => {
+                        self.come_back(id);
+                        self.shard.settle(id);
+                        return false;
+                    }
+                    Err(close) => close,
+                },
+                Want::Write => {
+                    passes += 1;
+                    let unsent = connection.unsent(shared);
+                    let sent = rustix::net::send(&connection.socket, unsent, SendFlags::NOSIGNAL);
+                    shared.counters.syscalls += 1;
+                    match sent {
+                        Ok(count) => connection.sent(count, shared),
+                        Err(Errno::AGAIN) => connection.sent(0, shared),
+                        Err(Errno::INTR) => Want::Write,
+                        Err(error) => connection.give_up(reason_of(error), shared),
+                    }
+                }
+                Want::Wait => {
+                    if !EDGE {
+                        self.come_back(id);
+                    }
+                    self.shard.settle(id);
+                    return false;
+                }
+                Want::Shutdown => {
+                    shared.counters.syscalls += 1;
+                    // ENOTCONN: the peer is gone already, which the next receive tells.
+                    let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
+                    Want::Read
+                }
+                Want::Read if connection.flags & AWAITS_ROOM != 0 => {
+                    connection.flags &= !AWAITS_ROOM;
+                    match self.control(id, epoll::EventFlags::IN, false) {
+                        Ok(()) => Want::Read,
+                        Err(_) => Want::Close(CloseReason::SocketError),
+                    }
+                }
+                Want::Read => {
+                    self.shard.settle(id);
+                    return true;
+                }
+                Want::Close(reason) => {
+                    shared.counters.syscalls += 1;
+                    // Dropping the last descriptor also takes it out of the epoll set.
+                    drop(self.shard.remove(id, reason));
+                    return false;
+                }
+            };
+        }
+    }
+
+    /// Asks for an event: once the socket takes more (level), or at once if it is ready for
+    /// anything (edge, where EPOLL_CTL_MOD repeats the edge).
+    #[cold]
+    fn come_back(&mut self, id: ConnectionId) {
+        let Some((connection, _)) = self.shard.find(id) else { return };
+        if !EDGE && connection.flags & AWAITS_ROOM != 0 {
+            return;
+        }
+        connection.flags |= if EDGE { 0 } else { AWAITS_ROOM };
+        let flags = if EDGE { EDGES } else { epoll::EventFlags::OUT };
+        if self.control(id, flags, false).is_err() {
+            self.act(id, Want::Close(CloseReason::SocketError));
+        }
+    }
+}
+
+/// Why a connection ends after a failed system call.
+pub(super) fn reason_of(error: Errno) -> CloseReason {
+    match error {
+        Errno::CONNRESET | Errno::PIPE => CloseReason::Reset,
+        _ => CloseReason::SocketError,
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
+}

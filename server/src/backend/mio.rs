@@ -1,0 +1,315 @@
+//! The same loop on mio: what an ordinary Rust program gets from the usual portable interface.
+//!
+//! mio is always edge-triggered and asks its users to repeat an operation until it would block
+//! (`mio::Poll`, "Draining readiness"), so every request costs one receive that finds nothing. The
+//! epoll loops may take a short receive as the end; portable code may not.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::{TcpListener, TcpStream};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll};
+use protocol::server::Protocol;
+use rustix::io::Errno;
+
+use super::epoll::reason_of;
+use super::{Backend, EVENTS_PER_TURN_MAX, PASSES_PER_EVENT_MAX, Parts};
+use crate::listener;
+use crate::shard::connection::Want;
+use crate::shard::counters::CloseReason;
+use crate::shard::slab::{ConnectionId, Token};
+use crate::shard::{Intake, SCRATCH_LEN, Shard, Trouble};
+use crate::sys;
+use crate::unavailable::Unavailable;
+
+/// Tags of tokens.
+const CONNECTION: u8 = 0;
+const LISTENER: u8 = 1;
+const DOORBELL: u8 = 2;
+const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
+
+/// A token is a `usize` in mio; the three parts of ours need 64 bits.
+const _: () = assert!(size_of::<usize>() == 8, "connection ids travel in mio tokens, which are too small here");
+
+pub(crate) struct Mio<P: Protocol> {
+    poll: Poll,
+    listener: Option<TcpListener>,
+    doorbell: Arc<OwnedFd>,
+    shard: Shard<P, TcpStream>,
+    events: Events,
+    input: Box<[u8]>,
+    accepts_per_turn_max: u32,
+    /// The accept queue was left with connections in it: no further edge will tell.
+    accepts_left: bool,
+}
+
+impl<P: Protocol> Backend<P> for Mio<P> {
+    type Socket = TcpStream;
+    const LISTENER_NONBLOCKING: bool = true;
+
+    fn open(parts: Parts<P, TcpStream>) -> Result<Self, Unavailable> {
+        let poll = Poll::new().map_err(Unavailable::kernel("mio::Poll::new"))?;
+        let doorbell_fd = parts.doorbell.as_raw_fd();
+        poll.registry()
+            .register(&mut SourceFd(&doorbell_fd), token(NO_CONNECTION, DOORBELL), Interest::READABLE)
+            .map_err(Unavailable::kernel("mio's registration of the doorbell"))?;
+        let mut listener = TcpListener::from_std(parts.listener);
+        poll.registry()
+            .register(&mut listener, token(NO_CONNECTION, LISTENER), Interest::READABLE)
+            .map_err(Unavailable::kernel("mio's registration of the listener"))?;
+        Ok(Mio {
+            poll,
+            listener: Some(listener),
+            doorbell: parts.doorbell,
+            shard: parts.shard,
+            events: Events::with_capacity(EVENTS_PER_TURN_MAX),
+            input: vec![0; SCRATCH_LEN].into_boxed_slice(),
+            accepts_per_turn_max: parts.accepts_per_turn_max,
+            accepts_left: false,
+        })
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.wait()?;
+        if self.shard.refresh_clock() {
+            self.on_tick()?;
+        }
+        if std::mem::take(&mut self.accepts_left) {
+            self.accept();
+        }
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            let token = Token(event.token().0 as u64);
+            match token.tag() {
+                CONNECTION => self.on_event(token.id(), event),
+                LISTENER => self.accept(),
+                _ => {
+                    self.shard.shared.counters.syscalls += 1;
+                    sys::answer(&self.doorbell);
+                }
+            }
+        }
+        self.events = events;
+        Ok(())
+    }
+
+    fn refuse_handshakes(&mut self) -> io::Result<()> {
+        self.listener.as_ref().map_or(Ok(()), listener::refuse_handshakes)
+    }
+
+    fn close_listener(&mut self) -> io::Result<()> {
+        if self.listener.is_none() {
+            return Ok(());
+        }
+        self.accepts_per_turn_max = u32::MAX;
+        self.accept();
+        self.shard.intake = Intake::Closed;
+        self.listener = None;
+        Ok(())
+    }
+
+    fn close_all(&mut self, reason: CloseReason) {
+        let mut index = 0;
+        while let Some(id) = self.shard.at_or_after(index) {
+            index = id.index + 1;
+            if let Some((connection, shared)) = self.shard.find(id) {
+                let want = connection.give_up(reason, shared);
+                self.act(id, want);
+            }
+        }
+    }
+
+    fn shard(&mut self) -> &mut Shard<P, TcpStream> {
+        &mut self.shard
+    }
+}
+
+impl<P: Protocol> Mio<P> {
+    fn wait(&mut self) -> io::Result<()> {
+        let counters = &mut self.shard.shared.counters;
+        counters.turns += 1;
+        counters.epoll_waits += 1;
+        counters.syscalls += 1;
+        let timeout = if self.accepts_left { Some(Duration::ZERO) } else { self.shard.wait_max() };
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Ten times a second at most: timers, and the end of a pause of accept.
+    #[cold]
+    fn on_tick(&mut self) -> io::Result<()> {
+        while let Some((id, want)) = self.shard.next_expired() {
+            self.act(id, want);
+        }
+        let now = self.shard.shared.now;
+        if self.shard.intake.is_closing_due(now) {
+            self.close_listener()?;
+        }
+        // The listener stays registered during a pause: being edge-triggered it makes no noise, but
+        // what arrived meanwhile has to be asked for.
+        self.accepts_left |= self.shard.intake.resume(now);
+        Ok(())
+    }
+
+    fn accept(&mut self) {
+        if matches!(self.shard.intake, Intake::Paused { .. }) {
+            return;
+        }
+        for _ in 0..self.accepts_per_turn_max {
+            let Some(listener) = &self.listener else { return };
+            let trouble = if self.shard.is_full() {
+                Trouble::Full
+            } else {
+                self.shard.shared.counters.syscalls += 1;
+                match listener.accept() {
+                    Ok((socket, _)) => {
+                        self.admit(socket);
+                        continue;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                    Err(error) => Trouble::of(&error),
+                }
+            };
+            let Shard { shared, intake, .. } = &mut self.shard;
+            if intake.meet(trouble, shared.now, &mut shared.counters) {
+                return;
+            }
+        }
+        self.accepts_left = true;
+    }
+
+    fn admit(&mut self, socket: TcpStream) {
+        let Some(id) = self.shard.admit(socket) else { return };
+        let Some((connection, shared)) = self.shard.find(id) else { return };
+        shared.counters.syscalls += 1;
+        shared.counters.epoll_ctls += 1;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().register(&mut connection.socket, token(id, CONNECTION), interest).is_err() {
+            // ENOSPC (fs.epoll.max_user_watches) or ENOMEM: this connection cannot be served.
+            shared.counters.memory_pauses += 1;
+            self.act(id, Want::Close(CloseReason::SocketError));
+        }
+    }
+
+    #[inline]
+    fn on_event(&mut self, id: ConnectionId, event: &Event) {
+        let Some((connection, _)) = self.shard.find(id) else { return };
+        if connection.is_replying() {
+            let room = event.is_writable() || event.is_error() || event.is_read_closed();
+            if room && self.act(id, Want::Write) {
+                // The edges of what arrived meanwhile are gone.
+                self.receive(id);
+            }
+            return;
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.receive(id);
+        }
+    }
+
+    /// Receives until it would block, and does what follows each time.
+    #[inline]
+    fn receive(&mut self, id: ConnectionId) {
+        for _ in 0..PASSES_PER_EVENT_MAX {
+            let Some((connection, shared)) = self.shard.find(id) else { return };
+            shared.counters.syscalls += 1;
+            let want = match connection.socket.read(&mut self.input) {
+                Ok(0) => connection.peer_closed(shared),
+                Ok(count) => connection.received(&self.input[..count], shared),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    shared.counters.empty_receives += 1;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => connection.give_up(reason(&error), shared),
+            };
+            if !self.act(id, want) {
+                return;
+            }
+        }
+        self.come_back(id);
+    }
+
+    /// Does what a connection wants until the kernel has to be waited for. True when that is for
+    /// more input.
+    #[inline]
+    fn act(&mut self, id: ConnectionId, mut want: Want) -> bool {
+        let mut passes = 0;
+        loop {
+            let Some((connection, shared)) = self.shard.find(id) else { return false };
+            want = match want {
+                Want::Write if passes == PASSES_PER_EVENT_MAX => match connection.keep(shared) {
+                    Ok(()) => {
+                        self.come_back(id);
+                        self.shard.settle(id);
+                        return false;
+                    }
+                    Err(close) => close,
+                },
+                Want::Write => {
+                    passes += 1;
+                    let sent = (&connection.socket).write(connection.unsent(shared));
+                    shared.counters.syscalls += 1;
+                    match sent {
+                        Ok(count) => connection.sent(count, shared),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.sent(0, shared),
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => Want::Write,
+                        Err(error) => connection.give_up(reason(&error), shared),
+                    }
+                }
+                // Registered for writability once and for all: the next edge tells.
+                Want::Wait => {
+                    self.shard.settle(id);
+                    return false;
+                }
+                Want::Shutdown => {
+                    shared.counters.syscalls += 1;
+                    // ENOTCONN: the peer is gone already, which the next receive tells.
+                    let _ = connection.socket.shutdown(Shutdown::Write);
+                    Want::Read
+                }
+                Want::Read => {
+                    self.shard.settle(id);
+                    return true;
+                }
+                Want::Close(reason) => {
+                    shared.counters.syscalls += 1;
+                    // Dropping the last descriptor also takes it out of the epoll set.
+                    drop(self.shard.remove(id, reason));
+                    return false;
+                }
+            };
+        }
+    }
+
+    /// Asks for an event at once if the socket is ready for anything: registering again repeats the
+    /// edge.
+    #[cold]
+    fn come_back(&mut self, id: ConnectionId) {
+        let Some((connection, shared)) = self.shard.find(id) else { return };
+        shared.counters.syscalls += 1;
+        shared.counters.epoll_ctls += 1;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().reregister(&mut connection.socket, token(id, CONNECTION), interest).is_err() {
+            self.act(id, Want::Close(CloseReason::SocketError));
+        }
+    }
+}
+
+fn token(id: ConnectionId, tag: u8) -> mio::Token {
+    mio::Token(Token::new(id, tag).0 as usize)
+}
+
+fn reason(error: &io::Error) -> CloseReason {
+    Errno::from_io_error(error).map_or(CloseReason::SocketError, reason_of)
+}

@@ -1,0 +1,66 @@
+//! The contract of a backend: one native loop over one kernel interface, imitating no other.
+//!
+//! The files beside this one have the same functions in the same order, so that a diff of two of
+//! them is the comparison. Rules of fairness: same protocol code, same `Connection`, same pool and
+//! sizes; each backend in its best native idiom, every trick a named variant; no speculative system
+//! calls inside an io_uring variant; no silent fallback; every system call is counted.
+
+pub(crate) mod epoll;
+pub(crate) mod mio;
+#[allow(unsafe_code)]
+pub(crate) mod uring;
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use protocol::server::Protocol;
+
+use crate::shard::Shard;
+use crate::shard::counters::CloseReason;
+use crate::unavailable::Unavailable;
+
+/// Events taken from the kernel in one turn.
+pub(crate) const EVENTS_PER_TURN_MAX: usize = 512;
+
+/// Receives, and sends, for one event of a readiness loop before the others get their turn: a peer
+/// that never lets its socket run dry must not starve the rest. Eight scratch buffers are 512 KiB.
+pub(crate) const PASSES_PER_EVENT_MAX: u32 = 8;
+
+/// What a backend is opened with.
+pub(crate) struct Parts<P: Protocol, K> {
+    pub(crate) listener: TcpListener,
+    /// Rung by other threads when the reactor has something to look at.
+    pub(crate) doorbell: Arc<OwnedFd>,
+    pub(crate) shard: Shard<P, K>,
+    pub(crate) connections_max: u32,
+    pub(crate) accepts_per_turn_max: u32,
+}
+
+/// One core's event loop.
+pub(crate) trait Backend<P: Protocol>: Sized {
+    /// How a connection's socket is named to the kernel.
+    type Socket;
+    /// Whether the listener must be non-blocking: yes for readiness, no for completions, where
+    /// O_NONBLOCK turns a wait into a spurious EAGAIN.
+    const LISTENER_NONBLOCKING: bool;
+
+    /// Fails when this host cannot run the backend; never chooses another one.
+    fn open(parts: Parts<P, Self::Socket>) -> Result<Self, Unavailable>;
+
+    /// One turn: wait as long as the shard allows, handle everything that came back, expire timers.
+    fn turn(&mut self) -> io::Result<()>;
+
+    /// Makes the kernel stop answering new handshakes; those under way still arrive.
+    fn refuse_handshakes(&mut self) -> io::Result<()>;
+
+    /// Takes what is left in the accept queue and closes the listener.
+    fn close_listener(&mut self) -> io::Result<()>;
+
+    /// Closes every connection now, for `reason`.
+    fn close_all(&mut self, reason: CloseReason);
+
+    /// This reactor's share.
+    fn shard(&mut self) -> &mut Shard<P, Self::Socket>;
+}

@@ -1,0 +1,497 @@
+//! io_uring(7): operations go in, completions come out, one system call a turn.
+//!
+//! Multishot accept into direct descriptors, receives into provided buffers, one send in flight per
+//! connection. `multishot`: a receive stays armed until it is cancelled. `oneshot`: each receive is
+//! asked for, after the reply to the one before is sent.
+//!
+//! A multishot receive delivers bytes unasked while a reply is unsent; that is the one place where
+//! back-pressure is not free. Beyond [`PAUSE_LEN`] the receive is cancelled until the reply is sent.
+//! What arrives before the cancellation takes effect fits the largest pooled buffer; if it did not,
+//! the connection would end as `overrun`.
+//!
+//! A multishot accept takes connections off the queue without asking whether there is a descriptor
+//! for them, and resets those that find none. Near the limit connections are therefore accepted one
+//! at a time, and at the limit not at all: they wait in the accept queue.
+//!
+//! A connection's slot is freed at the last completion, never before: until then the kernel may
+//! write to a provided buffer or read a reply on its behalf.
+
+mod buffers;
+mod ring;
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::net::TcpListener;
+use std::num::NonZeroU32;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+use io_uring::cqueue;
+use protocol::server::Protocol;
+use rustix::io::Errno;
+
+use self::buffers::ProvidedBuffers;
+use self::ring::{Completion, Ring};
+use super::epoll::reason_of;
+use super::{Backend, Parts};
+use crate::listener;
+use crate::shard::connection::Want;
+use crate::shard::counters::CloseReason;
+use crate::shard::slab::{ConnectionId, Token};
+use crate::shard::{Intake, Shard, Trouble};
+use crate::sys;
+use crate::unavailable::Unavailable;
+
+/// Tags of tokens.
+const RECEIVE: u8 = 0;
+const SEND: u8 = 1;
+const SHUTDOWN: u8 = 2;
+const CLOSE: u8 = 3;
+const ACCEPT: u8 = 4;
+const DOORBELL: u8 = 5;
+const NOTHING: u8 = 6;
+const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
+/// Of operations whose completion tells nothing new.
+const IGNORED: Token = Token::new(NO_CONNECTION, NOTHING);
+
+/// The one group of provided buffers of a ring.
+const GROUP: u16 = 0;
+
+/// Flags of a connection: operations whose last completion has not been seen.
+const RECEIVING: u8 = 1;
+const SENDING: u8 = 1 << 1;
+const SHUTTING: u8 = 1 << 2;
+const CLOSING_SOCKET: u8 = 1 << 3;
+const UNDER_WAY: u8 = RECEIVING | SENDING | SHUTTING | CLOSING_SOCKET;
+/// The connection has given up; only completions are awaited.
+const CLOSING: u8 = 1 << 4;
+/// The cancellation of the receive is under way.
+const PAUSING: u8 = 1 << 5;
+
+/// Unprocessed bytes at which a multishot receive is cancelled.
+const PAUSE_LEN: usize = 64 * 1024;
+/// Free descriptors below which connections are accepted one at a time: as many as the default
+/// accept queue (net.core.somaxconn) can hold when a multishot accept wakes up.
+const MULTISHOT_ACCEPT_MARGIN: u32 = 4096;
+/// Places of the slab beyond the connection limit, for connections whose descriptor is free again
+/// but whose last completion is still to come.
+pub(crate) const SLAB_MARGIN: u32 = 4096;
+
+/// A direct descriptor: an index into the ring's own table, not into the process's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Direct(NonZeroU32);
+
+impl Direct {
+    /// From the result of an accept; `None` for an error.
+    fn from_result(result: i32) -> Option<Direct> {
+        u32::try_from(result).ok().and_then(|index| NonZeroU32::new(index + 1)).map(Direct)
+    }
+
+    fn index(self) -> u32 {
+        self.0.get() - 1
+    }
+}
+
+/// The accept that is armed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accept {
+    None,
+    Oneshot,
+    Multishot,
+    /// A multishot accept whose cancellation is under way.
+    Ending,
+}
+
+pub(crate) struct Uring<P: Protocol, const MULTISHOT: bool> {
+    ring: ManuallyDrop<Ring>,
+    buffers: ManuallyDrop<ProvidedBuffers>,
+    shard: ManuallyDrop<Shard<P, Direct>>,
+    listener: Option<TcpListener>,
+    doorbell: Arc<OwnedFd>,
+    completions: Vec<Completion>,
+    /// Connections whose receive found no provided buffer; armed again once all are given back.
+    starved: Vec<ConnectionId>,
+    accept: Accept,
+    /// Direct descriptors in use; those of connections that are closing among them.
+    descriptors: u32,
+    connections_max: u32,
+}
+
+impl<P: Protocol, const MULTISHOT: bool> Backend<P> for Uring<P, MULTISHOT> {
+    type Socket = Direct;
+    const LISTENER_NONBLOCKING: bool = false;
+
+    fn open(parts: Parts<P, Direct>) -> Result<Self, Unavailable> {
+        let ring = Ring::open(parts.connections_max)?;
+        let buffers = ProvidedBuffers::register(&ring).map_err(unregistered)?;
+        let mut backend = Uring {
+            ring: ManuallyDrop::new(ring),
+            buffers: ManuallyDrop::new(buffers),
+            shard: ManuallyDrop::new(parts.shard),
+            listener: Some(parts.listener),
+            doorbell: parts.doorbell,
+            completions: Vec::with_capacity(1024),
+            starved: Vec::new(),
+            accept: Accept::None,
+            descriptors: 0,
+            connections_max: parts.connections_max,
+        };
+        let counters = &mut backend.shard.shared.counters;
+        let token = Token::new(NO_CONNECTION, DOORBELL);
+        backend.ring.poll_readable(backend.doorbell.as_raw_fd(), token, counters);
+        backend.arm_accept();
+        Ok(backend)
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.wait()?;
+        if self.shard.refresh_clock() {
+            self.on_tick()?;
+        }
+        let completions = std::mem::take(&mut self.completions);
+        for completion in &completions {
+            let id = completion.token.id();
+            match completion.token.tag() {
+                RECEIVE => self.on_receive(id, completion),
+                SEND => self.on_send(id, completion.result),
+                SHUTDOWN => self.on_last(id, SHUTTING),
+                CLOSE => {
+                    self.descriptors -= 1;
+                    self.on_last(id, CLOSING_SOCKET);
+                }
+                ACCEPT => self.on_accept(completion),
+                DOORBELL => self.on_doorbell(completion),
+                _ => {}
+            }
+        }
+        self.completions = completions;
+        Ok(())
+    }
+
+    fn refuse_handshakes(&mut self) -> io::Result<()> {
+        self.listener.as_ref().map_or(Ok(()), listener::refuse_handshakes)
+    }
+
+    fn close_listener(&mut self) -> io::Result<()> {
+        if self.listener.take().is_some() {
+            // The accept holds the socket open, and has emptied its queue all along.
+            self.end_accept();
+            self.shard.intake = Intake::Closed;
+        }
+        Ok(())
+    }
+
+    fn close_all(&mut self, reason: CloseReason) {
+        let mut index = 0;
+        while let Some(id) = self.shard.at_or_after(index) {
+            index = id.index + 1;
+            if let Some((connection, shared)) = self.shard.find(id)
+                && connection.flags & CLOSING == 0
+            {
+                let want = connection.give_up(reason, shared);
+                self.act(id, want);
+            }
+        }
+    }
+
+    fn shard(&mut self) -> &mut Shard<P, Direct> {
+        &mut self.shard
+    }
+}
+
+impl<P: Protocol, const MULTISHOT: bool> Uring<P, MULTISHOT> {
+    fn wait(&mut self) -> io::Result<()> {
+        while let Some(id) = self.starved.pop() {
+            // Every buffer was given back during the last turn, so this does not spin.
+            if let Some((connection, _)) = self.shard.find(id)
+                && !connection.is_replying()
+            {
+                self.act(id, Want::Read);
+            }
+        }
+        self.completions.clear();
+        let wait_max = self.shard.wait_max();
+        let counters = &mut self.shard.shared.counters;
+        counters.turns += 1;
+        self.ring.submit_and_wait(wait_max, &mut self.completions, counters)
+    }
+
+    /// Ten times a second at most: timers, and the end of a pause of accept.
+    #[cold]
+    fn on_tick(&mut self) -> io::Result<()> {
+        while let Some((id, want)) = self.shard.next_expired() {
+            self.act(id, want);
+        }
+        let now = self.shard.shared.now;
+        if self.shard.intake.is_closing_due(now) {
+            self.close_listener()?;
+        }
+        if self.shard.intake.resume(now) {
+            self.arm_accept();
+        }
+        Ok(())
+    }
+
+    /// Arms the kind of accept that the free descriptors allow, if none is armed.
+    fn arm_accept(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        if self.accept != Accept::None {
+            return;
+        }
+        let token = Token::new(NO_CONNECTION, ACCEPT);
+        let Shard { shared, intake, .. } = &mut *self.shard;
+        match self.connections_max - self.descriptors {
+            0 => {
+                intake.meet(Trouble::Full, shared.now, &mut shared.counters);
+            }
+            1..=MULTISHOT_ACCEPT_MARGIN => {
+                self.accept = Accept::Oneshot;
+                self.ring.accept_oneshot(listener.as_raw_fd(), token, &mut shared.counters);
+            }
+            _ => {
+                self.accept = Accept::Multishot;
+                self.ring.accept_multishot(listener.as_raw_fd(), token, &mut shared.counters);
+            }
+        }
+    }
+
+    fn end_accept(&mut self) {
+        if matches!(self.accept, Accept::Oneshot | Accept::Multishot) {
+            self.accept = Accept::Ending;
+            let accept = Token::new(NO_CONNECTION, ACCEPT);
+            self.ring.cancel(accept, IGNORED, &mut self.shard.shared.counters);
+        }
+    }
+
+    fn on_accept(&mut self, completion: &Completion) {
+        if !cqueue::more(completion.flags) {
+            self.accept = Accept::None;
+        }
+        let mut rest = false;
+        match Direct::from_result(completion.result) {
+            Some(socket) => self.admit(socket),
+            None if completion.result == -libc::ECANCELED => {}
+            None => {
+                let error = io::Error::from_raw_os_error(-completion.result);
+                let Shard { shared, intake, .. } = &mut *self.shard;
+                rest = intake.meet(Trouble::of(&error), shared.now, &mut shared.counters);
+            }
+        }
+        let near_limit = self.connections_max - self.descriptors <= MULTISHOT_ACCEPT_MARGIN;
+        if self.accept == Accept::Multishot && near_limit {
+            self.end_accept();
+        }
+        if !rest && matches!(self.shard.intake, Intake::Open | Intake::Closing { .. }) {
+            self.arm_accept();
+        }
+    }
+
+    fn admit(&mut self, socket: Direct) {
+        self.descriptors += 1;
+        match self.shard.admit(socket) {
+            Some(id) => self.act(id, Want::Read),
+            None => {
+                // Thousands of connections whose last completions are still to come: very unlikely,
+                // and then this one is refused and counted.
+                self.shard.shared.counters.accept_errors += 1;
+                let token = Token::new(NO_CONNECTION, CLOSE);
+                self.ring.close(socket, false, token, &mut self.shard.shared.counters);
+            }
+        }
+    }
+
+    fn on_doorbell(&mut self, completion: &Completion) {
+        self.shard.shared.counters.syscalls += 1;
+        sys::answer(&self.doorbell);
+        if !cqueue::more(completion.flags) {
+            let token = Token::new(NO_CONNECTION, DOORBELL);
+            self.ring.poll_readable(self.doorbell.as_raw_fd(), token, &mut self.shard.shared.counters);
+        }
+    }
+
+    #[inline]
+    fn on_receive(&mut self, id: ConnectionId, completion: &Completion) {
+        let buffer = cqueue::buffer_select(completion.flags);
+        let want = self.received(id, completion, buffer);
+        if let Some(buffer) = buffer {
+            self.buffers.give_back(buffer);
+        }
+        match want {
+            Some(want) => self.act(id, want),
+            None => self.free_if_done(id),
+        }
+    }
+
+    /// What the connection wants after a receive; `None` when it is closing or has to wait.
+    #[inline]
+    fn received(&mut self, id: ConnectionId, completion: &Completion, buffer: Option<u16>) -> Option<Want> {
+        let (connection, shared) = self.shard.find(id)?;
+        if !cqueue::more(completion.flags) {
+            connection.flags &= !(RECEIVING | PAUSING);
+        }
+        if connection.flags & CLOSING != 0 {
+            return None;
+        }
+        match (completion.result, buffer) {
+            (count @ 1.., Some(buffer)) => {
+                let bytes = self.buffers.content(buffer, count as usize);
+                Some(connection.received(bytes, shared))
+            }
+            (0.., _) => Some(connection.peer_closed(shared)),
+            (error, _) => match Errno::from_raw_os_error(-error) {
+                Errno::NOBUFS => {
+                    shared.counters.enobufs += 1;
+                    self.starved.push(id);
+                    None
+                }
+                // The pause took effect. A reply that is still unsent arms the receive when it is.
+                Errno::CANCELED if connection.is_replying() => None,
+                Errno::CANCELED | Errno::INTR | Errno::AGAIN => Some(Want::Read),
+                error => Some(connection.give_up(reason_of(error), shared)),
+            },
+        }
+    }
+
+    #[inline]
+    fn on_send(&mut self, id: ConnectionId, result: i32) {
+        let Some((connection, shared)) = self.shard.find(id) else { return };
+        connection.flags &= !SENDING;
+        connection.unpin(shared);
+        if connection.flags & CLOSING != 0 {
+            return self.free_if_done(id);
+        }
+        let want = match usize::try_from(result) {
+            Ok(count) => match connection.sent(count, shared) {
+                // MSG_WAITALL was cut short, by a signal for instance: the rest is sent at once.
+                Want::Wait => Want::Write,
+                want => want,
+            },
+            Err(_) => match Errno::from_raw_os_error(-result) {
+                Errno::INTR | Errno::AGAIN => Want::Write,
+                Errno::NOBUFS | Errno::NOMEM => {
+                    shared.counters.enobufs += 1;
+                    connection.give_up(CloseReason::SocketError, shared)
+                }
+                error => connection.give_up(reason_of(error), shared),
+            },
+        };
+        self.act(id, want);
+    }
+
+    /// Queues what a connection wants.
+    #[inline]
+    fn act(&mut self, id: ConnectionId, mut want: Want) {
+        loop {
+            let Some((connection, shared)) = self.shard.find(id) else { return };
+            if connection.flags & CLOSING != 0 {
+                return;
+            }
+            match want {
+                Want::Read => {
+                    if connection.flags & RECEIVING == 0 {
+                        connection.flags |= RECEIVING;
+                        let (socket, token) = (connection.socket, Token::new(id, RECEIVE));
+                        if MULTISHOT {
+                            self.ring.receive_multishot(socket, token, &mut shared.counters);
+                        } else {
+                            self.ring.receive_oneshot(socket, buffers::LEN as u32, token, &mut shared.counters);
+                        }
+                    }
+                    return self.shard.settle(id);
+                }
+                Want::Write => match connection.keep(shared) {
+                    Err(close) => want = close,
+                    Ok(()) => {
+                        connection.flags |= SENDING;
+                        connection.pin();
+                        self.send(id);
+                        return self.shard.settle(id);
+                    }
+                },
+                Want::Wait => {
+                    let pause = connection.unread_len() > PAUSE_LEN;
+                    if MULTISHOT && pause && connection.flags & (RECEIVING | PAUSING) == RECEIVING {
+                        connection.flags |= PAUSING;
+                        shared.counters.receive_pauses += 1;
+                        self.ring.cancel(Token::new(id, RECEIVE), IGNORED, &mut shared.counters);
+                    }
+                    return self.shard.settle(id);
+                }
+                Want::Shutdown => {
+                    connection.flags |= SHUTTING;
+                    self.ring.shutdown_write(connection.socket, Token::new(id, SHUTDOWN), &mut shared.counters);
+                    want = Want::Read;
+                }
+                Want::Close(_) => {
+                    let cancel = connection.flags & UNDER_WAY != 0;
+                    connection.flags |= CLOSING | CLOSING_SOCKET;
+                    self.ring.close(connection.socket, cancel, Token::new(id, CLOSE), &mut shared.counters);
+                    return self.shard.stop_timer(id);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, id: ConnectionId) {
+        let Some((connection, shared)) = self.shard.find(id) else { return };
+        let (socket, unsent) = (connection.socket, connection.unsent(shared));
+        let (start, len) = (unsent.as_ptr(), unsent.len());
+        // SAFETY: `unsent` is a pooled buffer (`keep`), whose memory is neither moved nor freed
+        // while the pool lives. It is pinned, so it is not given to anybody else before `on_send`.
+        // The pool outlives the operation: see `Drop`. The detour over a raw pointer only ends the
+        // borrow of the shard, whose counters the ring wants.
+        let unsent = unsafe { std::slice::from_raw_parts(start, len) };
+        // SAFETY: as above.
+        unsafe { self.ring.send(socket, unsent, Token::new(id, SEND), &mut shared.counters) };
+    }
+
+    /// The last completion of an operation that has nothing to say.
+    fn on_last(&mut self, id: ConnectionId, operation: u8) {
+        if let Some((connection, _)) = self.shard.find(id) {
+            connection.flags &= !operation;
+            self.free_if_done(id);
+        }
+    }
+
+    /// Frees the slot of a closing connection once nothing of it is left in the kernel.
+    fn free_if_done(&mut self, id: ConnectionId) {
+        let Some((connection, _)) = self.shard.find(id) else { return };
+        if connection.flags & CLOSING != 0 && connection.flags & UNDER_WAY == 0 {
+            let reason = connection.reason();
+            self.shard.remove(id, reason);
+        }
+    }
+}
+
+impl<P: Protocol, const MULTISHOT: bool> Drop for Uring<P, MULTISHOT> {
+    /// The ring goes first. The memory the kernel may use follows only when no operation can be
+    /// under way; a reactor that failed in the middle leaks it instead.
+    fn drop(&mut self) {
+        let idle = self.shard.len() == 0;
+        // SAFETY: dropped here and never used again.
+        unsafe { ManuallyDrop::drop(&mut self.ring) };
+        if idle {
+            // SAFETY: as above; without connections no receive is armed.
+            unsafe { ManuallyDrop::drop(&mut self.buffers) };
+            // SAFETY: as above; without connections no send is under way.
+            unsafe { ManuallyDrop::drop(&mut self.shard) };
+        }
+    }
+}
+
+/// Whether the backend can run on this host: sets up all that it needs, and takes it down again.
+pub(crate) fn probe() -> Result<(), Unavailable> {
+    let ring = Ring::open(16)?;
+    let buffers = ProvidedBuffers::register(&ring).map_err(unregistered)?;
+    drop(ring);
+    drop(buffers);
+    Ok(())
+}
+
+fn unregistered(error: io::Error) -> Unavailable {
+    Unavailable::Uring {
+        cause: format!("registering provided buffers failed: {error}"),
+        fix: "raise `ulimit -l`, which bounds their ring, or run Linux 5.19 or later",
+    }
+}

@@ -1,0 +1,29 @@
+//! Per-core TCP servers over epoll, mio and io_uring, under one protocol cut.
+//!
+//! A [`Server`] runs one reactor per core: a thread with its own SO_REUSEPORT listener, fd table,
+//! connections, buffers and counters. Nothing is shared on the hot path. The backends differ, all
+//! above "bytes arrived, bytes may leave" is the same (`shard::connection`).
+#![deny(unsafe_code)]
+
+mod auto;
+mod backend;
+mod cpu_time;
+mod listener;
+mod options;
+mod reactor;
+mod report;
+mod shard;
+mod supervisor;
+#[allow(unsafe_code)]
+mod sys;
+mod unavailable;
+
+pub use auto::{Choice, choose, probe_io_uring};
+pub use cpu_time::CpuTime;
+pub use options::{Options, Variant, Workload};
+pub use report::{ReactorReport, Report};
+pub use shard::connection::{Connection, Want};
+pub use shard::counters::{CloseReason, Counters};
+pub use shard::{Resources, Tick, Timeouts};
+pub use supervisor::{Order, Server};
+pub use unavailable::Unavailable;

@@ -1,0 +1,164 @@
+//! What a server is told at start-up. Every limit is here; nothing is chosen later.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use protocol::server::HttpLimits;
+use serde::{Deserialize, Serialize};
+
+/// What the server does with the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Workload {
+    /// Every byte comes back.
+    Echo,
+    /// HTTP/1.1.
+    Http,
+}
+
+/// A way of using a kernel interface. One native loop each; they imitate nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Variant {
+    /// epoll, level-triggered: interest changes only when a send was short.
+    EpollLevel,
+    /// epoll, edge-triggered: registered once; a short read ends the drain.
+    EpollEdge,
+    /// mio, which is edge-triggered epoll behind a portable interface.
+    MioEdge,
+    /// io_uring with multishot receives into provided buffers.
+    UringMultishot,
+    /// io_uring with one receive at a time into provided buffers.
+    UringOneshot,
+}
+
+impl Variant {
+    /// Every variant, default of its backend first.
+    pub const ALL: [Variant; 5] = [
+        Variant::EpollLevel,
+        Variant::EpollEdge,
+        Variant::MioEdge,
+        Variant::UringMultishot,
+        Variant::UringOneshot,
+    ];
+
+    /// The word behind `--backend`.
+    pub const fn backend(self) -> &'static str {
+        match self {
+            Variant::EpollLevel | Variant::EpollEdge => "epoll",
+            Variant::MioEdge => "mio",
+            Variant::UringMultishot | Variant::UringOneshot => "io_uring",
+        }
+    }
+
+    /// The word behind `--variant`.
+    pub const fn variant(self) -> &'static str {
+        match self {
+            Variant::EpollLevel => "level",
+            Variant::EpollEdge | Variant::MioEdge => "edge",
+            Variant::UringMultishot => "multishot",
+            Variant::UringOneshot => "oneshot",
+        }
+    }
+
+    /// The variant that two words name; without the second, the backend's default.
+    ///
+    /// # Errors
+    /// A sentence that lists what there is.
+    pub fn named(backend: &str, variant: Option<&str>) -> Result<Variant, String> {
+        let of_backend: Vec<Variant> = Variant::ALL.into_iter().filter(|v| v.backend() == backend).collect();
+        let Some(default) = of_backend.first() else {
+            return Err(format!("there is no backend {backend:?}; there are epoll, mio, io_uring and auto"));
+        };
+        let Some(variant) = variant else { return Ok(*default) };
+        of_backend.iter().copied().find(|v| v.variant() == variant).ok_or_else(|| {
+            let names: Vec<&str> = of_backend.iter().map(|v| v.variant()).collect();
+            format!("backend {backend} has no variant {variant:?}; it has {}", names.join(", "))
+        })
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.backend(), self.variant())
+    }
+}
+
+impl FromStr for Variant {
+    type Err = String;
+
+    /// Reads what `Display` writes: backend, and optionally a blank and the variant.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (backend, variant) = text.split_once(' ').map_or((text, None), |(b, v)| (b, Some(v)));
+        Variant::named(backend, variant)
+    }
+}
+
+/// How one server runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What it does with the bytes.
+    pub workload: Workload,
+    /// Which loop.
+    pub variant: Variant,
+    /// Address and port; port 0 lets the kernel choose one, the same for every reactor.
+    pub listen: SocketAddr,
+    /// Number of reactors; each is one thread with a listener, an fd table and a shard of its own.
+    pub reactors: usize,
+    /// CPUs for the reactors in turn; empty: every CPU this process may use.
+    pub cpus: Vec<usize>,
+    /// Most connections per reactor; 0: what the fd limit allows.
+    pub connections_max: u32,
+    /// Close connections without a request for this long; zero: never.
+    pub idle_timeout: Duration,
+    /// Longest time for a request head; zero: no limit.
+    pub header_timeout: Duration,
+    /// Close when a body or a reply makes no progress for this long; zero: never.
+    pub stall_timeout: Duration,
+    /// What a drain may take before connections are closed by force.
+    pub drain_timeout: Duration,
+    /// Accepts per turn: a flood of connections must not starve the ones that are open.
+    pub accepts_per_turn_max: u32,
+    /// Memory for buffers per reactor in bytes.
+    pub buffer_memory_max: usize,
+    /// Limits of the HTTP workload.
+    pub http: HttpLimits,
+}
+
+impl Options {
+    /// Defaults for a workload: loopback, a free port, epoll, one reactor per CPU.
+    pub fn new(workload: Workload) -> Self {
+        Options {
+            workload,
+            variant: Variant::EpollLevel,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            reactors: crate::sys::allowed_cpus().map_or(1, |cpus| cpus.len()),
+            cpus: Vec::new(),
+            connections_max: 0,
+            idle_timeout: Duration::from_secs(60),
+            header_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+            // HAProxy takes 4, h2o 20 per turn; a turn here is shorter, since nothing blocks it.
+            accepts_per_turn_max: 64,
+            buffer_memory_max: 256 << 20,
+            http: HttpLimits::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_their_variant() {
+        for variant in Variant::ALL {
+            assert_eq!(variant.to_string().parse(), Ok(variant));
+        }
+        assert_eq!("io_uring".parse(), Ok(Variant::UringMultishot));
+        assert!(Variant::named("kqueue", None).unwrap_err().contains("epoll, mio, io_uring"));
+        assert!(Variant::named("epoll", Some("oneshot")).unwrap_err().contains("level, edge"));
+    }
+}

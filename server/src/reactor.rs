@@ -1,0 +1,167 @@
+//! One reactor: a thread with a CPU, an fd table, a listener, a shard and a backend of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crossbeam::channel::Sender;
+use protocol::server::{Echo, Http, Protocol};
+
+use crate::backend::epoll::Epoll;
+use crate::backend::mio::Mio;
+use crate::backend::uring::{self, Uring};
+use crate::backend::{Backend, Parts};
+use crate::cpu_time::CpuTime;
+use crate::options::{Options, Variant, Workload};
+use crate::report::ReactorReport;
+use crate::shard::counters::CloseReason;
+use crate::shard::{Intake, Resources, Shard, Timeouts};
+use crate::unavailable::Unavailable;
+use crate::{listener, sys};
+
+/// What the supervisor wants of a reactor. It only ever grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Command {
+    Serve = 0,
+    Drain = 1,
+    Stop = 2,
+}
+
+/// How the supervisor reaches one reactor: a command and a bell to look at it.
+#[derive(Clone)]
+pub(crate) struct Line {
+    command: Arc<AtomicU8>,
+    doorbell: Arc<OwnedFd>,
+}
+
+impl Line {
+    pub(crate) fn new() -> io::Result<Line> {
+        Ok(Line { command: Arc::new(AtomicU8::new(Command::Serve as u8)), doorbell: Arc::new(sys::doorbell()?) })
+    }
+
+    pub(crate) fn order(&self, command: Command) -> io::Result<()> {
+        self.command.fetch_max(command as u8, Ordering::Release);
+        sys::ring(&self.doorbell)
+    }
+
+    #[inline]
+    fn read(&self) -> Command {
+        match self.command.load(Ordering::Acquire) {
+            0 => Command::Serve,
+            1 => Command::Drain,
+            _ => Command::Stop,
+        }
+    }
+}
+
+/// What a reactor tells its supervisor.
+pub(crate) enum News {
+    /// It serves on this address.
+    Ready(SocketAddr),
+    /// It cannot.
+    Unavailable(Unavailable),
+    /// It has ended.
+    Ended(ReactorReport),
+}
+
+/// What a reactor is started with.
+pub(crate) struct Setup {
+    pub(crate) index: usize,
+    pub(crate) cpu: usize,
+    pub(crate) address: SocketAddr,
+    pub(crate) connections_max: u32,
+    pub(crate) options: Options,
+    pub(crate) line: Line,
+}
+
+/// The thread's body. Workload and backend are matched here, once: what follows is monomorphic.
+pub(crate) fn run(setup: Setup, news: &Sender<News>) {
+    let ended = match setup.options.workload {
+        Workload::Echo => run_protocol(Echo, setup, news),
+        Workload::Http => run_protocol(Http::new(setup.options.http), setup, news),
+    };
+    // The supervisor holds the other end until every reactor has ended.
+    let _ = news.send(match ended {
+        Ok(report) => News::Ended(report),
+        Err(unavailable) => News::Unavailable(unavailable),
+    });
+}
+
+fn run_protocol<P: Protocol>(protocol: P, setup: Setup, news: &Sender<News>) -> Result<ReactorReport, Unavailable> {
+    match setup.options.variant {
+        Variant::EpollLevel => run_backend::<P, Epoll<P, false>>(protocol, setup, news),
+        Variant::EpollEdge => run_backend::<P, Epoll<P, true>>(protocol, setup, news),
+        Variant::MioEdge => run_backend::<P, Mio<P>>(protocol, setup, news),
+        Variant::UringMultishot => run_backend::<P, Uring<P, true>>(protocol, setup, news),
+        Variant::UringOneshot => run_backend::<P, Uring<P, false>>(protocol, setup, news),
+    }
+}
+
+fn run_backend<P: Protocol, B: Backend<P>>(
+    protocol: P,
+    setup: Setup,
+    news: &Sender<News>,
+) -> Result<ReactorReport, Unavailable> {
+    let Setup { index, cpu, address, connections_max, options, line } = setup;
+    sys::pin_to_cpu(cpu)
+        .map_err(|_| Unavailable::Cpu { cpu, allowed: sys::allowed_cpus().unwrap_or_default() })?;
+    sys::unshare_fd_table().map_err(Unavailable::kernel("unshare(CLONE_FILES)"))?;
+    let listener = listener::open(address, B::LISTENER_NONBLOCKING).map_err(Unavailable::address(address))?;
+    let address = listener.local_addr().map_err(Unavailable::kernel("getsockname(2)"))?;
+    let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
+    let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
+    let margin = if options.variant.backend() == "io_uring" { uring::SLAB_MARGIN } else { 0 };
+    let mut backend = B::open(Parts {
+        listener,
+        doorbell: line.doorbell.clone(),
+        shard: Shard::new(shared, connections_max + margin),
+        connections_max,
+        accepts_per_turn_max: options.accepts_per_turn_max,
+    })?;
+    // A supervisor that is gone has nothing to be told.
+    let _ = news.send(News::Ready(address));
+    let result = serve(&mut backend, &line);
+    let left = u64::from(backend.shard().len());
+    let shared = &backend.shard().shared;
+    let (buffers_in_use, buffers_peak, buffer_memory) = shared.buffer_usage();
+    Ok(ReactorReport {
+        index,
+        cpu,
+        counters: shared.counters().clone(),
+        connections_left: left,
+        buffers_in_use,
+        buffers_peak,
+        buffer_memory_bytes: buffer_memory as u64,
+        cpu_time: CpuTime::of_thread(),
+        error: result.err().map(|error| error.to_string()),
+    })
+}
+
+/// Turns until the reactor is told to end and has nothing left to do.
+fn serve<P: Protocol, B: Backend<P>>(backend: &mut B, line: &Line) -> io::Result<()> {
+    let mut obeyed = Command::Serve;
+    loop {
+        backend.turn()?;
+        let command = line.read();
+        if command != obeyed {
+            if obeyed == Command::Serve {
+                backend.refuse_handshakes()?;
+                let shard = backend.shard();
+                shard.drain();
+                shard.intake.start_closing(shard.shared.now);
+            }
+            if command == Command::Stop {
+                backend.close_listener()?;
+                backend.close_all(CloseReason::DrainForced);
+            }
+            obeyed = command;
+        }
+        let shard = backend.shard();
+        if obeyed != Command::Serve && shard.len() == 0 && shard.intake == Intake::Closed {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What a reactor counts. Plain integers: a shard belongs to one thread, and sums are made at the end.
+
+use protocol::server::Violation;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Why a connection ended. Every connection ends for exactly one of these reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CloseReason {
+    /// The peer closed between two requests.
+    PeerClosed,
+    /// The peer closed in the middle of a request.
+    PeerClosedMidRequest,
+    /// The peer reset the connection (ECONNRESET, EPIPE).
+    Reset,
+    /// The peer asked for the close, and got its reply first.
+    Requested,
+    /// The peer broke the protocol.
+    Violation(Violation),
+    /// Nothing came for the idle timeout.
+    IdleTimeout,
+    /// A request head did not arrive in time.
+    HeaderTimeout,
+    /// A body or a reply made no progress for the stall timeout.
+    StallTimeout,
+    /// Closed by a drain, with nothing in flight.
+    Drained,
+    /// Still busy when the drain had to end.
+    DrainForced,
+    /// The buffer pool was at its memory limit.
+    BuffersExhausted,
+    /// More bytes arrived unasked than may be kept (multishot receive only).
+    Overrun,
+    /// Another error of the socket.
+    SocketError,
+}
+
+impl CloseReason {
+    /// Number of different reasons.
+    pub const COUNT: usize = 12 + Violation::ALL.len();
+
+    /// Every reason, in the order of the counters.
+    pub fn all() -> impl Iterator<Item = CloseReason> {
+        use CloseReason::{
+            BuffersExhausted, DrainForced, Drained, HeaderTimeout, IdleTimeout, Overrun, PeerClosed,
+            PeerClosedMidRequest, Requested, Reset, SocketError, StallTimeout,
+        };
+        [PeerClosed, PeerClosedMidRequest, Reset, Requested]
+            .into_iter()
+            .chain(Violation::ALL.map(CloseReason::Violation))
+            .chain([IdleTimeout, HeaderTimeout, StallTimeout, Drained, DrainForced])
+            .chain([BuffersExhausted, Overrun, SocketError])
+    }
+
+    /// The name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            CloseReason::PeerClosed => "peer_closed",
+            CloseReason::PeerClosedMidRequest => "peer_closed_mid_request",
+            CloseReason::Reset => "reset",
+            CloseReason::Requested => "requested",
+            CloseReason::Violation(violation) => violation.name(),
+            CloseReason::IdleTimeout => "idle_timeout",
+            CloseReason::HeaderTimeout => "header_timeout",
+            CloseReason::StallTimeout => "stall_timeout",
+            CloseReason::Drained => "drained",
+            CloseReason::DrainForced => "drain_forced",
+            CloseReason::BuffersExhausted => "buffers_exhausted",
+            CloseReason::Overrun => "overrun",
+            CloseReason::SocketError => "socket_error",
+        }
+    }
+
+    fn index(self) -> usize {
+        CloseReason::all().position(|reason| reason == self).unwrap_or(0)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Counters of one reactor, or the sum of several.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct Counters {
+            $($(#[doc = $doc])+ pub $name: u64,)+
+            /// Connections ended, by reason.
+            #[serde(with = "by_name")]
+            pub closes: [u64; CloseReason::COUNT],
+        }
+
+        impl Counters {
+            /// Adds `other` to this.
+            pub fn add(&mut self, other: &Counters) {
+                $(self.$name += other.$name;)+
+                for (sum, part) in self.closes.iter_mut().zip(other.closes) {
+                    *sum += part;
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Passes of the loop.
+    turns,
+    /// Connections accepted.
+    accepts,
+    /// Requests whose answer was begun; for echo, receives that brought bytes.
+    requests,
+    /// Bytes received.
+    bytes_in,
+    /// Bytes the kernel took for sending.
+    bytes_out,
+    /// System calls of the loop, of every kind.
+    syscalls,
+    /// Calls of epoll_wait(2).
+    epoll_waits,
+    /// Calls of epoll_ctl(2).
+    epoll_ctls,
+    /// Calls of io_uring_enter(2).
+    enters,
+    /// Submission queue entries.
+    sqes,
+    /// Completion queue entries.
+    cqes,
+    /// Receives that found nothing (EAGAIN).
+    empty_receives,
+    /// Sends that took less than was offered, EAGAIN included.
+    short_sends,
+    /// Receives that found no provided buffer, and sends or accepts that found no kernel memory.
+    enobufs,
+    /// Multishot receives cancelled because a reply was still unsent.
+    receive_pauses,
+    /// Events for connections that were gone.
+    stale_events,
+    /// Pauses of accept because fds ran out (EMFILE, ENFILE).
+    emfile_pauses,
+    /// Pauses of accept because kernel memory ran out (ENOBUFS, ENOMEM).
+    memory_pauses,
+    /// Pauses of accept because the connection limit was reached.
+    full_pauses,
+    /// Connections that were gone before accept returned them, and other errors of accept.
+    accept_errors,
+}
+
+impl Counters {
+    pub(crate) fn closed(&mut self, reason: CloseReason) {
+        self.closes[reason.index()] += 1;
+    }
+
+    /// Connections ended for `reason`.
+    pub fn closed_for(&self, reason: CloseReason) -> u64 {
+        self.closes[reason.index()]
+    }
+
+    /// Connections ended.
+    pub fn closed_total(&self) -> u64 {
+        self.closes.iter().sum()
+    }
+}
+
+/// `closes` as an object of the reasons that occurred.
+mod by_name {
+    use super::*;
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        closes: &[u64; CloseReason::COUNT],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let named = CloseReason::all().zip(closes).filter(|(_, count)| **count > 0);
+        serializer.collect_map(named.map(|(reason, count)| (reason.name(), count)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<[u64; CloseReason::COUNT], D::Error> {
+        let named = BTreeMap::<String, u64>::deserialize(deserializer)?;
+        let mut closes = [0; CloseReason::COUNT];
+        for (reason, place) in CloseReason::all().zip(&mut closes) {
+            *place = named.get(reason.name()).copied().unwrap_or(0);
+        }
+        Ok(closes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_counter_and_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<&str> = CloseReason::all().map(CloseReason::name).collect();
+        assert_eq!((names.len(), CloseReason::all().count()), (CloseReason::COUNT, CloseReason::COUNT));
+        let mut counters = Counters::default();
+        CloseReason::all().for_each(|reason| counters.closed(reason));
+        assert!(CloseReason::all().all(|reason| counters.closed_for(reason) == 1));
+    }
+
+    #[test]
+    fn counters_survive_json_and_add_up() {
+        let mut counters = Counters { requests: 7, ..Counters::default() };
+        counters.closed(CloseReason::Violation(Violation::BodyTooLong));
+        let json = serde_json::to_string(&counters).unwrap();
+        assert!(json.contains(r#""closes":{"body_too_long":1}"#), "{json}");
+        let mut sum: Counters = serde_json::from_str(&json).unwrap();
+        assert_eq!(sum, counters);
+        sum.add(&counters);
+        assert_eq!((sum.requests, sum.closed_total()), (14, 2));
+    }
+}

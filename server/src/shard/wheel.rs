@@ -1,0 +1,252 @@
+//! Timers: one coarse wheel per shard, chained by u32 indices inside the slab.
+//!
+//! A connection that is used does not touch the wheel: it only notes the tick. When its entry comes
+//! due, the real deadline is computed and the entry moved there. So the hot path pays one store, and
+//! a timeout may be late by one tick, never early.
+
+use super::slab::{ConnectionId, NONE, Slab};
+
+/// Length of a tick in milliseconds. Timeouts are seconds; a tenth is precise enough and lets the
+/// coarse clock (one kernel tick, 4 ms at HZ=250) serve.
+pub(crate) const TICK_MS: u64 = 100;
+/// Buckets of the wheel, a power of two. 1,024 ticks are 102 s: the default timeouts fit in one turn
+/// of the wheel, longer ones are looked at once per turn and put back.
+const BUCKETS: u32 = 1024;
+
+/// A point in time: ticks since the reactor started. 32 bits last 13 years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Tick(pub u32);
+
+impl Tick {
+    /// No deadline.
+    pub const NEVER: Tick = Tick(u32::MAX);
+
+    /// `ticks` later, or [`Tick::NEVER`].
+    pub fn after(self, ticks: u32) -> Tick {
+        Tick(self.0.saturating_add(ticks))
+    }
+}
+
+/// Where a connection stands in the wheel. `due == NEVER` means that it is not in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Links {
+    pub(super) prev: u32,
+    pub(super) next: u32,
+    pub(super) due: Tick,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Links { prev: NONE, next: NONE, due: Tick::NEVER }
+    }
+}
+
+impl Links {
+    pub(super) fn is_linked(&self) -> bool {
+        self.due != Tick::NEVER
+    }
+}
+
+/// What the wheel must know of its entries.
+pub(crate) trait Deadline {
+    /// When the timeout runs out, as things stand; [`Tick::NEVER`] for none.
+    fn deadline(&self) -> Tick;
+}
+
+pub(crate) struct Wheel {
+    heads: Box<[u32; BUCKETS as usize]>,
+    /// One bit per bucket that is not empty, to find the next one without walking them.
+    occupied: [u64; BUCKETS as usize / 64],
+    /// Buckets up to and including this tick are done.
+    done: Tick,
+}
+
+impl Wheel {
+    pub(crate) fn new() -> Self {
+        Wheel { heads: Box::new([NONE; BUCKETS as usize]), occupied: [0; BUCKETS as usize / 64], done: Tick(0) }
+    }
+
+    /// Makes sure that the entry comes due no later than its deadline. Cheap when nothing changes.
+    #[inline]
+    pub(crate) fn cover<C: Deadline>(&mut self, slab: &mut Slab<C>, id: ConnectionId) {
+        let slot = slab.slot_mut(id.index);
+        if slot.generation() != id.generation {
+            return;
+        }
+        let due = slot.links.due;
+        let Some(deadline) = slot.entry_mut().map(|entry| entry.deadline()) else { return };
+        if deadline < due {
+            self.move_to(slab, id.index, deadline);
+        }
+    }
+
+    #[cold]
+    fn move_to<C>(&mut self, slab: &mut Slab<C>, index: u32, deadline: Tick) {
+        self.unlink(slab, index);
+        self.link(slab, index, deadline);
+    }
+
+    /// Takes the entry out, if it is in.
+    pub(crate) fn unlink<C>(&mut self, slab: &mut Slab<C>, index: u32) {
+        let links = slab.slot_mut(index).links;
+        if !links.is_linked() {
+            return;
+        }
+        let bucket = links.due.0 % BUCKETS;
+        match links.prev {
+            NONE => self.heads[bucket as usize] = links.next,
+            prev => slab.slot_mut(prev).links.next = links.next,
+        }
+        if links.next != NONE {
+            slab.slot_mut(links.next).links.prev = links.prev;
+        }
+        if self.heads[bucket as usize] == NONE {
+            self.occupied[bucket as usize / 64] &= !(1 << (bucket % 64));
+        }
+        slab.slot_mut(index).links = Links::default();
+    }
+
+    /// Puts an entry that is not in the wheel at `deadline`, or at the last bucket of this turn.
+    fn link<C>(&mut self, slab: &mut Slab<C>, index: u32, deadline: Tick) {
+        if deadline == Tick::NEVER {
+            return;
+        }
+        // Behind `done` a bucket would wait for a whole turn of the wheel.
+        let due = Tick(deadline.0.clamp(self.done.0 + 1, self.done.0 + BUCKETS - 1));
+        let bucket = due.0 % BUCKETS;
+        let next = self.heads[bucket as usize];
+        if next != NONE {
+            slab.slot_mut(next).links.prev = index;
+        }
+        slab.slot_mut(index).links = Links { prev: NONE, next, due };
+        self.heads[bucket as usize] = index;
+        self.occupied[bucket as usize / 64] |= 1 << (bucket % 64);
+    }
+
+    /// Appends every connection whose deadline is at or before `now` to `expired` and takes it out
+    /// of the wheel; the others of those buckets are put where they belong now.
+    pub(crate) fn advance<C: Deadline>(&mut self, slab: &mut Slab<C>, now: Tick, expired: &mut Vec<ConnectionId>) {
+        // More than one turn behind: every bucket once is enough.
+        let first = (self.done.0 + 1).max(now.0.saturating_sub(BUCKETS - 1));
+        for tick in first..=now.0 {
+            let bucket = tick % BUCKETS;
+            let mut index = std::mem::replace(&mut self.heads[bucket as usize], NONE);
+            self.occupied[bucket as usize / 64] &= !(1 << (bucket % 64));
+            self.done = Tick(tick);
+            while index != NONE {
+                let slot = slab.slot_mut(index);
+                let next = slot.links.next;
+                slot.links = Links::default();
+                let id = ConnectionId { index, generation: slot.generation() };
+                let deadline = slot.entry_mut().map_or(Tick::NEVER, |entry| entry.deadline());
+                if deadline <= now {
+                    expired.push(id);
+                } else {
+                    self.link(slab, index, deadline);
+                }
+                index = next;
+            }
+        }
+        self.done = now.max(self.done);
+    }
+
+    /// The next tick at which an entry may come due.
+    pub(crate) fn next_due(&self) -> Option<Tick> {
+        let start = (self.done.0 + 1) % BUCKETS;
+        // The words from the one that holds `start` on, and that one again for its lower bits.
+        for step in 0..=self.occupied.len() as u32 {
+            let word_index = (start / 64 + step) as usize % self.occupied.len();
+            let mut word = self.occupied[word_index];
+            if step == 0 {
+                word &= u64::MAX << (start % 64);
+            }
+            if word != 0 {
+                let bucket = word_index as u32 * 64 + word.trailing_zeros();
+                let distance = (bucket + BUCKETS - start) % BUCKETS;
+                return Some(Tick(self.done.0 + 1 + distance));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Entry(Tick);
+    impl Deadline for Entry {
+        fn deadline(&self) -> Tick {
+            self.0
+        }
+    }
+
+    const NOBODY: [u32; 0] = [];
+
+    fn expire(wheel: &mut Wheel, slab: &mut Slab<Entry>, now: u32) -> Vec<u32> {
+        let mut expired = Vec::new();
+        wheel.advance(slab, Tick(now), &mut expired);
+        let mut indices: Vec<u32> = expired.iter().map(|id| id.index).collect();
+        indices.sort_unstable();
+        indices
+    }
+
+    fn with(deadlines: &[u32]) -> (Wheel, Slab<Entry>) {
+        let (mut wheel, mut slab) = (Wheel::new(), Slab::with_capacity(64));
+        for deadline in deadlines {
+            let id = slab.insert(Entry(Tick(*deadline))).unwrap();
+            wheel.cover(&mut slab, id);
+        }
+        (wheel, slab)
+    }
+
+    #[test]
+    fn entries_expire_at_their_deadline_and_not_before() {
+        let (mut wheel, mut slab) = with(&[5, 5, 9, u32::MAX, 4000]);
+        assert_eq!(wheel.next_due(), Some(Tick(5)));
+        assert_eq!(expire(&mut wheel, &mut slab, 4), NOBODY);
+        assert_eq!(expire(&mut wheel, &mut slab, 5), [0, 1]);
+        assert_eq!(wheel.next_due(), Some(Tick(9)));
+        assert_eq!(expire(&mut wheel, &mut slab, 3999), [2]);
+        assert_eq!(expire(&mut wheel, &mut slab, 4000), [4]);
+        assert_eq!(wheel.next_due(), None);
+    }
+
+    #[test]
+    fn a_deadline_that_moved_later_is_followed_without_touching_the_wheel() {
+        let (mut wheel, mut slab) = with(&[5]);
+        slab.slot_mut(0).entry_mut().unwrap().0 = Tick(50);
+        assert_eq!(expire(&mut wheel, &mut slab, 49), NOBODY);
+        assert_eq!(expire(&mut wheel, &mut slab, 50), [0]);
+    }
+
+    #[test]
+    fn a_deadline_that_moved_earlier_is_covered() {
+        let (mut wheel, mut slab) = with(&[500, 500, 500]);
+        let id = slab.at_or_after(1).unwrap();
+        slab.get_mut(id).unwrap().0 = Tick(3);
+        wheel.cover(&mut slab, id);
+        assert_eq!(expire(&mut wheel, &mut slab, 3), [1]);
+        assert_eq!(expire(&mut wheel, &mut slab, 500), [0, 2]);
+    }
+
+    #[test]
+    fn a_reactor_that_slept_for_hours_misses_nothing() {
+        let (mut wheel, mut slab) = with(&[1, 1023, 1024, 1025, 90_000]);
+        assert_eq!(expire(&mut wheel, &mut slab, 80_000), [0, 1, 2, 3]);
+        assert_eq!(expire(&mut wheel, &mut slab, 90_000), [4]);
+    }
+
+    #[test]
+    fn next_due_looks_around_the_whole_wheel() {
+        for start in [0u32, 1, 63, 64, 1000, 1023] {
+            for distance in [1u32, 2, 62, 63, 64, 65, 1000, 1022, 1023] {
+                let (mut wheel, mut slab) = with(&[]);
+                expire(&mut wheel, &mut slab, start);
+                let id = slab.insert(Entry(Tick(start + distance))).unwrap();
+                wheel.cover(&mut slab, id);
+                assert_eq!(wheel.next_due(), Some(Tick(start + distance)), "{start} + {distance}");
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Starts the reactors one after the other, passes orders on, and gathers their accounts.
+
+use std::net::SocketAddr;
+use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
+
+use crossbeam::channel::{Receiver, Sender, after, never, select, unbounded};
+
+use crate::options::Options;
+use crate::reactor::{self, Command, Line, News, Setup};
+use crate::report::Report;
+use crate::unavailable::Unavailable;
+use crate::{listener, sys};
+
+/// Descriptors a reactor needs besides connections: epoll or ring, doorbells, listener, standard
+/// streams, and some for what the process inherited.
+const RESERVED_DESCRIPTORS: u64 = 64;
+/// Default limit on connections per reactor where the fd limit is practically infinite. Costs
+/// address space only.
+const CONNECTIONS_MAX: u64 = 1 << 22;
+/// Largest table of direct descriptors (`IORING_MAX_FIXED_FILES`, Linux `io_uring/rsrc.c`).
+const DIRECT_DESCRIPTORS_MAX: u64 = 1 << 20;
+
+/// What the owner of a server may want of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Stop taking connections, finish what is in flight, end. A second one means [`Order::Stop`].
+    Drain,
+    /// End now; connections that are still open are cut off.
+    Stop,
+}
+
+/// A server whose reactors are all serving.
+pub struct Server {
+    address: SocketAddr,
+    connections_max: u32,
+    options: Options,
+    lines: Vec<Line>,
+    threads: Vec<JoinHandle<()>>,
+    news: Receiver<News>,
+}
+
+impl Server {
+    /// Starts every reactor and returns once all of them listen.
+    ///
+    /// Raises the soft fd limit of the process to the hard one.
+    ///
+    /// # Errors
+    /// The first thing that cannot be had; then nothing is left running.
+    pub fn start(options: Options) -> Result<Server, Unavailable> {
+        let connections_max = connections_max(&options)?;
+        let cpus = if options.cpus.is_empty() {
+            sys::allowed_cpus().map_err(Unavailable::kernel("sched_getaffinity(2)"))?
+        } else {
+            options.cpus.clone()
+        };
+        listener::ensure_free(options.listen).map_err(Unavailable::address(options.listen))?;
+        let (sender, news) = unbounded();
+        let address = options.listen;
+        let mut server = Server { address, connections_max, options, lines: vec![], threads: vec![], news };
+        for index in 0..server.options.reactors.max(1) {
+            let cpu = cpus[index % cpus.len()];
+            if let Err(unavailable) = server.start_reactor(index, cpu, &sender) {
+                server.order(Command::Stop);
+                server.join();
+                return Err(unavailable);
+            }
+        }
+        Ok(server)
+    }
+
+    /// One after the other: the first fixes the port, and no reactor's descriptors are open yet
+    /// when the next one gets its copy of the process's fd table.
+    fn start_reactor(&mut self, index: usize, cpu: usize, sender: &Sender<News>) -> Result<(), Unavailable> {
+        let line = Line::new().map_err(Unavailable::kernel("eventfd(2)"))?;
+        let setup = Setup {
+            index,
+            cpu,
+            address: self.address,
+            connections_max: self.connections_max,
+            options: self.options.clone(),
+            line: line.clone(),
+        };
+        let sender = sender.clone();
+        let thread = Builder::new()
+            .name(format!("reactor-{index}"))
+            .spawn(move || reactor::run(setup, &sender))
+            .map_err(Unavailable::kernel("starting a thread"))?;
+        self.threads.push(thread);
+        self.lines.push(line);
+        match self.news.recv() {
+            Ok(News::Ready(address)) => {
+                self.address = address;
+                Ok(())
+            }
+            Ok(News::Unavailable(unavailable)) => Err(unavailable),
+            // A reactor says Ready or Unavailable before anything else, and this holds a sender.
+            Ok(News::Ended(_)) | Err(_) => unreachable!("a reactor ended before it began"),
+        }
+    }
+
+    /// Where it listens; the port is never 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Most connections per reactor.
+    pub fn connections_max(&self) -> u32 {
+        self.connections_max
+    }
+
+    /// Serves until `orders` say otherwise, then returns the account. A drain that outlasts the
+    /// drain timeout becomes a stop. A reactor that fails stops the others.
+    pub fn supervise(mut self, orders: &Receiver<Order>) -> Report {
+        let mut reports = Vec::new();
+        let mut orders = orders.clone();
+        let mut draining = false;
+        let mut deadline = never::<Instant>();
+        while reports.len() < self.threads.len() {
+            select! {
+                recv(orders) -> order => match order {
+                    Ok(Order::Drain) if !draining => {
+                        draining = true;
+                        deadline = after(self.options.drain_timeout);
+                        self.order(Command::Drain);
+                    }
+                    Ok(_) => self.order(Command::Stop),
+                    // Nobody is left to give orders: serve on.
+                    Err(_) => orders = never(),
+                },
+                recv(deadline) -> _ => self.order(Command::Stop),
+                recv(self.news) -> news => match news {
+                    Ok(News::Ended(report)) => {
+                        if report.error.is_some() {
+                            self.order(Command::Stop);
+                        }
+                        reports.push(report);
+                    }
+                    Ok(_) => {}
+                    Err(_) => break,
+                },
+            }
+        }
+        self.join();
+        Report::new(reports)
+    }
+
+    fn order(&self, command: Command) {
+        for line in &self.lines {
+            // A doorbell cannot fail while its reactor lives, and one that ended needs no order.
+            let _ = line.order(command);
+        }
+    }
+
+    fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            // A panic is a bug and has been printed; in release it has ended the process.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The limit per reactor: what was asked for if it fits the fd limit, else what fits.
+fn connections_max(options: &Options) -> Result<u32, Unavailable> {
+    let limit = sys::raise_fd_limit().map_err(Unavailable::kernel("setrlimit(RLIMIT_NOFILE)"))?;
+    let fits = limit.saturating_sub(RESERVED_DESCRIPTORS);
+    if fits == 0 {
+        return Err(Unavailable::NoDescriptors(limit));
+    }
+    let wanted = u64::from(options.connections_max);
+    if wanted > fits {
+        return Err(Unavailable::Descriptors { wanted, needed: wanted + RESERVED_DESCRIPTORS, limit, fits });
+    }
+    let most = if options.variant.backend() == "io_uring" { DIRECT_DESCRIPTORS_MAX } else { CONNECTIONS_MAX };
+    Ok(if wanted > 0 { wanted } else { fits }.min(most) as u32)
+}

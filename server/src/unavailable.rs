@@ -1,0 +1,78 @@
+//! Why a server cannot start, in words that name the cause and what mends it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+/// A wrong set-up. The program prints it and exits with 1.
+#[derive(Debug, Error)]
+pub enum Unavailable {
+    /// The address is taken.
+    #[error("cannot listen on {0}: the address is in use; find its owner with `ss -ltnp 'sport = :{port}'`, or choose another port", port = .0.port())]
+    AddressInUse(SocketAddr),
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}: {error}; choose an address of this host (`ip address`) and a port the user may bind")]
+    Address {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// io_uring is switched off or filtered.
+    #[error("backend io_uring is unavailable: {cause}; {fix}, or use --backend epoll")]
+    Uring {
+        /// What is missing.
+        cause: String,
+        /// What mends it.
+        fix: &'static str,
+    },
+    /// The connection limit does not fit the fd limit.
+    #[error(
+        "--max-connections {wanted} needs {needed} descriptors in each reactor, but the hard fd limit is {limit}; ask for {fits} and use more --reactors, or raise the limit with `ulimit -Hn {needed}`"
+    )]
+    Descriptors {
+        /// Connections per reactor asked for.
+        wanted: u64,
+        /// Descriptors that they need.
+        needed: u64,
+        /// RLIMIT_NOFILE.
+        limit: u64,
+        /// Connections per reactor that would fit.
+        fits: u64,
+    },
+    /// The fd limit is too low for any service.
+    #[error("the hard fd limit is {0}, which leaves nothing for connections; raise it with `ulimit -Hn 1024`")]
+    NoDescriptors(u64),
+    /// A CPU does not exist or is not allowed.
+    #[error("cannot pin a reactor to CPU {cpu}: this process may use {allowed:?}; choose from these with --cpus")]
+    Cpu {
+        /// What was asked for.
+        cpu: usize,
+        /// What is allowed.
+        allowed: Vec<usize>,
+    },
+    /// Something else the kernel refused at start-up.
+    #[error("{what} failed: {error}")]
+    Kernel {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        error: io::Error,
+    },
+}
+
+impl Unavailable {
+    /// For `map_err`: names what was tried.
+    pub(crate) fn kernel<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Unavailable {
+        move |error| Unavailable::Kernel { what, error: error.into() }
+    }
+
+    /// Names the address that could not be bound.
+    pub(crate) fn address(address: SocketAddr) -> impl FnOnce(io::Error) -> Unavailable {
+        move |error| match error.kind() {
+            io::ErrorKind::AddrInUse => Unavailable::AddressInUse(address),
+            _ => Unavailable::Address { address, error },
+        }
+    }
+}

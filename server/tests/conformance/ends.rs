@@ -1,0 +1,195 @@
+//! How connections and servers end: FIN, RST, refusals, drains.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use protocol::server::Violation;
+use server::{CloseReason, Order, Variant, Workload};
+use socket2::SockRef;
+
+use crate::harness::{Client, GET, Running, eventually, pattern};
+
+/// Sends RST instead of FIN when dropped (socket(7), SO_LINGER with time zero).
+fn reset_on_drop(stream: &TcpStream) {
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
+}
+
+pub(crate) fn half_close(variant: Variant) {
+    let server = Running::http(variant);
+    let mut client = server.connect();
+    client.write(GET.repeat(3));
+    client.finish_writing();
+    (0..3).for_each(|_| assert!(client.reply().is_some()));
+    assert_eq!(client.read_to_end(), b"");
+    let mut client = server.connect();
+    client.write("GET /bytes/5000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.finish_writing();
+    assert_eq!(client.reply().expect("the whole reply").1.len(), 5_000_000);
+    assert_eq!(client.read_to_end(), b"");
+    let report = server.drain();
+    assert_eq!(report.totals.closed_for(CloseReason::PeerClosed), 2);
+}
+
+pub(crate) fn half_close_in_a_request(variant: Variant) {
+    let server = Running::http(variant);
+    for part in ["GET / HTTP/1.1\r\nHo", "POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc"] {
+        let mut client = server.connect();
+        client.write(part);
+        client.finish_writing();
+        client.read_to_end();
+    }
+    let report = server.drain();
+    assert_eq!(report.totals.closed_for(CloseReason::PeerClosedMidRequest), 2);
+}
+
+pub(crate) fn reset(variant: Variant) {
+    let server = Running::echo(variant);
+    for _ in 0..50 {
+        let mut client = server.connect();
+        client.echo(b"before");
+        reset_on_drop(&client.stream);
+    }
+    server.connect().echo(b"others go on");
+    let report = server.drain();
+    assert_eq!(report.totals.closed_for(CloseReason::Reset), 50);
+}
+
+/// Resets while the server has megabytes unsent: its buffers must come back (checked by `account`).
+pub(crate) fn reset_under_load(variant: Variant) {
+    let server = Running::echo(variant);
+    let bytes = pattern(8 << 20);
+    for _ in 0..8 {
+        let client = server.connect();
+        reset_on_drop(&client.stream);
+        client.stream.set_nonblocking(true).expect("a socket");
+        let mut at = 0;
+        // Until nothing more is taken: the server is blocked on our unread echo.
+        while let Ok(count) = std::io::Write::write(&mut &client.stream, &bytes[at..]) {
+            at += count;
+            if at == bytes.len() {
+                break;
+            }
+        }
+    }
+    server.connect().echo(b"others go on");
+    let report = server.drain();
+    assert_eq!(report.totals.accepts, 9);
+    assert!(report.totals.closed_for(CloseReason::Reset) >= 1, "{:?}", report.totals);
+}
+
+/// The peer is still sending when it is refused: the reply must arrive, not an RST that overtakes it.
+pub(crate) fn refusal_reaches_the_peer(variant: Variant) {
+    let server = Running::http(variant);
+    for (input, status) in [
+        ("nonsense\r\n\r\n", "400"),
+        ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n", "413"),
+        ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505"),
+    ] {
+        let mut client = server.connect();
+        client.write(input);
+        client.write(pattern(300_000));
+        let (head, _) = client.reply().expect("the refusal");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        assert!(head.contains("\r\nConnection: close\r\n"), "{head}");
+        assert_eq!(client.read_to_end(), b"");
+    }
+    let report = server.drain();
+    for violation in [Violation::BadRequest, Violation::BodyTooLong, Violation::UnknownVersion] {
+        assert_eq!(report.totals.closed_for(CloseReason::Violation(violation)), 1, "{violation:?}");
+    }
+}
+
+pub(crate) fn close_on_request(variant: Variant) {
+    let server = Running::http(variant);
+    let mut client = server.connect();
+    client.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(client.reply().expect("a reply").0.contains("\r\nConnection: close\r\n"));
+    assert_eq!(client.read_to_end(), b"");
+    let report = server.drain();
+    assert_eq!(report.totals.closed_for(CloseReason::Requested), 1);
+}
+
+/// Clients in a closed loop while the server drains: every request that is sent is answered, and the
+/// last answer announces the close.
+pub(crate) fn drain_under_load(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.reactors = 2);
+    let answered = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            let mut client = server.connect();
+            let answered = &answered;
+            scope.spawn(move || {
+                loop {
+                    client.write(GET);
+                    let (head, body) = client.reply().expect("a request was lost");
+                    assert_eq!(body, b"Hello, World!");
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    if head.contains("\r\nConnection: close\r\n") {
+                        assert_eq!(client.read_to_end(), b"");
+                        return;
+                    }
+                }
+            });
+        }
+        eventually("load", || answered.load(Ordering::Relaxed) > 500);
+        server.order(Order::Drain);
+    });
+    let report = server.account();
+    assert_eq!((report.exit_code(), report.forced_closes), (0, 0));
+    assert_eq!(report.totals.requests, answered.into_inner(), "server and clients count alike");
+    assert_eq!(report.totals.closed_for(CloseReason::Drained), 16);
+}
+
+pub(crate) fn drain_of_idle(variant: Variant) {
+    let server = Running::http(variant);
+    let mut clients: Vec<Client> = (0..20).map(|_| server.connect()).collect();
+    clients.iter_mut().take(10).for_each(|client| drop(client.get()));
+    let address = server.address;
+    let report = thread::scope(|scope| {
+        let draining = scope.spawn(|| server.drain());
+        clients.iter_mut().for_each(|client| assert_eq!(client.read_to_end(), b""));
+        // Linux sends RST for what arrives behind a closed listener.
+        assert!(TcpStream::connect_timeout(&address, Duration::from_secs(10)).is_err());
+        drop(clients);
+        draining.join().expect("no panic")
+    });
+    assert_eq!((report.exit_code(), report.totals.closed_for(CloseReason::Drained)), (0, 20));
+}
+
+/// A peer that never reads its reply cannot hold the server beyond the drain timeout.
+pub(crate) fn drain_forced(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.drain_timeout = Duration::from_millis(700));
+    let mut stuck = server.connect();
+    stuck.write("GET /bytes/100000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    stuck.read(1000);
+    let report = server.drain();
+    assert_eq!((report.exit_code(), report.forced_closes), (3, 1));
+}
+
+pub(crate) fn second_order_stops(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.drain_timeout = Duration::from_secs(3600));
+    let mut stuck = server.connect();
+    stuck.write("GET /bytes/100000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    stuck.read(1000);
+    server.order(Order::Drain);
+    server.order(Order::Drain);
+    assert_eq!(server.account().exit_code(), 3);
+}
+
+/// Connections that the kernel has completed but nobody has accepted when the drain begins.
+pub(crate) fn queued_connections_are_served(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.accepts_per_turn_max = 1);
+    let mut clients: Vec<Client> = (0..200).map(|_| server.connect()).collect();
+    server.order(Order::Drain);
+    for client in &mut clients {
+        client.write(GET);
+    }
+    for client in &mut clients {
+        assert!(client.reply().is_some(), "a queued connection was lost");
+    }
+    drop(clients);
+    let report = server.account();
+    assert_eq!((report.exit_code(), report.totals.requests), (0, 200));
+}

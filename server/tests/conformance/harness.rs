@@ -1,0 +1,174 @@
+//! A server in this process, and clients that check what they read.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam::channel::{Sender, unbounded};
+use server::{Options, Order, Report, Server, Variant, Workload};
+
+/// Long enough for the slowest machine: it ends a test that hangs, it measures nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whether this host can run the variant.
+pub(crate) fn available(variant: Variant) -> bool {
+    if variant.backend() != "io_uring" {
+        return true;
+    }
+    match server::probe_io_uring() {
+        Ok(()) => true,
+        Err(error) if std::env::var_os("CI").is_some() => panic!("CI must be able to test {variant}: {error}"),
+        Err(error) => {
+            eprintln!("skipped, {variant} cannot run here: {error}");
+            false
+        }
+    }
+}
+
+/// A running server. Dropping it without `drain` stops it.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    orders: Option<Sender<Order>>,
+    supervisor: Option<JoinHandle<Report>>,
+}
+
+impl Running {
+    /// One reactor, a free port, and what `change` changes.
+    pub(crate) fn start(workload: Workload, variant: Variant, change: impl FnOnce(&mut Options)) -> Running {
+        let mut options = Options::new(workload);
+        options.variant = variant;
+        options.reactors = 1;
+        change(&mut options);
+        let server = Server::start(options).unwrap_or_else(|error| panic!("{variant}: {error}"));
+        let (sender, orders) = unbounded();
+        let address = server.address();
+        let supervisor = std::thread::spawn(move || server.supervise(&orders));
+        Running { address, orders: Some(sender), supervisor: Some(supervisor) }
+    }
+
+    pub(crate) fn echo(variant: Variant) -> Running {
+        Running::start(Workload::Echo, variant, |_| {})
+    }
+
+    pub(crate) fn http(variant: Variant) -> Running {
+        Running::start(Workload::Http, variant, |_| {})
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        self.orders.as_ref().expect("running").send(order).expect("the supervisor listens");
+    }
+
+    /// Waits for the end and checks what must hold however a server ended.
+    pub(crate) fn account(mut self) -> Report {
+        let report = self.supervisor.take().expect("running").join().expect("no panic");
+        for reactor in &report.reactors {
+            assert_eq!(reactor.error, None);
+            assert_eq!(reactor.connections_left, 0);
+            assert_eq!(reactor.buffers_in_use, 0, "buffers were not given back");
+        }
+        assert_eq!(report.totals.accepts, report.totals.closed_total(), "a connection ended twice or never");
+        report
+    }
+
+    /// Drains, waits, accounts.
+    pub(crate) fn drain(self) -> Report {
+        self.order(Order::Drain);
+        self.account()
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a valid timeout");
+        stream.set_nodelay(true).expect("a TCP socket");
+        Client { stream }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let (Some(orders), Some(supervisor)) = (self.orders.take(), self.supervisor.take()) {
+            // Only reached when a test failed or does not care: its own message matters, not ours.
+            let _ = orders.send(Order::Stop);
+            let _ = supervisor.join();
+        }
+    }
+}
+
+/// One connection.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+}
+
+pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+
+impl Client {
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("the server reads");
+    }
+
+    /// Reads exactly `len` bytes.
+    pub(crate) fn read(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.stream.read_exact(&mut bytes).unwrap_or_else(|error| panic!("reading {len} bytes: {error}"));
+        bytes
+    }
+
+    /// Reads to the end of the connection, which must be a FIN.
+    pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes).unwrap_or_else(|error| panic!("after {} bytes: {error}", bytes.len()));
+        bytes
+    }
+
+    /// Reads one HTTP reply with Content-Length; `None` when the connection ended before it.
+    pub(crate) fn reply(&mut self) -> Option<(String, Vec<u8>)> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            match self.stream.read(&mut byte) {
+                Ok(0) if head.is_empty() => return None,
+                Ok(0) => panic!("the connection ended inside a head"),
+                Ok(_) => head.push(byte[0]),
+                Err(error) => panic!("reading a head: {error}"),
+            }
+        }
+        let head = String::from_utf8(head).expect("an ASCII head");
+        let length = head.split("Content-Length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+        let body = self.read(length.expect("a Content-Length").parse().expect("a number"));
+        Some((head, body))
+    }
+
+    /// One request and its reply.
+    pub(crate) fn get(&mut self) -> String {
+        self.write(GET);
+        let (head, body) = self.reply().expect("a reply");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert_eq!(body, b"Hello, World!");
+        head
+    }
+
+    pub(crate) fn echo(&mut self, bytes: &[u8]) {
+        self.write(bytes);
+        assert!(self.read(bytes.len()) == bytes, "the echo differs");
+    }
+
+    pub(crate) fn finish_writing(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("an open connection");
+    }
+}
+
+/// `len` bytes without a short period.
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
+    (0..len as u64).map(|n| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
+}
+
+/// Waits until `done` says so; fails when it never does.
+pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "{what} never happened");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,98 @@
+//! Limits and timeouts. Times are only ever waited for, never measured.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use server::{CloseReason, Options, Server, Unavailable, Variant, Workload};
+
+use crate::harness::{Client, GET, Running, eventually};
+
+const SHORT: Duration = Duration::from_millis(150);
+
+pub(crate) fn idle_timeout(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.idle_timeout = SHORT);
+    let mut silent = server.connect();
+    let mut once = server.connect();
+    once.get();
+    assert_eq!(silent.read_to_end(), b"");
+    assert_eq!(once.read_to_end(), b"");
+    let report = server.drain();
+    assert_eq!(report.totals.closed_for(CloseReason::IdleTimeout), 2);
+}
+
+/// A byte now and then does not prolong it.
+pub(crate) fn header_timeout(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.header_timeout = SHORT;
+        options.idle_timeout = Duration::from_secs(3600);
+    });
+    let mut slow = server.connect();
+    slow.get();
+    let mut trickle = GET.bytes().cycle();
+    slow.stream.set_nonblocking(true).expect("a socket");
+    let mut byte = [0];
+    eventually("the header timeout", || {
+        let next = trickle.next().filter(|byte| *byte != b'\r').unwrap_or(b'x');
+        // The server may have closed by now; what it said is read below.
+        let _ = std::io::Write::write(&mut slow.stream, &[next]);
+        std::thread::sleep(Duration::from_millis(20));
+        slow.stream.peek(&mut byte).is_ok()
+    });
+    slow.stream.set_nonblocking(false).expect("a socket");
+    let (head, _) = slow.reply().expect("408");
+    assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+    drop(slow);
+    let report = server.drain();
+    assert_eq!(report.totals.closed_for(CloseReason::HeaderTimeout), 1);
+}
+
+pub(crate) fn stalled_body(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.stall_timeout = SHORT);
+    let mut client = server.connect();
+    client.write("POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
+    assert!(client.reply().expect("the reply is due at once").0.starts_with("HTTP/1.1 404"));
+    assert_eq!(client.read_to_end(), b"");
+    drop(client);
+    let report = server.drain();
+    assert_eq!(report.totals.closed_for(CloseReason::StallTimeout), 1);
+}
+
+pub(crate) fn stalled_reply(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.stall_timeout = SHORT);
+    let mut client = server.connect();
+    client.write("GET /bytes/100000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    // Nothing is read until the server has given up.
+    std::thread::sleep(SHORT * 8);
+    let mut rest = Vec::new();
+    // FIN or RST, both are right: the reply is cut off.
+    let _ = std::io::Read::read_to_end(&mut client.stream, &mut rest);
+    assert!(rest.len() < 100_000_000);
+    let report = server.drain();
+    assert_eq!(report.totals.closed_for(CloseReason::StallTimeout), 1);
+}
+
+/// At the limit further connections wait in the accept queue, and are served when there is room.
+pub(crate) fn connection_limit(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.connections_max = 4);
+    let mut clients: Vec<Client> = (0..10).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.write(GET));
+    for mut client in clients {
+        assert!(client.reply().is_some());
+    }
+    let report = server.drain();
+    assert_eq!((report.totals.accepts, report.totals.requests), (10, 10));
+    assert!(report.totals.full_pauses > 0, "the limit was never met");
+}
+
+pub(crate) fn port_in_use(variant: Variant) {
+    let server = Running::http(variant);
+    let address: SocketAddr = server.address;
+    let mut options = Options::new(Workload::Http);
+    options.variant = variant;
+    options.listen = address;
+    match Server::start(options) {
+        Err(error @ Unavailable::AddressInUse(_)) => assert!(error.to_string().contains("ss -ltnp"), "{error}"),
+        Err(error) => panic!("another refusal: {error}"),
+        Ok(_) => panic!("a second server silently shares the port"),
+    }
+}

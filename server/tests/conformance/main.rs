@@ -1,0 +1,43 @@
+//! One suite of behaviour over real sockets, run once per backend variant: what holds for one holds
+//! for all. A variant is skipped only when this host cannot run it, and then the test says so; on a
+//! machine that has to have it (`CI` is set) that is a failure.
+
+mod bytes;
+mod ends;
+mod harness;
+mod limits;
+
+macro_rules! suite {
+    ($($module:ident is $variant:ident),+ $(,)?) => { $(
+        mod $module {
+            use server::Variant;
+            cases!($variant:
+                bytes: partial_writes, pipelining, slow_reader_of_echo, slow_reader_of_bytes, greedy_reader, big_body,
+                       many_connections, ipv6, more_reactors_than_cores;
+                ends: half_close, half_close_in_a_request, reset, reset_under_load, refusal_reaches_the_peer,
+                      close_on_request, drain_under_load, drain_of_idle, drain_forced, second_order_stops,
+                      queued_connections_are_served;
+                limits: idle_timeout, header_timeout, stalled_body, stalled_reply, connection_limit, port_in_use;
+            );
+        }
+    )+ };
+}
+
+macro_rules! cases {
+    ($variant:ident: $($group:ident: $($case:ident),+;)+) => { $($(
+        #[test]
+        fn $case() {
+            if crate::harness::available(Variant::$variant) {
+                crate::$group::$case(Variant::$variant);
+            }
+        }
+    )+)+ };
+}
+
+suite! {
+    epoll_level is EpollLevel,
+    epoll_edge is EpollEdge,
+    mio_edge is MioEdge,
+    io_uring_multishot is UringMultishot,
+    io_uring_oneshot is UringOneshot,
+}

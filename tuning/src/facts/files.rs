@@ -1,0 +1,49 @@
+//! Reads the limits on open files and on epoll watches.
+
+use rustix::process::{Resource, getrlimit};
+use serde::Serialize;
+
+use super::source::{Source, numbers, sysctl_path};
+
+/// RLIMIT_NOFILE: one more than the highest descriptor number one table may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct OpenFilesLimit {
+    /// What applies now; `None` is no limit.
+    pub soft: Option<u64>,
+    /// How far a process may raise it by itself; `None` is no limit.
+    pub hard: Option<u64>,
+}
+
+impl OpenFilesLimit {
+    /// The limit of the calling process.
+    pub fn of_this_process() -> Self {
+        let limit = getrlimit(Resource::Nofile);
+        OpenFilesLimit { soft: limit.current, hard: limit.maximum }
+    }
+}
+
+/// Limits on open files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Files {
+    /// RLIMIT_NOFILE of the process that asks.
+    pub limit: OpenFilesLimit,
+    /// The highest value a hard limit may be given.
+    pub nr_open: Option<u64>,
+    /// Open files of the whole host.
+    pub file_max: Option<u64>,
+    /// Files open on the host now.
+    pub open_count: Option<u64>,
+    /// Descriptors one user may have in epoll sets.
+    pub epoll_watches_max: Option<u64>,
+}
+
+pub(super) fn files(source: &mut Source<'_>, limit: OpenFilesLimit) -> Files {
+    Files {
+        limit,
+        nr_open: source.sysctl("fs.nr_open"),
+        file_max: source.sysctl("fs.file-max"),
+        // Allocated, free, maximum; the middle one has been 0 since 2.6.
+        open_count: source.parsed(&sysctl_path("fs.file-nr"), "three numbers", numbers::<3>).map(|[open, _, _]| open),
+        epoll_watches_max: source.sysctl("fs.epoll.max_user_watches"),
+    }
+}

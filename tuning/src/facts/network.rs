@@ -1,0 +1,134 @@
+//! Reads the settings of TCP and of the layers around it.
+
+use serde::Serialize;
+
+use super::source::{Source, numbers, ranges, sysctl_path};
+
+/// Queues, ports and devices below TCP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Network {
+    /// Upper bound of every listener's backlog.
+    pub somaxconn: Option<u64>,
+    /// Packets one processor may have waiting between interrupt and protocol; loopback uses it too.
+    pub netdev_backlog_max: Option<u64>,
+    /// Packets dropped because that queue was full, since boot.
+    pub softnet_dropped_count: Option<u64>,
+    /// Queueing discipline given to new devices.
+    pub default_qdisc: Option<String>,
+    /// First and last port the kernel chooses for outgoing connections.
+    pub port_range: Option<[u64; 2]>,
+    /// Ports the kernel must not choose by itself, as ranges.
+    pub reserved_ports: Option<Vec<(u64, u64)>>,
+}
+
+/// TCP settings, named after their sysctl.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tcp {
+    /// Half-open connections remembered when SYN cookies are off.
+    pub max_syn_backlog: Option<u64>,
+    /// 0 off, 1 when the queue is full, 2 always.
+    pub syncookies: Option<u64>,
+    /// 1 resets a client that the accept queue has no room for.
+    pub abort_on_overflow: Option<u64>,
+    /// 0 off, 1 for all, 2 for loopback.
+    pub tw_reuse: Option<u64>,
+    /// TIME_WAIT sockets the host keeps.
+    pub max_tw_buckets: Option<u64>,
+    /// Sockets without a process that the host keeps.
+    pub max_orphans: Option<u64>,
+    /// Pages of queued data: below, pressure, maximum.
+    pub mem_pages: Option<[u64; 3]>,
+    /// Receive buffer: least, first, most.
+    pub rmem_bytes: Option<[u64; 3]>,
+    /// Send buffer: least, first, most.
+    pub wmem_bytes: Option<[u64; 3]>,
+    /// Congestion control of new sockets.
+    pub congestion_control: Option<String>,
+    /// Congestion controls that are loaded.
+    pub congestion_controls_available: Option<Vec<String>>,
+    /// The hash table of established connections.
+    pub socket_table: Option<SocketTable>,
+}
+
+/// The hash table of established connections (`ehash`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SocketTable {
+    /// Buckets of the table.
+    pub bucket_count: u64,
+    /// Whether this network namespace uses the table of the first one.
+    pub shared: bool,
+}
+
+/// Connection tracking of the firewall.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conntrack {
+    /// Connections tracked now; absent when the kernel has no connection tracking loaded.
+    pub count: Option<u64>,
+    /// Connections that can be tracked.
+    pub max: Option<u64>,
+    /// Tables of the older iptables that are in use.
+    pub iptables_tables: Option<Vec<String>>,
+}
+
+pub(super) fn network(source: &mut Source<'_>) -> Network {
+    Network {
+        somaxconn: source.sysctl("net.core.somaxconn"),
+        netdev_backlog_max: source.sysctl("net.core.netdev_max_backlog"),
+        softnet_dropped_count: source.parsed("proc/net/softnet_stat", "hexadecimal columns", softnet_dropped),
+        default_qdisc: source.sysctl_word("net.core.default_qdisc"),
+        port_range: source.parsed(&sysctl_path("net.ipv4.ip_local_port_range"), "first and last port", |text| {
+            numbers::<2>(text).filter(|[first, last]| first <= last && *last <= 65_535)
+        }),
+        reserved_ports: source.parsed(&sysctl_path("net.ipv4.ip_local_reserved_ports"), "a list of ports", ranges),
+    }
+}
+
+pub(super) fn tcp(source: &mut Source<'_>) -> Tcp {
+    Tcp {
+        max_syn_backlog: source.sysctl("net.ipv4.tcp_max_syn_backlog"),
+        syncookies: source.sysctl("net.ipv4.tcp_syncookies"),
+        abort_on_overflow: source.sysctl("net.ipv4.tcp_abort_on_overflow"),
+        tw_reuse: source.sysctl("net.ipv4.tcp_tw_reuse"),
+        max_tw_buckets: source.sysctl("net.ipv4.tcp_max_tw_buckets"),
+        max_orphans: source.sysctl("net.ipv4.tcp_max_orphans"),
+        mem_pages: source.sysctl_three("net.ipv4.tcp_mem"),
+        rmem_bytes: source.sysctl_three("net.ipv4.tcp_rmem"),
+        wmem_bytes: source.sysctl_three("net.ipv4.tcp_wmem"),
+        congestion_control: source.sysctl_word("net.ipv4.tcp_congestion_control"),
+        congestion_controls_available: source
+            .text(&sysctl_path("net.ipv4.tcp_available_congestion_control"))
+            .map(|text| text.split_whitespace().map(str::to_owned).collect()),
+        socket_table: source.parsed(&sysctl_path("net.ipv4.tcp_ehash_entries"), "one number", |text| {
+            // Negative says that the table belongs to the first network namespace (ip-sysctl.rst).
+            let entries: i64 = text.parse().ok().filter(|entries| *entries != 0)?;
+            Some(SocketTable { bucket_count: entries.unsigned_abs(), shared: entries < 0 })
+        }),
+    }
+}
+
+pub(super) fn conntrack(source: &mut Source<'_>) -> Conntrack {
+    Conntrack {
+        count: source.sysctl("net.netfilter.nf_conntrack_count"),
+        max: source.sysctl("net.netfilter.nf_conntrack_max"),
+        iptables_tables: source
+            .text("proc/net/ip_tables_names")
+            .map(|text| text.split_whitespace().map(str::to_owned).collect()),
+    }
+}
+
+/// The second column of /proc/net/softnet_stat, one line per processor, summed.
+fn softnet_dropped(text: &str) -> Option<u64> {
+    text.lines().map(|line| u32::from_str_radix(line.split_whitespace().nth(1)?, 16).ok().map(u64::from)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softnet_columns_are_hexadecimal() {
+        assert_eq!(softnet_dropped("0000a000 000000cf 00\n00000001 00000001 00"), Some(208));
+        assert_eq!(softnet_dropped("0000a000 zz"), None);
+        assert_eq!(softnet_dropped("0000a000"), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! The host itself: io_uring, clock, frequency, mitigations, capabilities and other people's load.
+
+use super::{Finding, Rule, Subject};
+use crate::audit::{IoUring, State};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "kernel.io_uring_disabled",
+        title: "whether io_uring can be used",
+        source: "kernel docs admin-guide/sysctl/kernel.rst, io_uring_disabled; io_uring_setup(2)",
+        judge: io_uring,
+    },
+    Rule {
+        id: "clocksource",
+        title: "what reading the time costs",
+        source: "vdso(7); linux arch/x86/include/asm/vdso/clocksource.h",
+        judge: clocksource,
+    },
+    Rule {
+        id: "scaling_governor",
+        title: "processor frequency",
+        source: "kernel docs admin-guide/pm/cpufreq.rst",
+        judge: governor,
+    },
+    Rule {
+        id: "mitigations",
+        title: "protections against the processor",
+        source: "kernel docs admin-guide/hw-vuln/index.rst",
+        judge: mitigations,
+    },
+    Rule { id: "capabilities", title: "what this process may set up", source: "capabilities(7)", judge: capabilities },
+    Rule {
+        id: "pressure",
+        title: "other load on this host",
+        source: "kernel docs accounting/psi.rst",
+        judge: pressure,
+    },
+];
+
+fn io_uring(subject: &Subject<'_>) -> Finding {
+    let disabled = subject.facts.kernel.io_uring_disabled;
+    let found = match disabled {
+        Some(value) => value.to_string(),
+        None => "no such setting".to_owned(),
+    };
+    let why = match subject.io_uring {
+        IoUring::Available => {
+            return Finding::new(State::Ok, format!("{found}, works"), "a ring was set up");
+        }
+        IoUring::Unavailable(why) => why,
+    };
+    let finding = |cause: &str| {
+        Finding::new(
+            State::Warn,
+            format!("{found}, does not work"),
+            format!("{cause} ({why}); the epoll and mio backends do not need it"),
+        )
+    };
+    match disabled {
+        Some(1) => finding("reserved for CAP_SYS_ADMIN and the group in kernel.io_uring_group")
+            .wanted("0")
+            .command("sysctl -w kernel.io_uring_disabled=0"),
+        Some(2..) => finding("disabled for everyone").wanted("0").command("sysctl -w kernel.io_uring_disabled=0"),
+        Some(0) => finding("not disabled by the kernel: a container's seccomp filter or an old feature set refuses it"),
+        None => finding("refused by the kernel or by a seccomp filter; the setting exists since Linux 6.6"),
+    }
+}
+
+fn clocksource(subject: &Subject<'_>) -> Finding {
+    let Some(name) = subject.facts.kernel.clocksource.as_deref() else {
+        return Finding::not_readable();
+    };
+    // Clocks that a process reads without a system call: x86, its hypervisors, arm64 and riscv.
+    const WITHOUT_SYSCALL: [&str; 5] =
+        ["tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter", "riscv_clocksource"];
+    // Clocks behind a slow bus: about a microsecond a reading, for each of several stamps a request.
+    const SLOW: [&str; 3] = ["hpet", "acpi_pm", "jiffies"];
+    if WITHOUT_SYSCALL.contains(&name) {
+        return Finding::new(State::Ok, name, "read without a system call");
+    }
+    if !SLOW.contains(&name) {
+        return Finding::new(State::Info, name, "not known to be readable without a system call");
+    }
+    let finding = Finding::new(State::Warn, name, "every reading of the time is a system call and a slow device");
+    let tsc_available = subject.facts.kernel.clocksources_available.iter().flatten().any(|other| other == "tsc");
+    if tsc_available {
+        finding.wanted("tsc").command("echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource")
+    } else {
+        finding
+    }
+}
+
+fn governor(subject: &Subject<'_>) -> Finding {
+    match subject.facts.cpu.governor.as_deref() {
+        None => Finding::new(
+            State::Ok,
+            "absent",
+            "the kernel does not set the frequency: a virtual machine, or firmware does",
+        ),
+        Some("performance") => Finding::new(State::Ok, "performance", "the frequency does not follow the load"),
+        Some(other) => Finding::new(
+            State::Info,
+            other,
+            "the frequency follows the load, so the lighter arm of a comparison may run slower",
+        )
+        .wanted("performance, while comparing")
+        .command("cpupower frequency-set --governor performance"),
+    }
+}
+
+fn mitigations(subject: &Subject<'_>) -> Finding {
+    let all = &subject.facts.kernel.mitigations;
+    if all.is_empty() {
+        return Finding::not_readable();
+    }
+    let unaffected = |text: &&String| text.starts_with("Not affected");
+    let vulnerable = all.values().filter(|text| text.starts_with("Vulnerable")).count();
+    let mitigated = all.len() - all.values().filter(unaffected).count() - vulnerable;
+    let off = subject
+        .facts
+        .kernel
+        .command_line
+        .as_deref()
+        .is_some_and(|line| line.split_whitespace().any(|option| option == "mitigations=off"));
+    let found = format!("{mitigated} mitigated, {vulnerable} open");
+    if off {
+        return Finding::new(
+            State::Info,
+            found,
+            "mitigations=off: system calls are cheaper here than on a protected host",
+        );
+    }
+    Finding::new(
+        State::Ok,
+        found,
+        "part of what a system call costs; named in every record, and not to be switched off",
+    )
+}
+
+fn capabilities(subject: &Subject<'_>) -> Finding {
+    let set = &subject.facts.capabilities;
+    let (Some(sys_resource), Some(net_admin)) = (set.sys_resource, set.net_admin) else {
+        return Finding::not_readable();
+    };
+    let word = |has: bool| if has { "yes" } else { "no" };
+    let found = format!("SYS_RESOURCE {}, NET_ADMIN {}", word(sys_resource), word(net_admin));
+    let meaning = match (sys_resource, net_admin) {
+        (true, true) => "hard limits can be raised, network namespaces and TUN devices made",
+        (true, false) => "no TUN device or network namespace can be made, which only some experiments need",
+        (false, true) => "hard limits cannot be raised, not even by root",
+        (false, false) => "an ordinary user: serving and loading over loopback need no more",
+    };
+    // Having both or neither is what one expects of root or of a user; a mixture surprises.
+    let state = if sys_resource == net_admin { State::Ok } else { State::Info };
+    Finding::new(state, found, meaning)
+}
+
+fn pressure(subject: &Subject<'_>) -> Finding {
+    let set = &subject.facts.pressure;
+    let Some(cpu) = set.cpu_percent else {
+        return Finding::not_readable();
+    };
+    // No document says what is quiet; a tenth of the time is the line drawn here.
+    const QUIET_PERCENT_MAX: f64 = 10.0;
+    let found = format!("cpu {cpu:.1} %, memory {:.1} %", set.memory_percent.unwrap_or(0.0));
+    let waiting = cpu.max(set.memory_percent.unwrap_or(0.0));
+    if waiting <= QUIET_PERCENT_MAX {
+        return Finding::new(State::Ok, found, "quiet over the last ten seconds");
+    }
+    Finding::new(State::Info, found, "tasks have been waiting in the last ten seconds: measure when nothing else runs")
+        .wanted(format!("≤ {QUIET_PERCENT_MAX} %"))
+}
