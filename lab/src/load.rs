@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loadgen::record::{Record, State, Summary};
 use loadgen::{Engine, LoadError, Options, Phase, Process, Snapshot};
@@ -220,7 +220,7 @@ impl Progress {
 fn print_tables(output: &mut impl Write, record: &Record) -> std::io::Result<()> {
     writeln!(
         output,
-        "{} {}, {} on {} connections, {:.1} s, seed {}",
+        "{}\n{}, {} on {} connections, {:.1} s, seed {}",
         record.target,
         if record.mode == "idle" { "held idle".into() } else { format!("{} loop", record.mode) },
         record.workload,
@@ -232,6 +232,9 @@ fn print_tables(output: &mut impl Write, record: &Record) -> std::io::Result<()>
     if record.requests.scheduled > 0 {
         writeln!(output, "{}", times(record))?;
     }
+    if let ("idle", Some(bytes)) = (record.mode.as_str(), record.memory.per_connection_bytes) {
+        writeln!(output, "the generator's own memory: {bytes:.0} bytes per connection")?;
+    }
     for (what, errors) in [("requests", &record.requests.errors), ("connections", &record.connections.errors)] {
         for (name, count) in errors {
             writeln!(output, "{what} lost to {name}: {count}")?;
@@ -239,33 +242,42 @@ fn print_tables(output: &mut impl Write, record: &Record) -> std::io::Result<()>
     }
     writeln!(output, "verdict {}", record.verdict.state.name())?;
     for check in record.verdict.checks.iter().filter(|check| check.state != State::Valid) {
-        writeln!(output, "  {} {} {}: {}", check.state.name(), check.id, check.title, check.value)?;
-        writeln!(output, "     {}", check.why)?;
+        let found = format!("{} {} {}: {}", check.state.name(), check.id, check.title, check.value);
+        for (text, indent) in [(&found, "  "), (&check.why, "     ")] {
+            let options = textwrap::Options::new(width()).initial_indent(indent).subsequent_indent("     ");
+            textwrap::wrap(text, options).iter().try_for_each(|line| writeln!(output, "{line}"))?;
+        }
     }
     Ok(())
 }
 
-/// A table no wider than the terminal, or 80 columns when there is none.
+/// Width of the terminal, or 80 columns when there is none.
+fn width() -> usize {
+    Table::new().width().map_or(80, usize::from)
+}
+
+/// A table of numbers behind a first column of names, no wider than the terminal.
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_NO_BORDERS).set_content_arrangement(ContentArrangement::Dynamic);
-    if table.width().is_none() {
-        table.set_width(80);
-    }
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(width() as u16);
     table.set_header(header.iter().copied());
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
     table
 }
 
 fn counts(record: &Record) -> Table {
     let (requests, cpu) = (&record.requests, &record.cpu);
-    let mut table = table(&["requests/s", "completed", "failed", "timed out", "censored", "unsent", "CPU us/request"]);
+    let mut table = table(&["requests/s", "completed", "failed", "timed out", "censored", "unsent", "CPU us/req"]);
     let cpu_us = match cpu.requests_completed_in_window {
         0 => "-".into(),
         count => format!("{:.2}", (cpu.user_us + cpu.system_us) as f64 / count as f64),
     };
     table.add_row([
-        format!("{:.0}", record.requests_per_second),
-        requests.completed.to_string(),
+        tuning::thousands(record.requests_per_second as u64),
+        tuning::thousands(requests.completed),
         requests.failed.to_string(),
         requests.timed_out.to_string(),
         requests.censored.to_string(),
@@ -275,11 +287,16 @@ fn counts(record: &Record) -> Table {
     table
 }
 
+/// Four digits are more than a measurement is good for.
+fn micros(value: f64) -> String {
+    if value < 1000.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
 fn times(record: &Record) -> Table {
     let mut table = table(&["us", "p50", "p90", "p99", "p99.9", "p99.99", "max"]);
     let mut add = |name: &str, summary: &Summary| {
         let quantiles = [summary.p50, summary.p90, summary.p99, summary.p99_9, summary.p99_99, summary.max];
-        let cells = quantiles.iter().map(|value| value.map_or("-".into(), |value| format!("{value:.1}")));
+        let cells = quantiles.iter().map(|value| value.map_or("-".into(), micros));
         table.add_row(std::iter::once(name.to_owned()).chain(cells));
     };
     add("response", &record.response_us);

@@ -181,8 +181,19 @@ mod tests {
     #[test]
     fn violations() {
         for input in [
-            &b"\r\n"[..], b"g\r\n", b"-1\r\n", b"+1\r\n", b"5\nhello", b"5\r\nhelloX", b"5\r\nhello\n",
-            b"0\r\nTrailer\n", b"1000000000000000\r\n", b"0\r\n\rX", b"5;\n", b" 5\r\n", b"0\r\n\n",
+            &b"\r\n"[..],
+            b"g\r\n",
+            b"-1\r\n",
+            b"+1\r\n",
+            b"5\nhello",
+            b"5\r\nhelloX",
+            b"5\r\nhello\n",
+            b"0\r\nTrailer\n",
+            b"1000000000000000\r\n",
+            b"0\r\n\rX",
+            b"5;\n",
+            b" 5\r\n",
+            b"0\r\n\n",
         ] {
             check(input, Err(BadChunk));
         }

@@ -78,10 +78,8 @@ fn http() -> Http {
 fn check_http(input: &str, statuses: &[u16], end: End) -> String {
     let outcome = law(http, input.as_bytes());
     let replies = String::from_utf8(outcome.replies).expect("all replies are ASCII");
-    let found: Vec<u16> = replies
-        .match_indices("HTTP/1.1 ")
-        .map(|(at, _)| replies[at + 9..at + 12].parse().expect("a status"))
-        .collect();
+    let found: Vec<u16> =
+        replies.match_indices("HTTP/1.1 ").map(|(at, _)| replies[at + 9..at + 12].parse().expect("a status")).collect();
     let shown = &input[..input.len().min(300)];
     assert_eq!((found.as_slice(), outcome.end), (statuses, end), "{shown:?}\n{replies}");
     replies
@@ -212,7 +210,11 @@ fn a_body_that_breaks_its_framing_ends_the_connection_without_a_second_reply() {
     check_http(&format!("{chunked}5\r\nhelloXX"), &[200], End::Aborted(Violation::BadFraming));
     check_http(&format!("{chunked}zz\r\n"), &[200], End::Aborted(Violation::BadFraming));
     check_http(&format!("{chunked}3e9\r\n"), &[200], End::Aborted(Violation::BodyTooLong));
-    check_http(&format!("{chunked}200\r\n{}\r\n1ed\r\n", "x".repeat(512)), &[200], End::Aborted(Violation::BodyTooLong));
+    check_http(
+        &format!("{chunked}200\r\n{}\r\n1ed\r\n", "x".repeat(512)),
+        &[200],
+        End::Aborted(Violation::BodyTooLong),
+    );
 }
 
 #[test]

@@ -19,9 +19,9 @@ pub struct Choice {
 /// Why the backend cannot run here.
 pub fn probe_io_uring() -> Result<(), Unavailable> {
     let thread = std::thread::spawn(probe);
-    thread.join().unwrap_or_else(|_| {
-        Err(Unavailable::Uring { cause: "the probe panicked".into(), fix: "report this as a bug" })
-    })
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(Unavailable::Uring { cause: "the probe panicked".into(), fix: "report this as a bug" }))
 }
 
 /// io_uring where it runs, else epoll.

@@ -35,13 +35,8 @@ pub enum Variant {
 
 impl Variant {
     /// Every variant, default of its backend first.
-    pub const ALL: [Variant; 5] = [
-        Variant::EpollLevel,
-        Variant::EpollEdge,
-        Variant::MioEdge,
-        Variant::UringMultishot,
-        Variant::UringOneshot,
-    ];
+    pub const ALL: [Variant; 5] =
+        [Variant::EpollLevel, Variant::EpollEdge, Variant::MioEdge, Variant::UringMultishot, Variant::UringOneshot];
 
     /// The word behind `--backend`.
     pub const fn backend(self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -64,7 +64,7 @@ pub(crate) enum News {
     /// It cannot.
     Unavailable(Unavailable),
     /// It has ended.
-    Ended(ReactorReport),
+    Ended(Box<ReactorReport>),
 }
 
 /// What a reactor is started with.
@@ -85,7 +85,7 @@ pub(crate) fn run(setup: Setup, news: &Sender<News>) {
     };
     // The supervisor holds the other end until every reactor has ended.
     let _ = news.send(match ended {
-        Ok(report) => News::Ended(report),
+        Ok(report) => News::Ended(Box::new(report)),
         Err(unavailable) => News::Unavailable(unavailable),
     });
 }
@@ -106,9 +106,9 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     news: &Sender<News>,
 ) -> Result<ReactorReport, Unavailable> {
     let Setup { index, cpu, address, connections_max, options, line } = setup;
-    sys::pin_to_cpu(cpu)
-        .map_err(|_| Unavailable::Cpu { cpu, allowed: sys::allowed_cpus().unwrap_or_default() })?;
-    sys::unshare_fd_table().map_err(Unavailable::kernel("unshare(CLONE_FILES)"))?;
+    sys::pin_to_cpu(cpu).map_err(|_| Unavailable::Cpu { cpu, allowed: sys::allowed_cpus().unwrap_or_default() })?;
+    sys::unshare_fd_table(line.doorbell.as_fd())
+        .map_err(Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE"))?;
     let listener = listener::open(address, B::LISTENER_NONBLOCKING).map_err(Unavailable::address(address))?;
     let address = listener.local_addr().map_err(Unavailable::kernel("getsockname(2)"))?;
     let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);

@@ -134,7 +134,7 @@ impl Server {
                         if report.error.is_some() {
                             self.order(Command::Stop);
                         }
-                        reports.push(report);
+                        reports.push(*report);
                     }
                     Ok(_) => {}
                     Err(_) => break,

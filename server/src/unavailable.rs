@@ -12,7 +12,9 @@ pub enum Unavailable {
     #[error("cannot listen on {0}: the address is in use; find its owner with `ss -ltnp 'sport = :{port}'`, or choose another port", port = .0.port())]
     AddressInUse(SocketAddr),
     /// The address cannot be bound.
-    #[error("cannot listen on {address}: {error}; choose an address of this host (`ip address`) and a port the user may bind")]
+    #[error(
+        "cannot listen on {address}: {error}; choose an address of this host (`ip address`) and a port the user may bind"
+    )]
     Address {
         /// What was asked for.
         address: SocketAddr,

@@ -60,7 +60,11 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
     }
     let Some(mut experiment) = EXPERIMENTS.iter().map(|make| make()).find(|made| made.name == args.experiment) else {
         let names: Vec<&str> = EXPERIMENTS.iter().map(|make| make().name).collect();
-        eprintln!("c10m: there is no experiment {:?}; there are {} (see `c10m bench list`)", args.experiment, names.join(", "));
+        eprintln!(
+            "c10m: there is no experiment {:?}; there are {} (see `c10m bench list`)",
+            args.experiment,
+            names.join(", ")
+        );
         return Ok(2);
     };
     experiment.repeats = args.repeats.unwrap_or(experiment.repeats);
@@ -77,12 +81,7 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
     if cfg!(debug_assertions) {
         eprintln!("c10m: this is a debug build, its numbers mean nothing; use `cargo run --release`");
     }
-    eprintln!(
-        "c10m: {}: {} runs of {} s, seed {seed}",
-        experiment.name,
-        experiment.run_count(),
-        experiment.seconds
-    );
+    eprintln!("c10m: {}: {} runs of {} s, seed {seed}", experiment.name, experiment.run_count(), experiment.seconds);
     let outcome = runner::run(experiment, seed, command_line(), &stop)?;
     let (commit, dirty) = commit::current().unwrap_or_default();
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

@@ -101,9 +101,11 @@ impl Experiment {
             }
         };
         if let Err(error) = server::probe_io_uring() {
-            leave_out(&mut self.arms, error.to_string(), &|arm| {
-                matches!(arm.server, Kind::C10m(variant) if variant.backend() == "io_uring")
-            });
+            leave_out(
+                &mut self.arms,
+                error.to_string(),
+                &|arm| matches!(arm.server, Kind::C10m(variant) if variant.backend() == "io_uring"),
+            );
         }
         if servers::nginx_version().is_none() {
             let reason = "not installed (Debian: apt-get install nginx-light)".to_owned();

@@ -11,7 +11,8 @@ const TICK_US: u64 = 10_000;
 pub(super) fn process_cpu_us(pid: u32) -> anyhow::Result<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("reading a process's account")?;
     // The name in field 2 may hold blanks and parentheses; utime and stime are fields 14 and 15.
-    let fields: Vec<&str> = stat.rsplit_once(')').context("/proc/PID/stat is malformed")?.1.split_whitespace().collect();
+    let fields: Vec<&str> =
+        stat.rsplit_once(')').context("/proc/PID/stat is malformed")?.1.split_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
     let (user, system) = ticks(11).zip(ticks(12)).context("/proc/PID/stat is malformed")?;
     Ok((user + system) * TICK_US)

@@ -46,7 +46,8 @@ pub(super) fn run(
     let gathered = gather(&experiment, &places, seed, &bar, stop)?;
     let memory = memory_cells(&experiment, &places, &bar, stop)?;
     bar.finish_and_clear();
-    let (cells, histograms) = cells(&experiment, gathered)?;
+    let (cells, curves): (Vec<Cell>, Vec<_>) =
+        finished(&experiment, gathered)?.into_iter().map(|finished| (finished.cell, finished.curve)).unzip();
     let mut notes = vec![
         format!("Server on CPU {}, load generator on CPU {}.", places.server, places.client),
         "Every reply was verified. Ready-made replies, one send for all pipelined requests, the same \
@@ -81,7 +82,7 @@ pub(super) fn run(
         cells,
         memory,
     };
-    Ok(Outcome { record, histograms })
+    Ok(Outcome { record, histograms: curves.into_iter().flatten().collect() })
 }
 
 /// Server and client on CPUs of their own, if there are two.
@@ -179,11 +180,14 @@ fn ensure_running(stop: &AtomicBool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cells(
-    experiment: &Experiment,
-    mut gathered: BTreeMap<Key, Gathered>,
-) -> anyhow::Result<(Vec<Cell>, Vec<(String, Latencies)>)> {
-    let (mut cells, mut histograms) = (Vec::new(), Vec::new());
+/// A cell and the curve of its response times.
+struct Finished {
+    cell: Cell,
+    curve: Option<(String, Latencies)>,
+}
+
+fn finished(experiment: &Experiment, mut gathered: BTreeMap<Key, Gathered>) -> anyhow::Result<Vec<Finished>> {
+    let mut all = Vec::new();
     for (load_index, load) in experiment.loads.iter().enumerate() {
         for (arm_index, arm) in experiment.arms_for(load).into_iter().enumerate() {
             let Gathered { runs, responses } = gathered.remove(&(load_index, arm_index)).unwrap_or_default();
@@ -191,7 +195,7 @@ fn cells(
                 [] => None,
                 texts => Some(Latencies::decode_all(texts.iter().map(String::as_str))?),
             };
-            cells.push(Cell {
+            let cell = Cell {
                 workload: word(load.workload).to_owned(),
                 arm: arm.name(),
                 connections: u64::from(load.connections),
@@ -199,9 +203,10 @@ fn cells(
                 pipeline: load.pipeline,
                 summary: Summary::of(&runs, merged.as_ref()),
                 runs,
-            });
-            histograms.extend(merged.map(|merged| (format!("{}-{}", load.slug(), arm.name()), merged)));
+            };
+            let curve = merged.map(|merged| (format!("{}-{}", load.slug(), arm.name()), merged));
+            all.push(Finished { cell, curve });
         }
     }
-    Ok((cells, histograms))
+    Ok(all)
 }

@@ -83,10 +83,14 @@ impl Job<'_> {
         if cpus.is_empty() {
             return Ok(());
         }
+        let cpu = cpus[index % cpus.len()];
         let mut set = CpuSet::new();
-        set.set(cpus[index % cpus.len()] as usize);
-        sched_setaffinity(None, &set)
-            .map_err(|errno| setup("pin a worker to its CPU (is it in --cpus by mistake?)", errno))
+        set.set(cpu as usize);
+        sched_setaffinity(None, &set).map_err(|errno| {
+            LoadError::Refused(format!(
+                "a worker cannot run on CPU {cpu} of --cpus ({errno}); `taskset -cp $$` shows the CPUs there are"
+            ))
+        })
     }
 }
 

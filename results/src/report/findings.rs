@@ -50,7 +50,8 @@ fn sentence(cells: &[&Cell], metric: Metric) -> String {
         }
     }
     text.push('.');
-    let left_out: Vec<String> = cells.iter().filter(|cell| arm(cell, metric).is_none()).map(|cell| plain(&cell.arm)).collect();
+    let left_out: Vec<String> =
+        cells.iter().filter(|cell| arm(cell, metric).is_none()).map(|cell| plain(&cell.arm)).collect();
     if !left_out.is_empty() {
         text.push_str(&format!(" Left out, for an INVALID run or no CPU time: {}.", left_out.join(", ")));
     }

@@ -1,6 +1,6 @@
 //! A made-up record with round numbers.
 
-use results::record::{Metric, Cell, Loop, MemoryCell, Raw, Record, RunOfCell, SCHEMA, Summary, Verdict, VerdictState};
+use results::record::{Cell, Loop, MemoryCell, Metric, Raw, Record, RunOfCell, SCHEMA, Summary, Verdict, VerdictState};
 use serde_json::json;
 
 /// A run whose whole-core CPU is `core`.

@@ -54,8 +54,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
     const LISTENER_NONBLOCKING: bool = true;
 
     fn open(parts: Parts<P, OwnedFd>) -> Result<Self, Unavailable> {
-        let epoll =
-            epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Unavailable::kernel("epoll_create1(2)"))?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Unavailable::kernel("epoll_create1(2)"))?;
         let token = epoll::EventData::new_u64(Token::new(NO_CONNECTION, DOORBELL).0);
         epoll::add(&epoll, &parts.doorbell, token, epoll::EventFlags::IN)
             .map_err(Unavailable::kernel("epoll_ctl(2) of the doorbell"))?;

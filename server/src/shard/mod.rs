@@ -138,10 +138,8 @@ impl<P: Protocol, K> Shard<P, K> {
 
     /// The connection of an event and what it shares with the others; `None` for a stale event.
     #[inline]
-    pub(crate) fn find(
-        &mut self,
-        id: ConnectionId,
-    ) -> Option<(&mut Connection<K, P::State>, &mut Resources<P>)> {
+    #[expect(clippy::type_complexity, reason = "two borrows of different fields, taken apart at once by every caller")]
+    pub(crate) fn find(&mut self, id: ConnectionId) -> Option<(&mut Connection<K, P::State>, &mut Resources<P>)> {
         match self.slab.get_mut(id) {
             Some(connection) => Some((connection, &mut self.shared)),
             None => {
@@ -163,7 +161,9 @@ impl<P: Protocol, K> Shard<P, K> {
     /// After every event: makes the timer wheel follow the connection's deadline.
     #[inline]
     pub(crate) fn settle(&mut self, id: ConnectionId) {
-        if cfg!(debug_assertions) && let Some(connection) = self.slab.get_mut(id) {
+        if cfg!(debug_assertions)
+            && let Some(connection) = self.slab.get_mut(id)
+        {
             connection.check();
         }
         self.wheel.cover(&mut self.slab, id);

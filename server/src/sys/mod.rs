@@ -3,24 +3,38 @@
 //! The only unsafe code outside `backend/uring/`.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, UnshareFlags, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Gives the calling thread an fd table of its own.
+/// Gives the calling thread an fd table of its own that has the standard streams and `kept`.
 ///
 /// Then no lock of the table is shared between reactors, growing it does not wait for an RCU grace
 /// period (Linux `fs/file.c`, `expand_fdtable`), and RLIMIT_NOFILE bounds each reactor instead of
-/// the process. Descriptors that exist at this moment are in both tables from here on.
+/// the process. A plain unshare(CLONE_FILES) would also copy what other threads have open, and a
+/// copied socket stays open when they close theirs: no FIN would leave.
 ///
 /// # Errors
-/// What unshare(2) says; CLONE_FILES needs no privilege.
-pub(crate) fn unshare_fd_table() -> io::Result<()> {
-    // SAFETY: the new table starts as a copy, so every descriptor this thread's values own stays
-    // valid in it; values created later belong to this thread, which keeps and closes them itself.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FILES) }?;
+/// ENOSYS before Linux 5.9, EMFILE; no privilege is needed.
+pub(crate) fn unshare_fd_table(kept: BorrowedFd<'_>) -> io::Result<()> {
+    const FIRST_CLOSED: u32 = 3;
+    let kept = kept.as_raw_fd() as u32;
+    close_range(kept + 1, u32::MAX, libc::CLOSE_RANGE_UNSHARE)?;
+    if kept > FIRST_CLOSED {
+        close_range(FIRST_CLOSED, kept - 1, 0)?;
+    }
     Ok(())
+}
+
+fn close_range(first: u32, last: u32, flags: libc::c_uint) -> io::Result<()> {
+    // SAFETY: the first call of `unshare_fd_table` carries CLOSE_RANGE_UNSHARE (close_range(2)), so
+    // both close in a table that only this thread has. A reactor calls it before it opens anything,
+    // and of what was open before it uses only the standard streams and the descriptor it keeps.
+    match unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Runs the calling thread on `cpu` only.
@@ -82,4 +96,27 @@ pub(crate) fn answer(doorbell: &OwnedFd) {
     let mut count = [0u8; 8];
     // EAGAIN means that it was quiet already: nothing is lost, the ring's message is elsewhere.
     let _ = rustix::io::read(doorbell, &mut count);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_reactor_holds_nobody_elses_sockets() {
+        let below = std::fs::File::open("/dev/null").unwrap();
+        let kept = doorbell().unwrap();
+        let above = std::fs::File::open("/dev/null").unwrap();
+        let numbers = [below.as_raw_fd(), kept.as_raw_fd(), above.as_raw_fd()];
+        let open = std::thread::scope(|scope| {
+            let reactor = scope.spawn(|| {
+                unshare_fd_table(kept.as_fd()).unwrap();
+                numbers.map(|number| std::fs::read_link(format!("/proc/thread-self/fd/{number}")).is_ok())
+            });
+            reactor.join().unwrap()
+        });
+        assert_eq!(open, [false, true, false]);
+        assert!(below.metadata().is_ok() && above.metadata().is_ok(), "both are still open here");
+    }
 }

@@ -35,9 +35,7 @@ impl ProvidedBuffers {
         let mut buffers = ProvidedBuffers { entries, memory: allocate(memory_layout()), tail: 0 };
         // SAFETY: the entries are COUNT large, page-aligned, zeroed, and live until the value is
         // dropped, which its owner does after the ring is gone.
-        unsafe {
-            ring.inner().submitter().register_buf_ring_with_flags(entries.as_ptr() as u64, COUNT, GROUP, 0)
-        }?;
+        unsafe { ring.inner().submitter().register_buf_ring_with_flags(entries.as_ptr() as u64, COUNT, GROUP, 0) }?;
         (0..COUNT).for_each(|id| buffers.give_back(id));
         Ok(buffers)
     }

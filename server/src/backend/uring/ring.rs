@@ -51,7 +51,10 @@ impl Ring {
             fix: "lower --max-connections or raise `ulimit -Hn`, which bounds the table of each ring",
         })?;
         // One less lookup of the ring's descriptor per enter; a kernel that cannot is too old.
-        inner.submitter().register_ring_fd().map_err(Unavailable::kernel("io_uring: registering the ring descriptor"))?;
+        inner
+            .submitter()
+            .register_ring_fd()
+            .map_err(Unavailable::kernel("io_uring: registering the ring descriptor"))?;
         Ok(Ring { inner })
     }
 
@@ -138,10 +141,7 @@ impl Ring {
 
     /// Cancels the operation that was queued with `target`. Only a failure completes.
     pub(super) fn cancel(&mut self, target: Token, token: Token, counters: &mut Counters) {
-        let entry = opcode::AsyncCancel::new(target.0)
-            .build()
-            .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(token.0);
+        let entry = opcode::AsyncCancel::new(target.0).build().flags(squeue::Flags::SKIP_SUCCESS).user_data(token.0);
         // SAFETY: the entry holds no address.
         unsafe { self.push(&entry, counters) };
     }

@@ -1,0 +1,114 @@
+//! `c10m load`.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
+use serde_json::Value;
+
+use crate::program::{Server, c10m, refuses, run};
+
+fn record(arguments: &[&str]) -> (i32, Value) {
+    let (code, stdout, stderr) = run(&[&["load", "--json"], arguments].concat());
+    (code, serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout:?} {stderr}")))
+}
+
+fn count(record: &Value, pointer: &str) -> u64 {
+    record.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {pointer} in {record}"))
+}
+
+#[test]
+fn wrong_words_are_usage_errors() {
+    refuses(&["load"], 2, &["<TARGET>"]);
+    refuses(&["load", "gopher://127.0.0.1:1/"], 2, &["gopher", "tcp://", "http://"]);
+    refuses(&["load", "tcp://127.0.0.1"], 2, &["127.0.0.1"]);
+    refuses(&["load", "tcp://127.0.0.1:1", "-c", "0"], 2, &["connection"]);
+    refuses(&["load", "tcp://127.0.0.1:1", "-d", "soon"], 2, &["--duration"]);
+    refuses(&["load", "tcp://127.0.0.1:1", "-r", "-5"], 2, &[]);
+    refuses(&["load", "tcp://127.0.0.1:1", "--payload", "0"], 2, &["payload"]);
+}
+
+#[test]
+fn other_peoples_hosts_are_not_loaded() {
+    // TEST-NET-1 and a private address: neither is connected to.
+    refuses(&["load", "http://192.0.2.1:80/"], 2, &["192.0.2.1"]);
+    refuses(&["load", "tcp://10.1.2.3:7"], 2, &["--allow-private"]);
+}
+
+#[test]
+fn a_target_that_refuses_is_one_clear_line() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    drop(listener);
+    refuses(&["load", &format!("tcp://{address}"), "-d", "1s"], 1, &[&address.to_string(), "ECONNREFUSED"]);
+}
+
+#[test]
+fn more_connections_than_descriptors_are_refused_before_the_first_connect() {
+    let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    if hard < 1_000_000 {
+        let server = Server::start(&["echo"]);
+        let target = format!("tcp://{}", server.address);
+        refuses(&["load", &target, "-c", &(hard + 1).to_string()], 2, &["descriptor", "-t"]);
+        assert_eq!(server.drain().1["totals"]["accepts"], 0);
+    }
+}
+
+#[test]
+fn both_sides_count_alike() {
+    for (workload, scheme, extra) in [
+        ("echo", "tcp", vec!["--payload", "200"]),
+        ("http", "http", vec!["--expect-body", "Hello, World!", "--pipeline", "8"]),
+        ("http", "http", vec!["--rate", "2000"]),
+    ] {
+        let server = Server::start(&[workload, "--reactors", "2"]);
+        let target = format!("{scheme}://{}", server.address);
+        let arguments = [target.as_str(), "-c", "20", "-t", "2", "-d", "400ms", "--warmup", "0s", "--seed", "7"];
+        let (code, record) = record(&[&arguments, &extra[..]].concat());
+        let (server_code, exit) = server.drain();
+        assert!(code == 0 || code == 4, "{code}");
+        assert_eq!(server_code, 0);
+        let requests = |name: &str| count(&record, &format!("/requests/{name}"));
+        assert_eq!(requests("scheduled"), requests("sent") + requests("unsent"));
+        assert_eq!(
+            requests("sent"),
+            requests("completed") + requests("failed") + requests("timed_out") + requests("censored")
+        );
+        assert_eq!((requests("failed"), requests("timed_out"), requests("censored")), (0, 0, 0), "{record}");
+        assert!(requests("completed") > 100);
+        assert_eq!(count(&record, "/connections/established"), 20);
+        assert_eq!(count(&exit, "/totals/accepts"), 20);
+        if workload == "http" {
+            assert_eq!(count(&exit, "/totals/requests"), requests("completed"));
+        }
+        assert_eq!(record["seed"], 7);
+        assert!(record["verdict"]["checks"].as_array().is_some_and(|checks| checks.len() >= 8));
+    }
+}
+
+#[test]
+fn an_interrupt_ends_it_with_a_full_report() {
+    let server = Server::start(&["http"]);
+    let target = format!("http://{}/", server.address);
+    let mut command = c10m(&["load", "--json", &target, "-d", "10m", "--warmup", "0s"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    let mut text = String::new();
+    child.stdout.take().expect("piped").read_to_string(&mut text).expect("UTF-8");
+    child.wait().expect("it runs");
+    let record: Value = serde_json::from_str(&text).expect("a record");
+    assert_eq!(record["interrupted"], true);
+    assert!(count(&record, "/requests/completed") > 0);
+}
+
+#[test]
+fn people_get_a_table_that_fits() {
+    let server = Server::start(&["echo"]);
+    let (code, stdout, stderr) = run(&["load", &format!("tcp://{}", server.address), "-d", "300ms"]);
+    assert!(code == 0 || code == 4, "{stderr}");
+    assert!(stdout.contains("p50") && stdout.contains("p99"), "{stdout}");
+    assert!(stdout.lines().all(|line| line.chars().count() <= 80), "{stdout}");
+    assert_eq!(stderr, "", "quiet when piped");
+}

@@ -1,0 +1,107 @@
+//! Starting the program and looking at what it does.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Ends a test that hangs; measures nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) fn c10m(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_c10m"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Exit code, stdout, stderr.
+pub(crate) fn run(arguments: &[&str]) -> (i32, String, String) {
+    finish(&mut c10m(arguments))
+}
+
+pub(crate) fn finish(command: &mut Command) -> (i32, String, String) {
+    let output = command.output().expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code().expect("no signal"), text(output.stdout), text(output.stderr))
+}
+
+/// The program refuses with this code and one line that has all of `words`; it neither panics nor
+/// prints anything on stdout.
+pub(crate) fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
+    refused(run(arguments), arguments, code, words);
+}
+
+pub(crate) fn refused(result: (i32, String, String), arguments: &[&str], code: i32, words: &[&str]) {
+    let (found, stdout, stderr) = result;
+    assert_eq!((found, stdout.as_str()), (code, ""), "{arguments:?}: {stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    // clap's usage errors take several lines, all others one.
+    assert!(stderr.starts_with("error: ") || stderr.trim_end().lines().count() == 1, "{arguments:?}: {stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "{arguments:?} does not say {word:?}: {stderr}");
+    }
+}
+
+/// A server in a process of its own, killed when dropped.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) ready: Value,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Server {
+    pub(crate) fn start(arguments: &[&str]) -> Server {
+        let mut command = c10m(&["serve"]);
+        command.args(arguments).args(["--listen", "127.0.0.1:0", "--json"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("UTF-8");
+        let ready: Value = serde_json::from_str(&line).expect("a JSON line");
+        assert_eq!(ready["event"], "ready");
+        let address = ready["address"].as_str().expect("an address").parse().expect("a socket address");
+        Server { child, address, ready, stdout }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("it runs");
+    }
+
+    /// Waits for its end: the exit code and the last line.
+    pub(crate) fn account(mut self) -> (i32, Value) {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).expect("UTF-8");
+        let exit: Value = serde_json::from_str(&rest).unwrap_or_else(|error| panic!("{error}: {rest:?}"));
+        assert_eq!(exit["event"], "exit");
+        (self.child.wait().expect("it runs").code().expect("no signal"), exit)
+    }
+
+    pub(crate) fn drain(self) -> (i32, Value) {
+        self.signal(Signal::TERM);
+        self.account()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Errors mean that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "{what} never happened");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

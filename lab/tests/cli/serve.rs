@@ -1,0 +1,190 @@
+//! `c10m serve`.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+
+use crate::program::{PATIENCE, Server, c10m, eventually, finish, refused, refuses, run};
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
+    stream
+}
+
+fn get(stream: &mut TcpStream) {
+    stream.write_all(GET).expect("it reads");
+    let mut reply = [0; 12];
+    stream.read_exact(&mut reply).expect("it answers");
+    assert_eq!(&reply, b"HTTP/1.1 200");
+    let mut rest = [0; 1000];
+    assert!(stream.read(&mut rest).expect("it answers") > 0);
+}
+
+#[test]
+fn wrong_words_are_usage_errors() {
+    refuses(&["serve"], 2, &["<WORKLOAD>"]);
+    refuses(&["serve", "gopher"], 2, &["echo", "http"]);
+    refuses(&["serve", "echo", "--backend", "kqueue"], 2, &["kqueue", "epoll, mio, io_uring"]);
+    refuses(&["serve", "echo", "--variant", "multishot"], 2, &["multishot", "level, edge"]);
+    refuses(&["serve", "echo", "--backend", "auto", "--variant", "level"], 2, &["--backend auto"]);
+    refuses(&["serve", "echo", "--listen", "nowhere"], 2, &["--listen"]);
+    refuses(&["serve", "echo", "--idle-timeout", "soon"], 2, &["--idle-timeout"]);
+    refuses(&["serve", "echo", "--reactors", "0"], 2, &["--reactors"]);
+    refuses(&["serve", "echo", "--cpus", "3-1"], 2, &["3-1"]);
+    refuses(&["serve", "echo", "--nonsense"], 2, &["--nonsense"]);
+}
+
+#[test]
+fn what_cannot_be_had_is_refused_with_cause_and_fix() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    refuses(&["serve", "http", "--listen", &address], 1, &[&address, "in use", "ss -ltnp"]);
+    refuses(&["serve", "http", "--listen", "192.0.2.1:0"], 1, &["192.0.2.1:0", "address of this host"]);
+    refuses(&["serve", "http", "--listen", "127.0.0.1:0", "--cpus", "1023"], 1, &["CPU 1023", "--cpus"]);
+    let hard = getrlimit(Resource::Nofile).maximum.expect("a limit");
+    let too_many = hard.to_string();
+    if hard < 4_000_000 {
+        let arguments = ["serve", "http", "--listen", "127.0.0.1:0", "--max-connections", &too_many];
+        refuses(&arguments, 1, &["hard fd limit", "--reactors", "ulimit -Hn"]);
+    }
+}
+
+/// Runs `job` on a thread, and in children of it, where io_uring_setup(2) fails with EPERM.
+fn without_io_uring<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
+    let job = move || {
+        const IO_URING_SETUP: i64 = 425;
+        let architecture = std::env::consts::ARCH.try_into().expect("an architecture seccomp knows");
+        let refuse = SeccompAction::Errno(rustix::io::Errno::PERM.raw_os_error() as u32);
+        let rules = [(IO_URING_SETUP, vec![])].into_iter().collect();
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture).expect("a valid filter");
+        apply_filter(&BpfProgram::try_from(filter).expect("a valid program")).expect("seccomp works");
+        job()
+    };
+    thread::spawn(job).join().expect("no panic")
+}
+
+#[test]
+fn without_io_uring_its_backend_fails_and_only_auto_chooses_another() {
+    let arguments = ["serve", "echo", "--listen", "127.0.0.1:0", "--backend", "io_uring"];
+    let result = without_io_uring(move || run(&arguments));
+    let words = ["backend io_uring is unavailable", "not permitted", "kernel.io_uring_disabled=0", "--backend epoll"];
+    refused(result, &arguments, 1, &words);
+    let (backend, code) = without_io_uring(|| {
+        let server = Server::start(&["echo", "--backend", "auto"]);
+        (server.ready["backend"].clone(), server.drain().0)
+    });
+    assert_eq!((backend.as_str(), code), (Some("epoll"), 0));
+}
+
+#[test]
+fn auto_says_what_it_chose_and_why() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let (_, _, stderr) = run(&["serve", "echo", "--backend", "auto", "--listen", &address]);
+    assert!(stderr.starts_with("c10m: chose "), "{stderr}");
+}
+
+#[test]
+fn a_signal_drains_and_the_account_adds_up() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = Server::start(&["http", "--reactors", "2"]);
+        let mut stream = connect(&server);
+        (0..10).for_each(|_| get(&mut stream));
+        server.signal(signal);
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).expect("a FIN");
+        drop(stream);
+        let (code, exit) = server.account();
+        assert_eq!((code, exit["code"].as_i64(), exit["forced_closes"].as_u64()), (0, Some(0), Some(0)));
+        assert_eq!(exit["totals"]["requests"], 10);
+        assert_eq!(exit["totals"]["closes"]["drained"], 1);
+        assert_eq!(exit["reactors"].as_array().map(Vec::len), Some(2));
+    }
+}
+
+#[test]
+fn a_drain_that_takes_too_long_is_forced_and_says_so() {
+    let server = Server::start(&["http", "--drain-timeout", "300ms"]);
+    let mut stuck = connect(&server);
+    stuck.write_all(b"GET /bytes/900000000 HTTP/1.1\r\nHost: a\r\n\r\n").expect("it reads");
+    stuck.read_exact(&mut [0; 100]).expect("it answers");
+    let (code, exit) = server.drain();
+    assert_eq!((code, exit["forced_closes"].as_u64()), (3, Some(1)));
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let server = Server::start(&["http", "--drain-timeout", "1h"]);
+    let mut stuck = connect(&server);
+    stuck.write_all(b"GET /bytes/900000000 HTTP/1.1\r\nHost: a\r\n\r\n").expect("it reads");
+    stuck.read_exact(&mut [0; 100]).expect("it answers");
+    server.signal(Signal::TERM);
+    // Two signals that meet before they are handled are one (signal(7)): let it see the first.
+    eventually("the listener's end", || TcpStream::connect(server.address).is_err());
+    server.signal(Signal::TERM);
+    assert_eq!(server.account().0, 3);
+}
+
+/// Descriptors run out under a running server: accept rests instead of spinning, and recovers.
+#[test]
+fn running_out_of_descriptors_pauses_accept_and_recovers() {
+    for backend in ["epoll", "mio"] {
+        let server = Server::start(&["http", "--backend", backend, "--reactors", "1"]);
+        let limit = getrlimit(Resource::Nofile);
+        let tight = Rlimit { current: Some(24), maximum: limit.maximum };
+        prlimit(Some(server.pid()), Resource::Nofile, tight).expect("a child of ours");
+        let mut streams: Vec<TcpStream> = (0..40).map(|_| connect(&server)).collect();
+        streams.iter_mut().for_each(|stream| stream.write_all(GET).expect("the kernel reads"));
+        // Long enough for a hot loop to make millions of system calls.
+        thread::sleep(std::time::Duration::from_millis(700));
+        prlimit(Some(server.pid()), Resource::Nofile, limit).expect("a child of ours");
+        for stream in &mut streams {
+            stream.read_exact(&mut [0; 12]).expect("every connection is served in the end");
+        }
+        drop(streams);
+        let (code, exit) = server.drain();
+        let total = |name: &str| exit["totals"][name].as_u64().expect("a counter");
+        assert_eq!((code, total("accepts"), total("requests")), (0, 40, 40), "{backend}");
+        assert!(total("emfile_pauses") >= 1, "{backend} never ran out");
+        assert!(total("syscalls") < 5000, "{backend} made {} system calls: a hot loop", total("syscalls"));
+    }
+}
+
+#[test]
+fn people_get_sentences_instead_of_json() {
+    let mut command = c10m(&["serve", "echo", "--listen", "127.0.0.1:0"]);
+    command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let mut stderr = child.stderr.take().expect("piped");
+    let mut text = String::new();
+    while !text.contains('\n') {
+        let mut byte = [0];
+        stderr.read_exact(&mut byte).expect("it says where it listens");
+        text.push(char::from(byte[0]));
+    }
+    assert!(text.starts_with("c10m: serving echo on tcp://127.0.0.1:"), "{text}");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::INT).expect("it runs");
+    stderr.read_to_string(&mut text).expect("UTF-8");
+    assert!(text.contains("served 0 requests over 0 connections"), "{text}");
+    assert_eq!(child.wait().expect("it runs").code(), Some(0));
+}
+
+#[test]
+fn help_is_there_and_fits_a_narrow_terminal() {
+    for arguments in
+        [&["--help"][..], &["serve", "--help"], &["load", "--help"], &["bench", "--help"], &["tune", "--help"]]
+    {
+        let (code, stdout, _) = finish(c10m(arguments).env("COLUMNS", "60"));
+        assert_eq!(code, 0);
+        assert!(stdout.contains("Usage: c10m"), "{stdout}");
+    }
+    let (code, _, stderr) = run(&[]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("serve") && stderr.contains("bench"), "{stderr}");
+}
