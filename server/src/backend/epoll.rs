@@ -19,10 +19,10 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags};
 
 use super::{Backend, EVENTS_PER_TURN_MAX, PASSES_PER_EVENT_MAX, Parts};
 use crate::listener;
-use crate::shard::connection::Want;
+use crate::shard::connection::{Connection, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Intake, SCRATCH_LEN, Shard, Trouble};
+use crate::shard::{Intake, Resources, SCRATCH_LEN, Shard, Trouble};
 use crate::sys;
 use crate::unavailable::Unavailable;
 
@@ -217,6 +217,10 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
 
     #[inline]
     fn on_event(&mut self, id: ConnectionId, flags: epoll::EventFlags) {
+        if !EDGE && flags == epoll::EventFlags::IN {
+            // Not registered for EPOLLIN while a reply is unsent, so there is none.
+            return self.receive(id, false);
+        }
         let Some((connection, _)) = self.shard.find(id) else { return };
         if connection.is_replying() {
             // An error is reported by the send, so EPOLLERR and EPOLLHUP need no case of their own.
@@ -240,7 +244,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
             let Some((connection, shared)) = self.shard.find(id) else { return };
             shared.counters.syscalls += 1;
             let mut short = false;
-            let want = match rustix::net::recv(&connection.socket, &mut self.input[..], RecvFlags::empty()) {
+            let mut want = match rustix::net::recv(&connection.socket, &mut self.input[..], RecvFlags::empty()) {
                 Ok((0, _)) => connection.peer_closed(shared),
                 Ok((count, _)) => {
                     short = count < self.input.len() && !fin_seen;
@@ -252,7 +256,12 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 }
                 Err(error) => connection.give_up(reason_of(error), shared),
             };
-            if !self.act(id, want) || short || !EDGE {
+            if want == Want::Write {
+                want = send(connection, shared);
+            }
+            // The usual case needs nothing more; everything else is looked at with care.
+            let usual = want == Want::Read && connection.flags == 0 && !connection.is_hurried();
+            if !(usual || self.act(id, want)) || short || !EDGE {
                 return;
             }
         }
@@ -277,15 +286,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 },
                 Want::Write => {
                     passes += 1;
-                    let unsent = connection.unsent(shared);
-                    let sent = rustix::net::send(&connection.socket, unsent, SendFlags::NOSIGNAL);
-                    shared.counters.syscalls += 1;
-                    match sent {
-                        Ok(count) => connection.sent(count, shared),
-                        Err(Errno::AGAIN) => connection.sent(0, shared),
-                        Err(Errno::INTR) => Want::Write,
-                        Err(error) => connection.give_up(reason_of(error), shared),
-                    }
+                    send(connection, shared)
                 }
                 Want::Wait => {
                     if !EDGE {
@@ -334,6 +335,18 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         if self.control(id, flags, false).is_err() {
             self.act(id, Want::Close(CloseReason::SocketError));
         }
+    }
+}
+
+/// Sends what is unsent, once.
+#[inline]
+fn send<P: Protocol>(connection: &mut Connection<OwnedFd, P::State>, shared: &mut Resources<P>) -> Want {
+    shared.counters.syscalls += 1;
+    match rustix::net::send(&connection.socket, connection.unsent(shared), SendFlags::NOSIGNAL) {
+        Ok(count) => connection.sent(count, shared),
+        Err(Errno::AGAIN) => connection.sent(0, shared),
+        Err(Errno::INTR) => Want::Write,
+        Err(error) => connection.give_up(reason_of(error), shared),
     }
 }
 

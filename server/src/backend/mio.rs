@@ -20,10 +20,10 @@ use rustix::io::Errno;
 use super::epoll::reason_of;
 use super::{Backend, EVENTS_PER_TURN_MAX, PASSES_PER_EVENT_MAX, Parts};
 use crate::listener;
-use crate::shard::connection::Want;
+use crate::shard::connection::{Connection, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Intake, SCRATCH_LEN, Shard, Trouble};
+use crate::shard::{Intake, Resources, SCRATCH_LEN, Shard, Trouble};
 use crate::sys;
 use crate::unavailable::Unavailable;
 
@@ -223,7 +223,7 @@ impl<P: Protocol> Mio<P> {
         for _ in 0..PASSES_PER_EVENT_MAX {
             let Some((connection, shared)) = self.shard.find(id) else { return };
             shared.counters.syscalls += 1;
-            let want = match connection.socket.read(&mut self.input) {
+            let mut want = match connection.socket.read(&mut self.input) {
                 Ok(0) => connection.peer_closed(shared),
                 Ok(count) => connection.received(&self.input[..count], shared),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -233,7 +233,12 @@ impl<P: Protocol> Mio<P> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => connection.give_up(reason(&error), shared),
             };
-            if !self.act(id, want) {
+            if want == Want::Write {
+                want = send(connection, shared);
+            }
+            // The usual case needs nothing more; everything else is looked at with care.
+            let usual = want == Want::Read && !connection.is_hurried();
+            if !(usual || self.act(id, want)) {
                 return;
             }
         }
@@ -258,14 +263,7 @@ impl<P: Protocol> Mio<P> {
                 },
                 Want::Write => {
                     passes += 1;
-                    let sent = (&connection.socket).write(connection.unsent(shared));
-                    shared.counters.syscalls += 1;
-                    match sent {
-                        Ok(count) => connection.sent(count, shared),
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.sent(0, shared),
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => Want::Write,
-                        Err(error) => connection.give_up(reason(&error), shared),
-                    }
+                    send(connection, shared)
                 }
                 // Registered for writability once and for all: the next edge tells.
                 Want::Wait => {
@@ -303,6 +301,18 @@ impl<P: Protocol> Mio<P> {
         if self.poll.registry().reregister(&mut connection.socket, token(id, CONNECTION), interest).is_err() {
             self.act(id, Want::Close(CloseReason::SocketError));
         }
+    }
+}
+
+/// Sends what is unsent, once.
+#[inline]
+fn send<P: Protocol>(connection: &mut Connection<TcpStream, P::State>, shared: &mut Resources<P>) -> Want {
+    shared.counters.syscalls += 1;
+    match (&connection.socket).write(connection.unsent(shared)) {
+        Ok(count) => connection.sent(count, shared),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.sent(0, shared),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Want::Write,
+        Err(error) => connection.give_up(reason(&error), shared),
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Connection<K, S> {
     lingering: bool,
     /// `unread` got bytes that the protocol has not seen.
     fresh: bool,
+    /// The deadline moved earlier, which the timer wheel has to be told.
+    hurried: bool,
     /// Bits that belong to the backend (interest, operations in flight).
     pub(crate) flags: u8,
 }
@@ -102,6 +104,7 @@ impl<K, S: Default> Connection<K, S> {
             peer_closed: false,
             lingering: false,
             fresh: false,
+            hurried: false,
             flags: 0,
         }
     }
@@ -419,7 +422,20 @@ impl<K, S: Default> Connection<K, S> {
             return;
         }
         self.timer = timer;
-        self.deadline = shared.now.after(shared.timeouts.ticks(timer));
+        let deadline = shared.now.after(shared.timeouts.ticks(timer));
+        self.hurried |= deadline < self.deadline;
+        self.deadline = deadline;
+    }
+
+    /// Whether the timer wheel has to be told of the deadline.
+    #[inline]
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.hurried
+    }
+
+    /// The timer wheel has been told.
+    pub(crate) fn calm(&mut self) {
+        self.hurried = false;
     }
 
     /// Bytes received but not processed yet: what a multishot receive brought unasked.

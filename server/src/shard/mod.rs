@@ -158,15 +158,18 @@ impl<P: Protocol, K> Shard<P, K> {
         Some(id)
     }
 
-    /// After every event: makes the timer wheel follow the connection's deadline.
+    /// After every event: makes the timer wheel follow a deadline that moved earlier. One that moved
+    /// later is found when its entry comes due.
     #[inline]
     pub(crate) fn settle(&mut self, id: ConnectionId) {
-        if cfg!(debug_assertions)
-            && let Some(connection) = self.slab.get_mut(id)
-        {
+        let Some(connection) = self.slab.get_mut(id) else { return };
+        if cfg!(debug_assertions) {
             connection.check();
         }
-        self.wheel.cover(&mut self.slab, id);
+        if connection.is_hurried() {
+            connection.calm();
+            self.wheel.cover(&mut self.slab, id);
+        }
     }
 
     /// Stops the clock of a connection that is being closed.

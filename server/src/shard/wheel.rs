@@ -70,9 +70,6 @@ impl Wheel {
     #[inline]
     pub(crate) fn cover<C: Deadline>(&mut self, slab: &mut Slab<C>, id: ConnectionId) {
         let slot = slab.slot_mut(id.index);
-        if slot.generation() != id.generation {
-            return;
-        }
         let due = slot.links.due;
         let Some(deadline) = slot.entry_mut().map(|entry| entry.deadline()) else { return };
         if deadline < due {

@@ -107,11 +107,17 @@ impl Ring {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Receives once into a provided buffer of at most `len` bytes.
+    /// Receives once into a provided buffer of at most `len` bytes. Waits for readiness first
+    /// (IORING_RECVSEND_POLL_FIRST, Linux 5.19): a receive right behind a reply finds nothing, so
+    /// trying costs; and where it does find something, that connection overtakes those whose
+    /// completions wait their turn in the kernel (p99.9 of 460 ms at 1,000 connections, 2026-11-22).
     #[inline]
     pub(super) fn receive_oneshot(&mut self, socket: Direct, len: u32, token: Token, counters: &mut Counters) {
+        /// `IORING_RECVSEND_POLL_FIRST` of linux/io_uring.h.
+        const POLL_FIRST: u16 = 1;
         let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), len)
             .buf_group(GROUP)
+            .ioprio(POLL_FIRST)
             .build()
             .flags(squeue::Flags::BUFFER_SELECT)
             .user_data(token.0);
