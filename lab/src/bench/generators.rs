@@ -13,7 +13,7 @@ use super::proc;
 use super::servers::Running;
 
 /// Time before the measured window in milliseconds: connections are open and caches warm by then.
-const WARMUP_MS: u64 = 200;
+const WARMUP_MS: u64 = 150;
 
 /// What one run gave.
 pub(super) struct Measured {

@@ -20,7 +20,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use results::{report, run as run_directory, utc};
 use server::Workload;
 
@@ -114,20 +114,33 @@ fn list() {
     }
 }
 
+/// Columns a narrow terminal has to do without; the report has all of them.
+const DISPENSABLE: [&str; 3] = ["p99.9 µs", "system µs", "client µs"];
+/// Width in columns that the whole table needs.
+const WIDTH_OF_ALL: u16 = 112;
+
 /// The tables of the report, for a terminal of any width.
 fn tables(record: &results::record::Record) -> String {
     let mut text = String::new();
     for data in report::table_rows(record).into_iter().chain(report::memory_table(record)) {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        let line = LineStyle::none().fill('─').junction('─');
+        table.load_style(TableStyle::new().top_border(line).header_separator(line).bottom_border(line));
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        let narrow = table.width().is_some_and(|width| width < WIDTH_OF_ALL);
         table.set_header(&data.header);
         data.rows.iter().for_each(|row| {
             table.add_row(row);
         });
         let last = data.header.len() - 1;
-        for column in table.column_iter_mut().skip(1).take(last - 1) {
-            column.set_cell_alignment(CellAlignment::Right);
+        for (index, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, 1));
+            if index != 0 && index != last {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+            if narrow && DISPENSABLE.contains(&data.header[index].as_str()) {
+                column.set_constraint(ColumnConstraint::Hidden);
+            }
         }
         text.push_str(&format!("\n{}\n{table}\n", data.title));
     }

@@ -26,7 +26,7 @@ pub(super) fn experiment() -> Experiment {
         loads,
         arms: all_servers(),
         repeats: 3,
-        seconds: 1.0,
+        seconds: 0.9,
         idle_connections: 15_000,
     }
 }
