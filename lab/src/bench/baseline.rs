@@ -19,7 +19,7 @@ pub(super) fn experiment() -> Experiment {
         ],
         arms: all_servers(),
         repeats: 5,
-        seconds: 4.0,
+        seconds: 3.0,
         idle_connections: 15_000,
     }
 }

@@ -2,12 +2,16 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
-/// A running child with piped output. Dropping it kills the process it started, and only that one.
+/// How long a child that is dropped may take to end in order before it is killed.
+const END_MAX: Duration = Duration::from_secs(3);
+
+/// A running child with piped output. Dropping it ends the process it started.
 pub(super) struct Process {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -101,11 +105,18 @@ impl Process {
 }
 
 impl Drop for Process {
+    /// In order first: killing nginx's master would leave its workers behind.
     fn drop(&mut self) {
-        if self.is_running() {
-            // Errors here mean that it is gone, which is what was wanted.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        if !self.is_running() {
+            return;
         }
+        self.terminate();
+        let start = Instant::now();
+        while self.is_running() && start.elapsed() < END_MAX {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Errors here mean that it is gone, which is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

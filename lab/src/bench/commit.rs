@@ -11,8 +11,8 @@ pub(super) fn current() -> Option<(String, bool)> {
 }
 
 /// For the record: the commit, with `-dirty` when the tree had changes.
-pub(super) fn described() -> String {
-    current().map_or("unknown".to_owned(), |(commit, dirty)| format!("{commit}{}", if dirty { "-dirty" } else { "" }))
+pub(super) fn described(current: Option<&(String, bool)>) -> String {
+    current.map_or("unknown".to_owned(), |(commit, dirty)| format!("{commit}{}", if *dirty { "-dirty" } else { "" }))
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

@@ -82,8 +82,10 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
         eprintln!("c10m: this is a debug build, its numbers mean nothing; use `cargo run --release`");
     }
     eprintln!("c10m: {}: {} runs of {} s, seed {seed}", experiment.name, experiment.run_count(), experiment.seconds);
-    let outcome = runner::run(experiment, seed, command_line(), &stop)?;
-    let (commit, dirty) = commit::current().unwrap_or_default();
+    // Asked before the run: whoever edits meanwhile does not change the program that is running.
+    let source = commit::current();
+    let outcome = runner::run(experiment, seed, command_line(), source.as_ref(), &stop)?;
+    let (commit, dirty) = source.unwrap_or_default();
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let date = utc::date(SystemTime::now());
     let name = run_directory::name(&date, host.trim(), &commit, dirty, &outcome.record.experiment);

@@ -36,6 +36,7 @@ pub(super) fn run(
     mut experiment: Experiment,
     seed: u64,
     command: Vec<String>,
+    source: Option<&(String, bool)>,
     stop: &AtomicBool,
 ) -> anyhow::Result<Outcome> {
     let (started, clock) = (SystemTime::now(), Instant::now());
@@ -72,7 +73,7 @@ pub(super) fn run(
         duration_s: clock.elapsed().as_secs_f64(),
         command,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: commit::described(),
+        commit: commit::described(source),
         host: serde_json::to_value(tuning::Facts::of_this_host())?,
         seed,
         repeats: experiment.repeats,

@@ -41,7 +41,18 @@ pub(super) struct Running {
     address: SocketAddr,
     /// The processes that do the work.
     pub(super) workers: Vec<u32>,
-    directory: Option<PathBuf>,
+    /// Goes with the server, however it ends.
+    _directory: Option<TemporaryDirectory>,
+}
+
+/// A directory that is removed when this is dropped.
+struct TemporaryDirectory(PathBuf);
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        // Left behind it would be a few small files in the temporary directory.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Whether nginx is installed, and which.
@@ -84,7 +95,7 @@ impl Running {
         let ready = process.read_event()?;
         let address = ready["address"].as_str().context("the server named no address")?.parse()?;
         let workers = vec![process.pid()];
-        Ok(Running { kind: Kind::C10m(variant), process, address, workers, directory: None })
+        Ok(Running { kind: Kind::C10m(variant), process, address, workers, _directory: None })
     }
 
     fn start_nginx(cpus: &[usize]) -> anyhow::Result<Running> {
@@ -92,10 +103,11 @@ impl Running {
         let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?;
         let directory = std::env::temp_dir().join(format!("c10m-nginx-{}-{}", std::process::id(), address.port()));
         fs::create_dir_all(&directory).context("cannot create a directory for nginx")?;
-        let configuration = directory.join("nginx.conf");
+        let directory = TemporaryDirectory(directory);
+        let configuration = directory.0.join("nginx.conf");
         fs::write(&configuration, nginx_configuration(address, cpus))?;
         let mut command = Command::new("nginx");
-        command.arg("-e").arg("stderr").arg("-p").arg(&directory).arg("-c").arg(&configuration);
+        command.arg("-e").arg("stderr").arg("-p").arg(&directory.0).arg("-c").arg(&configuration);
         let mut process = Process::start(&mut command, "nginx")?;
         let start = Instant::now();
         while TcpStream::connect(address).is_err() || proc::children(process.pid()).len() < cpus.len() {
@@ -105,7 +117,7 @@ impl Running {
             std::thread::sleep(Duration::from_millis(10));
         }
         let workers = proc::children(process.pid());
-        Ok(Running { kind: Kind::Nginx, process, address, workers, directory: Some(directory) })
+        Ok(Running { kind: Kind::Nginx, process, address, workers, _directory: Some(directory) })
     }
 
     /// What a load generator connects to.
@@ -120,10 +132,6 @@ impl Running {
     pub(super) fn finish(self) -> anyhow::Result<Value> {
         self.process.terminate();
         let (output, code) = self.process.finish()?;
-        if let Some(directory) = self.directory {
-            // Left behind it is a few files in the temporary directory.
-            let _ = fs::remove_dir_all(directory);
-        }
         match self.kind {
             Kind::Nginx => Ok(json!({"event": "exit", "code": code})),
             Kind::C10m(variant) => {

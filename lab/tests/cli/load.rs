@@ -7,7 +7,7 @@ use std::process::Stdio;
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use serde_json::Value;
 
-use crate::program::{Server, c10m, refuses, run};
+use crate::program::{Server, c10m, eventually, refuses, run};
 
 fn record(arguments: &[&str]) -> (i32, Value) {
     let (code, stdout, stderr) = run(&[&["load", "--json"], arguments].concat());
@@ -93,7 +93,13 @@ fn an_interrupt_ends_it_with_a_full_report() {
     let target = format!("http://{}/", server.address);
     let mut command = c10m(&["load", "--json", &target, "-d", "10m", "--warmup", "0s"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    // A tenth of a second of the server's CPU time is many requests, however slow the machine is.
+    let stat = format!("/proc/{}/stat", server.child.id());
+    eventually("load", || {
+        let fields = std::fs::read_to_string(&stat).expect("it runs");
+        let ticks = fields.rsplit(')').next().expect("fields").split_whitespace().skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>() >= 10
+    });
     kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
     let mut text = String::new();
     child.stdout.take().expect("piped").read_to_string(&mut text).expect("UTF-8");

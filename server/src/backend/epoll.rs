@@ -339,7 +339,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
 }
 
 /// Sends what is unsent, once.
-#[inline]
+#[inline(always)]
 fn send<P: Protocol>(connection: &mut Connection<OwnedFd, P::State>, shared: &mut Resources<P>) -> Want {
     shared.counters.syscalls += 1;
     match rustix::net::send(&connection.socket, connection.unsent(shared), SendFlags::NOSIGNAL) {

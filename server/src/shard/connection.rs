@@ -88,6 +88,9 @@ impl<K, S> Deadline for Connection<K, S> {
     }
 }
 
+// Every backend calls the four steps of a request from two places, the usual case and the careful one,
+// so the compiler would not inline them. Inlined, a request of the epoll echo loop takes 0.31 µs of user
+// time instead of 0.36 (medians of 6 interleaved runs, bare loop 0.24, 2026-11-22).
 impl<K, S: Default> Connection<K, S> {
     /// A connection that was just accepted; its idle timeout runs from now.
     pub fn new(socket: K, now: Tick, timeouts: &Timeouts) -> Self {
@@ -110,7 +113,7 @@ impl<K, S: Default> Connection<K, S> {
     }
 
     /// Bytes arrived. They are processed at once, or kept while a reply is unsent.
-    #[inline]
+    #[inline(always)]
     pub fn received<P: Protocol<State = S>>(&mut self, bytes: &[u8], shared: &mut Resources<P>) -> Want {
         shared.counters.bytes_in += bytes.len() as u64;
         if self.lingering {
@@ -177,7 +180,7 @@ impl<K, S: Default> Connection<K, S> {
     }
 
     /// Draws the conclusions of a step whose output lies in the shard's output.
-    #[inline]
+    #[inline(always)]
     fn stepped<P: Protocol<State = S>>(&mut self, step: Step, rest: bool, shared: &mut Resources<P>) -> Want {
         shared.counters.requests += u64::from(step.requests);
         if step.requests > 0 {
@@ -240,7 +243,7 @@ impl<K, S: Default> Connection<K, S> {
 
     /// The socket took `count` bytes of what `unsent` returned. [`Want::Wait`] means that bytes are
     /// left, and that they are kept; [`Want::Write`] that a further reply is ready.
-    #[inline]
+    #[inline(always)]
     pub fn sent<P: Protocol<State = S>>(&mut self, count: usize, shared: &mut Resources<P>) -> Want {
         shared.counters.bytes_out += count as u64;
         match &mut self.unsent {
@@ -272,7 +275,7 @@ impl<K, S: Default> Connection<K, S> {
     }
 
     /// What was decided when the reply was made, now that it is sent.
-    #[inline]
+    #[inline(always)]
     fn follow<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         match self.next {
             Next::Read if self.unread.is_none() && !self.peer_closed => {
@@ -363,6 +366,9 @@ impl<K, S: Default> Connection<K, S> {
     /// Releases the buffers and asks for the close.
     pub fn give_up<P: Protocol<State = S>>(&mut self, reason: CloseReason, shared: &mut Resources<P>) -> Want {
         self.reason = reason;
+        // Its last completions may be a while in coming: no clock must change its mind meanwhile.
+        self.timer = Timer::Linger;
+        self.deadline = Tick::NEVER;
         self.release(shared);
         Want::Close(reason)
     }
