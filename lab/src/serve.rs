@@ -64,9 +64,13 @@ enum WorkloadArg {
     Http,
 }
 
-/// CPUs in the order they were given.
+/// CPUs in the order they were given; a bare `Vec` would make clap expect several arguments.
 #[derive(Debug, Clone)]
 struct CpuList(Vec<usize>);
+
+fn cpu_list(text: &str) -> Result<CpuList, loadgen::LoadError> {
+    Ok(CpuList(loadgen::parse_cpus(text)?.into_iter().map(|cpu| cpu as usize).collect()))
+}
 
 /// Runs a server until it is drained.
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
@@ -186,32 +190,4 @@ fn conclude(json: bool, report: &Report, code: u8) {
 fn line(value: &Value) {
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(stdout, "{value}").and_then(|()| stdout.flush());
-}
-
-/// `0,2-3` as 0, 2, 3.
-fn cpu_list(text: &str) -> Result<CpuList, String> {
-    let number = |text: &str| text.parse::<usize>().map_err(|_| format!("{text:?} is no CPU number; write 0,2-3"));
-    let mut cpus = Vec::new();
-    for part in text.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (number(first)?, number(last)?);
-        if first > last || last >= 1024 {
-            return Err(format!("{part:?} is no range of CPUs; write 0,2-3"));
-        }
-        cpus.extend(first..=last);
-    }
-    Ok(CpuList(cpus))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cpu_lists() {
-        assert_eq!(cpu_list("0,2-4,1").map(|list| list.0), Ok(vec![0, 2, 3, 4, 1]));
-        for text in ["", "a", "1-", "3-2", "0-5000", "-1"] {
-            assert!(cpu_list(text).is_err(), "{text:?}");
-        }
-    }
 }
