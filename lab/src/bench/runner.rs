@@ -127,9 +127,10 @@ fn gather(
                 ensure_running(stop)?;
                 bar.set_message(format!("{} {}", load.slug(), arm.name()));
                 // The same seed for every arm of a repeat: all of them get the same schedule.
-                let measured = measure(experiment, load, arm, places, seed.wrapping_add(u64::from(repeat)))
-                    .with_context(|| format!("{}, {}", load.slug(), arm.name()))?;
+                let measured = measure(experiment, load, arm, places, seed.wrapping_add(u64::from(repeat)));
+                // Ctrl-C reaches the children too: what they say then is not what went wrong.
                 ensure_running(stop)?;
+                let measured = measured.with_context(|| format!("{}, {}", load.slug(), arm.name()))?;
                 let cell = gathered.entry((load_index, arm_index)).or_default();
                 cell.runs.push(RunOfCell { repeat, order, ..measured.run });
                 cell.responses.extend(measured.responses);
