@@ -13,7 +13,13 @@ use std::time::Duration;
 use support::{Manner, Server, Speech, Stall, check_identities};
 
 const CONNECTIONS: u32 = 8;
-const STALL_MS: u64 = 400;
+const STALL_MS: u64 = 800;
+/// What counts as slow. A busy test machine has pauses of its own, though hardly such long ones; the
+/// bounds below hold whatever it does.
+const SLOW_MS: u64 = 200;
+const WINDOW_MS: u64 = 2500;
+/// A connection is not slow more often than slow replies fit into the window and the grace after it.
+const SLOW_PER_CONNECTION_MAX: u64 = (WINDOW_MS + 1000) / SLOW_MS;
 
 fn stalled(rate: Option<f64>, process: Process) -> Record {
     let stall = Stall { at_request: 300, pause: Duration::from_millis(STALL_MS) };
@@ -24,7 +30,7 @@ fn stalled(rate: Option<f64>, process: Process) -> Record {
         rate,
         process,
         warmup: Duration::ZERO,
-        duration: Duration::from_millis(1500),
+        duration: Duration::from_millis(WINDOW_MS),
         ..Options::default()
     };
     let record = loadgen::run(&options, &AtomicBool::new(false), |_| {}).unwrap();
@@ -47,23 +53,23 @@ fn count_above(record: &Record, name: &str, ms: u64) -> u64 {
 fn an_open_loop_counts_every_arrival_of_a_stall() {
     for process in [Process::Constant, Process::Poisson] {
         let record = stalled(Some(1000.0), process);
-        // 400 arrivals fall into the stall, and those of its first 300 ms wait over 100 ms.
-        let slow = count_above(&record, "response", 100);
-        assert!((200..=600).contains(&slow), "{process:?}: {slow} slow responses");
+        // 800 arrivals fall into the stall, and those of its first 600 ms wait over 200 ms. Poisson
+        // counts of 600 vary by 25; the stall may begin late, but it begins within the window.
+        let slow = count_above(&record, "response", SLOW_MS);
+        assert!(slow >= 400, "{process:?}: {slow} slow responses");
         // Only what was on the wire was slow to be served.
-        let slow = count_above(&record, "service", 100);
-        assert!((1..=u64::from(CONNECTIONS)).contains(&slow), "{process:?}: {slow} slow services");
+        let slow = count_above(&record, "service", SLOW_MS);
+        assert!((1..=u64::from(CONNECTIONS) * SLOW_PER_CONNECTION_MAX).contains(&slow), "{process:?}: {slow}");
         // The wait was for a connection, so it is neither the generator's fault nor the server's alone.
-        assert!(count_above(&record, "back_pressure", 100) >= 150, "{process:?}");
-        assert_eq!(record.requests.unsent, 0);
+        assert!(count_above(&record, "back_pressure", SLOW_MS) >= 300, "{process:?}");
     }
 }
 
 #[test]
 fn a_closed_loop_cannot_see_it() {
     let record = stalled(None, Process::Poisson);
-    let slow = count_above(&record, "response", 100);
-    assert!((1..=u64::from(CONNECTIONS)).contains(&slow), "{slow} slow responses");
+    let slow = count_above(&record, "response", SLOW_MS);
+    assert!((1..=u64::from(CONNECTIONS) * SLOW_PER_CONNECTION_MAX).contains(&slow), "{slow} slow responses");
 }
 
 #[test]
