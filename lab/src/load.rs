@@ -164,7 +164,7 @@ pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
     let outcome = loadgen::run(&options, &stop, |snapshot| progress.show(&snapshot));
     progress.finish();
     let record = match outcome {
-        Ok(record) => record,
+        Ok(outcome) => outcome.record,
         Err(error) => {
             eprintln!("c10m: {error}");
             return Ok(error.exit_code());
@@ -197,7 +197,7 @@ impl Progress {
         Progress { bar, connections: options.connections, warmup: options.warmup }
     }
 
-    fn show(&self, snapshot: &Snapshot) {
+    fn show(&self, snapshot: &Snapshot<'_>) {
         let (name, position) = match snapshot.phase {
             Phase::Connecting => ("connecting", Duration::ZERO),
             Phase::WarmingUp => ("warming up", snapshot.elapsed),

@@ -26,5 +26,5 @@ pub mod validity;
 pub use error::LoadError;
 pub use options::{Engine, Options, parse_cpus};
 pub use record::Record;
-pub use run::{Phase, Snapshot, run};
+pub use run::{Outcome, Phase, Snapshot, run};
 pub use schedule::Process;

@@ -8,7 +8,7 @@ use crate::control::{Control, Progress, Stage, Times};
 use crate::engine::{CONNECTION_LEN_MAX, Job};
 use crate::options::Options;
 use crate::plan::{HostLimits, Plan};
-use crate::record::{self, Connections, Cpu, Memory, Record, RequestCounts, Summary, Watched};
+use crate::record::{self, Connections, Cpu, Interval, LogEntry, Memory, Record, RequestCounts, Summary, Watched};
 use crate::sample::{self, CpuSample, Watch};
 use crate::schedule::{Process, Schedule};
 use crate::tally::Tally;
@@ -36,9 +36,18 @@ pub enum Phase {
     Finishing,
 }
 
+/// What a run produced.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The JSON document.
+    pub record: Record,
+    /// The histograms of every interval, in order; the record has their sums only.
+    pub log: Vec<LogEntry>,
+}
+
 /// What is known while a run goes on, for progress displays.
 #[derive(Debug, Clone, Copy)]
-pub struct Snapshot {
+pub struct Snapshot<'a> {
     /// What the run is doing.
     pub phase: Phase,
     /// Time since this phase began.
@@ -49,6 +58,8 @@ pub struct Snapshot {
     pub completed: u64,
     /// Failures since the load began.
     pub failed: u64,
+    /// The last interval that has ended.
+    pub last: Option<&'a Interval>,
 }
 
 /// What the main thread saw beside the workers.
@@ -70,7 +81,7 @@ type Handles<'scope> = [ScopedJoinHandle<'scope, Result<Tally, LoadError>>];
 ///
 /// # Errors
 /// When the run could not take place at all; see [`LoadError`].
-pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapshot)) -> Result<Record, LoadError> {
+pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapshot<'_>)) -> Result<Outcome, LoadError> {
     let plan = Plan::new(options, HostLimits::read())?;
     let seed = options.seed.unwrap_or_else(random_seed);
     let schedule =
@@ -98,7 +109,7 @@ pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapsho
         let error = error.map_or_else(|| "ETIMEDOUT".into(), |errno| error_name(errno.raw_os_error() as usize));
         return Err(LoadError::Unreachable { address: plan.target.address, error });
     }
-    Ok(make_record(&job, &conducted, &tally))
+    Ok(Outcome { record: make_record(&job, &conducted, &tally), log: Vec::new() })
 }
 
 /// A seed that differs from run to run; the record has it.
@@ -121,7 +132,12 @@ fn join(handles: Vec<ScopedJoinHandle<'_, Result<Tally, LoadError>>>) -> Result<
 }
 
 /// Leads the workers from stage to stage. Workers that end early end the run; `join` knows why.
-fn conduct(job: &Job<'_>, handles: &Handles<'_>, stop: &AtomicBool, observe: &mut impl FnMut(Snapshot)) -> Conducted {
+fn conduct(
+    job: &Job<'_>,
+    handles: &Handles<'_>,
+    stop: &AtomicBool,
+    observe: &mut impl FnMut(Snapshot<'_>),
+) -> Conducted {
     let (control, options) = (job.control, job.options);
     let mut conducted = Conducted::default();
     let mut conductor = Conductor { control, handles, stop, observe, phase_began_ns: clock::now_ns() };
@@ -163,7 +179,7 @@ struct Conductor<'a, 'scope, F> {
     phase_began_ns: u64,
 }
 
-impl<F: FnMut(Snapshot)> Conductor<'_, '_, F> {
+impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
     /// Passes the stop flag on and reports.
     fn look(&mut self, phase: Phase) {
         if self.stop.load(Ordering::Relaxed) {
@@ -171,7 +187,7 @@ impl<F: FnMut(Snapshot)> Conductor<'_, '_, F> {
         }
         let (connections_open, completed, failed) = self.control.totals();
         let elapsed = Duration::from_nanos(clock::now_ns() - self.phase_began_ns);
-        (self.observe)(Snapshot { phase, elapsed, connections_open, completed, failed });
+        (self.observe)(Snapshot { phase, elapsed, connections_open, completed, failed, last: None });
     }
 
     /// False when a worker has ended instead.
@@ -270,6 +286,8 @@ fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally) -> Record {
         service_us: Summary::of(service, service_unknown),
         back_pressure_us: Summary::of(&tally.back_pressure, 0),
         connect_us: Summary::of(&tally.connect, 0),
+        time_to_first_response_us: Summary::default(),
+        intervals: Vec::new(),
         response_us: response,
         lateness_us: lateness,
         clamped,

@@ -34,7 +34,7 @@ fn options(target: String) -> Options {
 
 fn run(options: &Options) -> Record {
     let begun = Instant::now();
-    let record = loadgen::run(options, &AtomicBool::new(false), |_| {}).unwrap();
+    let record = loadgen::run(options, &AtomicBool::new(false), |_| {}).unwrap().record;
     assert!(begun.elapsed() < Duration::from_secs(20), "the run must end: {:?}", begun.elapsed());
     check_identities(&record);
     // The record is read back by other programs.
@@ -148,7 +148,7 @@ fn a_stop_ends_the_run_with_a_full_record() {
         let options = Options { rate, duration: long, timeout: long, ..options(server.target()) };
         let stop = AtomicBool::new(false);
         let (record, took) = std::thread::scope(|scope| {
-            let run = scope.spawn(|| loadgen::run(&options, &stop, |_| {}).unwrap());
+            let run = scope.spawn(|| loadgen::run(&options, &stop, |_| {}).unwrap().record);
             std::thread::sleep(Duration::from_millis(500));
             stop.store(true, Ordering::Relaxed);
             let stopped = Instant::now();

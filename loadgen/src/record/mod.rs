@@ -1,13 +1,17 @@
 //! The JSON document of one run. Field names are the public format; nothing here measures.
 
+mod interval;
+
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::sample::CpuSample;
 use crate::tally::{Recorder, Requests, Tally, Traffic};
 use base64::Engine as _;
-use hdrhistogram::serialization::{Serializer, V2Serializer};
+use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+pub use interval::{Interval, IntervalPhase, LogEntry, Quantiles};
 
 /// Version of the format; raised when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
@@ -75,9 +79,14 @@ pub struct Record {
     pub back_pressure_us: Summary,
     /// From connect(2) to established, of the whole run.
     pub connect_us: Summary,
+    /// Connect time plus the service time of the first request on that connection, of the whole run. A
+    /// server with a full accept queue looks connected to its client; only this shows the wait.
+    pub time_to_first_response_us: Summary,
     /// Times beyond the range of the histograms, entered at its end.
     pub clamped: u64,
-    /// The histograms in ns as base64 of HdrHistogram's V2 encoding.
+    /// The window cut into intervals, with warm-up before and grace behind it.
+    pub intervals: Vec<Interval>,
+    /// The histograms in ns as base64 of HdrHistogram's compressed V2 encoding.
     pub histograms: BTreeMap<String, String>,
     /// System calls of the workers in the window.
     pub syscalls: Syscalls,
@@ -297,11 +306,11 @@ impl Summary {
     }
 }
 
-/// The V2 encoding of HdrHistogram, as its tools exchange it.
+/// The compressed V2 encoding of HdrHistogram, as its tools exchange it.
 pub(crate) fn encode(recorder: &Recorder) -> String {
     let mut bytes = Vec::new();
     // Writing to a Vec cannot fail; should the encoder refuse, an empty string says so.
-    match V2Serializer::new().serialize(&recorder.histogram, &mut bytes) {
+    match V2DeflateSerializer::new().serialize(&recorder.histogram, &mut bytes) {
         Ok(_) => base64::engine::general_purpose::STANDARD.encode(bytes),
         Err(_) => String::new(),
     }

@@ -1,0 +1,92 @@
+//! One interval of a run: what happened in it, so that a tail can be placed in time and explained.
+
+use serde::{Deserialize, Serialize};
+
+/// To what part of the run an interval belongs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntervalPhase {
+    /// Load before the window; not in any total.
+    WarmUp,
+    /// Within the measured window.
+    #[default]
+    Measured,
+    /// Behind the window: replies to what was sent within it, and what never came.
+    Grace,
+}
+
+impl IntervalPhase {
+    /// The name in records, tables and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            IntervalPhase::WarmUp => "warm_up",
+            IntervalPhase::Measured => "measured",
+            IntervalPhase::Grace => "grace",
+        }
+    }
+}
+
+/// Quantiles of one interval in µs; absent when fewer than 10 samples lie above (V13).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Quantiles {
+    pub count: u64,
+    pub p50: Option<f64>,
+    pub p90: Option<f64>,
+    pub p99: Option<f64>,
+    pub p99_9: Option<f64>,
+    pub max: Option<f64>,
+}
+
+/// What happened between two moments. A request is counted in the interval in which it was reached,
+/// a reply in the interval in which it arrived: neighbouring intervals need not balance, their sum does.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Part of the run.
+    pub phase: IntervalPhase,
+    /// Start, counted from the start of the window: negative in the warm-up.
+    pub start_us: i64,
+    /// Length; intervals end at the first look at the clock behind their boundary.
+    pub duration_us: u64,
+    /// Arrivals reached by the schedule.
+    pub scheduled: u64,
+    /// Requests handed to the kernel.
+    pub sent: u64,
+    /// Good replies.
+    pub completed: u64,
+    /// Wrong replies, refusals, losses.
+    pub failed: u64,
+    /// Requests given up for lack of a reply.
+    pub timed_out: u64,
+    /// Open connections at the end of the interval.
+    pub connections_open: u64,
+    /// Requests without a reply at the end of the interval.
+    pub in_flight: u64,
+    /// Share of the interval for which the busiest worker was on a CPU.
+    pub busiest_worker_share: f64,
+    /// done − intended.
+    pub response_us: Quantiles,
+    /// done − written.
+    pub service_us: Quantiles,
+    /// reached − intended.
+    pub lateness_us: Quantiles,
+    /// written − reached.
+    pub back_pressure_us: Quantiles,
+}
+
+/// One histogram of one interval: a line of an interval log (`.hlog`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// `response`, `service`, `lateness` or `back_pressure`.
+    pub tag: &'static str,
+    /// Part of the run.
+    pub phase: IntervalPhase,
+    /// Start, counted from the start of the window.
+    pub start_us: i64,
+    /// Length of the interval.
+    pub duration_us: u64,
+    /// Greatest value in ns.
+    pub max_ns: u64,
+    /// Base64 of the compressed V2 encoding.
+    pub encoded: String,
+}
