@@ -91,6 +91,8 @@ pub(crate) struct LoadArgs {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum EngineName {
     Epoll,
+    #[value(name = "io_uring")]
+    IoUring,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -119,7 +121,7 @@ impl LoadArgs {
             connections: self.connections,
             threads: self.threads,
             duration: self.duration,
-            warmup: self.warmup,
+            warmup: loadgen::WarmUp::Fixed(self.warmup),
             rate: self.rate,
             process: match self.schedule {
                 ScheduleName::Poisson => Process::Poisson,
@@ -138,10 +140,12 @@ impl LoadArgs {
             sources: self.sources,
             engine: match self.engine {
                 EngineName::Epoll => Engine::Epoll,
+                EngineName::IoUring => Engine::IoUring,
             },
             allow_private: self.allow_private,
             watch_pid: self.watch_pid,
             watch_cpus: self.watch_cpus.map_or_else(Vec::new, |cpus| cpus.0),
+            ..Options::default()
         }
     }
 }
@@ -184,24 +188,23 @@ pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
 struct Progress {
     bar: ProgressBar,
     connections: u32,
-    warmup: Duration,
 }
 
 impl Progress {
     fn new(options: &Options) -> Progress {
-        let total = options.warmup + options.duration;
+        let total = options.duration;
         let bar = ProgressBar::with_draw_target(Some(total.as_millis() as u64), ProgressDrawTarget::stderr());
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {msg}") {
             bar.set_style(style);
         }
-        Progress { bar, connections: options.connections, warmup: options.warmup }
+        Progress { bar, connections: options.connections }
     }
 
     fn show(&self, snapshot: &Snapshot<'_>) {
         let (name, position) = match snapshot.phase {
             Phase::Connecting => ("connecting", Duration::ZERO),
             Phase::WarmingUp => ("warming up", snapshot.elapsed),
-            Phase::Measuring => ("measuring", self.warmup + snapshot.elapsed),
+            Phase::Measuring => ("measuring", snapshot.elapsed),
             Phase::Finishing => ("finishing", self.bar.duration()),
         };
         self.bar.set_position(position.as_millis() as u64);

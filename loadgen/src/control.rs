@@ -10,7 +10,7 @@ pub(crate) enum Stage {
     Prepare,
     /// Workers establish their connections.
     Connect,
-    /// The times below are set; the load runs.
+    /// `begin_ns` is set; the load runs.
     Load,
     /// Set-up failed elsewhere: leave without a load.
     Abandon,
@@ -61,10 +61,9 @@ pub(crate) struct Control {
     pub(crate) workers: Vec<WorkerState>,
 }
 
-/// The times of the load: warm-up from `begin`, the measured window from `start` to `end`.
+/// The measured window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Times {
-    pub(crate) begin_ns: u64,
     pub(crate) start_ns: u64,
     pub(crate) end_ns: u64,
 }
@@ -85,25 +84,31 @@ impl Control {
         self.stage.store(stage as u8, Ordering::Release);
     }
 
-    /// Publishes the times and starts the load.
-    pub(crate) fn begin_load(&self, times: Times) {
-        self.begin_ns.store(times.begin_ns, Ordering::Relaxed);
-        self.start_ns.store(times.start_ns, Ordering::Relaxed);
-        self.end_ns.store(times.end_ns, Ordering::Relaxed);
-        // The release in `enter` orders the times before the stage.
+    /// Starts the load with its warm-up.
+    pub(crate) fn begin_load(&self, begin_ns: u64) {
+        self.begin_ns.store(begin_ns, Ordering::Relaxed);
+        // The release in `enter` orders the time before the stage.
         self.enter(Stage::Load);
+    }
+
+    /// Publishes the window, once.
+    pub(crate) fn set_window(&self, times: Times) {
+        self.end_ns.store(times.end_ns, Ordering::Relaxed);
+        self.start_ns.store(times.start_ns, Ordering::Release);
     }
 
     pub(crate) fn is_at(&self, stage: Stage) -> bool {
         self.stage.load(Ordering::Acquire) == stage as u8
     }
 
-    pub(crate) fn times(&self) -> Times {
-        Times {
-            begin_ns: self.begin_ns.load(Ordering::Relaxed),
-            start_ns: self.start_ns.load(Ordering::Relaxed),
-            end_ns: self.end_ns.load(Ordering::Relaxed),
-        }
+    pub(crate) fn begin_ns(&self) -> u64 {
+        self.begin_ns.load(Ordering::Relaxed)
+    }
+
+    /// The window, when it is known.
+    pub(crate) fn times(&self) -> Option<Times> {
+        let start_ns = self.start_ns.load(Ordering::Acquire);
+        (start_ns != 0).then(|| Times { start_ns, end_ns: self.end_ns.load(Ordering::Relaxed) })
     }
 
     /// Ends the load ahead of time.

@@ -20,6 +20,9 @@ pub enum LoadError {
         /// Name of the error, as in errno(3).
         error: String,
     },
+    /// The engine needs io_uring, which this host does not offer.
+    #[error("engine {0}, or use --engine epoll")]
+    NoRing(uring::Unavailable),
     /// A system call of the set-up failed.
     #[error("cannot {what}: {source}")]
     Setup {
@@ -38,7 +41,10 @@ impl LoadError {
     pub fn exit_code(&self) -> u8 {
         match self {
             LoadError::Usage(_) | LoadError::Refused(_) => 2,
-            LoadError::Unreachable { .. } | LoadError::Setup { .. } | LoadError::WorkerDied(_) => 1,
+            LoadError::Unreachable { .. }
+            | LoadError::NoRing(_)
+            | LoadError::Setup { .. }
+            | LoadError::WorkerDied(_) => 1,
         }
     }
 }

@@ -6,11 +6,16 @@
 //! the engine alone; the bytes on them are the business of the `protocol` crate.
 #![deny(unsafe_code)]
 
+mod affinity;
+mod arrival_log;
 mod causes;
 mod clock;
+pub mod clock_check;
 mod control;
 mod engine;
 mod error;
+pub mod hiccup;
+pub mod kernel;
 mod options;
 pub mod plan;
 pub mod record;
@@ -24,7 +29,7 @@ mod target;
 pub mod validity;
 
 pub use error::LoadError;
-pub use options::{Engine, Options, parse_cpus};
+pub use options::{Engine, Options, WarmUp, parse_cpus};
 pub use record::Record;
 pub use run::{Outcome, Phase, Snapshot, run};
-pub use schedule::Process;
+pub use schedule::{Process, Stage};

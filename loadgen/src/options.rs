@@ -1,7 +1,7 @@
 //! Everything a run can be told, and the checks that need no look at the host.
 
 use crate::LoadError;
-use crate::schedule::Process;
+use crate::schedule::{Process, Stage};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,6 +10,17 @@ use std::time::Duration;
 pub enum Engine {
     /// Readiness: edge-triggered epoll, registered once per connection.
     Epoll,
+    /// Completions: multishot receives into provided buffers, direct descriptors, one enter a turn.
+    IoUring,
+}
+
+/// How much load precedes the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WarmUp {
+    /// This long, whatever happens.
+    Fixed(Duration),
+    /// Until three intervals in a row agree on the median, or this long.
+    UntilSteady(Duration),
 }
 
 impl Engine {
@@ -17,6 +28,7 @@ impl Engine {
     pub const fn name(self) -> &'static str {
         match self {
             Engine::Epoll => "epoll",
+            Engine::IoUring => "io_uring",
         }
     }
 }
@@ -32,12 +44,26 @@ pub struct Options {
     pub threads: u32,
     /// Length of the measured window.
     pub duration: Duration,
-    /// Load before the window: verified, not recorded.
-    pub warmup: Duration,
+    /// Load before the window: verified, but in no total.
+    pub warmup: WarmUp,
     /// Requests per second in total. `None` is a closed loop; zero holds the connections idle.
     pub rate: Option<f64>,
+    /// Rates one after the other, instead of one rate and a duration; their sum is the window.
+    pub stages: Vec<Stage>,
     /// How arrivals are spaced when there is a rate.
     pub process: Process,
+    /// Arrivals of one group when arrivals come in bursts.
+    pub burst: u32,
+    /// Each connection sends once in this time, at a phase of its own; instead of a rate.
+    pub heartbeat: Option<Duration>,
+    /// Connects started per second at most, over all workers; as fast as the target answers if absent.
+    pub connect_rate: Option<f64>,
+    /// Requests after which a connection is closed and opened again; 0 keeps it.
+    pub requests_per_connection: u16,
+    /// Length of the intervals of the record; chosen from the length of the window when absent.
+    pub interval: Option<Duration>,
+    /// How long before an arrival an open loop stops sleeping and polls instead.
+    pub spin: Duration,
     /// Where the schedule and the echo pattern come from; random when absent.
     pub seed: Option<u64>,
     /// Requests written in one send and answered before the next (closed loop only).
@@ -64,6 +90,8 @@ pub struct Options {
     pub engine: Engine,
     /// Permits targets in private ranges.
     pub allow_private: bool,
+    /// The one public host that may be loaded: must name the host of the target.
+    pub i_own: Option<String>,
     /// A process (the server) whose CPU time is sampled over the window.
     pub watch_pid: Option<u32>,
     /// CPUs (the server's) whose busy time is sampled over the window.
@@ -77,9 +105,16 @@ impl Default for Options {
             connections: 10,
             threads: 1,
             duration: Duration::from_secs(10),
-            warmup: Duration::from_millis(500),
+            warmup: WarmUp::Fixed(Duration::from_millis(500)),
             rate: None,
+            stages: Vec::new(),
             process: Process::Poisson,
+            burst: 10,
+            heartbeat: None,
+            connect_rate: None,
+            requests_per_connection: 0,
+            interval: None,
+            spin: Duration::from_micros(50),
             seed: None,
             pipeline: 1,
             timeout: Duration::from_secs(5),
@@ -93,6 +128,7 @@ impl Default for Options {
             sources: Vec::new(),
             engine: Engine::Epoll,
             allow_private: false,
+            i_own: None,
             watch_pid: None,
             watch_cpus: Vec::new(),
         }
@@ -103,6 +139,11 @@ impl Default for Options {
 const THREADS_MAX: u32 = 1024;
 /// Longest batch in bytes; the messages of a batch live in one buffer per worker.
 const BATCH_LEN_MAX: u64 = 64 << 20;
+
+/// Beats closer than this are a rate.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(1);
+/// Workers look at the time every 10 ms.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 impl Options {
     /// Refuses what contradicts itself on any host.
@@ -124,20 +165,7 @@ impl Options {
         if self.duration.is_zero() || self.timeout.is_zero() || self.connect_timeout.is_zero() {
             return usage("--duration, --timeout and --connect-timeout must be longer than zero".into());
         }
-        if let Some(rate) = self.rate {
-            if !(rate == 0.0 || (1e-3..=1e8).contains(&rate)) {
-                return usage(format!(
-                    "--rate {rate} must be 0 (hold the connections idle) or between 0.001 and 100,000,000"
-                ));
-            }
-            if self.pipeline > 1 {
-                return usage(
-                    "--pipeline needs a closed loop: requests of an open loop are sent one by one at their own times; \
-                     leave out --rate or --pipeline"
-                        .into(),
-                );
-            }
-        }
+        self.check_schedule()?;
         if !(1..=u32::from(u16::MAX)).contains(&self.pipeline) {
             return usage(format!("--pipeline {} must be between 1 and 65,535", self.pipeline));
         }
@@ -150,13 +178,73 @@ impl Options {
         Ok(())
     }
 
-    /// `closed`, `open` or `idle`.
-    pub fn mode(&self) -> &'static str {
-        match self.rate {
-            None => "closed",
-            Some(0.0) => "idle",
-            Some(_) => "open",
+    /// What decides when requests are sent, and what that excludes.
+    fn check_schedule(&self) -> Result<(), LoadError> {
+        let usage = |message: String| Err(LoadError::Usage(message));
+        let ways = [self.rate.is_some(), !self.stages.is_empty(), self.heartbeat.is_some()];
+        if ways.iter().filter(|&&way| way).count() > 1 {
+            return usage("--rate, --stages and --heartbeat exclude one another: each says when to send".into());
         }
+        let is_rate = |rate: f64| rate == 0.0 || (1e-3..=1e8).contains(&rate);
+        if let Some(rate) = self.rate.filter(|&rate| !is_rate(rate)) {
+            return usage(format!(
+                "--rate {rate} must be 0 (hold the connections idle) or between 0.001 and 100,000,000"
+            ));
+        }
+        if let Some(stage) = self.stages.iter().find(|stage| !is_rate(stage.rate)) {
+            return usage(format!("--stages: {} must be 0 (a pause) or between 0.001 and 100,000,000", stage.rate));
+        }
+        if self.heartbeat.is_some_and(|period| period < HEARTBEAT_MIN) {
+            return usage("--heartbeat must be at least 1ms".into());
+        }
+        if self.connect_rate.is_some_and(|rate| !(1e-3..=1e8).contains(&rate)) {
+            return usage("--connect-rate must be between 0.001 and 100,000,000 per second".into());
+        }
+        if self.interval.is_some_and(|interval| interval < INTERVAL_MIN) {
+            return usage("--interval must be at least 10ms".into());
+        }
+        if self.mode() != "closed" && self.pipeline > 1 {
+            return usage(
+                "--pipeline needs a closed loop: requests of an open loop are sent one by one at their own times; \
+                 leave out --rate, --stages and --heartbeat, or --pipeline"
+                    .into(),
+            );
+        }
+        if self.heartbeat.is_some() && self.requests_per_connection > 0 {
+            return usage("--heartbeat keeps its connections: leave out --requests-per-connection".into());
+        }
+        if self.requests_per_connection > 0 && !u32::from(self.requests_per_connection).is_multiple_of(self.pipeline) {
+            return usage("--requests-per-connection must be a multiple of --pipeline".into());
+        }
+        if self.process == Process::Bursts && self.burst == 0 {
+            return usage("--burst must be at least 1".into());
+        }
+        Ok(())
+    }
+
+    /// `closed`, `open`, `heartbeat` or `idle`.
+    pub fn mode(&self) -> &'static str {
+        match (self.rate, self.stages.is_empty(), self.heartbeat) {
+            (.., Some(_)) => "heartbeat",
+            (None, true, None) => "closed",
+            (Some(0.0), true, None) => "idle",
+            _ => "open",
+        }
+    }
+
+    /// Length of the measured window.
+    pub fn window(&self) -> Duration {
+        if self.stages.is_empty() { self.duration } else { self.stages.iter().map(|stage| stage.duration).sum() }
+    }
+
+    /// Length of the intervals the window is cut into: a round part of it, 40 to 100 of them for windows
+    /// from 4 s on, because drift shows in 30 and more (V12).
+    pub fn interval_or_default(&self) -> Duration {
+        const ROUND_MS: [u64; 8] = [50, 100, 250, 500, 1000, 5000, 10_000, 60_000];
+        self.interval.unwrap_or_else(|| {
+            let wanted_ms = self.window().as_millis() as u64 / 40;
+            Duration::from_millis(ROUND_MS.into_iter().rev().find(|&round| round <= wanted_ms).unwrap_or(ROUND_MS[0]))
+        })
     }
 }
 
@@ -184,6 +272,9 @@ pub fn parse_cpus(text: &str) -> Result<Vec<u32>, LoadError> {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+    const STAGE: Stage = Stage { rate: 1.0, duration: SECOND };
+
     #[test]
     fn contradictions_are_usage_errors() {
         let good = Options::default;
@@ -197,11 +288,40 @@ mod tests {
             ("--rate", Options { rate: Some(f64::NAN), ..good() }),
             ("--pipeline", Options { pipeline: 0, ..good() }),
             ("--pipeline", Options { pipeline: 2, rate: Some(1.0), ..good() }),
+            ("--pipeline", Options { pipeline: 2, heartbeat: Some(SECOND), ..good() }),
+            ("--stages", Options { stages: vec![STAGE], rate: Some(1.0), ..good() }),
+            ("--stages", Options { stages: vec![Stage { rate: -1.0, ..STAGE }], ..good() }),
+            ("--heartbeat", Options { heartbeat: Some(SECOND), rate: Some(1.0), ..good() }),
+            ("--heartbeat", Options { heartbeat: Some(Duration::from_micros(1)), ..good() }),
+            ("--heartbeat", Options { heartbeat: Some(SECOND), requests_per_connection: 1, ..good() }),
+            ("--requests-per-connection", Options { requests_per_connection: 3, pipeline: 2, ..good() }),
+            ("--connect-rate", Options { connect_rate: Some(0.0), ..good() }),
+            ("--interval", Options { interval: Some(Duration::from_millis(9)), ..good() }),
+            ("--burst", Options { process: Process::Bursts, burst: 0, ..good() }),
             ("--payload", Options { payload_len: 65_537, ..good() }),
         ] {
             let error = options.check().unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn modes_and_windows() {
+        let good = Options::default;
+        for (mode, window_s, options) in [
+            ("closed", 10, good()),
+            ("open", 10, Options { rate: Some(1.0), ..good() }),
+            ("idle", 10, Options { rate: Some(0.0), ..good() }),
+            ("heartbeat", 10, Options { heartbeat: Some(SECOND), ..good() }),
+            ("open", 2, Options { stages: vec![STAGE, Stage { rate: 0.0, ..STAGE }], ..good() }),
+        ] {
+            options.check().unwrap();
+            assert_eq!((options.mode(), options.window().as_secs()), (mode, window_s));
+        }
+        for (window_s, interval_ms) in [(1, 50), (4, 100), (10, 250), (60, 1000), (3600, 60_000)] {
+            let options = Options { duration: Duration::from_secs(window_s), ..good() };
+            assert_eq!(options.interval_or_default().as_millis(), interval_ms, "{window_s} s");
         }
     }
 

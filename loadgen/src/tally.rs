@@ -1,6 +1,11 @@
-//! What a worker counts and records. Each worker has its own; they are added up once, at the end.
+//! What a worker counts and records.
+//!
+//! Times and requests go into a [`Slice`], which is handed over at the end of each interval and added
+//! up elsewhere; everything else into one [`Tally`], which is handed over at the end of the run.
 
+use crate::arrival_log::ArrivalLog;
 use crate::causes::Causes;
+use crate::record::IntervalPhase;
 use hdrhistogram::Histogram;
 
 /// Longest time that is told from longer ones, in ns: one hour.
@@ -36,6 +41,19 @@ impl Recorder {
         self.histogram.saturating_record_n(value_ns, count);
     }
 
+    /// Forgets everything, and keeps the memory.
+    pub(crate) fn reset(&mut self) {
+        self.histogram.reset();
+        self.clamped = 0;
+    }
+
+    /// Samples above `value_ns`, to the precision of the histogram.
+    pub(crate) fn count_above(&self, value_ns: u64) -> u64 {
+        // The bucket of the bound itself is not above it.
+        let bound = self.histogram.highest_equivalent(value_ns);
+        if bound >= self.histogram.max() { 0 } else { self.histogram.count_between(bound + 1, self.histogram.max()) }
+    }
+
     /// Adds by counts, the only sound way to merge quantiles.
     pub(crate) fn add(&mut self, other: &Recorder) {
         self.histogram.add(&other.histogram).expect("recorders have equal ranges");
@@ -43,86 +61,162 @@ impl Recorder {
     }
 }
 
-/// System calls and bytes; read twice, at the ends of the window.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Traffic {
-    pub(crate) recv: u64,
-    pub(crate) send: u64,
-    pub(crate) epoll_wait: u64,
-    pub(crate) epoll_ctl: u64,
-    pub(crate) connect: u64,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
+macro_rules! counters {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub(crate) struct $name {
+            $($(#[$field_doc])* pub(crate) $field: u64,)*
+        }
+
+        impl $name {
+            pub(crate) fn add(&mut self, other: &$name) {
+                $(self.$field += other.$field;)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// System calls and bytes; read twice, at the ends of the window.
+    Traffic { recv, send, epoll_wait, epoll_ctl, connect, close, enter, register, sqes, cqes, bytes_in, bytes_out }
 }
 
 impl Traffic {
-    /// Applies `combine` to each pair of counters.
-    fn zip(self, other: Traffic, combine: impl Fn(u64, u64) -> u64) -> Traffic {
+    pub(crate) fn since(self, before: Traffic) -> Traffic {
         Traffic {
-            recv: combine(self.recv, other.recv),
-            send: combine(self.send, other.send),
-            epoll_wait: combine(self.epoll_wait, other.epoll_wait),
-            epoll_ctl: combine(self.epoll_ctl, other.epoll_ctl),
-            connect: combine(self.connect, other.connect),
-            bytes_in: combine(self.bytes_in, other.bytes_in),
-            bytes_out: combine(self.bytes_out, other.bytes_out),
+            recv: self.recv - before.recv,
+            send: self.send - before.send,
+            epoll_wait: self.epoll_wait - before.epoll_wait,
+            epoll_ctl: self.epoll_ctl - before.epoll_ctl,
+            connect: self.connect - before.connect,
+            close: self.close - before.close,
+            enter: self.enter - before.enter,
+            register: self.register - before.register,
+            sqes: self.sqes - before.sqes,
+            cqes: self.cqes - before.cqes,
+            bytes_in: self.bytes_in - before.bytes_in,
+            bytes_out: self.bytes_out - before.bytes_out,
         }
     }
+}
 
-    pub(crate) fn since(self, before: Traffic) -> Traffic {
-        self.zip(before, u64::wrapping_sub)
+counters! {
+    /// Requests whose intended time lies in the measured window. Each is counted once as scheduled, once
+    /// as sent or unsent, and, when sent, under exactly one of the last four.
+    Requests { scheduled, sent, unsent, completed, failed, timed_out, censored }
+}
+
+counters! {
+    /// Connects and connections of the whole run.
+    Connects {
+        attempts,
+        opened,
+        failed,
+        pending,
+        reconnects,
+        /// Connections that ended without being announced, at any time after the first was established.
+        lost,
+        /// Connections that ended as announced by the peer or planned here.
+        closed,
+        /// Connections open at the very end.
+        open,
+        /// Open when the load began.
+        established,
+        /// Open from the start of the window to its end.
+        held,
+    }
+}
+
+/// What happened in one interval on one worker.
+#[derive(Debug)]
+pub(crate) struct Slice {
+    /// Counted from the first interval of its phase.
+    pub(crate) index: u32,
+    pub(crate) phase: IntervalPhase,
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+    pub(crate) requests: Requests,
+    /// Open connections, and requests without a reply, at the end.
+    pub(crate) open: u32,
+    pub(crate) in_flight: u32,
+    /// CPU time of the worker, and the part of it that was polling with nothing to do.
+    pub(crate) cpu_ns: u64,
+    pub(crate) spun_ns: u64,
+    pub(crate) response: Recorder,
+    pub(crate) service: Recorder,
+    pub(crate) first_byte: Recorder,
+    pub(crate) lateness: Recorder,
+    pub(crate) back_pressure: Recorder,
+}
+
+impl Slice {
+    pub(crate) fn new() -> Box<Self> {
+        Box::new(Slice {
+            index: 0,
+            phase: IntervalPhase::WarmUp,
+            start_ns: 0,
+            end_ns: 0,
+            requests: Requests::default(),
+            open: 0,
+            in_flight: 0,
+            cpu_ns: 0,
+            spun_ns: 0,
+            response: Recorder::new(),
+            service: Recorder::new(),
+            first_byte: Recorder::new(),
+            lateness: Recorder::new(),
+            back_pressure: Recorder::new(),
+        })
     }
 
-    pub(crate) fn plus(self, other: Traffic) -> Traffic {
-        self.zip(other, u64::wrapping_add)
+    /// The recorders and their names.
+    pub(crate) fn recorders(&self) -> [(&'static str, &Recorder); 5] {
+        [
+            ("response", &self.response),
+            ("service", &self.service),
+            ("first_byte", &self.first_byte),
+            ("lateness", &self.lateness),
+            ("back_pressure", &self.back_pressure),
+        ]
+    }
+
+    /// Empties it for the next interval.
+    pub(crate) fn reset(&mut self) {
+        self.requests = Requests::default();
+        (self.cpu_ns, self.spun_ns) = (0, 0);
+        let Slice { response, service, first_byte, lateness, back_pressure, .. } = self;
+        [response, service, first_byte, lateness, back_pressure].into_iter().for_each(Recorder::reset);
+    }
+
+    /// Adds counts and times of another worker or of another interval.
+    pub(crate) fn add(&mut self, other: &Slice) {
+        self.requests.add(&other.requests);
+        self.response.add(&other.response);
+        self.service.add(&other.service);
+        self.first_byte.add(&other.first_byte);
+        self.lateness.add(&other.lateness);
+        self.back_pressure.add(&other.back_pressure);
     }
 }
 
-/// Requests whose intended time lies in the measured window. Each is counted once as scheduled, once
-/// as sent or unsent, and, when sent, under exactly one of the last four.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Requests {
-    pub(crate) scheduled: u64,
-    pub(crate) sent: u64,
-    pub(crate) unsent: u64,
-    pub(crate) completed: u64,
-    pub(crate) failed: u64,
-    pub(crate) timed_out: u64,
-    pub(crate) censored: u64,
-}
-
-/// Connects and connections of the whole run.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Connects {
-    pub(crate) attempts: u64,
-    pub(crate) opened: u64,
-    pub(crate) failed: u64,
-    pub(crate) pending: u64,
-    pub(crate) reconnects: u64,
-    /// Connections that ended without being announced, at any time after the first was established.
-    pub(crate) lost: u64,
-    /// Open when the load began.
-    pub(crate) established: u64,
-    /// Open from the start of the window to its end.
-    pub(crate) held: u64,
-}
-
-/// Everything one worker found out.
+/// What one worker found out beside its slices.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    pub(crate) requests: Requests,
     pub(crate) request_causes: Causes,
     pub(crate) connects: Connects,
     /// Failed connects, and connections lost while no request was outstanding.
     pub(crate) connect_causes: Causes,
-    pub(crate) response: Recorder,
-    pub(crate) service: Recorder,
-    pub(crate) lateness: Recorder,
-    pub(crate) back_pressure: Recorder,
     pub(crate) connect: Recorder,
+    /// Connect time plus service time of the first request of each connection.
+    pub(crate) first_response: Recorder,
     /// Since the start of the run until the window closes, then within the window.
     pub(crate) traffic: Traffic,
-    /// Share of the window for which this worker's thread was on a CPU.
+    /// Good replies of warm-up, window and grace: what the server should have counted.
+    pub(crate) completed_whole_run: u64,
+    /// How well the schedule was kept.
+    pub(crate) arrivals: ArrivalLog,
+    /// Share of the window for which this worker's thread was on a CPU and not just polling.
     pub(crate) cpu_share: f64,
     /// Length of the window, shorter than planned when the run was stopped.
     pub(crate) window_ns: u64,
@@ -131,16 +225,14 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn new() -> Self {
         Tally {
-            requests: Requests::default(),
             request_causes: Causes::new(),
             connects: Connects::default(),
             connect_causes: Causes::new(),
-            response: Recorder::new(),
-            service: Recorder::new(),
-            lateness: Recorder::new(),
-            back_pressure: Recorder::new(),
             connect: Recorder::new(),
+            first_response: Recorder::new(),
             traffic: Traffic::default(),
+            completed_whole_run: 0,
+            arrivals: ArrivalLog::default(),
             cpu_share: 0.0,
             window_ns: 0,
         }
@@ -148,31 +240,14 @@ impl Tally {
 
     /// Adds another worker's tally; the longest window and the busiest worker's share remain.
     pub(crate) fn add(&mut self, other: &Tally) {
-        let (own, others) = (&mut self.requests, &other.requests);
-        own.scheduled += others.scheduled;
-        own.sent += others.sent;
-        own.unsent += others.unsent;
-        own.completed += others.completed;
-        own.failed += others.failed;
-        own.timed_out += others.timed_out;
-        own.censored += others.censored;
-        let (own, others) = (&mut self.connects, &other.connects);
-        own.attempts += others.attempts;
-        own.opened += others.opened;
-        own.failed += others.failed;
-        own.pending += others.pending;
-        own.reconnects += others.reconnects;
-        own.lost += others.lost;
-        own.established += others.established;
-        own.held += others.held;
+        self.connects.add(&other.connects);
         self.request_causes.add(&other.request_causes);
         self.connect_causes.add(&other.connect_causes);
-        self.response.add(&other.response);
-        self.service.add(&other.service);
-        self.lateness.add(&other.lateness);
-        self.back_pressure.add(&other.back_pressure);
         self.connect.add(&other.connect);
-        self.traffic = self.traffic.plus(other.traffic);
+        self.first_response.add(&other.first_response);
+        self.traffic.add(&other.traffic);
+        self.completed_whole_run += other.completed_whole_run;
+        self.arrivals.add(&other.arrivals);
         self.cpu_share = self.cpu_share.max(other.cpu_share);
         self.window_ns = self.window_ns.max(other.window_ns);
     }
@@ -189,5 +264,8 @@ mod tests {
         recorder.record_n(VALUE_MAX * 2, 3);
         assert_eq!(recorder.clamped, 3);
         assert_eq!(recorder.histogram.len(), 4);
+        assert_eq!((recorder.count_above(1000), recorder.count_above(u64::MAX)), (4, 0));
+        recorder.reset();
+        assert_eq!((recorder.clamped, recorder.histogram.len()), (0, 0));
     }
 }

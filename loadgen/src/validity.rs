@@ -169,6 +169,7 @@ fn accounting(requests: &RequestCounts, connections: &Connections, response: Opt
             connections.attempts,
             connections.opened + connections.failed + connections.pending,
         ),
+        ("opened = open + lost + closed", connections.opened, connections.open + connections.lost + connections.closed),
         ("no requests while idle", if is_idle { requests.scheduled } else { 0 }, 0),
     ];
     let broken: Vec<String> = identities
@@ -257,8 +258,15 @@ mod tests {
 
     fn good() -> (RequestCounts, Connections, Summary) {
         let requests = RequestCounts { scheduled: 10_000, sent: 10_000, completed: 10_000, ..RequestCounts::default() };
-        let connections =
-            Connections { target: 10, established: 10, held: 10, attempts: 10, opened: 10, ..Connections::default() };
+        let connections = Connections {
+            target: 10,
+            established: 10,
+            held: 10,
+            attempts: 10,
+            opened: 10,
+            open: 10,
+            ..Connections::default()
+        };
         (requests, connections, Summary { count: 10_000, ..Summary::default() })
     }
 

@@ -2,8 +2,8 @@
 
 mod support;
 
-use loadgen::record::{Record, State};
-use loadgen::{LoadError, Options, Process};
+use loadgen::record::{IntervalPhase, Record, State};
+use loadgen::{Engine, LoadError, Options, Process, Stage, WarmUp};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::{Manner, Server, Speech, check_identities};
@@ -20,12 +20,15 @@ const MANNERS: [Manner; 8] = [
     Manner::Chatty,
 ];
 
+/// Longer than any pause of a busy test machine.
+const LONG: Duration = Duration::from_secs(10);
+
 fn options(target: String) -> Options {
     Options {
         target,
         connections: 24,
         duration: Duration::from_millis(700),
-        warmup: Duration::from_millis(50),
+        warmup: WarmUp::Fixed(Duration::from_millis(50)),
         timeout: Duration::from_millis(200),
         connect_timeout: Duration::from_millis(300),
         ..Options::default()
@@ -35,12 +38,17 @@ fn options(target: String) -> Options {
 fn run(options: &Options) -> Record {
     let begun = Instant::now();
     let record = loadgen::run(options, &AtomicBool::new(false), |_| {}).unwrap().record;
-    assert!(begun.elapsed() < Duration::from_secs(20), "the run must end: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "the run must end: {:?}", begun.elapsed());
     check_identities(&record);
     // The record is read back by other programs.
     let json = serde_json::to_string(&record).unwrap();
     check_identities(&serde_json::from_str(&json).unwrap());
     record
+}
+
+fn speeches_and_engines() -> impl Iterator<Item = (Speech, Engine)> {
+    let engines = [Engine::Epoll, Engine::IoUring];
+    engines.into_iter().flat_map(|engine| [Speech::Echo, Speech::Http].map(|speech| (speech, engine)))
 }
 
 fn state(record: &Record, id: &str) -> State {
@@ -49,12 +57,12 @@ fn state(record: &Record, id: &str) -> State {
 
 #[test]
 fn identities_hold_on_a_hostile_server() {
-    for speech in [Speech::Echo, Speech::Http] {
+    for (speech, engine) in speeches_and_engines() {
         for (rate, threads, pipeline) in [(None, 1, 1), (None, 2, 5), (Some(2000.0), 1, 1), (Some(2000.0), 3, 1)] {
             let server = Server::start(speech, &MANNERS);
-            let options = Options { rate, threads, pipeline, ..options(server.target()) };
+            let options = Options { engine, rate, threads, pipeline, ..options(server.target()) };
             let record = run(&options);
-            let name = format!("{speech:?} {rate:?} {threads} {pipeline}: {:?}", record.requests);
+            let name = format!("{speech:?} {engine:?} {rate:?} {threads} {pipeline}: {:?}", record.requests);
             assert!(record.requests.completed > 0, "{name}");
             assert!(record.requests.errors.contains_key("timeout"), "{name}");
             // In a batch, bytes nobody asked for look like a wrong reply to the next request.
@@ -70,18 +78,31 @@ fn identities_hold_on_a_hostile_server() {
 
 #[test]
 fn a_good_server_loses_nothing() {
-    for speech in [Speech::Echo, Speech::Http] {
-        for (rate, process) in
-            [(None, Process::Poisson), (Some(1000.0), Process::Poisson), (Some(1000.0), Process::Constant)]
-        {
+    for (speech, engine) in speeches_and_engines() {
+        for (rate, process) in [
+            (None, Process::Poisson),
+            (Some(1000.0), Process::Poisson),
+            (Some(1000.0), Process::Constant),
+            (Some(1000.0), Process::Bursts),
+        ] {
             let server = Server::start(speech, &[Manner::Good]);
-            let record = run(&Options { rate, process, threads: 2, ..options(server.target()) });
+            let record = run(&Options { engine, rate, process, timeout: LONG, threads: 2, ..options(server.target()) });
             let (requests, connections) = (&record.requests, &record.connections);
             assert!(requests.errors.is_empty() && connections.errors.is_empty(), "{requests:?}");
             assert_eq!((connections.established, connections.held), (24, 24));
             assert_eq!((connections.attempts, connections.lost), (24, 0));
             assert_eq!(requests.completed, requests.scheduled);
             assert!(record.syscalls.epoll_ctl == 0 && record.syscalls.connect == 0, "{:?}", record.syscalls);
+            assert_eq!(engine == Engine::IoUring, record.syscalls.io_uring_enter > 0, "{:?}", record.syscalls);
+            assert_eq!(record.time_to_first_response_us.count, 24);
+            assert_eq!(record.first_byte_us.count, requests.completed);
+            let in_intervals: u64 = record
+                .intervals
+                .iter()
+                .filter(|interval| interval.phase != IntervalPhase::WarmUp)
+                .map(|interval| interval.completed)
+                .sum();
+            assert_eq!(in_intervals, requests.completed);
             if rate.is_some() {
                 // 700 ms of 1,000/s; ten standard deviations of a Poisson count.
                 assert!((430..970).contains(&requests.scheduled), "{requests:?}");
@@ -121,9 +142,9 @@ fn idle_connections_are_held_without_a_request() {
 
 #[test]
 fn a_server_that_goes_away_ends_neither_the_run_nor_the_generator() {
-    for rate in [None, Some(500.0)] {
+    for (rate, engine) in [(None, Engine::Epoll), (Some(500.0), Engine::Epoll), (None, Engine::IoUring)] {
         let mut server = Server::start(Speech::Echo, &[Manner::Good]);
-        let options = Options { rate, duration: Duration::from_millis(1500), ..options(server.target()) };
+        let options = Options { engine, rate, duration: Duration::from_millis(1500), ..options(server.target()) };
         let record = std::thread::scope(|scope| {
             let run = scope.spawn(|| run(&options));
             std::thread::sleep(Duration::from_millis(400));
@@ -181,4 +202,87 @@ fn more_sources_than_one_are_bound() {
     let record = run(&Options { sources, ..options(server.target()) });
     assert_eq!(record.connections.sources, 2);
     assert_eq!(record.connections.held, 24);
+}
+
+#[test]
+fn churn_opens_each_connection_again_and_loses_nothing() {
+    for (speech, engine) in speeches_and_engines() {
+        for rate in [None, Some(1000.0)] {
+            let server = Server::start(speech, &[Manner::Good]);
+            let patient = Options { timeout: LONG, connect_timeout: LONG, ..options(server.target()) };
+            let record = run(&Options { engine, rate, requests_per_connection: 3, ..patient });
+            let (requests, connections) = (&record.requests, &record.connections);
+            let name = format!("{speech:?} {engine:?} {rate:?} {requests:?} {connections:?}");
+            assert!(requests.completed > 100 && requests.failed == 0 && connections.lost == 0, "{name}");
+            // Each connection may stand at one or two of its three requests when the run ends.
+            let closed = (requests.completed_whole_run - 24 * 2) / 3..=requests.completed_whole_run / 3;
+            assert!(closed.contains(&connections.closed), "{name}: {closed:?}");
+            assert!(connections.reconnects + 24 >= connections.closed, "{name}");
+            let first = &record.time_to_first_response_us;
+            assert!(first.count >= connections.reconnects, "{name}: {first:?}");
+            assert_ne!(state(&record, "V9"), State::Invalid, "a planned close is no loss: {name}");
+        }
+    }
+}
+
+#[test]
+fn every_connection_has_its_heartbeat() {
+    for (manner, engine) in
+        [(Manner::Good, Engine::Epoll), (Manner::Good, Engine::IoUring), (Manner::Never, Engine::Epoll)]
+    {
+        let server = Server::start(Speech::Echo, &[manner]);
+        let heartbeat = Some(Duration::from_millis(100));
+        let timeout = if manner == Manner::Good { LONG } else { Duration::from_millis(200) };
+        let record = run(&Options { engine, heartbeat, timeout, threads: 2, ..options(server.target()) });
+        assert_eq!(record.mode, "heartbeat");
+        // 24 connections, 7 periods, and every beat is accounted for whatever became of it.
+        assert_eq!(record.requests.scheduled, 24 * 7, "{:?}", record.requests);
+        if manner == Manner::Good {
+            assert_eq!(record.requests.completed, 24 * 7, "{:?}", record.requests);
+        } else {
+            assert!(record.requests.unsent > 0 && record.requests.timed_out > 0, "{:?}", record.requests);
+        }
+    }
+}
+
+#[test]
+fn stages_change_the_rate_and_replay_exactly() {
+    let server = Server::start(Speech::Echo, &[Manner::Good]);
+    let stage = |rate, ms| Stage { rate, duration: Duration::from_millis(ms) };
+    let stages = vec![stage(500.0, 200), stage(0.0, 200), stage(2000.0, 200)];
+    let options = Options { stages, seed: Some(7), process: Process::Poisson, ..options(server.target()) };
+    let (one, two) = (run(&options), run(&options));
+    assert_eq!(one.duration_planned_us, 600_000);
+    // 100 + 0 + 400 expected; the seed fixes the number.
+    assert!((400..=600).contains(&one.requests.scheduled), "{:?}", one.requests);
+    assert_eq!(one.requests.scheduled, two.requests.scheduled);
+    let other = run(&Options { seed: Some(8), ..options });
+    assert_ne!(one.requests.scheduled, other.requests.scheduled);
+}
+
+#[test]
+fn a_ramp_takes_its_time() {
+    for engine in [Engine::Epoll, Engine::IoUring] {
+        let server = Server::start(Speech::Echo, &[Manner::Good]);
+        let begun = Instant::now();
+        let record = run(&Options { engine, connect_rate: Some(40.0), threads: 2, ..options(server.target()) });
+        // 24 connects at 40 a second, and 0.75 s of load.
+        assert!(begun.elapsed() > Duration::from_millis(24 * 25 + 600), "{:?}", begun.elapsed());
+        assert_eq!(record.connections.held, 24);
+    }
+}
+
+#[test]
+fn the_warm_up_ends_when_steady_or_at_its_limit() {
+    let server = Server::start(Speech::Echo, &[Manner::Late(Duration::from_millis(5))]);
+    let limit = Duration::from_secs(30);
+    let warmup = WarmUp::UntilSteady(limit);
+    let record = run(&Options { warmup, rate: Some(500.0), ..options(server.target()) });
+    assert!(record.warmup_us < limit.as_micros() as u64, "steady after {} us", record.warmup_us);
+    assert!(record.intervals[0].phase == IntervalPhase::WarmUp && record.intervals[0].start_us < 0);
+    assert_eq!(record.requests.completed, record.requests.scheduled);
+    // Too few replies for a median: only the limit ends it.
+    let warmup = WarmUp::UntilSteady(Duration::from_millis(500));
+    let record = run(&Options { warmup, rate: Some(20.0), ..options(server.target()) });
+    assert!(record.warmup_us >= 500_000, "{} us", record.warmup_us);
 }

@@ -7,7 +7,7 @@ use base64::Engine;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use loadgen::record::Record;
-use loadgen::{Options, Process};
+use loadgen::{Options, Process, WarmUp};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use support::{Manner, Server, Speech, Stall, check_identities};
@@ -29,7 +29,7 @@ fn stalled(rate: Option<f64>, process: Process) -> Record {
         connections: CONNECTIONS,
         rate,
         process,
-        warmup: Duration::ZERO,
+        warmup: WarmUp::Fixed(Duration::ZERO),
         duration: Duration::from_millis(WINDOW_MS),
         ..Options::default()
     };
@@ -79,7 +79,7 @@ fn an_overload_is_never_dropped_silently() {
         target: server.target(),
         connections: 2,
         rate: Some(1000.0),
-        warmup: Duration::ZERO,
+        warmup: WarmUp::Fixed(Duration::ZERO),
         duration: Duration::from_millis(800),
         ..Options::default()
     };

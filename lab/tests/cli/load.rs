@@ -61,11 +61,14 @@ fn both_sides_count_alike() {
         ("echo", "tcp", vec!["--payload", "200"]),
         ("http", "http", vec!["--expect-body", "Hello, World!", "--pipeline", "8"]),
         ("http", "http", vec!["--rate", "2000"]),
+        ("http", "http", vec!["--engine", "io_uring", "--warmup", "200ms"]),
+        ("http", "http", vec!["--rate", "2000", "--engine", "io_uring", "--warmup", "200ms"]),
     ] {
         let server = Server::start(&[workload, "--reactors", "2"]);
         let target = format!("{scheme}://{}", server.address);
-        let arguments = [target.as_str(), "-c", "20", "-t", "2", "-d", "400ms", "--warmup", "0s", "--seed", "7"];
-        let (code, record) = record(&[&arguments, &extra[..]].concat());
+        let arguments = [target.as_str(), "-c", "20", "-t", "2", "-d", "400ms", "--seed", "7"];
+        let warm_up = if extra.contains(&"--warmup") { &[][..] } else { &["--warmup", "0s"] };
+        let (code, record) = record(&[&arguments, &extra[..], warm_up].concat());
         let (server_code, exit) = server.drain();
         assert!(code == 0 || code == 4, "{code}");
         assert_eq!(server_code, 0);
@@ -80,7 +83,9 @@ fn both_sides_count_alike() {
         assert_eq!(count(&record, "/connections/established"), 20);
         assert_eq!(count(&exit, "/totals/accepts"), 20);
         if workload == "http" {
-            assert_eq!(count(&exit, "/totals/requests"), requests("completed"));
+            assert_eq!(count(&exit, "/totals/requests"), requests("completed_whole_run"));
+            let has_warm_up = warm_up.is_empty();
+            assert_eq!(has_warm_up, requests("completed_whole_run") > requests("completed"), "{record}");
         }
         assert_eq!(record["seed"], 7);
         assert!(record["verdict"]["checks"].as_array().is_some_and(|checks| checks.len() >= 8));

@@ -1,9 +1,8 @@
 //! One connection as the generator sees it, and its size limit.
 
 use super::shelf::NOTHING;
-use rustix::fd::OwnedFd;
 
-/// Memory budget of one connection in bytes, whatever the workload.
+/// Memory budget of one connection in bytes, whatever the workload and the engine.
 pub(crate) const CONNECTION_LEN_MAX: usize = 64;
 
 /// What a connection is doing.
@@ -12,7 +11,7 @@ pub(crate) const CONNECTION_LEN_MAX: usize = 64;
 pub(super) enum Phase {
     /// No socket; `since` says when to open one (`u64::MAX`: not before its turn comes).
     Closed,
-    /// connect(2) was called at `since`.
+    /// A connect was started at `since`.
     Opening,
     /// Established, nothing outstanding.
     Idle,
@@ -20,52 +19,91 @@ pub(super) enum Phase {
     Busy,
 }
 
+/// Facts about a connection, one bit each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Flags(u8);
+
+impl Flags {
+    /// Stands in the queue of idle connections, perhaps no longer idle.
+    pub(super) const QUEUED: Flags = Flags(1);
+    /// Was established before, if only for a moment.
+    pub(super) const OPENED: Flags = Flags(1 << 1);
+    /// Was not open, or was lost, at some moment of the window so far.
+    pub(super) const LOST: Flags = Flags(1 << 2);
+    /// No reply has arrived on this socket yet.
+    pub(super) const FRESH: Flags = Flags(1 << 3);
+    /// Part of the reply to the oldest outstanding request has arrived.
+    pub(super) const BEGUN: Flags = Flags(1 << 4);
+    /// Stands in the queue of connections to open.
+    pub(super) const TO_OPEN: Flags = Flags(1 << 5);
+
+    #[inline]
+    pub(super) fn has(self, flag: Flags) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    #[inline]
+    pub(super) fn set(&mut self, flag: Flags) {
+        self.0 |= flag.0;
+    }
+
+    #[inline]
+    pub(super) fn clear(&mut self, flag: Flags) {
+        self.0 &= !flag.0;
+    }
+}
+
 /// A connection. Its address in memory never changes; its slot outlives many sockets.
 #[derive(Debug)]
-pub(super) struct Connection<S> {
+pub(super) struct Connection<S, K> {
     /// Busy: when the batch was meant to be sent.
     pub(super) intended: u64,
     /// Busy: when the batch was handed to the kernel. See [`Phase`] for the others.
     pub(super) since: u64,
-    pub(super) socket: Option<OwnedFd>,
-    /// Counts sockets: an event for an earlier one is told apart and ignored.
-    pub(super) generation: u32,
-    /// Where the shelf keeps the part of a reply that could not be consumed.
-    pub(super) unread: u32,
-    /// Bytes of the batch that the kernel has not taken yet.
-    pub(super) unsent: u32,
+    pub(super) socket: Option<K>,
+    /// Where the shelf keeps what a reply or a short send left over.
+    pub(super) kept: u32,
+    /// How long the connect took.
+    pub(super) connect_us: u32,
+    /// Counts sockets: an event for an earlier one is told apart and ignored. It wraps around, long
+    /// after the kernel has forgotten the first.
+    pub(super) generation: u16,
     /// Requests of the batch without a reply.
     pub(super) outstanding: u16,
+    /// Requests that may still be sent on this socket, when that is limited.
+    pub(super) requests_left: u16,
+    /// Heartbeats that came due while the connection could not send.
+    pub(super) overdue: u16,
     pub(super) phase: Phase,
     /// Losses and failed connects since the last reply; sets the delay before the next connect.
     pub(super) failures: u8,
-    /// Stands in the queue of idle connections, perhaps no longer idle.
-    pub(super) is_queued: bool,
-    /// Was established before, if only for a moment.
-    pub(super) was_opened: bool,
-    /// Was not open, or was lost, at some moment of the window so far.
-    pub(super) was_lost: bool,
+    pub(super) flags: Flags,
+    /// The engine's own: operations under way in the kernel.
+    pub(super) under_way: u8,
     pub(super) state: S,
 }
 
-impl<S: Default> Connection<S> {
+impl<S: Default, K> Connection<S, K> {
     /// Checked at compile time for every workload an engine is built for.
     pub(super) const FITS: () = assert!(size_of::<Self>() <= CONNECTION_LEN_MAX, "a connection outgrew its budget");
 
     pub(super) fn new() -> Self {
+        let mut flags = Flags::default();
+        flags.set(Flags::LOST);
         Connection {
             intended: 0,
             since: u64::MAX,
             socket: None,
+            kept: NOTHING,
+            connect_us: 0,
             generation: 0,
-            unread: NOTHING,
-            unsent: 0,
             outstanding: 0,
+            requests_left: 0,
+            overdue: 0,
             phase: Phase::Closed,
             failures: 0,
-            is_queued: false,
-            was_opened: false,
-            was_lost: true,
+            flags,
+            under_way: 0,
             state: S::default(),
         }
     }
@@ -73,8 +111,8 @@ impl<S: Default> Connection<S> {
     /// The invariants between the fields; called where debug builds can afford it.
     pub(super) fn check(&self) {
         debug_assert_eq!(self.socket.is_some(), self.phase != Phase::Closed, "an open phase has a socket");
-        debug_assert!(self.phase == Phase::Busy || (self.outstanding == 0 && self.unsent == 0), "only Busy waits");
-        debug_assert!(self.phase == Phase::Busy || self.unread == NOTHING, "only a reply leaves bytes unread");
+        debug_assert!(self.phase == Phase::Busy || self.outstanding == 0, "only Busy waits");
+        debug_assert!(self.phase == Phase::Busy || self.kept == NOTHING, "only a batch leaves bytes over");
     }
 }
 
@@ -88,11 +126,12 @@ pub(super) fn reopen_delay_ns(failures: u8) -> u64 {
 mod tests {
     use super::*;
     use protocol::client::{Client, EchoClient, HttpClient};
+    use rustix::fd::OwnedFd;
 
     #[test]
     fn every_workload_fits_the_budget() {
-        const { Connection::<<EchoClient as Client>::State>::FITS };
-        const { Connection::<<HttpClient as Client>::State>::FITS };
+        const { Connection::<<EchoClient as Client>::State, OwnedFd>::FITS };
+        const { Connection::<<HttpClient as Client>::State, OwnedFd>::FITS };
     }
 
     #[test]

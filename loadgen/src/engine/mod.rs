@@ -1,23 +1,96 @@
-//! The engines that move the bytes, and the part of a connection they share.
+//! The engines that move the bytes, and the fleet of connections they move them for.
 //!
-//! Workload and loop are chosen here, once per worker; below this point everything is monomorphised.
+//! Workload and engine are chosen here, once per worker; below this point everything is monomorphised.
 
 mod connection;
 mod epoll;
+mod fleet;
 mod shelf;
+mod stages;
+#[allow(unsafe_code)]
+mod uring;
 
-use crate::LoadError;
+use crate::clock::duration_ns;
 use crate::control::Control;
 use crate::plan::Plan;
-use crate::schedule::Schedule;
-use crate::tally::Tally;
+use crate::record::IntervalPhase;
+use crate::schedule::{Arrivals, Part, Schedule};
+use crate::tally::{Slice, Tally, Traffic};
 use crate::target::Workload;
-use crate::{Options, sys};
+use crate::{Engine as EngineName, LoadError, Options, sys};
+use crossbeam::channel::{Receiver, Sender};
+use fleet::{Fleet, Token};
 use protocol::client::{Client, EchoClient, HttpClient, HttpRequest};
+use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
 pub(crate) use connection::CONNECTION_LEN_MAX;
+
+/// How often a worker looks at deadlines and at the stop flag.
+const CHECK_NS: u64 = 10_000_000;
+/// Length of the intervals of the warm-up.
+const WARM_UP_SLICE_NS: u64 = 100_000_000;
+
+/// How an engine is to wait for something to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// Not at all.
+    Poll,
+    /// Until something happens or this moment has come, to the µs.
+    Until(u64),
+    /// Until something happens, or for [`CHECK_NS`] or so: nothing is to be on time.
+    Loosely,
+}
+
+/// Moves bytes for a fleet. Each is a straight loop over what the kernel offers; what the bytes mean
+/// is the fleet's affair. The fleet hands itself in, the engine calls back.
+trait Engine: Sized {
+    /// What a connection holds of its socket.
+    type Socket;
+
+    /// Makes the engine of a worker with `connections` connections.
+    fn new(connections: u32) -> Result<Self, LoadError>;
+
+    /// Starts a connect. The outcome is reported by `on_connected` or `fail_to_open`.
+    fn connect(
+        &mut self,
+        token: Token,
+        target: SocketAddr,
+        source: Option<SocketAddr>,
+        under_way: &mut u8,
+        traffic: &mut Traffic,
+    ) -> Result<Self::Socket, Errno>;
+
+    /// Hands bytes to the kernel and returns how many it took. For the rest the engine calls
+    /// `send_rest` when there is room. `is_constant` tells that the bytes stay as and where they are.
+    fn send(
+        &mut self,
+        socket: &Self::Socket,
+        token: Token,
+        bytes: &[u8],
+        is_constant: bool,
+        under_way: &mut u8,
+        traffic: &mut Traffic,
+    ) -> Result<usize, Errno>;
+
+    /// Closes a socket.
+    fn close(&mut self, socket: Self::Socket, token: Token, under_way: &mut u8, traffic: &mut Traffic);
+
+    /// Whether the kernel has forgotten the last socket of a connection that is closed.
+    fn is_free(&self, under_way: u8) -> bool;
+
+    /// One pass: waits, and reports to the fleet what has happened. Returns how many things did.
+    fn turn<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, Self::Socket, OPEN>, wait: Wait) -> usize;
+}
+
+/// Where full slices go and empty ones come from.
+#[derive(Debug)]
+pub(crate) struct Slices {
+    pub(crate) full: Sender<(usize, Box<Slice>)>,
+    pub(crate) empty: Receiver<Box<Slice>>,
+}
 
 /// What every worker of a run is given.
 #[derive(Debug)]
@@ -26,6 +99,7 @@ pub(crate) struct Job<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) control: &'a Control,
     pub(crate) schedule: Schedule,
+    pub(crate) slices: Slices,
 }
 
 impl Job<'_> {
@@ -49,6 +123,34 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// Arrivals of one worker; none unless `from` says of which part and from when on.
+    fn arrivals(&self, index: usize, from: Option<(Part, u64)>) -> Arrivals {
+        let (part, start_ns) = from.unwrap_or((Part::Window, u64::MAX));
+        self.schedule.arrivals(index as u32, part, start_ns)
+    }
+
+    /// Arrivals that one worker expects in the window.
+    fn expected_arrivals(&self, index: usize) -> f64 {
+        let window = self.options.window();
+        match self.options.heartbeat {
+            Some(period) => f64::from(self.plan.connections[index]) * window.as_secs_f64() / period.as_secs_f64(),
+            None => self.schedule.expected_until(duration_ns(window)) / f64::from(self.schedule.workers),
+        }
+    }
+
+    /// How long before an arrival a worker stops sleeping.
+    fn spin_ns(&self) -> u64 {
+        duration_ns(self.options.spin)
+    }
+
+    fn slice_len_ns(&self, phase: IntervalPhase) -> u64 {
+        match phase {
+            IntervalPhase::WarmUp => WARM_UP_SLICE_NS,
+            IntervalPhase::Measured => duration_ns(self.options.interval_or_default()),
+            IntervalPhase::Grace => u64::MAX,
+        }
+    }
+
     /// Runs worker `index` on the calling thread until the load has ended.
     pub(crate) fn work(&self, index: usize) -> Result<Tally, LoadError> {
         sys::unshare_descriptors().map_err(|errno| {
@@ -62,19 +164,27 @@ impl Job<'_> {
             Workload::Echo => {
                 let seed = self.schedule.seed.wrapping_add(index as u64);
                 let client = EchoClient::new(self.options.payload_len as usize, self.options.pipeline, seed);
-                self.run(index, client)
+                self.choose_engine(index, client)
             }
             Workload::Http { host, path } => {
                 let client = HttpClient::new(&self.request(host, path), self.options.pipeline);
-                self.run(index, client.map_err(|bad| LoadError::Usage(bad.to_string()))?)
+                self.choose_engine(index, client.map_err(|bad| LoadError::Usage(bad.to_string()))?)
             }
         }
     }
 
-    fn run<C: Client>(&self, index: usize, client: C) -> Result<Tally, LoadError> {
-        Ok(match self.options.rate {
-            Some(_) => epoll::Worker::<C, true>::new(self, index, client)?.run(),
-            None => epoll::Worker::<C, false>::new(self, index, client)?.run(),
+    fn choose_engine<C: Client>(&self, index: usize, client: C) -> Result<Tally, LoadError> {
+        match self.options.engine {
+            EngineName::Epoll => self.choose_loop::<C, epoll::Epoll>(index, client),
+            EngineName::IoUring => self.choose_loop::<C, uring::Uring>(index, client),
+        }
+    }
+
+    fn choose_loop<C: Client, E: Engine>(&self, index: usize, client: C) -> Result<Tally, LoadError> {
+        let engine = E::new(self.plan.connections[index])?;
+        Ok(match self.options.mode() {
+            "closed" => stages::Worker { fleet: Fleet::<C, E::Socket, false>::new(self, index, client), engine }.run(),
+            _ => stages::Worker { fleet: Fleet::<C, E::Socket, true>::new(self, index, client), engine }.run(),
         })
     }
 

@@ -1,37 +1,59 @@
-//! Pooled buffers for the few connections whose reply head arrived in part. All others own none.
+//! What few connections have to keep: the first part of a reply that cannot be consumed yet, and how
+//! much of a batch the kernel had no room for. All others own nothing but their slot.
 
-/// No buffer.
+/// Nothing is kept.
 pub(super) const NOTHING: u32 = u32::MAX;
 
-/// Buffers by index; an index costs a connection 4 bytes where a pointer would cost 8.
+/// What is kept for one connection.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// Bytes of a reply that need more bytes behind them.
+    pub(super) unread: Vec<u8>,
+    /// Bytes at the end of the batch that the kernel has not taken yet.
+    pub(super) unsent: usize,
+}
+
+/// Places by index; an index costs a connection 4 bytes where a pointer would cost 8.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
-    buffers: Vec<Vec<u8>>,
+    places: Vec<Kept>,
     free: Vec<u32>,
 }
 
 impl Shelf {
-    /// Keeps `bytes` and returns where.
-    pub(super) fn put(&mut self, bytes: &[u8]) -> u32 {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.buffers.push(Vec::new());
-            (self.buffers.len() - 1) as u32
-        });
-        let buffer = &mut self.buffers[index as usize];
-        buffer.clear();
-        buffer.extend_from_slice(bytes);
-        index
+    /// The place at `*index`, made first when there is none.
+    pub(super) fn place(&mut self, index: &mut u32) -> &mut Kept {
+        if *index == NOTHING {
+            *index = self.free.pop().unwrap_or_else(|| {
+                self.places.push(Kept::default());
+                (self.places.len() - 1) as u32
+            });
+        }
+        &mut self.places[*index as usize]
     }
 
-    /// What is kept at `index`; empty for [`NOTHING`].
-    pub(super) fn look(&self, index: u32) -> &[u8] {
-        self.buffers.get(index as usize).map_or(&[], Vec::as_slice)
+    /// What is kept at `index`, if anything.
+    #[inline]
+    pub(super) fn look(&self, index: u32) -> Option<&Kept> {
+        self.places.get(index as usize)
     }
 
-    /// Gives the buffer back; nothing happens for [`NOTHING`].
-    pub(super) fn release(&mut self, index: u32) {
-        if index != NOTHING {
-            self.free.push(index);
+    /// Gives the place back; nothing happens for [`NOTHING`].
+    #[inline]
+    pub(super) fn release(&mut self, index: &mut u32) {
+        if *index != NOTHING {
+            let kept = &mut self.places[*index as usize];
+            kept.unread.clear();
+            kept.unsent = 0;
+            self.free.push(*index);
+            *index = NOTHING;
+        }
+    }
+
+    /// Gives the place back when nothing is left in it.
+    pub(super) fn release_if_empty(&mut self, index: &mut u32) {
+        if self.look(*index).is_some_and(|kept| kept.unread.is_empty() && kept.unsent == 0) {
+            self.release(index);
         }
     }
 }
@@ -41,14 +63,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_are_used_again() {
+    fn places_are_used_again() {
         let mut shelf = Shelf::default();
-        let (one, two) = (shelf.put(b"one"), shelf.put(b"two"));
-        assert_eq!((shelf.look(one), shelf.look(two), shelf.look(NOTHING)), (&b"one"[..], &b"two"[..], &b""[..]));
-        shelf.release(one);
-        shelf.release(NOTHING);
-        assert_eq!(shelf.put(b"three"), one);
-        assert_eq!(shelf.look(one), b"three");
-        assert_eq!(shelf.buffers.len(), 2);
+        let (mut one, mut two, mut none) = (NOTHING, NOTHING, NOTHING);
+        shelf.place(&mut one).unread.extend(b"one");
+        shelf.place(&mut two).unsent = 2;
+        assert_eq!(shelf.look(one).unwrap().unread, b"one");
+        assert_eq!(shelf.look(two).unwrap().unsent, 2);
+        assert!(shelf.look(none).is_none());
+        shelf.release_if_empty(&mut one);
+        assert_ne!(one, NOTHING, "it still has bytes");
+        let before = one;
+        shelf.release(&mut one);
+        shelf.release(&mut none);
+        assert_eq!((one, none), (NOTHING, NOTHING));
+        assert!(shelf.place(&mut none).unread.is_empty());
+        assert_eq!((none, shelf.places.len()), (before, 2));
+        shelf.release_if_empty(&mut none);
+        assert_eq!(none, NOTHING);
     }
 }

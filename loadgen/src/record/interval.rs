@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// To what part of the run an interval belongs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntervalPhase {
     /// Load before the window; not in any total.

@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::sample::CpuSample;
 use crate::tally::{Recorder, Requests, Tally, Traffic};
 use base64::Engine as _;
-use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -73,6 +73,8 @@ pub struct Record {
     /// done − written, of completed requests. In a closed loop the same as the response time of
     /// completed requests, because a request is written when it is intended.
     pub service_us: Summary,
+    /// First byte of the reply − written, of replies of which a part arrived.
+    pub first_byte_us: Summary,
     /// reached − intended: how late the generator itself was. Zero by definition in a closed loop.
     pub lateness_us: Summary,
     /// written − reached: waiting for a free connection and for the kernel to take the request.
@@ -121,6 +123,10 @@ pub struct Connections {
     pub reconnects: u64,
     /// Connections that ended unannounced.
     pub lost: u64,
+    /// Connections that ended as the peer had announced or this side had planned.
+    pub closed: u64,
+    /// Connections open at the very end. `opened = open + lost + closed`.
+    pub open: u64,
     /// Source addresses in use; 0 when the kernel chose.
     pub sources: u64,
     /// Failed connects, and losses of idle connections, by cause.
@@ -145,6 +151,8 @@ pub struct RequestCounts {
     pub timed_out: u64,
     /// Without an answer when the grace after the window ended.
     pub censored: u64,
+    /// Good replies of the whole run, warm-up and grace included: what the server should have counted.
+    pub completed_whole_run: u64,
     /// Failures and timeouts by cause.
     pub errors: BTreeMap<String, u64>,
 }
@@ -174,6 +182,13 @@ pub struct Syscalls {
     pub epoll_wait: u64,
     pub epoll_ctl: u64,
     pub connect: u64,
+    pub close: u64,
+    pub io_uring_enter: u64,
+    pub io_uring_register: u64,
+    /// Submissions to rings; not system calls.
+    pub sqes: u64,
+    /// Completions of rings; not system calls.
+    pub cqes: u64,
 }
 
 /// CPU time of the generator between two samples at the ends of the window.
@@ -316,6 +331,31 @@ pub(crate) fn encode(recorder: &Recorder) -> String {
     }
 }
 
+/// The V2 encoding without its compression, which takes ten times as long.
+pub(crate) fn raw_bytes(recorder: &Recorder) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // As above: empty bytes say so.
+    match V2Serializer::new().serialize(&recorder.histogram, &mut bytes) {
+        Ok(_) => bytes,
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Turns [`raw_bytes`] into what [`encode`] would have returned.
+pub(crate) fn compress(raw: &[u8]) -> String {
+    match Deserializer::new().deserialize::<u64, _>(&mut &raw[..]) {
+        Ok(histogram) => encode(&Recorder { histogram, clamped: 0 }),
+        Err(_) => String::new(),
+    }
+}
+
+impl Quantiles {
+    pub(crate) fn of(recorder: &Recorder) -> Quantiles {
+        let Summary { count, p50, p90, p99, p99_9, max, .. } = Summary::of(recorder, 0);
+        Quantiles { count, p50, p90, p99, p99_9, max }
+    }
+}
+
 impl Connections {
     pub(crate) fn of(tally: &Tally, plan: &Plan) -> Connections {
         let connects = &tally.connects;
@@ -329,6 +369,8 @@ impl Connections {
             pending: connects.pending,
             reconnects: connects.reconnects,
             lost: connects.lost,
+            closed: connects.closed,
+            open: connects.open,
             sources: plan.sources.len() as u64,
             errors: tally.connect_causes.named(),
         }
@@ -336,10 +378,19 @@ impl Connections {
 }
 
 impl RequestCounts {
-    pub(crate) fn of(tally: &Tally) -> RequestCounts {
-        let Requests { scheduled, sent, unsent, completed, failed, timed_out, censored } = tally.requests;
-        let errors = tally.request_causes.named();
-        RequestCounts { scheduled, sent, unsent, completed, failed, timed_out, censored, errors }
+    pub(crate) fn of(requests: &Requests, tally: &Tally) -> RequestCounts {
+        let Requests { scheduled, sent, unsent, completed, failed, timed_out, censored } = *requests;
+        RequestCounts {
+            scheduled,
+            sent,
+            unsent,
+            completed,
+            failed,
+            timed_out,
+            censored,
+            completed_whole_run: tally.completed_whole_run,
+            errors: tally.request_causes.named(),
+        }
     }
 }
 
@@ -351,6 +402,11 @@ impl From<Traffic> for Syscalls {
             epoll_wait: traffic.epoll_wait,
             epoll_ctl: traffic.epoll_ctl,
             connect: traffic.connect,
+            close: traffic.close,
+            io_uring_enter: traffic.enter,
+            io_uring_register: traffic.register,
+            sqes: traffic.sqes,
+            cqes: traffic.cqes,
         }
     }
 }

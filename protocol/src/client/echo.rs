@@ -78,6 +78,8 @@ fn pattern_byte(word: &mut u64) -> u8 {
 
 impl Client for EchoClient {
     type State = EchoState;
+    /// The numbers in the messages change.
+    const IS_CONSTANT: bool = false;
     /// Every byte is verified where it arrives; nothing is ever left unconsumed.
     const UNREAD_LEN_MAX: usize = 1;
 

@@ -184,6 +184,7 @@ impl HttpClient {
 
 impl Client for HttpClient {
     type State = HttpState;
+    const IS_CONSTANT: bool = true;
     /// nginx answers with heads under 300 bytes; 16 KiB is what common clients allow.
     const UNREAD_LEN_MAX: usize = 16 * 1024;
 

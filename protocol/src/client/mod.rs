@@ -21,6 +21,10 @@ pub trait Client {
     /// Longest input an incomplete reply may leave unconsumed; a caller keeps at most one byte less.
     const UNREAD_LEN_MAX: usize;
 
+    /// Whether the bytes of a batch never change: then they may be read at any time while the client
+    /// lives, for example by a kernel that sends them later.
+    const IS_CONSTANT: bool;
+
     /// Starts the next batch and lends its bytes. Every reply to the batch before has arrived.
     fn begin(&mut self, state: &mut Self::State) -> &[u8];
 

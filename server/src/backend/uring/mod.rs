@@ -16,7 +16,6 @@
 //! A connection's slot is freed at the last completion, never before: until then the kernel may
 //! write to a provided buffer or read a reply on its behalf.
 
-mod buffers;
 mod ring;
 
 use std::io;
@@ -29,9 +28,9 @@ use std::sync::Arc;
 use io_uring::cqueue;
 use protocol::server::Protocol;
 use rustix::io::Errno;
+use uring::{BUFFER_LEN, Completion, ProvidedBuffers};
 
-use self::buffers::ProvidedBuffers;
-use self::ring::{Completion, Ring};
+use self::ring::Ring;
 use super::epoll::reason_of;
 use super::{Backend, Parts};
 use crate::listener;
@@ -53,9 +52,6 @@ const NOTHING: u8 = 6;
 const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
 /// Of operations whose completion tells nothing new.
 const IGNORED: Token = Token::new(NO_CONNECTION, NOTHING);
-
-/// The one group of provided buffers of a ring.
-const GROUP: u16 = 0;
 
 /// Flags of a connection: operations whose last completion has not been seen.
 const RECEIVING: u8 = 1;
@@ -123,7 +119,7 @@ impl<P: Protocol, const MULTISHOT: bool> Backend<P> for Uring<P, MULTISHOT> {
 
     fn open(parts: Parts<P, Direct>) -> Result<Self, Unavailable> {
         let ring = Ring::open(parts.connections_max)?;
-        let buffers = ProvidedBuffers::register(&ring).map_err(unregistered)?;
+        let buffers = ProvidedBuffers::register(ring.inner()).map_err(unregistered)?;
         let mut backend = Uring {
             ring: ManuallyDrop::new(ring),
             buffers: ManuallyDrop::new(buffers),
@@ -150,8 +146,9 @@ impl<P: Protocol, const MULTISHOT: bool> Backend<P> for Uring<P, MULTISHOT> {
         }
         let completions = std::mem::take(&mut self.completions);
         for completion in &completions {
-            let id = completion.token.id();
-            match completion.token.tag() {
+            let token = Token(completion.user_data);
+            let id = token.id();
+            match token.tag() {
                 RECEIVE => self.on_receive(id, completion),
                 SEND => self.on_send(id, completion.result),
                 SHUTDOWN => self.on_last(id, SHUTTING),
@@ -394,7 +391,7 @@ impl<P: Protocol, const MULTISHOT: bool> Uring<P, MULTISHOT> {
                         if MULTISHOT {
                             self.ring.receive_multishot(socket, token, &mut shared.counters);
                         } else {
-                            self.ring.receive_oneshot(socket, buffers::LEN as u32, token, &mut shared.counters);
+                            self.ring.receive_oneshot(socket, BUFFER_LEN as u32, token, &mut shared.counters);
                         }
                     }
                     return self.shard.settle(id);
@@ -483,7 +480,7 @@ impl<P: Protocol, const MULTISHOT: bool> Drop for Uring<P, MULTISHOT> {
 /// Whether the backend can run on this host: sets up all that it needs, and takes it down again.
 pub(crate) fn probe() -> Result<(), Unavailable> {
     let ring = Ring::open(16)?;
-    let buffers = ProvidedBuffers::register(&ring).map_err(unregistered)?;
+    let buffers = ProvidedBuffers::register(ring.inner()).map_err(unregistered)?;
     drop(ring);
     drop(buffers);
     Ok(())

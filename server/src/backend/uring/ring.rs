@@ -6,59 +6,34 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec};
-use io_uring::{IoUring, Probe, opcode, squeue};
+use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed};
+use io_uring::{opcode, squeue};
+use uring::{Completion, GROUP, Sizes};
 
-use super::{Direct, GROUP};
+use super::Direct;
 use crate::shard::counters::Counters;
 use crate::shard::slab::Token;
 use crate::unavailable::Unavailable;
 
-/// Submissions that fit before the ring must be entered; a full queue is submitted at once.
-const SQ_ENTRIES: u32 = 1024;
-/// Completions that fit. More are kept by the kernel (IORING_FEAT_NODROP), but end multishot
-/// operations; 8,192 are a receive and a send for each of 4,096 busy connections.
-const CQ_ENTRIES: u32 = 8192;
-
-/// A completion, copied out of the shared queue.
-#[derive(Clone, Copy)]
-pub(super) struct Completion {
-    pub(super) token: Token,
-    pub(super) result: i32,
-    pub(super) flags: u32,
-}
+/// Submissions that fit before the ring must be entered.
+const SUBMISSIONS: u32 = 1024;
+/// Completions that fit: a receive and a send for each of 4,096 busy connections.
+const COMPLETIONS: u32 = 8192;
 
 pub(super) struct Ring {
-    inner: IoUring,
+    inner: uring::Ring,
 }
 
 impl Ring {
     /// Sets a ring up with a table for `connections_max` direct descriptors.
     pub(super) fn open(connections_max: u32) -> Result<Ring, Unavailable> {
-        let inner = IoUring::builder()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_submit_all()
-            .setup_no_sqarray()
-            .setup_cqsize(CQ_ENTRIES)
-            .setup_clamp()
-            .build(SQ_ENTRIES)
-            .map_err(explain_setup)?;
-        ensure_operations(&inner)?;
-        let submitter = inner.submitter();
-        submitter.register_files_sparse(connections_max).map_err(|error| Unavailable::Uring {
-            cause: format!("registering {connections_max} direct descriptors failed: {error}"),
-            fix: "lower --max-connections or raise `ulimit -Hn`, which bounds the table of each ring",
-        })?;
-        // One less lookup of the ring's descriptor per enter; a kernel that cannot is too old.
-        inner
-            .submitter()
-            .register_ring_fd()
-            .map_err(Unavailable::kernel("io_uring: registering the ring descriptor"))?;
-        Ok(Ring { inner })
+        let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections_max };
+        uring::Ring::open(sizes)
+            .map(|inner| Ring { inner })
+            .map_err(|uring::Unavailable { cause, fix }| Unavailable::Uring { cause, fix })
     }
 
-    pub(super) fn inner(&self) -> &IoUring {
+    pub(super) fn inner(&self) -> &uring::Ring {
         &self.inner
     }
 
@@ -69,17 +44,10 @@ impl Ring {
     #[inline]
     unsafe fn push(&mut self, entry: &squeue::Entry, counters: &mut Counters) {
         counters.sqes += 1;
-        loop {
-            // SAFETY: the caller's promise.
-            if unsafe { self.inner.submission().push(entry) }.is_ok() {
-                return;
-            }
-            counters.enters += 1;
-            counters.syscalls += 1;
-            // EBUSY and EAGAIN leave the entries in the queue; the kernel frees places as soon as
-            // it can allocate, and there is nothing else this reactor could do meanwhile.
-            let _ = self.inner.submit();
-        }
+        // SAFETY: the caller's promise.
+        let enters = unsafe { self.inner.push(entry) };
+        counters.enters += enters;
+        counters.syscalls += enters;
     }
 
     /// Accepts every connection of `listener` into a direct descriptor, until told otherwise.
@@ -182,89 +150,8 @@ impl Ring {
     ) -> io::Result<()> {
         counters.enters += 1;
         counters.syscalls += 1;
-        let result = match wait_max {
-            None => self.inner.submitter().submit_and_wait(1),
-            Some(wait_max) => {
-                let time = Timespec::new().sec(wait_max.as_secs()).nsec(wait_max.subsec_nanos());
-                self.inner.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))
-            }
-        };
-        match result.map_err(|error| (error.raw_os_error(), error)) {
-            // EBUSY: completions overflowed; taking them out below makes room.
-            Ok(_) | Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => {}
-            Err((_, error)) => return Err(error),
-        }
-        for entry in self.inner.completion() {
-            completions.push(Completion {
-                token: Token(entry.user_data()),
-                result: entry.result(),
-                flags: entry.flags(),
-            });
-        }
+        self.inner.submit_and_wait(wait_max, completions)?;
         counters.cqes += completions.len() as u64;
         Ok(())
-    }
-}
-
-/// Asks for each operation instead of guessing from a version number.
-fn ensure_operations(ring: &IoUring) -> Result<(), Unavailable> {
-    let mut probe = Probe::new();
-    ring.submitter().register_probe(&mut probe).map_err(Unavailable::kernel("io_uring: probing for operations"))?;
-    // SEND_ZC came with Linux 6.0, together with multishot receive, which cannot be probed for.
-    let needed = [
-        (opcode::AcceptMulti::CODE, "accept"),
-        (opcode::RecvMulti::CODE, "recv"),
-        (opcode::Send::CODE, "send"),
-        (opcode::Shutdown::CODE, "shutdown"),
-        (opcode::Close::CODE, "close"),
-        (opcode::AsyncCancel::CODE, "cancel"),
-        (opcode::PollAdd::CODE, "poll"),
-        (opcode::SendZc::CODE, "multishot recv"),
-    ];
-    match needed.iter().find(|(code, _)| !probe.is_supported(*code)) {
-        None => Ok(()),
-        Some((_, name)) => Err(Unavailable::Uring {
-            cause: format!("this kernel's io_uring has no {name}"),
-            fix: "run Linux 6.1 or later",
-        }),
-    }
-}
-
-/// What a failed io_uring_setup(2) means.
-fn explain_setup(error: io::Error) -> Unavailable {
-    let (cause, fix) = match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => (
-            "io_uring_setup(2) is not permitted (kernel.io_uring_disabled, or a seccomp filter)",
-            "run `sysctl -w kernel.io_uring_disabled=0`, or allow io_uring in the container's seccomp profile",
-        ),
-        Some(libc::ENOSYS) => {
-            ("this kernel was built without io_uring, or a seccomp filter hides it", "run Linux 6.6 or later")
-        }
-        Some(libc::EINVAL) => (
-            "this kernel lacks a set-up flag (SINGLE_ISSUER, DEFER_TASKRUN: Linux 6.1; NO_SQARRAY: 6.6)",
-            "run Linux 6.6 or later",
-        ),
-        Some(libc::ENOMEM) => ("no memory for the rings", "raise `ulimit -l` or free memory"),
-        Some(libc::EMFILE | libc::ENFILE) => ("no descriptor for the ring", "raise `ulimit -n`"),
-        _ => return Unavailable::Kernel { what: "io_uring_setup(2)", error },
-    };
-    Unavailable::Uring { cause: format!("{cause}: {error}"), fix }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refused_setup_names_cause_and_fix() {
-        for (errno, cause, fix) in [
-            (libc::EPERM, "not permitted", "io_uring_disabled=0"),
-            (libc::ENOSYS, "without io_uring", "Linux 6.6"),
-            (libc::EINVAL, "DEFER_TASKRUN", "Linux 6.6"),
-            (libc::EMFILE, "no descriptor", "ulimit -n"),
-        ] {
-            let text = explain_setup(io::Error::from_raw_os_error(errno)).to_string();
-            assert!(text.contains(cause) && text.contains(fix) && text.contains("--backend epoll"), "{text}");
-        }
     }
 }

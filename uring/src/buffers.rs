@@ -8,19 +8,18 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::types::BufRingEntry;
 
-use super::GROUP;
-use super::ring::Ring;
+use crate::{GROUP, Ring};
 
 /// Number of buffers, a power of two. The kernel takes them in turn, so under load all of them pass
 /// through the cache: 256 of 2 KiB are 512 KiB and stay in L2.
 const COUNT: u16 = 256;
 /// Length of a buffer in bytes; a longer message takes several.
-pub(super) const LEN: usize = 2 * 1024;
+pub const LEN: usize = 2 * 1024;
 /// The ring's entries must start on a page (io_uring_register(2)).
 const PAGE_LEN: usize = 4096;
 
 /// The ring of entries and the memory they point to.
-pub(super) struct ProvidedBuffers {
+pub struct ProvidedBuffers {
     entries: NonNull<BufRingEntry>,
     memory: NonNull<u8>,
     tail: u16,
@@ -30,19 +29,25 @@ impl ProvidedBuffers {
     /// Allocates the buffers and hands all of them to the kernel.
     ///
     /// The value must be dropped after the ring was: until then the kernel writes to its memory.
-    pub(super) fn register(ring: &Ring) -> io::Result<ProvidedBuffers> {
+    ///
+    /// # Errors
+    /// What io_uring_register(2) returns; Linux before 5.19 has no such rings.
+    pub fn register(ring: &Ring) -> io::Result<ProvidedBuffers> {
         let entries = allocate(entries_layout()).cast::<BufRingEntry>();
         let mut buffers = ProvidedBuffers { entries, memory: allocate(memory_layout()), tail: 0 };
         // SAFETY: the entries are COUNT large, page-aligned, zeroed, and live until the value is
         // dropped, which its owner does after the ring is gone.
-        unsafe { ring.inner().submitter().register_buf_ring_with_flags(entries.as_ptr() as u64, COUNT, GROUP, 0) }?;
+        unsafe { ring.submitter().register_buf_ring_with_flags(entries.as_ptr() as u64, COUNT, GROUP, 0) }?;
         (0..COUNT).for_each(|id| buffers.give_back(id));
         Ok(buffers)
     }
 
     /// The first `len` bytes of a buffer that a completion named.
+    ///
+    /// # Panics
+    /// When there is no such buffer: a bug.
     #[inline]
-    pub(super) fn content(&self, id: u16, len: usize) -> &[u8] {
+    pub fn content(&self, id: u16, len: usize) -> &[u8] {
         assert!(id < COUNT && len <= LEN);
         // SAFETY: the buffer lies inside the allocation.
         let start = unsafe { self.memory.as_ptr().add(usize::from(id) * LEN) };
@@ -52,8 +57,11 @@ impl ProvidedBuffers {
     }
 
     /// Hands a buffer back to the kernel.
+    ///
+    /// # Panics
+    /// When there is no such buffer: a bug.
     #[inline]
-    pub(super) fn give_back(&mut self, id: u16) {
+    pub fn give_back(&mut self, id: u16) {
         assert!(id < COUNT);
         let index = usize::from(self.tail & (COUNT - 1));
         // SAFETY: the buffer lies inside the allocation.

@@ -1,7 +1,7 @@
 //! The open loop: arrivals that have come due, connections that are free, and how they meet.
 
-use super::Worker;
-use crate::engine::connection::Phase;
+use super::{Engine, Fleet};
+use crate::engine::connection::{Flags, Phase};
 use crate::schedule::Arrivals;
 use protocol::client::Client;
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ pub(super) struct Queue {
     waiting: VecDeque<Noticed>,
     /// The last turn that found arrivals due and `waiting` full.
     overfull_at_ns: u64,
-    /// Each connection at most once (`is_queued`), so the capacity reserved at the start suffices.
+    /// Each connection at most once ([`Flags::QUEUED`]), so the capacity reserved at the start suffices.
     idle: VecDeque<u32>,
 }
 
@@ -35,11 +35,12 @@ impl Queue {
     }
 
     /// Reserves what the steady state needs.
-    pub(super) fn reserve_idle(&mut self, connections: usize) {
+    pub(super) fn reserve(&mut self, connections: usize) {
         self.idle.reserve_exact(connections);
         self.waiting.reserve_exact(WAITING_MAX);
     }
 
+    /// Arrivals from here on; those noticed before stay in the queue.
     pub(super) fn begin(&mut self, arrivals: Arrivals) {
         self.arrivals = arrivals;
     }
@@ -65,42 +66,64 @@ impl Queue {
     }
 
     /// When the next arrival wants to be noticed.
+    #[inline]
     pub(super) fn wake_at_ns(&self) -> u64 {
         if self.waiting.len() < WAITING_MAX { self.arrivals.next_ns() } else { u64::MAX }
     }
 }
 
-impl<C: Client, const OPEN: bool> Worker<'_, C, OPEN> {
+impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// A connection has become free.
     #[inline]
-    pub(super) fn on_free(&mut self, index: usize, now: u64) {
+    pub(in crate::engine) fn on_free<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, now: u64) {
         if !OPEN {
             if self.is_loading && now < self.end_ns {
-                self.send_batch(index, now, now);
+                self.send_batch(engine, index, now, now);
             }
             return;
         }
-        let connection = &mut self.connections[index];
-        if !connection.is_queued {
-            connection.is_queued = true;
-            self.queue.idle.push_back(index as u32);
+        if self.beats.is_some() {
+            return self.send_overdue_beat(engine, index, now);
         }
+        self.enqueue_idle(index);
         if self.is_loading {
-            self.dispatch(now);
+            self.dispatch(engine, now);
+        }
+    }
+
+    #[inline]
+    fn enqueue_idle(&mut self, index: usize) {
+        let flags = &mut self.connections[index].flags;
+        // A run that only holds its connections has no queue, and no memory for one.
+        if !flags.has(Flags::QUEUED) && self.queue.idle.capacity() > 0 {
+            flags.set(Flags::QUEUED);
+            self.queue.idle.push_back(index as u32);
         }
     }
 
     /// Notices arrivals that are due and sends as many as there are free connections.
     #[inline]
-    pub(super) fn dispatch(&mut self, now: u64) {
+    pub(in crate::engine) fn dispatch<E: Engine<Socket = K>>(&mut self, engine: &mut E, now: u64) {
+        if self.beats.is_some() {
+            return self.dispatch_beats(engine, now);
+        }
         while let Some(noticed) = self.queue.notice(now, self.end_ns) {
-            self.tally.requests.scheduled += u64::from(self.window.contains(noticed.intended));
+            self.count_scheduled(noticed.intended, noticed.reached);
         }
         while !self.queue.waiting.is_empty() {
             let Some(index) = self.pop_idle() else { return };
             if let Some(noticed) = self.queue.waiting.pop_front() {
-                self.send_batch(index, noticed.intended, noticed.reached);
+                self.send_batch(engine, index, noticed.intended, noticed.reached);
             }
+        }
+    }
+
+    /// Counts an arrival of the window.
+    #[inline]
+    pub(super) fn count_scheduled(&mut self, intended: u64, reached: u64) {
+        if self.window.contains(intended) {
+            self.slice.requests.scheduled += 1;
+            self.tally.arrivals.note(intended - self.window.start_ns, reached - self.window.start_ns);
         }
     }
 
@@ -109,37 +132,40 @@ impl<C: Client, const OPEN: bool> Worker<'_, C, OPEN> {
         loop {
             let index = self.queue.idle.pop_front()? as usize;
             let connection = &mut self.connections[index];
-            connection.is_queued = false;
+            connection.flags.clear(Flags::QUEUED);
             if connection.phase == Phase::Idle {
                 return Some(index);
             }
         }
     }
 
-    /// After the grace: what was sent and not answered, and what could not even be sent, is entered
-    /// with the time it has been missing for. To leave it out would flatter a stalled server.
-    pub(super) fn censor(&mut self, now: u64) {
-        for connection in &self.connections {
-            if connection.outstanding > 0 && self.window.contains(connection.intended) {
-                let count = u64::from(connection.outstanding);
-                self.tally.requests.censored += count;
-                self.tally.response.record_n(now - connection.intended, count);
-            }
+    /// When an open loop next has something to send.
+    #[inline]
+    pub(in crate::engine) fn next_arrival_ns(&self) -> u64 {
+        let next_ns = self.beats.as_ref().map_or_else(|| self.queue.wake_at_ns(), |beats| beats.next_ns());
+        if next_ns < self.end_ns { next_ns } else { u64::MAX }
+    }
+
+    /// Enters arrivals of the window that were never sent.
+    #[cold]
+    pub(super) fn censor_unsent(&mut self, now: u64) {
+        while let Some(noticed) = self.queue.waiting.pop_front() {
+            self.censor_arrival(noticed.intended, now);
         }
-        for noticed in self.queue.waiting.drain(..) {
-            if self.window.contains(noticed.intended) {
-                self.tally.requests.unsent += 1;
-                self.tally.response.record(now - noticed.intended);
-            }
-        }
-        while OPEN && self.queue.arrivals.next_ns() < self.end_ns {
+        while self.queue.arrivals.next_ns() < self.end_ns {
             let intended = self.queue.arrivals.next_ns();
             self.queue.arrivals.advance();
-            if self.window.contains(intended) {
-                self.tally.requests.scheduled += 1;
-                self.tally.requests.unsent += 1;
-                self.tally.response.record(now - intended);
-            }
+            // It was never noticed, so it is not scheduled yet; its wait was for room to note it down.
+            self.count_scheduled(intended, intended.max(self.window.start_ns));
+            self.censor_arrival(intended, now);
+        }
+        self.censor_beats(now);
+    }
+
+    pub(super) fn censor_arrival(&mut self, intended: u64, now: u64) {
+        if self.window.contains(intended) {
+            self.slice.requests.unsent += 1;
+            self.slice.response.record(now - intended);
         }
     }
 }
@@ -147,12 +173,13 @@ impl<C: Client, const OPEN: bool> Worker<'_, C, OPEN> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::{Process, Schedule};
+    use crate::schedule::{Part, Process, Schedule, Stage};
 
     /// One arrival each µs, from 1 µs on.
     fn queue() -> Queue {
-        let schedule = Schedule { process: Process::Constant, rate: 1e6, seed: 0, workers: 1 };
-        Queue::new(schedule.arrivals(0, 1000))
+        let stages = vec![Stage { rate: 1e6, duration: std::time::Duration::from_secs(1) }];
+        let schedule = Schedule { process: Process::Constant, stages, burst: 1, seed: 0, workers: 1 };
+        Queue::new(schedule.arrivals(0, Part::Window, 1000))
     }
 
     #[test]

@@ -1,0 +1,170 @@
+//! How well a worker kept its schedule: when it noticed arrivals, second by second and gap by gap.
+//!
+//! Bounded in memory whatever the rate: gaps are sampled, counts are kept per second and per
+//! millisecond of the present only.
+
+/// Sums of gaps kept per worker. The test for the distribution gains nothing from more.
+const GAP_SUMS_MAX: usize = 1000;
+/// A sum of gaps spans at least this: finer structure is below what a reply can tell.
+const GAP_SUM_NS_MIN: f64 = 1e6;
+/// Seconds counted one by one; the rest of a longer run shares the last place (a day has 86,400).
+const SECONDS_MAX: usize = 86_400;
+const SECOND_NS: u64 = 1_000_000_000;
+const BIN_NS: u64 = 1_000_000;
+
+/// Arrivals due within one second of the window, and those noticed within it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Second {
+    pub(crate) due: u64,
+    pub(crate) reached: u64,
+}
+
+/// Log of one worker; added up over the workers at the end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ArrivalLog {
+    pub(crate) seconds: Vec<Second>,
+    /// Actual time of each sampled sum of gaps: from, to (ns from the start of the window).
+    pub(crate) gap_sums: Vec<(u64, u64)>,
+    /// Gaps in each sum.
+    pub(crate) gaps_per_sum: u32,
+    /// Greatest number of arrivals noticed in one ms of the window.
+    pub(crate) bin_count_max: u64,
+    /// First and last noticed arrival, ns from the start of the window, and how many there were.
+    pub(crate) first_ns: u64,
+    pub(crate) last_ns: u64,
+    pub(crate) count: u64,
+    /// The ms that is being counted.
+    bin: u64,
+    bin_count: u64,
+    /// Arrivals until the running sum ends, and until the next one begins.
+    in_sum: u32,
+    until_sum: u32,
+    skip: u32,
+    sum_start_ns: u64,
+}
+
+impl ArrivalLog {
+    /// A log for a worker that expects `count` arrivals within `window_ns`.
+    pub(crate) fn new(count: f64, window_ns: u64) -> Self {
+        let gap_ns = window_ns as f64 / count.max(1.0);
+        let gaps_per_sum = (GAP_SUM_NS_MIN / gap_ns).ceil().clamp(1.0, 1e6) as u32;
+        // Sums are spread over the whole window: after each one so many arrivals are skipped.
+        let sums = count / f64::from(gaps_per_sum + 1);
+        let skip = ((sums / GAP_SUMS_MAX as f64 - 1.0).max(0.0) * f64::from(gaps_per_sum + 1)).ceil() as u32;
+        let seconds = (window_ns.div_ceil(SECOND_NS) as usize).clamp(1, SECONDS_MAX);
+        ArrivalLog {
+            seconds: vec![Second::default(); seconds],
+            gap_sums: Vec::with_capacity(GAP_SUMS_MAX),
+            gaps_per_sum,
+            skip,
+            ..ArrivalLog::default()
+        }
+    }
+
+    fn second(&mut self, offset_ns: u64) -> &mut Second {
+        let last = self.seconds.len() - 1;
+        &mut self.seconds[((offset_ns / SECOND_NS) as usize).min(last)]
+    }
+
+    /// Notes an arrival; both times count from the start of the window.
+    #[inline]
+    pub(crate) fn note(&mut self, intended_ns: u64, reached_ns: u64) {
+        if self.seconds.is_empty() {
+            return;
+        }
+        self.second(intended_ns).due += 1;
+        self.second(reached_ns).reached += 1;
+        if self.count == 0 {
+            self.first_ns = reached_ns;
+        }
+        self.count += 1;
+        self.last_ns = reached_ns;
+        let bin = reached_ns / BIN_NS;
+        if bin != self.bin {
+            (self.bin, self.bin_count) = (bin, 0);
+        }
+        self.bin_count += 1;
+        self.bin_count_max = self.bin_count_max.max(self.bin_count);
+        self.note_gap(reached_ns);
+    }
+
+    #[inline]
+    fn note_gap(&mut self, reached_ns: u64) {
+        if self.until_sum > 0 {
+            self.until_sum -= 1;
+        } else if self.in_sum == 0 {
+            self.sum_start_ns = reached_ns;
+            self.in_sum = self.gaps_per_sum;
+        } else {
+            self.in_sum -= 1;
+            if self.in_sum == 0 {
+                if self.gap_sums.len() < GAP_SUMS_MAX {
+                    self.gap_sums.push((self.sum_start_ns, reached_ns));
+                }
+                self.until_sum = self.skip;
+            }
+        }
+    }
+
+    /// Adds another worker's seconds. Gaps and bins are a matter of one worker: those of the worker
+    /// with more arrivals remain.
+    pub(crate) fn add(&mut self, other: &ArrivalLog) {
+        let mut seconds = std::mem::take(&mut self.seconds);
+        seconds.resize(seconds.len().max(other.seconds.len()), Second::default());
+        for (own, others) in seconds.iter_mut().zip(&other.seconds) {
+            own.due += others.due;
+            own.reached += others.reached;
+        }
+        if other.count > self.count {
+            *self = other.clone();
+        }
+        self.seconds = seconds;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_tell_due_from_reached() {
+        let mut log = ArrivalLog::new(4.0, 2 * SECOND_NS);
+        for (intended_ms, reached_ms) in [(0, 0), (900, 1100), (1500, 1500), (1900, 2500)] {
+            log.note(intended_ms * 1_000_000, reached_ms * 1_000_000);
+        }
+        let expected = [Second { due: 2, reached: 1 }, Second { due: 2, reached: 3 }];
+        assert_eq!(log.seconds, expected);
+        assert_eq!((log.count, log.first_ns, log.last_ns), (4, 0, 2_500_000_000));
+        let mut sum = ArrivalLog::default();
+        sum.add(&log);
+        sum.add(&log);
+        assert_eq!(sum.seconds, expected.map(|second| Second { due: 2 * second.due, reached: 2 * second.reached }));
+    }
+
+    #[test]
+    fn gaps_are_sampled_over_the_whole_window() {
+        for (rate, gaps_per_sum) in [(100.0, 1), (1000.0, 1), (50_000.0, 50)] {
+            let count = rate * 10.0;
+            let mut log = ArrivalLog::new(count, 10 * SECOND_NS);
+            for index in 0..count as u64 {
+                log.note(0, (index as f64 * 1e9 / rate) as u64);
+            }
+            assert_eq!(log.gaps_per_sum, gaps_per_sum, "{rate}");
+            assert!((400..=GAP_SUMS_MAX).contains(&log.gap_sums.len()), "{rate}: {}", log.gap_sums.len());
+            assert!(log.gap_sums.last().unwrap().1 > 9 * SECOND_NS, "{rate}: {:?}", log.gap_sums.last());
+            for (from, to) in &log.gap_sums {
+                let gap = (to - from) as f64 * rate / 1e9;
+                assert!((gap - f64::from(gaps_per_sum)).abs() < 0.01, "{rate}: {gap}");
+            }
+        }
+    }
+
+    #[test]
+    fn bursts_fill_a_bin() {
+        let mut log = ArrivalLog::new(1000.0, SECOND_NS);
+        (0..10).for_each(|index| log.note(0, 5_000_000 + index));
+        log.note(0, 6_000_000);
+        assert_eq!(log.bin_count_max, 10);
+        ArrivalLog::default().note(0, 0); // a worker without a schedule keeps no log
+    }
+}

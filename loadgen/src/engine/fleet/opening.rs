@@ -1,0 +1,239 @@
+//! Opening and closing connections, and the sweep over everything that has a deadline.
+
+use super::{Engine, Fleet, Token};
+use crate::causes::Cause;
+use crate::clock;
+use crate::engine::CHECK_NS;
+use crate::engine::connection::{Flags, Phase, reopen_delay_ns};
+use protocol::client::Client;
+use rustix::io::Errno;
+use std::net::SocketAddr;
+
+/// Connects in flight per worker, and over all workers. A burst above the target's backlog (often
+/// 128, at most somaxconn) is answered with dropped SYNs, whose retransmission takes a second.
+const OPENING_MAX: u32 = 64;
+const OPENING_MAX_TOTAL: u32 = 1024;
+/// Failed connects after which a worker that never had a connection gives up.
+const HOPELESS_FAILURES: u64 = 16;
+/// All connections are looked at once in this time, or more slowly when there are so many that
+/// looking would cost over 1 million visits a second.
+const SWEEP_NS: u64 = 2 * CHECK_NS;
+const SWEEP_NS_PER_CONNECTION: u64 = 1000;
+
+impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
+    fn has_room_to_open(&self) -> bool {
+        self.opening < OPENING_MAX.min(OPENING_MAX_TOTAL.div_ceil(self.job.options.threads))
+    }
+
+    /// Whether the target never answered and it makes no sense to ask on.
+    pub(in crate::engine) fn is_hopeless(&self) -> bool {
+        let connects = &self.tally.connects;
+        connects.opened == 0 && connects.failed >= HOPELESS_FAILURES.min(self.connections.len() as u64)
+    }
+
+    /// Whether some connection has yet to be opened for the first time.
+    pub(in crate::engine) fn has_untouched(&self) -> bool {
+        self.untouched < self.connections.len()
+    }
+
+    /// Starts up to `count_max` connects of those whose turn it is; returns when the next may start,
+    /// which is `u64::MAX` when nothing is left to open or there is no room.
+    pub(in crate::engine) fn open_some<E: Engine<Socket = K>>(
+        &mut self,
+        engine: &mut E,
+        count_max: usize,
+        now: u64,
+    ) -> u64 {
+        for _ in 0..count_max {
+            if !self.may_open || !self.has_room_to_open() {
+                return u64::MAX;
+            }
+            if now < self.next_open_ns {
+                return self.next_open_ns;
+            }
+            let Some(index) = self.pop_to_open(engine) else { return u64::MAX };
+            // A ramp that fell behind does not catch up in a burst.
+            self.next_open_ns = (self.next_open_ns + self.open_gap_ns).max(now.saturating_sub(CHECK_NS));
+            self.open(engine, index);
+        }
+        if self.has_untouched() || !self.to_open.is_empty() { self.next_open_ns } else { u64::MAX }
+    }
+
+    fn pop_to_open<E: Engine<Socket = K>>(&mut self, engine: &mut E) -> Option<usize> {
+        while let Some(index) = self.to_open.pop_front() {
+            let connection = &mut self.connections[index as usize];
+            connection.flags.clear(Flags::TO_OPEN);
+            if connection.phase != Phase::Closed {
+                continue;
+            }
+            if engine.is_free(connection.under_way) {
+                return Some(index as usize);
+            }
+            // The kernel still has operations of the last socket: the sweep comes back to it.
+            connection.since = 0;
+        }
+        let index = self.untouched;
+        (index < self.connections.len()).then(|| {
+            self.untouched += 1;
+            index
+        })
+    }
+
+    /// Starts a connect.
+    fn open<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+        // Read here: the time at which the turn began may be many connects ago.
+        let now = clock::now_ns();
+        self.tally.connects.attempts += 1;
+        let plan = self.job.plan;
+        // Workers take turns as well, or with few connections each all would use the same sources.
+        let turn = index * plan.connections.len() + self.index;
+        let source = (!plan.sources.is_empty()).then(|| SocketAddr::new(plan.sources[turn % plan.sources.len()], 0));
+        let connection = &mut self.connections[index];
+        let token = Token { index: index as u32, generation: connection.generation };
+        let traffic = &mut self.tally.traffic;
+        traffic.connect += 1;
+        match engine.connect(token, plan.target.address, source, &mut connection.under_way, traffic) {
+            Ok(socket) => {
+                connection.socket = Some(socket);
+                connection.phase = Phase::Opening;
+                connection.since = now;
+                self.opening += 1;
+            }
+            Err(errno) => self.fail_to_open(engine, index, errno, now),
+        }
+    }
+
+    /// The connect of a connection in phase Opening has succeeded.
+    pub(in crate::engine) fn on_connected<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+        let now = clock::now_ns();
+        let connection = &mut self.connections[index];
+        let took_ns = now - connection.since;
+        self.tally.connect.record(took_ns);
+        self.tally.connects.opened += 1;
+        self.tally.connects.reconnects += u64::from(connection.flags.has(Flags::OPENED));
+        connection.phase = Phase::Idle;
+        connection.connect_us = u32::try_from(took_ns / 1000).unwrap_or(u32::MAX);
+        connection.requests_left = self.job.options.requests_per_connection;
+        connection.flags.set(Flags::OPENED);
+        connection.flags.set(Flags::FRESH);
+        connection.check();
+        // Until the window starts a loss can be made good; after that it stays on record.
+        if !self.is_measuring {
+            connection.flags.clear(Flags::LOST);
+        }
+        self.opening -= 1;
+        self.open += 1;
+        self.on_free(engine, index, now);
+    }
+
+    /// A connect failed: try again later.
+    pub(in crate::engine) fn fail_to_open<E: Engine<Socket = K>>(
+        &mut self,
+        engine: &mut E,
+        index: usize,
+        errno: Errno,
+        now: u64,
+    ) {
+        self.tally.connects.failed += 1;
+        self.tally.connect_causes.count(Cause::Error(errno));
+        self.close(engine, index);
+        self.reopen_later(index, now);
+    }
+
+    /// Frees everything a connection holds. The slot stays, for the next socket.
+    pub(super) fn close<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+        let connection = &mut self.connections[index];
+        match connection.phase {
+            Phase::Closed => {}
+            Phase::Opening => self.opening -= 1,
+            Phase::Idle => self.open -= 1,
+            Phase::Busy => {
+                self.open -= 1;
+                self.busy -= 1;
+            }
+        }
+        self.shelf.release(&mut connection.kept);
+        if let Some(socket) = connection.socket.take() {
+            let token = Token { index: index as u32, generation: connection.generation };
+            engine.close(socket, token, &mut connection.under_way, &mut self.tally.traffic);
+        }
+        connection.generation = connection.generation.wrapping_add(1);
+        connection.outstanding = 0;
+        connection.phase = Phase::Closed;
+        connection.flags.clear(Flags::BEGUN);
+        connection.flags.clear(Flags::FRESH);
+        connection.state = C::State::default();
+        connection.check();
+    }
+
+    /// Sets the time of the next connect after a failure or a loss.
+    pub(super) fn reopen_later(&mut self, index: usize, now: u64) {
+        let connection = &mut self.connections[index];
+        connection.failures = connection.failures.saturating_add(1);
+        connection.since = now + reopen_delay_ns(connection.failures);
+    }
+
+    /// Connects again as soon as there is room: the end of the connection was no failure.
+    pub(super) fn open_soon<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+        let has_room = self.has_room_to_open();
+        let connection = &mut self.connections[index];
+        connection.since = u64::MAX;
+        if !self.may_open {
+            return;
+        }
+        if self.to_open.is_empty() && self.open_gap_ns == 0 && engine.is_free(connection.under_way) && has_room {
+            self.open(engine, index);
+        } else if !connection.flags.has(Flags::TO_OPEN) {
+            connection.flags.set(Flags::TO_OPEN);
+            self.to_open.push_back(index as u32);
+        }
+    }
+
+    /// The kernel has forgotten the last socket of a closed connection.
+    pub(in crate::engine) fn on_forgotten<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+        let connection = &self.connections[index];
+        if connection.phase == Phase::Closed && connection.since == 0 {
+            self.open_soon(engine, index);
+        }
+    }
+
+    /// Whether connections wait for room to be opened.
+    pub(in crate::engine) fn has_to_open(&self) -> bool {
+        !self.to_open.is_empty() || self.has_untouched()
+    }
+
+    /// Counts the connections as the run leaves them.
+    pub(in crate::engine) fn finish_connects(&mut self) {
+        self.tally.connects.pending = u64::from(self.opening);
+        self.tally.connects.open = u64::from(self.open);
+    }
+
+    pub(in crate::engine) fn begin_sweep(&mut self, now: u64) {
+        self.swept_at_ns = now;
+    }
+
+    /// Looks at a share of the connections that is due since the last sweep, so that no turn ever
+    /// looks at all of them. A deadline is met late by one round at most.
+    pub(in crate::engine) fn sweep<E: Engine<Socket = K>>(&mut self, engine: &mut E, now: u64) {
+        let count = self.connections.len() as u64;
+        let round_ns = SWEEP_NS.max(count * SWEEP_NS_PER_CONNECTION);
+        let elapsed_ns = (now - self.swept_at_ns).min(round_ns);
+        let share = (count * elapsed_ns).div_ceil(round_ns);
+        self.swept_at_ns = now;
+        for _ in 0..share {
+            let index = self.sweep_next;
+            self.sweep_next = if index + 1 == self.connections.len() { 0 } else { index + 1 };
+            let connection = &self.connections[index];
+            // A stamp taken in this turn may lie after `now`.
+            let age_ns = now.saturating_sub(connection.since);
+            match connection.phase {
+                Phase::Busy if age_ns > self.timeout_ns => self.lose(engine, index, Cause::Timeout),
+                Phase::Opening if age_ns > self.connect_timeout_ns => {
+                    self.fail_to_open(engine, index, Errno::TIMEDOUT, now);
+                }
+                Phase::Closed if now >= connection.since && self.may_open => self.open_soon(engine, index),
+                _ => {}
+            }
+        }
+    }
+}

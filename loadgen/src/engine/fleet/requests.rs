@@ -1,0 +1,292 @@
+//! Sending batches and making sense of their replies: the hot path.
+
+use super::{Engine, Fleet, Token};
+use crate::causes::Cause;
+use crate::clock;
+use crate::engine::connection::{Flags, Phase};
+use crate::engine::shelf::NOTHING;
+use protocol::client::{Client, Fault, Progress};
+
+impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
+    /// Sends the next batch on an idle connection.
+    #[inline]
+    pub(super) fn send_batch<E: Engine<Socket = K>>(
+        &mut self,
+        engine: &mut E,
+        index: usize,
+        intended: u64,
+        reached: u64,
+    ) {
+        let connection = &mut self.connections[index];
+        let token = Token { index: index as u32, generation: connection.generation };
+        let Some(socket) = &connection.socket else { return };
+        connection.intended = intended;
+        connection.phase = Phase::Busy;
+        connection.outstanding = self.pipeline;
+        self.busy += 1;
+        let bytes = self.client.begin(&mut connection.state);
+        let sent =
+            engine.send(socket, token, bytes, C::IS_CONSTANT, &mut connection.under_way, &mut self.tally.traffic);
+        // In a closed loop the request is meant to be sent when the connection is free, which is now:
+        // a second look at the clock would tell nothing new.
+        connection.since = if OPEN { clock::now_ns() } else { intended };
+        if self.window.contains(intended) {
+            self.slice.requests.sent += u64::from(self.pipeline);
+            if OPEN {
+                self.slice.lateness.record(reached - intended);
+                self.slice.back_pressure.record(connection.since - reached);
+            } else {
+                self.slice.requests.scheduled += u64::from(self.pipeline);
+            }
+        }
+        match sent {
+            Ok(len) if len == bytes.len() => {}
+            Ok(len) => self.shelf.place(&mut connection.kept).unsent = bytes.len() - len,
+            Err(errno) => self.lose(engine, index, Cause::Error(errno)),
+        }
+    }
+
+    /// Whether the kernel had no room for a part of the batch.
+    #[inline]
+    pub(in crate::engine) fn has_unsent(&self, index: usize) -> bool {
+        self.shelf.look(self.connections[index].kept).is_some_and(|kept| kept.unsent > 0)
+    }
+
+    /// The socket has room again for what an earlier send left over.
+    #[cold]
+    pub(in crate::engine) fn send_rest<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+        let connection = &mut self.connections[index];
+        let token = Token { index: index as u32, generation: connection.generation };
+        let Some(socket) = &connection.socket else { return };
+        let mut unsent = self.shelf.look(connection.kept).map_or(0, |kept| kept.unsent);
+        while unsent > 0 {
+            let bytes = self.client.batch(&connection.state);
+            let rest = &bytes[bytes.len() - unsent..];
+            let traffic = &mut self.tally.traffic;
+            match engine.send(socket, token, rest, C::IS_CONSTANT, &mut connection.under_way, traffic) {
+                // The engine tells when the kernel has room again.
+                Ok(0) => break,
+                Ok(len) => unsent -= len,
+                Err(errno) => return self.lose(engine, index, Cause::Error(errno)),
+            }
+        }
+        self.shelf.place(&mut connection.kept).unsent = unsent;
+        self.shelf.release_if_empty(&mut connection.kept);
+        if unsent == 0 {
+            // Written only now: this is what the service time and the timeout count from.
+            let now = clock::now_ns();
+            connection.since = now;
+            if connection.outstanding == 0 {
+                self.on_batch_done(engine, index, now);
+            }
+        }
+    }
+
+    /// Bytes have arrived on a connection that is open.
+    #[inline]
+    pub(in crate::engine) fn on_bytes<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, bytes: &[u8]) {
+        self.tally.traffic.bytes_in += bytes.len() as u64;
+        if self.connections[index].kept == NOTHING {
+            self.consume(engine, index, bytes);
+        } else {
+            self.consume_joined(engine, index, bytes);
+        }
+    }
+
+    /// Puts what was kept of an incomplete reply in front of what has just been read.
+    #[cold]
+    fn consume_joined<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, bytes: &[u8]) {
+        let kept = self.shelf.place(&mut self.connections[index].kept);
+        let mut joined = std::mem::take(&mut kept.unread);
+        self.shelf.release_if_empty(&mut self.connections[index].kept);
+        joined.extend_from_slice(bytes);
+        self.consume(engine, index, &joined);
+    }
+
+    /// Matches `bytes` with the outstanding requests of a connection.
+    #[inline]
+    fn consume<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, bytes: &[u8]) {
+        let (mut at, mut now) = (0, 0);
+        while at < bytes.len() {
+            let connection = &mut self.connections[index];
+            if connection.outstanding == 0 {
+                return self.lose(engine, index, Cause::Unsolicited);
+            }
+            let received = self.client.on_bytes(&mut connection.state, &bytes[at..]);
+            at += received.consumed;
+            match received.progress {
+                Progress::Incomplete => {
+                    if at < bytes.len() {
+                        self.shelf.place(&mut connection.kept).unread.extend_from_slice(&bytes[at..]);
+                    }
+                    return self.on_part(index);
+                }
+                Progress::Fault(fault) => return self.lose(engine, index, Cause::Fault(fault)),
+                reply @ (Progress::Complete { .. } | Progress::Refused { .. }) => {
+                    if now == 0 {
+                        now = clock::now_ns(); // one look at the clock serves all replies of a read
+                        self.looked_at_ns = now;
+                    }
+                    if !self.on_reply(index, reply, now) {
+                        return self.on_announced_close(engine, index);
+                    }
+                }
+            }
+        }
+        if self.connections[index].outstanding == 0 && !self.has_unsent(index) {
+            self.on_batch_done(engine, index, now);
+        }
+    }
+
+    /// A reply has begun and is not whole yet.
+    fn on_part(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        if !connection.flags.has(Flags::BEGUN) {
+            connection.flags.set(Flags::BEGUN);
+            if self.window.contains(connection.intended) {
+                self.slice.first_byte.record(clock::now_ns().saturating_sub(connection.since));
+            }
+        }
+    }
+
+    /// Records a whole reply; false when the peer announced that it closes.
+    #[inline]
+    fn on_reply(&mut self, index: usize, reply: Progress, now: u64) -> bool {
+        let connection = &mut self.connections[index];
+        connection.outstanding -= 1;
+        connection.failures = 0;
+        // A peer may answer before the whole request was taken by the kernel.
+        let service = now.saturating_sub(connection.since);
+        if connection.flags.has(Flags::FRESH) {
+            connection.flags.clear(Flags::FRESH);
+            self.tally.first_response.record(u64::from(connection.connect_us) * 1000 + service);
+        }
+        let has_begun = connection.flags.has(Flags::BEGUN);
+        connection.flags.clear(Flags::BEGUN);
+        let is_measured = self.window.contains(connection.intended);
+        match reply {
+            Progress::Complete { keep_open } => {
+                self.completed += 1;
+                if is_measured {
+                    self.slice.requests.completed += 1;
+                    self.slice.response.record(now - connection.intended);
+                    if !has_begun {
+                        self.slice.first_byte.record(service);
+                    }
+                    if OPEN {
+                        self.slice.service.record(service);
+                    }
+                }
+                keep_open
+            }
+            Progress::Refused { status, keep_open } => {
+                self.failed += 1;
+                if is_measured {
+                    self.slice.requests.failed += 1;
+                    self.tally.request_causes.count_status(status);
+                }
+                keep_open
+            }
+            Progress::Incomplete | Progress::Fault(_) => true,
+        }
+    }
+
+    /// Every reply of the batch has arrived and all of it was sent.
+    #[inline]
+    fn on_batch_done<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, now: u64) {
+        let connection = &mut self.connections[index];
+        connection.phase = Phase::Idle;
+        self.busy -= 1;
+        if connection.requests_left > 0 {
+            connection.requests_left -= self.pipeline.min(connection.requests_left);
+            if connection.requests_left == 0 {
+                return self.close_as_planned(engine, index);
+            }
+        }
+        self.on_free(engine, index, now);
+    }
+
+    /// The connection has carried what it was meant to carry.
+    fn close_as_planned<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+        self.tally.connects.closed += 1;
+        self.close(engine, index);
+        self.open_soon(engine, index);
+    }
+
+    /// The peer said with its last reply that it closes. That loses requests behind that reply, but
+    /// it is not a fault of the connection.
+    #[cold]
+    fn on_announced_close<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+        self.fail_outstanding(index, Cause::ClosedByPeer);
+        self.close_as_planned(engine, index);
+    }
+
+    /// The peer has closed its side.
+    #[cold]
+    pub(in crate::engine) fn on_peer_close<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+        let connection = &mut self.connections[index];
+        if connection.outstanding == 0 {
+            return self.lose(engine, index, Cause::ClosedByPeer);
+        }
+        let has_unread = self.shelf.look(connection.kept).is_some_and(|kept| !kept.unread.is_empty());
+        match self.client.on_close(&mut connection.state) {
+            reply @ (Progress::Complete { .. } | Progress::Refused { .. }) => {
+                let now = clock::now_ns();
+                self.on_reply(index, reply, now);
+                self.on_announced_close(engine, index);
+            }
+            Progress::Incomplete if has_unread => self.lose(engine, index, Cause::Fault(Fault::Truncated)),
+            Progress::Incomplete => self.lose(engine, index, Cause::ClosedByPeer),
+            Progress::Fault(fault) => self.lose(engine, index, Cause::Fault(fault)),
+        }
+    }
+
+    /// Gives a connection up: what is outstanding on it has failed, and it is opened again later.
+    #[cold]
+    pub(in crate::engine) fn lose<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, cause: Cause) {
+        if self.connections[index].outstanding == 0 {
+            self.tally.connect_causes.count(cause);
+        }
+        self.fail_outstanding(index, cause);
+        self.tally.connects.lost += 1;
+        self.connections[index].flags.set(Flags::LOST);
+        self.close(engine, index);
+        self.reopen_later(index, clock::now_ns());
+    }
+
+    /// Counts the outstanding requests of a connection under `cause`.
+    fn fail_outstanding(&mut self, index: usize, cause: Cause) {
+        let connection = &mut self.connections[index];
+        let lost = u64::from(std::mem::take(&mut connection.outstanding));
+        self.failed += lost;
+        if lost == 0 || !self.window.contains(connection.intended) {
+            return;
+        }
+        if cause == Cause::Timeout {
+            // How long the reply would have taken is unknown, but it is longer than this.
+            let waited_ns = clock::now_ns() - connection.intended;
+            self.slice.requests.timed_out += lost;
+            self.tally.request_causes.count_n(cause, lost);
+            self.slice.response.record_n(waited_ns, lost);
+        } else {
+            self.slice.requests.failed += lost;
+            self.tally.request_causes.count(cause);
+            self.tally.request_causes.count_batch_lost(lost - 1);
+        }
+    }
+
+    /// After the grace: what was sent and not answered, and what could not even be sent, is entered
+    /// with the time it has been missing for. To leave it out would flatter a stalled server.
+    pub(in crate::engine) fn censor(&mut self, now: u64) {
+        for connection in &self.connections {
+            if connection.outstanding > 0 && self.window.contains(connection.intended) {
+                let count = u64::from(connection.outstanding);
+                self.slice.requests.censored += count;
+                self.slice.response.record_n(now - connection.intended, count);
+            }
+        }
+        if OPEN {
+            self.censor_unsent(now);
+        }
+    }
+}

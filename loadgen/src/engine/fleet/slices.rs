@@ -1,0 +1,110 @@
+//! The intervals of a run: when one ends, what it counted goes to the collector and an empty one
+//! takes its place.
+
+use super::{Fleet, Window};
+use crate::arrival_log::ArrivalLog;
+use crate::causes::Causes;
+use crate::clock;
+use crate::control::Times;
+use crate::record::IntervalPhase;
+use crate::schedule::Part;
+use crate::tally::Slice;
+use protocol::client::Client;
+
+impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
+    /// Starts the load: everything from here on is warm-up until the window begins.
+    pub(in crate::engine) fn begin_warm_up(&mut self, begin_ns: u64) {
+        // Half of all time: a difference to an earlier stamp must not look like one to a later.
+        self.window = Window { start_ns: begin_ns, len_ns: u64::MAX / 2 };
+        self.queue.begin(self.job.arrivals(self.index, Some((Part::WarmUp, begin_ns))));
+        self.begin_beats_if_any(begin_ns);
+        self.is_loading = true;
+        self.begin_slice(IntervalPhase::WarmUp, 0, begin_ns);
+    }
+
+    /// When the window is about to begin, no arrival of the warm-up may reach into it.
+    pub(in crate::engine) fn expect_window(&mut self, times: Times, now: u64) {
+        if OPEN && now < times.start_ns {
+            self.end_ns = times.start_ns;
+        }
+    }
+
+    /// Starts the measured window. What is still outstanding from the warm-up counts nowhere.
+    ///
+    /// An open loop that knew the time in advance starts exactly then. Any other starts now, because
+    /// requests it has sent since are counted as warm-up; its window is as long as the others'.
+    pub(in crate::engine) fn begin_window(&mut self, times: Times, now: u64) {
+        self.hand_over(now);
+        let start_ns = if self.end_ns == times.start_ns { times.start_ns } else { now };
+        let len_ns = times.end_ns - times.start_ns;
+        self.window = Window { start_ns, len_ns };
+        self.end_ns = start_ns + len_ns;
+        self.is_measuring = true;
+        self.tally.request_causes = Causes::new();
+        let expected = self.job.expected_arrivals(self.index);
+        if OPEN && expected > 0.0 {
+            self.tally.arrivals = ArrivalLog::new(expected, len_ns);
+        }
+        self.queue.begin(self.job.arrivals(self.index, Some((Part::Window, start_ns))));
+        self.begin_beats_if_any(start_ns);
+        self.begin_slice(IntervalPhase::Measured, 0, start_ns);
+    }
+
+    fn begin_beats_if_any(&mut self, start_ns: u64) {
+        if let Some(period) = self.job.options.heartbeat {
+            self.begin_beats(start_ns, clock::duration_ns(period));
+        }
+    }
+
+    fn begin_slice(&mut self, phase: IntervalPhase, index: u32, start_ns: u64) {
+        self.slice_cpu_ns = clock::thread_cpu_ns();
+        let slice = &mut self.slice;
+        (slice.phase, slice.index, slice.start_ns) = (phase, index, start_ns);
+    }
+
+    /// When the current interval ends.
+    pub(in crate::engine) fn slice_end_ns(&self) -> u64 {
+        let origin_ns = self.window.start_ns;
+        let len_ns = self.job.slice_len_ns(self.slice.phase);
+        origin_ns.saturating_add((u64::from(self.slice.index) + 1).saturating_mul(len_ns))
+    }
+
+    /// Ends the current interval if it is over, and begins the next of the same phase.
+    pub(in crate::engine) fn turn_slice(&mut self, now: u64) {
+        let end_ns = self.slice_end_ns();
+        if now < end_ns || now >= self.end_ns {
+            return;
+        }
+        let phase = self.slice.phase;
+        // A worker that slept over several ends leaves those intervals empty.
+        let len_ns = self.job.slice_len_ns(phase).max(1);
+        let index = ((now - self.window.start_ns) / len_ns) as u32;
+        self.hand_over(now);
+        self.begin_slice(phase, index, now);
+    }
+
+    /// Ends the window before its time; requests intended before `end_ns` stay in it.
+    pub(in crate::engine) fn cut_window(&mut self, end_ns: u64) {
+        self.end_ns = self.end_ns.min(end_ns);
+        self.window.len_ns = self.end_ns.saturating_sub(self.window.start_ns);
+    }
+
+    /// What comes from here on belongs to the grace.
+    pub(in crate::engine) fn begin_grace(&mut self, now: u64) {
+        self.hand_over(now);
+        self.begin_slice(IntervalPhase::Grace, 0, now);
+    }
+
+    /// Hands the current interval over.
+    pub(in crate::engine) fn hand_over(&mut self, now: u64) {
+        let slice = &mut self.slice;
+        slice.end_ns = now;
+        slice.open = self.open;
+        slice.in_flight = self.busy * u32::from(self.pipeline);
+        slice.cpu_ns = clock::thread_cpu_ns().saturating_sub(self.slice_cpu_ns);
+        let empty = self.job.slices.empty.try_recv().unwrap_or_else(|_| Slice::new());
+        let full = std::mem::replace(&mut self.slice, empty);
+        // Nobody listens when the run has been given up; then nobody wants to know.
+        let _ = self.job.slices.full.send((self.index, full));
+    }
+}

@@ -1,0 +1,269 @@
+//! The stages of a worker: establish, hold, warm up, measure, let outstanding requests finish.
+
+use super::connection::Flags;
+use super::connection::Phase;
+use super::fleet::Fleet;
+use super::{CHECK_NS, Engine, Wait};
+use crate::clock::{self, duration_ns};
+use crate::control::{Control, Progress, Stage};
+use crate::tally::{Tally, Traffic};
+use protocol::client::Client;
+use std::time::Duration;
+
+/// First batches sent per turn when a closed loop starts, so that replies are not left waiting.
+const STARTS_PER_TURN: usize = 64;
+/// Connects started per turn, few enough that the connect times of the others are not the
+/// generator's own.
+const OPENS_PER_TURN: usize = 4;
+/// Longest wait for outstanding replies after the load has ended, and after an interruption.
+const GRACE_NS_MAX: u64 = 1_000_000_000;
+const GRACE_NS_MAX_STOPPED: u64 = 500_000_000;
+
+/// What is compared between the two ends of the window.
+struct Mark {
+    at_ns: u64,
+    cpu_ns: u64,
+    spun_ns: u64,
+    traffic: Traffic,
+}
+
+/// A worker: a fleet, and the engine that moves its bytes.
+pub(super) struct Worker<'a, C: Client, E: Engine, const OPEN: bool> {
+    pub(super) engine: E,
+    pub(super) fleet: Fleet<'a, C, E::Socket, OPEN>,
+}
+
+impl<C: Client, E: Engine, const OPEN: bool> Worker<'_, C, E, OPEN> {
+    /// Goes through all stages and returns what was measured.
+    pub(super) fn run(self) -> Tally {
+        let Worker { fleet, engine } = self;
+        let mut course = Course { engine, fleet, check_at_ns: 0, spun_ns: 0, next_open_ns: u64::MAX };
+        let control = course.fleet.job.control;
+        control.workers[course.fleet.index].advance(Progress::Ready);
+        while control.is_at(Stage::Prepare) {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        // Only now, so that the memory of the connections can be told from that of the worker.
+        course.fleet.populate();
+        if control.is_at(Stage::Connect) {
+            course.establish(control);
+            control.workers[course.fleet.index].advance(Progress::Connected);
+            course.hold(control);
+        }
+        if control.is_at(Stage::Load) {
+            course.load(control);
+        }
+        course.fleet.finish_connects();
+        let Course { engine, mut fleet, .. } = course;
+        drop(engine);
+        fleet.tally.completed_whole_run = fleet.completed;
+        fleet.tally
+    }
+}
+
+/// A worker under way. The engine is dropped first: a kernel may still read what the fleet has lent it.
+struct Course<'a, C: Client, E: Engine, const OPEN: bool> {
+    engine: E,
+    fleet: Fleet<'a, C, E::Socket, OPEN>,
+    check_at_ns: u64,
+    /// Time spent polling before arrivals with nothing to do.
+    spun_ns: u64,
+    /// When the next connect may start.
+    next_open_ns: u64,
+}
+
+impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
+    /// One pass of the loop; returns the time behind it. A closed loop takes the last reply's stamp
+    /// for the time, which saves it a look at the clock.
+    fn turn(&mut self, wait: Wait) -> u64 {
+        self.fleet.looked_at_ns = 0;
+        self.engine.turn(&mut self.fleet, wait);
+        self.fleet.publish();
+        if OPEN || self.fleet.looked_at_ns == 0 { clock::now_ns() } else { self.fleet.looked_at_ns }
+    }
+
+    /// Starts connects that are due, a few at a time.
+    fn open_some(&mut self, now: u64) {
+        self.next_open_ns = self.fleet.open_some(&mut self.engine, OPENS_PER_TURN, now);
+    }
+
+    /// Establishes the connections, a bounded number at a time. Gives up on the rest when nothing
+    /// moves for as long as one connect may take.
+    fn establish(&mut self, control: &Control) {
+        let count = self.fleet.connections.len();
+        let connect_timeout_ns = duration_ns(self.fleet.job.options.connect_timeout);
+        let mut best_open = 0;
+        let mut now = clock::now_ns();
+        let mut progressed_at_ns = now;
+        self.fleet.begin_sweep(now);
+        while (self.fleet.open as usize) < count && !control.is_stopped() && control.is_at(Stage::Connect) {
+            self.next_open_ns = u64::MAX;
+            if !self.fleet.is_hopeless() {
+                self.open_some(now);
+            }
+            let wait =
+                if self.next_open_ns <= now { Wait::Poll } else { Wait::Until(self.next_open_ns.min(now + CHECK_NS)) };
+            now = self.turn(wait);
+            self.fleet.sweep(&mut self.engine, now);
+            // A slow ramp is progress, too: it waits for its own next connect.
+            if self.fleet.open > best_open || (self.next_open_ns > now && self.next_open_ns != u64::MAX) {
+                best_open = best_open.max(self.fleet.open);
+                progressed_at_ns = now;
+            }
+            if self.fleet.is_hopeless() || now - progressed_at_ns > connect_timeout_ns {
+                return;
+            }
+        }
+    }
+
+    /// Keeps the connections until every worker has its own.
+    fn hold(&mut self, control: &Control) {
+        let mut now = clock::now_ns();
+        while control.is_at(Stage::Connect) {
+            now = self.turn(Wait::Until(now + CHECK_NS / 4));
+            self.fleet.sweep(&mut self.engine, now);
+        }
+    }
+
+    /// Warm-up, window, grace.
+    fn load(&mut self, control: &Control) {
+        let begin_ns = control.begin_ns();
+        let mut now = clock::now_ns();
+        while now < begin_ns {
+            now = self.turn(Wait::Until(begin_ns));
+        }
+        self.fleet.tally.connects.established = u64::from(self.fleet.open);
+        self.fleet.begin_warm_up(begin_ns);
+        let (mut started, mut mark) = (0, None);
+        loop {
+            if now >= self.check_at_ns {
+                now = self.check(now);
+            }
+            if mark.is_none() && self.fleet.is_measuring {
+                mark = Some(self.mark(now));
+            }
+            if self.fleet.is_measuring && now >= self.fleet.end_ns {
+                break;
+            }
+            if self.fleet.has_to_open() {
+                self.open_some(now);
+            }
+            if OPEN {
+                self.fleet.dispatch(&mut self.engine, now);
+            } else if started < self.fleet.connections.len() {
+                started = self.start_some(started, now);
+            }
+            now = self.wait(now, started);
+        }
+        if OPEN {
+            self.fleet.dispatch(&mut self.engine, now); // what came due since the last turn and before the end
+        }
+        let mark = mark.unwrap_or_else(|| self.mark(now));
+        self.close_window(mark, now);
+        self.finish(now);
+    }
+
+    /// Waits for the next event or the next moment at which there is something to do.
+    fn wait(&mut self, now: u64, started: usize) -> u64 {
+        if !OPEN {
+            let is_starting = started < self.fleet.connections.len() || self.next_open_ns <= now;
+            return self.turn(if is_starting { Wait::Poll } else { Wait::Loosely });
+        }
+        let arrival_ns = self.fleet.next_arrival_ns();
+        let spin_ns = self.fleet.job.spin_ns();
+        let wake_at_ns = self.check_at_ns.min(self.next_open_ns).min(arrival_ns.saturating_sub(spin_ns));
+        if wake_at_ns > now {
+            return self.turn(Wait::Until(wake_at_ns));
+        }
+        // An arrival is near: sleeping would overshoot it, so look for replies and at the clock.
+        self.fleet.looked_at_ns = 0;
+        let count = self.engine.turn(&mut self.fleet, Wait::Poll);
+        let later = clock::now_ns();
+        if count == 0 {
+            self.spun_ns += later - now;
+            self.fleet.slice.spun_ns += later - now;
+        } else {
+            self.fleet.publish();
+        }
+        later
+    }
+
+    /// Deadlines, reconnects, intervals, the stop flag: everything that may wait for [`CHECK_NS`].
+    /// Returns the time, which is not before the start of a window that has just begun.
+    fn check(&mut self, mut now: u64) -> u64 {
+        let control = self.fleet.job.control;
+        self.fleet.sweep(&mut self.engine, now);
+        let mut edge_ns = u64::MAX;
+        if !self.fleet.is_measuring
+            && let Some(times) = control.times()
+        {
+            self.fleet.expect_window(times, now);
+            edge_ns = times.start_ns;
+            if now >= times.start_ns {
+                // `now` may be the stamp of a request that counts as warm-up: too early.
+                now = clock::now_ns() + 1;
+                self.fleet.begin_window(times, now);
+            }
+        }
+        if self.fleet.is_measuring {
+            if control.is_stopped() && now < self.fleet.end_ns {
+                // Everything sent so far stays in the window, for which `now` may be too early as well.
+                self.fleet.cut_window(clock::now_ns() + 1);
+            }
+            edge_ns = self.fleet.end_ns;
+        }
+        self.fleet.turn_slice(now);
+        let check_at_ns = (now + CHECK_NS).min(edge_ns).min(self.fleet.slice_end_ns());
+        self.check_at_ns = check_at_ns.max(now);
+        now
+    }
+
+    fn mark(&self, now: u64) -> Mark {
+        Mark { at_ns: now, cpu_ns: clock::thread_cpu_ns(), spun_ns: self.spun_ns, traffic: self.fleet.tally.traffic }
+    }
+
+    fn close_window(&mut self, from: Mark, now: u64) {
+        let to = self.mark(now);
+        let worked_ns = (to.cpu_ns - from.cpu_ns).saturating_sub(to.spun_ns - from.spun_ns);
+        let fleet = &mut self.fleet;
+        fleet.is_loading = false;
+        fleet.may_open = false;
+        fleet.tally.cpu_share = worked_ns as f64 / (to.at_ns - from.at_ns).max(1) as f64;
+        fleet.tally.window_ns = fleet.window.len_ns;
+        fleet.tally.traffic = to.traffic.since(from.traffic);
+        let held = fleet.connections.iter().filter(|connection| !connection.flags.has(Flags::LOST));
+        fleet.tally.connects.held = held.count() as u64;
+    }
+
+    /// Sends the first batch of some connections of a closed loop; returns how many have theirs.
+    fn start_some(&mut self, started: usize, now: u64) -> usize {
+        let end = self.fleet.connections.len().min(started + STARTS_PER_TURN);
+        for index in started..end {
+            if self.fleet.connections[index].phase == Phase::Idle {
+                self.fleet.on_free(&mut self.engine, index, now);
+            }
+        }
+        end
+    }
+
+    /// Gives outstanding replies a grace, then enters what is still missing as censored.
+    fn finish(&mut self, ended_at_ns: u64) {
+        self.fleet.begin_grace(ended_at_ns);
+        let control = self.fleet.job.control;
+        let grace_ns = GRACE_NS_MAX.min(duration_ns(self.fleet.job.options.timeout));
+        let mut until_ns = ended_at_ns + grace_ns;
+        // The traffic of the window is settled; what the grace adds does not belong to it.
+        let traffic = self.fleet.tally.traffic;
+        let mut now = ended_at_ns;
+        while self.fleet.busy > 0 && now < until_ns {
+            if control.is_stopped() {
+                until_ns = until_ns.min(now + GRACE_NS_MAX_STOPPED);
+            }
+            now = self.turn(Wait::Until(until_ns.min(now + CHECK_NS)));
+            self.fleet.sweep(&mut self.engine, now);
+        }
+        self.fleet.censor(now);
+        self.fleet.hand_over(now);
+        self.fleet.tally.traffic = traffic;
+    }
+}

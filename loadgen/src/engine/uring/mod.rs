@@ -1,0 +1,375 @@
+//! The io_uring engine: operations go in, completions come out, one system call a turn.
+//!
+//! Sockets live in the ring's own table of direct descriptors, one place per connection: the process's
+//! table holds a socket only between socket(2) and its registration. A multishot receive is armed while
+//! a connection is open; bytes arrive in provided buffers, so a connection that waits owns none. A send
+//! is one operation that the kernel finishes by itself (MSG_WAITALL).
+//!
+//! A slot is used again when the last operation of its old socket has completed, never before.
+
+mod sends;
+
+use super::fleet::{Fleet, Token};
+use super::{CHECK_NS, Engine, Wait};
+use crate::causes::Cause;
+use crate::engine::connection::Phase;
+use crate::engine::epoll::new_socket;
+use crate::tally::Traffic;
+use crate::{LoadError, clock};
+use io_uring::types::{CancelBuilder, Fixed, TimeoutFlags, Timespec};
+use io_uring::{cqueue, opcode, squeue};
+use protocol::client::Client;
+use rustix::fd::AsRawFd;
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use sends::Sends;
+use socket2::SockAddr;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+use uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes};
+
+/// Submissions that fit before the ring must be entered.
+const SUBMISSIONS: u32 = 1024;
+/// Completions that fit: several for each of 4,096 busy connections.
+const COMPLETIONS: u32 = 16 * 1024;
+/// Completions handled before what they gave rise to is submitted, as many as an epoll turn takes.
+const COMPLETIONS_PER_TURN_CLOSED: usize = 256;
+const COMPLETIONS_PER_TURN_OPEN: usize = 64;
+
+/// Tags of completions, in the top byte of their user data.
+const RECEIVE: u8 = 0;
+const SEND: u8 = 1;
+const CONNECT: u8 = 2;
+const CLOSE: u8 = 3;
+const TICK: u8 = 4;
+/// Of operations whose completion tells nothing new.
+const IGNORED: u8 = 5;
+
+/// Operations of a connection whose last completion has not been seen.
+const RECEIVING: u8 = 1;
+const SENDING: u8 = 1 << 1;
+const CONNECTING: u8 = 1 << 2;
+const CLOSING: u8 = 1 << 3;
+
+/// A place in the ring's table of direct descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place(NonZeroU32);
+
+impl Place {
+    fn of(token: Token) -> Place {
+        Place(NonZeroU32::MIN.saturating_add(token.index))
+    }
+
+    fn fixed(self) -> Fixed {
+        Fixed(self.0.get() - 1)
+    }
+}
+
+fn user_data(tag: u8, token: Token) -> u64 {
+    u64::from(tag) << 56 | u64::from(token.generation) << 32 | u64::from(token.index)
+}
+
+fn token_of(user_data: u64) -> Token {
+    Token { index: user_data as u32, generation: (user_data >> 32) as u16 }
+}
+
+/// One ring. The fields are dropped in this order: the ring first, then what its operations point to.
+pub(super) struct Uring {
+    ring: Ring,
+    /// Taken out while a turn hands their content to the fleet.
+    buffers: Option<ProvidedBuffers>,
+    sends: Sends,
+    target: Option<SockAddr>,
+    tick: Box<Timespec>,
+    is_ticking: bool,
+    completions: Vec<Completion>,
+    /// The first completion that has not been handled.
+    next: usize,
+    /// Connections whose receive found no buffer; armed again once all are given back.
+    starved: Vec<Token>,
+}
+
+impl Engine for Uring {
+    type Socket = Place;
+
+    fn new(connections: u32) -> Result<Self, LoadError> {
+        let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections };
+        let ring = Ring::open(sizes).map_err(LoadError::NoRing)?;
+        let buffers = ProvidedBuffers::register(&ring)
+            .map_err(|source| LoadError::Setup { what: "register a ring of buffers (Linux 5.19)", source })?;
+        Ok(Uring {
+            ring,
+            buffers: Some(buffers),
+            sends: Sends::default(),
+            target: None,
+            tick: Box::new(Timespec::new().nsec(CHECK_NS as u32)),
+            is_ticking: false,
+            completions: Vec::with_capacity(COMPLETIONS as usize),
+            next: 0,
+            starved: Vec::new(),
+        })
+    }
+
+    fn connect(
+        &mut self,
+        token: Token,
+        target: SocketAddr,
+        source: Option<SocketAddr>,
+        under_way: &mut u8,
+        traffic: &mut Traffic,
+    ) -> Result<Place, Errno> {
+        let socket = new_socket(target, source, SocketFlags::empty())?;
+        let place = Place::of(token);
+        traffic.register += 1;
+        let registered = self.ring.submitter().register_files_update(token.index, &[socket.as_raw_fd()]);
+        registered.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        // From here on the ring holds the socket; our descriptor is closed at the end of this function.
+        traffic.close += 1;
+        let address = self.target.get_or_insert_with(|| target.into());
+        let entry = opcode::Connect::new(place.fixed(), address.as_ptr().cast(), address.len()).build();
+        *under_way |= CONNECTING;
+        // SAFETY: the address is a field that is set once and outlives the ring; growing or moving the
+        // engine cannot happen while the ring has operations, because workers keep it in one place.
+        unsafe { self.push(entry.user_data(user_data(CONNECT, token)), traffic) };
+        Ok(place)
+    }
+
+    #[inline]
+    fn send(
+        &mut self,
+        socket: &Place,
+        token: Token,
+        bytes: &[u8],
+        is_constant: bool,
+        under_way: &mut u8,
+        traffic: &mut Traffic,
+    ) -> Result<usize, Errno> {
+        let slot = if is_constant { self.sends.lend(token, bytes) } else { self.sends.copy(token, bytes) };
+        *under_way |= SENDING;
+        traffic.bytes_out += bytes.len() as u64;
+        traffic.send += 1;
+        self.push_send(*socket, slot, traffic);
+        Ok(bytes.len())
+    }
+
+    fn close(&mut self, socket: Place, token: Token, under_way: &mut u8, traffic: &mut Traffic) {
+        if *under_way & (RECEIVING | SENDING | CONNECTING) != 0 {
+            let everything = CancelBuilder::fd(socket.fixed()).all();
+            let entry = opcode::AsyncCancel2::new(everything).build().user_data(user_data(IGNORED, token));
+            // SAFETY: the entry holds no address.
+            unsafe { self.push(entry, traffic) };
+        }
+        *under_way |= CLOSING;
+        let entry = opcode::Close::new(socket.fixed()).build().user_data(user_data(CLOSE, token));
+        // SAFETY: the entry holds no address.
+        unsafe { self.push(entry, traffic) };
+    }
+
+    fn is_free(&self, under_way: u8) -> bool {
+        under_way == 0
+    }
+
+    #[inline]
+    fn turn<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, Place, OPEN>, wait: Wait) -> usize {
+        let has_more = self.next < self.completions.len();
+        if !has_more {
+            self.completions.clear();
+            self.next = 0;
+        }
+        self.wait(if has_more { Wait::Poll } else { wait }, &mut fleet.tally.traffic);
+        let count_max = if OPEN { COMPLETIONS_PER_TURN_OPEN } else { COMPLETIONS_PER_TURN_CLOSED };
+        let end = self.completions.len().min(self.next + count_max);
+        let Some(mut buffers) = self.buffers.take() else { return 0 };
+        let mut ticks = 0;
+        for at in self.next..end {
+            let completion = self.completions[at];
+            ticks += usize::from(self.on_completion(fleet, &mut buffers, completion));
+        }
+        self.buffers = Some(buffers);
+        let count = end - self.next - ticks;
+        self.next = end;
+        while let Some(token) = self.starved.pop() {
+            // Every buffer has been given back.
+            self.arm(fleet, token);
+        }
+        count
+    }
+}
+
+impl Uring {
+    /// # Safety
+    /// As for [`Ring::push`].
+    #[inline]
+    unsafe fn push(&mut self, entry: squeue::Entry, traffic: &mut Traffic) {
+        traffic.sqes += 1;
+        // SAFETY: the caller's promise.
+        traffic.enter += unsafe { self.ring.push(&entry) };
+    }
+
+    /// Submits, and waits as asked. A wait where nothing is to be on time has no timeout but a ticker:
+    /// one timer for all of them.
+    #[inline]
+    fn wait(&mut self, wait: Wait, traffic: &mut Traffic) {
+        let wait_max = match wait {
+            Wait::Poll => Some(Duration::ZERO),
+            Wait::Until(until_ns) => Some(Duration::from_nanos(until_ns.saturating_sub(clock::now_ns()))),
+            Wait::Loosely => {
+                self.tick(traffic);
+                None
+            }
+        };
+        traffic.enter += 1;
+        let before = self.completions.len();
+        // An unusable ring shows as replies that never come; there is nothing else to be done with it.
+        let _ = self.ring.submit_and_wait(wait_max, &mut self.completions);
+        traffic.cqes += (self.completions.len() - before) as u64;
+    }
+
+    /// Starts the ticker: a completion every [`CHECK_NS`].
+    fn tick(&mut self, traffic: &mut Traffic) {
+        if self.is_ticking {
+            return;
+        }
+        self.is_ticking = true;
+        let entry = opcode::Timeout::new(&*self.tick).count(0).flags(TimeoutFlags::MULTISHOT).build();
+        // SAFETY: the time is boxed and outlives the ring.
+        unsafe { self.push(entry.user_data(user_data(TICK, Token { index: 0, generation: 0 })), traffic) };
+    }
+
+    #[inline]
+    fn push_send(&mut self, socket: Place, slot: u32, traffic: &mut Traffic) {
+        let (start, len) = self.sends.rest(slot);
+        let entry = opcode::Send::new(socket.fixed(), start, len)
+            .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
+            .build()
+            .user_data(u64::from(SEND) << 56 | u64::from(slot));
+        // SAFETY: the bytes stay in their slot, or with the client that lent them for its lifetime, until
+        // the slot is released at this operation's completion. The client outlives the ring.
+        unsafe { self.push(entry, traffic) };
+    }
+
+    /// Arms the receive of an open connection.
+    fn arm<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, Place, OPEN>, token: Token) {
+        let Some(connection) = fleet.find(token) else { return };
+        let Some(socket) = connection.socket.filter(|_| connection.under_way & RECEIVING == 0) else { return };
+        connection.under_way |= RECEIVING;
+        let entry = opcode::RecvMulti::new(socket.fixed(), GROUP).build().user_data(user_data(RECEIVE, token));
+        // SAFETY: the entry holds no address; the buffers are the buffer ring's affair.
+        unsafe { self.push(entry, &mut fleet.tally.traffic) };
+    }
+
+    /// Handles one completion; true when it was only the ticker's.
+    #[inline]
+    fn on_completion<C: Client, const OPEN: bool>(
+        &mut self,
+        fleet: &mut Fleet<'_, C, Place, OPEN>,
+        buffers: &mut ProvidedBuffers,
+        completion: Completion,
+    ) -> bool {
+        let token = token_of(completion.user_data);
+        match (completion.user_data >> 56) as u8 {
+            RECEIVE => self.on_receive(fleet, buffers, token, completion),
+            SEND => self.on_send(fleet, completion),
+            CONNECT => self.on_connect(fleet, token, completion.result),
+            CLOSE => self.on_last(fleet, token, CLOSING),
+            TICK => {
+                self.is_ticking = cqueue::more(completion.flags);
+                return true;
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// An operation has ended; when it was the last of a closed socket the slot is free again.
+    fn on_last<C: Client, const OPEN: bool>(
+        &mut self,
+        fleet: &mut Fleet<'_, C, Place, OPEN>,
+        token: Token,
+        operation: u8,
+    ) {
+        let index = token.index as usize;
+        let connection = &mut fleet.connections[index];
+        connection.under_way &= !operation;
+        if connection.under_way == 0 && connection.phase == Phase::Closed {
+            fleet.on_forgotten(self, index);
+        }
+    }
+
+    fn on_connect<C: Client, const OPEN: bool>(
+        &mut self,
+        fleet: &mut Fleet<'_, C, Place, OPEN>,
+        token: Token,
+        result: i32,
+    ) {
+        let index = token.index as usize;
+        let is_current = fleet.find(token).is_some_and(|connection| connection.phase == Phase::Opening);
+        if !is_current {
+            return self.on_last(fleet, token, CONNECTING);
+        }
+        fleet.connections[index].under_way &= !CONNECTING;
+        if result < 0 {
+            return fleet.fail_to_open(self, index, Errno::from_raw_os_error(-result), clock::now_ns());
+        }
+        // Before the first request: its reply may be quick.
+        self.arm(fleet, token);
+        fleet.on_connected(self, index);
+    }
+
+    #[inline]
+    fn on_receive<C: Client, const OPEN: bool>(
+        &mut self,
+        fleet: &mut Fleet<'_, C, Place, OPEN>,
+        buffers: &mut ProvidedBuffers,
+        token: Token,
+        completion: Completion,
+    ) {
+        let index = token.index as usize;
+        let is_last = !cqueue::more(completion.flags);
+        let buffer = cqueue::buffer_select(completion.flags);
+        fleet.tally.traffic.recv += 1;
+        if is_last {
+            fleet.connections[index].under_way &= !RECEIVING;
+        }
+        if fleet.find(token).is_some() {
+            match (completion.result, buffer) {
+                (len @ 1.., Some(buffer)) => fleet.on_bytes(self, index, buffers.content(buffer, len as usize)),
+                (0.., _) => fleet.on_peer_close(self, index),
+                (error, _) => match Errno::from_raw_os_error(-error) {
+                    Errno::NOBUFS => self.starved.push(token),
+                    Errno::INTR | Errno::AGAIN => {}
+                    errno => fleet.lose(self, index, Cause::Error(errno)),
+                },
+            }
+        }
+        if let Some(buffer) = buffer {
+            buffers.give_back(buffer);
+        }
+        if is_last {
+            match fleet.find(token) {
+                // The kernel ends a multishot receive now and then, for fairness or for lack of room.
+                Some(_) if completion.result != -Errno::NOBUFS.raw_os_error() => self.arm(fleet, token),
+                Some(_) => {}
+                None => self.on_last(fleet, token, RECEIVING),
+            }
+        }
+    }
+
+    #[inline]
+    fn on_send<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, Place, OPEN>, completion: Completion) {
+        let slot = completion.user_data as u32;
+        let token = self.sends.token(slot);
+        let is_current = fleet.find(token).is_some();
+        if is_current && self.sends.advance(slot, completion.result) {
+            // Cut short all the same, by a signal for instance: the rest follows.
+            return self.push_send(Place::of(token), slot, &mut fleet.tally.traffic);
+        }
+        self.sends.release(slot);
+        self.on_last(fleet, token, SENDING);
+        if is_current && completion.result < 0 {
+            let errno = Errno::from_raw_os_error(-completion.result);
+            fleet.lose(self, token.index as usize, Cause::Error(errno));
+        }
+    }
+}

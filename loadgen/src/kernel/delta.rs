@@ -1,0 +1,138 @@
+//! What happened between two samples, as it stands in records. Public format; nothing here reads.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What the kernel counted between two samples, and the levels at the later one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct KernelDelta {
+    /// Time between the samples.
+    pub wall_us: u64,
+    /// Counters of TCP that grew, by the kernel's names (`Tcp` and `TcpExt` together), of the network
+    /// namespace. [`super::meaning`] explains them; [`KernelDelta::counter`] tells zero from unknown.
+    pub tcp: BTreeMap<String, u64>,
+    /// Counters whose growth is unknown: this kernel does not have them, or they went back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tcp_absent: Vec<String>,
+    /// Sockets and their memory at the end.
+    pub sockstat: SocketStat,
+    /// Packets on their way from an interface (or the loopback) to TCP, over all CPUs of the host.
+    pub softnet: Option<Softnet>,
+    /// Time of every CPU of the host.
+    pub cpus: Vec<CpuTime>,
+    /// Busy time of this process's CPUs, interrupts included; absent when none were named.
+    pub own_cpus_busy_us: Option<u64>,
+    /// Busy time of the watched CPUs.
+    pub watched_cpus_busy_us: Option<u64>,
+    /// This process.
+    pub own: ProcessTime,
+    /// The watched process; absent when there is none.
+    pub watched: Option<ProcessTime>,
+    /// Time in which at least one task of the host waited for a CPU (PSI, `some`).
+    pub pressure_cpu_us: Option<u64>,
+}
+
+/// Sockets at one moment (/proc/net/sockstat). In use, TIME-WAIT and established are of the network
+/// namespace; orphans, allocated and memory are of the whole host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketStat {
+    /// Sockets of every family.
+    pub used: Option<u64>,
+    /// TCP sockets over IPv4 in any state but CLOSED and TIME-WAIT; listeners included.
+    pub tcp_inuse: Option<u64>,
+    /// TCP sockets that no process holds any more.
+    pub tcp_orphan: Option<u64>,
+    /// Connections in TIME-WAIT.
+    pub tcp_tw: Option<u64>,
+    /// TCP sockets that have memory, IPv6 included.
+    pub tcp_alloc: Option<u64>,
+    /// Memory of TCP's buffers in pages, as compared with net.ipv4.tcp_mem.
+    pub tcp_mem_pages: Option<u64>,
+    /// CurrEstab: connections in ESTABLISHED or CLOSE-WAIT, IPv6 included. A connection within the
+    /// namespace has two ends and counts twice.
+    pub established: Option<u64>,
+}
+
+/// Packets in the receiving softirq of the kernel (/proc/net/softnet_stat).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Softnet {
+    /// Packets handled.
+    pub processed: u64,
+    /// Packets dropped because a CPU's queue (net.core.netdev_max_backlog) was full.
+    pub dropped: u64,
+    /// Times the softirq had to stop with packets left (net.core.netdev_budget).
+    pub squeezed: u64,
+}
+
+/// Time of one CPU (/proc/stat). The kernel counts in ticks, usually of 10 ms. A time that went back, as
+/// idle and iowait may (proc_stat(5)), is zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuTime {
+    /// Which CPU.
+    pub cpu: u32,
+    /// Processes, nice ones included.
+    pub user_us: u64,
+    /// The kernel on behalf of processes.
+    pub system_us: u64,
+    /// Interrupts.
+    pub irq_us: u64,
+    /// Soft interrupts: most of the network's receiving side.
+    pub softirq_us: u64,
+    /// Wanted by this machine, but given to another by the hypervisor.
+    pub steal_us: u64,
+    /// Nothing to do.
+    pub idle_us: u64,
+    /// Nothing to do, with disk I/O outstanding.
+    pub iowait_us: u64,
+}
+
+/// What a process used and waited for. Waiting and switches are summed over its threads; what a thread
+/// did between the last sample and its end is not in the sum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessTime {
+    /// User time.
+    pub user_us: Option<u64>,
+    /// System time.
+    pub system_us: Option<u64>,
+    /// Time that threads were ready to run and had no CPU; may exceed the wall time. The kernel adds a
+    /// wait when it ends.
+    pub run_delay_us: Option<u64>,
+    /// Times a thread gave up its CPU to wait for something.
+    pub voluntary_switches: Option<u64>,
+    /// Times a thread lost its CPU to another.
+    pub involuntary_switches: Option<u64>,
+}
+
+impl KernelDelta {
+    /// Growth of the TCP counter `name`; absent when it is not kept or could not be told.
+    pub fn counter(&self, name: &str) -> Option<u64> {
+        let grown = self.tcp.get(name).copied();
+        let is_known = super::meaning(name).is_some() && !self.tcp_absent.iter().any(|absent| absent == name);
+        grown.or(is_known.then_some(0))
+    }
+}
+
+impl Softnet {
+    pub(crate) fn since(self, before: Softnet) -> Softnet {
+        Softnet {
+            processed: self.processed.saturating_sub(before.processed),
+            dropped: self.dropped.saturating_sub(before.dropped),
+            squeezed: self.squeezed.saturating_sub(before.squeezed),
+        }
+    }
+}
+
+impl CpuTime {
+    pub(crate) fn since(&self, before: &CpuTime) -> CpuTime {
+        CpuTime {
+            cpu: self.cpu,
+            user_us: self.user_us.saturating_sub(before.user_us),
+            system_us: self.system_us.saturating_sub(before.system_us),
+            irq_us: self.irq_us.saturating_sub(before.irq_us),
+            softirq_us: self.softirq_us.saturating_sub(before.softirq_us),
+            steal_us: self.steal_us.saturating_sub(before.steal_us),
+            idle_us: self.idle_us.saturating_sub(before.idle_us),
+            iowait_us: self.iowait_us.saturating_sub(before.iowait_us),
+        }
+    }
+}

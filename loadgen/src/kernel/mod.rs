@@ -1,0 +1,297 @@
+//! What the kernel counted beside the load, so that a tail can be explained: reads /proc, judges nothing.
+//!
+//! A [`Sampler`] is made once per run and asked at the boundaries of the intervals; the difference of
+//! two samples is a [`KernelDelta`], for one interval or, from the first sample to the last, for all.
+
+mod counters;
+mod delta;
+mod parse;
+mod softnet;
+mod source;
+mod threads;
+
+use crate::{clock, sys};
+use counters::Counters;
+use softnet::SoftnetTotal;
+use source::{Buffer, Source};
+use threads::{Threads, Waits};
+
+pub use counters::meaning;
+pub use delta::{CpuTime, KernelDelta, ProcessTime, SocketStat, Softnet};
+
+/// What to look at beside the counters of the host.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Another process, the server.
+    pub watch_pid: Option<u32>,
+    /// The CPUs of that process.
+    pub watch_cpus: Vec<u32>,
+    /// The CPUs of this process.
+    pub own_cpus: Vec<u32>,
+}
+
+/// Takes samples. Its files stay open: what they show belongs to the network namespace of the thread
+/// that made the sampler, and to the watched process as it was then, even if its id is given away.
+#[derive(Debug)]
+pub struct Sampler {
+    config: Config,
+    buffer: Buffer,
+    tick_us: u64,
+    snmp: Source,
+    netstat: Source,
+    sockstat: Source,
+    softnet_stat: Source,
+    stat: Source,
+    pressure: Source,
+    watched_stat: Option<Source>,
+    softnet: SoftnetTotal,
+    own_threads: Threads,
+    watched_threads: Option<Threads>,
+}
+
+/// Counters and levels at one moment. What could not be read is absent, never zero.
+#[derive(Debug, Clone, Default)]
+pub struct Sample {
+    at_ns: u64,
+    counters: Counters,
+    sockstat: SocketStat,
+    softnet: Option<Softnet>,
+    cpus: Vec<CpuTime>,
+    own_cpus_busy_us: Option<u64>,
+    watched_cpus_busy_us: Option<u64>,
+    own: ProcessTotal,
+    watched: Option<ProcessTotal>,
+    pressure_cpu_us: Option<u64>,
+}
+
+/// What a process has used and waited for so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct ProcessTotal {
+    cpu_us: Option<(u64, u64)>,
+    waits: Waits,
+}
+
+impl Sampler {
+    /// Opens what there is to read. Nothing here is an error: a kernel without one of the files leaves
+    /// the values of that file absent.
+    pub fn new(config: Config) -> Sampler {
+        let pid = config.watch_pid;
+        Sampler {
+            buffer: Buffer::new(),
+            tick_us: 1_000_000 / rustix::param::clock_ticks_per_second().max(1),
+            // /proc/net would be that of the process's first thread (proc_pid_net(5)).
+            snmp: Source::open("/proc/thread-self/net/snmp"),
+            netstat: Source::open("/proc/thread-self/net/netstat"),
+            sockstat: Source::open("/proc/thread-self/net/sockstat"),
+            softnet_stat: Source::open("/proc/thread-self/net/softnet_stat"),
+            stat: Source::open("/proc/stat"),
+            pressure: Source::open("/proc/pressure/cpu"),
+            watched_stat: pid.map(|pid| Source::open(format!("/proc/{pid}/stat"))),
+            softnet: SoftnetTotal::default(),
+            own_threads: Threads::new("/proc/self/task".into()),
+            watched_threads: pid.map(|pid| Threads::new(format!("/proc/{pid}/task").into())),
+            config,
+        }
+    }
+
+    /// Reads everything: about 0.1 ms, and some 20 µs more for each thread of the processes that are
+    /// looked at (measured on two virtual CPUs, Linux 6.18).
+    pub fn sample(&mut self) -> Sample {
+        let mut sample = Sample { at_ns: clock::now_ns(), ..Sample::default() };
+        // What changes fastest first, so that it is close to the time stamp.
+        if let Some(text) = self.snmp.read(&mut self.buffer) {
+            sample.sockstat.established = parse::snmp(&text, &mut sample.counters);
+        }
+        if let Some(text) = self.netstat.read(&mut self.buffer) {
+            parse::netstat(&text, &mut sample.counters);
+        }
+        if let Some(text) = self.stat.read(&mut self.buffer) {
+            sample.cpus = parse::stat(&text, self.tick_us);
+        }
+        sample.own_cpus_busy_us = parse::busy_us(&sample.cpus, &self.config.own_cpus);
+        sample.watched_cpus_busy_us = parse::busy_us(&sample.cpus, &self.config.watch_cpus);
+        let watched_cpu_us = self.watched_stat.as_ref().and_then(|source| {
+            let text = source.read(&mut self.buffer)?;
+            parse::process(&text, self.tick_us)
+        });
+        sample.own = ProcessTotal {
+            cpu_us: Some(sys::process_cpu_us()),
+            waits: self.own_threads.read(&mut self.buffer).unwrap_or_default(),
+        };
+        sample.watched = self.watched_threads.as_mut().map(|threads| ProcessTotal {
+            cpu_us: watched_cpu_us,
+            waits: threads.read(&mut self.buffer).unwrap_or_default(),
+        });
+        if let Some(text) = self.softnet_stat.read(&mut self.buffer) {
+            sample.softnet = self.softnet.add(parse::softnet(&text));
+        }
+        if let Some(text) = self.sockstat.read(&mut self.buffer) {
+            parse::sockstat(&text, &mut sample.sockstat);
+        }
+        sample.pressure_cpu_us = self.pressure.read(&mut self.buffer).and_then(|text| parse::pressure(&text));
+        sample
+    }
+}
+
+impl Sample {
+    /// When it was taken: CLOCK_MONOTONIC in ns.
+    pub fn at_ns(&self) -> u64 {
+        self.at_ns
+    }
+
+    /// What happened between `earlier` and this sample, both of the same sampler.
+    pub fn since(&self, earlier: &Sample) -> KernelDelta {
+        let mut delta = KernelDelta {
+            wall_us: self.at_ns.saturating_sub(earlier.at_ns) / 1000,
+            sockstat: self.sockstat,
+            softnet: self.softnet.zip(earlier.softnet).map(|(after, before)| after.since(before)),
+            own_cpus_busy_us: difference(earlier.own_cpus_busy_us, self.own_cpus_busy_us),
+            watched_cpus_busy_us: difference(earlier.watched_cpus_busy_us, self.watched_cpus_busy_us),
+            own: self.own.since(earlier.own),
+            watched: self.watched.zip(earlier.watched).map(|(after, before)| after.since(before)),
+            pressure_cpu_us: difference(earlier.pressure_cpu_us, self.pressure_cpu_us),
+            ..KernelDelta::default()
+        };
+        for (name, growth) in self.counters.since(&earlier.counters) {
+            match growth {
+                Some(0) => {}
+                Some(growth) => {
+                    delta.tcp.insert(name.to_owned(), growth);
+                }
+                None => delta.tcp_absent.push(name.to_owned()),
+            }
+        }
+        // A CPU that was taken away or added in between has no line in one of the samples.
+        delta.cpus = (self.cpus.iter())
+            .filter_map(|after| {
+                let before = earlier.cpus.iter().find(|before| before.cpu == after.cpu)?;
+                Some(after.since(before))
+            })
+            .collect();
+        delta
+    }
+}
+
+impl ProcessTotal {
+    fn since(self, earlier: ProcessTotal) -> ProcessTime {
+        let cpu = |pick: fn((u64, u64)) -> u64| difference(earlier.cpu_us.map(pick), self.cpu_us.map(pick));
+        let (before, after) = (earlier.waits, self.waits);
+        ProcessTime {
+            user_us: cpu(|(user, _)| user),
+            system_us: cpu(|(_, system)| system),
+            run_delay_us: difference(before.run_delay_ns, after.run_delay_ns).map(|ns| ns / 1000),
+            voluntary_switches: difference(before.voluntary, after.voluntary),
+            involuntary_switches: difference(before.involuntary, after.involuntary),
+        }
+    }
+}
+
+/// Growth of a reading; absent when it is missing at one end, or went back and so cannot be told.
+fn difference(before: Option<u64>, after: Option<u64>) -> Option<u64> {
+    after?.checked_sub(before?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn traffic_over_the_loopback_is_counted() {
+        const ROUNDS: u64 = 1000;
+        let mut sampler = Sampler::new(Config::default());
+        let before = sampler.sample();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        client.set_nodelay(true).unwrap();
+        let mut byte = [7];
+        for _ in 0..ROUNDS {
+            client.write_all(&byte).unwrap();
+            server.read_exact(&mut byte).unwrap();
+        }
+        let after = sampler.sample();
+        let delta = after.since(&before);
+        // Each byte is a segment of its own, because it is read before the next is sent.
+        for (name, at_least) in [("InSegs", ROUNDS), ("OutSegs", ROUNDS), ("ActiveOpens", 1), ("PassiveOpens", 1)] {
+            assert!(delta.counter(name) >= Some(at_least), "{name} of {delta:?}");
+        }
+        assert!(delta.softnet.unwrap().processed >= ROUNDS, "{delta:?}");
+        assert!(delta.sockstat.established >= Some(2) && delta.sockstat.tcp_inuse >= Some(3), "{delta:?}");
+        assert_eq!(delta.wall_us, (after.at_ns() - before.at_ns()) / 1000);
+        assert!(delta.wall_us > 0);
+    }
+
+    #[test]
+    fn processes_and_cpus_are_told_apart() {
+        let own = std::process::id();
+        let mut sampler = Sampler::new(Config { watch_pid: Some(own), watch_cpus: vec![0, 99_999], own_cpus: vec![0] });
+        let before = sampler.sample();
+        let spent = (0..30_000_000u64).fold(0u64, |sum, number| std::hint::black_box(sum ^ number));
+        let delta = sampler.sample().since(&before);
+        assert!(delta.own.user_us.unwrap() + delta.own.system_us.unwrap() > 0, "{spent} {delta:?}");
+        let watched = delta.watched.unwrap();
+        for process in [delta.own, watched] {
+            assert!(process.user_us.is_some() && process.system_us.is_some(), "{process:?}");
+            assert!(process.voluntary_switches.is_some() && process.involuntary_switches.is_some(), "{process:?}");
+        }
+        assert!(delta.cpus.iter().any(|time| time.cpu == 0) && delta.own_cpus_busy_us.is_some(), "{delta:?}");
+        assert_eq!(delta.watched_cpus_busy_us, None, "there is no CPU 99,999");
+    }
+
+    #[test]
+    fn a_process_that_ends_becomes_absent() {
+        let mut child = Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
+        let mut sampler = Sampler::new(Config { watch_pid: Some(child.id()), ..Config::default() });
+        let (first, second) = (sampler.sample(), sampler.sample());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let last = sampler.sample();
+        let alive = second.since(&first).watched.unwrap();
+        assert!(alive.user_us.is_some() && alive.voluntary_switches.is_some(), "{alive:?}");
+        assert_eq!(last.since(&first).watched, Some(ProcessTime::default()));
+        let delta = Sampler::new(Config::default()).sample().since(&first);
+        assert_eq!(delta.watched, None, "nothing was watched");
+    }
+
+    #[test]
+    fn unknown_is_not_zero() {
+        let mut before = Sample { at_ns: 1000, pressure_cpu_us: Some(5), ..Sample::default() };
+        let mut after = Sample { at_ns: 5000, pressure_cpu_us: Some(4), ..Sample::default() };
+        for (name, first, second) in [("InSegs", 5, 8), ("OutSegs", 7, 7), ("RetransSegs", 9, 2)] {
+            before.counters.put(name, first);
+            after.counters.put(name, second);
+        }
+        before.cpus = vec![CpuTime { cpu: 0, idle_us: 9, user_us: 1, ..CpuTime::default() }];
+        after.cpus = vec![
+            CpuTime { cpu: 0, idle_us: 8, user_us: 4, ..CpuTime::default() },
+            CpuTime { cpu: 1, ..CpuTime::default() },
+        ];
+        after.softnet = Some(Softnet::default());
+        let delta = after.since(&before);
+        for (name, expected) in [
+            ("InSegs", Some(3)),
+            ("OutSegs", Some(0)),
+            ("RetransSegs", None),
+            ("ListenDrops", None),
+            ("Nonsense", None),
+        ] {
+            assert_eq!(delta.counter(name), expected, "{name}");
+        }
+        assert_eq!(delta.tcp.len(), 1);
+        assert_eq!((delta.wall_us, delta.pressure_cpu_us, delta.softnet), (4, None, None));
+        assert_eq!(delta.cpus, [CpuTime { cpu: 0, user_us: 3, ..CpuTime::default() }]);
+        assert_eq!(delta.own, ProcessTime::default());
+    }
+
+    #[test]
+    fn a_delta_survives_json() {
+        let mut sampler = Sampler::new(Config { watch_pid: Some(std::process::id()), ..Config::default() });
+        let first = sampler.sample();
+        let delta = sampler.sample().since(&first);
+        let text = serde_json::to_string(&delta).unwrap();
+        assert_eq!(serde_json::from_str::<KernelDelta>(&text).unwrap(), delta, "{text}");
+    }
+}

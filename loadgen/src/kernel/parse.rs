@@ -1,0 +1,329 @@
+//! What the text of each file of /proc says. Pure: no file is opened here.
+
+use super::counters::Counters;
+use super::{CpuTime, SocketStat};
+
+/// The `Tcp` line of /proc/net/snmp: its counters into `counters`, and CurrEstab, which is a level.
+pub(crate) fn snmp(text: &str, counters: &mut Counters) -> Option<u64> {
+    let mut established = None;
+    for (name, value) in named_values(text, "Tcp:") {
+        match name {
+            "CurrEstab" => established = Some(value),
+            _ => counters.put(name, value),
+        }
+    }
+    established
+}
+
+/// The `TcpExt` line of /proc/net/netstat.
+pub(crate) fn netstat(text: &str, counters: &mut Counters) {
+    named_values(text, "TcpExt:").for_each(|(name, value)| counters.put(name, value));
+}
+
+/// The pairs of a line of names and a line of values that both begin with `title`. Nothing when the
+/// lines differ in length, for then no value can be given to a name; values that are no unsigned
+/// number (MaxConn is −1) are left out.
+fn named_values<'t>(text: &'t str, title: &str) -> impl Iterator<Item = (&'t str, u64)> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(title));
+    let mut words = || lines.next().unwrap_or("").split_ascii_whitespace();
+    let (names, values) = (words(), words());
+    let is_sound = names.clone().count() == values.clone().count();
+    let pairs = names.zip(values).filter_map(|(name, value)| Some((name, value.parse().ok()?)));
+    pairs.take(if is_sound { usize::MAX } else { 0 })
+}
+
+/// /proc/net/sockstat: levels of now. `established` is not in this file and is left alone.
+pub(crate) fn sockstat(text: &str, levels: &mut SocketStat) {
+    for (line, name, slot) in [
+        ("sockets:", "used", &mut levels.used),
+        ("TCP:", "inuse", &mut levels.tcp_inuse),
+        ("TCP:", "orphan", &mut levels.tcp_orphan),
+        ("TCP:", "tw", &mut levels.tcp_tw),
+        ("TCP:", "alloc", &mut levels.tcp_alloc),
+        ("TCP:", "mem", &mut levels.tcp_mem_pages),
+    ] {
+        let mut words = text.lines().find_map(|found| found.strip_prefix(line)).unwrap_or("").split_ascii_whitespace();
+        // The words alternate: a name, its value.
+        while let (Some(found), Some(value)) = (words.next(), words.next()) {
+            if found == name {
+                *slot = value.parse().ok();
+            }
+        }
+    }
+}
+
+/// One CPU's line of /proc/net/softnet_stat. The kernel's counters have 32 bits and wrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SoftnetRow {
+    pub(crate) cpu: u32,
+    pub(crate) processed: u32,
+    pub(crate) dropped: u32,
+    pub(crate) squeezed: u32,
+}
+
+/// /proc/net/softnet_stat, hexadecimal. Offline CPUs have no line; which CPU a line is about stands in
+/// its 13th field since Linux 5.10, before that its number has to do.
+pub(crate) fn softnet(text: &str) -> impl Iterator<Item = SoftnetRow> {
+    text.lines().enumerate().filter_map(|(number, line)| {
+        let mut fields = line.split_ascii_whitespace().map(|field| u32::from_str_radix(field, 16).ok());
+        let (processed, dropped, squeezed) = (fields.next()??, fields.next()??, fields.next()??);
+        let cpu = match fields.nth(9) {
+            Some(cpu) => cpu?,
+            None => number as u32,
+        };
+        Some(SoftnetRow { cpu, processed, dropped, squeezed })
+    })
+}
+
+/// The lines of /proc/stat that are about one CPU each, in ticks of `tick_us` (proc_stat(5)). Guest time
+/// is contained in user time; nice time is added to it here.
+pub(crate) fn stat(text: &str, tick_us: u64) -> Vec<CpuTime> {
+    let line = |line: &str| {
+        let mut fields = line.strip_prefix("cpu")?.split_ascii_whitespace();
+        let cpu = fields.next()?.parse().ok()?;
+        let mut next_us = || fields.next()?.parse::<u64>().ok()?.checked_mul(tick_us);
+        let [user, nice, system_us, idle_us, iowait_us, irq_us, softirq_us, steal_us] =
+            [next_us()?, next_us()?, next_us()?, next_us()?, next_us()?, next_us()?, next_us()?, next_us()?];
+        let user_us = user.checked_add(nice)?;
+        Some(CpuTime { cpu, user_us, system_us, irq_us, softirq_us, steal_us, idle_us, iowait_us })
+    };
+    // The first line is the sum of all CPUs. The first line without a CPU ends them; behind it the longest
+    // of all counts every interrupt and is not worth splitting.
+    text.lines()
+        .take_while(|text| text.starts_with("cpu"))
+        .filter(|text| !text.starts_with("cpu "))
+        .filter_map(line)
+        .collect()
+}
+
+/// Work of `cpus`: user, nice, system, irq and softirq. Idle and iowait are not work, and stolen time
+/// was not ours. Absent when the list is empty or one of the CPUs is missing.
+pub(crate) fn busy_us(times: &[CpuTime], cpus: &[u32]) -> Option<u64> {
+    let busy = |sum: u64, cpu: &u32| {
+        let time = times.iter().find(|time| time.cpu == *cpu)?;
+        [time.user_us, time.system_us, time.irq_us, time.softirq_us].into_iter().try_fold(sum, u64::checked_add)
+    };
+    if cpus.is_empty() { None } else { cpus.iter().try_fold(0, busy) }
+}
+
+/// User and system time of a process in µs, ended threads included: fields 14 and 15 of
+/// proc_pid_stat(5). The name in field 2 may contain spaces and parentheses.
+pub(crate) fn process(text: &str, tick_us: u64) -> Option<(u64, u64)> {
+    let (_, after_name) = text.rsplit_once(')')?;
+    let mut fields = after_name.split_ascii_whitespace().skip(11);
+    let mut next_us = || fields.next()?.parse::<u64>().ok()?.checked_mul(tick_us);
+    Some((next_us()?, next_us()?))
+}
+
+/// Time a thread has waited in a run queue, in ns: the second field of `/proc/[pid]/schedstat`
+/// (Documentation/scheduler/sched-stats.rst). The outer absence is a malformed text, the inner one a
+/// thread that has never run, which is also what a kernel that does not count shows.
+pub(crate) fn schedstat(text: &str) -> Option<Option<u64>> {
+    let mut fields = text.split_ascii_whitespace().map(|field| field.parse::<u64>().ok());
+    let (run_ns, wait_ns, slices) = (fields.next()??, fields.next()??, fields.next()??);
+    Some((run_ns > 0 || slices > 0).then_some(wait_ns))
+}
+
+/// Voluntary and involuntary context switches of a thread, from its `/proc/[pid]/task/[tid]/status`.
+pub(crate) fn switches(text: &str) -> Option<(u64, u64)> {
+    let value = |title: &str| text.lines().find_map(|line| line.strip_prefix(title))?.trim().parse().ok();
+    Some((value("voluntary_ctxt_switches:")?, value("nonvoluntary_ctxt_switches:")?))
+}
+
+/// Time in which some task waited for a CPU, in µs: `total` of the first line of /proc/pressure/cpu
+/// (Documentation/accounting/psi.rst).
+pub(crate) fn pressure(text: &str) -> Option<u64> {
+    let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    some.split_ascii_whitespace().find_map(|word| word.strip_prefix("total="))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kept counters that were found.
+    fn found(counters: &Counters) -> Vec<(&'static str, u64)> {
+        let zeros = {
+            let mut zeros = Counters::default();
+            counters.since(counters).for_each(|(name, _)| zeros.put(name, 0));
+            zeros
+        };
+        counters.since(&zeros).filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
+    #[test]
+    fn tcp_of_snmp() {
+        let real = "Ip: Forwarding DefaultTTL InReceives\nIp: 2 64 661528719\n\
+            Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails EstabResets CurrEstab InSegs \
+            OutSegs RetransSegs InErrs OutRsts InCsumErrors\n\
+            Tcp: 1 200 120000 -1 1954077 1949414 4526 91469 12 661528983 661528195 2914 0 141894 0\n\
+            Udp: InDatagrams InErrors\nUdp: 184 7\n";
+        let mut counters = Counters::default();
+        assert_eq!(snmp(real, &mut counters), Some(12));
+        let expected = [
+            ("ActiveOpens", 1_954_077),
+            ("AttemptFails", 4526),
+            ("EstabResets", 91_469),
+            ("InCsumErrors", 0),
+            ("InErrs", 0),
+            ("InSegs", 661_528_983),
+            ("OutRsts", 141_894),
+            ("OutSegs", 661_528_195),
+            ("PassiveOpens", 1_949_414),
+            ("RetransSegs", 2914),
+        ];
+        assert_eq!(found(&counters), expected);
+
+        for (text, established, count) in [
+            ("", None, 0),
+            ("Tcp:", None, 0),
+            ("Tcp: InSegs OutSegs\n", None, 0),
+            ("Tcp: InSegs OutSegs\nTcp: 1\n", None, 0),
+            ("Tcp: InSegs\nTcp: 1 2\n", None, 0),
+            ("Tcp: InSegs OutSegs CurrEstab\nTcp: 1 x 3\n", Some(3), 1),
+            ("Tcp: InSegs OutSegs CurrEstab\nTcp: 1 99999999999999999999 -3\n", None, 1),
+            ("TcpExt: InSegs\nTcpExt: 1\n", None, 0),
+        ] {
+            let mut counters = Counters::default();
+            assert_eq!(snmp(text, &mut counters), established, "{text:?}");
+            assert_eq!(found(&counters).len(), count, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn tcp_ext_of_netstat() {
+        let real = "TcpExt: SyncookiesSent EmbryonicRsts TW TWRecycled ListenOverflows ListenDrops TCPMD5NotFound\n\
+            TcpExt: 0 3 1722033 98949 38 39 5\nIpExt: InNoRoutes InOctets\nIpExt: 0 166769503440\n";
+        let mut counters = Counters::default();
+        netstat(real, &mut counters);
+        let expected = [
+            ("EmbryonicRsts", 3),
+            ("ListenDrops", 39),
+            ("ListenOverflows", 38),
+            ("SyncookiesSent", 0),
+            ("TW", 1_722_033),
+            ("TWRecycled", 98_949),
+        ];
+        assert_eq!(found(&counters), expected);
+    }
+
+    #[test]
+    fn sockets() {
+        let real = "sockets: used 14\nTCP: inuse 1 orphan 2 tw 3 alloc 4 mem 5\nUDP: inuse 6 mem 7\nUDPLITE: inuse 0\n";
+        let mut levels = SocketStat { established: Some(9), ..SocketStat::default() };
+        sockstat(real, &mut levels);
+        let expected = SocketStat {
+            used: Some(14),
+            tcp_inuse: Some(1),
+            tcp_orphan: Some(2),
+            tcp_tw: Some(3),
+            tcp_alloc: Some(4),
+            tcp_mem_pages: Some(5),
+            established: Some(9),
+        };
+        assert_eq!(levels, expected);
+        for (text, inuse) in
+            [("", None), ("TCP: inuse", None), ("TCP: inuse x tw 3", None), ("TCP: tw 3 inuse 8", Some(8))]
+        {
+            let mut levels = SocketStat::default();
+            sockstat(text, &mut levels);
+            assert_eq!(levels.tcp_inuse, inuse, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn softnet_rows() {
+        let row = |cpu, processed, dropped, squeezed| SoftnetRow { cpu, processed, dropped, squeezed };
+        let real = "13d020a4 000000e2 000000ff 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 \
+            00000000 00000000 00000000 00000000\n\
+            ffffffff 00000262 000000fe 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 \
+            00000000 0000000b 00000000 00000000\n";
+        for (text, expected) in [
+            (real, vec![row(0, 0x13d0_20a4, 226, 255), row(11, u32::MAX, 610, 254)]),
+            ("1 2 3 0 0 0 0 0 0 0 0\na b c 0 0 0 0 0 0 0 0\n", vec![row(0, 1, 2, 3), row(1, 10, 11, 12)]),
+            ("1 2\nx 2 3\n100000000 0 0\n1 2 3\n", vec![row(3, 1, 2, 3)]),
+            ("", vec![]),
+        ] {
+            assert_eq!(softnet(text).collect::<Vec<_>>(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn cpu_times() {
+        let text = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 3 100 101 4 5 6 7 8\ncpu1 bad\ncpu2 1 2 3 4 5 6 7\n\
+            cpu10 10 0 0 1 1 0 0 0\nintr 1\ncpu3 1 1 1 1 1 1 1 1\n";
+        let times = stat(text, 10);
+        let first = CpuTime {
+            cpu: 0,
+            user_us: 30,
+            system_us: 30,
+            irq_us: 40,
+            softirq_us: 50,
+            steal_us: 60,
+            idle_us: 1000,
+            iowait_us: 1010,
+        };
+        assert_eq!(times[0], first);
+        assert_eq!(times.iter().map(|time| time.cpu).collect::<Vec<_>>(), [0, 10], "malformed lines have no CPU");
+        for (cpus, busy) in
+            [(&[0][..], Some(150)), (&[0, 10], Some(250)), (&[10], Some(100)), (&[1], None), (&[], None)]
+        {
+            assert_eq!(busy_us(&times, cpus), busy, "{cpus:?}");
+        }
+        assert_eq!(stat("", 10), []);
+        assert_eq!(stat("cpu0 18446744073709551615 1 1 1 1 1 1 1", 10), [], "does not fit");
+    }
+
+    #[test]
+    fn process_times() {
+        for (text, expected) in [
+            ("12 (a) b (c)) S 1 12 12 0 -1 4194304 100 0 0 0 250 75 0 0 20 0 1 0 5", Some((2_500_000, 750_000))),
+            ("12 (a", None),
+            ("12 (a) S 1", None),
+            ("12 (a) S 1 12 12 0 -1 4194304 100 0 0 0 250", None),
+            ("", None),
+        ] {
+            assert_eq!(process(text, 10_000), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn thread_waits() {
+        for (text, expected) in [
+            ("110555776 166680716 523\n", Some(Some(166_680_716))),
+            ("0 5 1\n", Some(Some(5))),
+            ("0 0 0\n", Some(None)),
+            ("1 2", None),
+            ("1 x 3", None),
+            ("", None),
+        ] {
+            assert_eq!(schedstat(text), expected, "{text:?}");
+        }
+        let real =
+            "Name:\tload-0\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t33\nnonvoluntary_ctxt_switches:\t17\n";
+        for (text, expected) in [
+            (real, Some((33, 17))),
+            ("voluntary_ctxt_switches:\t33\n", None),
+            ("nonvoluntary_ctxt_switches:\t33\n", None),
+            ("voluntary_ctxt_switches:\tx\nnonvoluntary_ctxt_switches:\t17\n", None),
+            ("", None),
+        ] {
+            assert_eq!(switches(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn pressure_of_some() {
+        let real = "some avg10=2.11 avg60=1.98 avg300=12.51 total=784263071\n\
+            full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n";
+        for (text, expected) in [
+            (real, Some(784_263_071)),
+            ("full avg10=0.00 total=5\n", None),
+            ("some avg10=0.00\n", None),
+            ("some total=x\n", None),
+            ("", None),
+        ] {
+            assert_eq!(pressure(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What the threads of one process waited for, added up so that threads may come and go.
+
+use super::parse;
+use super::source::{Buffer, Source};
+use rustix::io::Errno;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A process with more threads is not summed: two descriptors and 20 µs a sample for each are too many.
+const THREADS_MAX: usize = 1024;
+
+/// Waiting of threads so far. What cannot be read is absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Waits {
+    /// Ready to run, but without a CPU.
+    pub(crate) run_delay_ns: Option<u64>,
+    /// Context switches to wait for something.
+    pub(crate) voluntary: Option<u64>,
+    /// Context switches forced by the scheduler.
+    pub(crate) involuntary: Option<u64>,
+}
+
+/// The threads of a process, each with its files open: an open file keeps to its thread, so a number
+/// that is given to a new thread is not mistaken for the old one.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    folder: PathBuf,
+    alive: BTreeMap<u32, Thread>,
+    /// What ended threads had when they were last seen: sums must not fall when a thread goes.
+    ended: Last,
+    /// Whether any thread ever showed a run delay. A kernel that does not count them shows zeros.
+    has_run_delay: bool,
+}
+
+#[derive(Debug)]
+struct Thread {
+    status: Source,
+    /// Absent in a kernel without CONFIG_SCHED_INFO.
+    schedstat: Option<Source>,
+    last: Last,
+}
+
+/// A thread as last seen.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    run_delay_ns: u64,
+    voluntary: u64,
+    involuntary: u64,
+}
+
+impl Threads {
+    /// `folder` is `/proc/[pid]/task`.
+    pub(crate) fn new(folder: PathBuf) -> Threads {
+        Threads { folder, alive: BTreeMap::new(), ended: Last::default(), has_run_delay: false }
+    }
+
+    /// Sums over all threads there are or were. Absent when the process has ended, is not ours to look
+    /// at, has too many threads, or has one that cannot be read for want of descriptors.
+    pub(crate) fn read(&mut self, buffer: &mut Buffer) -> Option<Waits> {
+        let listed = thread_ids(&self.folder).ok()?;
+        if listed.len() > THREADS_MAX {
+            return None;
+        }
+        let has_run_delay = &mut self.has_run_delay;
+        let ended = &mut self.ended;
+        self.alive.retain(|id, thread| {
+            let is_alive = listed.contains(id) && thread.read(buffer, has_run_delay);
+            if !is_alive {
+                ended.add(thread.last);
+            }
+            is_alive
+        });
+        let mut is_complete = true;
+        for id in listed {
+            if self.alive.contains_key(&id) {
+                continue;
+            }
+            match Thread::open(&self.folder.join(id.to_string())) {
+                Ok(mut thread) => {
+                    if thread.read(buffer, &mut self.has_run_delay) {
+                        self.alive.insert(id, thread);
+                    }
+                }
+                Err(error) => is_complete &= is_gone(&error),
+            }
+        }
+        let mut sum = self.ended;
+        self.alive.values().for_each(|thread| sum.add(thread.last));
+        is_complete.then_some(Waits {
+            run_delay_ns: self.has_run_delay.then_some(sum.run_delay_ns),
+            voluntary: Some(sum.voluntary),
+            involuntary: Some(sum.involuntary),
+        })
+    }
+}
+
+impl Thread {
+    fn open(folder: &Path) -> io::Result<Thread> {
+        let status = Source::try_open(folder.join("status"))?;
+        let schedstat = match Source::try_open(folder.join("schedstat")) {
+            Ok(schedstat) => Some(schedstat),
+            Err(error) if is_gone(&error) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Thread { status, schedstat, last: Last::default() })
+    }
+
+    /// Brings `last` up to date; false when the thread has ended.
+    fn read(&mut self, buffer: &mut Buffer, has_run_delay: &mut bool) -> bool {
+        let switches = self.status.read(buffer).and_then(|text| parse::switches(&text));
+        let Some((voluntary, involuntary)) = switches else { return false };
+        (self.last.voluntary, self.last.involuntary) = (voluntary, involuntary);
+        let delay = self.schedstat.as_ref().and_then(|source| parse::schedstat(&source.read(buffer)?));
+        if let Some(Some(run_delay_ns)) = delay {
+            self.last.run_delay_ns = run_delay_ns;
+            *has_run_delay = true;
+        }
+        true
+    }
+}
+
+impl Last {
+    fn add(&mut self, other: Last) {
+        self.run_delay_ns = self.run_delay_ns.saturating_add(other.run_delay_ns);
+        self.voluntary = self.voluntary.saturating_add(other.voluntary);
+        self.involuntary = self.involuntary.saturating_add(other.involuntary);
+    }
+}
+
+fn thread_ids(folder: &Path) -> io::Result<BTreeSet<u32>> {
+    let mut ids = BTreeSet::new();
+    for entry in folder.read_dir()? {
+        ids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(ids)
+}
+
+/// Whether a file of /proc is not there because its thread is not.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn sums_keep_what_ended_threads_had() {
+        let mut buffer = Buffer::new();
+        let mut threads = Threads::new("/proc/self/task".into());
+        let before = threads.read(&mut buffer).unwrap();
+        let (asks, asked) = mpsc::channel::<()>();
+        let (tells, told) = mpsc::channel();
+        let sleeper = thread::spawn(move || {
+            (0..50).for_each(|_| thread::sleep(Duration::from_millis(1)));
+            tells.send(rustix::thread::gettid().as_raw_nonzero().get() as u32).unwrap();
+            asked.recv().unwrap_err();
+        });
+        let id = told.recv().unwrap();
+        let during = threads.read(&mut buffer).unwrap();
+        assert!(threads.alive.contains_key(&id));
+        assert!(during.voluntary >= before.voluntary.map(|before| before + 50), "{before:?} {during:?}");
+
+        drop(asks);
+        sleeper.join().unwrap();
+        // A thread leaves /proc a moment after it can be joined.
+        let (folder, begun) = (PathBuf::from(format!("/proc/self/task/{id}")), Instant::now());
+        while folder.exists() && begun.elapsed() < Duration::from_secs(30) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let after = threads.read(&mut buffer).unwrap();
+        assert!(!threads.alive.contains_key(&id));
+        assert!(after.voluntary >= during.voluntary && after.involuntary >= during.involuntary, "{during:?} {after:?}");
+        assert!(after.run_delay_ns >= during.run_delay_ns, "{during:?} {after:?}");
+        // A kernel with CONFIG_SCHED_INFO has the file, and this process has run.
+        assert_eq!(after.run_delay_ns.is_some(), Path::new("/proc/self/schedstat").exists());
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_has_no_sum() {
+        assert_eq!(Threads::new("/proc/4294967295/task".into()).read(&mut Buffer::new()), None);
+    }
+}

@@ -1,0 +1,276 @@
+//! Adds up the slices of the workers: intervals for the record, totals for the summaries, and the
+//! judgement whether the warm-up has become steady.
+
+use crate::record::{self, Interval, IntervalPhase, LogEntry, Quantiles};
+use crate::tally::{Recorder, Slice};
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use std::collections::BTreeMap;
+
+/// Intervals in a row that must agree.
+const STEADY_COUNT: usize = 3;
+/// How far they may differ from their mean.
+const STEADY_SHARE: f64 = 0.05;
+/// Fewer samples than this say nothing about a median.
+const STEADY_SAMPLES_MIN: u64 = 20;
+
+/// Position of an interval in the run.
+type Place = (u8, u32);
+
+/// What the collector keeps of the workers' slices.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    full: Receiver<(usize, Box<Slice>)>,
+    empty: Sender<Box<Slice>>,
+    /// The place of each worker's latest slice.
+    progress: Vec<Option<Place>>,
+    /// Intervals that some worker has yet to hand over, with the sum of the others.
+    pending: BTreeMap<Place, Pending>,
+    /// Sum over the window and the grace.
+    pub(crate) total: Box<Slice>,
+    pub(crate) intervals: Vec<Interval>,
+    log: Vec<RawEntry>,
+    /// Median in µs and replies of each interval of the warm-up.
+    warm_up: Vec<(f64, f64)>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    sum: Box<Slice>,
+    busiest_share: f64,
+}
+
+/// A [`LogEntry`] before its compression, which is left for after the run.
+#[derive(Debug)]
+struct RawEntry {
+    entry: LogEntry,
+    bytes: Vec<u8>,
+}
+
+fn place(slice: &Slice) -> Place {
+    (slice.phase as u8, slice.index)
+}
+
+impl Collector {
+    /// A collector, and what the workers need to reach it.
+    pub(crate) fn new(workers: usize) -> (Collector, crate::engine::Slices) {
+        let (full_sender, full) = unbounded();
+        let (empty, empty_receiver) = unbounded();
+        let collector = Collector {
+            full,
+            empty,
+            progress: vec![None; workers],
+            pending: BTreeMap::new(),
+            total: Slice::new(),
+            intervals: Vec::new(),
+            log: Vec::new(),
+            warm_up: Vec::new(),
+        };
+        (collector, crate::engine::Slices { full: full_sender, empty: empty_receiver })
+    }
+
+    /// Takes what the workers have handed over; true when an interval has become complete.
+    pub(crate) fn collect(&mut self, window_start_ns: u64) -> bool {
+        while let Ok((worker, slice)) = self.full.try_recv() {
+            self.progress[worker] = Some(place(&slice));
+            self.add(slice);
+        }
+        let known = self.intervals.len();
+        // A worker skips intervals it slept through: complete is what no worker can add to any more.
+        if let Some(least) = self.progress.iter().copied().min().flatten() {
+            self.finish_until(least, window_start_ns);
+        }
+        self.intervals.len() > known
+    }
+
+    /// Finishes every interval: the workers have ended.
+    pub(crate) fn finish(&mut self, window_start_ns: u64) {
+        self.collect(window_start_ns);
+        self.finish_until((u8::MAX, u32::MAX), window_start_ns);
+    }
+
+    fn add(&mut self, mut slice: Box<Slice>) {
+        let wall_ns = slice.end_ns.saturating_sub(slice.start_ns).max(1);
+        let share = slice.cpu_ns.saturating_sub(slice.spun_ns) as f64 / wall_ns as f64;
+        match self.pending.get_mut(&place(&slice)) {
+            None => {
+                self.pending.insert(place(&slice), Pending { sum: slice, busiest_share: share });
+            }
+            Some(pending) => {
+                pending.busiest_share = pending.busiest_share.max(share);
+                pending.sum.add(&slice);
+                pending.sum.open += slice.open;
+                pending.sum.in_flight += slice.in_flight;
+                pending.sum.end_ns = pending.sum.end_ns.max(slice.end_ns);
+                slice.reset();
+                // The workers may have ended: then nobody needs it.
+                let _ = self.empty.send(slice);
+            }
+        }
+    }
+
+    fn finish_until(&mut self, last: Place, window_start_ns: u64) {
+        while let Some(entry) = self.pending.first_entry()
+            && *entry.key() <= last
+        {
+            let Pending { mut sum, busiest_share } = entry.remove();
+            self.conclude(&sum, busiest_share, window_start_ns);
+            sum.reset();
+            // As above.
+            let _ = self.empty.send(sum);
+        }
+    }
+
+    fn conclude(&mut self, sum: &Slice, busiest_share: f64, window_start_ns: u64) {
+        let interval = interval(sum, busiest_share, window_start_ns);
+        match sum.phase {
+            IntervalPhase::WarmUp if sum.response.histogram.len() >= STEADY_SAMPLES_MIN => {
+                let median = sum.response.histogram.value_at_quantile(0.5) as f64;
+                let wall_us = interval.duration_us.max(1) as f64;
+                self.warm_up.push((median, sum.requests.completed as f64 / wall_us));
+            }
+            IntervalPhase::WarmUp => self.warm_up.clear(),
+            IntervalPhase::Measured | IntervalPhase::Grace => self.total.add(sum),
+        }
+        for (tag, recorder) in sum.recorders() {
+            if !recorder.histogram.is_empty() {
+                self.log.push(raw_entry(tag, sum.phase, &interval, recorder));
+            }
+        }
+        self.intervals.push(interval);
+    }
+
+    /// Whether the last intervals of the warm-up agree on the median, and in a closed loop on the rate.
+    pub(crate) fn is_steady(&self, is_closed: bool) -> bool {
+        let Some(last) = self.warm_up.len().checked_sub(STEADY_COUNT).map(|from| &self.warm_up[from..]) else {
+            return false;
+        };
+        let agree = |pick: fn(&(f64, f64)) -> f64| {
+            let mean = last.iter().map(pick).sum::<f64>() / last.len() as f64;
+            last.iter().all(|values| (pick(values) / mean - 1.0).abs() <= STEADY_SHARE)
+        };
+        agree(|values| values.0) && (!is_closed || agree(|values| values.1))
+    }
+
+    /// The log of all intervals, compressed.
+    pub(crate) fn take_log(&mut self) -> Vec<LogEntry> {
+        let log = std::mem::take(&mut self.log);
+        log.into_iter().map(|raw| LogEntry { encoded: record::compress(&raw.bytes), ..raw.entry }).collect()
+    }
+
+    /// Shifts intervals recorded before the start of the window was known.
+    pub(crate) fn set_origin(&mut self, guessed_ns: u64, window_start_ns: u64) {
+        let shift_us = (window_start_ns as i64 - guessed_ns as i64) / 1000;
+        self.intervals.iter_mut().for_each(|interval| interval.start_us -= shift_us);
+        self.log.iter_mut().for_each(|raw| raw.entry.start_us -= shift_us);
+    }
+}
+
+fn interval(sum: &Slice, busiest_worker_share: f64, window_start_ns: u64) -> Interval {
+    let requests = &sum.requests;
+    Interval {
+        phase: sum.phase,
+        start_us: (sum.start_ns as i64 - window_start_ns as i64) / 1000,
+        duration_us: sum.end_ns.saturating_sub(sum.start_ns) / 1000,
+        scheduled: requests.scheduled,
+        sent: requests.sent,
+        completed: requests.completed,
+        failed: requests.failed,
+        timed_out: requests.timed_out,
+        connections_open: u64::from(sum.open),
+        in_flight: u64::from(sum.in_flight),
+        busiest_worker_share,
+        response_us: Quantiles::of(&sum.response),
+        service_us: Quantiles::of(&sum.service),
+        lateness_us: Quantiles::of(&sum.lateness),
+        back_pressure_us: Quantiles::of(&sum.back_pressure),
+    }
+}
+
+fn raw_entry(tag: &'static str, phase: IntervalPhase, interval: &Interval, recorder: &Recorder) -> RawEntry {
+    let entry = LogEntry {
+        tag,
+        phase,
+        start_us: interval.start_us,
+        duration_us: interval.duration_us,
+        max_ns: recorder.histogram.max(),
+        encoded: String::new(),
+    };
+    RawEntry { entry, bytes: record::raw_bytes(recorder) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slice(phase: IntervalPhase, index: u32, completed: u64, value_us: u64) -> Box<Slice> {
+        let mut slice = Slice::new();
+        (slice.phase, slice.index) = (phase, index);
+        (slice.start_ns, slice.end_ns) = (1_000_000_000 + u64::from(index) * 1_000_000, 1_001_000_000);
+        slice.end_ns += u64::from(index) * 1_000_000;
+        slice.requests.completed = completed;
+        (0..completed).for_each(|_| slice.response.record(value_us * 1000));
+        slice
+    }
+
+    #[test]
+    fn intervals_are_complete_when_every_worker_is_past_them() {
+        let (mut collector, slices) = Collector::new(2);
+        let send = |worker, index| {
+            slices.full.send((worker, slice(IntervalPhase::Measured, index, 10, 5))).unwrap();
+        };
+        send(0, 0);
+        send(0, 1);
+        assert!(!collector.collect(1_000_000_000), "the other worker has not come so far");
+        send(1, 1); // it slept through the first
+        assert!(collector.collect(1_000_000_000));
+        let counts: Vec<u64> = collector.intervals.iter().map(|interval| interval.completed).collect();
+        assert_eq!(counts, [10, 20]);
+        assert_eq!(collector.intervals[1].start_us, 1000);
+        slices.full.send((0, slice(IntervalPhase::Grace, 0, 1, 5))).unwrap();
+        collector.finish(1_000_000_000);
+        assert_eq!(collector.total.requests.completed, 31);
+        assert_eq!(collector.total.response.histogram.len(), 31);
+        let log = collector.take_log();
+        assert_eq!(log.iter().filter(|entry| entry.tag == "response").count(), 3);
+        assert!(log.iter().all(|entry| entry.encoded.starts_with("HISTFAAA")), "{log:?}");
+        let mut reused = 0;
+        while slices.empty.try_recv().is_ok() {
+            reused += 1;
+        }
+        assert_eq!(reused, 4, "every slice goes back");
+    }
+
+    #[test]
+    fn the_warm_up_is_in_no_total() {
+        let (mut collector, slices) = Collector::new(1);
+        slices.full.send((0, slice(IntervalPhase::WarmUp, 0, 10, 5))).unwrap();
+        collector.finish(1_000_000_000);
+        assert_eq!((collector.total.requests.completed, collector.intervals.len()), (0, 1));
+        collector.set_origin(1_000_000_000, 1_500_000_000);
+        assert_eq!(collector.intervals[0].start_us, -500_000);
+    }
+
+    #[test]
+    fn steady_means_three_in_a_row_that_agree() {
+        for (medians, is_steady) in [
+            (&[100, 100][..], false),
+            (&[100, 101, 102], true),
+            (&[100, 101, 120], false),
+            (&[500, 100, 101, 102], true),
+            (&[100, 101, 102, 500], false),
+        ] {
+            let (mut collector, slices) = Collector::new(1);
+            for (index, &median) in medians.iter().enumerate() {
+                slices.full.send((0, slice(IntervalPhase::WarmUp, index as u32, 100, median))).unwrap();
+            }
+            collector.collect(0);
+            assert_eq!(collector.is_steady(true), is_steady, "{medians:?}");
+        }
+        let (mut collector, slices) = Collector::new(1);
+        for (index, completed) in [(0, 100), (1, 100), (2, 50)] {
+            slices.full.send((0, slice(IntervalPhase::WarmUp, index, completed, 5))).unwrap();
+        }
+        collector.collect(0);
+        assert!(collector.is_steady(false) && !collector.is_steady(true), "a closed loop must keep its rate");
+    }
+}

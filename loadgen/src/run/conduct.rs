@@ -1,0 +1,184 @@
+//! Leads the workers from stage to stage, and samples CPU and memory beside them.
+
+use super::collect::Collector;
+use super::{Handles, Phase, Snapshot};
+use crate::clock::{self, duration_ns};
+use crate::control::{Control, Progress, Stage, Times};
+use crate::engine::Job;
+use crate::options::WarmUp;
+use crate::sample::{self, CpuSample, Watch};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
+
+/// How often the main thread looks around.
+const TICK: Duration = Duration::from_millis(20);
+/// Time between the release of the workers and the first request, so that none of them starts late.
+const LEAD_NS: u64 = 20_000_000;
+/// Time between the announcement of a window and its start: workers look every 10 ms.
+const NOTICE_NS: u64 = 60_000_000;
+
+/// What the main thread saw beside the workers.
+#[derive(Debug, Default)]
+pub(super) struct Conducted {
+    pub(super) memory_before: Option<u64>,
+    pub(super) memory_established: Option<u64>,
+    pub(super) window_start_unix_ms: u64,
+    pub(super) window_start_ns: u64,
+    pub(super) warm_up_ns: u64,
+    /// Whether the warm-up became steady; `None` when it did not matter.
+    pub(super) is_steady: Option<bool>,
+    pub(super) before: CpuSample,
+    pub(super) after: CpuSample,
+    pub(super) interrupted: bool,
+    pub(super) has_opened: bool,
+}
+
+/// Leads the workers from stage to stage. Workers that end early end the run; joining them tells why.
+pub(super) fn conduct(
+    job: &Job<'_>,
+    handles: &Handles<'_>,
+    stop: &AtomicBool,
+    collector: &mut Collector,
+    observe: &mut impl FnMut(Snapshot<'_>),
+) -> Conducted {
+    let (control, options) = (job.control, job.options);
+    let mut conducted = Conducted::default();
+    let phase_began_ns = clock::now_ns();
+    let mut conductor = Conductor { control, handles, stop, collector, observe, phase_began_ns, window_start_ns: 0 };
+    if !conductor.wait_for_all(Progress::Ready) {
+        control.enter(Stage::Abandon);
+        return conducted;
+    }
+    conducted.memory_before = sample::rss_anon_bytes();
+    control.enter(Stage::Connect);
+    let all_connected = conductor.wait_for_all(Progress::Connected);
+    conducted.has_opened = control.has_opened();
+    if !all_connected || (!conducted.has_opened && !control.is_stopped()) {
+        control.enter(Stage::Abandon);
+        return conducted;
+    }
+    conducted.memory_established = sample::rss_anon_bytes();
+    let begin_ns = clock::now_ns() + LEAD_NS;
+    control.begin_load(begin_ns);
+    let (times, is_steady) = conductor.warm_up(job, begin_ns);
+    conducted.is_steady = is_steady;
+    conducted.window_start_ns = times.start_ns;
+    conducted.warm_up_ns = times.start_ns.saturating_sub(begin_ns);
+    let watch = Watch { own_cpus: options.cpus.clone(), pid: options.watch_pid, cpus: options.watch_cpus.clone() };
+    let completed = || control.totals().1;
+    conducted.window_start_unix_ms = clock::unix_ms();
+    conducted.before = watch.sample(completed);
+    conductor.phase_began_ns = clock::now_ns();
+    conductor.wait_until(Phase::Measuring, times.end_ns);
+    conducted.after = watch.sample(completed);
+    conducted.interrupted = control.is_stopped() && clock::now_ns() < times.end_ns;
+    conductor.wait_for_end();
+    conducted
+}
+
+/// The waiting parts of [`conduct`].
+struct Conductor<'a, 'scope, F> {
+    control: &'a Control,
+    handles: &'a Handles<'scope>,
+    stop: &'a AtomicBool,
+    collector: &'a mut Collector,
+    observe: &'a mut F,
+    phase_began_ns: u64,
+    window_start_ns: u64,
+}
+
+impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
+    /// Passes the stop flag on, collects, and reports.
+    fn look(&mut self, phase: Phase) {
+        if self.stop.load(Ordering::Relaxed) {
+            self.control.stop();
+        }
+        self.collector.collect(self.window_start_ns);
+        let (connections_open, completed, failed) = self.control.totals();
+        let elapsed = Duration::from_nanos(clock::now_ns() - self.phase_began_ns);
+        let last = self.collector.intervals.last();
+        (self.observe)(Snapshot { phase, elapsed, connections_open, completed, failed, last });
+    }
+
+    fn have_ended(&self) -> bool {
+        self.handles.iter().all(ScopedJoinHandle::is_finished)
+    }
+
+    /// False when a worker has ended instead.
+    fn wait_for_all(&mut self, progress: Progress) -> bool {
+        // Short at first: a few connections take less than a tick.
+        let mut pause = Duration::from_micros(500);
+        loop {
+            if self.control.workers.iter().all(|worker| worker.has_reached(progress)) {
+                return true;
+            }
+            if self.handles.iter().any(ScopedJoinHandle::is_finished) {
+                return false;
+            }
+            self.look(Phase::Connecting);
+            thread::sleep(pause);
+            pause = (pause * 2).min(TICK);
+        }
+    }
+
+    /// Announces the window when its time has come, and waits for its start.
+    fn warm_up(&mut self, job: &Job<'_>, begin_ns: u64) -> (Times, Option<bool>) {
+        self.phase_began_ns = clock::now_ns();
+        // Until the start is known, intervals are dated from the start of the load.
+        self.window_start_ns = begin_ns;
+        let is_idle = job.options.mode() == "idle";
+        let mut is_steady = None;
+        let start_ns = match job.options.warmup {
+            _ if is_idle => begin_ns,
+            WarmUp::Fixed(length) => begin_ns.saturating_add(duration_ns(length)),
+            WarmUp::UntilSteady(length_max) => {
+                let latest_ns = begin_ns.saturating_add(duration_ns(length_max));
+                is_steady = Some(self.wait_for_steadiness(job.options.mode() == "closed", latest_ns));
+                clock::now_ns() + NOTICE_NS
+            }
+        };
+        let end_ns = start_ns.saturating_add(duration_ns(job.options.window()));
+        let mut times = Times { start_ns, end_ns };
+        if self.control.is_stopped() {
+            let now_ns = clock::now_ns();
+            times = Times { start_ns: now_ns, end_ns: now_ns };
+        }
+        self.control.set_window(times);
+        self.wait_until(Phase::WarmingUp, times.start_ns);
+        self.collector.set_origin(self.window_start_ns, times.start_ns);
+        self.window_start_ns = times.start_ns;
+        (times, is_steady)
+    }
+
+    fn wait_for_steadiness(&mut self, is_closed: bool, latest_ns: u64) -> bool {
+        while clock::now_ns() < latest_ns && !self.control.is_stopped() && !self.have_ended() {
+            thread::sleep(TICK);
+            self.look(Phase::WarmingUp);
+            if self.collector.is_steady(is_closed) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Waits for a moment, or for the end of the run, whichever is first.
+    fn wait_until(&mut self, phase: Phase, until_ns: u64) {
+        loop {
+            let left_ns = until_ns.saturating_sub(clock::now_ns());
+            if left_ns == 0 || self.control.is_stopped() || self.have_ended() {
+                return;
+            }
+            thread::sleep(TICK.min(Duration::from_nanos(left_ns)));
+            self.look(phase);
+        }
+    }
+
+    fn wait_for_end(&mut self) {
+        self.phase_began_ns = clock::now_ns();
+        while !self.have_ended() {
+            self.look(Phase::Finishing);
+            thread::sleep(TICK / 4);
+        }
+    }
+}

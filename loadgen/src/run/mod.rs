@@ -1,0 +1,133 @@
+//! One run from plan to verdict: starts the workers, leads them through the stages, and makes the
+//! record. Never touches a socket.
+
+mod collect;
+mod conduct;
+mod report;
+
+use crate::LoadError;
+use crate::affinity::Affinity;
+use crate::causes::error_name;
+use crate::control::{Control, Stage};
+use crate::engine::Job;
+use crate::options::Options;
+use crate::plan::{HostLimits, Plan};
+use crate::record::{Interval, LogEntry, Record};
+use crate::schedule::{Schedule, Stage as RateStage};
+use crate::tally::Tally;
+use collect::Collector;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::AtomicBool;
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Establishing connections.
+    Connecting,
+    /// Load that is not recorded.
+    WarmingUp,
+    /// The measured window.
+    Measuring,
+    /// Waiting for outstanding replies.
+    Finishing,
+}
+
+/// What a run produced.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The JSON document.
+    pub record: Record,
+    /// The histograms of every interval, in order; the record has their sums only.
+    pub log: Vec<LogEntry>,
+}
+
+/// What is known while a run goes on, for progress displays.
+#[derive(Debug, Clone, Copy)]
+pub struct Snapshot<'a> {
+    /// What the run is doing.
+    pub phase: Phase,
+    /// Time since this phase began.
+    pub elapsed: Duration,
+    /// Connections open now.
+    pub connections_open: u64,
+    /// Replies since the load began.
+    pub completed: u64,
+    /// Failures since the load began.
+    pub failed: u64,
+    /// The last interval that has ended.
+    pub last: Option<&'a Interval>,
+}
+
+type Handles<'scope> = [ScopedJoinHandle<'scope, Result<Tally, LoadError>>];
+
+/// Carries out a run. Setting `stop` ends it within a second with a record of what was measured;
+/// `observe` is called about 50 times a second.
+///
+/// # Errors
+/// When the run could not take place at all; see [`LoadError`].
+pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapshot<'_>)) -> Result<Outcome, LoadError> {
+    let plan = Plan::new(options, HostLimits::read())?;
+    let seed = options.seed.unwrap_or_else(random_seed);
+    let control = Control::new(plan.connections.len());
+    let (mut collector, slices) = Collector::new(plan.connections.len());
+    let job = Job { options, plan: &plan, control: &control, schedule: schedule(options, seed), slices };
+    job.check_request()?;
+    // The main thread works for the load as well, so it stays off the CPUs that are not the load's.
+    let affinity = Affinity::restrict(&options.cpus);
+    let outcome = thread::scope(|scope| {
+        let mut handles = Vec::with_capacity(plan.connections.len());
+        for index in 0..plan.connections.len() {
+            let job = &job;
+            match thread::Builder::new().name(format!("load-{index}")).spawn_scoped(scope, move || job.work(index)) {
+                Ok(handle) => handles.push(handle),
+                Err(source) => {
+                    control.enter(Stage::Abandon);
+                    return Err(LoadError::Setup { what: "start a worker thread (use fewer --threads)", source });
+                }
+            }
+        }
+        let conducted = conduct::conduct(&job, &handles, stop, &mut collector, &mut observe);
+        Ok((conducted, join(handles)?))
+    });
+    drop(affinity);
+    let (conducted, tally) = outcome?;
+    collector.finish(conducted.window_start_ns);
+    if !conducted.has_opened && !conducted.interrupted {
+        let error = tally.connect_causes.most_frequent_error();
+        let error = error.map_or_else(|| "ETIMEDOUT".into(), |errno| error_name(errno.raw_os_error() as usize));
+        return Err(LoadError::Unreachable { address: plan.target.address, error });
+    }
+    let record = report::make_record(&job, &conducted, &tally, &mut collector);
+    Ok(Outcome { record, log: collector.take_log() })
+}
+
+/// The arrivals of a run; a closed loop, idle connections and heartbeats have none.
+fn schedule(options: &Options, seed: u64) -> Schedule {
+    let stages = match (options.mode(), options.rate) {
+        ("open", Some(rate)) => vec![RateStage { rate, duration: options.duration }],
+        ("open", None) => options.stages.clone(),
+        _ => Vec::new(),
+    };
+    Schedule { process: options.process, stages, burst: options.burst, seed, workers: options.threads }
+}
+
+/// A seed that differs from run to run; the record has it.
+fn random_seed() -> u64 {
+    // 53 bits: a JSON number that any reader keeps exact.
+    std::hash::RandomState::new().build_hasher().finish() >> 11
+}
+
+fn join(handles: Vec<ScopedJoinHandle<'_, Result<Tally, LoadError>>>) -> Result<Tally, LoadError> {
+    let mut sum = Tally::new();
+    let mut first_error = None;
+    for (index, handle) in handles.into_iter().enumerate() {
+        match handle.join() {
+            Ok(Ok(tally)) => sum.add(&tally),
+            Ok(Err(error)) => first_error = first_error.or(Some(error)),
+            Err(_) => first_error = first_error.or(Some(LoadError::WorkerDied(index))),
+        }
+    }
+    first_error.map_or(Ok(sum), Err)
+}

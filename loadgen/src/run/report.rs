@@ -1,0 +1,108 @@
+//! Makes the record of a run out of what the workers counted and the main thread saw.
+
+use super::collect::Collector;
+use super::conduct::Conducted;
+use crate::clock::duration_ns;
+use crate::engine::{CONNECTION_LEN_MAX, Job};
+use crate::record::{self, Connections, Cpu, Memory, Record, RequestCounts, Summary, Watched};
+use crate::schedule::Process;
+use crate::tally::Tally;
+use crate::validity::{self, Evidence};
+
+pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, collector: &mut Collector) -> Record {
+    let (options, plan) = (job.options, job.plan);
+    let total = &collector.total;
+    let requests = RequestCounts::of(&total.requests, tally);
+    let connections = Connections::of(tally, plan);
+    let unknown = requests.timed_out + requests.censored + requests.unsent;
+    let response = Summary::of(&total.response, unknown);
+    let lateness = Summary::of(&total.lateness, 0);
+    // A closed loop does not record service times: without losses they are the response times.
+    let is_closed = options.mode() == "closed";
+    let (service, service_unknown) = if is_closed { (&total.response, unknown) } else { (&total.service, 0) };
+    let busiest_worker_share = tally.cpu_share;
+    let recorders = [
+        ("response", &total.response),
+        ("service", service),
+        ("first_byte", &total.first_byte),
+        ("lateness", &total.lateness),
+        ("back_pressure", &total.back_pressure),
+        ("connect", &tally.connect),
+        ("time_to_first_response", &tally.first_response),
+    ];
+    let histograms = recorders.iter().map(|(name, recorder)| ((*name).to_owned(), record::encode(recorder))).collect();
+    let clamped = recorders.iter().map(|(_, recorder)| recorder.clamped).sum();
+    let verdict = validity::judge(&Evidence {
+        mode: options.mode(),
+        requests: Some(&requests),
+        connections: Some(&connections),
+        response: Some(&response),
+        lateness: Some(&lateness),
+        late_100us: total.lateness.count_above(100_000),
+        late_far: total.lateness.count_above(far_ns(&response)),
+        busiest_worker_share,
+        host_shortages: tally.connect_causes.host_shortages() + tally.request_causes.host_shortages(),
+        clamped,
+        is_co_located: plan.target.address.ip().to_canonical().is_loopback(),
+    });
+    Record {
+        schema: record::SCHEMA,
+        version: env!("CARGO_PKG_VERSION").into(),
+        target: options.target.clone(),
+        address: plan.target.address.to_string(),
+        workload: plan.target.workload.name().into(),
+        engine: options.engine.name().into(),
+        mode: options.mode().into(),
+        schedule: (options.mode() == "open").then(|| Process::name(options.process).into()),
+        rate: options.rate,
+        seed: job.schedule.seed,
+        pipeline: options.pipeline,
+        threads: options.threads,
+        duration_us: tally.window_ns / 1000,
+        duration_planned_us: duration_ns(options.window()) / 1000,
+        warmup_us: conducted.warm_up_ns / 1000,
+        timeout_us: duration_ns(options.timeout) / 1000,
+        window_start_unix_ms: conducted.window_start_unix_ms,
+        interrupted: conducted.interrupted,
+        requests_per_second: requests.completed as f64 * 1e9 / tally.window_ns.max(1) as f64,
+        bytes_in: tally.traffic.bytes_in,
+        bytes_out: tally.traffic.bytes_out,
+        service_us: Summary::of(service, service_unknown),
+        first_byte_us: Summary::of(&total.first_byte, 0),
+        back_pressure_us: Summary::of(&total.back_pressure, 0),
+        connect_us: Summary::of(&tally.connect, 0),
+        time_to_first_response_us: Summary::of(&tally.first_response, 0),
+        response_us: response,
+        lateness_us: lateness,
+        clamped,
+        intervals: std::mem::take(&mut collector.intervals),
+        histograms,
+        syscalls: tally.traffic.into(),
+        cpu: Cpu::between(&conducted.before, &conducted.after, &options.cpus, busiest_worker_share),
+        watched: Watched::between(&conducted.before, &conducted.after, options),
+        memory: memory(conducted, connections.established),
+        requests,
+        connections,
+        verdict,
+    }
+}
+
+/// One millisecond, or a tenth of the median response where that is more.
+fn far_ns(response: &Summary) -> u64 {
+    response.p50.map_or(0, |p50_us| (p50_us * 100.0) as u64).max(1_000_000)
+}
+
+fn memory(conducted: &Conducted, established: u64) -> Memory {
+    let grown = match (conducted.memory_before, conducted.memory_established) {
+        (Some(before), Some(after)) if established > 0 => {
+            Some(after.saturating_sub(before) as f64 / established as f64)
+        }
+        _ => None,
+    };
+    Memory {
+        rss_anon_before_bytes: conducted.memory_before,
+        rss_anon_established_bytes: conducted.memory_established,
+        per_connection_bytes: grown,
+        connection_struct_bytes_max: CONNECTION_LEN_MAX as u64,
+    }
+}
