@@ -17,9 +17,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// What to pass as the period: fine enough for pauses of milliseconds. Its price is that of a timer and
-/// two context switches: 14 to 25 µs a period, or about 2 % of a CPU, on a busy virtual machine (Linux 6.18),
-/// the same as of a bare loop around clock_nanosleep(2). A longer period costs less in proportion.
-pub const PERIOD: Duration = Duration::from_millis(1);
+/// two context switches: 14 to 25 µs a period, under 1 % of a CPU, on a busy virtual machine (Linux 6.18),
+/// the same as of a bare loop around clock_nanosleep(2).
+pub const PERIOD: Duration = Duration::from_millis(2);
 /// A shorter period would make the watcher a load of its own.
 const PERIOD_NS_MIN: u64 = 100_000;
 /// A longer one would miss what it is for, and keep `stop` waiting.

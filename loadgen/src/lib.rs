@@ -16,11 +16,11 @@ mod engine;
 mod error;
 pub mod hiccup;
 pub mod kernel;
+mod memory;
 mod options;
 pub mod plan;
 pub mod record;
 mod run;
-mod sample;
 pub mod schedule;
 #[allow(unsafe_code)]
 mod sys;

@@ -11,6 +11,7 @@ mod stages;
 mod uring;
 
 use crate::clock::duration_ns;
+use crate::clock_check::ClockCheck;
 use crate::control::Control;
 use crate::plan::Plan;
 use crate::record::IntervalPhase;
@@ -100,6 +101,7 @@ pub(crate) struct Job<'a> {
     pub(crate) control: &'a Control,
     pub(crate) schedule: Schedule,
     pub(crate) slices: Slices,
+    pub(crate) clock: ClockCheck,
 }
 
 impl Job<'_> {

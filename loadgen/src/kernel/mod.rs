@@ -139,6 +139,11 @@ impl Sample {
         self.at_ns
     }
 
+    /// Connections of the namespace in ESTABLISHED or CLOSE-WAIT.
+    pub fn established(&self) -> Option<u64> {
+        self.sockstat.established
+    }
+
     /// What happened between `earlier` and this sample, both of the same sampler.
     pub fn since(&self, earlier: &Sample) -> KernelDelta {
         let mut delta = KernelDelta {

@@ -1,5 +1,6 @@
 //! One interval of a run: what happened in it, so that a tail can be placed in time and explained.
 
+use crate::kernel::KernelDelta;
 use serde::{Deserialize, Serialize};
 
 /// To what part of the run an interval belongs.
@@ -72,6 +73,9 @@ pub struct Interval {
     pub lateness_us: Quantiles,
     /// written − reached.
     pub back_pressure_us: Quantiles,
+    /// What the kernel counted meanwhile; only in the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelDelta>,
 }
 
 /// One histogram of one interval: a line of an interval log (`.hlog`).

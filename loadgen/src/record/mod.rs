@@ -2,9 +2,11 @@
 
 mod interval;
 
+use crate::clock_check::ClockCheck;
+use crate::hiccup::HiccupReport;
+use crate::kernel::KernelDelta;
 use crate::options::Options;
 use crate::plan::Plan;
-use crate::sample::CpuSample;
 use crate::tally::{Recorder, Requests, Tally, Traffic};
 use base64::Engine as _;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
@@ -92,6 +94,12 @@ pub struct Record {
     pub histograms: BTreeMap<String, String>,
     /// System calls of the workers in the window.
     pub syscalls: Syscalls,
+    /// What the kernel counted over the window.
+    pub kernel: KernelDelta,
+    /// Pauses of the host during the window.
+    pub hiccups: HiccupReport,
+    /// The clock behind every number.
+    pub clock: ClockCheck,
     /// CPU time of the generator.
     pub cpu: Cpu,
     /// CPU time of the process and of the CPUs that were to be watched.
@@ -411,39 +419,33 @@ impl From<Traffic> for Syscalls {
     }
 }
 
-/// Difference of two readings; absent when either is.
-fn difference(before: Option<u64>, after: Option<u64>) -> Option<u64> {
-    Some(after?.saturating_sub(before?))
-}
-
 impl Cpu {
-    pub(crate) fn between(before: &CpuSample, after: &CpuSample, cpus: &[u32], busiest_worker_share: f64) -> Cpu {
+    pub(crate) fn of(kernel: &KernelDelta, completed: u64, cpus: &[u32], busiest_worker_share: f64) -> Cpu {
         Cpu {
-            user_us: after.own.0.saturating_sub(before.own.0),
-            system_us: after.own.1.saturating_sub(before.own.1),
-            wall_us: after.at_ns.saturating_sub(before.at_ns) / 1000,
-            requests_completed_in_window: after.completed - before.completed,
+            user_us: kernel.own.user_us.unwrap_or(0),
+            system_us: kernel.own.system_us.unwrap_or(0),
+            wall_us: kernel.wall_us,
+            requests_completed_in_window: completed,
             busiest_worker_share,
             cpus: cpus.to_vec(),
-            busy_us: difference(before.own_cpus, after.own_cpus),
+            busy_us: kernel.own_cpus_busy_us,
         }
     }
 }
 
 impl Watched {
-    pub(crate) fn between(before: &CpuSample, after: &CpuSample, options: &Options) -> Option<Watched> {
+    pub(crate) fn of(kernel: &KernelDelta, completed: u64, options: &Options) -> Option<Watched> {
         if options.watch_pid.is_none() && options.watch_cpus.is_empty() {
             return None;
         }
-        let part =
-            |pick: fn((u64, u64)) -> u64| difference(before.watched_process.map(pick), after.watched_process.map(pick));
+        let process = kernel.watched.unwrap_or_default();
         Some(Watched {
             pid: options.watch_pid,
-            user_us: part(|(user, _)| user),
-            system_us: part(|(_, system)| system),
+            user_us: process.user_us,
+            system_us: process.system_us,
             cpus: options.watch_cpus.clone(),
-            busy_us: difference(before.watched_cpus, after.watched_cpus),
-            requests_completed_in_window: after.completed - before.completed,
+            busy_us: kernel.watched_cpus_busy_us,
+            requests_completed_in_window: completed,
         })
     }
 }

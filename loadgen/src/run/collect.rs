@@ -1,6 +1,7 @@
 //! Adds up the slices of the workers: intervals for the record, totals for the summaries, and the
 //! judgement whether the warm-up has become steady.
 
+use crate::kernel::Sample;
 use crate::record::{self, Interval, IntervalPhase, LogEntry, Quantiles};
 use crate::tally::{Recorder, Slice};
 use crossbeam::channel::{Receiver, Sender, unbounded};
@@ -157,6 +158,18 @@ impl Collector {
         log.into_iter().map(|raw| LogEntry { encoded: record::compress(&raw.bytes), ..raw.entry }).collect()
     }
 
+    /// Gives each interval of the window what the kernel counted in it. Samples were taken at the planned
+    /// boundaries, intervals ended up to 10 ms later.
+    pub(crate) fn set_kernel(&mut self, samples: &[Sample], interval_us: u64) {
+        let measured = self.intervals.iter_mut().filter(|interval| interval.phase == IntervalPhase::Measured);
+        for interval in measured {
+            let index = (interval.start_us.max(0) as u64 + interval_us / 2) / interval_us.max(1);
+            if let Some([from, to]) = samples.get(index as usize..index as usize + 2) {
+                interval.kernel = Some(to.since(from));
+            }
+        }
+    }
+
     /// Shifts intervals recorded before the start of the window was known.
     pub(crate) fn set_origin(&mut self, guessed_ns: u64, window_start_ns: u64) {
         let shift_us = (window_start_ns as i64 - guessed_ns as i64) / 1000;
@@ -183,6 +196,7 @@ fn interval(sum: &Slice, busiest_worker_share: f64, window_start_ns: u64) -> Int
         service_us: Quantiles::of(&sum.service),
         lateness_us: Quantiles::of(&sum.lateness),
         back_pressure_us: Quantiles::of(&sum.back_pressure),
+        kernel: None,
     }
 }
 

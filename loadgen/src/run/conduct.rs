@@ -5,8 +5,10 @@ use super::{Handles, Phase, Snapshot};
 use crate::clock::{self, duration_ns};
 use crate::control::{Control, Progress, Stage, Times};
 use crate::engine::Job;
+use crate::hiccup::{Hiccup, HiccupReport};
+use crate::kernel::{self, Sample, Sampler};
+use crate::memory;
 use crate::options::WarmUp;
-use crate::sample::{self, CpuSample, Watch};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
@@ -28,8 +30,15 @@ pub(super) struct Conducted {
     pub(super) warm_up_ns: u64,
     /// Whether the warm-up became steady; `None` when it did not matter.
     pub(super) is_steady: Option<bool>,
-    pub(super) before: CpuSample,
-    pub(super) after: CpuSample,
+    /// One at each boundary of the intervals of the window.
+    pub(super) samples: Vec<Sample>,
+    /// Established connections of the namespace before the first connect.
+    pub(super) kernel_established_before: Option<u64>,
+    /// The same at the start of the window.
+    pub(super) kernel_established: Option<u64>,
+    /// Good replies between the first and the last sample.
+    pub(super) completed: u64,
+    pub(super) hiccups: HiccupReport,
     pub(super) interrupted: bool,
     pub(super) has_opened: bool,
 }
@@ -39,6 +48,7 @@ pub(super) fn conduct(
     job: &Job<'_>,
     handles: &Handles<'_>,
     stop: &AtomicBool,
+    hiccup: Hiccup,
     collector: &mut Collector,
     observe: &mut impl FnMut(Snapshot<'_>),
 ) -> Conducted {
@@ -50,7 +60,13 @@ pub(super) fn conduct(
         control.enter(Stage::Abandon);
         return conducted;
     }
-    conducted.memory_before = sample::rss_anon_bytes();
+    let mut sampler = Sampler::new(kernel::Config {
+        watch_pid: options.watch_pid,
+        watch_cpus: options.watch_cpus.clone(),
+        own_cpus: options.cpus.clone(),
+    });
+    conducted.kernel_established_before = sampler.sample().established();
+    conducted.memory_before = memory::rss_anon_bytes();
     control.enter(Stage::Connect);
     let all_connected = conductor.wait_for_all(Progress::Connected);
     conducted.has_opened = control.has_opened();
@@ -58,20 +74,21 @@ pub(super) fn conduct(
         control.enter(Stage::Abandon);
         return conducted;
     }
-    conducted.memory_established = sample::rss_anon_bytes();
+    conducted.memory_established = memory::rss_anon_bytes();
     let begin_ns = clock::now_ns() + LEAD_NS;
     control.begin_load(begin_ns);
     let (times, is_steady) = conductor.warm_up(job, begin_ns);
     conducted.is_steady = is_steady;
     conducted.window_start_ns = times.start_ns;
     conducted.warm_up_ns = times.start_ns.saturating_sub(begin_ns);
-    let watch = Watch { own_cpus: options.cpus.clone(), pid: options.watch_pid, cpus: options.watch_cpus.clone() };
-    let completed = || control.totals().1;
     conducted.window_start_unix_ms = clock::unix_ms();
-    conducted.before = watch.sample(completed);
+    hiccup.mark();
+    let completed_before = control.totals().1;
     conductor.phase_began_ns = clock::now_ns();
-    conductor.wait_until(Phase::Measuring, times.end_ns);
-    conducted.after = watch.sample(completed);
+    conductor.measure(job, times, &mut sampler, &mut conducted.samples);
+    conducted.completed = control.totals().1 - completed_before;
+    conducted.hiccups = hiccup.stop();
+    conducted.kernel_established = conducted.samples.first().and_then(Sample::established);
     conducted.interrupted = control.is_stopped() && clock::now_ns() < times.end_ns;
     conductor.wait_for_end();
     conducted
@@ -160,6 +177,20 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
             }
         }
         false
+    }
+
+    /// Waits for the end of the window, and takes a sample at each boundary of its intervals.
+    fn measure(&mut self, job: &Job<'_>, times: Times, sampler: &mut Sampler, samples: &mut Vec<Sample>) {
+        let len_ns = duration_ns(job.options.interval_or_default());
+        samples.push(sampler.sample());
+        for index in 1.. {
+            let boundary_ns = times.start_ns.saturating_add(len_ns.saturating_mul(index)).min(times.end_ns);
+            self.wait_until(Phase::Measuring, boundary_ns);
+            samples.push(sampler.sample());
+            if boundary_ns == times.end_ns || clock::now_ns() < boundary_ns {
+                return; // the end, or a stop before it
+            }
+        }
     }
 
     /// Waits for a moment, or for the end of the run, whichever is first.

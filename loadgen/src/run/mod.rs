@@ -8,8 +8,10 @@ mod report;
 use crate::LoadError;
 use crate::affinity::Affinity;
 use crate::causes::error_name;
+use crate::clock_check::ClockCheck;
 use crate::control::{Control, Stage};
 use crate::engine::Job;
+use crate::hiccup::{self, Hiccup};
 use crate::options::Options;
 use crate::plan::{HostLimits, Plan};
 use crate::record::{Interval, LogEntry, Record};
@@ -72,9 +74,12 @@ pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapsho
     let seed = options.seed.unwrap_or_else(random_seed);
     let control = Control::new(plan.connections.len());
     let (mut collector, slices) = Collector::new(plan.connections.len());
-    let job = Job { options, plan: &plan, control: &control, schedule: schedule(options, seed), slices };
+    let clock = ClockCheck::measure();
+    let schedule = schedule(options, seed);
+    let job = Job { options, plan: &plan, control: &control, schedule, slices, clock };
     job.check_request()?;
     // The main thread works for the load as well, so it stays off the CPUs that are not the load's.
+    let hiccup = Hiccup::start(hiccup::PERIOD, &options.cpus)?;
     let affinity = Affinity::restrict(&options.cpus);
     let outcome = thread::scope(|scope| {
         let mut handles = Vec::with_capacity(plan.connections.len());
@@ -88,7 +93,7 @@ pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapsho
                 }
             }
         }
-        let conducted = conduct::conduct(&job, &handles, stop, &mut collector, &mut observe);
+        let conducted = conduct::conduct(&job, &handles, stop, hiccup, &mut collector, &mut observe);
         Ok((conducted, join(handles)?))
     });
     drop(affinity);

@@ -4,6 +4,7 @@ use super::collect::Collector;
 use super::conduct::Conducted;
 use crate::clock::duration_ns;
 use crate::engine::{CONNECTION_LEN_MAX, Job};
+use crate::kernel::KernelDelta;
 use crate::record::{self, Connections, Cpu, Memory, Record, RequestCounts, Summary, Watched};
 use crate::schedule::Process;
 use crate::tally::Tally;
@@ -11,6 +12,11 @@ use crate::validity::{self, Evidence};
 
 pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, collector: &mut Collector) -> Record {
     let (options, plan) = (job.options, job.plan);
+    collector.set_kernel(&conducted.samples, duration_ns(options.interval_or_default()) / 1000);
+    let kernel = match &conducted.samples[..] {
+        [first, .., last] => last.since(first),
+        _ => KernelDelta::default(),
+    };
     let total = &collector.total;
     let requests = RequestCounts::of(&total.requests, tally);
     let connections = Connections::of(tally, plan);
@@ -78,8 +84,11 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         intervals: std::mem::take(&mut collector.intervals),
         histograms,
         syscalls: tally.traffic.into(),
-        cpu: Cpu::between(&conducted.before, &conducted.after, &options.cpus, busiest_worker_share),
-        watched: Watched::between(&conducted.before, &conducted.after, options),
+        cpu: Cpu::of(&kernel, conducted.completed, &options.cpus, busiest_worker_share),
+        watched: Watched::of(&kernel, conducted.completed, options),
+        hiccups: conducted.hiccups.clone(),
+        clock: job.clock.clone(),
+        kernel,
         memory: memory(conducted, connections.established),
         requests,
         connections,
