@@ -5,7 +5,7 @@
 
 use crate::LoadError;
 use crate::options::Options;
-use crate::target::Target;
+use crate::target::{self, Permission, Target};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -73,7 +73,11 @@ impl Plan {
     pub fn new(options: &Options, limits: HostLimits) -> Result<Plan, LoadError> {
         options.check()?;
         let target = Target::parse(&options.target)?;
-        target.check_allowed(options.allow_private)?;
+        target.check_allowed(Permission {
+            private: options.allow_private,
+            own: options.i_own.as_deref(),
+            is_in_own_namespace: target::is_in_own_namespace(),
+        })?;
         let sources = plan_sources(options, &target, limits)?;
         let connections = split(options.connections, options.threads);
         check_descriptors(&connections, limits)?;

@@ -23,7 +23,30 @@ impl Workload {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) workload: Workload,
+    /// The one address that is connected to.
     pub(crate) address: SocketAddr,
+    /// The host as it was written.
+    host: String,
+    /// Everything the host resolves to.
+    resolved: Vec<IpAddr>,
+}
+
+/// What may be loaded beside loopback.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Permission<'a> {
+    /// Private addresses.
+    pub(crate) private: bool,
+    /// The one host that is the user's own wherever it is.
+    pub(crate) own: Option<&'a str>,
+    /// This network namespace is not the host's: what can be reached in it was put there on purpose.
+    pub(crate) is_in_own_namespace: bool,
+}
+
+/// Whether this process is in another network namespace than the first process. False when that cannot
+/// be told, which takes privilege.
+pub(crate) fn is_in_own_namespace() -> bool {
+    let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    matches!((namespace("self"), namespace("1")), (Some(own), Some(first)) if own != first)
 }
 
 impl Target {
@@ -49,29 +72,52 @@ impl Target {
             }
         };
         let default_port = (workload != Workload::Echo).then_some(80);
-        Ok(Target { address: resolve(authority, default_port)?, workload })
+        let found = resolve(authority, default_port)?;
+        // Servers of this project listen on 127.0.0.1 by default, while `localhost` may give ::1 first.
+        let address = found.iter().find(|address| address.is_ipv4()).or(found.first());
+        let Some(&address) = address else {
+            return Err(usage(format!("target {authority:?} has no usable address and port")));
+        };
+        let host = authority.strip_suffix(&format!(":{}", address.port())).unwrap_or(authority);
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Target { address, workload, host, resolved: found.iter().map(SocketAddr::ip).collect() })
     }
 
-    /// Load is a weapon: loopback is always fine, private ranges when asked for, the rest never.
-    pub(crate) fn check_allowed(&self, allow_private: bool) -> Result<(), LoadError> {
-        let address = self.address.ip().to_canonical();
-        if address.is_loopback() {
-            return Ok(());
+    /// Load is a weapon: loopback is always fine, private ranges when asked for or in a namespace of
+    /// their own, public hosts when named once more. All that a name resolves to is judged, because the
+    /// next look-up may choose another.
+    pub(crate) fn check_allowed(&self, permission: Permission<'_>) -> Result<(), LoadError> {
+        if let Some(own) = permission.own {
+            let named = own.trim_start_matches('[').trim_end_matches(']');
+            return match named == self.host {
+                true => Ok(()),
+                false => Err(LoadError::Usage(format!(
+                    "--i-own {own} is not the host of the target, which is {host}: write --i-own {host} if that is yours",
+                    host = self.host
+                ))),
+            };
         }
-        match (is_private(address), allow_private) {
-            (true, true) => Ok(()),
-            (true, false) => Err(LoadError::Refused(format!(
+        self.resolved.iter().try_for_each(|address| self.check_address(address.to_canonical(), permission))
+    }
+
+    fn check_address(&self, address: IpAddr, permission: Permission<'_>) -> Result<(), LoadError> {
+        let is_free = address.is_loopback() || permission.is_in_own_namespace;
+        match (is_free, is_private(address)) {
+            (true, _) => Ok(()),
+            (false, true) if permission.private => Ok(()),
+            (false, true) => Err(LoadError::Refused(format!(
                 "target {address} is not on loopback; add --allow-private if this private address is yours to load"
             ))),
-            (false, _) => Err(LoadError::Refused(format!(
-                "target {address} is a public address, which is never loaded; \
-                 use loopback, or a private address with --allow-private"
+            (false, false) => Err(LoadError::Refused(format!(
+                "target {address} is a public address; load is an attack on whoever did not ask for it. \
+                 If the host is yours, say so with --i-own {}",
+                self.host
             ))),
         }
     }
 }
 
-fn resolve(authority: &str, default_port: Option<u16>) -> Result<SocketAddr, LoadError> {
+fn resolve(authority: &str, default_port: Option<u16>) -> Result<Vec<SocketAddr>, LoadError> {
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
     let full = match (has_port, default_port) {
         (true, _) => authority.to_owned(),
@@ -84,9 +130,7 @@ fn resolve(authority: &str, default_port: Option<u16>) -> Result<SocketAddr, Loa
         LoadError::Usage(format!("target {full:?} cannot be resolved ({error}); write an address and a port"))
     })?;
     let found: Vec<SocketAddr> = found.filter(|address| address.port() != 0).collect();
-    // Servers of this project listen on 127.0.0.1 by default, while `localhost` may give ::1 first.
-    let address = found.iter().find(|address| address.is_ipv4()).or(found.first());
-    address.copied().ok_or_else(|| LoadError::Usage(format!("target {full:?} has no usable address and port")))
+    Ok(found)
 }
 
 fn is_private(address: IpAddr) -> bool {
@@ -114,7 +158,9 @@ mod tests {
             ("http://127.0.0.1:8080/a/b?c", http("127.0.0.1:8080", "/a/b?c"), "127.0.0.1:8080"),
             ("http://localhost:81/", http("localhost:81", "/"), "127.0.0.1:81"),
         ] {
-            assert_eq!(Target::parse(text).unwrap(), Target { workload, address: address.parse().unwrap() }, "{text}");
+            let target = Target::parse(text).unwrap();
+            assert_eq!((target.workload, target.address), (workload, address.parse().unwrap()), "{text}");
+            assert!(!target.host.contains([':', '[']) || text.contains('['), "{text}: {}", target.host);
         }
     }
 
@@ -154,8 +200,23 @@ mod tests {
             ("tcp://[2001:db8::1]:1", false, false),
         ] {
             let target = Target::parse(text).unwrap();
-            assert_eq!(target.check_allowed(false).is_ok(), always, "{text}");
-            assert_eq!(target.check_allowed(true).is_ok(), when_asked, "{text}");
+            let private = Permission { private: true, ..Permission::default() };
+            assert_eq!(target.check_allowed(Permission::default()).is_ok(), always, "{text}");
+            assert_eq!(target.check_allowed(private).is_ok(), when_asked, "{text}");
+            let own_namespace = Permission { is_in_own_namespace: true, ..Permission::default() };
+            assert!(target.check_allowed(own_namespace).is_ok(), "{text}");
+            let own = Permission { own: Some(&target.host), ..Permission::default() };
+            assert!(target.check_allowed(own).is_ok(), "{text}");
+            let other = Permission { own: Some("example.org"), ..private };
+            assert!(target.check_allowed(other).unwrap_err().to_string().contains(&target.host), "{text}");
         }
+    }
+
+    #[test]
+    fn every_address_of_a_name_is_judged() {
+        let mut target = Target::parse("tcp://127.0.0.1:1").unwrap();
+        target.resolved.push("203.0.113.1".parse().unwrap());
+        let error = target.check_allowed(Permission { private: true, ..Permission::default() }).unwrap_err();
+        assert!(error.to_string().contains("--i-own 127.0.0.1"), "{error}");
     }
 }
