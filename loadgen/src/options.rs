@@ -82,6 +82,8 @@ pub struct Options {
     pub body: String,
     /// When given, every 2xx reply must have exactly this body.
     pub expect_body: Option<String>,
+    /// Longest body of an HTTP reply in bytes; a longer one is a fault of the reply.
+    pub body_len_max: u32,
     /// Worker i is pinned to `cpus[i % len]`; empty leaves the workers to the scheduler.
     pub cpus: Vec<u32>,
     /// Source addresses to connect from; empty lets the plan choose.
@@ -124,6 +126,7 @@ impl Default for Options {
             headers: Vec::new(),
             body: String::new(),
             expect_body: None,
+            body_len_max: 1 << 30,
             cpus: Vec::new(),
             sources: Vec::new(),
             engine: Engine::Epoll,

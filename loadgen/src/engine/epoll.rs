@@ -175,7 +175,7 @@ impl Epoll {
         let has_ended = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
         let index = token.index as usize;
         match connection.phase {
-            Phase::Opening => self.on_connected(fleet, token, has_ended),
+            Phase::Opening => self.on_connected(fleet, token, has_ended, flags.contains(EventFlags::IN)),
             Phase::Idle | Phase::Busy => {
                 if flags.contains(EventFlags::OUT) && fleet.has_unsent(index) {
                     fleet.send_rest(self, index);
@@ -194,6 +194,7 @@ impl Epoll {
         fleet: &mut Fleet<'_, C, OwnedFd, OPEN>,
         token: Token,
         has_ended: bool,
+        has_bytes: bool,
     ) {
         let index = token.index as usize;
         if has_ended && let Some(socket) = &fleet.connections[index].socket {
@@ -203,8 +204,9 @@ impl Epoll {
             }
         }
         fleet.on_connected(self, index);
-        if has_ended {
-            self.on_readable(fleet, token, true);
+        // A peer may talk before it is asked, and there is no second edge for what it said.
+        if has_ended || has_bytes {
+            self.on_readable(fleet, token, has_ended);
         }
     }
 

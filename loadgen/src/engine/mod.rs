@@ -170,7 +170,8 @@ impl Job<'_> {
             }
             Workload::Http { host, path } => {
                 let client = HttpClient::new(&self.request(host, path), self.options.pipeline);
-                self.choose_engine(index, client.map_err(|bad| LoadError::Usage(bad.to_string()))?)
+                let client = client.map_err(|bad| LoadError::Usage(bad.to_string()))?;
+                self.choose_engine(index, client.with_body_len_max(self.options.body_len_max))
             }
         }
     }
