@@ -33,7 +33,7 @@ fn serve(input: &[u8], cuts: &[usize]) -> (Vec<u8>, Then) {
 /// Feeds `input` to a client that waits for replies; returns how the last one stood.
 fn receive(input: &[u8], cuts: &[usize]) -> Progress {
     let request = HttpRequest { host: "a".into(), path: "/".into(), ..HttpRequest::default() };
-    let mut client = HttpClient::new(&request, 1).expect("a valid request");
+    let mut client = HttpClient::new(&request, 1).expect("a valid request").with_body_len_max(50);
     let mut state = <HttpClient as Client>::State::default();
     client.begin(&mut state);
     let (mut unread, mut from, mut progress) = (Vec::new(), 0, Progress::Incomplete);
@@ -74,6 +74,8 @@ fn replies() -> impl Strategy<Value = Vec<u8>> {
         Just(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
         Just(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n".to_vec()),
         Just(b"HTTP/1.0 404 Not Found\r\n\r\n".to_vec()),
+        Just(b"HTTP/1.1 102 Wait\r\n\r\n".repeat(9)),
+        Just(b"HTTP/1.1 200 OK\r\nContent-Length: 51\r\n\r\n".to_vec()),
         proptest::collection::vec(any::<u8>(), 0..40),
     ];
     proptest::collection::vec(part, 0..6).prop_map(|parts| parts.concat())

@@ -27,6 +27,25 @@ pub(crate) enum Manner {
     CloseEach,
     /// Answers with status 404 (HTTP only).
     NotFound,
+    /// Follows a script over and over until the connection ends.
+    Acts(&'static [Act]),
+}
+
+/// One step of a script. What is said in a row is sent in one piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test file uses some of them")]
+pub(crate) enum Act {
+    /// Waits for a whole request.
+    Ask,
+    /// Sends back so many bytes of the last request.
+    Echo(usize),
+    Say(&'static str),
+    /// Says it again and again for as long as the peer takes it, up to about 40 MB/s.
+    Flood(&'static str),
+    /// Takes what comes, says nothing, and waits for the peer to close.
+    Hang,
+    Close,
+    Reset,
 }
 
 /// What the server speaks.
@@ -132,29 +151,17 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 /// Ends, like every server, when the peer is gone.
 fn serve(mut stream: TcpStream, manner: Manner, shared: &Shared) {
     let mut pending = Vec::new();
-    let mut buffer = [0u8; 16 * 1024];
+    if let Manner::Acts(acts) = manner {
+        return perform(stream, acts, shared);
+    }
     for answered in 0.. {
-        let request = loop {
-            if let Some(request) = take_request(shared.speech, &mut pending) {
-                break request;
-            }
-            match stream.read(&mut buffer) {
-                Ok(0) | Err(_) => return,
-                Ok(len) => pending.extend_from_slice(&buffer[..len]),
-            }
-        };
+        let Some(request) = read_request(&mut stream, &mut pending, shared.speech) else { return };
         pause(shared);
         let mut reply = reply_to(shared.speech, manner, request);
         match manner {
             Manner::Never => continue,
             Manner::Late(delay) => thread::sleep(delay),
-            Manner::ResetAfter(count) if answered == count => {
-                // SO_LINGER of zero turns the close into a reset (socket(7)).
-                rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
-                let own = stream.peer_addr().ok();
-                shared.streams.lock().unwrap().retain(|other| other.peer_addr().ok() != own);
-                return;
-            }
+            Manner::ResetAfter(count) if answered == count => return reset(&stream, shared),
             Manner::TruncateAfter(count) if answered == count => reply.truncate(reply.len() / 2),
             _ => {}
         }
@@ -165,6 +172,63 @@ fn serve(mut stream: TcpStream, manner: Manner, shared: &Shared) {
             // Closes for good: a clone of the stream is kept elsewhere.
             let _ = stream.shutdown(std::net::Shutdown::Write);
             return;
+        }
+    }
+}
+
+/// Follows a script until the connection ends.
+fn perform(mut stream: TcpStream, acts: &[Act], shared: &Shared) {
+    let (mut pending, mut request, mut words) = (Vec::new(), Vec::new(), Vec::new());
+    for act in acts.iter().cycle() {
+        match act {
+            Act::Echo(len) => words.extend_from_slice(&request[..*len]),
+            Act::Say(text) => words.extend_from_slice(text.as_bytes()),
+            Act::Ask | Act::Flood(_) | Act::Hang | Act::Close | Act::Reset => {
+                if stream.write_all(&std::mem::take(&mut words)).is_err() {
+                    return;
+                }
+            }
+        }
+        match act {
+            Act::Echo(_) | Act::Say(_) => {}
+            Act::Ask => match read_request(&mut stream, &mut pending, shared.speech) {
+                Some(next) => request = next,
+                None => return,
+            },
+            Act::Flood(text) => {
+                let piece = text.repeat(4096 / text.len());
+                while stream.write_all(piece.as_bytes()).is_ok() {
+                    thread::sleep(Duration::from_micros(100));
+                }
+                return;
+            }
+            // Either result is the end that was waited for.
+            Act::Hang => return drop(std::io::copy(&mut stream, &mut std::io::sink())),
+            // A clone of the stream is kept elsewhere; the peer may have closed before.
+            Act::Close => return drop(stream.shutdown(std::net::Shutdown::Both)),
+            Act::Reset => return reset(&stream, shared),
+        }
+    }
+}
+
+/// Makes the coming close of `stream` a reset.
+fn reset(stream: &TcpStream, shared: &Shared) {
+    // SO_LINGER of zero turns the close into a reset (socket(7)).
+    rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
+    let own = stream.peer_addr().ok();
+    shared.streams.lock().unwrap().retain(|other| other.peer_addr().ok() != own);
+}
+
+/// The next request, or nothing when the peer is gone.
+fn read_request(stream: &mut TcpStream, pending: &mut Vec<u8>, speech: Speech) -> Option<Vec<u8>> {
+    let mut buffer = [0u8; 16 * 1024];
+    loop {
+        if let Some(request) = take_request(speech, pending) {
+            return Some(request);
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return None,
+            Ok(len) => pending.extend_from_slice(&buffer[..len]),
         }
     }
 }

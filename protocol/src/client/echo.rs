@@ -31,6 +31,8 @@ pub struct EchoState {
     verified: u32,
 }
 
+const _: () = assert!(size_of::<EchoState>() <= 16, "echo state is part of the bytes of an idle connection");
+
 impl EchoClient {
     /// Messages of `message_len` bytes, `pipeline` of them per batch, with a pattern made from `seed`.
     ///

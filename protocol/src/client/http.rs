@@ -8,8 +8,14 @@ use crate::chunked::{ChunkedDecoder, Piece};
 use std::fmt;
 use std::mem::MaybeUninit;
 
-/// More headers than this in a reply are malformed; h2o and nginx servers send under 20.
+/// More headers than this in a reply count as a head too long; h2o and nginx servers send under 20.
 const HEADERS_MAX: usize = 96;
+/// Interim replies (1xx) accepted in front of one reply. RFC 9110 §15.2 sets no bound, so a server could
+/// send them for ever; honest ones send one or two (100 Continue, 103 Early Hints), and Go's client takes 5.
+const INTERIMS_MAX: u8 = 16;
+/// Longest reply body accepted unless told otherwise, in bytes: the most that `/bytes/N` of this
+/// project's server sends.
+const BODY_LEN_MAX: u32 = 1 << 30;
 
 /// What to ask for, and what must come back.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +52,7 @@ pub struct HttpClient {
     requests: Vec<u8>,
     is_head: bool,
     expect_body: Option<Vec<u8>>,
+    body_len_max: u32,
     known: KnownHead,
 }
 
@@ -54,33 +61,39 @@ pub struct HttpClient {
 #[derive(Default)]
 struct KnownHead {
     bytes: Vec<u8>,
-    status: u16,
-    framing: Framing,
+    /// The state of a connection behind this head.
+    state: HttpState,
 }
 
 /// Heads longer than this are not remembered.
 const KNOWN_LEN_MAX: usize = 1024;
 
 /// How far the current reply of one connection has been recognised.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct HttpState {
     body: Body,
-    /// Body bytes seen so far, saturating: only compared while a body is expected.
+    /// Body bytes seen so far; at most [`HttpClient::body_len_max`].
     body_len: u32,
     status: u16,
     keep_open: bool,
+    /// Interim replies seen in front of the current one; at most [`INTERIMS_MAX`].
+    interims: u8,
 }
 
-/// Where the reply stands, and how its body ends.
-#[derive(Debug, Default)]
+/// Where the reply stands, and how its body ends. The lengths have 32 bits so that the phase of the
+/// decoder has room for the other variants: 8 bytes in all.
+#[derive(Debug, Clone, Copy, Default)]
 enum Body {
     /// The head has not been recognised yet.
     #[default]
     Head,
-    Sized(u64),
+    /// So many bytes are still to come.
+    Sized(u32),
     Chunked(ChunkedDecoder),
     UntilClose,
 }
+
+const _: () = assert!(size_of::<HttpState>() <= 16, "HTTP state is part of the bytes of an idle connection");
 
 impl HttpClient {
     /// A client that writes `pipeline` copies of the request per batch.
@@ -93,55 +106,86 @@ impl HttpClient {
             requests: bytes.repeat(pipeline as usize),
             is_head: request.method == "HEAD",
             expect_body: request.expect_body.clone(),
+            body_len_max: BODY_LEN_MAX,
             known: KnownHead::default(),
         })
+    }
+
+    /// Accepts reply bodies of up to `body_len_max` bytes instead of 1 GiB. A longer one is
+    /// [`Fault::BodyTooLong`] as soon as it or one of its chunks is announced, or else when it gets there.
+    #[must_use]
+    pub fn with_body_len_max(self, body_len_max: u32) -> Self {
+        HttpClient { body_len_max, ..self }
     }
 
     /// Takes a head from the front of `input`; the progress is `Some` when it needs no further look.
     #[inline]
     fn on_head(&mut self, state: &mut HttpState, input: &[u8]) -> (usize, Option<Progress>) {
         let is_known = !self.known.bytes.is_empty() && input.starts_with(&self.known.bytes);
-        if !is_known && let Err(otherwise) = self.parse_head(input) {
+        if !is_known && let Err(otherwise) = self.parse_head(state, input) {
             return otherwise;
         }
-        let KnownHead { bytes, status, framing } = &self.known;
-        let (status, keep_open) = (*status, framing.keep_open);
-        let without_body = self.is_head || status == 204 || status == 304;
-        *state = HttpState { body: framing.body(without_body), body_len: 0, status, keep_open };
-        let consumed = bytes.len();
+        *state = self.known.state;
+        let consumed = self.known.bytes.len();
         if consumed > KNOWN_LEN_MAX {
             self.known.bytes.clear();
         }
-        (consumed, self.check_announced(state).map(Progress::Fault))
+        (consumed, None)
     }
 
     /// Parses a final head into `known`, or returns what else the input was.
     #[cold]
-    fn parse_head(&mut self, input: &[u8]) -> Result<(), (usize, Option<Progress>)> {
+    fn parse_head(&mut self, state: &mut HttpState, input: &[u8]) -> Result<(), (usize, Option<Progress>)> {
         // The limit applies to what is parsed, so that a long head is the same fault in any chunks.
         let bounded = &input[..input.len().min(HttpClient::UNREAD_LEN_MAX)];
-        let malformed = Some(Progress::Fault(Fault::Malformed));
+        let fault = |consumed, fault| (consumed, Some(Progress::Fault(fault)));
         let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut []);
         let parser = httparse::ParserConfig::default();
         let consumed = match parser.parse_response_with_uninit_headers(&mut response, bounded, &mut headers) {
             Ok(httparse::Status::Complete(len)) => len,
             Ok(httparse::Status::Partial) if bounded.len() == HttpClient::UNREAD_LEN_MAX => {
-                return Err((0, Some(Progress::Fault(Fault::HeadTooLong))));
+                return Err(fault(0, Fault::HeadTooLong));
             }
             Ok(httparse::Status::Partial) => return Err((0, Some(Progress::Incomplete))),
-            Err(_) => return Err((0, malformed)),
+            Err(httparse::Error::TooManyHeaders) => return Err(fault(0, Fault::HeadTooLong)),
+            Err(_) => return Err(fault(0, Fault::Malformed)),
         };
         let status = response.code.unwrap_or(0);
-        if (100..200).contains(&status) && status != 101 {
-            return Err((consumed, None)); // an interim reply: the next head is the one that counts
+        match status {
+            // Nobody asked for another protocol.
+            101 => return Err(fault(consumed, Fault::Malformed)),
+            100..200 if state.interims == INTERIMS_MAX => return Err(fault(consumed, Fault::TooManyInterim)),
+            100..200 => {
+                state.interims += 1;
+                return Err((consumed, None)); // the next head may be the one that counts
+            }
+            _ => {}
         }
-        let framing = Framing::of(&response).ok_or((consumed, malformed))?;
+        let framing = Framing::of(&response).ok_or_else(|| fault(consumed, Fault::BadFraming))?;
+        let body = self.body(status, &framing).map_err(|wrong| fault(consumed, wrong))?;
         self.known.bytes.clear();
         self.known.bytes.extend_from_slice(&bounded[..consumed]);
-        self.known.status = status;
-        self.known.framing = framing;
+        self.known.state = HttpState { body, body_len: 0, status, keep_open: framing.keep_open, interims: 0 };
         Ok(())
+    }
+
+    /// How the body behind a head ends, or what is wrong with its announced length.
+    fn body(&self, status: u16, framing: &Framing) -> Result<Body, Fault> {
+        let is_empty = self.is_head || status == 204 || status == 304;
+        let len = match (is_empty, framing.chunked, framing.content_length) {
+            (true, ..) => 0,
+            (false, Some(true), _) => return Ok(Body::Chunked(ChunkedDecoder::default())),
+            (false, None, Some(len)) => len,
+            (false, Some(false), _) | (false, None, None) => return Ok(Body::UntilClose),
+        };
+        if self.expected(status).is_some_and(|expected| expected.len() as u64 != len) {
+            return Err(Fault::WrongLength);
+        }
+        match u32::try_from(len) {
+            Ok(len) if len <= self.body_len_max => Ok(Body::Sized(len)),
+            _ => Err(Fault::BodyTooLong),
+        }
     }
 
     /// The body this reply must have: replies other than 2xx have one of their own.
@@ -149,18 +193,11 @@ impl HttpClient {
         self.expect_body.as_deref().filter(|_| !self.is_head && (200..300).contains(&status))
     }
 
-    fn check_announced(&self, state: &HttpState) -> Option<Fault> {
-        match (&state.body, self.expected(state.status)) {
-            (Body::Sized(len), Some(expected)) if *len != expected.len() as u64 => Some(Fault::WrongLength),
-            _ => None,
-        }
-    }
-
-    /// Verifies body bytes; they continue at `state.body_len`.
+    /// Verifies body bytes; they continue at `state.body_len` and do not go beyond `body_len_max`.
     fn on_body(&self, state: &mut HttpState, bytes: &[u8]) -> Result<(), Fault> {
-        let Some(expected) = self.expected(state.status) else { return Ok(()) };
         let at = state.body_len as usize;
-        state.body_len = state.body_len.saturating_add(bytes.len() as u32);
+        state.body_len += bytes.len() as u32;
+        let Some(expected) = self.expected(state.status) else { return Ok(()) };
         match expected.get(at..at + bytes.len()) {
             Some(part) if part == bytes => Ok(()),
             Some(_) => Err(Fault::WrongBody),
@@ -168,6 +205,11 @@ impl HttpClient {
             None if expected.get(at..) == bytes.get(..expected.len().saturating_sub(at)) => Err(Fault::WrongLength),
             None => Err(Fault::WrongBody),
         }
+    }
+
+    /// Body bytes that may still follow.
+    fn room(&self, state: &HttpState) -> u32 {
+        self.body_len_max - state.body_len
     }
 
     /// The body is whole: the verdict on the reply, and the state ready for the next one.
@@ -208,8 +250,8 @@ impl Client for HttpClient {
                 Body::Sized(0) => (0, Some(self.finish(state, state.keep_open))),
                 _ if rest.is_empty() => (0, Some(Progress::Incomplete)),
                 Body::Sized(remaining) => {
-                    let len = usize::try_from(*remaining).map_or(rest.len(), |remaining| remaining.min(rest.len()));
-                    *remaining -= len as u64;
+                    let len = rest.len().min(*remaining as usize);
+                    *remaining -= len as u32;
                     (len, self.on_body(state, &rest[..len]).err().map(Progress::Fault))
                 }
                 Body::Chunked(decoder) => match decoder.step(rest, usize::MAX) {
@@ -217,12 +259,19 @@ impl Client for HttpClient {
                         let data = &rest[consumed - len..consumed];
                         (consumed, self.on_body(state, data).err().map(Progress::Fault))
                     }
+                    Ok(Piece::Start { consumed, size }) if size > self.room(state) => {
+                        (consumed, Some(Progress::Fault(Fault::BodyTooLong)))
+                    }
                     Ok(Piece::Start { consumed, .. }) => (consumed, None),
                     Ok(Piece::NeedMore { consumed }) => (consumed, Some(Progress::Incomplete)),
                     Ok(Piece::End { consumed }) => (consumed, Some(self.finish(state, state.keep_open))),
-                    Err(_) => (0, Some(Progress::Fault(Fault::Malformed))),
+                    Err(_) => (0, Some(Progress::Fault(Fault::BadFraming))),
                 },
-                Body::UntilClose => (rest.len(), self.on_body(state, rest).err().map(Progress::Fault)),
+                Body::UntilClose => {
+                    let len = rest.len().min(self.room(state) as usize);
+                    let too_long = (len < rest.len()).then_some(Fault::BodyTooLong);
+                    (len, self.on_body(state, &rest[..len]).err().or(too_long).map(Progress::Fault))
+                }
             };
             at += consumed;
             if let Some(progress) = progress {
@@ -233,15 +282,15 @@ impl Client for HttpClient {
 
     fn on_close(&mut self, state: &mut HttpState) -> Progress {
         match state.body {
-            Body::Head => Progress::Incomplete,
+            Body::Head if state.interims == 0 => Progress::Incomplete,
             Body::UntilClose => self.finish(state, false),
-            Body::Sized(_) | Body::Chunked(_) => Progress::Fault(Fault::Truncated),
+            Body::Head | Body::Sized(_) | Body::Chunked(_) => Progress::Fault(Fault::Truncated),
         }
     }
 }
 
 /// What the head says about the end of the body and of the connection.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug)]
 struct Framing {
     content_length: Option<u64>,
     chunked: Option<bool>,
@@ -279,17 +328,7 @@ impl Framing {
             }
         }
         let is_faulty = framing.chunked.is_some() && (framing.content_length.is_some() || !is_http_1_1);
-        (!is_faulty && response.code != Some(101)).then_some(framing)
-    }
-
-    /// How the body ends.
-    fn body(&self, without_body: bool) -> Body {
-        match (without_body, self.chunked, self.content_length) {
-            (true, ..) => Body::Sized(0),
-            (false, Some(true), _) => Body::Chunked(ChunkedDecoder::default()),
-            (false, None, Some(len)) => Body::Sized(len),
-            (false, Some(false), _) | (false, None, None) => Body::UntilClose,
-        }
+        (!is_faulty).then_some(framing)
     }
 }
 

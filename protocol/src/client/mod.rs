@@ -78,8 +78,14 @@ pub enum Progress {
 pub enum Fault {
     /// The bytes are not a reply of this protocol.
     Malformed,
-    /// The head of the reply is longer than the client keeps.
+    /// The length of the body is ambiguous, or its chunks are broken (RFC 9112 §6.3 and §7.1).
+    BadFraming,
+    /// The head of the reply is longer than the client keeps, or has too many fields.
     HeadTooLong,
+    /// The body is longer than the client's limit.
+    BodyTooLong,
+    /// Interim replies (1xx) came, but no end of them.
+    TooManyInterim,
     /// The body differs from what was asked for.
     WrongBody,
     /// The announced length differs from the expected one.
@@ -90,18 +96,44 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, in the order of the record.
-    pub const ALL: [Fault; 5] =
-        [Fault::Malformed, Fault::HeadTooLong, Fault::WrongBody, Fault::WrongLength, Fault::Truncated];
+    pub const ALL: [Fault; 8] = [
+        Fault::Malformed,
+        Fault::BadFraming,
+        Fault::HeadTooLong,
+        Fault::BodyTooLong,
+        Fault::TooManyInterim,
+        Fault::WrongBody,
+        Fault::WrongLength,
+        Fault::Truncated,
+    ];
 
     /// The name in records and tables.
     pub const fn name(self) -> &'static str {
         match self {
             Fault::Malformed => "malformed",
+            Fault::BadFraming => "bad_framing",
             Fault::HeadTooLong => "head_too_long",
+            Fault::BodyTooLong => "body_too_long",
+            Fault::TooManyInterim => "too_many_interim",
             Fault::WrongBody => "wrong_body",
             Fault::WrongLength => "wrong_length",
             Fault::Truncated => "truncated",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fault;
+
+    #[test]
+    fn every_fault_has_its_place_and_its_name() {
+        let mut names: Vec<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Fault::ALL.len());
+        // Counters are arrays indexed by the fault.
+        assert!(Fault::ALL.iter().enumerate().all(|(index, &fault)| fault as usize == index));
     }
 }
 
