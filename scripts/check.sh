@@ -12,6 +12,9 @@ cargo fmt --all --check
 step "lints"
 cargo clippy --workspace --all-targets --locked -- --deny warnings
 
+step "what the tests need"
+scripts/python.sh
+
 step "tests"
 # Most tests wait for timers and peers, not for the CPU: run more of them at once than there are cores.
 RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}" cargo test --workspace --locked

@@ -1,15 +1,50 @@
-//! Writes the textual percentile distribution (`.hgrm`) that HdrHistogram's plotting pages read, in
-//! the format of the Java library. Values are given in microseconds.
+//! Writes the textual percentile distribution (`.hgrm`) that HdrHistogram's plotting pages read, with
+//! the rows and columns of the Java library (compared with its 2.1.11, which alone rounds halves up in
+//! the last digit). Values are given in microseconds.
 
 use std::fmt::Write as _;
 
+use hdrhistogram::Histogram;
+
 use crate::histogram::Latencies;
 
-/// Reporting points between each percentile and half the remaining distance to 100 %.
-const TICKS_PER_HALF_DISTANCE: u32 = 5;
+/// Reporting points between each percentile and half the remaining distance to 100 %: what Java's
+/// HistogramLogProcessor takes when it is told nothing else.
+const TICKS_PER_HALF_DISTANCE: f64 = 5.0;
 
 /// The histogram is in nanoseconds.
 const NS_PER_US: f64 = 1000.0;
+
+/// One reporting point.
+struct Row {
+    value_ns: u64,
+    /// 0 to 100.
+    percent: f64,
+    /// Values up to and including this one.
+    count: u64,
+}
+
+/// The reporting points. The Rust library has an iterator for them, too, but it counts in quantiles:
+/// there three tenths are a little more than 0.3, and the third of ten values is passed over.
+fn rows(histogram: &Histogram<u64>) -> Vec<Row> {
+    let total = histogram.len();
+    let (mut rows, mut percent, mut count) = (Vec::new(), 0.0, 0);
+    for step in histogram.iter_recorded() {
+        let value_ns = step.value_iterated_to();
+        count += step.count_at_value();
+        while 100.0 * count as f64 / total as f64 >= percent {
+            rows.push(Row { value_ns, percent, count });
+            let halvings = ((100.0 / (100.0 - percent)).ln() / 2_f64.ln()).floor();
+            percent += 100.0 / (TICKS_PER_HALF_DISTANCE * 2_f64.powf(halvings + 1.0));
+            // Further points at the greatest value would all say the same.
+            if count >= total {
+                rows.push(Row { value_ns, percent: 100.0, count });
+                return rows;
+            }
+        }
+    }
+    rows
+}
 
 /// The whole file.
 pub fn text(latencies: &Latencies) -> String {
@@ -21,12 +56,9 @@ pub fn text(latencies: &Latencies) -> String {
         text.push('\n');
     };
 
-    let mut count = 0;
-    for step in histogram.iter_quantiles(TICKS_PER_HALF_DISTANCE) {
-        count += step.count_since_last_iteration();
-        let value = step.value_iterated_to() as f64 / NS_PER_US;
-        let percentile = step.quantile_iterated_to();
-        if percentile < 1.0 {
+    for Row { value_ns, percent, count } in rows(histogram) {
+        let (value, percentile) = (value_ns as f64 / NS_PER_US, percent / 100.0);
+        if percent < 100.0 {
             let inverse = 1.0 / (1.0 - percentile);
             line(format_args!("{value:>12.digits$} {percentile:.12} {count:>10} {inverse:>14.2}"));
         } else {
@@ -83,6 +115,18 @@ mod tests {
 #[Buckets =            1, SubBuckets     =         2048]
 ";
         assert_eq!(text(&latencies), expected);
+    }
+
+    /// Each of ten values is reached at its tenth; adding 0.1 to 0.2 would pass the third over. The
+    /// rows are those of Java's library.
+    #[test]
+    fn tenths_of_ten_values() {
+        let mut latencies = Latencies::new();
+        (1..=10).for_each(|i| latencies.record(i * 100, 1).unwrap());
+        let values: Vec<f64> = rows(latencies.histogram()).iter().map(|row| row.value_ns as f64 / 100.0).collect();
+        let expected =
+            [1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 6.0, 7.0, 7.0, 8.0, 8.0, 8.0, 9.0, 9.0, 9.0, 9.0, 9.0, 10.0, 10.0];
+        assert_eq!(values, expected);
     }
 
     #[test]

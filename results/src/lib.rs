@@ -7,8 +7,10 @@
 
 pub mod hgrm;
 pub mod histogram;
+pub mod hlog;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod series;
 pub mod stats;
 pub mod utc;

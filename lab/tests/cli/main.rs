@@ -1,7 +1,10 @@
 //! The program as a user meets it: exit codes, messages, signals, output.
 
 mod bench;
+mod interchange;
+mod knee;
 mod load;
+mod output;
 mod program;
 mod serve;
 mod tune;

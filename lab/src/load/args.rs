@@ -1,0 +1,242 @@
+//! The flags of `c10m load`, in groups, and what they become. Nothing is checked here that the load
+//! generator checks itself.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use loadgen::{Engine, LoadError, Options, Process};
+
+use super::condition::Condition;
+
+/// Length of a run, and of a probe of `--find-knee`, unless given.
+const DURATION: Duration = Duration::from_secs(10);
+const PROBE_DURATION: Duration = Duration::from_secs(3);
+
+const EXAMPLES: &str = "\
+Examples:
+  closed loop, as fast as 64 connections allow:
+    c10m load http://127.0.0.1:8080/ -c 64
+  open loop, latency from the intended send time, files:
+    c10m load tcp://127.0.0.1:7000 -r 20000 --out run1
+  15,000 connections that do nothing:
+    c10m load tcp://127.0.0.1:7000 -c 15000 -r 0 -d 5s
+  the highest rate that keeps p99 below 5 ms:
+    c10m load http://127.0.0.1:8080/ --find-knee 'p99<5ms'
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 no rate met the
+condition, 4 the measurement is invalid.";
+
+/// Arguments of `c10m load`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct LoadArgs {
+    /// What to load: tcp://HOST:PORT (echo) or http://HOST:PORT/PATH
+    target: String,
+    #[command(flatten)]
+    load: LoadGroup,
+    #[command(flatten)]
+    schedule: ScheduleGroup,
+    #[command(flatten)]
+    connections: ConnectionsGroup,
+    #[command(flatten)]
+    requests: RequestsGroup,
+    #[command(flatten)]
+    measurement: MeasurementGroup,
+    #[command(flatten)]
+    pub(super) output: OutputGroup,
+    #[command(flatten)]
+    safety: SafetyGroup,
+}
+
+// No documentation comments on the groups: clap would print them in place of the command's own.
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Load")]
+struct LoadGroup {
+    /// Connections to hold
+    #[arg(short = 'c', long, default_value_t = 10, value_name = "N")]
+    connections: u32,
+    /// Requests per second in total; absent: closed loop; 0: hold the connections idle
+    #[arg(short = 'r', long, value_name = "R")]
+    rate: Option<f64>,
+    /// Length of the measured window [default: 10s; 3s for each probe of --find-knee]
+    #[arg(short = 'd', long, value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// Load before the window: verified, not recorded
+    #[arg(long, default_value = "500ms", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    warmup: Duration,
+    /// Worker threads
+    #[arg(short = 't', long, default_value_t = 1, value_name = "T")]
+    threads: u32,
+    /// Pin worker i to the i-th of these CPUs, for example 0,2-3
+    #[arg(long, value_parser = parse_cpus, value_name = "LIST")]
+    cpus: Option<Cpus>,
+    /// How to do the I/O
+    #[arg(long, value_enum, default_value_t = EngineName::Epoll)]
+    engine: EngineName,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Schedule")]
+struct ScheduleGroup {
+    /// How arrivals are spaced when there is a rate
+    #[arg(long, value_enum, default_value_t = ScheduleName::Poisson)]
+    schedule: ScheduleName,
+    /// Seed of the schedule; random when absent, and printed either way
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connections")]
+struct ConnectionsGroup {
+    /// How long a connect may take
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    connect_timeout: Duration,
+    /// Source addresses to connect from
+    #[arg(long = "source", value_delimiter = ',', value_name = "ADDR,…")]
+    sources: Vec<IpAddr>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Requests")]
+struct RequestsGroup {
+    /// Requests written in one send (closed loop only)
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pipeline: u32,
+    /// How long a reply may take
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    timeout: Duration,
+    /// Size of an echo message, 1 to 65,536
+    #[arg(long, default_value_t = 64, value_name = "BYTES")]
+    payload: u32,
+    /// HTTP method
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// HTTP header, as often as needed
+    #[arg(long = "header", value_parser = parse_header, value_name = "'K: V'")]
+    headers: Vec<(String, String)>,
+    /// HTTP request body
+    #[arg(long, default_value = "", value_name = "STRING", hide_default_value = true)]
+    body: String,
+    /// What the body of every 2xx reply must be
+    #[arg(long, value_name = "STRING")]
+    expect_body: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Measurement")]
+struct MeasurementGroup {
+    /// Search the highest rate that meets a condition, for example 'p99<5ms': doubles from --rate
+    /// (or 1000), then bisects to 1 %, then repeats what it found
+    #[arg(long, value_parser = str::parse::<Condition>, value_name = "CONDITION")]
+    find_knee: Option<Condition>,
+    /// Sample the CPU time of this process over the window
+    #[arg(long, value_name = "PID")]
+    watch_pid: Option<u32>,
+    /// Sample the busy time of these CPUs over the window
+    #[arg(long, value_parser = parse_cpus, value_name = "LIST")]
+    watch_cpus: Option<Cpus>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputGroup {
+    /// Write record.json, series.csv, latency.hlog and a .hgrm per histogram here (with --find-knee:
+    /// knee.json); results of an earlier run are never replaced
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Print the record as one JSON document on stdout
+    #[arg(long)]
+    pub(super) json: bool,
+    /// No live display, even on a terminal
+    #[arg(short = 'q', long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Safety")]
+struct SafetyGroup {
+    /// Permit a target in a private address range
+    #[arg(long)]
+    allow_private: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum EngineName {
+    Epoll,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ScheduleName {
+    Poisson,
+    Constant,
+}
+
+/// A list in one argument: a bare `Vec` would make clap expect several.
+#[derive(Debug, Clone)]
+struct Cpus(Vec<u32>);
+
+fn parse_cpus(text: &str) -> Result<Cpus, LoadError> {
+    loadgen::parse_cpus(text).map(Cpus)
+}
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write 'Name: value'")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl LoadArgs {
+    /// The condition of a search, when one is asked for.
+    pub(super) fn condition(&self) -> Option<Condition> {
+        self.measurement.find_knee
+    }
+
+    /// What the load generator is told.
+    pub(super) fn into_options(self) -> Options {
+        let LoadArgs { target, load, schedule, connections, requests, measurement, safety, .. } = self;
+        let duration = if measurement.find_knee.is_some() { PROBE_DURATION } else { DURATION };
+        Options {
+            target,
+            connections: load.connections,
+            threads: load.threads,
+            duration: load.duration.unwrap_or(duration),
+            warmup: load.warmup,
+            rate: load.rate,
+            process: match schedule.schedule {
+                ScheduleName::Poisson => Process::Poisson,
+                ScheduleName::Constant => Process::Constant,
+            },
+            seed: schedule.seed,
+            pipeline: requests.pipeline,
+            timeout: requests.timeout,
+            connect_timeout: connections.connect_timeout,
+            payload_len: requests.payload,
+            method: requests.method,
+            headers: requests.headers,
+            body: requests.body,
+            expect_body: requests.expect_body,
+            cpus: load.cpus.map_or_else(Vec::new, |cpus| cpus.0),
+            sources: connections.sources,
+            engine: match load.engine {
+                EngineName::Epoll => Engine::Epoll,
+            },
+            allow_private: safety.allow_private,
+            watch_pid: measurement.watch_pid,
+            watch_cpus: measurement.watch_cpus.map_or_else(Vec::new, |cpus| cpus.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers() {
+        assert_eq!(parse_header("A: b:c"), Ok(("A".into(), "b:c".into())));
+        assert!(parse_header("A").is_err());
+    }
+}

@@ -1,0 +1,113 @@
+//! What `--find-knee` asks of a run: a quantile of the response time below a limit.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use loadgen::record::{Record, Summary};
+
+/// Every quantile a record has: its name, the quantile itself, and where it is.
+const QUANTILES: [Quantile; 5] = [
+    Quantile { name: "p50", share: 0.5, of: |summary| summary.p50 },
+    Quantile { name: "p90", share: 0.9, of: |summary| summary.p90 },
+    Quantile { name: "p99", share: 0.99, of: |summary| summary.p99 },
+    Quantile { name: "p99.9", share: 0.999, of: |summary| summary.p99_9 },
+    Quantile { name: "p99.99", share: 0.9999, of: |summary| summary.p99_99 },
+];
+/// A quantile is in the record when at least this many samples lie above it.
+const SAMPLES_ABOVE_MIN: f64 = 10.0;
+
+struct Quantile {
+    name: &'static str,
+    share: f64,
+    of: fn(&Summary) -> Option<f64>,
+}
+
+/// A quantile and its limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Condition {
+    /// Index into [`QUANTILES`].
+    quantile: usize,
+    limit: Duration,
+}
+
+/// What a run says about a condition.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Judgement {
+    /// What was measured; absent when the quantile is.
+    pub(super) measured_us: Option<f64>,
+    /// Whether that is below the limit.
+    pub(super) held: bool,
+}
+
+impl Condition {
+    /// The quantile in tables.
+    pub(super) fn quantile_name(self) -> &'static str {
+        QUANTILES[self.quantile].name
+    }
+
+    /// Fewer replies than this do not show the quantile.
+    pub(super) fn samples_min(self) -> f64 {
+        (SAMPLES_ABOVE_MIN / (1.0 - QUANTILES[self.quantile].share)).round()
+    }
+
+    /// A quantile that is absent, because it lies among missing replies, does not hold.
+    pub(super) fn judge(self, record: &Record) -> Judgement {
+        let measured_us = (QUANTILES[self.quantile].of)(&record.response_us);
+        Judgement { measured_us, held: measured_us.is_some_and(|us| us < self.limit.as_secs_f64() * 1e6) }
+    }
+}
+
+impl FromStr for Condition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Condition, String> {
+        let names = || QUANTILES.map(|quantile| quantile.name).join(", ");
+        let (name, limit) = text.split_once('<').ok_or("write a quantile and its limit, for example p99<5ms")?;
+        let (name, limit) = (name.trim(), limit.trim());
+        let quantile = QUANTILES
+            .iter()
+            .position(|known| known.name == name)
+            .ok_or_else(|| format!("{name:?} is none of {}", names()))?;
+        let limit = humantime::parse_duration(limit).map_err(|error| format!("{limit:?}: {error}"))?;
+        if limit.is_zero() {
+            return Err("nothing is below a limit of zero".to_owned());
+        }
+        Ok(Condition { quantile, limit })
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}<{}", self.quantile_name(), humantime::format_duration(self.limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions() {
+        for (text, expected, samples_min) in [
+            ("p99<5ms", Ok("p99<5ms"), 1000.0),
+            (" p99.9 < 1s ", Ok("p99.9<1s"), 10_000.0),
+            ("p50<250us", Ok("p50<250us"), 20.0),
+            ("p99.99<1500ms", Ok("p99.99<1s 500ms"), 100_000.0),
+            ("p99", Err("p99<5ms"), 0.0),
+            ("p98<5ms", Err("p99.9"), 0.0),
+            ("p99<5", Err("\"5\""), 0.0),
+            ("p99<0s", Err("zero"), 0.0),
+            ("p99<-1ms", Err("-1ms"), 0.0),
+            ("", Err("p99<5ms"), 0.0),
+        ] {
+            match (text.parse::<Condition>(), expected) {
+                (Ok(condition), Ok(expected)) => {
+                    assert_eq!((condition.to_string().as_str(), condition.samples_min()), (expected, samples_min));
+                }
+                (Err(message), Err(word)) => assert!(message.contains(word), "{text:?}: {message}"),
+                (found, expected) => panic!("{text:?}: {found:?} instead of {expected:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! The search for the knee: the highest rate at which a condition holds. Pure: what a probe is, the
+//! caller says; nothing is measured, timed or printed here.
+//!
+//! 1. From the start rate, double until a probe fails; if the first one fails, halve until one passes.
+//! 2. Bisect between the two until they are within 1 %.
+//! 3. Repeat the rate that was found. When a majority of the repeats hold it is confirmed, otherwise
+//!    the rate 1 % below is repeated, and so on; or 5 % below when no repeat held at all, and once that
+//!    is confirmed, step 2 again.
+//! 4. Probe 5 % above. When that passes, the search was misled: it goes on from there.
+//!
+//! A probe that fails outside step 3 is carried out once more before its rate counts as failed: a hiccup
+//! of the host must not halve the answer. That makes the search a little too hopeful, which step 3 takes
+//! back; and two hiccups in a row make it too timid, which step 4 finds.
+
+use std::ops::Range;
+
+use results::stats;
+use serde::Serialize;
+
+/// The two ends of the bisection are this close when it is over; a little more than a step down.
+const PRECISION: f64 = 1.0101;
+/// How far step 3 goes down when some of the repeats held.
+const STEP: f64 = 1.01;
+/// How far it goes down when none did, and how far above the answer step 4 looks: far enough for a true
+/// knee to show.
+const STRIDE: f64 = 1.05;
+
+/// What one probe found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Probe {
+    /// Requests per second asked for.
+    pub(super) rate: f64,
+    /// Replies per second received.
+    pub(super) achieved: f64,
+    /// The quantile that the condition is about, when there is one.
+    pub(super) measured_us: Option<f64>,
+    /// Whether the condition held.
+    pub(super) held: bool,
+    /// Whether the measurement is valid; an overloaded generator makes it invalid.
+    pub(super) valid: bool,
+    /// Seed of its schedule.
+    pub(super) seed: u64,
+}
+
+impl Probe {
+    /// Whether it speaks for the rate.
+    pub(super) fn passes(self) -> bool {
+        self.held && self.valid
+    }
+}
+
+/// For what a probe was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Stage {
+    Double,
+    Halve,
+    Bisect,
+    Repeat,
+    Check,
+}
+
+impl Stage {
+    /// The name in tables.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Stage::Double => "double",
+            Stage::Halve => "halve",
+            Stage::Bisect => "bisect",
+            Stage::Repeat => "repeat",
+            Stage::Check => "check",
+        }
+    }
+}
+
+/// One probe in the order in which they were made.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Step {
+    pub(super) stage: Stage,
+    #[serde(flatten)]
+    pub(super) probe: Probe,
+}
+
+/// Where a search begins and where it gives up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The first rate.
+    pub(super) rate_start: f64,
+    /// Below this a probe has too few samples.
+    pub(super) rate_min: f64,
+    /// Above this nobody can ask.
+    pub(super) rate_max: f64,
+    /// Probes of the whole search.
+    pub(super) probes_max: usize,
+    /// Repeats of the rate that was found.
+    pub(super) repeats: usize,
+}
+
+/// How a search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum End {
+    /// The rate is the knee.
+    Found,
+    /// The condition holds at the highest rate there is.
+    RateLimit,
+    /// It holds at no rate that has enough samples.
+    NeverHeld,
+    /// It took more probes than allowed.
+    ProbeLimit,
+    /// The user has ended it.
+    Interrupted,
+    /// A probe could not be carried out.
+    Failed,
+}
+
+/// What kept the rate from being higher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LimitedBy {
+    /// The condition was broken.
+    Condition,
+    /// The measurement became invalid although the condition held: it says more about the load
+    /// generator than about the server.
+    Measurement,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Knee {
+    pub(super) end: End,
+    /// The rate that was confirmed; when none was before the search ended, the highest that has passed.
+    pub(super) rate: Option<f64>,
+    /// The lowest rate above it that failed.
+    pub(super) rate_failed: Option<f64>,
+    /// Why that one failed.
+    pub(super) limited_by: Option<LimitedBy>,
+    /// Repeats at `rate`, and how many of them held; no repeats when it was not confirmed.
+    pub(super) repeats: usize,
+    pub(super) held: usize,
+    /// What these repeats measured.
+    pub(super) measured_us: Option<stats::Range>,
+}
+
+/// A finished search.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) knee: Knee,
+    pub(super) steps: Vec<Step>,
+    /// What failed, with [`End::Failed`].
+    pub(super) error: Option<anyhow::Error>,
+}
+
+/// Searches. `probe` is given a rate and how many probes came before, and answers `None` when the user
+/// wants no more.
+pub(super) fn search(limits: Limits, probe: impl FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>) -> Outcome {
+    let mut search = Search { limits, probe, steps: Vec::new(), low: None, high: None, confirmed: None };
+    let (end, error) = match search.run() {
+        Ok(end) => (end, None),
+        Err(Halt::ProbeLimit) => (End::ProbeLimit, None),
+        Err(Halt::Interrupted) => (End::Interrupted, None),
+        Err(Halt::Failed(error)) => (End::Failed, Some(error)),
+    };
+    let (confirmed, repeated) = search.confirmed.map_or((None, 0..0), |(rate, steps)| (Some(rate), steps));
+    let repeated = &search.steps[repeated];
+    let measured: Vec<f64> = repeated.iter().filter_map(|step| step.probe.measured_us).collect();
+    let knee = Knee {
+        end,
+        rate: confirmed.or(search.low),
+        rate_failed: search.high.map(|(rate, _)| rate),
+        limited_by: search.high.map(|(_, by)| by),
+        repeats: repeated.len(),
+        held: repeated.iter().filter(|step| step.probe.passes()).count(),
+        measured_us: stats::Range::of(&measured),
+    };
+    Outcome { knee, steps: search.steps, error }
+}
+
+/// Why a search ends before it has an answer.
+enum Halt {
+    ProbeLimit,
+    Interrupted,
+    Failed(anyhow::Error),
+}
+
+struct Search<F> {
+    limits: Limits,
+    probe: F,
+    steps: Vec<Step>,
+    /// The highest rate that has passed below `high`.
+    low: Option<f64>,
+    /// The lowest rate above `low` that has failed, and why.
+    high: Option<(f64, LimitedBy)>,
+    /// The rate that step 3 has confirmed last, and the steps that speak for it.
+    confirmed: Option<(f64, Range<usize>)>,
+}
+
+impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
+    fn run(&mut self) -> Result<End, Halt> {
+        let rate_start = self.limits.rate_start;
+        if self.passes(Stage::Double, rate_start)? {
+            self.double(rate_start)?;
+        } else {
+            self.halve(rate_start)?;
+        }
+        while let Some(low) = self.low {
+            self.bisect(low)?;
+            let Some(rate) = self.repeat()? else { break };
+            match self.high {
+                None => return Ok(End::RateLimit),
+                Some((high, _)) if high / rate > PRECISION => continue,
+                Some(_) => {}
+            }
+            let above = rate * STRIDE;
+            if above > self.limits.rate_max || !self.passes(Stage::Check, above)? {
+                return Ok(End::Found);
+            }
+            self.double(above)?;
+        }
+        Ok(End::NeverHeld)
+    }
+
+    /// Step 1 upwards from a rate that passes.
+    fn double(&mut self, mut rate: f64) -> Result<(), Halt> {
+        while rate < self.limits.rate_max {
+            rate = (rate * 2.0).min(self.limits.rate_max);
+            if !self.passes(Stage::Double, rate)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Step 1 downwards from a rate that fails.
+    fn halve(&mut self, mut rate: f64) -> Result<(), Halt> {
+        while rate > self.limits.rate_min {
+            rate = (rate / 2.0).max(self.limits.rate_min);
+            if self.passes(Stage::Halve, rate)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Step 2.
+    fn bisect(&mut self, mut low: f64) -> Result<(), Halt> {
+        while let Some((high, _)) = self.high.filter(|(high, _)| high / low > PRECISION) {
+            let middle = low.midpoint(high);
+            if self.passes(Stage::Bisect, middle)? {
+                low = middle;
+            }
+        }
+        Ok(())
+    }
+
+    /// Step 3: the rate that is confirmed, if one is.
+    fn repeat(&mut self) -> Result<Option<f64>, Halt> {
+        let repeats = self.limits.repeats;
+        while let Some(rate) = self.low {
+            let (first, mut held, mut failure) = (self.steps.len(), 0, None);
+            // More repeats cannot turn a majority of failures round.
+            while self.steps.len() - first < repeats && (self.steps.len() - first - held) * 2 <= repeats {
+                let probe = self.probe(Stage::Repeat, rate)?;
+                if probe.passes() {
+                    held += 1;
+                } else {
+                    failure = Some(probe);
+                }
+            }
+            match failure {
+                Some(probe) if held * 2 <= repeats => {
+                    self.fail(probe);
+                    let below = rate / if held == 0 { STRIDE } else { STEP };
+                    self.low = Some(below).filter(|&below| below >= self.limits.rate_min);
+                }
+                _ => {
+                    self.confirmed = Some((rate, first..self.steps.len()));
+                    return Ok(Some(rate));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether one of two probes at this rate passes; remembers the answer.
+    fn passes(&mut self, stage: Stage, rate: f64) -> Result<bool, Halt> {
+        if !self.probe(stage, rate)?.passes() {
+            let again = self.probe(stage, rate)?;
+            if !again.passes() {
+                self.fail(again);
+                return Ok(false);
+            }
+        }
+        self.low = Some(rate);
+        self.high = self.high.filter(|&(high, _)| high > rate);
+        Ok(true)
+    }
+
+    /// Remembers the lowest rate that fails. What was confirmed above it no longer is.
+    fn fail(&mut self, probe: Probe) {
+        self.confirmed = self.confirmed.take().filter(|&(rate, _)| rate < probe.rate);
+        if self.high.is_none_or(|(high, _)| probe.rate < high) {
+            let by = if probe.held { LimitedBy::Measurement } else { LimitedBy::Condition };
+            self.high = Some((probe.rate, by));
+        }
+    }
+
+    fn probe(&mut self, stage: Stage, rate: f64) -> Result<Probe, Halt> {
+        if self.steps.len() >= self.limits.probes_max {
+            return Err(Halt::ProbeLimit);
+        }
+        let probe = (self.probe)(stage, rate, self.steps.len()).map_err(Halt::Failed)?.ok_or(Halt::Interrupted)?;
+        self.steps.push(Step { stage, probe });
+        Ok(probe)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SplitMix64: enough randomness for a simulated server.
+    struct Noise(u64);
+
+    impl Noise {
+        /// From 0 to 1.
+        fn uniform(&mut self) -> f64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = self.0;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+        }
+    }
+
+    /// Requests per second the simulated servers can serve.
+    const CAPACITY: f64 = 10_000.0;
+    const LIMIT_US: f64 = 5_000.0;
+
+    /// An M/M/1 queue: its response times are exponential with mean 1/(capacity − rate), so that p99 is
+    /// ln(100) times that (Kleinrock, Queueing Systems I, 3.2).
+    fn p99_us(rate: f64) -> f64 {
+        if rate < CAPACITY { 1e6 * 100_f64.ln() / (CAPACITY - rate) } else { f64::INFINITY }
+    }
+
+    /// Where the queue has a p99 of exactly the limit.
+    fn knee_of_mm1() -> f64 {
+        CAPACITY - 1e6 * 100_f64.ln() / LIMIT_US
+    }
+
+    fn measured(rate: f64, us: f64) -> Probe {
+        let valid = rate < CAPACITY;
+        let measured_us = us.is_finite().then_some(us);
+        Probe { rate, achieved: rate.min(CAPACITY), measured_us, held: us < LIMIT_US, valid, seed: 0 }
+    }
+
+    fn limits(rate_start: f64) -> Limits {
+        Limits { rate_start, rate_min: 10.0, rate_max: 1e6, probes_max: 200, repeats: 5 }
+    }
+
+    fn run(limits: Limits, mut probe: impl FnMut(f64) -> Probe) -> Outcome {
+        search(limits, |_, rate, _| Ok(Some(probe(rate))))
+    }
+
+    #[test]
+    fn a_quiet_queue_is_found_to_one_percent() {
+        for start in [1.0, 100.0, 1000.0, 9000.0, 9500.0, 500_000.0] {
+            let limits = Limits { rate_min: 1.0, ..limits(start) };
+            let Outcome { knee, steps, error } = run(limits, |rate| measured(rate, p99_us(rate)));
+            assert!(error.is_none());
+            let (rate, failed) = (knee.rate.expect("a rate"), knee.rate_failed.expect("one above"));
+            assert!(rate <= knee_of_mm1() && knee_of_mm1() < failed && failed / rate <= PRECISION, "{start}: {knee:?}");
+            assert_eq!((knee.end, knee.repeats, knee.held), (End::Found, 5, 5));
+            assert_eq!(knee.limited_by, Some(LimitedBy::Condition));
+            assert_eq!(knee.measured_us.expect("repeats").median, p99_us(rate));
+            assert!(steps.len() < 60, "{start} took {} probes", steps.len());
+        }
+    }
+
+    /// p99 varies by 10 % either way, and one probe in ten is spoilt by the host.
+    #[test]
+    fn a_noisy_queue_is_found_to_a_few_percent() {
+        for seed in 0..200 {
+            let mut noise = Noise(seed);
+            let Outcome { knee, .. } = run(limits(1000.0), |rate| {
+                let spoilt = noise.uniform() < 0.1;
+                let us = p99_us(rate) * (0.9 + 0.2 * noise.uniform());
+                measured(rate, if spoilt { us + 50_000.0 } else { us })
+            });
+            let rate = knee.rate.expect("a rate");
+            let ratio = rate / knee_of_mm1();
+            // A rate that is off by a tenth in p99 is off by one hundredth itself.
+            assert!((0.96..1.02).contains(&ratio), "seed {seed}: {ratio} {knee:?}");
+            assert_eq!((knee.end, knee.repeats), (End::Found, 5), "seed {seed}");
+            assert!(knee.held >= 3, "seed {seed}: {knee:?}");
+            let range = knee.measured_us.expect("repeats");
+            assert!(range.min <= range.median && range.median <= range.max && range.median < LIMIT_US, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_never_holds() {
+        let Outcome { knee, steps, .. } = run(limits(1000.0), |rate| measured(rate, 1e6));
+        assert_eq!((knee.end, knee.rate, knee.rate_failed), (End::NeverHeld, None, Some(10.0)));
+        assert_eq!(steps.len(), 16, "1000 halved seven times, each twice");
+        assert!(steps[2..].iter().all(|step| step.stage == Stage::Halve));
+    }
+
+    #[test]
+    fn a_server_without_a_limit() {
+        let probe = |rate| Probe { valid: true, ..measured(rate, 100.0) };
+        let Outcome { knee, .. } = run(limits(1000.0), probe);
+        assert_eq!((knee.end, knee.rate, knee.rate_failed), (End::RateLimit, Some(1e6), None));
+        assert_eq!((knee.held, knee.limited_by), (5, None));
+    }
+
+    #[test]
+    fn a_generator_that_gives_up_first_is_named() {
+        let Outcome { knee, .. } = run(limits(1000.0), |rate| measured(rate, 100.0));
+        assert_eq!(knee.limited_by, Some(LimitedBy::Measurement));
+        assert!(knee.rate.is_some_and(|rate| (CAPACITY / PRECISION..CAPACITY).contains(&rate)), "{knee:?}");
+    }
+
+    /// The first so many probes of 2,000/s fail, as if the host had had better things to do.
+    #[test]
+    fn one_hiccup_is_forgiven_and_two_in_a_row_are_found_out() {
+        for (hiccups, checks) in [(1, 2), (2, 3)] {
+            let mut left = hiccups;
+            let Outcome { knee, steps, .. } = run(limits(1000.0), |rate| {
+                let is_hiccup = rate == 2000.0 && left > 0;
+                left -= i32::from(is_hiccup);
+                measured(rate, if is_hiccup { 1e6 } else { p99_us(rate) })
+            });
+            assert!(knee.rate > Some(knee_of_mm1() / PRECISION), "{hiccups}: {knee:?}");
+            let found = steps.iter().filter(|step| step.stage == Stage::Check).count();
+            assert_eq!(found, checks, "a check that fails is made twice, one that passes once");
+        }
+    }
+
+    /// Whatever passes once and then never again is stepped down from until the probes are used up.
+    #[test]
+    fn the_number_of_probes_is_bounded() {
+        let mut seen = Vec::new();
+        let Outcome { knee, steps, .. } = run(limits(1000.0), |rate| {
+            let is_new = !seen.contains(&rate);
+            seen.push(rate);
+            measured(rate, if is_new && rate < 9000.0 { 1.0 } else { 1e6 })
+        });
+        assert_eq!((knee.end, steps.len()), (End::ProbeLimit, 200));
+        assert_eq!((knee.repeats, knee.measured_us), (0, None), "nothing was confirmed");
+    }
+
+    #[test]
+    fn an_early_end_keeps_what_is_known() {
+        let mut left = 4;
+        let outcome = search(limits(1000.0), |_, rate, before| {
+            assert_eq!(before, 4 - left);
+            left -= 1;
+            Ok((left > 0).then(|| measured(rate, 1.0)))
+        });
+        assert_eq!((outcome.knee.end, outcome.knee.rate), (End::Interrupted, Some(4000.0)));
+        // A check 5 % above that always passes leads on and on, but what was confirmed remains.
+        let outcome = search(limits(1000.0), |stage, rate, _| {
+            Ok(Some(measured(rate, if stage == Stage::Check { 1.0 } else { p99_us(rate) })))
+        });
+        assert_eq!((outcome.knee.end, outcome.knee.repeats, outcome.knee.held), (End::ProbeLimit, 5, 5));
+        let outcome = search(limits(1000.0), |_, rate, before| {
+            if before == 2 { anyhow::bail!("the server died") } else { Ok(Some(measured(rate, 1.0))) }
+        });
+        assert_eq!((outcome.knee.end, outcome.knee.rate, outcome.steps.len()), (End::Failed, Some(2000.0), 2));
+        assert_eq!(outcome.error.expect("an error").to_string(), "the server died");
+    }
+}

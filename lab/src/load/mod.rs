@@ -1,0 +1,116 @@
+//! `c10m load`: one load run, or a search for the rate a server can bear. This file leads from flags to
+//! exit code; what is shown, printed and written has a file each.
+
+mod args;
+mod condition;
+mod display;
+mod files;
+mod knee;
+mod probes;
+#[cfg(test)]
+mod sample;
+mod table;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use loadgen::record::{Record, State};
+use loadgen::{LoadError, Options};
+
+pub(crate) use args::LoadArgs;
+use display::Display;
+use files::Directory;
+
+/// Exit code of a run whose measurement is invalid.
+const EXIT_INVALID: u8 = 4;
+
+/// Runs the load and prints its record; the value is the exit code.
+///
+/// # Errors
+/// When standard output, the signal handlers or the files fail; what goes wrong with the load is
+/// printed here.
+pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
+    let (condition, output) = (args.condition(), args.output.clone());
+    let options = args.into_options();
+    // Before the directory is made: a run that is refused leaves nothing behind.
+    if let Err(error) = options.check() {
+        return Ok(refuse(&error));
+    }
+    let directory = match output.out.as_deref().map(Directory::claim).transpose() {
+        Ok(directory) => directory,
+        Err(message) => {
+            eprintln!("c10m: {message}");
+            return Ok(LoadError::Usage(message).exit_code());
+        }
+    };
+    let stop = stop_on_signals()?;
+    match condition {
+        Some(condition) => probes::run(condition, options, &output, directory.as_ref(), &stop),
+        None => run_once(&options, &output, directory.as_ref(), &stop),
+    }
+}
+
+fn run_once(
+    options: &Options,
+    output: &args::OutputGroup,
+    directory: Option<&Directory>,
+    stop: &AtomicBool,
+) -> anyhow::Result<u8> {
+    let mut display = Display::new(options, None, output.quiet);
+    let outcome = loadgen::run(options, stop, |snapshot| display.show(&snapshot, stop));
+    display.finish();
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    let written = directory.map_or(Ok(()), |directory| directory.write(files::of_run(&outcome)?));
+    let record = &outcome.record;
+    // A record that could not be written is printed whole: it may have taken hours.
+    let json = output.json || written.is_err();
+    print(|stdout| {
+        if !output.json {
+            table::print(stdout, record, table::width())?;
+        }
+        if json { write_json(stdout, record) } else { Ok(()) }
+    })?;
+    written?;
+    Ok(exit_code(record))
+}
+
+fn exit_code(record: &Record) -> u8 {
+    if record.verdict.state == State::Invalid { EXIT_INVALID } else { 0 }
+}
+
+/// Says what went wrong; the value is the exit code.
+fn refuse(error: &LoadError) -> u8 {
+    eprintln!("c10m: {error}");
+    error.exit_code()
+}
+
+/// A flag that SIGINT and SIGTERM set.
+fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // A second signal ends the program at once, should the first not be enough.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .context("cannot handle signals")?;
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot handle signals")?;
+    }
+    Ok(stop)
+}
+
+fn write_json(output: &mut impl Write, document: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *output, document)?;
+    writeln!(output)
+}
+
+/// Prints on stdout. A reader that has seen enough, as in `| head`, is no error.
+fn print(write: impl FnOnce(&mut io::BufWriter<io::StdoutLock<'_>>) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,44 @@
+//! Real outcomes for the tests of what is printed and written: a short run against an echo server of a
+//! few lines. Made here rather than read from a file, so that they have every field a record has today.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use loadgen::record::Record;
+use loadgen::{Options, Outcome};
+
+/// A run of 100 ms on two connections.
+pub(super) fn outcome(rate: Option<f64>) -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    // Ends with the test process.
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                    if stream.write_all(&buffer[..count]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let options = Options {
+        target: format!("tcp://{address}"),
+        connections: 2,
+        duration: Duration::from_millis(100),
+        warmup: Duration::ZERO,
+        rate,
+        ..Options::default()
+    };
+    loadgen::run(&options, &AtomicBool::new(false), |_| {}).expect("a run")
+}
+
+/// Its record.
+pub(super) fn record(rate: Option<f64>) -> Record {
+    outcome(rate).record
+}

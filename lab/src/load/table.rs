@@ -1,0 +1,291 @@
+//! The record of a run as tables for people. Says for every quantile that is missing why it is.
+
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
+use loadgen::record::{Record, State, Summary};
+
+/// A quantile is in the record when at least this many samples lie above it.
+const SAMPLES_ABOVE_MIN: f64 = 10.0;
+/// The quantiles of a row.
+const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
+/// Width of the header of the counts in one line.
+const COUNTS_LEN: usize = 72;
+/// Columns a narrow terminal has to do without, the first one first.
+const DISPENSABLE: [&str; 2] = ["p99.99", "p90"];
+
+/// Width of the terminal, or 80 columns when there is none or it does not know its size.
+pub(super) fn width() -> usize {
+    Table::new().width().filter(|&columns| columns > 0).map_or(80, usize::from)
+}
+
+/// Prints everything a person wants to know.
+pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
+    writeln!(
+        output,
+        "{}\n{}, {} on {} connections, {:.1} s, seed {}",
+        record.target,
+        if record.mode == "idle" { "held idle".into() } else { format!("{} loop", record.mode) },
+        record.workload,
+        record.connections.established,
+        record.duration_us as f64 / 1e6,
+        record.seed
+    )?;
+    writeln!(output, "{}", counts(record, width))?;
+    if record.requests.scheduled > 0 {
+        writeln!(output, "{}", times(record, width))?;
+        for (names, reason) in missing(record) {
+            paragraph(output, &format!("{}: {reason}", names.join(", ")), width, "- ", "  ")?;
+        }
+    }
+    if let ("idle", Some(bytes)) = (record.mode.as_str(), record.memory.per_connection_bytes) {
+        writeln!(output, "the generator's own memory: {bytes:.0} bytes per connection")?;
+    }
+    for (what, errors) in [("requests", &record.requests.errors), ("connections", &record.connections.errors)] {
+        for (name, count) in errors {
+            writeln!(output, "{what} lost to {name}: {count}")?;
+        }
+    }
+    print_verdict(output, record, width)
+}
+
+fn print_verdict(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
+    writeln!(output, "verdict {}", record.verdict.state.name())?;
+    for check in record.verdict.checks.iter().filter(|check| check.state != State::Valid) {
+        let found = format!("{} {} {}: {}", check.state.name(), check.id, check.title, check.value);
+        paragraph(output, &found, width, "  ", "     ")?;
+        paragraph(output, &check.why, width, "     ", "     ")?;
+    }
+    Ok(())
+}
+
+/// Text that fits the width.
+fn paragraph(output: &mut impl Write, text: &str, width: usize, first: &str, others: &str) -> io::Result<()> {
+    let options = textwrap::Options::new(width).initial_indent(first).subsequent_indent(others);
+    textwrap::wrap(text, options).iter().try_for_each(|line| writeln!(output, "{line}"))
+}
+
+/// A table of numbers behind a first column of names, no wider than `width`.
+pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, width: usize) -> Table {
+    let mut table = Table::new();
+    let line = LineStyle::none().fill('─').junction('─');
+    table.load_style(TableStyle::new().top_border(line).header_separator(line).bottom_border(line));
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    table.set_header(header.iter().copied());
+    rows.into_iter().for_each(|row| {
+        table.add_row(row);
+    });
+    // Between two columns is one of the line's junctions; beside it a space, where there is room.
+    let contents = table.column_max_content_widths();
+    let mut needed = contents.iter().map(|&content| usize::from(content) + 1).sum::<usize>() - 1;
+    let is_narrow = needed + 2 * contents.len() > width;
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        if is_narrow {
+            column.set_padding((0, 0));
+        }
+    }
+    for name in DISPENSABLE {
+        if let Some(index) = header.iter().position(|column| *column == name).filter(|_| needed > width) {
+            needed -= usize::from(contents[index]) + 1;
+            if let Some(column) = table.column_mut(index) {
+                column.set_constraint(ColumnConstraint::Hidden);
+            }
+        }
+    }
+    table
+}
+
+fn counts(record: &Record, width: usize) -> Table {
+    let (requests, cpu) = (&record.requests, &record.cpu);
+    let cpu_us = match cpu.requests_completed_in_window {
+        0 => "-".into(),
+        count => format!("{:.2}", (cpu.user_us + cpu.system_us) as f64 / count as f64),
+    };
+    let row = vec![
+        tuning::thousands(record.requests_per_second as u64),
+        tuning::thousands(requests.completed),
+        tuning::thousands(requests.failed),
+        tuning::thousands(requests.timed_out),
+        tuning::thousands(requests.censored),
+        tuning::thousands(requests.unsent),
+        cpu_us,
+    ];
+    let header = ["requests/s", "completed", "failed", "timed out", "censored", "unsent", "CPU us/req"];
+    let broken = ["requests/s", "completed", "failed", "timed\nout", "censored", "unsent", "CPU\nus/req"];
+    table(if width < COUNTS_LEN { &broken } else { &header }, [row], width)
+}
+
+/// One distribution of the record.
+#[derive(Debug, Clone, Copy)]
+struct Row<'a> {
+    name: &'static str,
+    summary: &'a Summary,
+}
+
+impl Row<'_> {
+    /// In the order of [`QUANTILES`].
+    fn quantiles(&self) -> [Option<f64>; 5] {
+        let Summary { p50, p90, p99, p99_9, p99_99, .. } = *self.summary;
+        [p50, p90, p99, p99_9, p99_99]
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let cell = |value: Option<f64>| value.map_or("-".into(), micros);
+        let cells = self.quantiles().into_iter().chain([self.summary.max]).map(cell);
+        std::iter::once(self.name.to_owned()).chain(cells).collect()
+    }
+}
+
+/// The distributions that have samples and say something new: in a closed loop nothing is late, and
+/// the service time is the response time.
+fn rows(record: &Record) -> Vec<Row<'_>> {
+    let is_open = record.mode == "open";
+    [
+        ("response", &record.response_us, true),
+        ("service", &record.service_us, is_open),
+        ("lateness", &record.lateness_us, is_open),
+        ("back-pressure", &record.back_pressure_us, is_open),
+        ("connect", &record.connect_us, true),
+        ("first response", &record.time_to_first_response_us, true),
+    ]
+    .into_iter()
+    .filter(|(_, summary, says_something)| *says_something && summary.count > 0)
+    .map(|(name, summary, _)| Row { name, summary })
+    .collect()
+}
+
+/// Four digits are more than a measurement is good for.
+pub(super) fn micros(value: f64) -> String {
+    if value < 1000.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
+fn times(record: &Record, width: usize) -> Table {
+    let rows = rows(record).into_iter().map(|row| row.cells());
+    table(&["us", "p50", "p90", "p99", "p99.9", "p99.99", "max"], rows, width)
+}
+
+/// Why quantiles are missing, too few samples or too many requests without a reply, with the rows for
+/// which it is so.
+fn missing(record: &Record) -> Vec<(Vec<&'static str>, String)> {
+    let mut reasons: Vec<(Vec<&'static str>, String)> = Vec::new();
+    for row in rows(record) {
+        for reason in missing_in(&row, record) {
+            match reasons.iter_mut().find(|(_, known)| *known == reason) {
+                Some((names, _)) => names.push(row.name),
+                None => reasons.push((vec![row.name], reason)),
+            }
+        }
+    }
+    reasons
+}
+
+fn missing_in(row: &Row<'_>, record: &Record) -> Vec<String> {
+    let count = row.summary.count;
+    let (mut scarce, mut censored) = (Vec::new(), Vec::new());
+    for ((name, p), value) in QUANTILES.into_iter().zip(row.quantiles()) {
+        let needed = (SAMPLES_ABOVE_MIN / (1.0 - p)).round() as u64;
+        match value {
+            Some(_) => {}
+            None if count < needed => scarce.push(format!("{name} {}", tuning::thousands(needed))),
+            None => censored.push(name),
+        }
+    }
+    let mut reasons = Vec::new();
+    if !scarce.is_empty() {
+        let samples = if count == 1 { "sample" } else { "samples" };
+        reasons.push(format!("{} {samples}; needed for {}", tuning::thousands(count), scarce.join(", ")));
+    }
+    if !censored.is_empty() {
+        let requests = &record.requests;
+        let unknown = requests.timed_out + requests.censored + requests.unsent;
+        reasons.push(format!(
+            "{} would be among the {} requests without a reply, of which only a lower bound is known",
+            censored.join(", "),
+            tuning::thousands(unknown)
+        ));
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::sample;
+
+    fn summary(count: u64, quantiles: [Option<f64>; 5], max: f64) -> Summary {
+        let [p50, p90, p99, p99_9, p99_99] = quantiles;
+        Summary { count, p50, p90, p99, p99_9, p99_99, max: Some(max), ..Summary::default() }
+    }
+
+    /// A real record with the distributions of a bad day.
+    fn record() -> Record {
+        let mut record = sample::record(Some(500.0));
+        let full = [Some(12.3), Some(45.6), Some(1234.0), Some(56_789.0), Some(1_234_567.0)];
+        record.response_us = summary(123_456, [full[0], full[1], full[2], None, None], 5_000_191.0);
+        record.service_us = summary(123_456, [full[0], full[1], full[2], None, None], 5_000_191.0);
+        record.lateness_us = summary(123_456, full, 1_234_567.0);
+        record.back_pressure_us = summary(123_456, full, 1_234_567.0);
+        record.connect_us = summary(10, [None; 5], 1_000_000.0);
+        record.time_to_first_response_us = summary(1, [None; 5], 1_000_000.0);
+        (record.requests.timed_out, record.requests.censored, record.requests.unsent) = (100, 20, 1003);
+        record.requests.errors = [("timeout".to_owned(), 100)].into();
+        record
+    }
+
+    fn text(record: &Record, width: usize) -> String {
+        let mut bytes = Vec::new();
+        print(&mut bytes, record, width).expect("a Vec");
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    #[test]
+    fn tables_fit_their_width() {
+        let record = record();
+        for width in [60, 72, 80, 200] {
+            let text = text(&record, width);
+            // The target and the sentences below the tables may be longer than a narrow terminal.
+            for line in text.lines().filter(|line| line.starts_with(['─', ' ', '-'])) {
+                assert!(line.chars().count() <= width, "{width}: {line:?}\n{text}");
+            }
+            for name in ["response", "service", "lateness", "back-pressure", "connect", "first response"] {
+                let row = text.lines().find(|line| line.trim_start().starts_with(name)).expect(name);
+                assert!(row.split_whitespace().count() >= 7, "a name was broken in two: {row:?}\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_very_narrow_terminal_does_without_some_columns() {
+        let text = text(&record(), 45);
+        let header = text.lines().find(|line| line.starts_with("us ")).expect("a header");
+        assert_eq!(
+            header.split_whitespace().collect::<Vec<_>>(),
+            ["us", "p50", "p90", "p99", "p99.9", "max"],
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_explained() {
+        let text = text(&record(), 200);
+        for expected in [
+            "- response, service: p99.9, p99.99 would be among the 1,123 requests without a reply",
+            "- connect: 10 samples; needed for p50 20, p90 100, p99 1,000, p99.9 10,000, p99.99 100,000",
+            "- first response: 1 sample; needed for p50 20",
+            "requests lost to timeout: 100",
+        ] {
+            assert!(text.contains(expected), "{expected:?} is not in\n{text}");
+        }
+        assert!(!text.contains("- lateness"), "nothing is missing there\n{text}");
+    }
+
+    #[test]
+    fn a_closed_loop_does_not_say_the_same_twice() {
+        let text = text(&sample::record(None), 80);
+        assert!(text.contains("response") && !text.contains("lateness") && !text.contains("service"), "{text}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Writes an HdrHistogram interval log (`.hlog`, format 1.3): one compressed histogram a line, which
+//! Java's `HistogramLogProcessor` and Python's `HistogramLogReader` add up over any stretch of time.
+//!
+//! Both readers skip lines that begin before the start time, and stop at the first line behind the
+//! range asked for. So lines are sorted, and none begins before the start of the log.
+
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::utc;
+
+const US_PER_S: f64 = 1e6;
+const NS_PER_MS: f64 = 1e6;
+
+/// One histogram of one interval.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// Tells apart what was measured; a comma or white space would end it early and becomes `_`.
+    pub tag: &'a str,
+    /// Start, counted from the start of the log.
+    pub start_us: u64,
+    /// Length of the interval.
+    pub duration_us: u64,
+    /// Greatest value in ns.
+    pub max_ns: u64,
+    /// Base64 of the compressed V2 encoding, of values in ns.
+    pub encoded: &'a str,
+}
+
+/// The whole file, with times relative to `start_unix_ms`, the wall time of its start.
+pub fn text<'a>(start_unix_ms: u64, lines: impl IntoIterator<Item = Line<'a>>) -> String {
+    let mut lines: Vec<Line<'_>> = lines.into_iter().collect();
+    lines.sort_by_key(|line| line.start_us);
+    let start = start_unix_ms as f64 / 1000.0;
+    let date = utc::rfc3339(UNIX_EPOCH + Duration::from_millis(start_unix_ms));
+    // Comments, times and legend as Java's HistogramLogWriter has them.
+    let mut text = format!(
+        "#[Values in nanoseconds, Interval_Max in milliseconds]\n\
+         #[Histogram log format version 1.3]\n\
+         #[BaseTime: {start:.3} (seconds since epoch)]\n\
+         #[StartTime: {start:.3} (seconds since epoch), {date}]\n\
+         \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n"
+    );
+    for Line { tag, start_us, duration_us, max_ns, encoded } in lines {
+        let tag = tag.replace([',', ' ', '\t', '\r', '\n'], "_");
+        let (start, length) = (start_us as f64 / US_PER_S, duration_us as f64 / US_PER_S);
+        let max = max_ns as f64 / NS_PER_MS;
+        writeln!(text, "Tag={tag},{start:.6},{length:.6},{max:.6},{encoded}")
+            .expect("writing to a String does not fail");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_sorted_and_have_five_fields() {
+        let line = |tag, start_us, encoded| Line { tag, start_us, duration_us: 999_983, max_ns: 1_234_567, encoded };
+        let lines = [line("response", 1_000_017, "BBBB"), line("a, b", 0, "AAAA"), line("service", 1_000_017, "CCCC")];
+        let text = text(1_700_000_000_123, lines);
+        let expected = "#[Values in nanoseconds, Interval_Max in milliseconds]
+#[Histogram log format version 1.3]
+#[BaseTime: 1700000000.123 (seconds since epoch)]
+#[StartTime: 1700000000.123 (seconds since epoch), 2023-11-14T22:13:20Z]
+\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"
+Tag=a__b,0.000000,0.999983,1.234567,AAAA
+Tag=response,1.000017,0.999983,1.234567,BBBB
+Tag=service,1.000017,0.999983,1.234567,CCCC
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_log_of_nothing_is_its_header() {
+        assert_eq!(text(0, []).lines().count(), 5);
+    }
+}
