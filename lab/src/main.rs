@@ -28,7 +28,7 @@ enum Command {
     /// Serve echo or HTTP/1.1 with one reactor per core.
     Serve(serve::ServeArgs),
     /// Load a server and report latency, throughput and whether the measurement is valid.
-    Load(load::LoadArgs),
+    Load(Box<load::LoadArgs>),
     /// Run an experiment: servers against each other, interleaved, with a report.
     Bench(bench::BenchArgs),
     /// What this host's limits and settings mean for many connections.
@@ -38,7 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
-        Command::Load(args) => load::run(args),
+        Command::Load(args) => load::run(*args),
         Command::Bench(args) => bench::run(args),
         Command::Tune(args) => tune::run(args, io_uring()),
     };

@@ -1,12 +1,12 @@
 //! How well a worker kept its schedule: when it noticed arrivals, second by second and gap by gap.
 //!
-//! Bounded in memory whatever the rate: gaps are sampled, counts are kept per second and per
-//! millisecond of the present only.
+//! Bounded in memory whatever the rate: one stamp a millisecond for the first minute, counts per second,
+//! and per millisecond for the present only.
 
-/// Sums of gaps kept per worker. The test for the distribution gains nothing from more.
-const GAP_SUMS_MAX: usize = 1000;
-/// A sum of gaps spans at least this: finer structure is below what a reply can tell.
-const GAP_SUM_NS_MIN: f64 = 1e6;
+/// Times kept per worker for the test of the distribution: a minute's worth. More would add nothing.
+const STAMPS_MAX: usize = 60_000;
+/// Neighbouring stamps are at least this far apart: finer structure is below what a reply can tell.
+const STAMP_GAP_NS_MIN: f64 = 1e6;
 /// Seconds counted one by one; the rest of a longer run shares the last place (a day has 86,400).
 const SECONDS_MAX: usize = 86_400;
 const SECOND_NS: u64 = 1_000_000_000;
@@ -23,10 +23,10 @@ pub(crate) struct Second {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ArrivalLog {
     pub(crate) seconds: Vec<Second>,
-    /// Actual time of each sampled sum of gaps: from, to (ns from the start of the window).
-    pub(crate) gap_sums: Vec<(u64, u64)>,
-    /// Gaps in each sum.
-    pub(crate) gaps_per_sum: u32,
+    /// When every `gaps_per_stamp`-th arrival was noticed, in order; ns from the start of the window.
+    pub(crate) stamps: Vec<u64>,
+    /// Gaps between two stamps.
+    pub(crate) gaps_per_stamp: u32,
     /// Greatest number of arrivals noticed in one ms of the window.
     pub(crate) bin_count_max: u64,
     /// First and last noticed arrival, ns from the start of the window, and how many there were.
@@ -36,27 +36,22 @@ pub(crate) struct ArrivalLog {
     /// The ms that is being counted.
     bin: u64,
     bin_count: u64,
-    /// Arrivals until the running sum ends, and until the next one begins.
-    in_sum: u32,
-    until_sum: u32,
-    skip: u32,
-    sum_start_ns: u64,
+    /// Arrivals until the next stamp.
+    until_stamp: u32,
 }
 
 impl ArrivalLog {
     /// A log for a worker that expects `count` arrivals within `window_ns`.
     pub(crate) fn new(count: f64, window_ns: u64) -> Self {
         let gap_ns = window_ns as f64 / count.max(1.0);
-        let gaps_per_sum = (GAP_SUM_NS_MIN / gap_ns).ceil().clamp(1.0, 1e6) as u32;
-        // Sums are spread over the whole window: after each one so many arrivals are skipped.
-        let sums = count / f64::from(gaps_per_sum + 1);
-        let skip = ((sums / GAP_SUMS_MAX as f64 - 1.0).max(0.0) * f64::from(gaps_per_sum + 1)).ceil() as u32;
+        let gaps_per_stamp = (STAMP_GAP_NS_MIN / gap_ns).ceil().clamp(1.0, 1e6) as u32;
+        let stamps = (count / f64::from(gaps_per_stamp)) as usize + 1;
         let seconds = (window_ns.div_ceil(SECOND_NS) as usize).clamp(1, SECONDS_MAX);
         ArrivalLog {
             seconds: vec![Second::default(); seconds],
-            gap_sums: Vec::with_capacity(GAP_SUMS_MAX),
-            gaps_per_sum,
-            skip,
+            // Arrivals beyond the expected number are not worth growing for.
+            stamps: Vec::with_capacity(stamps.min(STAMPS_MAX)),
+            gaps_per_stamp,
             ..ArrivalLog::default()
         }
     }
@@ -85,28 +80,15 @@ impl ArrivalLog {
         }
         self.bin_count += 1;
         self.bin_count_max = self.bin_count_max.max(self.bin_count);
-        self.note_gap(reached_ns);
-    }
-
-    #[inline]
-    fn note_gap(&mut self, reached_ns: u64) {
-        if self.until_sum > 0 {
-            self.until_sum -= 1;
-        } else if self.in_sum == 0 {
-            self.sum_start_ns = reached_ns;
-            self.in_sum = self.gaps_per_sum;
-        } else {
-            self.in_sum -= 1;
-            if self.in_sum == 0 {
-                if self.gap_sums.len() < GAP_SUMS_MAX {
-                    self.gap_sums.push((self.sum_start_ns, reached_ns));
-                }
-                self.until_sum = self.skip;
-            }
+        if self.until_stamp > 0 {
+            self.until_stamp -= 1;
+        } else if self.stamps.len() < self.stamps.capacity() {
+            self.stamps.push(reached_ns);
+            self.until_stamp = self.gaps_per_stamp - 1;
         }
     }
 
-    /// Adds another worker's seconds. Gaps and bins are a matter of one worker: those of the worker
+    /// Adds another worker's seconds. Stamps and bins are a matter of one worker: those of the worker
     /// with more arrivals remain.
     pub(crate) fn add(&mut self, other: &ArrivalLog) {
         let mut seconds = std::mem::take(&mut self.seconds);
@@ -142,19 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_sampled_over_the_whole_window() {
-        for (rate, gaps_per_sum) in [(100.0, 1), (1000.0, 1), (50_000.0, 50)] {
-            let count = rate * 10.0;
-            let mut log = ArrivalLog::new(count, 10 * SECOND_NS);
+    fn stamps_are_a_millisecond_apart() {
+        for (rate, seconds, gaps_per_stamp, stamps) in
+            [(100.0, 10, 1, 1000), (1000.0, 10, 1, 10_000), (50_000.0, 10, 50, 10_000), (50_000.0, 100, 50, 60_000)]
+        {
+            let count = rate * f64::from(seconds);
+            let mut log = ArrivalLog::new(count, u64::from(seconds as u32) * SECOND_NS);
             for index in 0..count as u64 {
                 log.note(0, (index as f64 * 1e9 / rate) as u64);
             }
-            assert_eq!(log.gaps_per_sum, gaps_per_sum, "{rate}");
-            assert!((400..=GAP_SUMS_MAX).contains(&log.gap_sums.len()), "{rate}: {}", log.gap_sums.len());
-            assert!(log.gap_sums.last().unwrap().1 > 9 * SECOND_NS, "{rate}: {:?}", log.gap_sums.last());
-            for (from, to) in &log.gap_sums {
-                let gap = (to - from) as f64 * rate / 1e9;
-                assert!((gap - f64::from(gaps_per_sum)).abs() < 0.01, "{rate}: {gap}");
+            assert_eq!((log.gaps_per_stamp, log.stamps.len()), (gaps_per_stamp, stamps), "{rate}");
+            for pair in log.stamps.windows(2) {
+                let gaps = (pair[1] - pair[0]) as f64 * rate / 1e9;
+                assert!((gaps - f64::from(gaps_per_stamp)).abs() < 0.01, "{rate}: {gaps}");
             }
         }
     }

@@ -18,6 +18,13 @@ pub(crate) fn thread_cpu_ns() -> u64 {
     ns(clock_gettime(ClockId::ThreadCPUTime))
 }
 
+/// Time for which the calling thread was ready to run and had no CPU (proc_pid_schedstat: second field);
+/// `None` where the kernel keeps no such account.
+pub(crate) fn thread_run_delay_ns() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// Wall time in ms since 1970.
 pub(crate) fn unix_ms() -> u64 {
     ns(clock_gettime(ClockId::Realtime)) / 1_000_000

@@ -15,6 +15,7 @@ mod control;
 mod engine;
 mod error;
 pub mod hiccup;
+pub mod host;
 pub mod kernel;
 mod memory;
 mod options;
@@ -22,6 +23,8 @@ pub mod plan;
 pub mod record;
 mod run;
 pub mod schedule;
+pub mod slo;
+mod statistics;
 #[allow(unsafe_code)]
 mod sys;
 mod tally;

@@ -2,6 +2,7 @@
 
 use crate::LoadError;
 use crate::schedule::{Process, Stage};
+use crate::slo::Slo;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub struct Options {
     pub connect_rate: Option<f64>,
     /// Requests after which a connection is closed and opened again; 0 keeps it.
     pub requests_per_connection: u16,
+    /// What the run must meet; judged in the record.
+    pub slo: Option<Slo>,
     /// Length of the intervals of the record; chosen from the length of the window when absent.
     pub interval: Option<Duration>,
     /// How long before an arrival an open loop stops sleeping and polls instead.
@@ -115,6 +118,7 @@ impl Default for Options {
             heartbeat: None,
             connect_rate: None,
             requests_per_connection: 0,
+            slo: None,
             interval: None,
             spin: Duration::from_micros(50),
             seed: None,

@@ -218,6 +218,11 @@ pub(crate) struct Tally {
     pub(crate) arrivals: ArrivalLog,
     /// Share of the window for which this worker's thread was on a CPU and not just polling.
     pub(crate) cpu_share: f64,
+    /// Share of the window for which this worker was ready to run and had no CPU; `None` where the kernel
+    /// does not say.
+    pub(crate) run_delay_share: Option<f64>,
+    /// How often a worker lost its CPU to another within the window, over all workers.
+    pub(crate) involuntary_switches: u64,
     /// Length of the window, shorter than planned when the run was stopped.
     pub(crate) window_ns: u64,
 }
@@ -234,6 +239,8 @@ impl Tally {
             completed_whole_run: 0,
             arrivals: ArrivalLog::default(),
             cpu_share: 0.0,
+            run_delay_share: None,
+            involuntary_switches: 0,
             window_ns: 0,
         }
     }
@@ -249,6 +256,11 @@ impl Tally {
         self.completed_whole_run += other.completed_whole_run;
         self.arrivals.add(&other.arrivals);
         self.cpu_share = self.cpu_share.max(other.cpu_share);
+        self.run_delay_share = match (self.run_delay_share, other.run_delay_share) {
+            (Some(own), Some(others)) => Some(own.max(others)),
+            (own, others) => own.or(others),
+        };
+        self.involuntary_switches += other.involuntary_switches;
         self.window_ns = self.window_ns.max(other.window_ns);
     }
 }

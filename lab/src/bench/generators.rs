@@ -90,13 +90,14 @@ fn measure_c10m(server: Running, load: &Load, places: &Places, seconds: f64, see
     let exit = server.finish()?;
     let responses = record["histograms"]["response"].as_str().map(str::to_owned);
     let run = account(&record, &exit);
-    // The merged histogram is in the run's .hgrm, intervals are too many to keep; the passed checks say the same every time.
+    // The merged histogram is in the run's .hgrm, intervals are too many to keep, and passed and skipped
+    // checks say the same every time.
     if let Some(record) = record.as_object_mut() {
         record.remove("histograms");
         record.remove("intervals");
     }
     if let Some(checks) = record["verdict"]["checks"].as_array_mut() {
-        checks.retain(|check| check["state"] != "VALID");
+        checks.retain(is_not_ok);
     }
     Ok(Measured { run: RunOfCell { raw: Raw { load: record, server: exit }, ..run }, responses })
 }
@@ -136,8 +137,13 @@ fn verdict(verdict: &Value) -> Verdict {
         _ => VerdictState::Invalid,
     };
     let checks = verdict["checks"].as_array().map_or(&[][..], Vec::as_slice);
-    let not_ok = checks.iter().filter(|check| check["state"] != "VALID");
+    let not_ok = checks.iter().filter(|check| is_not_ok(check));
     Verdict { state, not_ok: not_ok.filter_map(|check| check["id"].as_str().map(str::to_owned)).collect() }
+}
+
+/// Whether a check has something against its run; a skipped one has not.
+fn is_not_ok(check: &Value) -> bool {
+    check["state"] != "VALID" && check["state"] != "SKIPPED"
 }
 
 /// wrk tells neither its CPU time nor whether replies are right, so its runs are never VALID.
@@ -207,7 +213,9 @@ mod tests {
             "watched": {"requests_completed_in_window": 100, "user_us": 20, "system_us": 500, "busy_us": 600},
             "cpu": {"user_us": 30, "system_us": 400},
             "lateness_us": {"p99": null},
-            "verdict": {"state": "WARN", "checks": [{"id": "V4", "state": "WARN"}, {"id": "V7", "state": "VALID"}]},
+            "verdict": {"state": "WARN", "checks": [
+                {"id": "V4", "state": "WARN"}, {"id": "V7", "state": "VALID"}, {"id": "V14", "state": "SKIPPED"}
+            ]},
         });
         let server = json!({"totals": {"requests": 200, "syscalls": 420, "enters": 0}});
         let run = account(&load, &server);

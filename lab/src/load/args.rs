@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use loadgen::{Engine, LoadError, Options, Process};
+use loadgen::slo::Slo;
+use loadgen::{Engine, LoadError, Options, Process, Stage, WarmUp};
 
 use super::condition::Condition;
 
+/// Longest warm-up with `--warmup auto`.
+const WARM_UP_MAX: Duration = Duration::from_secs(10);
 /// Length of a run, and of a probe of `--find-knee`, unless given.
 const DURATION: Duration = Duration::from_secs(10);
 const PROBE_DURATION: Duration = Duration::from_secs(3);
@@ -25,8 +28,11 @@ Examples:
   the highest rate that keeps p99 below 5 ms:
     c10m load http://127.0.0.1:8080/ --find-knee 'p99<5ms'
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 no rate met the
-condition, 4 the measurement is invalid.";
+  ten seconds at one rate, thirty at another:
+    c10m load tcp://127.0.0.1:7000 --stages 1000@10s,5000@30s
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 the SLO is breached
+or no rate met the condition, 4 the measurement is invalid.";
 
 /// Arguments of `c10m load`.
 #[derive(Debug, Clone, Args)]
@@ -64,9 +70,9 @@ struct LoadGroup {
     /// Length of the measured window [default: 10s; 3s for each probe of --find-knee]
     #[arg(short = 'd', long, value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// Load before the window: verified, not recorded
-    #[arg(long, default_value = "500ms", value_parser = humantime::parse_duration, value_name = "DURATION")]
-    warmup: Duration,
+    /// Load before the window, in no total: `auto` waits until the median is steady, at most 10s
+    #[arg(long, default_value = "auto", value_parser = parse_warm_up, value_name = "auto|DURATION")]
+    warmup: WarmUp,
     /// Worker threads
     #[arg(short = 't', long, default_value_t = 1, value_name = "T")]
     threads: u32,
@@ -84,6 +90,18 @@ struct ScheduleGroup {
     /// How arrivals are spaced when there is a rate
     #[arg(long, value_enum, default_value_t = ScheduleName::Poisson)]
     schedule: ScheduleName,
+    /// Rates one after the other instead of one, for example rate=1000@10s,5000@30s
+    #[arg(long, value_parser = parse_stages, value_name = "SPEC", conflicts_with_all = ["rate", "duration"])]
+    stages: Option<Stages>,
+    /// Arrivals of one group with --schedule bursts
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    burst: u32,
+    /// Each connection sends once in this time, at a phase of its own
+    #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION", conflicts_with = "rate")]
+    heartbeat: Option<Duration>,
+    /// Poll instead of sleeping this long before an arrival: punctual, for CPU time
+    #[arg(long, default_value = "50us", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    spin: Duration,
     /// Seed of the schedule; random when absent, and printed either way
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -92,6 +110,12 @@ struct ScheduleGroup {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connections")]
 struct ConnectionsGroup {
+    /// Connects started per second at most; absent: as fast as the target answers
+    #[arg(long, value_name = "R")]
+    connect_rate: Option<f64>,
+    /// Close and open each connection again after so many requests; 0 keeps it
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    requests_per_connection: u16,
     /// How long a connect may take
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     connect_timeout: Duration,
@@ -124,11 +148,20 @@ struct RequestsGroup {
     /// What the body of every 2xx reply must be
     #[arg(long, value_name = "STRING")]
     expect_body: Option<String>,
+    /// A longer reply body is a fault of the server
+    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES")]
+    body_len_max: u32,
 }
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Measurement")]
 struct MeasurementGroup {
+    /// What the run must meet, or exit code 3, for example 'p99<5ms,error<0.1%'
+    #[arg(long, value_parser = parse_slo, value_name = "SPEC", conflicts_with = "find_knee")]
+    slo: Option<Slo>,
+    /// Length of the intervals the run is cut into [default: about a 40th of it]
+    #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
+    interval: Option<Duration>,
     /// Search the highest rate that meets a condition, for example 'p99<5ms': doubles from --rate
     /// (or 1000), then bisects to 1 %, then repeats what it found
     #[arg(long, value_parser = str::parse::<Condition>, value_name = "CONDITION")]
@@ -162,22 +195,47 @@ struct SafetyGroup {
     /// Permit a target in a private address range
     #[arg(long)]
     allow_private: bool,
+    /// Permit this public host, which must be the target's, named again
+    #[arg(long, value_name = "HOST")]
+    i_own: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum EngineName {
     Epoll,
+    #[value(name = "io_uring")]
+    IoUring,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ScheduleName {
     Poisson,
     Constant,
+    Bursts,
 }
 
 /// A list in one argument: a bare `Vec` would make clap expect several.
 #[derive(Debug, Clone)]
 struct Cpus(Vec<u32>);
+
+/// As [`Cpus`].
+#[derive(Debug, Clone)]
+struct Stages(Vec<Stage>);
+
+fn parse_stages(text: &str) -> Result<Stages, String> {
+    loadgen::schedule::parse_stages(text, |duration| humantime::parse_duration(duration).ok()).map(Stages)
+}
+
+fn parse_slo(text: &str) -> Result<Slo, LoadError> {
+    Slo::parse(text)
+}
+
+fn parse_warm_up(text: &str) -> Result<WarmUp, String> {
+    match text {
+        "auto" => Ok(WarmUp::UntilSteady(WARM_UP_MAX)),
+        text => humantime::parse_duration(text).map(WarmUp::Fixed).map_err(|error| format!("{error}; or write auto")),
+    }
+}
 
 fn parse_cpus(text: &str) -> Result<Cpus, LoadError> {
     loadgen::parse_cpus(text).map(Cpus)
@@ -208,7 +266,15 @@ impl LoadArgs {
             process: match schedule.schedule {
                 ScheduleName::Poisson => Process::Poisson,
                 ScheduleName::Constant => Process::Constant,
+                ScheduleName::Bursts => Process::Bursts,
             },
+            stages: schedule.stages.map_or_else(Vec::new, |stages| stages.0),
+            burst: schedule.burst,
+            heartbeat: schedule.heartbeat,
+            spin: schedule.spin,
+            connect_rate: connections.connect_rate,
+            requests_per_connection: connections.requests_per_connection,
+            interval: measurement.interval,
             seed: schedule.seed,
             pipeline: requests.pipeline,
             timeout: requests.timeout,
@@ -218,12 +284,16 @@ impl LoadArgs {
             headers: requests.headers,
             body: requests.body,
             expect_body: requests.expect_body,
+            body_len_max: requests.body_len_max,
             cpus: load.cpus.map_or_else(Vec::new, |cpus| cpus.0),
             sources: connections.sources,
             engine: match load.engine {
                 EngineName::Epoll => Engine::Epoll,
+                EngineName::IoUring => Engine::IoUring,
             },
             allow_private: safety.allow_private,
+            i_own: safety.i_own,
+            slo: measurement.slo,
             watch_pid: measurement.watch_pid,
             watch_cpus: measurement.watch_cpus.map_or_else(Vec::new, |cpus| cpus.0),
         }

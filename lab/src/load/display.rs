@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use loadgen::record::Interval;
-use loadgen::{Options, Phase, Snapshot};
+use loadgen::{Options, Phase, Snapshot, WarmUp};
 use rustix::termios::tcgetwinsize;
 
 /// Eight drawings a second: more cannot be read, and they cost CPU time beside the measurement.
@@ -37,7 +37,8 @@ struct Plan {
     /// Which run of several this is.
     title: Option<String>,
     connections: u64,
-    warmup: Duration,
+    /// Absent when the warm-up lasts until the response is steady.
+    warmup: Option<Duration>,
     duration: Duration,
     is_idle: bool,
 }
@@ -51,8 +52,11 @@ impl Display {
         let plan = Plan {
             title,
             connections: u64::from(options.connections),
-            warmup: options.warmup,
-            duration: options.duration,
+            warmup: match options.warmup {
+                WarmUp::Fixed(length) => Some(length),
+                WarmUp::UntilSteady(_) => None,
+            },
+            duration: options.window(),
             is_idle: options.mode() == "idle",
         };
         // Let the first call draw.
@@ -153,12 +157,14 @@ fn lines(plan: &Plan, snapshot: &Snapshot<'_>, rate: Option<f64>, width: usize) 
 
 /// What the run is doing, how far it is, and how long it will take.
 fn progress(plan: &Plan, snapshot: &Snapshot<'_>) -> String {
-    let total = plan.warmup + plan.duration;
+    let warmup = plan.warmup.unwrap_or_default();
+    let total = warmup + plan.duration;
     let (name, done, left) = match snapshot.phase {
         Phase::Connecting => ("connecting", snapshot.connections_open as f64 / plan.connections.max(1) as f64, None),
+        Phase::WarmingUp if plan.warmup.is_none() => ("warming up", 0.0, None),
         phase @ (Phase::WarmingUp | Phase::Measuring) => {
             let (name, before) =
-                if phase == Phase::WarmingUp { ("warming up", Duration::ZERO) } else { ("measuring", plan.warmup) };
+                if phase == Phase::WarmingUp { ("warming up", Duration::ZERO) } else { ("measuring", warmup) };
             let position = (before + snapshot.elapsed).min(total);
             (name, position.as_secs_f64() / total.as_secs_f64().max(1e-9), Some(total - position))
         }
@@ -206,7 +212,7 @@ mod tests {
         Plan {
             title: None,
             connections: 1000,
-            warmup: Duration::from_secs(5),
+            warmup: Some(Duration::from_secs(5)),
             duration: Duration::from_secs(75),
             is_idle: false,
         }

@@ -25,6 +25,8 @@ use files::Directory;
 
 /// Exit code of a run whose measurement is invalid.
 const EXIT_INVALID: u8 = 4;
+/// Exit code of a run that did not meet its SLO.
+const EXIT_SLO_BREACHED: u8 = 3;
 
 /// Runs the load and prints its record; the value is the exit code.
 ///
@@ -79,8 +81,13 @@ fn run_once(
     Ok(exit_code(record))
 }
 
+/// An invalid measurement says nothing about the SLO, so it comes first.
 fn exit_code(record: &Record) -> u8 {
-    if record.verdict.state == State::Invalid { EXIT_INVALID } else { 0 }
+    match (record.verdict.state, &record.slo) {
+        (State::Invalid, _) => EXIT_INVALID,
+        (_, Some(slo)) if !slo.held => EXIT_SLO_BREACHED,
+        _ => 0,
+    }
 }
 
 /// Says what went wrong; the value is the exit code.

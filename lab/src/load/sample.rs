@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use loadgen::record::Record;
-use loadgen::{Options, Outcome};
+use loadgen::{Options, Outcome, WarmUp};
 
 /// A run of 100 ms on two connections.
 pub(super) fn outcome(rate: Option<f64>) -> Outcome {
@@ -31,7 +31,7 @@ pub(super) fn outcome(rate: Option<f64>) -> Outcome {
         target: format!("tcp://{address}"),
         connections: 2,
         duration: Duration::from_millis(100),
-        warmup: Duration::ZERO,
+        warmup: WarmUp::Fixed(Duration::ZERO),
         rate,
         ..Options::default()
     };

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use loadgen::record::{Record, State, Summary};
+use loadgen::slo::SloOutcome;
 
 /// A quantile is in the record when at least this many samples lie above it.
 const SAMPLES_ABOVE_MIN: f64 = 10.0;
@@ -25,7 +26,12 @@ pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> i
         output,
         "{}\n{}, {} on {} connections, {:.1} s, seed {}",
         record.target,
-        if record.mode == "idle" { "held idle".into() } else { format!("{} loop", record.mode) },
+        match record.mode.as_str() {
+            "idle" => "held idle",
+            "heartbeat" => "heartbeats",
+            "open" => "open loop",
+            _ => "closed loop",
+        },
         record.workload,
         record.connections.established,
         record.duration_us as f64 / 1e6,
@@ -46,12 +52,28 @@ pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> i
             writeln!(output, "{what} lost to {name}: {count}")?;
         }
     }
+    if let Some(slo) = &record.slo {
+        paragraph(output, &slo_line(slo), width, "", "    ")?;
+    }
     print_verdict(output, record, width)
+}
+
+/// Whether the run met its SLO, clause by clause.
+fn slo_line(slo: &SloOutcome) -> String {
+    let clauses = slo.clauses.iter().map(|clause| {
+        let word = if clause.held { "held" } else { "breached" };
+        let measured =
+            clause.measured.map_or("not measured".into(), |value| format!("{} {}", micros(value), clause.unit));
+        let why = if clause.why.is_empty() { String::new() } else { format!(", {}", clause.why) };
+        format!("{} {word} ({measured}{why})", clause.clause)
+    });
+    let word = if slo.held { "held" } else { "breached" };
+    format!("slo {word}: {}", clauses.collect::<Vec<_>>().join("; "))
 }
 
 fn print_verdict(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
     writeln!(output, "verdict {}", record.verdict.state.name())?;
-    for check in record.verdict.checks.iter().filter(|check| check.state != State::Valid) {
+    for check in record.verdict.checks.iter().filter(|check| check.state > State::Valid) {
         let found = format!("{} {} {}: {}", check.state.name(), check.id, check.title, check.value);
         paragraph(output, &found, width, "  ", "     ")?;
         paragraph(output, &check.why, width, "     ", "     ")?;
@@ -133,6 +155,21 @@ impl Row<'_> {
         [p50, p90, p99, p99_9, p99_99]
     }
 
+    /// The quantiles, and below those of the response the ends of their 95 % intervals.
+    fn lines(&self) -> Vec<Vec<String>> {
+        let bound = |name: &str, end: usize| -> Vec<String> {
+            let cell = |(quantile, _): (&str, f64)| {
+                let ends = self.summary.ci95.get(&quantile.replace('.', "_"));
+                ends.and_then(|ends| ends[end]).map_or(String::new(), micros)
+            };
+            std::iter::once(name.to_owned()).chain(QUANTILES.map(cell)).chain([String::new()]).collect()
+        };
+        match self.name == "response" && !self.summary.ci95.is_empty() {
+            true => vec![self.cells(), bound("  95 % from", 0), bound("  to", 1)],
+            false => vec![self.cells()],
+        }
+    }
+
     fn cells(&self) -> Vec<String> {
         let cell = |value: Option<f64>| value.map_or("-".into(), micros);
         let cells = self.quantiles().into_iter().chain([self.summary.max]).map(cell);
@@ -143,7 +180,7 @@ impl Row<'_> {
 /// The distributions that have samples and say something new: in a closed loop nothing is late, and
 /// the service time is the response time.
 fn rows(record: &Record) -> Vec<Row<'_>> {
-    let is_open = record.mode == "open";
+    let is_open = matches!(record.mode.as_str(), "open" | "heartbeat");
     [
         ("response", &record.response_us, true),
         ("service", &record.service_us, is_open),
@@ -164,7 +201,7 @@ pub(super) fn micros(value: f64) -> String {
 }
 
 fn times(record: &Record, width: usize) -> Table {
-    let rows = rows(record).into_iter().map(|row| row.cells());
+    let rows = rows(record).into_iter().flat_map(|row| row.lines());
     table(&["us", "p50", "p90", "p99", "p99.9", "p99.99", "max"], rows, width)
 }
 

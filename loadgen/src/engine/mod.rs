@@ -13,11 +13,13 @@ mod uring;
 use crate::clock::duration_ns;
 use crate::clock_check::ClockCheck;
 use crate::control::Control;
+use crate::host::HostFacts;
 use crate::plan::Plan;
 use crate::record::IntervalPhase;
 use crate::schedule::{Arrivals, Part, Schedule};
 use crate::tally::{Slice, Tally, Traffic};
 use crate::target::Workload;
+use crate::validity::Calibration;
 use crate::{Engine as EngineName, LoadError, Options, sys};
 use crossbeam::channel::{Receiver, Sender};
 use fleet::{Fleet, Token};
@@ -102,6 +104,8 @@ pub(crate) struct Job<'a> {
     pub(crate) schedule: Schedule,
     pub(crate) slices: Slices,
     pub(crate) clock: ClockCheck,
+    pub(crate) host: HostFacts,
+    pub(crate) calibration: Option<Calibration>,
 }
 
 impl Job<'_> {
@@ -132,7 +136,7 @@ impl Job<'_> {
     }
 
     /// Arrivals that one worker expects in the window.
-    fn expected_arrivals(&self, index: usize) -> f64 {
+    pub(crate) fn expected_arrivals(&self, index: usize) -> f64 {
         let window = self.options.window();
         match self.options.heartbeat {
             Some(period) => f64::from(self.plan.connections[index]) * window.as_secs_f64() / period.as_secs_f64(),

@@ -6,6 +6,7 @@ use super::fleet::Fleet;
 use super::{CHECK_NS, Engine, Wait};
 use crate::clock::{self, duration_ns};
 use crate::control::{Control, Progress, Stage};
+use crate::sys;
 use crate::tally::{Tally, Traffic};
 use protocol::client::Client;
 use std::time::Duration;
@@ -24,6 +25,8 @@ struct Mark {
     at_ns: u64,
     cpu_ns: u64,
     spun_ns: u64,
+    run_delay_ns: Option<u64>,
+    involuntary_switches: u64,
     traffic: Traffic,
 }
 
@@ -219,7 +222,14 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
     }
 
     fn mark(&self, now: u64) -> Mark {
-        Mark { at_ns: now, cpu_ns: clock::thread_cpu_ns(), spun_ns: self.spun_ns, traffic: self.fleet.tally.traffic }
+        Mark {
+            at_ns: now,
+            cpu_ns: clock::thread_cpu_ns(),
+            spun_ns: self.spun_ns,
+            run_delay_ns: clock::thread_run_delay_ns(),
+            involuntary_switches: sys::thread_involuntary_switches(),
+            traffic: self.fleet.tally.traffic,
+        }
     }
 
     fn close_window(&mut self, from: Mark, now: u64) {
@@ -228,7 +238,11 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         let fleet = &mut self.fleet;
         fleet.is_loading = false;
         fleet.may_open = false;
-        fleet.tally.cpu_share = worked_ns as f64 / (to.at_ns - from.at_ns).max(1) as f64;
+        let wall_ns = (to.at_ns - from.at_ns).max(1) as f64;
+        fleet.tally.cpu_share = worked_ns as f64 / wall_ns;
+        let run_delay_ns = to.run_delay_ns.zip(from.run_delay_ns).map(|(to, from)| to.saturating_sub(from));
+        fleet.tally.run_delay_share = run_delay_ns.map(|delay_ns| delay_ns as f64 / wall_ns);
+        fleet.tally.involuntary_switches = to.involuntary_switches - from.involuntary_switches;
         fleet.tally.window_ns = fleet.window.len_ns;
         fleet.tally.traffic = to.traffic.since(from.traffic);
         let held = fleet.connections.iter().filter(|connection| !connection.flags.has(Flags::LOST));

@@ -1,12 +1,15 @@
 //! The JSON document of one run. Field names are the public format; nothing here measures.
 
 mod interval;
+mod summary;
 
 use crate::clock_check::ClockCheck;
 use crate::hiccup::HiccupReport;
+use crate::host::HostFacts;
 use crate::kernel::KernelDelta;
 use crate::options::Options;
 use crate::plan::Plan;
+use crate::slo::SloOutcome;
 use crate::tally::{Recorder, Requests, Tally, Traffic};
 use base64::Engine as _;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
@@ -14,12 +17,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use interval::{Interval, IntervalPhase, LogEntry, Quantiles};
+pub use summary::Summary;
+pub(crate) use summary::{SAMPLES_ABOVE_MIN, samples_above};
 
 /// Version of the format; raised when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
-/// A quantile is printed when at least this many samples lie above it.
-const SAMPLES_ABOVE_MIN: f64 = 10.0;
-const NS_PER_US: f64 = 1000.0;
 
 /// One run: what was asked for, what happened, and whether to believe it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,6 +98,8 @@ pub struct Record {
     pub syscalls: Syscalls,
     /// What the kernel counted over the window.
     pub kernel: KernelDelta,
+    /// The host of the generator.
+    pub host: HostFacts,
     /// Pauses of the host during the window.
     pub hiccups: HiccupReport,
     /// The clock behind every number.
@@ -108,6 +112,8 @@ pub struct Record {
     pub memory: Memory,
     /// Whether the numbers above deserve belief.
     pub verdict: Verdict,
+    /// Whether the service level asked for was met; absent when none was asked for.
+    pub slo: Option<SloOutcome>,
 }
 
 /// Connections, and the connects that made them. `attempts = opened + failed + pending`.
@@ -163,22 +169,6 @@ pub struct RequestCounts {
     pub completed_whole_run: u64,
     /// Failures and timeouts by cause.
     pub errors: BTreeMap<String, u64>,
-}
-
-/// A distribution of times in µs. A quantile with fewer than 10 samples above it is absent, and so is
-/// one that falls among requests whose reply never came.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Summary {
-    pub count: u64,
-    pub min: Option<f64>,
-    pub p50: Option<f64>,
-    pub p90: Option<f64>,
-    pub p99: Option<f64>,
-    pub p99_9: Option<f64>,
-    pub p99_99: Option<f64>,
-    pub max: Option<f64>,
-    pub mean: Option<f64>,
 }
 
 /// System calls in the window, over all workers.
@@ -252,6 +242,8 @@ pub struct Memory {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum State {
+    /// Not applied to this run; `why` tells what would run it. Says nothing about the run.
+    Skipped,
     /// Nothing to object to.
     #[default]
     Valid,
@@ -265,6 +257,7 @@ impl State {
     /// The name in records and tables.
     pub const fn name(self) -> &'static str {
         match self {
+            State::Skipped => "SKIPPED",
             State::Valid => "VALID",
             State::Warn => "WARN",
             State::Invalid => "INVALID",
@@ -275,9 +268,9 @@ impl State {
 /// The outcome of all checks.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The worst state of any check.
+    /// The worst state of any check: VALID, WARN or INVALID, never SKIPPED.
     pub state: State,
-    /// Every check, passed or not.
+    /// Every check, passed, failed or skipped.
     pub checks: Vec<Check>,
 }
 
@@ -296,37 +289,8 @@ pub struct Check {
     pub invalid: String,
     /// The outcome.
     pub state: State,
-    /// What it means; empty for a plain pass.
+    /// What it means, or what would run a skipped check; empty for a plain pass.
     pub why: String,
-}
-
-impl Summary {
-    /// Summarises a recorder. `unknown` of its samples are lower bounds at the far end.
-    pub(crate) fn of(recorder: &Recorder, unknown: u64) -> Summary {
-        let histogram = &recorder.histogram;
-        let count = histogram.len();
-        if count == 0 {
-            return Summary::default();
-        }
-        let us = |value: u64| Some(value as f64 / NS_PER_US);
-        let quantile = |p: f64| {
-            let above = count as f64 * (1.0 - p);
-            // Rounded: 100 × (1 − 0.9) is a little less than 10 in binary.
-            let is_known = (above + 1e-6) >= SAMPLES_ABOVE_MIN && (unknown as f64) < above;
-            is_known.then(|| histogram.value_at_quantile(p) as f64 / NS_PER_US)
-        };
-        Summary {
-            count,
-            min: us(histogram.min()),
-            p50: quantile(0.5),
-            p90: quantile(0.9),
-            p99: quantile(0.99),
-            p99_9: quantile(0.999),
-            p99_99: quantile(0.9999),
-            max: us(histogram.max()),
-            mean: Some(histogram.mean() / NS_PER_US),
-        }
-    }
 }
 
 /// The compressed V2 encoding of HdrHistogram, as its tools exchange it.
@@ -354,13 +318,6 @@ pub(crate) fn compress(raw: &[u8]) -> String {
     match Deserializer::new().deserialize::<u64, _>(&mut &raw[..]) {
         Ok(histogram) => encode(&Recorder { histogram, clamped: 0 }),
         Err(_) => String::new(),
-    }
-}
-
-impl Quantiles {
-    pub(crate) fn of(recorder: &Recorder) -> Quantiles {
-        let Summary { count, p50, p90, p99, p99_9, max, .. } = Summary::of(recorder, 0);
-        Quantiles { count, p50, p90, p99, p99_9, max }
     }
 }
 
@@ -458,24 +415,6 @@ mod tests {
         let mut recorder = Recorder::new();
         values.into_iter().for_each(|value| recorder.record(value));
         recorder
-    }
-
-    #[test]
-    fn quantiles_need_samples_above_them() {
-        for (count, printed) in
-            [(0, 0), (19, 0), (20, 1), (99, 1), (100, 2), (999, 2), (1000, 3), (10_000, 4), (100_000, 5)]
-        {
-            let summary = Summary::of(&recorder((1..=count).map(|value| value * 1000)), 0);
-            let quantiles = [summary.p50, summary.p90, summary.p99, summary.p99_9, summary.p99_99];
-            assert_eq!(quantiles.iter().flatten().count(), printed, "{count} samples");
-            assert_eq!(summary.max.is_some(), count > 0);
-        }
-    }
-
-    #[test]
-    fn quantiles_among_missing_replies_are_absent() {
-        let summary = Summary::of(&recorder(1..=1000), 50);
-        assert!(summary.p90.is_some() && summary.p99.is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod collect;
 mod conduct;
+mod evidence;
 mod report;
 
 use crate::LoadError;
@@ -12,6 +13,7 @@ use crate::clock_check::ClockCheck;
 use crate::control::{Control, Stage};
 use crate::engine::Job;
 use crate::hiccup::{self, Hiccup};
+use crate::host::HostFacts;
 use crate::options::Options;
 use crate::plan::{HostLimits, Plan};
 use crate::record::{Interval, LogEntry, Record};
@@ -76,7 +78,8 @@ pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapsho
     let (mut collector, slices) = Collector::new(plan.connections.len());
     let clock = ClockCheck::measure();
     let schedule = schedule(options, seed);
-    let job = Job { options, plan: &plan, control: &control, schedule, slices, clock };
+    let host = HostFacts::read();
+    let job = Job { options, plan: &plan, control: &control, schedule, slices, clock, host, calibration: None };
     job.check_request()?;
     // The main thread works for the load as well, so it stays off the CPUs that are not the load's.
     let hiccup = Hiccup::start(hiccup::PERIOD, &options.cpus)?;

@@ -2,11 +2,13 @@
 
 use super::collect::Collector;
 use super::conduct::Conducted;
+use super::evidence;
 use crate::clock::duration_ns;
 use crate::engine::{CONNECTION_LEN_MAX, Job};
 use crate::kernel::KernelDelta;
 use crate::record::{self, Connections, Cpu, Memory, Record, RequestCounts, Summary, Watched};
 use crate::schedule::Process;
+use crate::slo::Measured;
 use crate::tally::Tally;
 use crate::validity::{self, Evidence};
 
@@ -38,19 +40,46 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     ];
     let histograms = recorders.iter().map(|(name, recorder)| ((*name).to_owned(), record::encode(recorder))).collect();
     let clamped = recorders.iter().map(|(_, recorder)| recorder.clamped).sum();
+    let service_us = Summary::of(service, service_unknown);
+    let back_pressure_us = Summary::of(&total.back_pressure, 0);
+    let requests_per_second = requests.completed as f64 * 1e9 / tally.window_ns.max(1) as f64;
+    let is_co_located = plan.target.address.ip().to_canonical().is_loopback();
     let verdict = validity::judge(&Evidence {
         mode: options.mode(),
+        process: evidence::process(job),
         requests: Some(&requests),
         connections: Some(&connections),
         response: Some(&response),
+        service: Some(&service_us),
         lateness: Some(&lateness),
+        back_pressure: Some(&back_pressure_us),
         late_100us: total.lateness.count_above(100_000),
         late_far: total.lateness.count_above(far_ns(&response)),
+        waited: total.back_pressure.count_above(1_000_000),
+        windows: &evidence::windows(&tally.arrivals),
+        arrivals: evidence::arrivals(job, &tally.arrivals, tally.window_ns),
+        worker_shares: &evidence::worker_shares(job, &collector.intervals),
         busiest_worker_share,
+        run_delay_share: tally.run_delay_share,
+        involuntary_switches: Some(tally.involuntary_switches),
+        hiccup_us_p99_9: conducted.hiccups.p99_9_us,
+        hiccup_us_max: conducted.hiccups.max_us,
+        hiccup_gaps: conducted.hiccups.gaps_over_100ms,
         host_shortages: tally.connect_causes.host_shortages() + tally.request_causes.host_shortages(),
+        is_about_shortages: false,
+        kernel_established: evidence::kernel_established(conducted, is_co_located),
+        is_alone: job.host.is_in_own_namespace,
+        steadiness: Some(evidence::steadiness(conducted, &collector.intervals)),
+        transport: evidence::transport(&kernel),
+        clock: Some(evidence::clock(job)),
         clamped,
-        is_co_located: plan.target.address.ip().to_canonical().is_loopback(),
+        calibration: job.calibration,
+        requests_per_second,
+        disclosure: Some(evidence::disclosure(job, is_co_located)),
+        is_co_located,
     });
+    let measured = Measured { response: &response, requests: &requests, requests_per_second };
+    let slo = options.slo.as_ref().map(|slo| slo.judge(&measured));
     Record {
         schema: record::SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -70,12 +99,12 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         timeout_us: duration_ns(options.timeout) / 1000,
         window_start_unix_ms: conducted.window_start_unix_ms,
         interrupted: conducted.interrupted,
-        requests_per_second: requests.completed as f64 * 1e9 / tally.window_ns.max(1) as f64,
+        requests_per_second,
         bytes_in: tally.traffic.bytes_in,
         bytes_out: tally.traffic.bytes_out,
-        service_us: Summary::of(service, service_unknown),
+        service_us,
         first_byte_us: Summary::of(&total.first_byte, 0),
-        back_pressure_us: Summary::of(&total.back_pressure, 0),
+        back_pressure_us,
         connect_us: Summary::of(&tally.connect, 0),
         time_to_first_response_us: Summary::of(&tally.first_response, 0),
         response_us: response,
@@ -86,6 +115,8 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         syscalls: tally.traffic.into(),
         cpu: Cpu::of(&kernel, conducted.completed, &options.cpus, busiest_worker_share),
         watched: Watched::of(&kernel, conducted.completed, options),
+        slo,
+        host: job.host.clone(),
         hiccups: conducted.hiccups.clone(),
         clock: job.clock.clone(),
         kernel,

@@ -1,4 +1,4 @@
-//! The three system calls that need `unsafe`, behind safe functions. Everything else goes through rustix.
+//! The four system calls that need `unsafe`, behind safe functions. Everything else goes through rustix.
 
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Errno;
@@ -35,6 +35,16 @@ pub(crate) fn process_cpu_us() -> (u64, u64) {
     let usage = unsafe { usage.assume_init() };
     let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
     (micros(usage.ru_utime), micros(usage.ru_stime))
+}
+
+/// How often the calling thread lost its CPU to another so far.
+pub(crate) fn thread_involuntary_switches() -> u64 {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is valid for writes of one `rusage`, which is all getrusage(2) does with it.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) };
+    // SAFETY: `rusage` consists of integers, for which zeroes (had the call failed) are valid.
+    let usage = unsafe { usage.assume_init() };
+    usage.ru_nivcsw as u64
 }
 
 /// Lets bind(2) take an address but no port, so that connect(2) can choose a port that is free for

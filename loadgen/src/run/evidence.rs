@@ -1,0 +1,109 @@
+//! Gathers what the validity checks look at. Judges nothing.
+
+use super::conduct::Conducted;
+use crate::arrival_log::ArrivalLog;
+use crate::clock::duration_ns;
+use crate::engine::Job;
+use crate::kernel::KernelDelta;
+use crate::record::{Interval, IntervalPhase};
+use crate::schedule::Process;
+use crate::validity::{ArrivalTest, ClockFacts, Disclosure, SendWindow, Steadiness, Transport};
+
+/// What was due and what was reached, second by second.
+pub(super) fn windows(log: &ArrivalLog) -> Vec<SendWindow> {
+    log.seconds.iter().map(|second| SendWindow { due: second.due, reached: second.reached }).collect()
+}
+
+/// Name of the process whose arrivals can be tested; empty when there is none.
+pub(super) fn process(job: &Job<'_>) -> &'static str {
+    match (job.options.mode(), job.options.process) {
+        // Neither bins nor their mean mean anything when the rate changes.
+        ("open", Process::Constant) if job.schedule.stages.len() > 1 => "constant in stages",
+        ("open", process) => process.name(),
+        ("heartbeat", _) => "heartbeat",
+        _ => "",
+    }
+}
+
+/// The sends of the worker with most of them.
+pub(super) fn arrivals(job: &Job<'_>, log: &ArrivalLog, window_ns: u64) -> Option<ArrivalTest> {
+    if log.count == 0 || window_ns == 0 {
+        return None;
+    }
+    // The window may have been cut short, so what is expected is what was expected until its end.
+    let share = window_ns as f64 / duration_ns(job.options.window()).max(1) as f64;
+    let expected = match job.options.heartbeat {
+        Some(_) => job.expected_arrivals(0) * share,
+        None => job.schedule.expected_until(window_ns) / f64::from(job.schedule.workers),
+    };
+    let units = |ns: u64| job.schedule.expected_until(ns) / f64::from(job.schedule.workers);
+    let gap_sums = log.stamps.windows(2).map(|pair| units(pair[1]) - units(pair[0])).collect();
+    Some(ArrivalTest {
+        gap_sums,
+        gaps_per_sample: log.gaps_per_stamp,
+        mean_rate_ratio: log.count as f64 / expected,
+        bin_count_max: log.bin_count_max,
+        bin_count_mean: expected * 1e6 / window_ns as f64,
+    })
+}
+
+/// CPU shares of whole intervals of the window.
+pub(super) fn worker_shares(job: &Job<'_>, intervals: &[Interval]) -> Vec<f64> {
+    let whole_us = duration_ns(job.options.interval_or_default()) / 1000;
+    let whole = measured(intervals).filter(|interval| interval.duration_us >= whole_us / 2);
+    whole.map(|interval| interval.busiest_worker_share).collect()
+}
+
+/// The course of the quantiles.
+pub(super) fn steadiness(conducted: &Conducted, intervals: &[Interval]) -> Steadiness {
+    Steadiness {
+        reached_steady: conducted.is_steady,
+        warmup_us: conducted.warm_up_ns / 1000,
+        p50_us: measured(intervals).filter_map(|interval| interval.response_us.p50).collect(),
+        p99_us: measured(intervals).filter_map(|interval| interval.response_us.p99).collect(),
+    }
+}
+
+fn measured(intervals: &[Interval]) -> impl Iterator<Item = &Interval> {
+    intervals.iter().filter(|interval| interval.phase == IntervalPhase::Measured)
+}
+
+/// The network stack in the window; `None` when its counters could not be read.
+pub(super) fn transport(kernel: &KernelDelta) -> Option<Transport> {
+    Some(Transport {
+        out_segs: kernel.counter("OutSegs")?,
+        retrans_segs: kernel.counter("RetransSegs")?,
+        softnet_dropped: kernel.softnet?.dropped,
+        backlog_drops: kernel.counter("TCPBacklogDrop")?,
+        memory_pressures: kernel.counter("TCPMemoryPressures")?,
+    })
+}
+
+/// How far the kernel's count rose over the connects, and the ends that each connection has in it.
+pub(super) fn kernel_established(conducted: &Conducted, is_co_located: bool) -> Option<(u64, u64)> {
+    let rise = conducted.kernel_established?.saturating_sub(conducted.kernel_established_before?);
+    Some((rise, if is_co_located { 2 } else { 1 }))
+}
+
+/// The clock.
+pub(super) fn clock(job: &Job<'_>) -> ClockFacts {
+    ClockFacts {
+        clocksource: job.clock.clocksource.clone().unwrap_or_else(|| "unknown".into()),
+        read_ns: job.clock.read_ns,
+        steps_back: job.clock.steps_back,
+    }
+}
+
+/// What a number is worthless without.
+pub(super) fn disclosure(job: &Job<'_>, is_co_located: bool) -> Disclosure {
+    Disclosure {
+        is_co_located,
+        cpus: job.options.cpus.clone(),
+        governor: job.host.governor.clone(),
+        kernel: job.host.kernel.clone(),
+        mitigations: job.host.mitigations.clone(),
+        clocksource: job.clock.clocksource.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        seed: Some(job.schedule.seed),
+    }
+}

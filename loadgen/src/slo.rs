@@ -1,0 +1,336 @@
+//! Service levels: limits that a run is held to, such as `p99<5ms,error<0.1%,rps>1000`. Reads them and
+//! compares; whether the numbers deserve belief is the verdict's business, not this file's.
+
+use crate::LoadError;
+use crate::record::{RequestCounts, SAMPLES_ABOVE_MIN, Summary, samples_above};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a clause may look like, for messages.
+const FORM: &str = "write for example p99<5ms, error<0.1% or rps>1000: a metric (p50, p90, p99, p99.9, p99.99, max, mean \
+                    with ns, us, ms or s; error with %; rps without a unit), one of < <= > >=, and a number";
+
+/// A list of clauses, all of which are to hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slo {
+    clauses: Vec<Clause>,
+}
+
+/// One limit.
+#[derive(Debug, Clone, PartialEq)]
+struct Clause {
+    /// As written, without blanks.
+    text: String,
+    metric: Metric,
+    relation: Relation,
+    /// In µs, % or requests per second.
+    limit: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Metric {
+    /// An index into [`Summary::quantiles`].
+    Quantile(usize),
+    Max,
+    Mean,
+    Error,
+    RequestsPerSecond,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    Below,
+    AtMost,
+    Above,
+    AtLeast,
+}
+
+const METRICS: [(&str, Metric); 9] = [
+    ("p50", Metric::Quantile(0)),
+    ("p90", Metric::Quantile(1)),
+    ("p99", Metric::Quantile(2)),
+    ("p99.9", Metric::Quantile(3)),
+    ("p99.99", Metric::Quantile(4)),
+    ("max", Metric::Max),
+    ("mean", Metric::Mean),
+    ("error", Metric::Error),
+    ("rps", Metric::RequestsPerSecond),
+];
+
+/// Units of time in µs. The sign of micro exists twice in Unicode; keyboards have both.
+const TIME_UNITS: [(&str, f64); 6] =
+    [("ns", 1e-3), ("us", 1.0), ("\u{b5}s", 1.0), ("\u{3bc}s", 1.0), ("ms", 1e3), ("s", 1e6)];
+
+/// What a run is held to its service level by.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured<'a> {
+    /// Response times.
+    pub response: &'a Summary,
+    /// Requests of the window.
+    pub requests: &'a RequestCounts,
+    /// Completed requests per second of the window.
+    pub requests_per_second: f64,
+}
+
+/// Whether a run met its service level.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SloOutcome {
+    /// Whether every clause held.
+    pub held: bool,
+    /// Every clause.
+    pub clauses: Vec<SloClause>,
+}
+
+/// One clause and what was found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SloClause {
+    /// As written, without blanks.
+    pub clause: String,
+    /// What was measured; absent when it could not be.
+    pub measured: Option<f64>,
+    /// Unit of `measured`: `us`, `%` or `requests/s`.
+    pub unit: String,
+    /// Whether it held. What could not be measured does not hold.
+    pub held: bool,
+    /// Why it could not be judged, or what to bear in mind; empty otherwise.
+    pub why: String,
+}
+
+impl Slo {
+    /// Reads clauses separated by commas.
+    ///
+    /// # Errors
+    /// [`LoadError::Usage`] naming the clause that is none.
+    pub fn parse(text: &str) -> Result<Slo, LoadError> {
+        text.split(',').map(Clause::parse).collect::<Result<_, _>>().map(|clauses| Slo { clauses })
+    }
+
+    /// Holds a run to every clause.
+    pub fn judge(&self, measured: &Measured<'_>) -> SloOutcome {
+        let clauses: Vec<SloClause> = self.clauses.iter().map(|clause| clause.judge(measured)).collect();
+        SloOutcome { held: clauses.iter().all(|clause| clause.held), clauses }
+    }
+}
+
+impl fmt::Display for Slo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, clause) in self.clauses.iter().enumerate() {
+            write!(formatter, "{}{}", if index > 0 { "," } else { "" }, clause.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl Clause {
+    fn parse(text: &str) -> Result<Clause, LoadError> {
+        let bad = |what: &str| LoadError::Usage(format!("--slo clause {:?}: {what}; {FORM}", text.trim()));
+        let compact: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
+        let Some((name, rest)) = compact.find(['<', '>']).map(|at| compact.split_at(at)) else {
+            return Err(bad("it has no comparison"));
+        };
+        let known = METRICS.iter().find(|(metric, _)| *metric == name);
+        let &(_, metric) = known.ok_or_else(|| bad("it does not begin with a metric"))?;
+        let relations =
+            [("<=", Relation::AtMost), (">=", Relation::AtLeast), ("<", Relation::Below), (">", Relation::Above)];
+        let found = relations.iter().find_map(|(sign, relation)| Some((relation, rest.strip_prefix(sign)?)));
+        let (&relation, amount) = found.ok_or_else(|| bad("it has no comparison"))?;
+        let digits = amount.trim_end_matches(|letter: char| !letter.is_ascii_digit() && letter != '.');
+        let unit = &amount[digits.len()..];
+        let number = digits.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+        let number = number.ok_or_else(|| bad("it does not end in a number and its unit"))?;
+        let scale = match metric {
+            Metric::Error => (unit == "%").then_some(1.0).ok_or_else(|| bad("errors are limited in %"))?,
+            Metric::RequestsPerSecond => unit.is_empty().then_some(1.0).ok_or_else(|| bad("rps takes no unit"))?,
+            _ => {
+                let known = TIME_UNITS.iter().find(|(name, _)| *name == unit);
+                known.ok_or_else(|| bad("a time needs one of the units ns, us, ms, s"))?.1
+            }
+        };
+        if metric == Metric::Error && number > 100.0 {
+            return Err(bad("a share is at most 100 %"));
+        }
+        Ok(Clause { text: compact, metric, relation, limit: number * scale })
+    }
+
+    fn judge(&self, measured: &Measured<'_>) -> SloClause {
+        let requests = measured.requests;
+        let unknown = requests.timed_out + requests.censored + requests.unsent;
+        let response = measured.response;
+        let nothing = "no response time was recorded";
+        let (value, unit, missing) = match self.metric {
+            Metric::Quantile(index) => {
+                let (_, p, value) = response.quantiles()[index];
+                (value, "us", why_absent(response.count, p, unknown))
+            }
+            Metric::Max => (response.max, "us", nothing.into()),
+            Metric::Mean => (response.mean, "us", nothing.into()),
+            Metric::Error => {
+                let share = (requests.failed + unknown) as f64 / requests.scheduled as f64 * 100.0;
+                ((requests.scheduled > 0).then_some(share), "%", "no request was scheduled".into())
+            }
+            Metric::RequestsPerSecond => (Some(measured.requests_per_second), "requests/s", String::new()),
+        };
+        let outcome =
+            |held, why| SloClause { clause: self.text.clone(), measured: value, unit: unit.to_owned(), held, why };
+        let Some(value) = value else { return outcome(false, missing) };
+        let is_within = self.relation.holds(value, self.limit);
+        let is_bound = unknown > 0 && matches!(self.metric, Metric::Max | Metric::Mean);
+        if is_bound && is_within && matches!(self.relation, Relation::Below | Relation::AtMost) {
+            let why = format!("{unknown} requests had no reply, so this is only the least that it may be");
+            return outcome(false, why);
+        }
+        outcome(is_within, self.doubt(response).unwrap_or_default())
+    }
+
+    /// Says so when chance alone could have decided otherwise.
+    fn doubt(&self, response: &Summary) -> Option<String> {
+        let Metric::Quantile(index) = self.metric else { return None };
+        let [lower, upper] = *response.ci95.get(response.quantiles()[index].0)?;
+        let is_open = lower.is_some_and(|lower| lower < self.limit) && upper.is_none_or(|upper| upper > self.limit);
+        let upper = upper.map_or_else(|| "unknown".to_owned(), |upper| format!("{upper:.1}"));
+        is_open.then(|| {
+            let lower = lower.unwrap_or_default();
+            format!("the limit lies within the 95 % interval, {lower:.1} to {upper} us: run longer to be sure")
+        })
+    }
+}
+
+/// Why a quantile has no value.
+fn why_absent(count: u64, p: f64, unknown: u64) -> String {
+    if samples_above(count, p) < SAMPLES_ABOVE_MIN {
+        let needed = (SAMPLES_ABOVE_MIN / (1.0 - p)).round();
+        return format!("it needs {needed:.0} samples, there were {count}: run longer");
+    }
+    format!("it falls among the {unknown} requests without a reply")
+}
+
+impl Relation {
+    fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Relation::Below => value < limit,
+            Relation::AtMost => value <= limit,
+            Relation::Above => value > limit,
+            Relation::AtLeast => value >= limit,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clauses_are_read_in_any_unit() {
+        for (text, metric, relation, limit) in [
+            ("p99<5ms", Metric::Quantile(2), Relation::Below, 5000.0),
+            (" p99.9 <= 250 us ", Metric::Quantile(3), Relation::AtMost, 250.0),
+            ("p99.99<250µs", Metric::Quantile(4), Relation::Below, 250.0),
+            ("p50<\u{a0}1.5\u{3bc}s", Metric::Quantile(0), Relation::Below, 1.5),
+            ("p90<500ns", Metric::Quantile(1), Relation::Below, 0.5),
+            ("max<1s", Metric::Max, Relation::Below, 1e6),
+            ("mean>=.5ms", Metric::Mean, Relation::AtLeast, 500.0),
+            ("error<0.1%", Metric::Error, Relation::Below, 0.1),
+            ("rps>1000", Metric::RequestsPerSecond, Relation::Above, 1000.0),
+        ] {
+            let slo = Slo::parse(text).unwrap();
+            let clause = &slo.clauses[0];
+            assert_eq!((clause.metric, clause.relation), (metric, relation), "{text}");
+            assert!((clause.limit - limit).abs() < 1e-9, "{text}: {}", clause.limit);
+        }
+        assert_eq!(Slo::parse("p99 < 5 ms, error<0.1%,rps>1000").unwrap().to_string(), "p99<5ms,error<0.1%,rps>1000");
+    }
+
+    #[test]
+    fn what_is_no_clause_is_named() {
+        for (text, named) in [
+            ("", "\"\""),
+            ("p99", "no comparison"),
+            ("p99=5ms", "no comparison"),
+            ("p98<5ms", "metric"),
+            ("p99<5ms,,rps>1", "\"\""),
+            ("p99<", "number"),
+            ("p99<ms", "number"),
+            ("p99<-1ms", "number"),
+            ("p99<1e999ms", "number"),
+            ("p99<1.2.3ms", "number"),
+            ("p99<5", "ns, us, ms, s"),
+            ("p99<5min", "ns, us, ms, s"),
+            ("p99<<5ms", "number"),
+            ("error<0.1", "%"),
+            ("error<101%", "100 %"),
+            ("rps>1000ms", "no unit"),
+            ("p99<5ms,rps>1k", "\"rps>1k\""),
+        ] {
+            let error = Slo::parse(text).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{text}");
+            let message = error.to_string();
+            assert!(message.contains(named) && message.contains("p99<5ms"), "{text}: {message}");
+        }
+    }
+
+    fn judge(text: &str, unknown: u64) -> SloOutcome {
+        let requests = RequestCounts { scheduled: 10_000, failed: 5, censored: unknown, ..RequestCounts::default() };
+        let response = Summary {
+            count: 9_995,
+            p50: Some(1000.0),
+            p99: Some(4000.0),
+            max: Some(9000.0),
+            mean: Some(1200.0),
+            ci95: [("p50".to_owned(), [Some(990.0), Some(1010.0)]), ("p99".to_owned(), [Some(3800.0), None])].into(),
+            ..Summary::default()
+        };
+        let requests_per_second = 1000.0;
+        Slo::parse(text).unwrap().judge(&Measured { response: &response, requests: &requests, requests_per_second })
+    }
+
+    #[test]
+    fn each_metric_is_held_to_its_limit() {
+        for (text, unknown, held, measured, unit, why) in [
+            ("p50<2ms", 0, true, Some(1000.0), "us", ""),
+            ("p50<1ms", 0, false, Some(1000.0), "us", "within the 95 % interval"),
+            ("p50<=1ms", 0, true, Some(1000.0), "us", "within the 95 % interval"),
+            ("p50>1ms", 0, false, Some(1000.0), "us", "within the 95 % interval"),
+            ("p50>=980us", 0, true, Some(1000.0), "us", ""),
+            ("p99<3ms", 0, false, Some(4000.0), "us", ""),
+            // Its upper end is unknown, so it may be anything.
+            ("p99<5ms", 0, true, Some(4000.0), "us", "to unknown us"),
+            ("p99.9<1s", 0, false, None, "us", "it needs 10000 samples, there were 9995"),
+            ("p90<1s", 3000, false, None, "us", "among the 3000 requests"),
+            ("max<9.1ms", 0, true, Some(9000.0), "us", ""),
+            ("max<9.1ms", 1, false, Some(9000.0), "us", "1 requests had no reply"),
+            ("max>8ms", 1, true, Some(9000.0), "us", ""),
+            ("mean<=1ms", 1, false, Some(1200.0), "us", ""),
+            ("error<0.1%", 0, true, Some(0.05), "%", ""),
+            ("error<0.1%", 5, false, Some(0.1), "%", ""),
+            ("error<=0.1%", 5, true, Some(0.1), "%", ""),
+            ("rps>999", 0, true, Some(1000.0), "requests/s", ""),
+            ("rps>1000", 0, false, Some(1000.0), "requests/s", ""),
+        ] {
+            let outcome = judge(text, unknown);
+            let clause = &outcome.clauses[0];
+            assert_eq!((outcome.held, clause.held, clause.unit.as_str()), (held, held, unit), "{text}");
+            let is_near = match (clause.measured, measured) {
+                (Some(found), Some(expected)) => (found - expected).abs() < 1e-9,
+                (found, expected) => found == expected,
+            };
+            assert!(is_near, "{text}: {:?}", clause.measured);
+            assert!(clause.why.contains(why) && clause.why.is_empty() == why.is_empty(), "{text}: {}", clause.why);
+        }
+    }
+
+    #[test]
+    fn one_broken_clause_breaks_the_level() {
+        let outcome = judge("p50<2ms,rps>5000", 0);
+        assert!(!outcome.held && outcome.clauses[0].held && !outcome.clauses[1].held);
+        let back: SloOutcome = serde_json::from_str(&serde_json::to_string(&outcome).unwrap()).unwrap();
+        assert_eq!(back, outcome);
+    }
+
+    #[test]
+    fn a_run_without_requests_meets_nothing() {
+        let nothing =
+            Measured { response: &Summary::default(), requests: &RequestCounts::default(), requests_per_second: 0.0 };
+        let outcome = Slo::parse("p50<1s,max<1s,error<1%,rps>0").unwrap().judge(&nothing);
+        assert!(outcome.clauses.iter().all(|clause| !clause.held), "{outcome:?}");
+    }
+}

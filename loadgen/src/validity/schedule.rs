@@ -1,0 +1,204 @@
+//! V1, V2, V3: whether requests left when they were meant to. All of it needs intended times, so a closed
+//! loop skips these checks, as it does V11: its requests are intended when a connection becomes free.
+
+use super::evidence::{Evidence, SendWindow};
+use super::{percent, rule, share, state};
+use crate::record::{Check, Summary};
+
+/// V1: Caladan warns below 99.9 % of scheduled requests sent and gives up below 95 %.
+const SENT_SHARE_WARN: f64 = 0.999;
+const SENT_SHARE_INVALID: f64 = 0.95;
+/// V1: of a single second, where the run as a whole may hide it.
+const WINDOW_SHARE_INVALID: f64 = 0.90;
+/// V2: mutated counts sends over 100 µs late as missed; fortio objects to 5 % of sleeps behind.
+const LATE_100US_SHARE_WARN: f64 = 0.001;
+const LATE_SHARE_INVALID: f64 = 0.05;
+/// V2: of the reported p99.9, the part that may be the generator's own lateness.
+const LATE_TAIL_SHARE_WARN: f64 = 0.1;
+const LATE_TAIL_SHARE_INVALID: f64 = 0.5;
+/// V2: a tail of lateness below this makes no run invalid. It is the goal of a generator, and on a fast
+/// server over loopback half of p99.9 may be 30 µs, which no sleeping generator can beat.
+const LATE_TAIL_US_MIN: f64 = 100.0;
+/// V3: share of requests that waited; Hyperfoil fails a run on any, mutated reports the mean.
+const WAITED_SHARE_WARN: f64 = 0.01;
+/// V1: the whole run by what was sent, each second by what the generator noticed in time. The first may
+/// be the target's doing, the second is the generator's alone.
+pub(super) fn sent(evidence: &Evidence<'_>) -> Check {
+    let rule = rule(
+        "V1",
+        "scheduled requests that were sent",
+        format!("< {} of the run, or of the arrivals of any second noticed in it", percent(SENT_SHARE_WARN)),
+        format!("< {} of the run, or < {} of any second", percent(SENT_SHARE_INVALID), percent(WINDOW_SHARE_INVALID)),
+    );
+    if let Some(why) = evidence.why_unscheduled() {
+        return rule.skipped("no schedule", why);
+    }
+    let sent = evidence.requests.map_or(1.0, |requests| share(requests.sent, requests.scheduled, 1.0));
+    let short = evidence.windows.iter().filter_map(noticed_short);
+    let worst = short.clone().fold(1.0, f64::min);
+    let is_invalid = sent < SENT_SHARE_INVALID || worst < WINDOW_SHARE_INVALID;
+    let state = state(sent < SENT_SHARE_WARN || worst < 1.0, is_invalid);
+    let seconds = evidence.windows.len();
+    let value = match short.count() {
+        _ if seconds == 0 => format!("{} of the run", percent(sent)),
+        0 => format!("{} of the run, {seconds} seconds in time", percent(sent)),
+        count => {
+            format!("{} of the run, {count} of {seconds} seconds short, the worst {}", percent(sent), percent(worst))
+        }
+    };
+    let why = match worst < 1.0 {
+        true => {
+            "the generator fell behind its schedule for a while; give it CPUs of its own (--cpus), more --threads, or \
+             a lower --rate"
+        }
+        false => {
+            "no connection was free for the rest: the target or the generator cannot keep up with this rate on this \
+             many connections; lower --rate or raise --connections"
+        }
+    };
+    rule.judged(value, state, why)
+}
+
+/// The share of a second's arrivals noticed in it, if it is too small. The end of a second cuts off
+/// arrivals that are noticed in the next one: 0.1 % of them stand for 1 ms of lateness, and chance may
+/// put three deviations more, and one, into that millisecond.
+fn noticed_short(window: &SendWindow) -> Option<f64> {
+    let missing = window.due.saturating_sub(window.reached) as f64;
+    let cut_off = window.due as f64 * (1.0 - SENT_SHARE_WARN);
+    (missing > cut_off + 3.0 * cut_off.sqrt() + 1.0).then(|| share(window.reached, window.due, 1.0))
+}
+
+/// V2: how late the generator itself was.
+pub(super) fn lateness(evidence: &Evidence<'_>) -> Check {
+    let rule = rule(
+        "V2",
+        "sends later than intended",
+        format!("> {} by > 100 us, or p99.9 > 10 % of the response p99.9", percent(LATE_100US_SHARE_WARN)),
+        format!(
+            "> {} by > 1 ms and > p50 / 10, or p99.9 >= 50 % of the response p99.9 and >= 100 us",
+            percent(LATE_SHARE_INVALID)
+        ),
+    );
+    if let Some(why) = evidence.why_unscheduled() {
+        return rule.skipped("no schedule", why);
+    }
+    let count = evidence.lateness.map_or(0, |lateness| lateness.count);
+    if count == 0 {
+        return rule.skipped("nothing was sent", "needs a request that was sent");
+    }
+    let (late, far) = (share(evidence.late_100us, count, 0.0), share(evidence.late_far, count, 0.0));
+    let tail = |summary: Option<&Summary>| summary.and_then(|summary| summary.p99_9);
+    let (own, owned) = match (tail(evidence.lateness), tail(evidence.response)) {
+        (Some(own), Some(all)) if all > 0.0 => (own, Some(own / all)),
+        _ => (0.0, None),
+    };
+    let is_warn = late > LATE_100US_SHARE_WARN || owned.is_some_and(|owned| owned > LATE_TAIL_SHARE_WARN);
+    let owns_tail = own >= LATE_TAIL_US_MIN && owned.is_some_and(|owned| owned >= LATE_TAIL_SHARE_INVALID);
+    let tail = owned.map_or_else(
+        || "too few for p99.9".into(),
+        |owned| format!("p99.9 {own:.1} us, {} of the response's", percent(owned)),
+    );
+    rule.judged(
+        format!("{} by > 100 us, {} far; {tail}", percent(late), percent(far)),
+        state(is_warn, far > LATE_SHARE_INVALID || owns_tail),
+        "the generator itself was late, and response times contain that; service_us does not. Give it CPUs of its own \
+         (--cpus), more --threads, or a lower --rate",
+    )
+}
+
+/// V3: waiting for a connection or for the kernel. Never the generator's fault, hence never invalid.
+pub(super) fn back_pressure(evidence: &Evidence<'_>) -> Check {
+    let rule = rule("V3", "requests that waited > 1 ms to be sent", format!("> {}", percent(WAITED_SHARE_WARN)), "-");
+    if let Some(why) = evidence.why_unscheduled() {
+        return rule.skipped("no schedule", why);
+    }
+    let count = evidence.back_pressure.map_or(0, |back_pressure| back_pressure.count);
+    if count == 0 {
+        return rule.skipped("nothing was sent", "needs a request that was sent");
+    }
+    let waited = share(evidence.waited, count, 0.0);
+    rule.judged(
+        format!("{} ({} of {count})", percent(waited), evidence.waited),
+        state(waited > WAITED_SHARE_WARN, false),
+        "requests waited for a free connection or for the kernel: response times contain that, as they should, but \
+         fewer connections were free than the rate needs; raise --connections to measure the target alone",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sound::{Run, expect, expect_all};
+    use super::*;
+    use crate::record::State;
+
+    #[test]
+    fn v1_finds_requests_that_were_not_sent() {
+        // What was not sent has no reply either, so V8 sees it too.
+        for (unsent, sent, missing) in
+            [(11, State::Warn, State::Warn), (150, State::Warn, State::Invalid), (501, State::Invalid, State::Invalid)]
+        {
+            expect_all(&[("V1", sent), ("V8", missing)], |run| {
+                (run.requests.sent, run.requests.completed) = (10_000 - unsent, 10_000 - unsent);
+                run.requests.unsent = unsent;
+            });
+        }
+    }
+
+    #[test]
+    fn v1_finds_seconds_in_which_the_generator_was_behind() {
+        for (due, reached, expected) in [
+            (100_000, 99_871, State::Valid),
+            (100_000, 99_860, State::Warn),
+            (100_000, 90_000, State::Warn),
+            (100_000, 89_999, State::Invalid),
+            (100_000, 120_000, State::Valid),
+            // Few arrivals: the boundary of a second may cut off some of them.
+            (1000, 995, State::Valid),
+            (1000, 994, State::Warn),
+            (10, 9, State::Valid),
+            (10, 8, State::Invalid),
+            (0, 0, State::Valid),
+        ] {
+            expect("V1", expected, |run| run.windows[3] = SendWindow { due, reached });
+        }
+    }
+
+    #[test]
+    fn v2_finds_a_late_generator() {
+        for (late_100us, late_far, own, all, expected) in [
+            (10, 0, 60.0, 5000.0, State::Valid),
+            (11, 0, 60.0, 5000.0, State::Warn),
+            (10, 0, 501.0, 5000.0, State::Warn),
+            (10, 0, 2499.0, 5000.0, State::Warn),
+            (10, 0, 2500.0, 5000.0, State::Invalid),
+            (600, 500, 60.0, 5000.0, State::Warn),
+            (600, 501, 60.0, 5000.0, State::Invalid),
+            // Below the goal of 100 µs a fast server's tail may be mostly the generator's.
+            (10, 0, 99.0, 110.0, State::Warn),
+            (10, 0, 100.0, 110.0, State::Invalid),
+        ] {
+            expect("V2", expected, |run| {
+                (run.evidence.late_100us, run.evidence.late_far) = (late_100us, late_far);
+                (run.lateness.p99_9, run.response.p99_9) = (Some(own), Some(all));
+            });
+        }
+        // Without a p99.9 the shares decide.
+        expect("V2", State::Valid, |run| run.lateness.p99_9 = None);
+        expect("V2", State::Warn, |run| (run.lateness.p99_9, run.evidence.late_100us) = (None, 11));
+        expect("V2", State::Skipped, |run| run.lateness = Summary::default());
+    }
+
+    #[test]
+    fn v3_reports_back_pressure_and_blames_nobody() {
+        expect("V3", State::Valid, |run| run.evidence.waited = 100);
+        expect("V3", State::Warn, |run| run.evidence.waited = 101);
+        expect("V3", State::Warn, |run| run.evidence.waited = 10_000);
+        expect("V3", State::Skipped, |run| run.back_pressure = Summary::default());
+    }
+
+    #[test]
+    fn a_closed_loop_has_no_schedule_to_judge() {
+        let skipped = ["V1", "V2", "V3", "V11"].map(|id| (id, State::Skipped));
+        expect_all(&skipped, |run: &mut Run| run.evidence.mode = "closed");
+    }
+}
