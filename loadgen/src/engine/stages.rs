@@ -236,7 +236,6 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         let to = self.mark(now);
         let worked_ns = (to.cpu_ns - from.cpu_ns).saturating_sub(to.spun_ns - from.spun_ns);
         let fleet = &mut self.fleet;
-        fleet.is_loading = false;
         fleet.may_open = false;
         let wall_ns = (to.at_ns - from.at_ns).max(1) as f64;
         fleet.tally.cpu_share = worked_ns as f64 / wall_ns;
@@ -260,7 +259,8 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         end
     }
 
-    /// Gives outstanding replies a grace, then enters what is still missing as censored.
+    /// Gives outstanding replies a grace, and arrivals that waited for a connection their turn; then enters
+    /// what is still missing as censored.
     fn finish(&mut self, ended_at_ns: u64) {
         self.fleet.begin_grace(ended_at_ns);
         let control = self.fleet.job.control;
@@ -269,12 +269,15 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         // The traffic of the window is settled; what the grace adds does not belong to it.
         let traffic = self.fleet.tally.traffic;
         let mut now = ended_at_ns;
-        while self.fleet.busy > 0 && now < until_ns {
+        while (self.fleet.busy > 0 || self.fleet.has_waiting()) && now < until_ns {
             if control.is_stopped() {
                 until_ns = until_ns.min(now + GRACE_NS_MAX_STOPPED);
             }
             now = self.turn(Wait::Until(until_ns.min(now + CHECK_NS)));
             self.fleet.sweep(&mut self.engine, now);
+            if OPEN {
+                self.fleet.dispatch(&mut self.engine, now);
+            }
         }
         self.fleet.censor(now);
         self.fleet.hand_over(now);

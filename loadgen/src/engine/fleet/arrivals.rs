@@ -139,6 +139,12 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
     }
 
+    /// Whether arrivals of the window wait for a connection, and there is one to wait for.
+    pub(in crate::engine) fn has_waiting(&self) -> bool {
+        let has_waiting = !self.queue.waiting.is_empty() || self.queue.arrivals.next_ns() < self.end_ns;
+        OPEN && self.open > 0 && (has_waiting || self.overdue > 0)
+    }
+
     /// When an open loop next has something to send.
     #[inline]
     pub(in crate::engine) fn next_arrival_ns(&self) -> u64 {

@@ -68,6 +68,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     pub(in crate::engine) fn begin_beats(&mut self, start_ns: u64, period_ns: u64) {
         let seed = self.job.schedule.seed.wrapping_add(self.index as u64);
         self.connections.iter_mut().for_each(|connection| connection.overdue = 0);
+        self.overdue = 0;
         self.beats = Some(Beats::new(start_ns, period_ns, seed, self.connections.len()));
     }
 
@@ -83,7 +84,10 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             match connection.phase {
                 Phase::Idle => self.send_batch(engine, index, intended, now),
                 // Saturating would lose one beat in 65,535 periods without a reply.
-                _ => connection.overdue = connection.overdue.saturating_add(1),
+                _ => {
+                    connection.overdue = connection.overdue.saturating_add(1);
+                    self.overdue += 1;
+                }
             }
         }
     }
@@ -97,6 +101,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         if let Some(beats) = &self.beats {
             let intended = beats.oldest(index, overdue);
             self.connections[index].overdue -= 1;
+            self.overdue -= 1;
             // Reached in time: the wait was for the connection.
             self.send_batch(engine, index, intended, intended.min(now));
         }

@@ -56,6 +56,8 @@ pub(super) struct Fleet<'a, C: Client, K, const OPEN: bool> {
     shelf: Shelf,
     queue: Queue,
     beats: Option<Beats>,
+    /// Beats that came due on connections that could not send, over all of them.
+    overdue: u64,
     /// Connections that are to be opened as soon as there is room.
     to_open: VecDeque<u32>,
     /// Connections that were never opened so far begin here.
@@ -102,6 +104,7 @@ impl<'a, C: Client, K, const OPEN: bool> Fleet<'a, C, K, OPEN> {
             shelf: Shelf::default(),
             queue: Queue::new(job.arrivals(index, None)),
             beats: None,
+            overdue: 0,
             to_open: VecDeque::new(),
             untouched: 0,
             next_open_ns: 0,
