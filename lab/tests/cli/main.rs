@@ -4,6 +4,7 @@ mod bench;
 mod interchange;
 mod knee;
 mod load;
+mod modes;
 mod output;
 mod program;
 mod serve;
