@@ -5,6 +5,7 @@
 
 mod bench;
 mod load;
+mod null_server;
 mod serve;
 mod tune;
 
@@ -33,6 +34,9 @@ enum Command {
     Bench(bench::BenchArgs),
     /// What this host's limits and settings mean for many connections.
     Tune(tune::TuneArgs),
+    /// A server that does next to nothing, or nothing at all for a while: the peer of experiments.
+    #[command(hide = true)]
+    NullServer(null_server::NullServerArgs),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Command::Load(args) => load::run(*args),
         Command::Bench(args) => bench::run(args),
         Command::Tune(args) => tune::run(args, io_uring()),
+        Command::NullServer(args) => null_server::run(args),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -8,6 +8,7 @@
 
 mod affinity;
 mod arrival_log;
+mod calibrate;
 mod causes;
 mod clock;
 pub mod clock_check;
@@ -18,11 +19,13 @@ pub mod hiccup;
 pub mod host;
 pub mod kernel;
 mod memory;
+pub mod null_server;
 mod options;
 pub mod plan;
 pub mod record;
 mod run;
 pub mod schedule;
+pub mod self_test;
 pub mod slo;
 mod statistics;
 #[allow(unsafe_code)]

@@ -61,6 +61,8 @@ pub struct Options {
     pub connect_rate: Option<f64>,
     /// Requests after which a connection is closed and opened again; 0 keeps it.
     pub requests_per_connection: u16,
+    /// Measures the generator against a null server first (V15); takes 2 to 3 s.
+    pub calibrate: bool,
     /// What the run must meet; judged in the record.
     pub slo: Option<Slo>,
     /// Length of the intervals of the record; chosen from the length of the window when absent.
@@ -118,6 +120,7 @@ impl Default for Options {
             heartbeat: None,
             connect_rate: None,
             requests_per_connection: 0,
+            calibrate: false,
             slo: None,
             interval: None,
             spin: Duration::from_micros(50),

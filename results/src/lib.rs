@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chart;
 pub mod hgrm;
 pub mod histogram;
 pub mod hlog;

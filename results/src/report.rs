@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::record::{Cell, Record};
 
+pub use figures::{ABSENT, count, measure, percent};
 pub use table::{Table, memory_table, table_rows};
 
 /// True of every comparison the project makes on one small machine, so every report says it.
@@ -117,7 +118,7 @@ fn legend() -> String {
 }
 
 /// Text of one line that cannot break a table or start HTML.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     one_line.replace('|', "\\|").replace('<', "\\<")
 }

@@ -45,8 +45,7 @@ fn abbreviated(commit: &str) -> String {
 }
 
 /// Writes `record.json`, `report.md` and one `.hgrm` for each named histogram into a new directory
-/// below `base`, and returns its path. A directory of the same name is kept; the new one gets `-2`,
-/// `-3` and so on.
+/// below `base`, and returns its path; see [`write_files`].
 pub fn write(
     base: &Path,
     name: &str,
@@ -54,10 +53,19 @@ pub fn write(
     report: &str,
     histograms: &[(String, Latencies)],
 ) -> io::Result<PathBuf> {
+    let json = serde_json::to_string_pretty(record)? + "\n";
+    let mut files = vec![("record.json".to_owned(), json), ("report.md".to_owned(), report.to_owned())];
+    files.extend(histograms.iter().map(|(name, latencies)| (format!("{}.hgrm", word(name)), hgrm::text(latencies))));
+    write_files(base, name, &files)
+}
+
+/// Writes files, given as name and text, into a new directory `name` below `base`, and returns its path.
+/// A directory of the same name is kept; the new one gets `-2`, `-3` and so on.
+pub fn write_files(base: &Path, name: &str, files: &[(String, String)]) -> io::Result<PathBuf> {
     fs::create_dir_all(base)?;
     // In the same directory, so that the final rename stays within one file system.
     let temporary = base.join(format!(".{name}.{}", std::process::id()));
-    let written = fill(&temporary, record, report, histograms).and_then(|()| publish(&temporary, base, name));
+    let written = fill(&temporary, files).and_then(|()| publish(&temporary, base, name));
     if written.is_err() {
         // The first error is the one to report; what is left over is hidden and harmless.
         let _ = fs::remove_dir_all(&temporary);
@@ -65,17 +73,12 @@ pub fn write(
     written
 }
 
-fn fill(directory: &Path, record: &Record, report: &str, histograms: &[(String, Latencies)]) -> io::Result<()> {
+fn fill(directory: &Path, files: &[(String, String)]) -> io::Result<()> {
     fs::create_dir(directory)?;
-    let mut json = serde_json::to_string_pretty(record)?;
-    json.push('\n');
-    fs::write(directory.join("record.json"), json)?;
-    fs::write(directory.join("report.md"), report)?;
-    for (name, latencies) in histograms {
-        let path = directory.join(format!("{}.hgrm", word(name)));
-        // Two arms whose names differ only in punctuation must not hide one another.
-        let mut file = fs::File::create_new(path)?;
-        io::Write::write_all(&mut file, hgrm::text(latencies).as_bytes())?;
+    for (name, text) in files {
+        // Two histograms whose names differ only in punctuation must not hide one another.
+        let mut file = fs::File::create_new(directory.join(name))?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
     }
     Ok(())
 }

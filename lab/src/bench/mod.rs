@@ -6,6 +6,7 @@ mod commit;
 mod generator;
 mod generators;
 mod memory;
+mod omission;
 mod plan;
 mod proc;
 mod quick;
@@ -58,8 +59,11 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
         list();
         return Ok(0);
     }
+    if args.experiment == omission::NAME {
+        return omission::run(&args);
+    }
     let Some(mut experiment) = EXPERIMENTS.iter().map(|make| make()).find(|made| made.name == args.experiment) else {
-        let names: Vec<&str> = EXPERIMENTS.iter().map(|make| make().name).collect();
+        let names: Vec<&str> = EXPERIMENTS.iter().map(|make| make().name).chain([omission::NAME]).collect();
         eprintln!(
             "c10m: there is no experiment {:?}; there are {} (see `c10m bench list`)",
             args.experiment,
@@ -69,18 +73,10 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
     };
     experiment.repeats = args.repeats.unwrap_or(experiment.repeats);
     experiment.seconds = args.seconds.unwrap_or(experiment.seconds);
-    let seed = args.seed.unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        now.as_nanos() as u64 ^ u64::from(std::process::id()) << 32
-    });
+    let seed = seed(&args);
     fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone()).context("cannot catch signals")?;
-    }
-    if cfg!(debug_assertions) {
-        eprintln!("c10m: this is a debug build, its numbers mean nothing; use `cargo run --release`");
-    }
+    let stop = stop_flag()?;
+    warn_of_debug_build();
     eprintln!("c10m: {}: {} runs of {} s, seed {seed}", experiment.name, experiment.run_count(), experiment.seconds);
     // Asked before the run: whoever edits meanwhile does not change the program that is running.
     let source = commit::current();
@@ -95,7 +91,8 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
     if args.json {
         print(&(serde_json::to_string(&outcome.record)? + "\n"))?;
     } else {
-        print(&tables(&outcome.record))?;
+        let tables = report::table_rows(&outcome.record).into_iter().chain(report::memory_table(&outcome.record));
+        print(&terminal(tables))?;
     }
     eprintln!("c10m: wrote {}", directory.display());
     let unusable = outcome.record.cells.iter().flat_map(|cell| &cell.runs);
@@ -107,6 +104,29 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// The seed asked for, or one that differs from run to run.
+fn seed(args: &BenchArgs) -> u64 {
+    args.seed.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now.as_nanos() as u64 ^ u64::from(std::process::id()) << 32
+    })
+}
+
+/// Becomes true with SIGINT or SIGTERM.
+fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, stop.clone()).context("cannot catch signals")?;
+    }
+    Ok(stop)
+}
+
+fn warn_of_debug_build() {
+    if cfg!(debug_assertions) {
+        eprintln!("c10m: this is a debug build, its numbers mean nothing; use `cargo run --release`");
+    }
+}
+
 fn list() {
     for make in EXPERIMENTS {
         let experiment = make();
@@ -114,6 +134,8 @@ fn list() {
         println!("{:<10} {}", experiment.name, experiment.question);
         println!("{:10} {} runs, about {minutes:.0} min", "", experiment.run_count());
     }
+    let (runs, minutes) = omission::extent();
+    println!("{:<10} {}\n{:10} {runs} runs, about {minutes:.0} min", omission::NAME, omission::QUESTION, "");
 }
 
 /// Columns a narrow terminal has to do without; the report has all of them.
@@ -121,10 +143,10 @@ const DISPENSABLE: [&str; 3] = ["p99.9 µs", "system µs", "client µs"];
 /// Width in columns that the whole table needs.
 const WIDTH_OF_ALL: u16 = 112;
 
-/// The tables of the report, for a terminal of any width.
-fn tables(record: &results::record::Record) -> String {
+/// Tables of a report, for a terminal of any width.
+fn terminal(tables: impl IntoIterator<Item = report::Table>) -> String {
     let mut text = String::new();
-    for data in report::table_rows(record).into_iter().chain(report::memory_table(record)) {
+    for data in tables {
         let mut table = Table::new();
         let line = LineStyle::none().fill('─').junction('─');
         table.load_style(TableStyle::new().top_border(line).header_separator(line).bottom_border(line));

@@ -87,7 +87,7 @@ pub(super) fn run(
 }
 
 /// Server and client on CPUs of their own, if there are two.
-fn places() -> anyhow::Result<Places> {
+pub(super) fn places() -> anyhow::Result<Places> {
     let set = rustix::thread::sched_getaffinity(None).context("cannot ask for the CPUs of this process")?;
     let all: Vec<usize> = (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect();
     let (Some(server), Some(client)) = (all.first().copied(), all.last().copied()) else {
@@ -175,7 +175,7 @@ fn memory_cells(
     Ok(cells)
 }
 
-fn ensure_running(stop: &AtomicBool) -> anyhow::Result<()> {
+pub(super) fn ensure_running(stop: &AtomicBool) -> anyhow::Result<()> {
     if stop.load(Ordering::Relaxed) {
         bail!("interrupted; nothing was written");
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use loadgen::self_test::SelfTestOptions;
 use loadgen::slo::Slo;
 use loadgen::{Engine, LoadError, Options, Process, Stage, WarmUp};
 
@@ -28,6 +29,8 @@ Examples:
   the highest rate that keeps p99 below 5 ms:
     c10m load http://127.0.0.1:8080/ --find-knee 'p99<5ms'
 
+  is this generator right? (a server that stalls, closed form):
+    c10m load --self-test
   ten seconds at one rate, thirty at another:
     c10m load tcp://127.0.0.1:7000 --stages 1000@10s,5000@30s
 
@@ -39,7 +42,8 @@ or no rate met the condition, 4 the measurement is invalid.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LoadArgs {
     /// What to load: tcp://HOST:PORT (echo) or http://HOST:PORT/PATH
-    target: String,
+    #[arg(required_unless_present = "self_test")]
+    target: Option<String>,
     #[command(flatten)]
     load: LoadGroup,
     #[command(flatten)]
@@ -159,6 +163,13 @@ struct MeasurementGroup {
     /// What the run must meet, or exit code 3, for example 'p99<5ms,error<0.1%'
     #[arg(long, value_parser = parse_slo, value_name = "SPEC", conflicts_with = "find_knee")]
     slo: Option<Slo>,
+    /// Measure this generator against a server that does nothing first, so that its own share shows
+    #[arg(long)]
+    calibrate: bool,
+    /// Prove on a server that stalls that response times are right, instead of loading a target; takes
+    /// 15 to 30 s; of the other flags only --cpus, --watch-cpus (for the server) and --json apply
+    #[arg(long, conflicts_with_all = ["target", "find_knee", "slo", "out"])]
+    self_test: bool,
     /// Length of the intervals the run is cut into [default: about a 40th of it]
     #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
     interval: Option<Duration>,
@@ -252,12 +263,21 @@ impl LoadArgs {
         self.measurement.find_knee
     }
 
+    /// What the self-test is told, when it is asked for.
+    pub(super) fn self_test(&self) -> Option<SelfTestOptions> {
+        self.measurement.self_test.then(|| SelfTestOptions {
+            cpus: self.load.cpus.clone().map_or_else(Vec::new, |cpus| cpus.0),
+            server_cpu: self.measurement.watch_cpus.as_ref().and_then(|cpus| cpus.0.first().copied()),
+            ..SelfTestOptions::default()
+        })
+    }
+
     /// What the load generator is told.
     pub(super) fn into_options(self) -> Options {
         let LoadArgs { target, load, schedule, connections, requests, measurement, safety, .. } = self;
         let duration = if measurement.find_knee.is_some() { PROBE_DURATION } else { DURATION };
         Options {
-            target,
+            target: target.unwrap_or_default(),
             connections: load.connections,
             threads: load.threads,
             duration: load.duration.unwrap_or(duration),
@@ -275,6 +295,7 @@ impl LoadArgs {
             connect_rate: connections.connect_rate,
             requests_per_connection: connections.requests_per_connection,
             interval: measurement.interval,
+            calibrate: measurement.calibrate,
             seed: schedule.seed,
             pipeline: requests.pipeline,
             timeout: requests.timeout,

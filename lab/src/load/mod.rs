@@ -9,6 +9,7 @@ mod knee;
 mod probes;
 #[cfg(test)]
 mod sample;
+mod self_test;
 mod table;
 
 use std::io::{self, Write};
@@ -35,6 +36,9 @@ const EXIT_SLO_BREACHED: u8 = 3;
 /// printed here.
 pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
     let (condition, output) = (args.condition(), args.output.clone());
+    if let Some(options) = args.self_test() {
+        return self_test::run(&options, output.json, &*stop_on_signals()?);
+    }
     let options = args.into_options();
     // Before the directory is made: a run that is refused leaves nothing behind.
     if let Err(error) = options.check() {

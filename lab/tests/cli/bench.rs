@@ -10,7 +10,7 @@ use crate::program::{c10m, finish, refuses, run};
 fn the_list_explains_each_experiment() {
     let (code, stdout, _) = run(&["bench", "list"]);
     assert_eq!(code, 0);
-    for name in ["quick", "baseline", "generator"] {
+    for name in ["quick", "baseline", "generator", "omission"] {
         assert!(stdout.contains(name), "{stdout}");
     }
     refuses(&["bench", "fast"], 2, &["\"fast\"", "quick, baseline, generator"]);

@@ -5,6 +5,7 @@ mod interchange;
 mod knee;
 mod load;
 mod modes;
+mod null_server;
 mod output;
 mod program;
 mod serve;

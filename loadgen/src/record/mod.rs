@@ -60,6 +60,8 @@ pub struct Record {
     pub timeout_us: u64,
     /// Wall time at the start of the window.
     pub window_start_unix_ms: u64,
+    /// CLOCK_MONOTONIC in ns at the start of the window, to match it with what else happened on this host.
+    pub window_start_ns: u64,
     /// Whether the run was ended before its time.
     pub interrupted: bool,
     /// Connections.

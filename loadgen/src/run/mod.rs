@@ -8,6 +8,7 @@ mod report;
 
 use crate::LoadError;
 use crate::affinity::Affinity;
+use crate::calibrate;
 use crate::causes::error_name;
 use crate::clock_check::ClockCheck;
 use crate::control::{Control, Stage};
@@ -73,13 +74,17 @@ type Handles<'scope> = [ScopedJoinHandle<'scope, Result<Tally, LoadError>>];
 /// When the run could not take place at all; see [`LoadError`].
 pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapshot<'_>)) -> Result<Outcome, LoadError> {
     let plan = Plan::new(options, HostLimits::read())?;
+    let calibration = match options.calibrate {
+        true => calibrate::against_null_server(options, stop)?,
+        false => None,
+    };
     let seed = options.seed.unwrap_or_else(random_seed);
     let control = Control::new(plan.connections.len());
     let (mut collector, slices) = Collector::new(plan.connections.len());
     let clock = ClockCheck::measure();
     let schedule = schedule(options, seed);
     let host = HostFacts::read();
-    let job = Job { options, plan: &plan, control: &control, schedule, slices, clock, host, calibration: None };
+    let job = Job { options, plan: &plan, control: &control, schedule, slices, clock, host, calibration };
     job.check_request()?;
     // The main thread works for the load as well, so it stays off the CPUs that are not the load's.
     let hiccup = Hiccup::start(hiccup::PERIOD, &options.cpus)?;

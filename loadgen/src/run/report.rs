@@ -98,6 +98,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         warmup_us: conducted.warm_up_ns / 1000,
         timeout_us: duration_ns(options.timeout) / 1000,
         window_start_unix_ms: conducted.window_start_unix_ms,
+        window_start_ns: conducted.window_start_ns,
         interrupted: conducted.interrupted,
         requests_per_second,
         bytes_in: tally.traffic.bytes_in,

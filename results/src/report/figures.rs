@@ -2,10 +2,10 @@
 //! small measures, `n/a` where there is none.
 
 /// What stands where nothing was measured.
-pub(super) const ABSENT: &str = "n/a";
+pub const ABSENT: &str = "n/a";
 
 /// A count with separators: `41,235`.
-pub(super) fn count(number: f64) -> String {
+pub fn count(number: f64) -> String {
     let digits = format!("{number:.0}");
     let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |rest| ("-", rest));
     let mut text = sign.to_owned();
@@ -19,7 +19,7 @@ pub(super) fn count(number: f64) -> String {
 }
 
 /// A measure with about three significant digits: `0.204`, `5.92`, `12.4`, `1,234`.
-pub(super) fn measure(number: f64) -> String {
+pub fn measure(number: f64) -> String {
     // The limits are where rounding would add a digit: 9.996 is 10.0, not 10.00.
     match number.abs() {
         0.0 => "0".to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn or_absent(number: Option<f64>, figure: fn(f64) -> String) -> Strin
 }
 
 /// A share as a percentage: `4 %`, or `0.4 %` below one.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent.abs() < 0.95 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }

@@ -24,7 +24,7 @@ impl Table {
 
     /// Appends the table with its title; all columns but the first and the last are numbers, so they
     /// are aligned to the right.
-    pub(super) fn write_markdown(&self, text: &mut String) {
+    pub fn write_markdown(&self, text: &mut String) {
         text.push_str(&format!("### {}\n\n", plain(&self.title)));
         let mut line = |fields: &[String]| {
             text.push_str(&format!("| {} |\n", fields.join(" | ")));

@@ -1,0 +1,55 @@
+//! `c10m load --self-test`: proves on a server that stalls that response times are what they must be.
+
+use std::io::{self, Write};
+use std::sync::atomic::AtomicBool;
+
+use loadgen::record::State;
+use loadgen::self_test::{self, SelfTestOptions, SelfTestReport};
+
+use super::{EXIT_INVALID, print, refuse, table, write_json};
+
+/// Runs the test and prints what it found; the value is the exit code.
+///
+/// # Errors
+/// When standard output fails.
+pub(super) fn run(options: &SelfTestOptions, json: bool, stop: &AtomicBool) -> anyhow::Result<u8> {
+    let report = match self_test::run(options, stop) {
+        Ok(report) => report,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    print(|stdout| if json { write_json(stdout, &report) } else { tables(stdout, &report, table::width()) })?;
+    Ok(if report.state == State::Invalid { EXIT_INVALID } else { 0 })
+}
+
+fn tables(output: &mut impl Write, report: &SelfTestReport, width: usize) -> io::Result<()> {
+    writeln!(
+        output,
+        "a server that stalls {} ms every {} ms, {} requests/s on {} connections, {} periods",
+        report.stall_us / 1000,
+        report.every_us / 1000,
+        tuning::thousands(report.rate as u64),
+        report.connections,
+        report.periods
+    )?;
+    if let Some(attempt) = report.attempts.last() {
+        let rows = attempt.quantities.iter().map(|quantity| {
+            vec![
+                quantity.name.clone(),
+                value(quantity.expected, &quantity.unit),
+                value(quantity.observed, &quantity.unit),
+                format!("{:.2} %", quantity.deviation * 100.0),
+            ]
+        });
+        writeln!(output, "{}", table::table(&["response", "true", "measured", "deviation"], rows, width))?;
+    }
+    let accepted = if report.is_accepted { "within 1 %" } else { "not within 1 %" };
+    let text = format!("V16 {}, {accepted}: {}", report.state.name(), report.why);
+    writeln!(output, "{}", textwrap::fill(&text, width))
+}
+
+fn value(value: f64, unit: &str) -> String {
+    match unit {
+        "share" => format!("{:.3} %", value * 100.0),
+        unit => format!("{} {unit}", table::micros(value)),
+    }
+}

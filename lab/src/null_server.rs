@@ -1,0 +1,105 @@
+//! `c10m null-server`: the load generator's null server as a process of its own, for experiments. Hidden
+//! from help: it is no server for anybody else.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use loadgen::null_server::{Config, NullServer, Stall, Workload, stall_offset};
+use serde_json::{Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// Arguments of `c10m null-server`.
+#[derive(Debug, Args)]
+pub(crate) struct NullServerArgs {
+    /// What to speak
+    workload: WorkloadArg,
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// CPU of the one thread
+    #[arg(long, value_name = "N")]
+    cpu: Option<u32>,
+    /// Bytes of one request of echo or sockperf
+    #[arg(long, value_name = "BYTES", default_value_t = 64)]
+    message_len: u32,
+    /// Do nothing for so long in every period; the first time half a period after the start
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    stall: Option<Duration>,
+    /// The period of the stalls
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    every: Duration,
+    /// Longest life, so that it is never left behind
+    #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    life: Duration,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WorkloadArg {
+    Echo,
+    Http,
+    Sockperf,
+}
+
+impl NullServerArgs {
+    fn config(&self) -> Config {
+        let message_len = self.message_len;
+        Config {
+            workload: match self.workload {
+                WorkloadArg::Echo => Workload::Echo { message_len },
+                WorkloadArg::Http => Workload::Http,
+                WorkloadArg::Sockperf => Workload::Sockperf { message_len },
+            },
+            listen: self.listen,
+            cpu: self.cpu,
+            stall: self.stall.map(|length| Stall {
+                every: self.every,
+                length,
+                offset: stall_offset(self.every, self.every / 2),
+            }),
+        }
+    }
+}
+
+/// Serves until a signal or the end of its life, and prints a line at both ends.
+pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
+    if args.life.is_zero() {
+        eprintln!("c10m: --for must be longer than zero");
+        return Ok(2);
+    }
+    // Before the start, so that a signal that comes early ends it in order too.
+    let (mut signalled, signals) = UnixStream::pair().context("cannot make a pipe for signals")?;
+    for signal in [SIGTERM, SIGINT] {
+        let pipe = signals.try_clone().context("cannot make a pipe for signals")?;
+        signal_hook::low_level::pipe::register(signal, pipe).context("cannot catch signals")?;
+    }
+    signalled.set_read_timeout(Some(args.life)).context("cannot wait for signals")?;
+    let mut server = match NullServer::start(args.config()) {
+        Ok(server) => server,
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            eprintln!("c10m: {error}");
+            return Ok(2);
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot serve on {}", args.listen)),
+    };
+    line(&json!({
+        "event": "ready",
+        "address": server.address().to_string(),
+        "pid": std::process::id(),
+        "version": env!("CARGO_PKG_VERSION"),
+    }));
+    // A byte is a signal, an error the end of the life: either way this is the end.
+    let _ = signalled.read(&mut [0]);
+    server.stop().context("the null server failed")?;
+    line(&json!({"event": "exit", "requests": server.requests(), "stalls": server.stalls()}));
+    Ok(0)
+}
+
+/// One JSON line. A reader that is gone is no reason to fail.
+fn line(value: &Value) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{value}").and_then(|()| stdout.flush());
+}

@@ -1,0 +1,102 @@
+//! What the generator does against a server that does nothing: the floor of its response times and the
+//! ceiling of its rate. A measurement close to either is one of the generator.
+
+use crate::null_server::{Config, NullServer, Workload};
+use crate::options::{Options, WarmUp};
+use crate::plan::{HostLimits, Plan};
+use crate::target::Workload as Spoken;
+use crate::validity::Calibration;
+use crate::{LoadError, run};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Length of each of the two runs: enough for a p99 at 1,000 requests per second.
+const WINDOW: Duration = Duration::from_secs(1);
+const WARM_UP: Duration = Duration::from_millis(200);
+
+/// Measures floor and ceiling with the connections, threads and CPUs of `options`; `None` when there is
+/// nothing to compare with, because no requests are timed. The null server runs on the first of the
+/// watched CPUs, where the measured server is.
+///
+/// # Errors
+/// As of a run.
+pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Result<Option<Calibration>, LoadError> {
+    if options.mode() == "idle" {
+        return Ok(None);
+    }
+    let plan = Plan::new(options, HostLimits::read())?;
+    let workload = match plan.target.workload {
+        Spoken::Echo => Workload::Echo { message_len: options.payload_len },
+        Spoken::Http { .. } => Workload::Http,
+    };
+    let config =
+        Config { workload, listen: ([127, 0, 0, 1], 0).into(), cpu: options.watch_cpus.first().copied(), stall: None };
+    let failed = |source| LoadError::Setup { what: "run the null server of the calibration", source };
+    let mut server = NullServer::start(config).map_err(failed)?;
+    let closed = Options {
+        target: server.target(workload),
+        rate: None,
+        stages: Vec::new(),
+        heartbeat: None,
+        duration: WINDOW,
+        warmup: WarmUp::Fixed(WARM_UP),
+        interval: None,
+        connect_rate: None,
+        expect_body: None,
+        slo: None,
+        calibrate: false,
+        // The null server is on loopback, whatever the target is.
+        sources: Vec::new(),
+        i_own: None,
+        watch_pid: None,
+        ..options.clone()
+    };
+    let ceiling = run(&closed, stop, |_| {})?.record;
+    let floor = match open_rate(options) {
+        None => ceiling.response_us.clone(),
+        Some(rate) => run(&Options { rate: Some(rate), pipeline: 1, ..closed }, stop, |_| {})?.record.response_us,
+    };
+    server.stop().map_err(failed)?;
+    // With few requests there is no p99; the longest of them is an upper bound.
+    let null_response_us_p99 = floor.p99.or(floor.max).unwrap_or(0.0);
+    Ok(Some(Calibration { null_response_us_p99, null_requests_per_second_max: ceiling.requests_per_second }))
+}
+
+/// The highest rate of the run; `None` in a closed loop.
+fn open_rate(options: &Options) -> Option<f64> {
+    let highest = options.stages.iter().map(|stage| stage.rate).reduce(f64::max);
+    let beats = options.heartbeat.map(|period| f64::from(options.connections) / period.as_secs_f64());
+    options.rate.or(highest).or(beats)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Stage;
+
+    #[test]
+    fn the_floor_is_measured_at_the_highest_rate() {
+        let stage = |rate| Stage { rate, duration: Duration::from_secs(1) };
+        let good = Options::default;
+        for (options, expected) in [
+            (good(), None),
+            (Options { rate: Some(5.0), ..good() }, Some(5.0)),
+            (Options { stages: vec![stage(5.0), stage(9.0), stage(0.0)], ..good() }, Some(9.0)),
+            (Options { heartbeat: Some(Duration::from_secs(2)), connections: 100, ..good() }, Some(50.0)),
+        ] {
+            assert_eq!(open_rate(&options), expected);
+        }
+    }
+
+    #[test]
+    fn a_null_server_bounds_the_generator() {
+        let stop = AtomicBool::new(false);
+        for target in ["tcp://127.0.0.1:1", "http://127.0.0.1:1/"] {
+            let options = Options { target: target.into(), rate: Some(2000.0), ..Options::default() };
+            let found = against_null_server(&options, &stop).unwrap().unwrap();
+            assert!(found.null_requests_per_second_max > 1000.0 && found.null_response_us_p99 > 0.0, "{found:?}");
+        }
+        let idle = Options { target: "tcp://127.0.0.1:1".into(), rate: Some(0.0), ..Options::default() };
+        assert_eq!(against_null_server(&idle, &stop).unwrap(), None);
+    }
+}

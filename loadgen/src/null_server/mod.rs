@@ -1,0 +1,172 @@
+//! The simplest server that can be: one thread that answers every request with the least work. It is the
+//! floor a load generator is calibrated against, and it can stall on schedule, which shows whether a
+//! generator counts what others leave out.
+//!
+//! It parses nothing, limits nothing and times nothing out: it is for peers of this project only.
+
+mod serve;
+mod speech;
+mod stall;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fd::OwnedFd;
+
+pub use speech::{HTTP_REPLY, Workload};
+pub use stall::Stall;
+
+/// Connections that may wait for the server while it stalls; net.core.somaxconn bounds it further.
+const BACKLOG: i32 = 65_535;
+
+/// What to serve, where and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// What is spoken.
+    pub workload: Workload,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The CPU of the one thread; `None` leaves it to the scheduler.
+    pub cpu: Option<u32>,
+    /// When to do nothing.
+    pub stall: Option<Stall>,
+}
+
+/// A null server in a thread of this process. Dropping it ends it.
+#[derive(Debug)]
+pub struct NullServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// What the thread and its owner tell one another.
+#[derive(Debug)]
+struct Shared {
+    requests: AtomicU64,
+    stalls: Mutex<Vec<PastStall>>,
+    /// Becomes readable when the server is to end.
+    wake: OwnedFd,
+}
+
+/// A stall that is over, in ns of CLOCK_MONOTONIC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PastStall {
+    start: u64,
+    end: u64,
+    /// When no request was left to read for the first time after it.
+    caught_up: Option<u64>,
+}
+
+impl NullServer {
+    /// Starts listening, and serving in a new thread.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the configuration contradicts itself; otherwise what listening, starting a
+    /// thread or pinning it met with.
+    pub fn start(config: Config) -> io::Result<NullServer> {
+        config.workload.check()?;
+        config.stall.map_or(Ok(()), |stall| stall.check())?;
+        let listener = TcpListener::bind(config.listen)?;
+        listener.set_nonblocking(true)?;
+        // The standard library asks for 128, which a burst of connects overruns; asking again is
+        // allowed (listen(2)).
+        rustix::net::listen(&listener, BACKLOG)?;
+        let address = listener.local_addr()?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let shared = Arc::new(Shared { requests: AtomicU64::new(0), stalls: Mutex::new(Vec::new()), wake });
+        let (ready, is_ready) = mpsc::sync_channel(1);
+        let thread = {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new().name("null-server".into()).spawn(move || {
+                match serve::prepare(&config, listener, shared) {
+                    Ok(server) => {
+                        // The owner waits for this message; it cannot be gone.
+                        let _ = ready.send(Ok(()));
+                        server.run()
+                    }
+                    Err(error) => {
+                        let _ = ready.send(Err(error));
+                        Ok(())
+                    }
+                }
+            })?
+        };
+        let mut server = NullServer { address, shared, thread: Some(thread) };
+        match is_ready.recv() {
+            Ok(Ok(())) => Ok(server),
+            Ok(Err(error)) => Err(error),
+            Err(mpsc::RecvError) => server.stop().and(Err(io::Error::other("the null server died at its start"))),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What a load generator connects to.
+    pub fn target(&self, workload: Workload) -> String {
+        match workload {
+            Workload::Http => format!("http://{}/", self.address),
+            Workload::Echo { .. } | Workload::Sockperf { .. } => format!("tcp://{}", self.address),
+        }
+    }
+
+    /// Requests answered so far.
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// The stalls that are over: from the moment the server ceased to serve to the moment it resumed, in
+    /// ns of CLOCK_MONOTONIC. One of them may be shorter or later than planned, this is what happened.
+    pub fn stalls(&self) -> Vec<(u64, u64)> {
+        self.past_stalls().iter().map(|stall| (stall.start, stall.end)).collect()
+    }
+
+    /// For each stall whose backlog is gone: from its end to the moment at which no request was left to
+    /// read. Between two stalls that followed one another too fast there is none.
+    pub fn backlogs(&self) -> Vec<(u64, u64)> {
+        self.past_stalls().iter().filter_map(|stall| Some((stall.end, stall.caught_up?))).collect()
+    }
+
+    fn past_stalls(&self) -> MutexGuard<'_, Vec<PastStall>> {
+        self.shared.stalls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the server, in the middle of a stall too, and closes its connections. Asking again is harmless.
+    ///
+    /// # Errors
+    /// What ended the server before its time.
+    pub fn stop(&mut self) -> io::Result<()> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        // EAGAIN, the one possible error, means that it is readable already (eventfd(2)).
+        let _ = rustix::io::write(&self.shared.wake, &1u64.to_ne_bytes());
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the null server's thread panicked")))
+    }
+}
+
+impl Drop for NullServer {
+    fn drop(&mut self) {
+        // Who wants to know calls `stop`.
+        let _ = self.stop();
+    }
+}
+
+/// The time from which the first of the stalls is at least `ahead` away.
+///
+/// Stalls are counted from zero of CLOCK_MONOTONIC, which every process of a host knows: this is the
+/// offset that puts a stall `ahead` from now.
+pub fn stall_offset(every: Duration, ahead: Duration) -> Duration {
+    let now = Duration::from_nanos(crate::clock::now_ns());
+    let period_ns = every.as_nanos().max(1);
+    Duration::from_nanos(((now + ahead).as_nanos() % period_ns) as u64)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! The self-test as a whole. On a busy machine its verdict may be anything; what must hold on any machine
+//! are the identities, and that no wait for the end of a stall is left out.
+
+use loadgen::record::State;
+use loadgen::self_test::{Attempt, SelfTestOptions, SelfTestReport, run};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+const STALL_US: f64 = 200_000.0;
+
+fn options() -> SelfTestOptions {
+    SelfTestOptions {
+        stall: Duration::from_millis(200),
+        every: Duration::from_millis(500),
+        periods: 3,
+        rate: 1000.0,
+        connections: 400,
+        periods_uncorrected: 1,
+        ..SelfTestOptions::default()
+    }
+}
+
+fn observed(attempt: &Attempt, name: &str) -> f64 {
+    let found = attempt.quantities.iter().find(|quantity| quantity.name == name);
+    found.unwrap_or_else(|| panic!("{name} is not among {:?}", attempt.quantities)).observed
+}
+
+#[test]
+fn every_wait_for_the_end_of_a_stall_is_counted() {
+    let report = run(&options(), &AtomicBool::new(false)).unwrap();
+    assert!((1..=2).contains(&report.attempts.len()), "{}", report.attempts.len());
+    for attempt in &report.attempts {
+        // 500 requests and a third in each of three periods; the ends of the window may split one.
+        assert!((1500..=1502).contains(&attempt.requests), "{} requests", attempt.requests);
+        // Whoever is paused, no request is answered before the stall is over in which it was intended. Two
+        // requests in five are intended in a stall, one in a hundred within its first 5 ms.
+        assert!(observed(attempt, "p95") >= STALL_US * 0.7, "{attempt:?}");
+        assert!(observed(attempt, "p99") >= STALL_US * 0.8, "{attempt:?}");
+        assert!(observed(attempt, "max") >= STALL_US * 0.9, "{attempt:?}");
+        // The mean wait is 2/5 × 100 ms.
+        assert!(observed(attempt, "mean") >= 20_000.0, "{attempt:?}");
+        assert!(observed(attempt, "share over half a stall") >= 0.1, "{attempt:?}");
+        assert!(attempt.uncorrected.requests > 0, "{attempt:?}");
+    }
+    check_verdict(&report);
+}
+
+#[test]
+fn an_interrupted_test_proves_nothing() {
+    let report = run(&options(), &AtomicBool::new(true)).unwrap();
+    assert_eq!((report.attempts.len(), report.state, report.is_accepted), (1, State::Invalid, false));
+    assert!(report.why.contains("interrupted"), "{}", report.why);
+    check_verdict(&report);
+}
+
+/// A pass is never claimed that the numbers do not bear out.
+fn check_verdict(report: &SelfTestReport) {
+    let (last, earlier) = report.attempts.split_last().expect("at least one attempt");
+    assert!(earlier.iter().all(|attempt| attempt.noise.is_noisy && !attempt.is_accepted), "repeated without a reason");
+    assert_eq!((report.state, report.is_accepted), (last.state, last.is_accepted));
+    for attempt in &report.attempts {
+        let worst = attempt.quantities.iter().map(|quantity| quantity.deviation).fold(0.0, f64::max);
+        let clean = attempt.objections.is_empty();
+        assert_eq!(attempt.is_accepted, clean && worst <= 0.01, "{attempt:?}");
+        assert_eq!(attempt.state == State::Invalid, !clean || worst > 0.10, "{attempt:?}");
+        assert!(clean <= attempt.uncorrected.is_rejected, "a test that times without correction pass proves nothing");
+        for quantity in &attempt.quantities {
+            let off = (quantity.observed - quantity.expected).abs();
+            assert!(quantity.deviation <= off / quantity.expected + 1e-9, "{quantity:?}");
+        }
+    }
+    let check = report.check();
+    assert_eq!((check.id.as_str(), check.state), ("V16", report.state));
+    let text = serde_json::to_string(report).unwrap();
+    let read: SelfTestReport = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.attempts.len(), report.attempts.len());
+}
