@@ -143,7 +143,8 @@ fn idle_connections_are_held_without_a_request() {
     let record = run(&Options { rate: Some(0.0), connections: 100, connect_timeout, ..options(server.target()) });
     assert_eq!(record.connections.held, 100);
     assert_eq!((record.requests.scheduled, record.bytes_out), (0, 0));
-    assert_eq!(record.verdict.state, State::Valid, "{:?}", record.verdict);
+    // What else the host does may deserve a warning.
+    assert_ne!(record.verdict.state, State::Invalid, "{:?}", record.verdict);
 }
 
 #[test]
