@@ -28,9 +28,32 @@ impl Drop for Affinity {
     }
 }
 
+/// CPUs for work beside a load that is pinned to `cpus`: those that neither the load nor what it watches
+/// needs; without any, those of the load. Empty when the load is not pinned.
+pub(crate) fn beside(cpus: &[u32], watched: &[u32]) -> Vec<u32> {
+    let allowed = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
+    let is_spare = |cpu: &u32| !cpus.contains(cpu) && !watched.contains(cpu) && allowed.is_set(*cpu as usize);
+    let spare: Vec<u32> = (0..CpuSet::MAX_CPU as u32).filter(is_spare).collect();
+    // Without watched CPUs nobody knows where the server is: what looks spare may be its own.
+    if cpus.is_empty() || watched.is_empty() || spare.is_empty() { cpus.to_vec() } else { spare }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_beside_a_load_stays_off_the_server() {
+        let allowed = sched_getaffinity(None).unwrap();
+        let all: Vec<u32> = (0..CpuSet::MAX_CPU as u32).filter(|&cpu| allowed.is_set(cpu as usize)).collect();
+        assert!(beside(&[], &all).is_empty());
+        assert_eq!(beside(&all, &all[..1]), all, "nothing to spare");
+        assert_eq!(beside(&all[..1], &[]), all[..1]);
+        if let [own, server, spare @ ..] = &all[..] {
+            let expected = if spare.is_empty() { &all[..1] } else { spare };
+            assert_eq!(beside(&[*own], &[*server]), expected);
+        }
+    }
 
     #[test]
     fn what_was_allowed_is_restored() {

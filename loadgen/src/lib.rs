@@ -21,6 +21,7 @@ pub mod kernel;
 mod memory;
 pub mod null_server;
 mod options;
+mod pause;
 pub mod plan;
 pub mod record;
 mod run;

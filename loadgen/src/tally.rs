@@ -182,21 +182,31 @@ impl Slice {
     }
 
     /// Empties it for the next interval.
-    pub(crate) fn reset(&mut self) {
+    /// `pause` is called between pieces of work.
+    pub(crate) fn reset_in_bites(&mut self, pause: impl Fn()) {
         self.requests = Requests::default();
         (self.cpu_ns, self.spun_ns) = (0, 0);
         let Slice { response, service, first_byte, lateness, back_pressure, .. } = self;
-        [response, service, first_byte, lateness, back_pressure].into_iter().for_each(Recorder::reset);
+        for recorder in [response, service, first_byte, lateness, back_pressure] {
+            if !recorder.histogram.is_empty() {
+                pause();
+                recorder.reset();
+            }
+        }
     }
 
     /// Adds counts and times of another worker or of another interval.
-    pub(crate) fn add(&mut self, other: &Slice) {
+    /// `pause` is called between pieces of work.
+    pub(crate) fn add_in_bites(&mut self, other: &Slice, pause: impl Fn()) {
         self.requests.add(&other.requests);
-        self.response.add(&other.response);
-        self.service.add(&other.service);
-        self.first_byte.add(&other.first_byte);
-        self.lateness.add(&other.lateness);
-        self.back_pressure.add(&other.back_pressure);
+        let Slice { response, service, first_byte, lateness, back_pressure, .. } = self;
+        let own = [response, service, first_byte, lateness, back_pressure];
+        for (own, (_, others)) in own.into_iter().zip(other.recorders()) {
+            if !others.histogram.is_empty() {
+                pause();
+                own.add(others);
+            }
+        }
     }
 }
 
@@ -218,6 +228,8 @@ pub(crate) struct Tally {
     pub(crate) arrivals: ArrivalLog,
     /// Share of the window for which this worker's thread was on a CPU and not just polling.
     pub(crate) cpu_share: f64,
+    /// Time of the window spent polling with nothing to do, over all workers.
+    pub(crate) spun_ns: u64,
     /// Share of the window for which this worker was ready to run and had no CPU; `None` where the kernel
     /// does not say.
     pub(crate) run_delay_share: Option<f64>,
@@ -239,6 +251,7 @@ impl Tally {
             completed_whole_run: 0,
             arrivals: ArrivalLog::default(),
             cpu_share: 0.0,
+            spun_ns: 0,
             run_delay_share: None,
             involuntary_switches: 0,
             window_ns: 0,
@@ -256,6 +269,7 @@ impl Tally {
         self.completed_whole_run += other.completed_whole_run;
         self.arrivals.add(&other.arrivals);
         self.cpu_share = self.cpu_share.max(other.cpu_share);
+        self.spun_ns += other.spun_ns;
         self.run_delay_share = match (self.run_delay_share, other.run_delay_share) {
             (Some(own), Some(others)) => Some(own.max(others)),
             (own, others) => own.or(others),

@@ -107,7 +107,9 @@ fn account(load: &Value, server: &Value) -> RunOfCell {
     let number = |pointer: &str| load.pointer(pointer).and_then(Value::as_f64);
     let in_window = number("/watched/requests_completed_in_window").filter(|count| *count > 0.0);
     let per_request = |pointer: &str| Some(number(pointer)? / in_window?);
-    let client = number("/cpu/user_us").zip(number("/cpu/system_us")).map(|(user, system)| user + system);
+    // Polling for the next arrival is a price of punctuality, not of a request.
+    let polling = number("/cpu/polling_us").unwrap_or(0.0);
+    let client = number("/cpu/user_us").zip(number("/cpu/system_us")).map(|(user, system)| user + system - polling);
     let requests = &load["requests"];
     let count = |name: &str| requests[name].as_u64().unwrap_or(0);
     let served = server.pointer("/totals/requests").and_then(Value::as_f64).filter(|count| *count > 0.0);

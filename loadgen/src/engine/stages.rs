@@ -239,6 +239,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         fleet.may_open = false;
         let wall_ns = (to.at_ns - from.at_ns).max(1) as f64;
         fleet.tally.cpu_share = worked_ns as f64 / wall_ns;
+        fleet.tally.spun_ns = to.spun_ns - from.spun_ns;
         let run_delay_ns = to.run_delay_ns.zip(from.run_delay_ns).map(|(to, from)| to.saturating_sub(from));
         fleet.tally.run_delay_share = run_delay_ns.map(|delay_ns| delay_ns as f64 / wall_ns);
         fleet.tally.involuntary_switches = to.involuntary_switches - from.involuntary_switches;

@@ -97,14 +97,21 @@ impl Sampler {
     /// Reads everything: about 0.1 ms, and some 20 µs more for each thread of the processes that are
     /// looked at (measured on two virtual CPUs, Linux 6.18).
     pub fn sample(&mut self) -> Sample {
+        self.sample_in_bites(|| {})
+    }
+
+    /// The same with `pause` called between pieces of work of some 20 to 50 µs.
+    pub(crate) fn sample_in_bites(&mut self, pause: impl Fn()) -> Sample {
         let mut sample = Sample { at_ns: clock::now_ns(), ..Sample::default() };
         // What changes fastest first, so that it is close to the time stamp.
         if let Some(text) = self.snmp.read(&mut self.buffer) {
             sample.sockstat.established = parse::snmp(&text, &mut sample.counters);
         }
+        pause();
         if let Some(text) = self.netstat.read(&mut self.buffer) {
             parse::netstat(&text, &mut sample.counters);
         }
+        pause();
         if let Some(text) = self.stat.read(&mut self.buffer) {
             sample.cpus = parse::stat(&text, self.tick_us);
         }
@@ -114,6 +121,7 @@ impl Sampler {
             let text = source.read(&mut self.buffer)?;
             parse::process(&text, self.tick_us)
         });
+        pause();
         sample.own = ProcessTotal {
             cpu_us: Some(sys::process_cpu_us()),
             waits: self.own_threads.read(&mut self.buffer).unwrap_or_default(),
@@ -122,6 +130,7 @@ impl Sampler {
             cpu_us: watched_cpu_us,
             waits: threads.read(&mut self.buffer).unwrap_or_default(),
         });
+        pause();
         if let Some(text) = self.softnet_stat.read(&mut self.buffer) {
             sample.softnet = self.softnet.add(parse::softnet(&text));
         }

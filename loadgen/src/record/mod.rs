@@ -202,7 +202,9 @@ pub struct Cpu {
     pub wall_us: u64,
     /// Replies received between the samples: what to divide by.
     pub requests_completed_in_window: u64,
-    /// Share of the window for which the busiest worker was on a CPU.
+    /// Time, contained in the above, that workers spent polling for the next arrival with nothing to do.
+    pub polling_us: u64,
+    /// Share of the window for which the busiest worker was on a CPU and not just polling.
     pub busiest_worker_share: f64,
     /// CPUs the workers were pinned to.
     pub cpus: Vec<u32>,
@@ -379,14 +381,15 @@ impl From<Traffic> for Syscalls {
 }
 
 impl Cpu {
-    pub(crate) fn of(kernel: &KernelDelta, completed: u64, cpus: &[u32], busiest_worker_share: f64) -> Cpu {
+    pub(crate) fn of(kernel: &KernelDelta, completed: u64, options: &Options, tally: &Tally) -> Cpu {
         Cpu {
             user_us: kernel.own.user_us.unwrap_or(0),
             system_us: kernel.own.system_us.unwrap_or(0),
             wall_us: kernel.wall_us,
             requests_completed_in_window: completed,
-            busiest_worker_share,
-            cpus: cpus.to_vec(),
+            polling_us: tally.spun_ns / 1000,
+            busiest_worker_share: tally.cpu_share,
+            cpus: options.cpus.clone(),
             busy_us: kernel.own_cpus_busy_us,
         }
     }

@@ -2,6 +2,7 @@
 //! judgement whether the warm-up has become steady.
 
 use crate::kernel::Sample;
+use crate::pause::between_bites;
 use crate::record::{self, Interval, IntervalPhase, LogEntry, Quantiles};
 use crate::tally::{Recorder, Slice};
 use crossbeam::channel::{Receiver, Sender, unbounded};
@@ -98,11 +99,11 @@ impl Collector {
             }
             Some(pending) => {
                 pending.busiest_share = pending.busiest_share.max(share);
-                pending.sum.add(&slice);
+                pending.sum.add_in_bites(&slice, between_bites);
                 pending.sum.open += slice.open;
                 pending.sum.in_flight += slice.in_flight;
                 pending.sum.end_ns = pending.sum.end_ns.max(slice.end_ns);
-                slice.reset();
+                slice.reset_in_bites(between_bites);
                 // The workers may have ended: then nobody needs it.
                 let _ = self.empty.send(slice);
             }
@@ -115,7 +116,7 @@ impl Collector {
         {
             let Pending { mut sum, busiest_share } = entry.remove();
             self.conclude(&sum, busiest_share, window_start_ns);
-            sum.reset();
+            sum.reset_in_bites(between_bites);
             // As above.
             let _ = self.empty.send(sum);
         }
@@ -130,10 +131,11 @@ impl Collector {
                 self.warm_up.push((median, sum.requests.completed as f64 / wall_us));
             }
             IntervalPhase::WarmUp => self.warm_up.clear(),
-            IntervalPhase::Measured | IntervalPhase::Grace => self.total.add(sum),
+            IntervalPhase::Measured | IntervalPhase::Grace => self.total.add_in_bites(sum, between_bites),
         }
         for (tag, recorder) in sum.recorders() {
             if !recorder.histogram.is_empty() {
+                between_bites();
                 self.log.push(raw_entry(tag, sum.phase, &interval, recorder));
             }
         }
@@ -192,12 +194,17 @@ fn interval(sum: &Slice, busiest_worker_share: f64, window_start_ns: u64) -> Int
         connections_open: u64::from(sum.open),
         in_flight: u64::from(sum.in_flight),
         busiest_worker_share,
-        response_us: Quantiles::of(&sum.response),
-        service_us: Quantiles::of(&sum.service),
-        lateness_us: Quantiles::of(&sum.lateness),
-        back_pressure_us: Quantiles::of(&sum.back_pressure),
+        response_us: quantiles(&sum.response),
+        service_us: quantiles(&sum.service),
+        lateness_us: quantiles(&sum.lateness),
+        back_pressure_us: quantiles(&sum.back_pressure),
         kernel: None,
     }
+}
+
+fn quantiles(recorder: &Recorder) -> Quantiles {
+    between_bites();
+    Quantiles::of(recorder)
 }
 
 fn raw_entry(tag: &'static str, phase: IntervalPhase, interval: &Interval, recorder: &Recorder) -> RawEntry {

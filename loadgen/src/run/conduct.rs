@@ -9,6 +9,7 @@ use crate::hiccup::{Hiccup, HiccupReport};
 use crate::kernel::{self, Sample, Sampler};
 use crate::memory;
 use crate::options::WarmUp;
+use crate::pause;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
@@ -186,8 +187,9 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         for index in 1.. {
             let boundary_ns = times.start_ns.saturating_add(len_ns.saturating_mul(index)).min(times.end_ns);
             self.wait_until(Phase::Measuring, boundary_ns);
-            samples.push(sampler.sample());
-            if boundary_ns == times.end_ns || clock::now_ns() < boundary_ns {
+            let is_last = boundary_ns == times.end_ns;
+            samples.push(if is_last { sampler.sample() } else { sampler.sample_in_bites(pause::between_bites) });
+            if is_last || clock::now_ns() < boundary_ns {
                 return; // the end, or a stop before it
             }
         }

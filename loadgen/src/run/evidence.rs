@@ -79,6 +79,13 @@ pub(super) fn transport(kernel: &KernelDelta) -> Option<Transport> {
     })
 }
 
+/// Share of the window that the hypervisor took, on the worst of the generator's CPUs.
+pub(super) fn steal_share(job: &Job<'_>, kernel: &KernelDelta) -> Option<f64> {
+    let is_own = |cpu: u32| job.options.cpus.is_empty() || job.options.cpus.contains(&cpu);
+    let stolen = kernel.cpus.iter().filter(|time| is_own(time.cpu)).map(|time| time.steal_us).max()?;
+    (kernel.wall_us > 0).then(|| stolen as f64 / kernel.wall_us as f64)
+}
+
 /// How far the kernel's count rose over the connects, and the ends that each connection has in it.
 pub(super) fn kernel_established(conducted: &Conducted, is_co_located: bool) -> Option<(u64, u64)> {
     let rise = conducted.kernel_established?.saturating_sub(conducted.kernel_established_before?);

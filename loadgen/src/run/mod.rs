@@ -7,7 +7,7 @@ mod evidence;
 mod report;
 
 use crate::LoadError;
-use crate::affinity::Affinity;
+use crate::affinity::{self, Affinity};
 use crate::calibrate;
 use crate::causes::error_name;
 use crate::clock_check::ClockCheck;
@@ -86,9 +86,10 @@ pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapsho
     let host = HostFacts::read();
     let job = Job { options, plan: &plan, control: &control, schedule, slices, clock, host, calibration };
     job.check_request()?;
-    // The main thread works for the load as well, so it stays off the CPUs that are not the load's.
+    // The main thread works beside the load: on CPUs to spare if there are any, else on those of the load,
+    // but never on those of what is watched.
     let hiccup = Hiccup::start(hiccup::PERIOD, &options.cpus)?;
-    let affinity = Affinity::restrict(&options.cpus);
+    let affinity = Affinity::restrict(&affinity::beside(&options.cpus, &options.watch_cpus));
     let outcome = thread::scope(|scope| {
         let mut handles = Vec::with_capacity(plan.connections.len());
         for index in 0..plan.connections.len() {

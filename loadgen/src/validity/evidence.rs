@@ -38,6 +38,8 @@ pub struct Evidence<'a> {
     pub busiest_worker_share: f64,
     /// V5: share of the window for which a worker waited for a CPU, of the worst worker.
     pub run_delay_share: Option<f64>,
+    /// V5: share of the window that the hypervisor gave to others, of the generator's worst CPU.
+    pub steal_share: Option<f64>,
     /// V5: how often a worker was taken off its CPU.
     pub involuntary_switches: Option<u64>,
     /// V6: oversleep of a thread that wakes every ms.

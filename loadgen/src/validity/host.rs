@@ -77,11 +77,14 @@ pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
     let Some(delay) = evidence.run_delay_share.filter(|share| share.is_finite()) else {
         return rule.skipped("not known", "needs a kernel with CONFIG_SCHED_INFO: /proc/PID/task/TID/schedstat");
     };
+    // For a worker it makes no difference who took its CPU, a process or another machine.
+    let steal = evidence.steal_share.filter(|share| share.is_finite()).unwrap_or(0.0);
+    let stolen = if steal > 0.0 { format!(", {} stolen by the hypervisor", percent(steal)) } else { String::new() };
     let switches =
         evidence.involuntary_switches.map_or_else(String::new, |count| format!(", taken off its CPU {count} times"));
     rule.judged(
-        format!("{}{switches}", percent(delay)),
-        state(delay > RUN_DELAY_SHARE_WARN, delay > RUN_DELAY_SHARE_INVALID),
+        format!("{}{stolen}{switches}", percent(delay)),
+        state(delay.max(steal) > RUN_DELAY_SHARE_WARN, delay.max(steal) > RUN_DELAY_SHARE_INVALID),
         "something else ran on the generator's CPUs, and its turns are part of the times; give the workers CPUs of \
          their own (--cpus), fewer --threads, or a quieter host",
     )
@@ -91,7 +94,7 @@ pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
 pub(super) fn hiccups(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
         "V6",
-        "oversleep of a thread that wakes every ms",
+        "oversleep of a thread that wakes every 2 ms",
         format!("p99.9 > {HICCUP_US_WARN:.0} us"),
         "any gap > 100 ms",
     );
@@ -232,6 +235,9 @@ mod tests {
             (Some(f64::NAN), State::Skipped),
         ] {
             expect("V5", expected, |run| run.evidence.run_delay_share = delay);
+            if delay.is_some_and(f64::is_finite) {
+                expect("V5", expected, |run| run.evidence.steal_share = delay);
+            }
         }
         expect("V5", State::Valid, |run| run.evidence.involuntary_switches = None);
     }

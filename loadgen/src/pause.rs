@@ -1,0 +1,14 @@
+//! Small bites: work beside a load is cut into pieces with pauses between them.
+//!
+//! On a host without a CPU to spare the main thread shares one with a worker. A piece of work holds that
+//! CPU; as long as each is shorter than the lateness that counts (100 µs), none makes a worker late.
+
+use std::time::Duration;
+
+/// Between two pieces: long enough for a worker to catch up.
+const PAUSE: Duration = Duration::from_micros(500);
+
+/// Lets the workers have the CPU.
+pub(crate) fn between_bites() {
+    std::thread::sleep(PAUSE);
+}
