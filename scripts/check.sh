@@ -19,6 +19,9 @@ step "tests"
 # Most tests wait for timers and peers, not for the CPU: run more of them at once than there are cores.
 RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}" cargo test --workspace --locked
 
+step "fuzzing, a few seconds for each parser"
+scripts/fuzz.sh 5
+
 step "documentation"
 RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked --document-private-items
 

@@ -4,7 +4,6 @@
 
 mod closed_form;
 mod compare;
-mod noise;
 mod report;
 
 use std::io;
@@ -16,7 +15,6 @@ use crate::record::Record;
 use crate::schedule::Process;
 use crate::{LoadError, Options, WarmUp};
 use compare::Measured;
-use noise::Hiccups;
 
 pub use closed_form::ClosedForm;
 pub use report::{Attempt, Noise, Quantity, SelfTestReport, Uncorrected};
@@ -151,12 +149,10 @@ fn measure(
         timeout: (options.every * 4).max(Duration::from_secs(5)),
         ..Options::default()
     };
-    let hiccups = Hiccups::watch().map_err(setup)?;
     let outcome = crate::run(&load, stop, |_| {})?;
-    let hiccups = hiccups.finish();
     server.stop().map_err(setup)?;
     let start_ns = outcome.record.window_start_ns;
-    Ok(Measured::new(outcome.record, &server, start_ns, hiccups))
+    Ok(Measured::new(outcome.record, &server, start_ns))
 }
 
 fn setup(source: io::Error) -> LoadError {

@@ -93,6 +93,12 @@ pub struct Cell {
     pub workload: String,
     /// Backend and variant, for example `epoll level`.
     pub arm: String,
+    /// The load generator, where several are compared; empty otherwise.
+    #[serde(default)]
+    pub generator: String,
+    /// The server it loads, where generators are compared; empty otherwise.
+    #[serde(default)]
+    pub server: String,
     /// Connections of the load generator.
     pub connections: u64,
     /// What makes it send.
@@ -146,10 +152,28 @@ pub struct RunOfCell {
     pub enters_per_request: Option<f64>,
     /// How late the load generator itself was, 99th percentile.
     pub lateness_us_p99: Option<f64>,
+    /// Response times of this run as its generator reports them.
+    #[serde(default)]
+    pub response_us: Reported,
+    /// Good replies of the whole run, warm-up included, by the generator's count.
+    #[serde(default)]
+    pub replies_whole_run: Option<u64>,
+    /// Requests by the server's count.
+    #[serde(default)]
+    pub served_whole_run: Option<u64>,
     /// Whether the measurement may be believed.
     pub verdict: Verdict,
     /// What the two programs printed.
     pub raw: Raw,
+}
+
+/// Quantiles in µs as one generator reports them for one run.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Reported {
+    pub p50: Option<f64>,
+    pub p90: Option<f64>,
+    pub p99: Option<f64>,
 }
 
 /// Whether a measurement may be believed.
@@ -157,6 +181,9 @@ pub struct RunOfCell {
 pub struct Verdict {
     /// The worst state of any check.
     pub state: VerdictState,
+    /// Whether, when it is invalid, only its times are: counts and CPU time stand.
+    #[serde(default)]
+    pub times_only: bool,
     /// Ids of the checks that were not ok.
     pub not_ok: Vec<String>,
 }

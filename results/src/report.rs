@@ -1,6 +1,7 @@
 //! Renders a record as markdown for people. Pure text from the record: it measures nothing, and the
 //! same record always gives the same report.
 
+mod agreement;
 mod figures;
 mod findings;
 mod table;
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 use crate::record::{Cell, Record};
 
+pub use agreement::agreement_table;
 pub use figures::{ABSENT, count, measure, percent};
 pub use table::{Table, memory_table, table_rows};
 
@@ -40,6 +42,10 @@ pub fn markdown(record: &Record) -> String {
     }
     if !tables.is_empty() {
         text.push_str(&legend());
+    }
+    if let Some(table) = agreement_table(record) {
+        text.push_str("## Agreement\n\n");
+        table.write_markdown(&mut text);
     }
     if let Some(table) = memory_table(record) {
         text.push_str("## Memory\n\n");

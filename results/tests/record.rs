@@ -6,7 +6,7 @@ use std::fs;
 
 use results::histogram::Latencies;
 use results::record::{Loop, Record, Summary, VerdictState};
-use results::report::{markdown, memory_table, table_rows};
+use results::report::{agreement_table, markdown, memory_table, table_rows};
 use results::run;
 use sample::{cell, record, run_of};
 
@@ -195,4 +195,29 @@ fn the_open_loop_is_told_from_the_closed() {
     record.cells = vec![cell("a", &[1.0]), cell("a", &[1.0])];
     record.cells[1].load_loop = Loop::Closed;
     assert_eq!(table_rows(&record).len(), 2);
+}
+
+#[test]
+fn generators_are_compared_run_by_run_with_the_reference() {
+    let of = |generator: &str, server: &str, rates: &[f64]| {
+        let mut cell = sample::cell(&format!("{generator} on {server}"), &vec![6.0; rates.len()]);
+        (cell.generator, cell.server) = (generator.to_owned(), server.to_owned());
+        for (run, rate) in cell.runs.iter_mut().zip(rates) {
+            run.requests_per_second = *rate;
+        }
+        cell
+    };
+    let mut record = sample::record();
+    assert!(agreement_table(&record).is_none(), "no generators, no table");
+    record.cells = vec![
+        of("ours", "nginx", &[101.0, 210.0, 303.0]),
+        of("wrk", "nginx", &[100.0, 200.0, 300.0]),
+        of("ours", "other", &[1.0]),
+    ];
+    record.cells[0].runs[2].served_whole_run = Some(7);
+    let table = agreement_table(&record).expect("two generators on one server");
+    assert_eq!(table.rows.len(), 1, "a server without the reference has no row: {table:?}");
+    let row = &table.rows[0];
+    assert_eq!((row[0].as_str(), row[1].as_str()), ("ours on nginx", "1.010 (1.01–1.05)"));
+    assert_eq!(row[6], "equal in 2 of 3");
 }

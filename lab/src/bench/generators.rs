@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, bail};
-use results::record::{Raw, RunOfCell, Verdict, VerdictState};
+use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
 use serde_json::{Value, json};
 use server::Workload;
 
@@ -38,12 +38,20 @@ pub(super) fn measure(
     seed: u64,
 ) -> anyhow::Result<Measured> {
     match generator {
-        Generator::C10m => measure_c10m(server, load, places, seconds, seed),
+        Generator::C10m => measure_c10m(server, load, places, seconds, seed, "epoll"),
+        Generator::C10mUring => measure_c10m(server, load, places, seconds, seed, "io_uring"),
         Generator::Wrk => measure_wrk(server, load, places, seconds),
     }
 }
 
-fn measure_c10m(server: Running, load: &Load, places: &Places, seconds: f64, seed: u64) -> anyhow::Result<Measured> {
+fn measure_c10m(
+    server: Running,
+    load: &Load,
+    places: &Places,
+    seconds: f64,
+    seed: u64,
+    engine: &str,
+) -> anyhow::Result<Measured> {
     let mut arguments: Vec<String> = [
         "load",
         &server.url(load.workload),
@@ -65,6 +73,8 @@ fn measure_c10m(server: Running, load: &Load, places: &Places, seconds: f64, see
         &places.server.to_string(),
         "--watch-pid",
         &server.workers[0].to_string(),
+        "--engine",
+        engine,
         "--json",
     ]
     .map(str::to_owned)
@@ -87,9 +97,11 @@ fn measure_c10m(server: Running, load: &Load, places: &Places, seconds: f64, see
     if code != 0 && code != 4 {
         bail!("the load generator ended with {code}");
     }
+    let served = server.served()?;
     let exit = server.finish()?;
     let responses = record["histograms"]["response"].as_str().map(str::to_owned);
-    let run = account(&record, &exit);
+    let mut run = account(&record, &exit);
+    run.served_whole_run = served.or(run.served_whole_run);
     // The merged histogram is in the run's .hgrm, intervals are too many to keep, and passed and skipped
     // checks say the same every time.
     if let Some(record) = record.as_object_mut() {
@@ -127,10 +139,20 @@ fn account(load: &Value, server: &Value) -> RunOfCell {
         syscalls_per_request: per_served("syscalls"),
         enters_per_request: per_served("enters").filter(|enters| *enters > 0.0),
         lateness_us_p99: number("/lateness_us/p99"),
+        response_us: Reported {
+            p50: number("/response_us/p50"),
+            p90: number("/response_us/p90"),
+            p99: number("/response_us/p99"),
+        },
+        replies_whole_run: requests["completed_whole_run"].as_u64(),
+        served_whole_run: server.pointer("/totals/requests").and_then(Value::as_u64),
         verdict: verdict(&load["verdict"]),
         raw: Raw::default(),
     }
 }
+
+/// Checks that put times in doubt and nothing else: counts and CPU time stand whatever they say.
+const TIMES_ONLY: [&str; 10] = ["V2", "V4", "V5", "V6", "V11", "V12", "V13", "V15", "V18", "V19"];
 
 fn verdict(verdict: &Value) -> Verdict {
     let state = match verdict["state"].as_str() {
@@ -139,8 +161,10 @@ fn verdict(verdict: &Value) -> Verdict {
         _ => VerdictState::Invalid,
     };
     let checks = verdict["checks"].as_array().map_or(&[][..], Vec::as_slice);
-    let not_ok = checks.iter().filter(|check| is_not_ok(check));
-    Verdict { state, not_ok: not_ok.filter_map(|check| check["id"].as_str().map(str::to_owned)).collect() }
+    let id = |check: &Value| check["id"].as_str().unwrap_or_default().to_owned();
+    let mut invalid = checks.iter().filter(|check| check["state"] == "INVALID").map(id).peekable();
+    let times_only = invalid.peek().is_some() && invalid.all(|id| TIMES_ONLY.contains(&id.as_str()));
+    Verdict { state, times_only, not_ok: checks.iter().filter(|check| is_not_ok(check)).map(id).collect() }
 }
 
 /// Whether a check has something against its run; a skipped one has not.
@@ -154,7 +178,7 @@ fn measure_wrk(server: Running, load: &Load, places: &Places, seconds: f64) -> a
         bail!("wrk only does HTTP in a closed loop");
     }
     let mut command = Command::new("taskset");
-    command.args(["--cpu-list", &places.client.to_string(), "wrk", "--threads", "1", "--connections"]);
+    command.args(["--cpu-list", &places.client.to_string(), "wrk", "--threads", "1", "--latency", "--connections"]);
     command.arg(load.connections.to_string()).arg("--duration").arg(format!("{}s", seconds.ceil() as u64));
     command.arg(server.url(load.workload));
     let busy_before = proc::cpu_busy_us(places.server)?;
@@ -164,6 +188,7 @@ fn measure_wrk(server: Running, load: &Load, places: &Places, seconds: f64) -> a
     if code != 0 {
         bail!("wrk ended with {code}");
     }
+    let served = server.served()?;
     let exit = server.finish()?;
     let requests = number_before(&output, " requests in").context("wrk printed no number of requests")?;
     let rate = number_after(&output, "Requests/sec:").context("wrk printed no rate")?;
@@ -181,7 +206,14 @@ fn measure_wrk(server: Running, load: &Load, places: &Places, seconds: f64) -> a
         syscalls_per_request: exit["totals"]["syscalls"].as_f64().map(|calls| calls / requests),
         enters_per_request: None,
         lateness_us_p99: None,
-        verdict: Verdict { state: VerdictState::Warn, not_ok: vec!["unchecked".to_owned()] },
+        response_us: Reported {
+            p50: time_after(&output, "50%"),
+            p90: time_after(&output, "90%"),
+            p99: time_after(&output, "99%"),
+        },
+        replies_whole_run: Some(requests as u64),
+        served_whole_run: served.or_else(|| exit.pointer("/totals/requests").and_then(Value::as_u64)),
+        verdict: Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["unchecked".to_owned()] },
         raw: Raw { load: json!({ "wrk": output }), server: exit },
     };
     Ok(Measured { run, responses: None })
@@ -195,6 +227,18 @@ fn number_after(text: &str, word: &str) -> Option<f64> {
     text.split(word).nth(1)?.split_whitespace().next()?.parse().ok()
 }
 
+/// A time such as `512.00us` behind `word`, in µs.
+fn time_after(text: &str, word: &str) -> Option<f64> {
+    let time = text.split(word).nth(1)?.split_whitespace().next()?;
+    let (number, factor) = match time {
+        time if time.ends_with("us") => (time.strip_suffix("us")?, 1.0),
+        time if time.ends_with("ms") => (time.strip_suffix("ms")?, 1e3),
+        time if time.ends_with('s') => (time.strip_suffix('s')?, 1e6),
+        _ => return None,
+    };
+    number.parse::<f64>().ok().map(|number| number * factor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +249,11 @@ mod tests {
         assert_eq!(number_before(text, " requests in"), Some(191_724.0));
         assert_eq!(number_after(text, "Requests/sec:"), Some(95_807.44));
         assert_eq!(number_after(text, "nothing"), None);
+        let text =
+            "  Latency Distribution\n     50%  512.00us\n     75%  600.00us\n     90%    1.05ms\n     99%    1.20s \n";
+        for (word, expected) in [("50%", Some(512.0)), ("90%", Some(1050.0)), ("99%", Some(1.2e6)), ("95%", None)] {
+            assert_eq!(time_after(text, word), expected, "{word}");
+        }
     }
 
     #[test]
@@ -226,7 +275,15 @@ mod tests {
         assert_eq!(run.server_core_us_per_request, Some(6.0));
         assert_eq!(run.client_cpu_us_per_request, Some(4.3));
         assert_eq!((run.syscalls_per_request, run.enters_per_request), (Some(2.1), None));
-        assert_eq!(run.verdict, Verdict { state: VerdictState::Warn, not_ok: vec!["V4".to_owned()] });
+        assert_eq!(
+            run.verdict,
+            Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["V4".to_owned()] }
+        );
         assert_eq!(account(&json!({}), &json!({})).server_user_us_per_request, None);
+        for (ids, expected) in [(&["V12"][..], true), (&["V2", "V5"], true), (&["V2", "V7"], false), (&[], false)] {
+            let checks: Vec<Value> = ids.iter().map(|id| json!({"id": id, "state": "INVALID"})).collect();
+            let found = verdict(&json!({"state": "INVALID", "checks": checks}));
+            assert_eq!((found.times_only, found.not_ok.len()), (expected, ids.len()), "{ids:?}");
+        }
     }
 }

@@ -91,7 +91,10 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
     if args.json {
         print(&(serde_json::to_string(&outcome.record)? + "\n"))?;
     } else {
-        let tables = report::table_rows(&outcome.record).into_iter().chain(report::memory_table(&outcome.record));
+        let tables = report::table_rows(&outcome.record)
+            .into_iter()
+            .chain(report::agreement_table(&outcome.record))
+            .chain(report::memory_table(&outcome.record));
         print(&terminal(tables))?;
     }
     eprintln!("c10m: wrote {}", directory.display());

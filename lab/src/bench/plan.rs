@@ -9,7 +9,19 @@ use super::servers::{self, Kind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generator {
     C10m,
+    C10mUring,
     Wrk,
+}
+
+impl Generator {
+    /// The name in reports.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Generator::C10m => "c10m load, epoll",
+            Generator::C10mUring => "c10m load, io_uring",
+            Generator::Wrk => "wrk",
+        }
+    }
 }
 
 /// One side of a comparison: a server and what loads it.
@@ -27,10 +39,9 @@ impl Arm {
     }
 
     pub(super) fn name(&self) -> String {
-        match (self.compares_generators, self.generator) {
-            (false, _) => self.server.name(),
-            (true, Generator::C10m) => format!("c10m load on {}", self.server.name()),
-            (true, Generator::Wrk) => format!("wrk on {}", self.server.name()),
+        match self.compares_generators {
+            false => self.server.name(),
+            true => format!("{} on {}", self.generator.name(), self.server.name()),
         }
     }
 }
@@ -101,11 +112,10 @@ impl Experiment {
             }
         };
         if let Err(error) = server::probe_io_uring() {
-            leave_out(
-                &mut self.arms,
-                error.to_string(),
-                &|arm| matches!(arm.server, Kind::C10m(variant) if variant.backend() == "io_uring"),
-            );
+            leave_out(&mut self.arms, error.to_string(), &|arm| {
+                let is_uring = matches!(arm.server, Kind::C10m(variant) if variant.backend() == "io_uring");
+                is_uring || arm.generator == Generator::C10mUring
+            });
         }
         if servers::nginx_version().is_none() {
             let reason = "not installed (Debian: apt-get install nginx-light)".to_owned();

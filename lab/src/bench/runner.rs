@@ -200,6 +200,8 @@ fn finished(experiment: &Experiment, mut gathered: BTreeMap<Key, Gathered>) -> a
             let cell = Cell {
                 workload: word(load.workload).to_owned(),
                 arm: arm.name(),
+                generator: if arm.compares_generators { arm.generator.name().to_owned() } else { String::new() },
+                server: if arm.compares_generators { arm.server.name() } else { String::new() },
                 connections: u64::from(load.connections),
                 load_loop: load.rate.map_or(Loop::Closed, |rate| Loop::Open { rate }),
                 pipeline: load.pipeline,

@@ -1,6 +1,7 @@
 //! The servers that experiments compare: this project's variants, and nginx where it is installed.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
@@ -128,6 +129,19 @@ impl Running {
         }
     }
 
+    /// Requests that nginx has served; this project's servers tell at their end.
+    pub(super) fn served(&self) -> anyhow::Result<Option<u64>> {
+        if self.kind != Kind::Nginx {
+            return Ok(None);
+        }
+        let mut stream = TcpStream::connect(self.address).context("asking nginx for its count")?;
+        stream.set_read_timeout(Some(START_MAX))?;
+        stream.write_all(b"GET /status HTTP/1.0\r\n\r\n")?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply)?;
+        Ok(nginx_requests(&reply))
+    }
+
     /// Ends it in order and returns what it counted; nginx counts nothing.
     pub(super) fn finish(self) -> anyhow::Result<Value> {
         self.process.terminate();
@@ -144,6 +158,19 @@ impl Running {
             }
         }
     }
+}
+
+/// Whether nginx was built with the module that tells its counters.
+fn has_stub_status() -> bool {
+    let output = Command::new("nginx").arg("-V").output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stderr).contains("http_stub_status_module"))
+}
+
+/// The third number of stub_status below its headings, without the request that asked for it; `None` when
+/// nginx was built without that module.
+fn nginx_requests(reply: &str) -> Option<u64> {
+    let numbers = reply.split("server accepts handled requests").nth(1)?;
+    numbers.split_whitespace().nth(2)?.parse::<u64>().ok()?.checked_sub(1)
 }
 
 /// The fast configuration of nginx's own documentation: one worker per CPU and pinned, no logs, no
@@ -167,11 +194,26 @@ http {{
     uwsgi_temp_path uwsgi; scgi_temp_path scgi;
     server {{
         listen {address} reuseport backlog=65535;
+        {status}
         location / {{ default_type text/plain; return 200 'Hello, World!'; }}
     }}
 }}
 ",
         workers = cpus.len(),
         masks = masks.join(" "),
+        status = if has_stub_status() { "location = /status { stub_status; }" } else { "" },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nginx_counts_without_the_question() {
+        let reply =
+            "HTTP/1.1 200 OK\r\n\r\nActive connections: 1 \nserver accepts handled requests\n 3 3 1001 \nReading: 0";
+        assert_eq!(nginx_requests(reply), Some(1000));
+        assert_eq!(nginx_requests("HTTP/1.1 404 Not Found"), None);
+    }
 }

@@ -5,7 +5,6 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 
 use super::closed_form::ClosedForm;
-use super::noise::{Hiccup, longest_ns};
 use super::report::{Attempt, DEVIATION_ACCEPTED, DEVIATION_INVALID, Noise, Quantity, Uncorrected, state_of};
 use super::{SelfTestOptions, objections};
 use crate::clock::duration_ns;
@@ -30,7 +29,6 @@ pub(super) struct Measured {
     stalls: Vec<(u64, u64)>,
     backlogs: Vec<(u64, u64)>,
     window: (u64, u64),
-    hiccups: Vec<Hiccup>,
     response: Histogram<u64>,
 }
 
@@ -47,10 +45,10 @@ struct Base {
 }
 
 impl Measured {
-    pub(super) fn new(record: Record, server: &NullServer, start_ns: u64, hiccups: Vec<Hiccup>) -> Measured {
+    pub(super) fn new(record: Record, server: &NullServer, start_ns: u64) -> Measured {
         let window = (start_ns, start_ns.saturating_add(record.duration_us * 1000));
         let response = histogram(&record, "response");
-        Measured { record, stalls: server.stalls(), backlogs: server.backlogs(), window, hiccups, response }
+        Measured { record, stalls: server.stalls(), backlogs: server.backlogs(), window, response }
     }
 
     /// Stalls that touch the window.
@@ -210,9 +208,7 @@ fn quantities(response: &Histogram<u64>, form: &ClosedForm, base: Base, stall_ns
 }
 
 fn noise(open: &Measured, lengths: &[f64], stall_ns: f64) -> Noise {
-    // Until the last stalled request may have been answered.
-    let span = (open.window.0, open.window.1.saturating_add(stall_ns as u64));
-    let hiccup_ns = longest_ns(&open.hiccups, span) as f64;
+    let hiccup_ns = open.record.hiccups.max_us.unwrap_or(0.0) * NS_PER_US;
     let lateness_us_max = open.record.lateness_us.max.unwrap_or(0.0);
     let off_ns = lengths.iter().map(|length| (length - stall_ns).abs()).fold(0.0, f64::max);
     let limit_ns = stall_ns * NOISE_SHARE;

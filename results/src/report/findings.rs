@@ -58,9 +58,10 @@ fn sentence(cells: &[&Cell], metric: Metric) -> String {
     text
 }
 
-/// An arm with an invalid run is no ground for any claim, whatever its other runs say.
+/// An arm with an invalid run is no ground for any claim, whatever its other runs say; but claims here are
+/// about CPU time, which stands when only times are in doubt.
 fn arm(cell: &Cell, metric: Metric) -> Option<Arm<'_>> {
-    let invalid = cell.runs.iter().any(|run| run.verdict.state == VerdictState::Invalid);
+    let invalid = cell.runs.iter().any(|run| run.verdict.state == VerdictState::Invalid && !run.verdict.times_only);
     let range = metric.range(&cell.summary).filter(|range| range.median > 0.0)?;
     (!invalid).then_some(Arm { cell, range })
 }

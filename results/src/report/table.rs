@@ -18,7 +18,7 @@ pub struct Table {
 }
 
 impl Table {
-    fn new(title: String, header: &[&str], rows: Vec<Vec<String>>) -> Table {
+    pub(super) fn new(title: String, header: &[&str], rows: Vec<Vec<String>>) -> Table {
         Table { title, header: header.iter().map(|name| (*name).to_owned()).collect(), rows }
     }
 

@@ -1,6 +1,8 @@
 //! A made-up record with round numbers.
 
-use results::record::{Cell, Loop, MemoryCell, Metric, Raw, Record, RunOfCell, SCHEMA, Summary, Verdict, VerdictState};
+use results::record::{
+    Cell, Loop, MemoryCell, Metric, Raw, Record, Reported, RunOfCell, SCHEMA, Summary, Verdict, VerdictState,
+};
 use serde_json::json;
 
 /// A run whose whole-core CPU is `core`.
@@ -18,7 +20,10 @@ pub(crate) fn run_of(repeat: u32, core: f64) -> RunOfCell {
         syscalls_per_request: Some(2.0),
         enters_per_request: None,
         lateness_us_p99: None,
-        verdict: Verdict { state: VerdictState::Valid, not_ok: vec![] },
+        response_us: Reported { p50: Some(100.0), p90: None, p99: Some(1000.0) },
+        replies_whole_run: Some(200_000),
+        served_whole_run: Some(200_000),
+        verdict: Verdict { state: VerdictState::Valid, times_only: false, not_ok: vec![] },
         raw: Raw { load: json!({"schema": 1}), server: json!(null) },
     }
 }
@@ -29,6 +34,8 @@ pub(crate) fn cell(arm: &str, cores: &[f64]) -> Cell {
     Cell {
         workload: "echo".to_owned(),
         arm: arm.to_owned(),
+        generator: String::new(),
+        server: String::new(),
         connections: 64,
         load_loop: Loop::Open { rate: 20_000.0 },
         pipeline: 1,

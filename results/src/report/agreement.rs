@@ -1,0 +1,65 @@
+//! Whether load generators agree: each against a reference on the same server under the same load, run by
+//! run, and each against what the server itself counted.
+
+use super::figures::ABSENT;
+use super::table::{Table, title};
+use crate::record::{Cell, Record, RunOfCell};
+use crate::stats::Range;
+
+/// The generator that the others are compared with.
+const REFERENCE: &str = "wrk";
+
+/// A figure that two generators must agree on.
+type Figure = fn(&RunOfCell) -> Option<f64>;
+
+const FIGURES: [(&str, Figure); 5] = [
+    ("rps", |run| Some(run.requests_per_second)),
+    ("p50", |run| run.response_us.p50),
+    ("p90", |run| run.response_us.p90),
+    ("p99", |run| run.response_us.p99),
+    ("CPU/request", |run| run.client_cpu_us_per_request),
+];
+
+/// The table of ratios; `None` when no generators were compared.
+pub fn agreement_table(record: &Record) -> Option<Table> {
+    let rows: Vec<Vec<String>> = record.cells.iter().filter_map(|cell| row(record, cell)).collect();
+    let figures = FIGURES.iter().map(|(name, _)| *name);
+    let header: Vec<&str> = ["generator"].into_iter().chain(figures).chain(["server's count", "load"]).collect();
+    let title = format!("Each generator against {REFERENCE} on the same server: median of paired ratios (range)");
+    (!rows.is_empty()).then(|| Table::new(title, &header, rows))
+}
+
+fn row(record: &Record, cell: &Cell) -> Option<Vec<String>> {
+    if cell.generator.is_empty() || cell.generator == REFERENCE {
+        return None;
+    }
+    let reference = record.cells.iter().find(|other| {
+        let load = |cell: &Cell| (cell.connections, cell.pipeline, cell.load_loop, cell.workload.clone());
+        other.generator == REFERENCE && other.server == cell.server && load(other) == load(cell)
+    })?;
+    let ratios = FIGURES.iter().map(|(_, figure)| match ratio(cell, reference, *figure) {
+        Some(Range { median, min, max, .. }) => format!("{median:.3} ({min:.2}–{max:.2})"),
+        None => ABSENT.to_owned(),
+    });
+    let name = format!("{} on {}", cell.generator, cell.server);
+    Some([name].into_iter().chain(ratios).chain([counts(cell), title(cell)]).collect())
+}
+
+/// The range of the ratios of runs with the same number: interleaved arms drift together.
+fn ratio(cell: &Cell, reference: &Cell, figure: Figure) -> Option<Range> {
+    let pair = |run: &RunOfCell| {
+        let partner = reference.runs.iter().find(|partner| partner.repeat == run.repeat)?;
+        Some(figure(run)? / figure(partner)?).filter(|ratio| ratio.is_finite())
+    };
+    Range::of(&cell.runs.iter().filter_map(pair).collect::<Vec<f64>>())
+}
+
+/// In how many runs the generator counted as many replies as the server requests.
+fn counts(cell: &Cell) -> String {
+    let both: Vec<(u64, u64)> =
+        cell.runs.iter().filter_map(|run| run.replies_whole_run.zip(run.served_whole_run)).collect();
+    match both.iter().filter(|(own, served)| own == served).count() {
+        _ if both.is_empty() => ABSENT.to_owned(),
+        equal => format!("equal in {equal} of {}", both.len()),
+    }
+}
