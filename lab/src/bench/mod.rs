@@ -1,5 +1,6 @@
 //! `c10m bench`: experiments. One file for each; this one chooses, runs, prints and writes.
 
+mod agreement;
 mod baseline;
 mod child;
 mod commit;
@@ -28,7 +29,8 @@ use server::Workload;
 use plan::Experiment;
 
 /// Every experiment.
-const EXPERIMENTS: [fn() -> Experiment; 3] = [quick::experiment, baseline::experiment, generator::experiment];
+const EXPERIMENTS: [fn() -> Experiment; 4] =
+    [quick::experiment, baseline::experiment, generator::experiment, agreement::experiment];
 
 /// Arguments of `c10m bench`.
 #[derive(Debug, Args)]

@@ -97,7 +97,7 @@ pub(super) struct Experiment {
 impl Experiment {
     /// The arms that a load applies to.
     pub(super) fn arms_for(&self, load: &Load) -> Vec<Arm> {
-        let fits = |arm: &&Arm| arm.server != Kind::Nginx || load.workload == Workload::Http;
+        let fits = |arm: &&Arm| !arm.server.is_nginx() || load.workload == Workload::Http;
         self.arms.iter().filter(fits).copied().collect()
     }
 
@@ -119,7 +119,7 @@ impl Experiment {
         }
         if servers::nginx_version().is_none() {
             let reason = "not installed (Debian: apt-get install nginx-light)".to_owned();
-            leave_out(&mut self.arms, reason, &|arm| arm.server == Kind::Nginx);
+            leave_out(&mut self.arms, reason, &|arm| arm.server.is_nginx());
         }
         if !super::generators::has_wrk() {
             let reason = "not installed (Debian: apt-get install wrk)".to_owned();

@@ -24,13 +24,23 @@ pub(super) enum Kind {
     C10m(Variant),
     /// nginx with one worker per CPU and logging off.
     Nginx,
+    /// The same with work for each request, so that it is slower than any generator.
+    NginxBusy,
 }
 
+/// Directives that nginx carries out for each request when it is to be busy: some 10 µs of copying text.
+const BUSY_STEPS: usize = 100;
+
 impl Kind {
+    pub(super) fn is_nginx(self) -> bool {
+        matches!(self, Kind::Nginx | Kind::NginxBusy)
+    }
+
     pub(super) fn name(self) -> String {
         match self {
             Kind::C10m(variant) => variant.to_string(),
             Kind::Nginx => "nginx".to_owned(),
+            Kind::NginxBusy => "busy nginx".to_owned(),
         }
     }
 }
@@ -69,8 +79,8 @@ impl Running {
     pub(super) fn start(kind: Kind, workload: Workload, cpus: &[usize]) -> anyhow::Result<Running> {
         match kind {
             Kind::C10m(variant) => Running::start_c10m(variant, workload, cpus),
-            Kind::Nginx if workload == Workload::Http => Running::start_nginx(cpus),
-            Kind::Nginx => bail!("nginx serves no {workload:?}"),
+            Kind::Nginx | Kind::NginxBusy if workload == Workload::Http => Running::start_nginx(kind, cpus),
+            Kind::Nginx | Kind::NginxBusy => bail!("nginx serves no {workload:?}"),
         }
     }
 
@@ -99,14 +109,14 @@ impl Running {
         Ok(Running { kind: Kind::C10m(variant), process, address, workers, _directory: None })
     }
 
-    fn start_nginx(cpus: &[usize]) -> anyhow::Result<Running> {
+    fn start_nginx(kind: Kind, cpus: &[usize]) -> anyhow::Result<Running> {
         // nginx cannot choose a port and say which: take a free one and let go of it just before.
         let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?;
         let directory = std::env::temp_dir().join(format!("c10m-nginx-{}-{}", std::process::id(), address.port()));
         fs::create_dir_all(&directory).context("cannot create a directory for nginx")?;
         let directory = TemporaryDirectory(directory);
         let configuration = directory.0.join("nginx.conf");
-        fs::write(&configuration, nginx_configuration(address, cpus))?;
+        fs::write(&configuration, nginx_configuration(kind, address, cpus))?;
         let mut command = Command::new("nginx");
         command.arg("-e").arg("stderr").arg("-p").arg(&directory.0).arg("-c").arg(&configuration);
         let mut process = Process::start(&mut command, "nginx")?;
@@ -118,7 +128,7 @@ impl Running {
             std::thread::sleep(Duration::from_millis(10));
         }
         let workers = proc::children(process.pid());
-        Ok(Running { kind: Kind::Nginx, process, address, workers, _directory: Some(directory) })
+        Ok(Running { kind, process, address, workers, _directory: Some(directory) })
     }
 
     /// What a load generator connects to.
@@ -131,7 +141,7 @@ impl Running {
 
     /// Requests that nginx has served; this project's servers tell at their end.
     pub(super) fn served(&self) -> anyhow::Result<Option<u64>> {
-        if self.kind != Kind::Nginx {
+        if !self.kind.is_nginx() {
             return Ok(None);
         }
         let mut stream = TcpStream::connect(self.address).context("asking nginx for its count")?;
@@ -147,7 +157,7 @@ impl Running {
         self.process.terminate();
         let (output, code) = self.process.finish()?;
         match self.kind {
-            Kind::Nginx => Ok(json!({"event": "exit", "code": code})),
+            Kind::Nginx | Kind::NginxBusy => Ok(json!({"event": "exit", "code": code})),
             Kind::C10m(variant) => {
                 let line = output.lines().last().with_context(|| format!("{variant} printed no account"))?;
                 let exit: Value = serde_json::from_str(line)?;
@@ -175,7 +185,11 @@ fn nginx_requests(reply: &str) -> Option<u64> {
 
 /// The fast configuration of nginx's own documentation: one worker per CPU and pinned, no logs, no
 /// limit on requests per connection. The body is that of this project's server.
-fn nginx_configuration(address: SocketAddr, cpus: &[usize]) -> String {
+fn nginx_configuration(kind: Kind, address: SocketAddr, cpus: &[usize]) -> String {
+    let work = match kind {
+        Kind::NginxBusy => "set $text \"$request_uri$remote_addr$request_method$http_host\"; ".repeat(BUSY_STEPS),
+        _ => String::new(),
+    };
     let masks: Vec<String> = cpus.iter().map(|cpu| format!("{:b}", 1u64 << cpu)).collect();
     format!(
         "daemon off;
@@ -195,7 +209,7 @@ http {{
     server {{
         listen {address} reuseport backlog=65535;
         {status}
-        location / {{ default_type text/plain; return 200 'Hello, World!'; }}
+        location / {{ {work}default_type text/plain; return 200 'Hello, World!'; }}
     }}
 }}
 ",

@@ -416,15 +416,11 @@ impl Watched {
 mod tests {
     use super::*;
 
-    fn recorder(values: impl IntoIterator<Item = u64>) -> Recorder {
-        let mut recorder = Recorder::new();
-        values.into_iter().for_each(|value| recorder.record(value));
-        recorder
-    }
-
     #[test]
     fn histograms_survive_the_encoding() {
-        let original = recorder([1, 1000, 1_000_000, 1_000_000]);
+        let mut original = Recorder::new();
+        [1, 1000, 1_000_000, 1_000_000].into_iter().for_each(|value| original.record(value));
+        assert_eq!(compress(&raw_bytes(&original)), encode(&original));
         let bytes = base64::engine::general_purpose::STANDARD.decode(encode(&original)).unwrap();
         let mut reader = hdrhistogram::serialization::Deserializer::new();
         let decoded: hdrhistogram::Histogram<u64> = reader.deserialize(&mut bytes.as_slice()).unwrap();
