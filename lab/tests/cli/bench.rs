@@ -10,7 +10,7 @@ use crate::program::{c10m, finish, refuses, run};
 fn the_list_explains_each_experiment() {
     let (code, stdout, _) = run(&["bench", "list"]);
     assert_eq!(code, 0);
-    for name in ["quick", "baseline", "generator", "omission"] {
+    for name in ["quick", "baseline", "generator", "agreement", "omission"] {
         assert!(stdout.contains(name), "{stdout}");
     }
     refuses(&["bench", "fast"], 2, &["\"fast\"", "quick, baseline, generator"]);
@@ -26,7 +26,7 @@ fn a_run_writes_record_report_and_histograms() {
     let arguments = ["bench", "generator", "--repeats", "1", "--seconds", "0.3", "--seed", "7", "--out", out_text];
     let (code, stdout, stderr) = finish(&mut c10m(&arguments));
     assert_eq!(code, 0, "{stderr}");
-    assert!(stdout.contains("c10m load on epoll level"), "{stdout}");
+    assert!(stdout.contains("c10m load, epoll on epoll level"), "{stdout}");
     let directories: Vec<_> =
         fs::read_dir(&out).expect("the base").map(|entry| entry.expect("readable").path()).collect();
     let [directory] = directories.as_slice() else { panic!("{directories:?}") };
