@@ -28,7 +28,6 @@ Examples:
     c10m load tcp://127.0.0.1:7000 -c 15000 -r 0 -d 5s
   the highest rate that keeps p99 below 5 ms:
     c10m load http://127.0.0.1:8080/ --find-knee 'p99<5ms'
-
   is this generator right? (a server that stalls, closed form):
     c10m load --self-test
   ten seconds at one rate, thirty at another:

@@ -90,7 +90,9 @@ pub(super) fn conduct(
     conducted.completed = control.totals().1 - completed_before;
     conducted.hiccups = hiccup.stop();
     conducted.kernel_established = conducted.samples.first().and_then(Sample::established);
-    conducted.interrupted = control.is_stopped() && clock::now_ns() < times.end_ns;
+    // A stop before the window leaves one of no length.
+    let was_cut = times.end_ns - times.start_ns < duration_ns(options.window());
+    conducted.interrupted = was_cut || (control.is_stopped() && clock::now_ns() < times.end_ns);
     conductor.wait_for_end();
     conducted
 }
