@@ -28,11 +28,12 @@ pub(crate) fn header_timeout(variant: Variant) {
     });
     let mut slow = server.connect();
     slow.get();
-    let mut trickle = GET.bytes().cycle();
+    // A head that is right so far however long it gets: a late server must not find a fault in it.
+    let mut trickle = "GET /".bytes().chain(std::iter::repeat(b'x'));
     slow.stream.set_nonblocking(true).expect("a socket");
     let mut byte = [0];
     eventually("the header timeout", || {
-        let next = trickle.next().filter(|byte| *byte != b'\r').unwrap_or(b'x');
+        let next = trickle.next().unwrap_or(b'x');
         // The server may have closed by now; what it said is read below.
         let _ = std::io::Write::write(&mut slow.stream, &[next]);
         std::thread::sleep(Duration::from_millis(20));
