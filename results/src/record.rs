@@ -2,6 +2,8 @@
 //!
 //! The names are those of the JSON document. What could not be measured is absent (`null`), never zero.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,7 +11,8 @@ use crate::histogram::Latencies;
 use crate::stats::Range;
 
 /// Version of the document. It rises when a reader of the older form would misread the newer one.
-pub const SCHEMA: u32 = 1;
+/// Version 2 added what decides (`decision`), keys of cells, and the files beside the record.
+pub const SCHEMA: u32 = 2;
 
 /// One experiment, run once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +25,9 @@ pub struct Record {
     pub question: String,
     /// What decides between the arms.
     pub metric: Metric,
+    /// How the figure decides.
+    #[serde(default)]
+    pub decision: Decision,
     /// When it began, RFC 3339 in UTC.
     pub started_at: String,
     /// How long all of it took.
@@ -44,6 +50,12 @@ pub struct Record {
     pub notes: Vec<String>,
     /// Arms that could not run, with the reason.
     pub skipped: Vec<String>,
+    /// Preconditions that had to be waited for, with how long and why.
+    #[serde(default)]
+    pub waits: Vec<String>,
+    /// How often the run was interrupted and taken up again.
+    #[serde(default)]
+    pub resumed: u32,
     /// The measurements.
     pub cells: Vec<Cell>,
     /// Memory of idle connections.
@@ -86,9 +98,30 @@ impl Metric {
     }
 }
 
+/// When a difference between two arms counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The arm that the others are compared with; the first of each load when absent.
+    pub reference: Option<String>,
+    /// The smallest relative difference that matters, for example 0.02.
+    pub effect_min: f64,
+    /// The rule in a sentence, for the report.
+    pub words: String,
+}
+
+impl Default for Decision {
+    fn default() -> Decision {
+        Decision { reference: None, effect_min: 0.02, words: String::new() }
+    }
+}
+
 /// One arm under one load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
+    /// Names the cell in file names, in `latency.hlog` (the tag) and in `series.jsonl`: lower case letters,
+    /// digits and dashes, unique within the record. Empty in records of schema 1.
+    #[serde(default)]
+    pub key: String,
     /// `echo`, `http` or `websocket`.
     pub workload: String,
     /// Backend and variant, for example `epoll level`.
@@ -132,6 +165,9 @@ pub struct RunOfCell {
     pub repeat: u32,
     /// Position among all runs of the experiment, in the order they took place.
     pub order: u32,
+    /// When it began, in seconds since the experiment did.
+    #[serde(default)]
+    pub started_s: f64,
     /// Completed requests over the measured interval.
     pub requests_per_second: f64,
     /// Requests answered correctly.
@@ -150,6 +186,18 @@ pub struct RunOfCell {
     pub syscalls_per_request: Option<f64>,
     /// Those of them that are `io_uring_enter`.
     pub enters_per_request: Option<f64>,
+    /// Submission queue entries of the server.
+    #[serde(default)]
+    pub sqes_per_request: Option<f64>,
+    /// Completion queue entries of the server.
+    #[serde(default)]
+    pub cqes_per_request: Option<f64>,
+    /// Growth of the server process's own memory over the connections.
+    #[serde(default)]
+    pub server_bytes_per_connection: Option<f64>,
+    /// Growth of the kernel's slabs over the connections, both ends.
+    #[serde(default)]
+    pub kernel_bytes_per_connection: Option<f64>,
     /// How late the load generator itself was, 99th percentile.
     pub lateness_us_p99: Option<f64>,
     /// Response times of this run as its generator reports them.
@@ -271,6 +319,31 @@ impl Summary {
             p99_9_us: quantile(0.999),
         }
     }
+}
+
+/// One interval of one run: a line of `series.jsonl`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Point {
+    /// [`Cell::key`].
+    pub cell: String,
+    /// [`RunOfCell::repeat`].
+    pub repeat: u32,
+    /// Beginning of the interval, in seconds since the window began.
+    pub start_s: f64,
+    /// Its length.
+    pub duration_s: f64,
+    /// Requests that were completed in it.
+    pub completed: u64,
+    /// Response times of these requests.
+    pub p50_us: Option<f64>,
+    /// Likewise.
+    pub p99_us: Option<f64>,
+    /// Likewise.
+    pub p99_9_us: Option<f64>,
+    /// Likewise.
+    pub max_us: Option<f64>,
+    /// Counters of the kernel and of both programs over the interval, by name; only those that moved.
+    pub counters: BTreeMap<String, f64>,
 }
 
 /// Memory of idle connections in one arm.

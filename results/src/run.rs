@@ -22,7 +22,7 @@ pub fn name(date: &str, host: &str, commit: &str, dirty: bool, experiment: &str)
 }
 
 /// Lower case letters, digits and single dashes between them.
-fn word(text: &str) -> String {
+pub fn word(text: &str) -> String {
     let mut word = String::new();
     for character in text.chars() {
         if character.is_ascii_alphanumeric() {

@@ -129,6 +129,7 @@ fn account(load: &Value, server: &Value) -> RunOfCell {
     RunOfCell {
         repeat: 0,
         order: 0,
+        started_s: 0.0,
         requests_per_second: number("/requests_per_second").unwrap_or(0.0),
         completed: count("completed"),
         errors: count("failed") + count("timed_out") + count("censored"),
@@ -138,6 +139,10 @@ fn account(load: &Value, server: &Value) -> RunOfCell {
         client_cpu_us_per_request: client.zip(in_window).map(|(cpu, count)| cpu / count),
         syscalls_per_request: per_served("syscalls"),
         enters_per_request: per_served("enters").filter(|enters| *enters > 0.0),
+        sqes_per_request: per_served("sqes").filter(|sqes| *sqes > 0.0),
+        cqes_per_request: per_served("cqes").filter(|cqes| *cqes > 0.0),
+        server_bytes_per_connection: None,
+        kernel_bytes_per_connection: None,
         lateness_us_p99: number("/lateness_us/p99"),
         response_us: Reported {
             p50: number("/response_us/p50"),
@@ -196,6 +201,7 @@ fn measure_wrk(server: Running, load: &Load, places: &Places, seconds: f64) -> a
     let run = RunOfCell {
         repeat: 0,
         order: 0,
+        started_s: 0.0,
         requests_per_second: rate,
         completed: requests as u64,
         errors: u64::from(errors),
@@ -205,6 +211,10 @@ fn measure_wrk(server: Running, load: &Load, places: &Places, seconds: f64) -> a
         client_cpu_us_per_request: Some(cpu_us as f64 / requests),
         syscalls_per_request: exit["totals"]["syscalls"].as_f64().map(|calls| calls / requests),
         enters_per_request: None,
+        sqes_per_request: None,
+        cqes_per_request: None,
+        server_bytes_per_connection: None,
+        kernel_bytes_per_connection: None,
         lateness_us_p99: None,
         response_us: Reported {
             p50: time_after(&output, "50%"),

@@ -69,6 +69,7 @@ pub(super) fn run(
         experiment: experiment.name.to_owned(),
         question: experiment.question.to_owned(),
         metric: experiment.metric,
+        decision: results::record::Decision::default(),
         started_at: utc::rfc3339(started),
         duration_s: clock.elapsed().as_secs_f64(),
         command,
@@ -80,6 +81,8 @@ pub(super) fn run(
         seconds_per_run: experiment.seconds,
         notes,
         skipped,
+        waits: Vec::new(),
+        resumed: 0,
         cells,
         memory,
     };
@@ -198,6 +201,7 @@ fn finished(experiment: &Experiment, mut gathered: BTreeMap<Key, Gathered>) -> a
                 texts => Some(Latencies::decode_all(texts.iter().map(String::as_str))?),
             };
             let cell = Cell {
+                key: results::run::word(&format!("{}-{}", load.slug(), arm.name())),
                 workload: word(load.workload).to_owned(),
                 arm: arm.name(),
                 generator: if arm.compares_generators { arm.generator.name().to_owned() } else { String::new() },

@@ -1,8 +1,9 @@
 //! A made-up record with round numbers.
 
 use results::record::{
-    Cell, Loop, MemoryCell, Metric, Raw, Record, Reported, RunOfCell, SCHEMA, Summary, Verdict, VerdictState,
+    Cell, Decision, Loop, MemoryCell, Metric, Raw, Record, Reported, RunOfCell, SCHEMA, Summary, Verdict, VerdictState,
 };
+use results::run;
 use serde_json::json;
 
 /// A run whose whole-core CPU is `core`.
@@ -10,6 +11,7 @@ pub(crate) fn run_of(repeat: u32, core: f64) -> RunOfCell {
     RunOfCell {
         repeat,
         order: repeat,
+        started_s: f64::from(repeat),
         requests_per_second: 20_000.0,
         completed: 200_000,
         errors: 0,
@@ -19,6 +21,10 @@ pub(crate) fn run_of(repeat: u32, core: f64) -> RunOfCell {
         client_cpu_us_per_request: Some(8.0),
         syscalls_per_request: Some(2.0),
         enters_per_request: None,
+        sqes_per_request: None,
+        cqes_per_request: None,
+        server_bytes_per_connection: None,
+        kernel_bytes_per_connection: None,
         lateness_us_p99: None,
         response_us: Reported { p50: Some(100.0), p90: None, p99: Some(1000.0) },
         replies_whole_run: Some(200_000),
@@ -32,6 +38,7 @@ pub(crate) fn run_of(repeat: u32, core: f64) -> RunOfCell {
 pub(crate) fn cell(arm: &str, cores: &[f64]) -> Cell {
     let runs: Vec<RunOfCell> = (0..).zip(cores).map(|(repeat, core)| run_of(repeat, *core)).collect();
     Cell {
+        key: run::word(arm),
         workload: "echo".to_owned(),
         arm: arm.to_owned(),
         generator: String::new(),
@@ -67,10 +74,13 @@ pub(crate) fn record() -> Record {
         }),
         seed: 42,
         metric: Metric::ServerCore,
+        decision: Decision::default(),
         repeats: 5,
         seconds_per_run: 10.0,
         notes: vec!["The machine was otherwise idle.".to_owned()],
         skipped: vec!["io_uring poll: EPERM | no ring".to_owned()],
+        waits: vec![],
+        resumed: 0,
         cells: vec![
             cell("epoll level", &[6.0, 5.8, 5.9, 6.1, 6.2]),
             cell("mio edge", &[7.0, 6.8, 6.9, 7.1, 7.3]),
