@@ -30,19 +30,45 @@ pub enum Variant {
     UringMultishot,
     /// io_uring with one receive at a time into provided buffers.
     UringOneshot,
+    /// io_uring with a poll that stays armed and a receive when it reports.
+    UringPoll,
+    /// io_uring multishot with sends that are over when they are submitted.
+    UringInline,
+    /// io_uring multishot into buffers that are filled piece by piece.
+    UringPieces,
+    /// io_uring `inline` and `pieces` together.
+    UringInlinePieces,
+    /// io_uring `inline` that waits a little for more to do.
+    UringGather,
 }
 
 impl Variant {
     /// Every variant, default of its backend first.
-    pub const ALL: [Variant; 5] =
-        [Variant::EpollLevel, Variant::EpollEdge, Variant::MioEdge, Variant::UringMultishot, Variant::UringOneshot];
+    pub const ALL: [Variant; 10] = [
+        Variant::EpollLevel,
+        Variant::EpollEdge,
+        Variant::MioEdge,
+        Variant::UringMultishot,
+        Variant::UringOneshot,
+        Variant::UringPoll,
+        Variant::UringInline,
+        Variant::UringPieces,
+        Variant::UringInlinePieces,
+        Variant::UringGather,
+    ];
 
     /// The word behind `--backend`.
     pub const fn backend(self) -> &'static str {
         match self {
             Variant::EpollLevel | Variant::EpollEdge => "epoll",
             Variant::MioEdge => "mio",
-            Variant::UringMultishot | Variant::UringOneshot => "io_uring",
+            Variant::UringMultishot
+            | Variant::UringOneshot
+            | Variant::UringPoll
+            | Variant::UringInline
+            | Variant::UringPieces
+            | Variant::UringInlinePieces
+            | Variant::UringGather => "io_uring",
         }
     }
 
@@ -53,6 +79,11 @@ impl Variant {
             Variant::EpollEdge | Variant::MioEdge => "edge",
             Variant::UringMultishot => "multishot",
             Variant::UringOneshot => "oneshot",
+            Variant::UringPoll => "poll",
+            Variant::UringInline => "inline",
+            Variant::UringPieces => "pieces",
+            Variant::UringInlinePieces => "inline-pieces",
+            Variant::UringGather => "gather",
         }
     }
 

@@ -6,8 +6,8 @@
 mod buffers;
 mod ring;
 
-pub use buffers::{LEN as BUFFER_LEN, ProvidedBuffers};
-pub use ring::{Completion, Ring, Sizes, Unavailable};
+pub use buffers::{Cut, Incremental, ProvidedBuffers, Whole};
+pub use ring::{Completion, Gather, Ring, Sizes, Unavailable};
 
 /// The one group of provided buffers of a ring.
 pub const GROUP: u16 = 0;

@@ -39,6 +39,15 @@ pub struct Completion {
     pub flags: u32,
 }
 
+/// How long to wait for more than one completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gather {
+    /// So many completions end the wait at once.
+    pub count: u32,
+    /// After so long fewer do; without any, the wait goes on until the first (min-wait, Linux 6.12).
+    pub wait_us_max: u32,
+}
+
 /// A ring of one thread: SINGLE_ISSUER, DEFER_TASKRUN, SUBMIT_ALL, NO_SQARRAY, a registered ring
 /// descriptor, and an empty table of direct descriptors.
 pub struct Ring {
@@ -109,6 +118,39 @@ impl Ring {
                 self.inner.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))
             }
         };
+        self.take_completions(result, completions)
+    }
+
+    /// Like [`Ring::submit_and_wait`], but gathers several completions.
+    ///
+    /// # Errors
+    /// What io_uring_enter(2) returns when the ring is unusable.
+    #[inline]
+    pub fn submit_and_gather(
+        &mut self,
+        gather: Gather,
+        wait_max: Option<Duration>,
+        completions: &mut Vec<Completion>,
+    ) -> io::Result<()> {
+        /// The kernel ignores a minimum that is not below the maximum.
+        const WAIT_MAX: Duration = Duration::from_secs(3600);
+        let wait_max = wait_max.unwrap_or(WAIT_MAX);
+        if wait_max.as_micros() <= u128::from(gather.wait_us_max) {
+            return self.submit_and_wait(Some(wait_max), completions);
+        }
+        let time = Timespec::new().sec(wait_max.as_secs()).nsec(wait_max.subsec_nanos());
+        let arguments = SubmitArgs::new().timespec(&time).min_wait_usec(gather.wait_us_max);
+        let result = self.inner.submitter().submit_with_args(gather.count as usize, &arguments);
+        self.take_completions(result, completions)
+    }
+
+    /// Whether the kernel has consumed every entry that was pushed.
+    pub fn is_submitted(&mut self) -> bool {
+        self.inner.submission().is_empty()
+    }
+
+    #[inline]
+    fn take_completions(&mut self, result: io::Result<usize>, completions: &mut Vec<Completion>) -> io::Result<()> {
         match result.map_err(|error| (error.raw_os_error(), error)) {
             // EBUSY: completions overflowed; taking them out below makes room.
             Ok(_) | Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => {}

@@ -241,6 +241,41 @@ impl<K, S: Default> Connection<K, S> {
         Ok(())
     }
 
+    /// Copies the reply out of the shard's output to `place`, for a backend that keeps it there until it
+    /// can tell [`Connection::lent`] how much of it the kernel took. Returns its length, or `None` when
+    /// there is no room for it, when it is in a buffer of its own, or when something is to follow as soon
+    /// as it is sent: such a send must not be silent.
+    #[inline]
+    pub fn lend<P: Protocol<State = S>>(&mut self, place: &mut [u8], shared: &mut Resources<P>) -> Option<usize> {
+        debug_assert!(self.replying);
+        let len = shared.output_len;
+        let is_last = self.next == Next::Read && self.unread.is_none() && !self.peer_closed;
+        if self.unsent.is_some() || len > place.len() || !is_last {
+            return None;
+        }
+        place[..len].copy_from_slice(&shared.output[..len]);
+        shared.output_len = 0;
+        Some(len)
+    }
+
+    /// The socket took all `len` bytes of a reply that was lent.
+    #[inline]
+    pub fn lent_all<P: Protocol<State = S>>(&mut self, len: usize, shared: &mut Resources<P>) -> Want {
+        shared.output_len = len;
+        self.sent(len, shared)
+    }
+
+    /// The socket took the first `count` bytes of a reply that was lent; see [`Connection::sent`]. What is
+    /// left is kept.
+    #[inline]
+    pub fn lent<P: Protocol<State = S>>(&mut self, reply: &[u8], count: usize, shared: &mut Resources<P>) -> Want {
+        if count < reply.len() {
+            shared.output[..reply.len()].copy_from_slice(reply);
+        }
+        shared.output_len = reply.len();
+        self.sent(count, shared)
+    }
+
     /// The socket took `count` bytes of what `unsent` returned. [`Want::Wait`] means that bytes are
     /// left, and that they are kept; [`Want::Write`] that a further reply is ready.
     #[inline(always)]

@@ -40,4 +40,9 @@ suite! {
     mio_edge is MioEdge,
     io_uring_multishot is UringMultishot,
     io_uring_oneshot is UringOneshot,
+    io_uring_poll is UringPoll,
+    io_uring_inline is UringInline,
+    io_uring_pieces is UringPieces,
+    io_uring_inline_pieces is UringInlinePieces,
+    io_uring_gather is UringGather,
 }

@@ -27,7 +27,7 @@ use socket2::SockAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
-use uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes};
+use uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes, Whole};
 
 /// Submissions that fit before the ring must be entered.
 const SUBMISSIONS: u32 = 1024;
@@ -78,7 +78,7 @@ fn token_of(user_data: u64) -> Token {
 pub(super) struct Uring {
     ring: Ring,
     /// Taken out while a turn hands their content to the fleet.
-    buffers: Option<ProvidedBuffers>,
+    buffers: Option<ProvidedBuffers<Whole>>,
     sends: Sends,
     target: Option<SockAddr>,
     tick: Box<Timespec>,
@@ -264,7 +264,7 @@ impl Uring {
     fn on_completion<C: Client, const OPEN: bool>(
         &mut self,
         fleet: &mut Fleet<'_, C, Place, OPEN>,
-        buffers: &mut ProvidedBuffers,
+        buffers: &mut ProvidedBuffers<Whole>,
         completion: Completion,
     ) -> bool {
         let token = token_of(completion.user_data);
@@ -321,7 +321,7 @@ impl Uring {
     fn on_receive<C: Client, const OPEN: bool>(
         &mut self,
         fleet: &mut Fleet<'_, C, Place, OPEN>,
-        buffers: &mut ProvidedBuffers,
+        buffers: &mut ProvidedBuffers<Whole>,
         token: Token,
         completion: Completion,
     ) {
@@ -344,7 +344,7 @@ impl Uring {
             }
         }
         if let Some(buffer) = buffer {
-            buffers.give_back(buffer);
+            buffers.release(buffer, completion.result.max(0) as usize, completion.flags);
         }
         if is_last {
             match fleet.find(token) {

@@ -1,8 +1,7 @@
 //! io_uring(7): operations go in, completions come out, one system call a turn.
 //!
 //! Multishot accept into direct descriptors, receives into provided buffers, one send in flight per
-//! connection. `multishot`: a receive stays armed until it is cancelled. `oneshot`: each receive is
-//! asked for, after the reply to the one before is sent.
+//! connection. How they receive, send and wait is what tells the variants apart: see `style`.
 //!
 //! A multishot receive delivers bytes unasked while a reply is unsent; that is the one place where
 //! back-pressure is not free. Beyond [`PAUSE_LEN`] the receive is cancelled until the reply is sent.
@@ -16,7 +15,10 @@
 //! A connection's slot is freed at the last completion, never before: until then the kernel may
 //! write to a provided buffer or read a reply on its behalf.
 
+mod accept;
 mod ring;
+mod sends;
+pub(crate) mod style;
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -24,20 +26,23 @@ use std::net::TcpListener;
 use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use io_uring::cqueue;
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use uring::{BUFFER_LEN, Completion, ProvidedBuffers};
+use uring::{Completion, Cut, ProvidedBuffers, Whole};
 
 use self::ring::Ring;
+use self::sends::InlineSends;
+use self::style::{Receive, Style};
 use super::epoll::reason_of;
 use super::{Backend, Parts};
 use crate::listener;
 use crate::shard::connection::Want;
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Intake, Shard, Trouble};
+use crate::shard::{Intake, Shard};
 use crate::sys;
 use crate::unavailable::Unavailable;
 
@@ -49,6 +54,8 @@ const CLOSE: u8 = 3;
 const ACCEPT: u8 = 4;
 const DOORBELL: u8 = 5;
 const NOTHING: u8 = 6;
+const POLL: u8 = 7;
+const SEND_INLINE: u8 = 8;
 const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
 /// Of operations whose completion tells nothing new.
 const IGNORED: Token = Token::new(NO_CONNECTION, NOTHING);
@@ -58,12 +65,17 @@ const RECEIVING: u8 = 1;
 const SENDING: u8 = 1 << 1;
 const SHUTTING: u8 = 1 << 2;
 const CLOSING_SOCKET: u8 = 1 << 3;
-const UNDER_WAY: u8 = RECEIVING | SENDING | SHUTTING | CLOSING_SOCKET;
+const POLLING: u8 = 1 << 6;
+const UNDER_WAY: u8 = RECEIVING | SENDING | SHUTTING | CLOSING_SOCKET | POLLING;
 /// The connection has given up; only completions are awaited.
 const CLOSING: u8 = 1 << 4;
-/// The cancellation of the receive is under way.
+/// Multishot: the cancellation of the receive is under way.
 const PAUSING: u8 = 1 << 5;
+/// Poll, which has no pauses: there may be something to receive.
+const READABLE: u8 = PAUSING;
 
+/// The resolution of timers: the longest that the end of an inline send goes unnoticed.
+const TICK: Duration = Duration::from_millis(100);
 /// Unprocessed bytes at which a multishot receive is cancelled.
 const PAUSE_LEN: usize = 64 * 1024;
 /// Free descriptors below which connections are accepted one at a time: as many as the default
@@ -98,22 +110,26 @@ enum Accept {
     Ending,
 }
 
-pub(crate) struct Uring<P: Protocol, const MULTISHOT: bool> {
+pub(crate) struct Uring<P: Protocol, S: Style> {
     ring: ManuallyDrop<Ring>,
-    buffers: ManuallyDrop<ProvidedBuffers>,
+    buffers: ManuallyDrop<ProvidedBuffers<S::Cut>>,
+    /// Goes after the ring, too: it holds replies whose sends may be queued.
+    sends: ManuallyDrop<InlineSends>,
     shard: ManuallyDrop<Shard<P, Direct>>,
     listener: Option<TcpListener>,
     doorbell: Arc<OwnedFd>,
     completions: Vec<Completion>,
     /// Connections whose receive found no provided buffer; armed again once all are given back.
     starved: Vec<ConnectionId>,
+    /// Something arrived behind an inline send, whose success nothing will report: do not wait.
+    hurried: bool,
     accept: Accept,
     /// Direct descriptors in use; those of connections that are closing among them.
     descriptors: u32,
     connections_max: u32,
 }
 
-impl<P: Protocol, const MULTISHOT: bool> Backend<P> for Uring<P, MULTISHOT> {
+impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
     type Socket = Direct;
     const LISTENER_NONBLOCKING: bool = false;
 
@@ -123,11 +139,13 @@ impl<P: Protocol, const MULTISHOT: bool> Backend<P> for Uring<P, MULTISHOT> {
         let mut backend = Uring {
             ring: ManuallyDrop::new(ring),
             buffers: ManuallyDrop::new(buffers),
+            sends: ManuallyDrop::new(InlineSends::new(S::SENDS_INLINE)),
             shard: ManuallyDrop::new(parts.shard),
             listener: Some(parts.listener),
             doorbell: parts.doorbell,
             completions: Vec::with_capacity(1024),
             starved: Vec::new(),
+            hurried: false,
             accept: Accept::None,
             descriptors: 0,
             connections_max: parts.connections_max,
@@ -141,6 +159,9 @@ impl<P: Protocol, const MULTISHOT: bool> Backend<P> for Uring<P, MULTISHOT> {
 
     fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
+        if S::SENDS_INLINE && !self.sends.is_empty() {
+            self.settle_sends();
+        }
         if self.shard.refresh_clock() {
             self.on_tick()?;
         }
@@ -151,6 +172,7 @@ impl<P: Protocol, const MULTISHOT: bool> Backend<P> for Uring<P, MULTISHOT> {
             match token.tag() {
                 RECEIVE => self.on_receive(id, completion),
                 SEND => self.on_send(id, completion.result),
+                POLL => self.on_poll(id, completion),
                 SHUTDOWN => self.on_last(id, SHUTTING),
                 CLOSE => {
                     self.descriptors -= 1;
@@ -196,7 +218,7 @@ impl<P: Protocol, const MULTISHOT: bool> Backend<P> for Uring<P, MULTISHOT> {
     }
 }
 
-impl<P: Protocol, const MULTISHOT: bool> Uring<P, MULTISHOT> {
+impl<P: Protocol, S: Style> Uring<P, S> {
     fn wait(&mut self) -> io::Result<()> {
         while let Some(id) = self.starved.pop() {
             // Every buffer was given back during the last turn, so this does not spin.
@@ -207,10 +229,15 @@ impl<P: Protocol, const MULTISHOT: bool> Uring<P, MULTISHOT> {
             }
         }
         self.completions.clear();
-        let wait_max = self.shard.wait_max();
+        let mut wait_max = self.shard.wait_max();
+        if S::SENDS_INLINE && !self.sends.is_empty() {
+            // Nothing reports their success, and timers start when they are settled.
+            let unsettled_max = if std::mem::take(&mut self.hurried) { Duration::ZERO } else { TICK };
+            wait_max = Some(wait_max.map_or(unsettled_max, |wait_max| wait_max.min(unsettled_max)));
+        }
         let counters = &mut self.shard.shared.counters;
         counters.turns += 1;
-        self.ring.submit_and_wait(wait_max, &mut self.completions, counters)
+        self.ring.submit_and_wait(S::GATHER, wait_max, &mut self.completions, counters)
     }
 
     /// Ten times a second at most: timers, and the end of a pause of accept.
@@ -229,74 +256,6 @@ impl<P: Protocol, const MULTISHOT: bool> Uring<P, MULTISHOT> {
         Ok(())
     }
 
-    /// Arms the kind of accept that the free descriptors allow, if none is armed.
-    fn arm_accept(&mut self) {
-        let Some(listener) = &self.listener else { return };
-        if self.accept != Accept::None {
-            return;
-        }
-        let token = Token::new(NO_CONNECTION, ACCEPT);
-        let Shard { shared, intake, .. } = &mut *self.shard;
-        match self.connections_max - self.descriptors {
-            0 => {
-                intake.meet(Trouble::Full, shared.now, &mut shared.counters);
-            }
-            1..=MULTISHOT_ACCEPT_MARGIN => {
-                self.accept = Accept::Oneshot;
-                self.ring.accept_oneshot(listener.as_raw_fd(), token, &mut shared.counters);
-            }
-            _ => {
-                self.accept = Accept::Multishot;
-                self.ring.accept_multishot(listener.as_raw_fd(), token, &mut shared.counters);
-            }
-        }
-    }
-
-    fn end_accept(&mut self) {
-        if matches!(self.accept, Accept::Oneshot | Accept::Multishot) {
-            self.accept = Accept::Ending;
-            let accept = Token::new(NO_CONNECTION, ACCEPT);
-            self.ring.cancel(accept, IGNORED, &mut self.shard.shared.counters);
-        }
-    }
-
-    fn on_accept(&mut self, completion: &Completion) {
-        if !cqueue::more(completion.flags) {
-            self.accept = Accept::None;
-        }
-        let mut rest = false;
-        match Direct::from_result(completion.result) {
-            Some(socket) => self.admit(socket),
-            None if completion.result == -libc::ECANCELED => {}
-            None => {
-                let error = io::Error::from_raw_os_error(-completion.result);
-                let Shard { shared, intake, .. } = &mut *self.shard;
-                rest = intake.meet(Trouble::of(&error), shared.now, &mut shared.counters);
-            }
-        }
-        let near_limit = self.connections_max - self.descriptors <= MULTISHOT_ACCEPT_MARGIN;
-        if self.accept == Accept::Multishot && near_limit {
-            self.end_accept();
-        }
-        if !rest && matches!(self.shard.intake, Intake::Open | Intake::Closing { .. }) {
-            self.arm_accept();
-        }
-    }
-
-    fn admit(&mut self, socket: Direct) {
-        self.descriptors += 1;
-        match self.shard.admit(socket) {
-            Some(id) => self.act(id, Want::Read),
-            None => {
-                // Thousands of connections whose last completions are still to come: very unlikely,
-                // and then this one is refused and counted.
-                self.shard.shared.counters.accept_errors += 1;
-                let token = Token::new(NO_CONNECTION, CLOSE);
-                self.ring.close(socket, false, token, &mut self.shard.shared.counters);
-            }
-        }
-    }
-
     fn on_doorbell(&mut self, completion: &Completion) {
         self.shard.shared.counters.syscalls += 1;
         sys::answer(&self.doorbell);
@@ -311,7 +270,7 @@ impl<P: Protocol, const MULTISHOT: bool> Uring<P, MULTISHOT> {
         let buffer = cqueue::buffer_select(completion.flags);
         let want = self.received(id, completion, buffer);
         if let Some(buffer) = buffer {
-            self.buffers.give_back(buffer);
+            self.buffers.release(buffer, completion.result.max(0) as usize, completion.flags);
         }
         match want {
             Some(want) => self.act(id, want),
@@ -324,10 +283,19 @@ impl<P: Protocol, const MULTISHOT: bool> Uring<P, MULTISHOT> {
     fn received(&mut self, id: ConnectionId, completion: &Completion, buffer: Option<u16>) -> Option<Want> {
         let (connection, shared) = self.shard.find(id)?;
         if !cqueue::more(completion.flags) {
-            connection.flags &= !(RECEIVING | PAUSING);
+            connection.flags &= !RECEIVING;
+            if S::RECEIVE != Receive::Poll {
+                connection.flags &= !PAUSING;
+            } else if cqueue::sock_nonempty(completion.flags) || completion.result == -libc::ENOBUFS {
+                // More has arrived, or the FIN behind what has; the poll may have reported it before.
+                connection.flags |= READABLE;
+            }
         }
         if connection.flags & CLOSING != 0 {
             return None;
+        }
+        if S::SENDS_INLINE && connection.is_replying() {
+            self.hurried = true;
         }
         match (completion.result, buffer) {
             (count @ 1.., Some(buffer)) => {
@@ -347,6 +315,84 @@ impl<P: Protocol, const MULTISHOT: bool> Uring<P, MULTISHOT> {
                 error => Some(connection.give_up(reason_of(error), shared)),
             },
         }
+    }
+
+    /// The poll of a connection reports, or has ended.
+    #[inline]
+    fn on_poll(&mut self, id: ConnectionId, completion: &Completion) {
+        let Some((connection, shared)) = self.shard.find(id) else { return };
+        if !cqueue::more(completion.flags) {
+            connection.flags &= !POLLING;
+        }
+        if connection.flags & CLOSING != 0 {
+            return self.free_if_done(id);
+        }
+        let want = match u32::try_from(completion.result) {
+            // A receive would return what came before the reset, and nothing would tell of the reset.
+            Ok(events) if events & libc::POLLERR as u32 != 0 => connection.give_up(CloseReason::Reset, shared),
+            Ok(_) => {
+                connection.flags |= READABLE;
+                Want::Read
+            }
+            Err(_) => match Errno::from_raw_os_error(-completion.result) {
+                Errno::CANCELED | Errno::INTR | Errno::AGAIN => Want::Read,
+                error => connection.give_up(reason_of(error), shared),
+            },
+        };
+        // While a reply is unsent nothing is received; what follows the reply looks at the flag.
+        if want == Want::Read && connection.is_replying() {
+            return;
+        }
+        self.act(id, want);
+    }
+
+    /// Draws the conclusions of inline sends, once the ring has consumed them.
+    #[inline]
+    fn settle_sends(&mut self) {
+        let completions = std::mem::take(&mut self.completions);
+        for completion in completions.iter().filter(|completion| Token(completion.user_data).tag() == SEND_INLINE) {
+            self.on_send_failed(Token(completion.user_data).id(), completion.result);
+        }
+        self.completions = completions;
+        if !self.ring.is_submitted() {
+            // The kernel was short of memory and left entries in the queue: it will read them yet.
+            return;
+        }
+        let queued = self.sends.take();
+        for send in &queued {
+            let Some((connection, shared)) = self.shard.find(send.id) else { continue };
+            connection.flags &= !SENDING;
+            if connection.flags & CLOSING != 0 {
+                self.free_if_done(send.id);
+                continue;
+            }
+            let want = connection.lent_all(send.len(), shared);
+            self.act(send.id, want);
+        }
+        self.sends.put_back(queued);
+    }
+
+    /// An inline send was cut short, or failed: what is left goes the ordinary way.
+    #[cold]
+    fn on_send_failed(&mut self, id: ConnectionId, result: i32) {
+        if let Some((connection, shared)) = self.shard.find(id)
+            && let Some(reply) = self.sends.reply_of(id)
+        {
+            connection.flags &= !SENDING;
+            if connection.flags & CLOSING != 0 {
+                self.free_if_done(id);
+            } else {
+                let want = match usize::try_from(result) {
+                    Ok(count) => connection.lent(reply, count, shared),
+                    Err(_) => match Errno::from_raw_os_error(-result) {
+                        Errno::INTR | Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM => connection.lent(reply, 0, shared),
+                        error => connection.give_up(reason_of(error), shared),
+                    },
+                };
+                self.act(id, if want == Want::Wait { Want::Write } else { want });
+            }
+        }
+        self.sends.forget(id);
     }
 
     #[inline]
@@ -385,29 +431,54 @@ impl<P: Protocol, const MULTISHOT: bool> Uring<P, MULTISHOT> {
             }
             match want {
                 Want::Read => {
-                    if connection.flags & RECEIVING == 0 {
+                    let (socket, token) = (connection.socket, Token::new(id, RECEIVE));
+                    if S::RECEIVE == Receive::Poll {
+                        if connection.flags & POLLING == 0 {
+                            connection.flags |= POLLING;
+                            self.ring.poll_socket(socket, Token::new(id, POLL), &mut shared.counters);
+                        }
+                        if connection.flags & (READABLE | RECEIVING) == READABLE {
+                            connection.flags = connection.flags & !READABLE | RECEIVING;
+                            self.ring.receive_now(socket, S::Cut::LEN as u32, token, &mut shared.counters);
+                        }
+                    } else if connection.flags & RECEIVING == 0 {
                         connection.flags |= RECEIVING;
-                        let (socket, token) = (connection.socket, Token::new(id, RECEIVE));
-                        if MULTISHOT {
+                        if S::RECEIVE == Receive::Multishot {
                             self.ring.receive_multishot(socket, token, &mut shared.counters);
                         } else {
-                            self.ring.receive_oneshot(socket, BUFFER_LEN as u32, token, &mut shared.counters);
+                            self.ring.receive_oneshot(socket, S::Cut::LEN as u32, token, &mut shared.counters);
                         }
                     }
                     return self.shard.settle(id);
                 }
-                Want::Write => match connection.keep(shared) {
-                    Err(close) => want = close,
-                    Ok(()) => {
+                Want::Write => {
+                    if S::SENDS_INLINE
+                        && let Some(len) = connection.lend(self.sends.free(), shared)
+                    {
                         connection.flags |= SENDING;
-                        connection.pin();
-                        self.send(id);
+                        let (socket, token) = (connection.socket, Token::new(id, SEND_INLINE));
+                        let reply = self.sends.queue(id, len);
+                        // SAFETY: the reply stays where it is until `settle_sends` has seen that the ring
+                        // consumed the entry; then the kernel has no use for its address (see `sends`).
+                        unsafe { self.ring.send_inline(socket, reply, token, &mut shared.counters) };
                         return self.shard.settle(id);
                     }
-                },
+                    match connection.keep(shared) {
+                        Err(close) => want = close,
+                        Ok(()) => {
+                            connection.flags |= SENDING;
+                            connection.pin();
+                            self.send(id);
+                            return self.shard.settle(id);
+                        }
+                    }
+                }
                 Want::Wait => {
                     let pause = connection.unread_len() > PAUSE_LEN;
-                    if MULTISHOT && pause && connection.flags & (RECEIVING | PAUSING) == RECEIVING {
+                    if S::RECEIVE == Receive::Multishot
+                        && pause
+                        && connection.flags & (RECEIVING | PAUSING) == RECEIVING
+                    {
                         connection.flags |= PAUSING;
                         shared.counters.receive_pauses += 1;
                         self.ring.cancel(Token::new(id, RECEIVE), IGNORED, &mut shared.counters);
@@ -461,7 +532,7 @@ impl<P: Protocol, const MULTISHOT: bool> Uring<P, MULTISHOT> {
     }
 }
 
-impl<P: Protocol, const MULTISHOT: bool> Drop for Uring<P, MULTISHOT> {
+impl<P: Protocol, S: Style> Drop for Uring<P, S> {
     /// The ring goes first. The memory the kernel may use follows only when no operation can be
     /// under way; a reactor that failed in the middle leaks it instead.
     fn drop(&mut self) {
@@ -471,6 +542,8 @@ impl<P: Protocol, const MULTISHOT: bool> Drop for Uring<P, MULTISHOT> {
         if idle {
             // SAFETY: as above; without connections no receive is armed.
             unsafe { ManuallyDrop::drop(&mut self.buffers) };
+            // SAFETY: as above; without connections no send is queued.
+            unsafe { ManuallyDrop::drop(&mut self.sends) };
             // SAFETY: as above; without connections no send is under way.
             unsafe { ManuallyDrop::drop(&mut self.shard) };
         }
@@ -480,7 +553,7 @@ impl<P: Protocol, const MULTISHOT: bool> Drop for Uring<P, MULTISHOT> {
 /// Whether the backend can run on this host: sets up all that it needs, and takes it down again.
 pub(crate) fn probe() -> Result<(), Unavailable> {
     let ring = Ring::open(16)?;
-    let buffers = ProvidedBuffers::register(ring.inner()).map_err(unregistered)?;
+    let buffers = ProvidedBuffers::<Whole>::register(ring.inner()).map_err(unregistered)?;
     drop(ring);
     drop(buffers);
     Ok(())
@@ -489,6 +562,6 @@ pub(crate) fn probe() -> Result<(), Unavailable> {
 fn unregistered(error: io::Error) -> Unavailable {
     Unavailable::Uring {
         cause: format!("registering provided buffers failed: {error}"),
-        fix: "raise `ulimit -l`, which bounds their ring, or run Linux 5.19 or later",
+        fix: "raise `ulimit -l`, which bounds their ring, or run Linux 5.19 or later (6.12 for `pieces`)",
     }
 }

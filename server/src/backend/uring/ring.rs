@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed};
 use io_uring::{opcode, squeue};
-use uring::{Completion, GROUP, Sizes};
+use uring::{Completion, GROUP, Gather, Sizes};
 
 use super::Direct;
 use crate::shard::counters::Counters;
@@ -107,6 +107,47 @@ impl Ring {
         unsafe { self.push(&entry, counters) };
     }
 
+    /// Sends all of `bytes` while the entry is consumed, or fails; only a failure completes.
+    ///
+    /// # Safety
+    /// `bytes` must stay where they are, unchanged, until the ring has consumed the entry.
+    #[inline]
+    pub(super) unsafe fn send_inline(&mut self, socket: Direct, bytes: &[u8], token: Token, counters: &mut Counters) {
+        let entry = opcode::Send::new(Fixed(socket.index()), bytes.as_ptr(), bytes.len() as u32)
+            .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL | libc::MSG_DONTWAIT)
+            .build()
+            .flags(squeue::Flags::SKIP_SUCCESS)
+            .user_data(token.0);
+        // SAFETY: the caller's promise; MSG_DONTWAIT keeps the kernel from using them later.
+        unsafe { self.push(&entry, counters) };
+    }
+
+    /// Whether the kernel has consumed every entry.
+    pub(super) fn is_submitted(&mut self) -> bool {
+        self.inner.is_submitted()
+    }
+
+    /// Reports every time `socket` has something to receive, and its end.
+    pub(super) fn poll_socket(&mut self, socket: Direct, token: Token, counters: &mut Counters) {
+        let events = (libc::POLLIN | libc::POLLRDHUP) as u32;
+        let entry = opcode::PollAdd::new(Fixed(socket.index()), events).multi(true).build().user_data(token.0);
+        // SAFETY: the entry holds no address.
+        unsafe { self.push(&entry, counters) };
+    }
+
+    /// Receives into a provided buffer what is there now.
+    #[inline]
+    pub(super) fn receive_now(&mut self, socket: Direct, len: u32, token: Token, counters: &mut Counters) {
+        let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), len)
+            .buf_group(GROUP)
+            .flags(libc::MSG_DONTWAIT)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT)
+            .user_data(token.0);
+        // SAFETY: the entry holds no address; the buffers are the buffer ring's affair.
+        unsafe { self.push(&entry, counters) };
+    }
+
     pub(super) fn shutdown_write(&mut self, socket: Direct, token: Token, counters: &mut Counters) {
         let entry = opcode::Shutdown::new(Fixed(socket.index()), libc::SHUT_WR).build().user_data(token.0);
         // SAFETY: the entry holds no address.
@@ -144,13 +185,17 @@ impl Ring {
     /// completions into `completions`.
     pub(super) fn submit_and_wait(
         &mut self,
+        gather: Option<Gather>,
         wait_max: Option<Duration>,
         completions: &mut Vec<Completion>,
         counters: &mut Counters,
     ) -> io::Result<()> {
         counters.enters += 1;
         counters.syscalls += 1;
-        self.inner.submit_and_wait(wait_max, completions)?;
+        match gather {
+            None => self.inner.submit_and_wait(wait_max, completions)?,
+            Some(gather) => self.inner.submit_and_gather(gather, wait_max, completions)?,
+        }
         counters.cqes += completions.len() as u64;
         Ok(())
     }
