@@ -98,13 +98,7 @@ fn an_interrupt_ends_it_with_a_full_report() {
     let target = format!("http://{}/", server.address);
     let mut command = c10m(&["load", "--json", &target, "-d", "10m", "--warmup", "0s"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
-    // A tenth of a second of the server's CPU time is many requests, however slow the machine is.
-    let stat = format!("/proc/{}/stat", server.child.id());
-    eventually("load", || {
-        let fields = std::fs::read_to_string(&stat).expect("it runs");
-        let ticks = fields.rsplit(')').next().expect("fields").split_whitespace().skip(11).take(2);
-        ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>() >= 10
-    });
+    wait_until_it_works(server.child.id());
     kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
     let mut text = String::new();
     child.stdout.take().expect("piped").read_to_string(&mut text).expect("UTF-8");
@@ -112,6 +106,46 @@ fn an_interrupt_ends_it_with_a_full_report() {
     let record: Value = serde_json::from_str(&text).expect("a record");
     assert_eq!(record["interrupted"], true);
     assert!(count(&record, "/requests/completed") > 0);
+}
+
+#[test]
+fn a_server_that_is_killed_leaves_the_identities_exact() {
+    for engine in ["epoll", "io_uring"] {
+        let server = Server::start(&["http"]);
+        let target = format!("http://{}/", server.address);
+        let mut command = c10m(&["load", "--json", &target, "-c", "20", "-t", "2", "-d", "3s", "--warmup", "0s"]);
+        command.args(["--engine", engine, "--rate", "2000"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        wait_until_it_works(server.child.id());
+        server.signal(Signal::KILL);
+        let mut text = String::new();
+        child.stdout.take().expect("piped").read_to_string(&mut text).expect("UTF-8");
+        let code = child.wait().expect("it runs").code();
+        assert!(matches!(code, Some(0 | 4)), "{engine}: {code:?}");
+        let record: Value = serde_json::from_str(&text).expect("a record");
+        let requests = |name: &str| count(&record, &format!("/requests/{name}"));
+        assert_eq!(requests("scheduled"), requests("sent") + requests("unsent"), "{engine}");
+        let ended = ["completed", "failed", "timed_out", "censored"].map(requests);
+        assert_eq!(requests("sent"), ended.iter().sum::<u64>(), "{engine}: {ended:?}");
+        let errors = record["requests"]["errors"].as_object().expect("errors by name");
+        let failed: u64 = errors.values().filter_map(Value::as_u64).sum();
+        assert_eq!(failed, requests("failed"), "{engine}: {errors:?}");
+        // What was scheduled after the end had no connection to go out on.
+        assert!(requests("failed") + requests("unsent") + requests("censored") > 0, "{engine}: {record}");
+        let checks = record["verdict"]["checks"].as_array().expect("checks");
+        let accounting = checks.iter().find(|check| check["id"] == "V7").expect("V7");
+        assert_eq!(accounting["state"], "VALID", "{engine}: {accounting}");
+    }
+}
+
+/// A tenth of a second of the process's CPU time is many requests, however slow the machine is.
+fn wait_until_it_works(pid: u32) {
+    let stat = format!("/proc/{pid}/stat");
+    eventually("load", || {
+        let fields = std::fs::read_to_string(&stat).expect("it runs");
+        let ticks = fields.rsplit(')').next().expect("fields").split_whitespace().skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>() >= 10
+    });
 }
 
 #[test]
