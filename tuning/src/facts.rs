@@ -1,25 +1,44 @@
-//! Everything the audit knows of a host, read once from `/proc` and `/sys` below a root directory.
+//! Everything that is known of a host, read once from `/proc` and `/sys` below a root directory: what
+//! the audit judges, and the fingerprint that every record carries.
 //!
 //! What is missing is `None`: kernels, containers and virtual machines differ in what they show, and
 //! an absent file is an answer. What is there but cannot be understood is listed in `errors`. Nothing
-//! is judged here.
+//! is judged here, and nothing is kept that names a machine or its place in a network: no addresses,
+//! no serial numbers, no paths.
 
+mod container;
 mod cpu;
 mod files;
+pub mod fingerprint;
+mod interfaces;
+mod kernel;
+mod load;
+mod memory;
 mod network;
 mod process;
+mod qdisc;
 mod source;
+mod sysctls;
+mod versions;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
+pub use container::{Cgroup, Container};
+pub use cpu::{Cache, Cpu, Frequency, Idle, IdleState};
 pub use files::{Files, OpenFilesLimit};
+pub use interfaces::{Interface, Interrupt};
+pub use kernel::{Build, Kernel};
+pub use load::{Load, Pressure, Sockets};
+pub use memory::{Memory, NumaNode};
 pub use network::{Conntrack, Network, SocketTable, Tcp};
-pub use process::{Capabilities, Memory, Pressure};
+pub use process::{Bound, Capabilities, Limit, Limits, Process};
 pub use source::FactError;
+pub use sysctls::{ChangedSysctl, Sysctls};
+pub use versions::Versions;
 
+use interfaces::Qdiscs;
 use source::Source;
 
 /// The facts of one host at one moment.
@@ -35,76 +54,97 @@ pub struct Facts {
     pub files: Files,
     /// Queues, ports and devices below TCP.
     pub network: Network,
+    /// Network interfaces with a device behind them; none where `/sys` shows another namespace's.
+    pub interfaces: Vec<Interface>,
     /// TCP settings.
     pub tcp: Tcp,
     /// Connection tracking of the firewall.
     pub conntrack: Conntrack,
+    /// Settings that somebody changed.
+    pub sysctls: Sysctls,
     /// How long tasks have been waiting for each resource.
     pub pressure: Pressure,
+    /// What the host is doing beside us.
+    pub load: Load,
     /// What this process may do.
     pub capabilities: Capabilities,
+    /// Restrictions of this process.
+    pub process: Process,
+    /// What bounds this process from outside.
+    pub container: Container,
+    /// Versions of what takes part in a measurement.
+    pub versions: Versions,
     /// Files that exist but hold something else than expected.
     pub errors: Vec<FactError>,
 }
 
-/// Kernel version, boot options and mitigations.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Kernel {
-    /// `uname -r`.
-    pub release: Option<String>,
-    /// Boot options.
-    pub command_line: Option<String>,
-    /// CPU vulnerability → what the kernel does about it, shortened.
-    pub mitigations: BTreeMap<String, String>,
-    /// 0 = everyone, 1 = CAP_SYS_ADMIN or io_uring_group, 2 = nobody. The file exists since 6.6.
-    pub io_uring_disabled: Option<u64>,
-    /// The clock behind `CLOCK_MONOTONIC`.
-    pub clocksource: Option<String>,
-    /// The clocks that could be chosen instead.
-    pub clocksources_available: Option<Vec<String>>,
-}
-
-/// Processors.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cpu {
-    /// The marketing name.
-    pub model: Option<String>,
-    /// Processors the scheduler may use.
-    pub online_count: Option<u64>,
-    /// Frequency governor of the first processor; virtual machines have none.
-    pub governor: Option<String>,
-}
-
 impl Facts {
-    /// The facts of the machine this process runs on.
+    /// The facts of the machine this process runs on. It opens a few hundred small files, which takes
+    /// some milliseconds.
     pub fn of_this_host() -> Facts {
-        Facts::read(Path::new("/"), OpenFilesLimit::of_this_process())
+        let mut facts = Facts::gather(Path::new("/"), OpenFilesLimit::of_this_process(), &qdisc::roots());
+        if facts.kernel.machine.is_none() {
+            let machine = rustix::system::uname().machine().to_str().map(str::to_owned);
+            facts.kernel.machine = machine.ok();
+        }
+        facts
     }
 
     /// The facts below `root`, which holds `proc` and `sys`. The limit on open files has no file that
-    /// is not about the reading process itself, so the caller hands it in.
+    /// is not about the reading process itself, so the caller hands it in; what only the kernel of the
+    /// reading process could answer is `None`.
     pub fn read(root: &Path, open_files: OpenFilesLimit) -> Facts {
+        Facts::gather(root, open_files, &Qdiscs::new())
+    }
+
+    fn gather(root: &Path, open_files: OpenFilesLimit, qdiscs: &Qdiscs) -> Facts {
         let mut source = Source::new(root);
-        let kernel = cpu::kernel(&mut source);
+        let kernel = kernel::kernel(&mut source);
         let cpu = cpu::cpu(&mut source);
-        let memory = process::memory(&mut source);
+        let memory = memory::memory(&mut source);
         let files = files::files(&mut source, open_files);
-        let network = network::network(&mut source);
+        let network = network::network(&mut source, qdiscs);
         let tcp = network::tcp(&mut source);
-        let conntrack = network::conntrack(&mut source);
-        let pressure = process::pressure(&mut source);
-        let capabilities = process::capabilities(&mut source);
+        let host = sysctl_host(&mut source, &kernel, &cpu, &memory, &tcp);
         Facts {
+            interfaces: interfaces::interfaces(&mut source, qdiscs),
+            conntrack: network::conntrack(&mut source),
+            sysctls: sysctls::sysctls(&mut source, &host),
+            pressure: load::pressure(&mut source),
+            load: load::load(&mut source),
+            capabilities: process::capabilities(&mut source),
+            process: process::process(&mut source),
+            container: container::container(&mut source),
+            versions: versions::versions(&mut source),
             kernel,
             cpu,
             memory,
             files,
             network,
             tcp,
-            conntrack,
-            pressure,
-            capabilities,
             errors: source.into_errors(),
         }
+    }
+}
+
+/// What the defaults of sysctls depend on.
+fn sysctl_host(source: &mut Source<'_>, kernel: &Kernel, cpu: &Cpu, memory: &Memory, tcp: &Tcp) -> sysctls::Host {
+    // `Node 0, zone   Normal   5469 …`: a line for every zone that has memory.
+    let zones = source.text("proc/buddyinfo").unwrap_or_default();
+    let zone =
+        |line: &str| line.split_once("zone").and_then(|(_, rest)| rest.split_whitespace().next().map(str::to_owned));
+    sysctls::Host {
+        release: kernel.release.as_deref().and_then(sysctls::release),
+        page_bytes: rustix::param::page_size() as u64,
+        memory_bytes: memory.total_bytes,
+        possible_count: cpu.possible_count,
+        node_count: memory.numa_node_count,
+        zones: zones.lines().filter_map(zone).collect(),
+        bucket_count: tcp.socket_table.map(|table| table.bucket_count),
+        huge_pages: memory.transparent_huge_pages.as_ref().map(|when| when != "never"),
+        timer_hz: kernel.build.timer_hz,
+        congestion_control: kernel.build.congestion_control.clone(),
+        qdisc: kernel.build.qdisc.clone(),
+        numa_balancing: kernel.build.numa_balancing,
     }
 }

@@ -1,7 +1,8 @@
 //! What a host says about itself, and what that means for very many TCP connections.
 //!
-//! Reading and judging only: this crate opens files below a root directory and writes nothing. It
-//! renders nothing either; the terminal table belongs to the program.
+//! Reading and judging only: this crate opens files below a root directory, asks the kernel one question
+//! that no file answers (the queueing disciplines), and writes nothing. It renders nothing either; the
+//! terminal table belongs to the program.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +13,8 @@ mod rules;
 
 pub use audit::{Audit, IoUring, Row, State, Tally};
 pub use facts::{
-    Capabilities, Conntrack, Cpu, FactError, Facts, Files, Kernel, Memory, Network, OpenFilesLimit, Pressure,
-    SocketTable, Tcp,
+    Bound, Build, Cache, Capabilities, Cgroup, ChangedSysctl, Conntrack, Container, Cpu, FactError, Facts, Files,
+    Frequency, Idle, IdleState, Interface, Interrupt, Kernel, Limit, Limits, Load, Memory, Network, NumaNode,
+    OpenFilesLimit, Pressure, Process, SocketTable, Sockets, Sysctls, Tcp, Versions, fingerprint,
 };
 pub use number::thousands;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::interfaces::{self, Qdiscs};
 use super::source::{Source, numbers, ranges, sysctl_path};
 
 /// Queues, ports and devices below TCP.
@@ -15,6 +16,12 @@ pub struct Network {
     pub softnet_dropped_count: Option<u64>,
     /// Queueing discipline given to new devices.
     pub default_qdisc: Option<String>,
+    /// Root queueing discipline of loopback; null where the kernel was not asked.
+    pub loopback_qdisc: Option<String>,
+    /// Largest packet on loopback.
+    pub loopback_mtu_bytes: Option<u64>,
+    /// RPS on loopback: the mask of processors that take over packets, of the first queue.
+    pub loopback_receive_cpus: Option<String>,
     /// First and last port the kernel chooses for outgoing connections.
     pub port_range: Option<[u64; 2]>,
     /// Ports the kernel must not choose by itself, as ranges.
@@ -66,12 +73,19 @@ pub struct Conntrack {
     pub count: Option<u64>,
     /// Connections that can be tracked.
     pub max: Option<u64>,
+    /// Buckets of its hash table.
+    pub bucket_count: Option<u64>,
     /// Tables of the older iptables that are in use.
     pub iptables_tables: Option<Vec<String>>,
 }
 
-pub(super) fn network(source: &mut Source<'_>) -> Network {
+pub(super) fn network(source: &mut Source<'_>, qdiscs: &Qdiscs) -> Network {
+    let loopback = interfaces::are_ours(source);
     Network {
+        // Loopback has the index 1 in every namespace.
+        loopback_qdisc: interfaces::qdisc(source, "lo", qdiscs),
+        loopback_mtu_bytes: source.number("sys/class/net/lo/mtu").filter(|_| loopback),
+        loopback_receive_cpus: source.word("sys/class/net/lo/queues/rx-0/rps_cpus").filter(|_| loopback),
         somaxconn: source.sysctl("net.core.somaxconn"),
         netdev_backlog_max: source.sysctl("net.core.netdev_max_backlog"),
         softnet_dropped_count: source.parsed("proc/net/softnet_stat", "hexadecimal columns", softnet_dropped),
@@ -110,6 +124,7 @@ pub(super) fn conntrack(source: &mut Source<'_>) -> Conntrack {
     Conntrack {
         count: source.sysctl("net.netfilter.nf_conntrack_count"),
         max: source.sysctl("net.netfilter.nf_conntrack_max"),
+        bucket_count: source.sysctl("net.netfilter.nf_conntrack_buckets"),
         iptables_tables: source
             .text("proc/net/ip_tables_names")
             .map(|text| text.split_whitespace().map(str::to_owned).collect()),

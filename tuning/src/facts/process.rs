@@ -1,28 +1,59 @@
-//! Reads memory, pressure and the capabilities of the process that asks.
+//! Reads what the process that asks may do: capabilities, resource limits, seccomp and processors.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::source::Source;
+use super::source::{Source, field};
 
-/// Memory of the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Memory {
-    /// MemTotal.
-    pub total_bytes: Option<u64>,
-    /// MemAvailable: the kernel's own estimate of what can be had without swapping.
-    pub available_bytes: Option<u64>,
-}
+/// The capabilities of capabilities(7), in the order of their bits (include/uapi/linux/capability.h).
+const CAPABILITIES: [&str; 41] = [
+    "chown",
+    "dac_override",
+    "dac_read_search",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setgid",
+    "setuid",
+    "setpcap",
+    "linux_immutable",
+    "net_bind_service",
+    "net_broadcast",
+    "net_admin",
+    "net_raw",
+    "ipc_lock",
+    "ipc_owner",
+    "sys_module",
+    "sys_rawio",
+    "sys_chroot",
+    "sys_ptrace",
+    "sys_pacct",
+    "sys_admin",
+    "sys_boot",
+    "sys_nice",
+    "sys_resource",
+    "sys_time",
+    "sys_tty_config",
+    "mknod",
+    "lease",
+    "audit_write",
+    "audit_control",
+    "setfcap",
+    "mac_override",
+    "mac_admin",
+    "syslog",
+    "wake_alarm",
+    "block_suspend",
+    "audit_read",
+    "perfmon",
+    "bpf",
+    "checkpoint_restore",
+];
 
-/// Share of the last ten seconds in which some task waited for the resource, in percent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Pressure {
-    /// Waiting for a processor.
-    pub cpu_percent: Option<f64>,
-    /// Waiting for memory.
-    pub memory_percent: Option<f64>,
-    /// Waiting for a disk.
-    pub io_percent: Option<f64>,
-}
+/// Those that decide what can be set up or measured here: hard limits, namespaces and TUN devices,
+/// sysctls and exemptions, locked rings, priorities, hardware counters, programs in the kernel, ports
+/// below 1024.
+const CAPABILITIES_THAT_MATTER: [&str; 8] =
+    ["net_bind_service", "net_admin", "ipc_lock", "sys_admin", "sys_nice", "sys_resource", "perfmon", "bpf"];
 
 /// The capabilities that decide what can be set up here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,51 +64,136 @@ pub struct Capabilities {
     pub net_admin: Option<bool>,
     /// Is exempt from fs.file-max, among many other things.
     pub sys_admin: Option<bool>,
+    /// All that are in effect, without their prefix `CAP_`; a bit without a name is `bit_` and its number.
+    pub effective: Option<Vec<String>>,
+    /// Those that matter here and are not in effect.
+    pub missing: Option<Vec<&'static str>>,
 }
 
-pub(super) fn memory(source: &mut Source<'_>) -> Memory {
-    const PATH: &str = "proc/meminfo";
-    let text = source.text(PATH);
-    let mut bytes = |key: &str| {
-        let found = kibibytes(text.as_deref()?, key);
-        if found.is_none() {
-            source.misunderstood(PATH, text.as_deref()?, "MemTotal and MemAvailable in kB");
+/// Restrictions of the process that asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Process {
+    /// off, strict or filter. A filter runs at every system call.
+    pub seccomp: Option<&'static str>,
+    /// Filters attached.
+    pub seccomp_filter_count: Option<u64>,
+    /// Whether starting a program can never give it more rights.
+    pub no_new_privileges: Option<bool>,
+    /// The processors it may run on, as a list such as `0-3,8`.
+    pub cpus_allowed: Option<String>,
+    /// Its resource limits.
+    pub limits: Limits,
+}
+
+/// Resource limits of the process that asks, getrlimit(2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// RLIMIT_NOFILE: one more than the highest descriptor number.
+    pub open_files: Option<Limit>,
+    /// RLIMIT_MEMLOCK, in bytes: rings and registered buffers count against it before Linux 5.12.
+    pub locked_memory_bytes: Option<Limit>,
+    /// RLIMIT_NPROC: threads of the user.
+    pub processes: Option<Limit>,
+    /// RLIMIT_STACK, in bytes: the address space of a new thread, where the program does not say.
+    pub stack_bytes: Option<Limit>,
+}
+
+/// A resource limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// What applies now.
+    pub soft: Bound,
+    /// How far the process may raise it by itself.
+    pub hard: Bound,
+}
+
+/// A bound that may be absent. As JSON a number, or `"unlimited"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// At most this.
+    At(u64),
+    /// No bound.
+    Unlimited,
+}
+
+impl Bound {
+    /// A number, or the word the kernel uses for no bound.
+    pub(super) fn parse(text: &str, unlimited: &str) -> Option<Bound> {
+        if text == unlimited { Some(Bound::Unlimited) } else { text.parse().ok().map(Bound::At) }
+    }
+
+    /// The tighter one.
+    pub(super) fn min(self, other: Bound) -> Bound {
+        match (self, other) {
+            (Bound::At(one), Bound::At(two)) => Bound::At(one.min(two)),
+            (Bound::Unlimited, bound) | (bound, Bound::Unlimited) => bound,
         }
-        found
-    };
-    Memory { total_bytes: bytes("MemTotal"), available_bytes: bytes("MemAvailable") }
+    }
 }
 
-pub(super) fn pressure(source: &mut Source<'_>) -> Pressure {
-    let mut percent = |resource: &str| source.parsed(&format!("proc/pressure/{resource}"), "some avg10=…", some_avg10);
-    Pressure { cpu_percent: percent("cpu"), memory_percent: percent("memory"), io_percent: percent("io") }
+impl Serialize for Bound {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Bound::At(number) => serializer.serialize_u64(*number),
+            Bound::Unlimited => serializer.serialize_str("unlimited"),
+        }
+    }
 }
 
 pub(super) fn capabilities(source: &mut Source<'_>) -> Capabilities {
-    // Bit numbers of capabilities(7), include/uapi/linux/capability.h.
-    const NET_ADMIN: u32 = 12;
-    const SYS_ADMIN: u32 = 21;
-    const SYS_RESOURCE: u32 = 24;
     let effective = source.parsed("proc/self/status", "CapEff in hexadecimal", |text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-        u64::from_str_radix(line.trim(), 16).ok()
+        u64::from_str_radix(field(text, "CapEff")?, 16).ok()
     });
-    let has = |bit: u32| effective.map(|set| set >> bit & 1 == 1);
-    Capabilities { sys_resource: has(SYS_RESOURCE), net_admin: has(NET_ADMIN), sys_admin: has(SYS_ADMIN) }
+    let effective = effective.map(capability_names);
+    let has = |name: &str| effective.as_ref().map(|names| names.iter().any(|found| found == name));
+    Capabilities {
+        sys_resource: has("sys_resource"),
+        net_admin: has("net_admin"),
+        sys_admin: has("sys_admin"),
+        missing: effective
+            .as_ref()
+            .map(|_| CAPABILITIES_THAT_MATTER.into_iter().filter(|name| has(name) == Some(false)).collect()),
+        effective,
+    }
 }
 
-/// The line `key:   123 kB` of /proc/meminfo, in bytes.
-fn kibibytes(text: &str, key: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
-    let number: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    number.checked_mul(1024)
+fn capability_names(set: u64) -> Vec<String> {
+    let bits = (0..u64::BITS as usize).filter(|bit| set >> bit & 1 == 1);
+    bits.map(|bit| CAPABILITIES.get(bit).map_or_else(|| format!("bit_{bit}"), |name| (*name).to_owned())).collect()
 }
 
-/// `some avg10=0.62 avg60=…` of a pressure file.
-fn some_avg10(text: &str) -> Option<f64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("some "))?;
-    let value = line.split_whitespace().find_map(|part| part.strip_prefix("avg10="))?;
-    value.parse().ok().filter(|percent: &f64| percent.is_finite())
+pub(super) fn process(source: &mut Source<'_>) -> Process {
+    let status = source.text("proc/self/status").unwrap_or_default();
+    Process {
+        // 0, 1 and 2 in proc_pid_status(5).
+        seccomp: match field(&status, "Seccomp") {
+            Some("0") => Some("off"),
+            Some("1") => Some("strict"),
+            Some("2") => Some("filter"),
+            _ => None,
+        },
+        seccomp_filter_count: field(&status, "Seccomp_filters").and_then(|text| text.parse().ok()),
+        no_new_privileges: field(&status, "NoNewPrivs").map(|text| text == "1"),
+        cpus_allowed: field(&status, "Cpus_allowed_list").map(str::to_owned),
+        limits: limits(source),
+    }
+}
+
+fn limits(source: &mut Source<'_>) -> Limits {
+    let text = source.text("proc/self/limits").unwrap_or_default();
+    Limits {
+        open_files: limit(&text, "Max open files"),
+        locked_memory_bytes: limit(&text, "Max locked memory"),
+        processes: limit(&text, "Max processes"),
+        stack_bytes: limit(&text, "Max stack size"),
+    }
+}
+
+/// `Max open files            1024                 524288               files`.
+fn limit(text: &str, name: &str) -> Option<Limit> {
+    let mut words = text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace();
+    let mut bound = || Bound::parse(words.next()?, "unlimited");
+    Some(Limit { soft: bound()?, hard: bound()? })
 }
 
 #[cfg(test)]
@@ -85,18 +201,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn meminfo_lines() {
-        let text = "MemTotal:       24684084 kB\nMemAvailable:   100 kB\nMemFree: x kB";
-        assert_eq!(kibibytes(text, "MemTotal"), Some(24_684_084 * 1024));
-        assert_eq!(kibibytes(text, "MemAvailable"), Some(102_400));
-        assert_eq!(kibibytes(text, "MemFree"), None);
-        assert_eq!(kibibytes(text, "Mem"), None);
+    fn capabilities_are_named_by_their_bits() {
+        assert_eq!(capability_names(0), Vec::<String>::new());
+        assert_eq!(capability_names(1 << 12 | 1 << 24), ["net_admin", "sys_resource"]);
+        assert_eq!(capability_names(1 | 1 << 40 | 1 << 63), ["chown", "checkpoint_restore", "bit_63"]);
+        assert!(CAPABILITIES_THAT_MATTER.iter().all(|name| CAPABILITIES.contains(name)));
     }
 
     #[test]
-    fn pressure_lines() {
-        assert_eq!(some_avg10("some avg10=0.62 avg60=0.36 avg300=0.13 total=2\nfull avg10=9"), Some(0.62));
-        assert_eq!(some_avg10("full avg10=9"), None);
-        assert_eq!(some_avg10("some avg10=NaN"), None);
+    fn limits_are_numbers_or_unlimited() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max stack size            8388608              unlimited            bytes     \n\
+                    Max open files            20000\n";
+        let expected = Limit { soft: Bound::At(8_388_608), hard: Bound::Unlimited };
+        assert_eq!(limit(text, "Max stack size"), Some(expected));
+        assert_eq!(serde_json::to_string(&expected).unwrap(), r#"{"soft":8388608,"hard":"unlimited"}"#);
+        assert_eq!(limit(text, "Max open files"), None);
+        assert_eq!(limit(text, "Max processes"), None);
+    }
+
+    #[test]
+    fn the_tighter_bound_counts() {
+        for (one, other, expected) in [
+            (Bound::Unlimited, Bound::Unlimited, Bound::Unlimited),
+            (Bound::Unlimited, Bound::At(5), Bound::At(5)),
+            (Bound::At(7), Bound::Unlimited, Bound::At(7)),
+            (Bound::At(7), Bound::At(5), Bound::At(5)),
+        ] {
+            assert_eq!(one.min(other), expected);
+        }
     }
 }

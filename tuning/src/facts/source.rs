@@ -1,8 +1,8 @@
-//! Reads small text files below a root and remembers those it could not understand. It knows the
+//! Reads small files below a root and remembers those it could not understand. It knows the
 //! shapes of `/proc` and `/sys` files, not what they are for.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Serialize;
@@ -50,6 +50,55 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The first whole lines of a file that may be long, as far as they fit `bytes_max`. The kernel
+    /// writes such files piece by piece as they are read, so what is not read costs nothing.
+    pub(super) fn first_lines(&self, path: &str, bytes_max: u64) -> Option<String> {
+        let mut bytes = Vec::new();
+        File::open(self.root.join(path)).ok()?.take(bytes_max).read_to_end(&mut bytes).ok()?;
+        if bytes.len() as u64 == bytes_max {
+            let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+            bytes.truncate(end);
+        }
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// A file open for reading, for what is not text.
+    pub(super) fn open(&self, path: &str) -> Option<File> {
+        File::open(self.root.join(path)).ok()
+    }
+
+    /// Whether there is a file or directory of this name.
+    pub(super) fn exists(&self, path: &str) -> bool {
+        self.root.join(path).exists()
+    }
+
+    /// The last part of what a symbolic link points to: how `/sys` names the driver of a device.
+    pub(super) fn link_name(&self, path: &str) -> Option<String> {
+        fs::read_link(self.root.join(path)).ok()?.file_name()?.to_str().map(str::to_owned)
+    }
+
+    /// One word; for files that hold a name.
+    pub(super) fn word(&mut self, path: &str) -> Option<String> {
+        self.parsed(path, "one word", word)
+    }
+
+    /// The word in brackets of a file that lists its choices, as in `always [madvise] never`.
+    pub(super) fn chosen(&mut self, path: &str) -> Option<String> {
+        self.parsed(path, "a list with one word in brackets", |text| {
+            let (_, rest) = text.split_once('[')?;
+            word(rest.split_once(']')?.0)
+        })
+    }
+
+    /// `0` or `1`.
+    pub(super) fn switch(&mut self, path: &str) -> Option<bool> {
+        self.parsed(path, "0 or 1", |text| match text {
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => None,
+        })
+    }
+
     /// Contents that `parse` understands.
     pub(super) fn parsed<T>(
         &mut self,
@@ -82,7 +131,7 @@ impl<'a> Source<'a> {
 
     /// The setting a `sysctl` name stands for, as one word.
     pub(super) fn sysctl_word(&mut self, name: &str) -> Option<String> {
-        self.parsed(&sysctl_path(name), "one word", word)
+        self.word(&sysctl_path(name))
     }
 
     /// The names of the files in a directory, sorted; empty when there is none.
@@ -95,8 +144,11 @@ impl<'a> Source<'a> {
         names
     }
 
-    /// Remembers that `path` holds something else than expected.
+    /// Remembers that `path` holds something else than expected; once for each file, whoever reads it.
     pub(super) fn misunderstood(&mut self, path: &str, found: &str, expected: &'static str) {
+        if self.errors.iter().any(|error| error.path.strip_prefix('/') == Some(path)) {
+            return;
+        }
         let line = found.lines().next().unwrap_or("(empty)");
         let mut excerpt: String = line.chars().take(EXCERPT_LEN_MAX).collect();
         if excerpt.len() < line.len() {
@@ -138,6 +190,31 @@ pub(super) fn ranges(text: &str) -> Option<Vec<(u64, u64)>> {
         .collect()
 }
 
+/// How many numbers a kernel list such as `0-3,8` names.
+pub(super) fn listed_count(text: &str) -> Option<u64> {
+    let count = ranges(text)?.iter().map(|(first, last)| last - first + 1).sum();
+    (count > 0).then_some(count)
+}
+
+/// A size such as `48K`, in bytes.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let (digits, factor) = match text.strip_suffix('K') {
+        Some(digits) => (digits, 1 << 10),
+        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1 << 20)),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// The line `key:   123 kB` of /proc/meminfo and its like, in bytes.
+pub(super) fn kibibytes(text: &str, key: &str) -> Option<u64> {
+    field(text, key)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// What stands behind `key:` at the beginning of a line.
+pub(super) fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +239,21 @@ mod tests {
         assert_eq!(numbers::<3>("1\t2 3"), Some([1, 2, 3]));
         assert_eq!(numbers::<3>("1 2"), None);
         assert_eq!(numbers::<2>("1 -2"), None);
+    }
+
+    #[test]
+    fn sizes_and_fields() {
+        for (text, expected) in
+            [("48K", Some(49_152)), ("2M", Some(2 << 20)), ("64", Some(64)), ("K", None), ("", None)]
+        {
+            assert_eq!(size(text), expected, "{text:?}");
+        }
+        let text = "MemTotal:       24684084 kB\nMemAvailable:   100 kB\nMemFree: x kB";
+        assert_eq!(kibibytes(text, "MemTotal"), Some(24_684_084 * 1024));
+        assert_eq!(kibibytes(text, "MemAvailable"), Some(102_400));
+        assert_eq!(kibibytes(text, "MemFree"), None);
+        assert_eq!(kibibytes(text, "Mem"), None);
+        assert_eq!(field(text, "MemFree"), Some("x kB"));
+        assert_eq!((listed_count("0-3,8"), listed_count("")), (Some(5), None));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tuning::{Audit, Facts, IoUring, OpenFilesLimit, Row};
 
 /// A root directory that goes away with the test.
-pub(crate) struct Root(PathBuf);
+pub(crate) struct Root(pub(crate) PathBuf);
 
 impl Root {
     pub(crate) fn new(name: &str, files: &[(&str, &str)]) -> Root {

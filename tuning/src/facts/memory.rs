@@ -1,0 +1,86 @@
+//! Reads the memory of the host, its huge pages and its NUMA nodes.
+
+use serde::Serialize;
+
+use super::source::{Source, kibibytes, listed_count, ranges};
+
+/// Nodes beyond which only their count would be of use; CONFIG_NODES_SHIFT allows 1024.
+const NODES_MAX: usize = 64;
+
+/// Memory of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// MemTotal.
+    pub total_bytes: Option<u64>,
+    /// MemAvailable: the kernel's own estimate of what can be had without swapping.
+    pub available_bytes: Option<u64>,
+    /// SwapTotal.
+    pub swap_total_bytes: Option<u64>,
+    /// Huge pages set aside in the default size.
+    pub huge_page_count: Option<u64>,
+    /// The default size of huge pages.
+    pub huge_page_bytes: Option<u64>,
+    /// When memory is backed by huge pages without being asked for: always, madvise, never.
+    pub transparent_huge_pages: Option<String>,
+    /// How hard the kernel tries to get them.
+    pub transparent_huge_pages_defrag: Option<String>,
+    /// NUMA nodes that are online; null where the kernel knows none.
+    pub numa_node_count: Option<u64>,
+    /// The first of those nodes.
+    pub numa_nodes: Vec<NumaNode>,
+}
+
+/// A NUMA node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NumaNode {
+    /// The kernel's number of the node.
+    pub index: u64,
+    /// Its processors, as a list such as `0-3,8`; empty for memory alone.
+    pub cpus: Option<String>,
+    /// Its memory.
+    pub total_bytes: Option<u64>,
+}
+
+pub(super) fn memory(source: &mut Source<'_>) -> Memory {
+    const PATH: &str = "proc/meminfo";
+    const THP: &str = "sys/kernel/mm/transparent_hugepage";
+    let text = source.text(PATH);
+    let optional = |key: &str| kibibytes(text.as_deref()?, key);
+    let (swap_total_bytes, huge_page_bytes) = (optional("SwapTotal"), optional("Hugepagesize"));
+    let huge_page_count = text.as_deref().and_then(|text| super::source::field(text, "HugePages_Total")?.parse().ok());
+    let mut bytes = |key: &str| {
+        let found = kibibytes(text.as_deref()?, key);
+        if found.is_none() {
+            source.misunderstood(PATH, text.as_deref()?, "MemTotal and MemAvailable in kB");
+        }
+        found
+    };
+    let (total_bytes, available_bytes) = (bytes("MemTotal"), bytes("MemAvailable"));
+    let online = source.parsed("sys/devices/system/node/online", "a list of nodes", |text| {
+        listed_count(text).map(|count| (count, ranges(text).unwrap_or_default()))
+    });
+    Memory {
+        total_bytes,
+        available_bytes,
+        swap_total_bytes,
+        huge_page_count,
+        huge_page_bytes,
+        transparent_huge_pages: source.chosen(&format!("{THP}/enabled")),
+        transparent_huge_pages_defrag: source.chosen(&format!("{THP}/defrag")),
+        numa_node_count: online.as_ref().map(|(count, _)| *count),
+        numa_nodes: online.map(|(_, ranges)| numa_nodes(source, &ranges)).unwrap_or_default(),
+    }
+}
+
+fn numa_nodes(source: &mut Source<'_>, online: &[(u64, u64)]) -> Vec<NumaNode> {
+    let indices = online.iter().flat_map(|(first, last)| *first..=*last).take(NODES_MAX);
+    indices
+        .map(|index| {
+            let folder = format!("sys/devices/system/node/node{index}");
+            let meminfo = source.text(&format!("{folder}/meminfo")).unwrap_or_default();
+            let prefix = format!("Node {index} ");
+            let total = meminfo.lines().find_map(|line| kibibytes(line.strip_prefix(&prefix)?, "MemTotal"));
+            NumaNode { index, cpus: source.text(&format!("{folder}/cpulist")), total_bytes: total }
+        })
+        .collect()
+}

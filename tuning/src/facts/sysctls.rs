@@ -1,0 +1,138 @@
+//! Compares sysctls with what the kernel sets by itself on a host like this one, and lists those that
+//! somebody changed. What the defaults are stands in `table` and `defaults`.
+
+mod defaults;
+mod table;
+
+use serde::Serialize;
+
+use super::source::{Source, sysctl_path};
+
+pub(super) use defaults::{Host, release};
+use table::{Rule, SETTINGS};
+
+/// Sysctls that matter here, compared with the kernel's defaults.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sysctls {
+    /// Settings that could be read and whose default is known.
+    pub compared_count: usize,
+    /// Those with another value than the default.
+    pub differing: Vec<ChangedSysctl>,
+    /// Settings that could be read, but whose default cannot be computed from what this host shows.
+    pub not_computed: Vec<&'static str>,
+}
+
+/// A sysctl with another value than the kernel gives it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChangedSysctl {
+    /// The name sysctl(8) knows.
+    pub name: &'static str,
+    /// What is set.
+    pub value: String,
+    /// What the kernel would have set; several where its release or build leaves a choice.
+    pub default: String,
+    /// How far a computed default may be from the exact one, in percent; null where it is exact.
+    pub tolerance_percent: Option<f64>,
+    /// Where the kernel sets the default.
+    pub source: &'static str,
+}
+
+/// A default, as far as it can be known.
+#[derive(Debug, Clone, PartialEq)]
+enum Default {
+    /// Exactly one of these, as the kernel prints them.
+    OneOf(Vec<String>),
+    /// Numbers that depend on memory the kernel counted at boot, which nobody can count again.
+    About { numbers: Vec<u64>, tolerance_percent: f64 },
+    /// Not to be computed from what this host shows.
+    Unknown,
+}
+
+impl Default {
+    fn exactly(number: u64) -> Default {
+        Default::OneOf(vec![number.to_string()])
+    }
+
+    fn holds(&self, value: &str) -> bool {
+        match self {
+            Default::OneOf(values) => values.iter().any(|default| default == value),
+            Default::About { numbers, tolerance_percent } => {
+                let found: Option<Vec<u64>> = value.split(' ').map(|word| word.parse().ok()).collect();
+                let near = |(found, number): (&u64, &u64)| {
+                    found.abs_diff(*number) as f64 <= *number as f64 * tolerance_percent / 100.0
+                };
+                found.is_some_and(|found| found.len() == numbers.len() && found.iter().zip(numbers).all(near))
+            }
+            Default::Unknown => true,
+        }
+    }
+
+    fn words(&self) -> (String, Option<f64>) {
+        match self {
+            Default::OneOf(values) => (values.join(" or "), None),
+            Default::About { numbers, tolerance_percent } => {
+                let words: Vec<String> = numbers.iter().map(u64::to_string).collect();
+                (words.join(" "), Some(*tolerance_percent))
+            }
+            Default::Unknown => (String::new(), None),
+        }
+    }
+}
+
+pub(super) fn sysctls(source: &mut Source<'_>, host: &Host) -> Sysctls {
+    let mut sysctls = Sysctls { compared_count: 0, differing: Vec::new(), not_computed: Vec::new() };
+    for setting in SETTINGS {
+        let Some(text) = source.text(&sysctl_path(setting.name)) else {
+            continue;
+        };
+        let value = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let default = match (host.is_known(), &setting.rule) {
+            (false, _) => Default::Unknown,
+            (true, Rule::Is(value)) => Default::OneOf(vec![(*value).to_owned()]),
+            (true, Rule::Computed(compute)) => compute(host),
+        };
+        if default == Default::Unknown {
+            sysctls.not_computed.push(setting.name);
+            continue;
+        }
+        sysctls.compared_count += 1;
+        if !default.holds(&value) {
+            let (default, tolerance_percent) = default.words();
+            let name = setting.name;
+            let source = setting.source;
+            sysctls.differing.push(ChangedSysctl { name, value, default, tolerance_percent, source });
+        }
+    }
+    sysctls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tolerance_is_for_every_number() {
+        let default = Default::About { numbers: vec![100, 1000], tolerance_percent: 10.0 };
+        for (value, expected) in [
+            ("100 1000", true),
+            ("90 1100", true),
+            ("89 1000", false),
+            ("100 1101", false),
+            ("100", false),
+            ("100 1000 1", false),
+            ("a b", false),
+        ] {
+            assert_eq!(default.holds(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn no_setting_stands_in_the_table_twice() {
+        let mut names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert!(SETTINGS.iter().all(|setting| setting.source.contains('/')), "a source is a file of the kernel");
+    }
+}
