@@ -8,6 +8,7 @@ mod generator;
 mod generators;
 mod memory;
 mod omission;
+mod peers;
 mod plan;
 mod proc;
 mod quick;
@@ -29,8 +30,8 @@ use server::Workload;
 use plan::Experiment;
 
 /// Every experiment.
-const EXPERIMENTS: [fn() -> Experiment; 4] =
-    [quick::experiment, baseline::experiment, generator::experiment, agreement::experiment];
+const EXPERIMENTS: [fn() -> Experiment; 5] =
+    [quick::experiment, baseline::experiment, generator::experiment, agreement::experiment, peers::experiment];
 
 /// Arguments of `c10m bench`.
 #[derive(Debug, Args)]

@@ -97,8 +97,19 @@ pub(super) struct Experiment {
 impl Experiment {
     /// The arms that a load applies to.
     pub(super) fn arms_for(&self, load: &Load) -> Vec<Arm> {
-        let fits = |arm: &&Arm| !arm.server.is_nginx() || load.workload == Workload::Http;
+        let fits = |arm: &&Arm| arm.server.serves(load.workload);
         self.arms.iter().filter(fits).copied().collect()
+    }
+
+    /// The servers of all arms, each once.
+    pub(super) fn servers(&self) -> Vec<Kind> {
+        let mut servers: Vec<Kind> = Vec::new();
+        for arm in &self.arms {
+            if !servers.contains(&arm.server) {
+                servers.push(arm.server);
+            }
+        }
+        servers
     }
 
     /// Takes out what cannot run here, and says what that was.
@@ -120,6 +131,11 @@ impl Experiment {
         if servers::nginx_version().is_none() {
             let reason = "not installed (Debian: apt-get install nginx-light)".to_owned();
             leave_out(&mut self.arms, reason, &|arm| arm.server.is_nginx());
+        }
+        for peer in self.servers().into_iter().filter(|server| Kind::peers().any(|peer| peer == *server)) {
+            if let Err(reason) = peer.availability() {
+                leave_out(&mut self.arms, reason, &|arm| arm.server == peer);
+            }
         }
         if !super::generators::has_wrk() {
             let reason = "not installed (Debian: apt-get install wrk)".to_owned();

@@ -14,7 +14,7 @@ use results::utc;
 use server::Workload;
 
 use super::plan::{Arm, Experiment, Load, Places};
-use super::servers::{self, Kind, Running};
+use super::servers::{Kind, Running};
 use super::{commit, generators, memory, word};
 
 /// What an experiment produced.
@@ -55,12 +55,7 @@ pub(super) fn run(
          protocol code for every variant of this project."
             .to_owned(),
     ];
-    if let Some(version) = servers::nginx_version() {
-        notes.push(format!(
-            "{version} is the distribution's build, one worker, logs off, `return 200` of the same body; \
-             it does more than this project's server: unfair to it where that costs time."
-        ));
-    }
+    notes.extend(experiment.servers().into_iter().map(|server| format!("{}.", server.configuration())));
     if places.server == places.client {
         notes.push("One CPU for both: times and CPU contain the other side's interference.".to_owned());
     }
