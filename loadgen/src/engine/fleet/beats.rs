@@ -48,9 +48,9 @@ impl Beats {
     }
 
     /// The time of the oldest of a connection's last `overdue` beats.
-    fn oldest(&self, index: usize, overdue: u16) -> u64 {
+    fn oldest(&self, index: usize, overdue: u64) -> u64 {
         let rounds_done = (self.next + self.count - 1 - index as u64) / self.count;
-        self.time_of((rounds_done - u64::from(overdue)) * self.count + index as u64)
+        self.time_of((rounds_done - overdue) * self.count + index as u64)
     }
 }
 
@@ -83,11 +83,17 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             let connection = &mut self.connections[index];
             match connection.phase {
                 Phase::Idle => self.send_batch(engine, index, intended, now),
-                // Saturating would lose one beat in 65,535 periods without a reply.
-                _ => {
-                    connection.overdue = connection.overdue.saturating_add(1);
-                    self.overdue += 1;
-                }
+                _ => match connection.overdue.checked_add(1) {
+                    Some(overdue) => {
+                        connection.overdue = overdue;
+                        self.overdue += 1;
+                    }
+                    // 65,535 wait already: the oldest gives up.
+                    None => {
+                        let oldest = beats.oldest(index, u64::from(u16::MAX) + 1);
+                        self.censor_arrival(oldest, now);
+                    }
+                },
             }
         }
     }
@@ -99,7 +105,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             return;
         }
         if let Some(beats) = &self.beats {
-            let intended = beats.oldest(index, overdue);
+            let intended = beats.oldest(index, u64::from(overdue));
             self.connections[index].overdue -= 1;
             self.overdue -= 1;
             // Reached in time: the wait was for the connection.
@@ -112,7 +118,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         let Some(beats) = self.beats.take() else { return };
         for index in 0..self.connections.len() {
             for overdue in 1..=self.connections[index].overdue {
-                self.censor_arrival(beats.oldest(index, overdue), now);
+                self.censor_arrival(beats.oldest(index, u64::from(overdue)), now);
             }
         }
     }
