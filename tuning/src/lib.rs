@@ -9,6 +9,7 @@
 mod audit;
 mod facts;
 mod number;
+pub mod plan;
 mod rules;
 
 pub use audit::{Audit, IoUring, Row, State, Tally};
@@ -17,4 +18,4 @@ pub use facts::{
     Frequency, Idle, IdleState, Interface, Interrupt, Kernel, Limit, Limits, Load, Memory, Network, NumaNode,
     OpenFilesLimit, Pressure, Process, SocketTable, Sockets, Sysctls, Tcp, Versions, fingerprint,
 };
-pub use number::thousands;
+pub use number::{bytes, thousands};

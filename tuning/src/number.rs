@@ -14,7 +14,7 @@ pub fn thousands(number: u64) -> String {
 }
 
 /// Bytes in the largest binary unit that leaves at least one whole.
-pub(crate) fn bytes(number: u64) -> String {
+pub fn bytes(number: u64) -> String {
     const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     for (unit, size) in UNITS {
         if number >= size {

@@ -12,6 +12,8 @@ mod memory;
 mod ports;
 mod tables;
 
+pub(crate) use ports::usable_ports;
+
 use crate::audit::{IoUring, Row, State};
 use crate::facts::Facts;
 
@@ -49,7 +51,7 @@ impl<'a> Subject<'a> {
 /// Descriptors the fullest of `reactors` needs. SO_REUSEPORT spreads connections by a hash, so a share
 /// is a mean with a standard deviation of about its square root; four of those above the mean are
 /// exceeded less than once in ten thousand shares.
-fn descriptors_needed(connections: u64, reactors: u64) -> u64 {
+pub(crate) fn descriptors_needed(connections: u64, reactors: u64) -> u64 {
     let mean = connections.div_ceil(reactors);
     let unevenness = if reactors > 1 { 4 * (mean.isqrt() + 1) } else { 0 };
     mean.saturating_add(unevenness).saturating_add(DESCRIPTORS_RESERVED)

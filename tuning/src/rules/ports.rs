@@ -20,7 +20,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// Ports of the range that are not reserved. Ranges of the kernel's list never overlap.
-fn usable_ports([first, last]: [u64; 2], reserved: &[(u64, u64)]) -> u64 {
+pub(crate) fn usable_ports([first, last]: [u64; 2], reserved: &[(u64, u64)]) -> u64 {
     let taken: u64 = reserved.iter().map(|&(from, to)| (to.min(last) + 1).saturating_sub(from.max(first))).sum();
     (last - first + 1).saturating_sub(taken)
 }

@@ -20,6 +20,11 @@ impl Root {
         Root(path)
     }
 
+    #[allow(dead_code, reason = "the tests of the planner read more than an audit")]
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn audit(&self, limit: u64, hard: u64, connections: u64, io_uring: IoUring) -> Audit {
         let limit = OpenFilesLimit { soft: Some(limit), hard: Some(hard) };
         Audit::new(Facts::read(Path::new(&self.0), limit), connections, &io_uring)

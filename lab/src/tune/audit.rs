@@ -1,15 +1,11 @@
-//! `c10m tune`: shows what this host means for very many connections. It reads and explains; it
-//! changes no setting and runs none of the commands it prints.
+//! `c10m tune audit`: a table of every rule, and an explanation of those that are not fine.
 
-use std::io::{self, Write};
-
-use anyhow::Context;
 use comfy_table::presets::UTF8_NO_BORDERS;
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, Width};
 use tuning::{Audit, Facts, IoUring, Row, State};
 
-/// Columns assumed when the output is not a terminal.
-const WIDTH_DEFAULT: u16 = 80;
+use super::count::count;
+use super::{terminal_width, wrapped};
 
 /// The longest name of a sysctl among the rules, and the padding of its column.
 const NAME_WIDTH: u16 = 33;
@@ -20,57 +16,24 @@ const VALUE_WIDTH_MIN: u16 = 15;
 /// Below this the wanted values stand only in the explanations.
 const WIDTH_OF_FOUR_COLUMNS: u16 = 76;
 
-/// Arguments of `c10m tune`.
+/// Arguments of `c10m tune audit`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct TuneArgs {
-    #[command(subcommand)]
-    command: TuneCommand,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum TuneCommand {
-    /// Compare this host's limits and settings with what a number of connections needs.
-    Audit(AuditArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct AuditArgs {
+pub(super) struct AuditArgs {
     /// Connections to judge the host for; k and M are understood.
-    #[arg(long, default_value = "10k", value_name = "N", value_parser = connection_count)]
+    #[arg(long, default_value = "10k", value_name = "N", value_parser = count)]
     connections: u64,
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
 }
 
-/// Runs the sub-command; `io_uring` is whether a ring can be set up here. The exit code is 0 whatever
-/// is found, because a finding is an answer and not a failure.
-pub(crate) fn run(args: TuneArgs, io_uring: IoUring) -> anyhow::Result<u8> {
-    let TuneCommand::Audit(args) = args.command;
-    let audit = Audit::new(Facts::of_this_host(), args.connections, &io_uring);
-    let text = if args.json {
-        serde_json::to_string_pretty(&audit)? + "\n"
-    } else {
-        render(&audit, Table::new().width().unwrap_or(WIDTH_DEFAULT))
-    };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // The reader has seen enough, as in `c10m tune audit | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
-        other => other.map(|()| 0).context("cannot write the audit to stdout"),
-    }
-}
-
-/// `10000`, `10k` or `1M`; zero connections need no audit.
-fn connection_count(text: &str) -> Result<u64, String> {
-    let (digits, factor) = match text.strip_suffix(['k', 'K']) {
-        Some(digits) => (digits, 1000),
-        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1_000_000)),
-    };
-    let number: Option<u64> = digits.parse().ok();
-    number
-        .and_then(|number| number.checked_mul(factor))
-        .filter(|connections| *connections > 0)
-        .ok_or_else(|| "expected a positive number such as 10000, 10k or 1M".to_owned())
+/// The text of an audit of this host; `io_uring` is whether a ring can be set up here.
+pub(super) fn text(args: &AuditArgs, io_uring: &IoUring) -> anyhow::Result<String> {
+    let audit = Audit::new(Facts::of_this_host(), args.connections, io_uring);
+    Ok(match args.json {
+        true => serde_json::to_string_pretty(&audit)? + "\n",
+        false => render(&audit, terminal_width()),
+    })
 }
 
 /// The whole text: a table of every rule, an explanation of those that are not ok, and the count.
@@ -142,31 +105,6 @@ fn explanation(row: &Row, width: usize) -> String {
     text
 }
 
-/// `text` broken at spaces into lines of at most `width` characters where words allow it; every line
-/// but the first begins with `indent`.
-fn wrapped(text: &str, indent: &str, width: usize) -> String {
-    let mut lines = String::new();
-    let leading = text.len() - text.trim_start().len();
-    let mut line = text[..leading].to_owned();
-    let mut empty = true;
-    for word in text[leading..].split(' ') {
-        if !empty && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push_str(line.trim_end());
-            lines.push('\n');
-            line = indent.to_owned();
-            empty = true;
-        }
-        if !empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        empty = false;
-    }
-    lines.push_str(line.trim_end());
-    lines.push('\n');
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -174,33 +112,6 @@ mod tests {
     use tuning::OpenFilesLimit;
 
     use super::*;
-
-    #[test]
-    fn counts_take_suffixes() {
-        for (text, expected) in [
-            ("1", Some(1)),
-            ("10000", Some(10_000)),
-            ("10k", Some(10_000)),
-            ("5K", Some(5000)),
-            ("1M", Some(1_000_000)),
-            ("0", None),
-            ("k", None),
-            ("-1", None),
-            ("1m", None),
-            ("1kM", None),
-            ("99999999999999999999", None),
-            ("18446744073709551615M", None),
-        ] {
-            assert_eq!(connection_count(text).ok(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn lines_break_at_spaces() {
-        assert_eq!(wrapped("  one two three", "  ", 9), "  one two\n  three\n");
-        assert_eq!(wrapped("unbreakable word", "", 5), "unbreakable\nword\n");
-        assert_eq!(wrapped("", "", 5), "\n");
-    }
 
     #[test]
     fn the_table_fits_wide_and_narrow_terminals() {

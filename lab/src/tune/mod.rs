@@ -1,0 +1,85 @@
+//! `c10m tune`: shows what this host means for very many connections. It reads and explains; it
+//! changes no setting and runs none of the commands it prints.
+
+mod audit;
+mod count;
+mod plan;
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+use comfy_table::Table;
+use tuning::IoUring;
+
+/// Columns assumed when the output is not a terminal.
+const WIDTH_DEFAULT: u16 = 80;
+
+/// Arguments of `c10m tune`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TuneArgs {
+    #[command(subcommand)]
+    command: TuneCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum TuneCommand {
+    /// Compare this host's limits and settings with what a number of connections needs.
+    Audit(audit::AuditArgs),
+    /// Plan a number of connections: which limit is hit first, what memory it takes, what to run.
+    Plan(plan::PlanArgs),
+}
+
+/// Runs the sub-command; `io_uring` is whether a ring can be set up here. The exit code is 0 whatever
+/// is found, because a finding is an answer and not a failure.
+pub(crate) fn run(args: TuneArgs, io_uring: IoUring) -> anyhow::Result<u8> {
+    let text = match args.command {
+        TuneCommand::Audit(args) => audit::text(&args, &io_uring)?,
+        TuneCommand::Plan(args) => plan::text(&args, &io_uring)?,
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // The reader has seen enough, as in `c10m tune audit | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+        other => other.map(|()| 0).context("cannot write to stdout"),
+    }
+}
+
+fn terminal_width() -> u16 {
+    Table::new().width().unwrap_or(WIDTH_DEFAULT)
+}
+
+/// `text` broken at spaces into lines of at most `width` characters where words allow it; every line
+/// but the first begins with `indent`.
+fn wrapped(text: &str, indent: &str, width: usize) -> String {
+    let mut lines = String::new();
+    let leading = text.len() - text.trim_start().len();
+    let mut line = text[..leading].to_owned();
+    let mut empty = true;
+    for word in text[leading..].split(' ') {
+        if !empty && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push_str(line.trim_end());
+            lines.push('\n');
+            line = indent.to_owned();
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    lines.push_str(line.trim_end());
+    lines.push('\n');
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_at_spaces() {
+        assert_eq!(wrapped("  one two three", "  ", 9), "  one two\n  three\n");
+        assert_eq!(wrapped("unbreakable word", "", 5), "unbreakable\nword\n");
+        assert_eq!(wrapped("", "", 5), "\n");
+    }
+}

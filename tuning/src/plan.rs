@@ -1,0 +1,158 @@
+//! The plan for a number of connections: every limit on the way in the order in which it is hit, the
+//! memory it takes, and the commands that make room. It judges facts and runs nothing.
+
+pub mod budget;
+mod commands;
+mod descriptors;
+mod host;
+mod limit;
+mod network;
+mod predict;
+mod request;
+mod room;
+mod slabs;
+mod subject;
+mod tables;
+
+use serde::Serialize;
+
+use crate::audit::IoUring;
+use crate::facts::Facts;
+
+pub use host::Host;
+pub use predict::{Owner, Part, Prediction, Shape, predict};
+pub use request::{Backend, Request, Side, Workload};
+pub use slabs::{Basis, Slabs};
+
+use subject::Subject;
+
+/// What a limit does to the wanted number of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing: there is room.
+    Holds,
+    /// They work, but something is slower, or goes wrong while they open or close.
+    Slows,
+    /// They cannot all be open.
+    Wall,
+    /// The host does not say what the limit is.
+    Unknown,
+}
+
+impl Verdict {
+    /// The word used in tables and in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Verdict::Holds => "holds",
+            Verdict::Slows => "slows",
+            Verdict::Wall => "wall",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}
+
+/// One link of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// The name of the sysctl or of the limit.
+    pub id: &'static str,
+    /// The same in words.
+    pub title: &'static str,
+    /// The limit as it stands; `None`: there is none, or it cannot be read.
+    pub limit: Option<u64>,
+    /// What the wanted connections need of it; `None` where nothing can be said.
+    pub need: Option<u64>,
+    /// What both are counted in.
+    pub unit: &'static str,
+    /// The most connections that get by with the limit as it stands; `None`: any number does.
+    pub hit_at: Option<u64>,
+    /// What that means for the wanted number.
+    pub verdict: Verdict,
+    /// Why, in a sentence without its full stop.
+    pub meaning: String,
+    /// The command that moves it, where there is one and it is needed.
+    pub command: Option<String>,
+    /// Where the limit and its arithmetic come from.
+    pub source: &'static str,
+}
+
+/// What the wanted connections need, whether or not this host has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Needs {
+    /// Memory of this host's side in bytes.
+    pub memory_bytes: u64,
+    /// Event loops of the server; `None`: no number of them that the server accepts is enough.
+    pub reactors: Option<u64>,
+    /// Threads of a load generator on this host; 0 where it is elsewhere.
+    pub workers: Option<u64>,
+    /// Client addresses; `None`: the clients' ports are their own affair, as behind a TUN device.
+    pub addresses: Option<u64>,
+}
+
+/// A plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// What was asked.
+    pub request: Request,
+    /// Reactors and workers of the programs as the request has them, before anything is mended.
+    pub threads: Threads,
+    /// What the connections need.
+    pub needs: Needs,
+    /// Memory a new process can have now in bytes, a thirty-second kept free; `None`: not readable.
+    pub memory_bytes_available: Option<u64>,
+    /// The most connections for which that memory suffices.
+    pub memory_fits: Option<u64>,
+    /// The most connections that fit as things stand, with nothing mended; `None`: no limit is known.
+    pub fits_now: Option<u64>,
+    /// The most once every command was run: what a wall without a command leaves. `None`: no such wall.
+    pub fits_mended: Option<u64>,
+    /// The first limit that keeps the wanted number from being open; `None`: it fits as things are.
+    pub first_wall: Option<&'static str>,
+    /// Every limit, in the order in which they are hit; those that never are come last.
+    pub chain: Vec<Link>,
+    /// The memory in its parts.
+    pub prediction: Prediction,
+    /// What to run, in this order. A line that begins with # is for people.
+    pub commands: Vec<String>,
+}
+
+/// Threads of both programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Threads {
+    /// Event loops of the server.
+    pub reactors: u64,
+    /// Workers of the generator; 0 where it is elsewhere.
+    pub workers: u64,
+}
+
+impl Plan {
+    /// Plans `request` on a host. Any number of connections can be asked for.
+    pub fn new(facts: &Facts, host: &Host, request: Request, io_uring: &IoUring) -> Plan {
+        let subject = Subject::new(facts, host, request, io_uring);
+        let mut judged: Vec<(Link, Option<limit::Mend>)> =
+            limit::all().filter_map(|limit| limit.link(&subject)).collect();
+        judged.sort_by_key(|(link, _)| link.hit_at.unwrap_or(u64::MAX));
+        let commands = commands::in_order(&subject, &judged);
+        let chain: Vec<Link> = judged.into_iter().map(|(link, _)| link).collect();
+        let walls = limit::walls();
+        Plan {
+            request,
+            threads: Threads { reactors: subject.reactors, workers: subject.workers },
+            needs: subject.needs(),
+            memory_bytes_available: subject.memory_available(),
+            memory_fits: subject.memory_fits(),
+            fits_now: chain.iter().filter(|link| walls.contains(&link.id)).filter_map(|link| link.hit_at).min(),
+            fits_mended: walls_standing(&chain).filter_map(|link| link.hit_at).min(),
+            first_wall: chain.iter().find(|link| link.verdict == Verdict::Wall).map(|link| link.id),
+            prediction: predict(&subject.planned_shape(request.connections), &host.slabs),
+            chain,
+            commands,
+        }
+    }
+}
+
+/// Walls that no command moves.
+fn walls_standing(chain: &[Link]) -> impl Iterator<Item = &Link> {
+    chain.iter().filter(|link| link.verdict == Verdict::Wall && link.command.is_none())
+}

@@ -1,0 +1,73 @@
+//! The commands of a plan in the order in which they must run: the mends of what does not hold, then
+//! the programs with the flags that the plan needs.
+
+use super::limit::{Mend, Turn};
+use super::request::{Side, Workload};
+use super::subject::Subject;
+use super::{Link, budget};
+
+/// Every command, for people to copy. Mends that are flags are carried by the programs' own lines.
+pub(super) fn in_order(subject: &Subject<'_>, judged: &[(Link, Option<Mend>)]) -> Vec<String> {
+    let mut mends: Vec<&Mend> =
+        judged.iter().filter_map(|(_, mend)| mend.as_ref()).filter(|mend| mend.turn != Turn::Flag).collect();
+    mends.sort_by_key(|mend| mend.turn);
+    let mut commands: Vec<String> = Vec::new();
+    for mend in mends {
+        if !commands.contains(&mend.command) {
+            commands.push(mend.command.clone());
+        }
+    }
+    commands.push(serve(subject));
+    commands.push(load(subject));
+    commands
+}
+
+fn serve(subject: &Subject<'_>) -> String {
+    let request = &subject.request;
+    let reactors = subject.reactors_planned().unwrap_or(budget::THREADS_MAX);
+    let word = match request.workload {
+        Workload::Echo => "echo",
+        Workload::Http => "http",
+    };
+    let address = match request.side {
+        Side::Server => " --listen 0.0.0.0:8080",
+        Side::Both => "",
+        Side::Tun => " --listen 198.18.0.1:8080",
+    };
+    // The server closes connections that stay silent for longer.
+    let is_silent = request.heartbeat_ms.is_none_or(|period| period >= budget::IDLE_TIMEOUT_MS);
+    let idle = if is_silent { " --idle-timeout 0s" } else { "" };
+    format!("c10m serve {word}{address}{} --reactors {reactors}{idle}", request.backend.flags())
+}
+
+fn load(subject: &Subject<'_>) -> String {
+    let request = &subject.request;
+    let host = match request.side {
+        Side::Server => "SERVER",
+        Side::Both => "127.0.0.1",
+        Side::Tun => "198.18.0.1",
+    };
+    let target = match request.workload {
+        Workload::Echo => format!("tcp://{host}:8080"),
+        Workload::Http => format!("http://{host}:8080/"),
+    };
+    let beat = match request.heartbeat_ms {
+        Some(period) if period.is_multiple_of(1000) => format!("--heartbeat {}s", period / 1000),
+        Some(period) => format!("--heartbeat {period}ms"),
+        None => "-r 0".to_owned(),
+    };
+    let connections = request.connections;
+    match request.side {
+        Side::Tun => format!("c10m load {target} --engine tun -c {connections} -t {} {beat}", subject.workers),
+        Side::Both => {
+            let workers = subject.workers_planned().unwrap_or(budget::THREADS_MAX);
+            let named = if request.sources.is_some() { " --source A,B,…" } else { "" };
+            format!("c10m load {target} -c {connections} -t {workers} {beat}{named}")
+        }
+        Side::Server => {
+            let addresses = subject.addresses().unwrap_or(1);
+            let named = if addresses > 1 { " --source A,B,…" } else { "" };
+            format!("# elsewhere, from {addresses} addresses: c10m load {target} -c {connections} {beat}{named}")
+        }
+    }
+}

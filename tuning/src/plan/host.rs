@@ -1,0 +1,110 @@
+//! What a plan must know of a host beyond the facts of the audit: sizes of kernel objects, threads,
+//! and the memory a cgroup leaves. Reads only.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::slabs::Slabs;
+
+/// The host of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    pub(super) slabs: Slabs,
+    /// Threads that may exist: the least of `threads-max`, `pid_max` and `pids.max`.
+    pub(super) threads_max: Option<u64>,
+    /// What the memory cgroups of this process still allow; `None` is no limit.
+    pub(super) cgroup_bytes_left: Option<u64>,
+}
+
+impl Host {
+    /// The machine this process runs on.
+    pub fn of_this_host() -> Host {
+        Host::read(Path::new("/"), rustix::param::page_size() as u64)
+    }
+
+    /// The host below `root`, which holds `proc` and `sys`, with pages of `page_bytes`.
+    pub fn read(root: &Path, page_bytes: u64) -> Host {
+        let groups = Cgroups::read(root);
+        let threads = ["proc/sys/kernel/threads-max", "proc/sys/kernel/pid_max"].map(|path| number(&root.join(path)));
+        let pids = groups.limits("pids", "pids.max", "pids.max").into_iter();
+        Host {
+            slabs: Slabs::read(root, page_bytes, groups.charges_memory()),
+            threads_max: threads.into_iter().flatten().chain(pids.map(|(max, _)| max)).min(),
+            cgroup_bytes_left: groups.memory_left(),
+        }
+    }
+
+    /// Sizes of kernel objects.
+    pub fn slabs(&self) -> &Slabs {
+        &self.slabs
+    }
+}
+
+/// The cgroups of this process, from cgroup(7) version 1 or 2.
+struct Cgroups<'a> {
+    root: &'a Path,
+    /// Lines `hierarchy:controllers:path` of /proc/self/cgroup.
+    lines: String,
+}
+
+impl<'a> Cgroups<'a> {
+    fn read(root: &'a Path) -> Self {
+        Cgroups { root, lines: fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default() }
+    }
+
+    /// The directory of the group a controller puts this process in, the path below its mount, and
+    /// whether that is version 2.
+    fn group(&self, controller: &str) -> Option<(PathBuf, &str, bool)> {
+        let parts = self.lines.lines().filter_map(|line| {
+            let mut parts = line.splitn(3, ':');
+            let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+            Some((controllers, path))
+        });
+        let mut unified = None;
+        for (controllers, path) in parts {
+            if controllers.split(',').any(|name| name == controller) {
+                return Some((self.root.join("sys/fs/cgroup").join(controller), path, false));
+            }
+            if controllers.is_empty() {
+                unified = Some((self.root.join("sys/fs/cgroup"), path, true));
+            }
+        }
+        unified
+    }
+
+    /// Objects are charged to every group but the root (linux mm/memcontrol.c).
+    fn charges_memory(&self) -> bool {
+        self.group("memory").is_some_and(|(_, path, _)| path != "/")
+    }
+
+    /// The limits of a group and of its ancestors, each with the directory it stands in.
+    fn limits(&self, controller: &str, file_v1: &str, file_v2: &str) -> Vec<(u64, PathBuf)> {
+        let Some((mount, path, is_v2)) = self.group(controller) else {
+            return Vec::new();
+        };
+        let file = if is_v2 { file_v2 } else { file_v1 };
+        let below = Path::new(path.trim_start_matches('/'));
+        // A path with `..` belongs to a cgroup namespace above this one: nothing of it is visible.
+        below
+            .ancestors()
+            .map(|ancestor| mount.join(ancestor))
+            .filter_map(|directory| Some((number(&directory.join(file))?, directory)))
+            .collect()
+    }
+
+    fn memory_left(&self) -> Option<u64> {
+        let limits = self.limits("memory", "memory.limit_in_bytes", "memory.max");
+        let left = limits.into_iter().filter_map(|(max, directory)| {
+            let used =
+                ["memory.current", "memory.usage_in_bytes"].iter().find_map(|file| number(&directory.join(file)));
+            // Version 1 writes "no limit" as the largest multiple of a page in a signed number.
+            (max < 1 << 62).then(|| max.saturating_sub(used.unwrap_or(0)))
+        });
+        left.min()
+    }
+}
+
+/// One number; `max`, an absent file and nonsense are none.
+fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}

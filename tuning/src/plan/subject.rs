@@ -1,0 +1,218 @@
+//! What the limits of a plan judge: the request, the host, and the numbers several of them need.
+
+use super::host::Host;
+use super::predict::{Shape, predict};
+use super::request::{Request, Side};
+use super::{Needs, budget};
+use crate::audit::IoUring;
+use crate::facts::Facts;
+use crate::rules::{descriptors_needed, usable_ports};
+
+/// No host has as many connections: a search for a limit ends here and says that there is none.
+const CONNECTIONS_MAX: u64 = 1 << 40;
+
+/// One part in this many of the available memory is left to everything else that runs.
+const MEMORY_RESERVE_SHARE: u64 = 32;
+
+/// The kernel's own default range, for hosts that do not show theirs.
+const PORTS_DEFAULT: u64 = 60_999 - 32_768 + 1;
+
+pub(super) struct Subject<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) host: &'a Host,
+    pub(super) io_uring: &'a IoUring,
+    pub(super) request: Request,
+    pub(super) connections: u64,
+    /// Kernel sockets on this host.
+    pub(super) ends: u64,
+    /// Reactors and workers as things stand.
+    pub(super) reactors: u64,
+    pub(super) workers: u64,
+    /// Ports clients of this host choose from.
+    pub(super) ports: u64,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(facts: &'a Facts, host: &'a Host, request: Request, io_uring: &'a IoUring) -> Self {
+        let reactors = request.reactors.or(facts.cpu.online_count).unwrap_or(1).max(1);
+        let workers = if request.side.has_generator() { request.reactors.unwrap_or(1).max(1) } else { 0 };
+        let reserved = facts.network.reserved_ports.as_deref().unwrap_or_default();
+        let ports = facts.network.port_range.map_or(PORTS_DEFAULT, |range| usable_ports(range, reserved));
+        Subject {
+            facts,
+            host,
+            io_uring,
+            request,
+            connections: request.connections,
+            ends: request.connections.saturating_mul(request.side.kernel_ends()),
+            reactors,
+            workers,
+            ports,
+        }
+    }
+
+    /// RLIMIT_NOFILE as the programs have it: they raise the soft limit to the hard one.
+    pub(super) fn descriptors_max(&self) -> u64 {
+        self.facts.files.limit.hard.unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn may_raise_limits(&self) -> bool {
+        self.facts.capabilities.sys_resource == Some(true)
+    }
+
+    /// Connections the fullest of `reactors` gets.
+    pub(super) fn share(connections: u64, reactors: u64) -> u64 {
+        descriptors_needed(connections, reactors).saturating_sub(budget::REACTOR_DESCRIPTORS)
+    }
+
+    /// Connections a reactor can own whatever its limit on descriptors.
+    pub(super) fn reactor_connections_max(&self) -> u64 {
+        if self.request.backend.is_uring() { budget::RING_DESCRIPTORS_MAX } else { budget::REACTOR_CONNECTIONS_MAX }
+    }
+
+    /// The fewest reactors for `connections` when the limit on descriptors stays as it is.
+    pub(super) fn reactors_for(&self, connections: u64) -> Option<u64> {
+        let descriptors = self.descriptors_max().min(self.facts.files.nr_open.unwrap_or(u64::MAX));
+        let room = descriptors.saturating_sub(budget::REACTOR_DESCRIPTORS).min(self.reactor_connections_max());
+        fewest_reactors(connections, room)
+    }
+
+    /// The reactors of the plan: no fewer than as things stand, and more only where the limit on
+    /// descriptors cannot be raised, or is not what binds.
+    pub(super) fn reactors_planned(&self) -> Option<u64> {
+        let fewest = if self.may_raise_limits() {
+            fewest_reactors(self.connections, self.reactor_connections_max())
+        } else {
+            self.reactors_for(self.connections)
+        };
+        fewest.map(|fewest| fewest.max(self.reactors))
+    }
+
+    /// The workers of the plan. A generator's table is best kept small by more workers.
+    pub(super) fn workers_planned(&self) -> Option<u64> {
+        if self.request.side != Side::Both {
+            return Some(self.workers);
+        }
+        let room = self.worker_connections_max();
+        let fewest = if room == 0 { return None } else { self.connections.div_ceil(room) };
+        Some(fewest.max(self.workers)).filter(|&workers| workers <= budget::THREADS_MAX)
+    }
+
+    /// Kernel sockets a worker of the generator can own.
+    pub(super) fn worker_connections_max(&self) -> u64 {
+        self.descriptors_max().saturating_sub(budget::WORKER_DESCRIPTORS)
+    }
+
+    /// Connections one client address carries to one server address and port.
+    pub(super) fn connections_per_source(&self) -> u64 {
+        (self.ports - self.ports / budget::PORT_RESERVE_SHARE).max(1)
+    }
+
+    /// Client addresses the connections need; on loopback addresses are free and are not filled up.
+    pub(super) fn addresses(&self) -> Option<u64> {
+        let per_source = self.connections_per_source();
+        match self.request.side {
+            Side::Tun => None,
+            Side::Both if self.request.sources.is_none() => {
+                Some(self.connections.div_ceil((per_source / budget::LOOPBACK_FILL).max(1)))
+            }
+            Side::Both | Side::Server => Some(self.connections.div_ceil(per_source)),
+        }
+    }
+
+    /// The shape of `connections` as things stand, with the threads they would need.
+    pub(super) fn planned_shape(&self, connections: u64) -> Shape {
+        let limit = self.descriptors_max().saturating_sub(budget::REACTOR_DESCRIPTORS);
+        Shape {
+            connections,
+            workload: self.request.workload,
+            backend: self.request.backend,
+            side: self.request.side,
+            heartbeat_ms: self.request.heartbeat_ms,
+            reactors: self.reactors_planned().unwrap_or(budget::THREADS_MAX),
+            workers: self.workers_planned().unwrap_or(budget::THREADS_MAX),
+            ring_descriptors: limit.min(budget::RING_DESCRIPTORS_MAX),
+            ports: self.ports,
+        }
+    }
+
+    /// What a new process can have, less the reserve.
+    pub(super) fn memory_available(&self) -> Option<u64> {
+        let host = self.facts.memory.available_bytes;
+        let available = host.into_iter().chain(self.host.cgroup_bytes_left).min()?;
+        Some(available - available / MEMORY_RESERVE_SHARE)
+    }
+
+    /// Whether the memory cgroup leaves less than the host has.
+    pub(super) fn is_bound_by_cgroup(&self) -> bool {
+        match (self.host.cgroup_bytes_left, self.facts.memory.available_bytes) {
+            (Some(left), Some(available)) => left < available,
+            (left, None) => left.is_some(),
+            (None, _) => false,
+        }
+    }
+
+    /// The memory of `connections` in bytes.
+    pub(super) fn memory_needed(&self, connections: u64) -> u64 {
+        predict(&self.planned_shape(connections), &self.host.slabs).total_bytes
+    }
+
+    /// The most connections the available memory has room for.
+    pub(super) fn memory_fits(&self) -> Option<u64> {
+        let available = self.memory_available()?;
+        largest(|connections| self.memory_needed(connections) <= available)
+    }
+
+    pub(super) fn needs(&self) -> Needs {
+        Needs {
+            memory_bytes: self.memory_needed(self.connections),
+            reactors: self.reactors_planned(),
+            workers: self.workers_planned(),
+            addresses: self.addresses(),
+        }
+    }
+}
+
+/// The fewest reactors of which none gets more than `room` connections.
+fn fewest_reactors(connections: u64, room: u64) -> Option<u64> {
+    (1..=budget::THREADS_MAX).find(|&reactors| Subject::share(connections, reactors) <= room)
+}
+
+/// The largest number of connections that `fits`, which must hold for every smaller number too;
+/// `None`: any number does.
+pub(super) fn largest(fits: impl Fn(u64) -> bool) -> Option<u64> {
+    if fits(CONNECTIONS_MAX) {
+        return None;
+    }
+    let (mut fitting, mut beyond) = (0, CONNECTIONS_MAX);
+    while beyond - fitting > 1 {
+        let middle = fitting + (beyond - fitting) / 2;
+        if fits(middle) { fitting = middle } else { beyond = middle }
+    }
+    Some(fitting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_that_fits() {
+        for (most, expected) in [(0, Some(0)), (1, Some(1)), (19_936, Some(19_936)), (CONNECTIONS_MAX, None)] {
+            assert_eq!(largest(|connections| connections <= most), expected);
+        }
+    }
+
+    #[test]
+    fn the_fullest_reactor_decides_how_many_there_must_be() {
+        for (connections, room, expected) in [
+            (19_936, 19_936, Some(1)),
+            (19_937, 19_936, Some(2)),
+            (1_000_000, 19_936, Some(52)), // 50.2 on average, and the hash is not even
+            (10, 0, None),
+            (u64::MAX, 1 << 20, None),
+        ] {
+            assert_eq!(fewest_reactors(connections, room), expected, "{connections} by {room}");
+        }
+    }
+}
