@@ -4,8 +4,10 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod compare;
 mod load;
 mod null_server;
+mod report;
 mod serve;
 mod tune;
 
@@ -32,6 +34,10 @@ enum Command {
     Load(Box<load::LoadArgs>),
     /// Run an experiment: servers against each other, interleaved, with a report.
     Bench(bench::BenchArgs),
+    /// Render the reports of runs again, and print their tables.
+    Report(report::ReportArgs),
+    /// Compare two runs, or refuse to and say why.
+    Compare(compare::CompareArgs),
     /// What this host's limits and settings mean for many connections.
     Tune(tune::TuneArgs),
     /// A server that does next to nothing, or nothing at all for a while: the peer of experiments.
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Load(args) => load::run(*args),
         Command::Bench(args) => bench::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Tune(args) => tune::run(args, io_uring()),
         Command::NullServer(args) => null_server::run(args),
     };

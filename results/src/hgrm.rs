@@ -1,4 +1,4 @@
-//! Writes the textual percentile distribution (`.hgrm`) that HdrHistogram's plotting pages read, with
+//! Writes and reads the textual percentile distribution (`.hgrm`) that HdrHistogram's plotting pages read, with
 //! the rows and columns of the Java library (compared with its 2.1.11, which alone rounds halves up in
 //! the last digit). Values are given in microseconds.
 
@@ -80,6 +80,30 @@ pub fn text(latencies: &Latencies) -> String {
     text
 }
 
+/// Quantile and value in µs of each row, as far as ten values lie above it.
+///
+/// # Errors
+/// Names the row that is none.
+pub fn points(text: &str) -> Result<Vec<(f64, f64)>, String> {
+    let rows: Result<Vec<(f64, f64, f64)>, String> = text
+        .lines()
+        .enumerate()
+        .skip(1)
+        .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
+        .map(|(index, line)| {
+            let numbers: Vec<f64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
+            match numbers.as_slice() {
+                [value, quantile, count, ..] => Ok((*quantile, *value, *count)),
+                _ => Err(format!("line {} has no value, percentile and count", index + 1)),
+            }
+        })
+        .collect();
+    let rows = rows?;
+    let total = rows.last().map_or(0.0, |(.., count)| *count);
+    let is_supported = |quantile: f64| total * (1.0 - quantile) >= 10.0 * (1.0 - 1e-9);
+    Ok(rows.into_iter().filter(|(quantile, ..)| is_supported(*quantile)).map(|(q, value, _)| (q, value)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,5 +181,18 @@ mod tests {
         let text = text(&Latencies::new());
         assert_eq!(text.lines().count(), 5);
         assert!(!text.contains("NaN"));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut latencies = Latencies::new();
+        latencies.record(1_000_000, 990).unwrap();
+        latencies.record(2_000_000, 10).unwrap();
+        let found = points(&text(&latencies)).unwrap();
+        let last = found.last().unwrap();
+        assert!(found[0].0 == 0.0 && (found[0].1 - 1000.0).abs() < 1.0, "{found:?}");
+        assert!(last.0 < 0.9901 && last.0 > 0.98, "no further than ten values: {last:?}");
+        assert_eq!(points("header\n\n 1 0.5\n"), Err("line 3 has no value, percentile and count".to_owned()));
+        assert_eq!(points(""), Ok(vec![]));
     }
 }

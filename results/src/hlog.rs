@@ -1,4 +1,4 @@
-//! Writes an HdrHistogram interval log (`.hlog`, format 1.3): one compressed histogram a line, which
+//! Writes and reads an HdrHistogram interval log (`.hlog`, format 1.3): one compressed histogram a line, which
 //! Java's `HistogramLogProcessor` and Python's `HistogramLogReader` add up over any stretch of time.
 //!
 //! Both readers skip lines that begin before the start time, and stop at the first line behind the
@@ -51,6 +51,25 @@ pub fn text<'a>(start_unix_ms: u64, lines: impl IntoIterator<Item = Line<'a>>) -
     text
 }
 
+/// Tag and encoded histogram of each line of a log; lines without a tag have an empty one.
+///
+/// # Errors
+/// Names the line that is none.
+pub fn tagged(text: &str) -> Result<Vec<(&str, &str)>, String> {
+    let is_data = |line: &str| !line.is_empty() && !line.starts_with('#') && !line.starts_with('"');
+    let lines = text.lines().enumerate().filter(|(_, line)| is_data(line));
+    lines
+        .map(|(index, line)| {
+            let (tag, rest) = match line.strip_prefix("Tag=") {
+                Some(tagged) => tagged.split_once(',').unwrap_or((tagged, "")),
+                None => ("", line),
+            };
+            let encoded = rest.split(',').nth(3).ok_or_else(|| format!("line {} has no histogram", index + 1))?;
+            Ok((tag, encoded))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +94,16 @@ Tag=service,1.000017,0.999983,1.234567,CCCC
     #[test]
     fn a_log_of_nothing_is_its_header() {
         assert_eq!(text(0, []).lines().count(), 5);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let line = |tag, encoded| Line { tag, start_us: 0, duration_us: 1, max_ns: 1, encoded };
+        let text = text(0, [line("a-1", "AAAA"), line("b", "BBBB")]);
+        assert_eq!(tagged(&text), Ok(vec![("a-1", "AAAA"), ("b", "BBBB")]));
+        assert_eq!(tagged("0.1,1.0,2.0,CCCC\n"), Ok(vec![("", "CCCC")]));
+        for bad in ["Tag=a", "Tag=a,1,2", "1,2,3"] {
+            assert_eq!(tagged(bad), Err("line 1 has no histogram".to_owned()), "{bad}");
+        }
     }
 }

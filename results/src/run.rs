@@ -1,4 +1,5 @@
-//! The directory of one run: its name, and that it appears whole or not at all and replaces nothing.
+//! The directory of one run: its name, that it appears whole or not at all and replaces nothing, and what
+//! is read back from it.
 
 use std::fs;
 use std::io;
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::hgrm;
 use crate::histogram::Latencies;
-use crate::record::Record;
+use crate::record::{Cell, Loop, Metric, Point, Record};
 
 /// Lengths within which an abbreviated commit is unambiguous and still readable.
 const COMMIT_LEN_MIN: usize = 7;
@@ -101,10 +102,117 @@ fn publish(temporary: &Path, base: &Path, name: &str) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{SAME_NAME_MAX} runs named {name}")))
 }
 
-/// Reads the record of a run: its directory, or the file itself.
+/// Reads the record of a run: its directory, or the file itself. A record of schema 1 gets the keys of its
+/// cells, and the generators and servers that it only has in the names of its arms.
 pub fn read(path: &Path) -> io::Result<Record> {
     let path = if path.is_dir() { path.join("record.json") } else { path.to_owned() };
-    Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
+    let mut record: Record = serde_json::from_str(&fs::read_to_string(path)?)?;
+    let is_about_generators = record.metric == Metric::ClientCpu;
+    for cell in record.cells.iter_mut().filter(|cell| cell.key.is_empty()) {
+        cell.key = key_of_schema_1(cell);
+        if let Some((generator, server)) = cell.arm.split_once(" on ").filter(|_| is_about_generators) {
+            (cell.generator, cell.server) = (generator.to_owned(), server.to_owned());
+        }
+    }
+    Ok(record)
+}
+
+/// The name that the histogram of a cell had then.
+fn key_of_schema_1(cell: &Cell) -> String {
+    let mode = match cell.load_loop {
+        Loop::Closed => "closed".to_owned(),
+        Loop::Open { rate } => format!("rate{rate}"),
+    };
+    word(&format!("{}-c{}-{mode}-p{} {}", cell.workload, cell.connections, cell.pipeline, cell.arm))
+}
+
+/// Response time at each percentile of one cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// [`Cell::key`].
+    pub cell: String,
+    /// Quantile (0.99 for p99) and value in µs, by rising quantile, as far as ten values lie above it.
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Curve {
+    /// From the merged histogram of all repeats.
+    pub fn of(cell: &str, latencies: &Latencies) -> Curve {
+        let nines_max = (latencies.count().max(1) as f64).log10();
+        let quantiles = (0..=(nines_max / CURVE_STEP) as u32).map(|i| 1.0 - 10f64.powf(-f64::from(i) * CURVE_STEP));
+        let points = quantiles.filter_map(|quantile| Some((quantile, latencies.quantile_us(quantile)?)));
+        Curve { cell: cell.to_owned(), points: points.collect() }
+    }
+}
+
+/// Distance of two points of a curve, in nines of the percentile.
+const CURVE_STEP: f64 = 0.02;
+
+/// Everything that a report is rendered from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The record.
+    pub record: Record,
+    /// Of the cells that have one.
+    pub curves: Vec<Curve>,
+    /// Of all runs; empty in directories of schema 1.
+    pub points: Vec<Point>,
+}
+
+/// Opens the directory of a run: the record, `latency.hlog` or else the `.hgrm` files, and `series.jsonl`.
+///
+/// # Errors
+/// When the record cannot be read, or another file is there and makes no sense; the text names it.
+pub fn open(directory: &Path) -> io::Result<Run> {
+    let record = read(directory)?;
+    let curves = match text(&directory.join("latency.hlog"))? {
+        Some(log) => curves_of_log(&record, &log).map_err(|error| named(&directory.join("latency.hlog"), &error))?,
+        None => curves_of_files(&record, directory)?,
+    };
+    let series = directory.join("series.jsonl");
+    let lines = text(&series)?.unwrap_or_default();
+    let points: Result<Vec<Point>, _> =
+        lines.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str).collect();
+    Ok(Run { record, curves, points: points.map_err(|error| named(&series, &error.to_string()))? })
+}
+
+/// The text of a file that need not exist.
+fn text(path: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(named(path, &error.to_string())),
+    }
+}
+
+fn named(path: &Path, complaint: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {complaint}", path.display()))
+}
+
+/// Merges the histograms of each cell by counts.
+fn curves_of_log(record: &Record, log: &str) -> Result<Vec<Curve>, String> {
+    let lines = crate::hlog::tagged(log)?;
+    let mut curves = Vec::new();
+    for cell in &record.cells {
+        let own: Vec<&str> = lines.iter().filter(|(tag, _)| *tag == cell.key).map(|(_, encoded)| *encoded).collect();
+        if !own.is_empty() {
+            let merged = Latencies::decode_all(own).map_err(|error| format!("{}: {error}", cell.key))?;
+            curves.push(Curve::of(&cell.key, &merged));
+        }
+    }
+    Ok(curves)
+}
+
+fn curves_of_files(record: &Record, directory: &Path) -> io::Result<Vec<Curve>> {
+    let mut curves = Vec::new();
+    for cell in &record.cells {
+        let path = directory.join(format!("{}.hgrm", cell.key));
+        if let Some(text) = text(&path)? {
+            let points = hgrm::points(&text).map_err(|error| named(&path, &error))?;
+            curves.push(Curve { cell: cell.key.clone(), points });
+        }
+    }
+    Ok(curves)
 }
 
 #[cfg(test)]

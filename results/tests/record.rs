@@ -1,12 +1,13 @@
-//! Records survive JSON, run directories replace nothing, and reports say what the record says.
+//! Records survive JSON, run directories replace nothing and are read back, and tables say what the record says.
 
 mod sample;
 
 use std::fs;
 
 use results::histogram::Latencies;
-use results::record::{Loop, Record, Summary, VerdictState};
-use results::report::{agreement_table, markdown, memory_table, table_rows};
+use results::hlog;
+use results::record::{Loop, Metric, Point, Record, Summary};
+use results::report::{agreement_table, table_rows};
 use results::run;
 use sample::{cell, record, run_of};
 
@@ -100,96 +101,6 @@ fn the_tables_follow_the_order_of_the_record() {
 }
 
 #[test]
-fn the_report_has_every_part_in_order() {
-    let text = markdown(&record());
-    let headings: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
-    assert_eq!(
-        headings,
-        [
-            "# echo-cpu",
-            "## How it was measured",
-            "## What the numbers say",
-            "## Results",
-            "### echo, 64 connections, 20,000 requests/s, pipeline 1",
-            "### http, 1,000 connections, closed loop, pipeline 4",
-            "## Memory",
-            "### The server's own memory for each idle connection",
-            "## Not run",
-            "## Notes and limits",
-        ]
-    );
-    for expected in [
-        "`c10m bench echo-cpu` (c10m 0.1.0, commit abcdef1)",
-        "Linux 6.18.0, Some CPU, 2 processors",
-        "5 repeats, arms interleaved",
-        "co-located",
-        "seed 42",
-        "| epoll level | 1,000,000 | 4 | 48.5 | 64 | echo |",
-        "- io_uring poll: EPERM \\| no ring",
-        "absolute throughput is not claimed",
-    ] {
-        assert!(text.contains(expected), "{expected:?} is missing from:\n{text}");
-    }
-    for line in text.lines().filter(|line| line.starts_with('|')) {
-        assert!(line.ends_with('|'), "{line}");
-    }
-    assert!(text.ends_with('\n') && !text.ends_with("\n\n"));
-}
-
-#[test]
-fn findings_claim_no_more_than_the_ranges() {
-    let text = markdown(&record());
-    let finding = text.lines().find(|line| line.starts_with("- echo, 64")).unwrap();
-    assert_eq!(
-        finding,
-        "- echo, 64 connections, 20,000 requests/s, pipeline 1: the lowest median core CPU per request is \
-         epoll level's, 6.00 µs; io_uring multishot needs 1.02 × (paired 1.02 ×), within the spread: no measurable \
-         difference; mio edge needs 1.17 × (paired 1.17 ×), ranges apart: a measurable difference."
-    );
-    let alone = text.lines().find(|line| line.starts_with("- http, 1,000")).unwrap();
-    assert!(alone.contains("no arm to compare it with"), "{alone}");
-}
-
-#[test]
-fn few_repeats_and_invalid_runs_support_no_claim() {
-    let mut record = record();
-    record.cells = vec![
-        cell("epoll level", &[6.0, 6.1, 6.2]),
-        cell("mio edge", &[7.0, 7.1, 7.2]),
-        cell("io_uring poll", &[1.0, 1.0, 1.0]),
-    ];
-    record.cells[2].runs[1].verdict.state = VerdictState::Invalid;
-    let text = markdown(&record);
-    assert!(text.contains("lie apart by chance in 10 % of cases: inconclusive"), "{text}");
-    assert!(text.contains("Left out, for an INVALID run or no CPU time: io_uring poll."), "{text}");
-    assert!(!text.contains("a measurable difference"), "{text}");
-}
-
-#[test]
-fn the_order_of_runs_is_read_and_not_promised() {
-    let mut record = record();
-    assert!(markdown(&record).contains("arms interleaved"));
-    record.cells[1].runs.iter_mut().for_each(|run| run.order += 5);
-    assert!(markdown(&record).contains("arms one after another"));
-    record.cells.drain(..3);
-    assert!(markdown(&record).contains("no arms to interleave"));
-}
-
-#[test]
-fn an_empty_record_still_renders() {
-    let mut record = record();
-    record.cells.clear();
-    record.memory.clear();
-    record.skipped.clear();
-    record.host = serde_json::Value::Null;
-    let text = markdown(&record);
-    assert!(text.contains("No run was recorded."));
-    assert!(text.contains("Linux unknown, unknown, unknown processors"));
-    assert!(memory_table(&record).is_none());
-    assert!(!text.contains("## Not run"));
-}
-
-#[test]
 fn the_open_loop_is_told_from_the_closed() {
     let mut record = record();
     record.cells = vec![cell("a", &[1.0]), cell("a", &[1.0])];
@@ -218,6 +129,59 @@ fn generators_are_compared_run_by_run_with_the_reference() {
     let table = agreement_table(&record).expect("two generators on one server");
     assert_eq!(table.rows.len(), 1, "a server without the reference has no row: {table:?}");
     let row = &table.rows[0];
-    assert_eq!((row[0].as_str(), row[1].as_str()), ("ours on nginx", "1.010 (1.01–1.05)"));
+    assert_eq!((row[0].as_str(), row[1].as_str()), ("ours on nginx", "1.010 [0.96, 1.09]"));
     assert_eq!(row[6], "equal in 2 of 3");
+}
+
+#[test]
+fn a_directory_is_read_back_with_its_histograms_and_points() {
+    let directory = std::env::temp_dir().join(format!("results-open-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let record = record();
+    fs::write(directory.join("record.json"), serde_json::to_string(&record).unwrap()).unwrap();
+    let encoded = |us: u64| {
+        let mut latencies = Latencies::new();
+        latencies.record(us * 1000, 1000).unwrap();
+        latencies.encode().unwrap()
+    };
+    let (low, high) = (encoded(100), encoded(300));
+    let key = record.cells[0].key.as_str();
+    let line = |start_us, encoded| hlog::Line { tag: key, start_us, duration_us: 1, max_ns: 1, encoded };
+    fs::write(directory.join("latency.hlog"), hlog::text(0, [line(0, low.as_str()), line(1, high.as_str())])).unwrap();
+    let point = Point { cell: key.to_owned(), duration_s: 0.1, p50_us: Some(7.0), ..Point::default() };
+    fs::write(directory.join("series.jsonl"), serde_json::to_string(&point).unwrap() + "\n\n").unwrap();
+
+    let run = run::open(&directory).unwrap();
+    assert_eq!((&run.record, &run.points), (&record, &vec![point]));
+    let [curve] = run.curves.as_slice() else { panic!("{:?}", run.curves) };
+    let near = |us: f64, expected: f64| (us / expected - 1.0).abs() < 0.01;
+    assert_eq!(curve.cell, key);
+    assert!(
+        curve.points.iter().all(|(quantile, us)| near(*us, if *quantile <= 0.5 { 100.0 } else { 300.0 })),
+        "merged"
+    );
+    // 2,000 values support a quantile with ten above it: 0.995.
+    let last = curve.points.last().unwrap().0;
+    assert!(last > 0.994 && last <= 0.995, "{last}");
+
+    fs::write(directory.join("series.jsonl"), "{}\n").unwrap();
+    let error = run::open(&directory).unwrap_err();
+    assert!(error.to_string().contains("series.jsonl"), "{error}");
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn a_record_of_schema_1_gets_what_its_names_say() {
+    let directory = std::env::temp_dir().join(format!("results-schema-1-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let mut record = record();
+    record.metric = Metric::ClientCpu;
+    record.cells.truncate(1);
+    record.cells[0].key = String::new();
+    record.cells[0].arm = "wrk on busy nginx".to_owned();
+    fs::write(directory.join("record.json"), serde_json::to_string(&record).unwrap()).unwrap();
+    let cell = run::read(&directory).unwrap().cells.remove(0);
+    assert_eq!(cell.key, "echo-c64-rate20000-p1-wrk-on-busy-nginx");
+    assert_eq!((cell.generator.as_str(), cell.server.as_str()), ("wrk", "busy nginx"));
+    fs::remove_dir_all(&directory).unwrap();
 }

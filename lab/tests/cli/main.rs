@@ -8,5 +8,6 @@ mod modes;
 mod null_server;
 mod output;
 mod program;
+mod report;
 mod serve;
 mod tune;

@@ -9,13 +9,15 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::ChartError;
+use super::canvas::{NAME_HEIGHT, decade, spread};
+use super::{COLOURS, ChartError, FAINT, INK};
 
 /// Pixels of the whole chart.
 const SIZE: (u32, u32) = (1000, 560);
 /// Pixels beside the plot for the names of the lines.
-const LEGEND_WIDTH: u32 = 250;
-const LEGEND_LINE_HEIGHT: i32 = 26;
+const NAMES_WIDTH: u32 = 250;
+/// How far a name may stand from the end of its line.
+const LEADER_HEIGHT_MAX: i32 = 110;
 /// Heads of pixels: the title, and the lines under it.
 const TITLE_HEIGHT: u32 = 44;
 /// Sizes of text. The library divides them by 1.24.
@@ -29,29 +31,10 @@ const HEADROOM: f64 = 1.5;
 const PERCENTILES: [(f64, &str); 6] =
     [(0.0, "0 %"), (0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"), (0.9999, "99.99 %")];
 
-const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
-const FAINT: RGBColor = RGBColor(0xd8, 0xde, 0xe4);
-/// Colours that people with any kind of colour vision can tell apart (Okabe and Ito), and darker ones for
-/// more lines than that.
-const COLOURS: [RGBColor; 12] = [
-    RGBColor(0x00, 0x72, 0xb2),
-    RGBColor(0x56, 0xb4, 0xe9),
-    RGBColor(0x00, 0x9e, 0x73),
-    RGBColor(0xd5, 0x5e, 0x00),
-    RGBColor(0xcc, 0x79, 0xa7),
-    RGBColor(0x7a, 0x1f, 0x5c),
-    RGBColor(0xe6, 0x9f, 0x00),
-    RGBColor(0x8c, 0x56, 0x00),
-    RGBColor(0x99, 0x99, 0x99),
-    RGBColor(0xb2, 0x18, 0x2b),
-    RGBColor(0xf4, 0x7a, 0x7a),
-    RGBColor(0x4d, 0xac, 0x26),
-];
-
 /// One series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// What the legend says.
+    /// What stands beside its end.
     pub name: String,
     /// Quantile (0.99 for p99) and value, by rising quantile. Values that are not positive are drawn at
     /// the bottom of the chart.
@@ -69,7 +52,7 @@ pub struct PercentileChart {
     pub title: String,
     /// What the values are, with their unit.
     pub value_name: String,
-    /// The series, in the order of the legend.
+    /// The series, in the order of their colours.
     pub lines: Vec<Line>,
 }
 
@@ -90,11 +73,11 @@ impl PercentileChart {
         root.fill(&WHITE)?;
         root.draw(&Text::new(self.title.as_str(), (24, 16), ("sans-serif", TITLE_SIZE).into_font().color(&INK)))?;
         let (_, body) = root.split_vertically(TITLE_HEIGHT);
-        let (plot, legend) = body.split_horizontally(SIZE.0 - LEGEND_WIDTH);
+        let (plot, names) = body.split_horizontally(SIZE.0 - NAMES_WIDTH);
         let nines_max = self.nines_max();
         let mut chart = ChartBuilder::on(&plot)
             .margin(12)
-            .margin_right(20)
+            .margin_right(4)
             .x_label_area_size(48)
             .y_label_area_size(76)
             .build_cartesian_2d(
@@ -130,29 +113,39 @@ impl PercentileChart {
                 }
             }
         }
-        self.draw_legend(&legend)?;
+        // Where each line ends; one without points is named all the same, at the bottom.
+        let end = |line: &Line| {
+            let last = line.points.iter().rev().find(|(_, value)| value.is_finite());
+            let (quantile, value) = last.copied().unwrap_or((0.0, bottom));
+            chart.backend_coord(&(quantile, value.max(bottom))).1 - TITLE_HEIGHT as i32
+        };
+        let ends: Vec<i32> = self.lines.iter().map(end).collect();
+        self.draw_names(&names, &ends)?;
         root.present()?;
         Ok(())
     }
 
-    fn draw_legend<'a>(
+    /// The name of each line beside its end, moved apart where they would overlap.
+    fn draw_names<'a>(
         &self,
         area: &DrawingArea<SVGBackend<'a>, Shift>,
+        ends: &[i32],
     ) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
         let style = ("sans-serif", TEXT_SIZE).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
-        for (index, (line, colour)) in self.coloured().enumerate() {
-            let y = 24 + index as i32 * LEGEND_LINE_HEIGHT;
-            if line.is_reference {
-                for x in [0, 12, 24] {
-                    area.draw(&PathElement::new(vec![(x, y), (x + 8, y)], colour.stroke_width(3)))?;
-                }
-            } else {
-                area.draw(&PathElement::new(vec![(0, y), (32, y)], colour.stroke_width(2)))?;
-            }
+        let lowest = (SIZE.1 - TITLE_HEIGHT) as i32 - NAME_HEIGHT / 2;
+        let places = spread(ends, NAME_HEIGHT / 2, lowest);
+        // Where all lines end alike, their ends say nothing, and a plain legend is easier to read.
+        let farthest = ends.iter().zip(&places).map(|(end, place)| (end - place).abs()).max().unwrap_or(0);
+        let is_legend = farthest > LEADER_HEIGHT_MAX;
+        for (index, ((line, colour), end)) in self.coloured().zip(ends).enumerate() {
+            let place = if is_legend { NAME_HEIGHT * (index as i32 + 1) } else { places[index] };
+            let start = if is_legend { place } else { *end };
+            let width = if line.is_reference { 3 } else { 2 };
+            area.draw(&PathElement::new(vec![(0, start), (14, place), (26, place)], colour.stroke_width(width)))?;
             if line.has_marks {
-                area.draw(&Circle::new((16, y), 4, colour.filled()))?;
+                area.draw(&Circle::new((20, place), 4, colour.filled()))?;
             }
-            area.draw(&Text::new(line.name.as_str(), (42, y), style.clone()))?;
+            area.draw(&Text::new(line.name.as_str(), (34, place), style.clone()))?;
         }
         Ok(())
     }
@@ -223,11 +216,6 @@ impl ValueFormatter<f64> for PercentileAxis {
 /// The powers of ten from `bottom`, which is one, up to `top`.
 fn decades(bottom: f64, top: f64) -> Vec<f64> {
     (bottom.log10().round() as i32..=top.log10().floor() as i32).map(decade).collect()
-}
-
-/// A power of ten as it is written: 10^-2 by multiplication is not 0.01 and would be printed in full.
-fn decade(exponent: i32) -> f64 {
-    if exponent < 0 { 1.0 / 10f64.powi(-exponent) } else { 10f64.powi(exponent) }
 }
 
 #[cfg(test)]

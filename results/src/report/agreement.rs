@@ -1,13 +1,11 @@
 //! Whether load generators agree: each against a reference on the same server under the same load, run by
 //! run, and each against what the server itself counted.
 
-use super::figures::ABSENT;
+use super::figures::{ABSENT, ratio as two};
 use super::table::{Table, title};
+use super::verdicts::GENERATOR_OF_REFERENCE as REFERENCE;
 use crate::record::{Cell, Record, RunOfCell};
-use crate::stats::Range;
-
-/// The generator that the others are compared with.
-const REFERENCE: &str = "wrk";
+use crate::stats::{Comparison, paired};
 
 /// A figure that two generators must agree on.
 type Figure = fn(&RunOfCell) -> Option<f64>;
@@ -25,7 +23,8 @@ pub fn agreement_table(record: &Record) -> Option<Table> {
     let rows: Vec<Vec<String>> = record.cells.iter().filter_map(|cell| row(record, cell)).collect();
     let figures = FIGURES.iter().map(|(name, _)| *name);
     let header: Vec<&str> = ["generator"].into_iter().chain(figures).chain(["server's count", "load"]).collect();
-    let title = format!("Each generator against {REFERENCE} on the same server: median of paired ratios (range)");
+    let title =
+        format!("Each generator against {REFERENCE} on the same server: median of paired ratios [95 % interval]");
     (!rows.is_empty()).then(|| Table::new(title, &header, rows))
 }
 
@@ -38,20 +37,24 @@ fn row(record: &Record, cell: &Cell) -> Option<Vec<String>> {
         other.generator == REFERENCE && other.server == cell.server && load(other) == load(cell)
     })?;
     let ratios = FIGURES.iter().map(|(_, figure)| match ratio(cell, reference, *figure) {
-        Some(Range { median, min, max, .. }) => format!("{median:.3} ({min:.2}–{max:.2})"),
+        Some(Comparison { ratio, interval: Some(interval), .. }) => {
+            format!("{ratio:.3} [{}, {}]", two(interval.low), two(interval.high))
+        }
+        Some(Comparison { ratio, .. }) => format!("{ratio:.3}"),
         None => ABSENT.to_owned(),
     });
     let name = format!("{} on {}", cell.generator, cell.server);
     Some([name].into_iter().chain(ratios).chain([counts(cell), title(cell)]).collect())
 }
 
-/// The range of the ratios of runs with the same number: interleaved arms drift together.
-fn ratio(cell: &Cell, reference: &Cell, figure: Figure) -> Option<Range> {
+/// The ratio over runs with the same number: interleaved arms drift together.
+fn ratio(cell: &Cell, reference: &Cell, figure: Figure) -> Option<Comparison> {
     let pair = |run: &RunOfCell| {
         let partner = reference.runs.iter().find(|partner| partner.repeat == run.repeat)?;
-        Some(figure(run)? / figure(partner)?).filter(|ratio| ratio.is_finite())
+        Some((figure(run)?, figure(partner)?))
     };
-    Range::of(&cell.runs.iter().filter_map(pair).collect::<Vec<f64>>())
+    // No effect is too small to be told here: there is no verdict, only a ratio.
+    paired(&cell.runs.iter().filter_map(pair).collect::<Vec<_>>(), 0.0)
 }
 
 /// In how many runs the generator counted as many replies as the server requests.

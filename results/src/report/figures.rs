@@ -41,6 +41,16 @@ pub fn percent(share: f64) -> String {
     if percent.abs() < 0.95 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
+/// A ratio with two decimals; with three where it would read 1.00 without being 1.
+pub fn ratio(number: f64) -> String {
+    match (number - 1.0).abs() {
+        distance if distance > 1e-9 && distance < 0.0095 => format!("{number:.3}"),
+        distance if distance > 98.5 => count(number),
+        distance if distance > 8.995 => format!("{number:.1}"),
+        _ => format!("{number:.2}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +74,17 @@ mod tests {
             [(0.4, "0"), (999.0, "999"), (41_235.4, "41,235"), (-1000.0, "-1,000"), (1e7, "10,000,000")]
         {
             assert_eq!(count(number), expected);
+        }
+        for (number, expected) in [
+            (1.0, "1.00"),
+            (0.996, "0.996"),
+            (1.004, "1.004"),
+            (0.9904, "0.99"),
+            (1.27, "1.27"),
+            (11.83, "11.8"),
+            (250.4, "250"),
+        ] {
+            assert_eq!(ratio(number), expected);
         }
         assert_eq!(or_absent(None, count), "n/a");
         assert_eq!(or_absent(Some(f64::NAN), count), "n/a");

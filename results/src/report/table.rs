@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::figures::{ABSENT, count, measure, or_absent, percent};
-use super::plain;
-use crate::record::{Cell, Loop, Record, VerdictState};
+use super::verdicts::{Entry, contests};
+use crate::record::{Cell, Loop, Record, RunOfCell, VerdictState};
+use crate::stats::median;
 
 /// A titled table; every row has as many fields as the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,28 +16,25 @@ pub struct Table {
     pub header: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<String>>,
+    /// Whether the last column holds words; all columns between the first and it hold numbers.
+    pub ends_in_words: bool,
 }
 
 impl Table {
-    pub(super) fn new(title: String, header: &[&str], rows: Vec<Vec<String>>) -> Table {
-        Table { title, header: header.iter().map(|name| (*name).to_owned()).collect(), rows }
+    /// A table whose last column holds words.
+    pub fn new(title: String, header: &[&str], rows: Vec<Vec<String>>) -> Table {
+        let header = header.iter().map(|name| (*name).to_owned()).collect();
+        Table { title, header, rows, ends_in_words: true }
     }
 
-    /// Appends the table with its title; all columns but the first and the last are numbers, so they
-    /// are aligned to the right.
-    pub fn write_markdown(&self, text: &mut String) {
-        text.push_str(&format!("### {}\n\n", plain(&self.title)));
-        let mut line = |fields: &[String]| {
-            text.push_str(&format!("| {} |\n", fields.join(" | ")));
-        };
-        line(&self.header);
-        let last = self.header.len() - 1;
-        let rule = |column| if column == 0 || column == last { "---" } else { "---:" }.to_owned();
-        line(&(0..=last).map(rule).collect::<Vec<_>>());
-        for row in &self.rows {
-            line(&row.iter().map(|field| plain(field)).collect::<Vec<_>>());
-        }
-        text.push('\n');
+    /// A table whose last column is a number, too.
+    pub(super) fn of_numbers(title: String, header: &[&str], rows: Vec<Vec<String>>) -> Table {
+        Table { ends_in_words: false, ..Table::new(title, header, rows) }
+    }
+
+    /// Whether a column is made of numbers, which are aligned to the right: all but the first and the last are.
+    pub fn is_number(&self, column: usize) -> bool {
+        column != 0 && (column + 1 != self.header.len() || !self.ends_in_words)
     }
 }
 
@@ -63,6 +61,44 @@ pub fn table_rows(record: &Record) -> Vec<Table> {
         .collect()
 }
 
+/// Figures of single runs that only some experiments have: a name and where it stands.
+type Figure = (&'static str, fn(&RunOfCell) -> Option<f64>);
+
+/// What the server asked of the kernel for each request; `None` when nothing was counted beside system calls.
+pub fn operations_table(record: &Record) -> Option<Table> {
+    const FIGURES: [Figure; 4] = [
+        ("system calls", |run| run.syscalls_per_request),
+        ("io_uring_enter", |run| run.enters_per_request),
+        ("SQEs", |run| run.sqes_per_request),
+        ("CQEs", |run| run.cqes_per_request),
+    ];
+    medians(record, "Operations of the server for each request, medians of the repeats", &FIGURES, 1)
+}
+
+/// What a connection takes while it is under load; `None` when it was not measured.
+pub fn connection_memory_table(record: &Record) -> Option<Table> {
+    const FIGURES: [Figure; 2] = [
+        ("server's own bytes", |run| run.server_bytes_per_connection),
+        ("kernel's bytes, both ends", |run| run.kernel_bytes_per_connection),
+    ];
+    medians(record, "Memory for each connection under load, medians of the repeats", &FIGURES, 0)
+}
+
+/// A row for each cell that has one of the figures from number `first` on.
+fn medians(record: &Record, title_of_table: &str, figures: &[Figure], first: usize) -> Option<Table> {
+    let middle =
+        |cell: &Cell, of: fn(&RunOfCell) -> Option<f64>| median(&cell.runs.iter().filter_map(of).collect::<Vec<f64>>());
+    let has_any = |cell: &&Cell| figures[first..].iter().any(|(_, of)| middle(cell, *of).is_some());
+    let row = |cell: &Cell| {
+        let values = figures.iter().map(|(_, of)| or_absent(middle(cell, *of), measure));
+        [cell.arm.clone()].into_iter().chain(values).chain([title(cell)]).collect()
+    };
+    let rows: Vec<Vec<String>> = record.cells.iter().filter(has_any).map(row).collect();
+    let names = figures.iter().map(|(name, _)| *name);
+    let header: Vec<&str> = ["arm"].into_iter().chain(names).chain(["load"]).collect();
+    (!rows.is_empty()).then(|| Table::new(title_of_table.to_owned(), &header, rows))
+}
+
 /// Memory of idle connections; `None` when it was not measured.
 pub fn memory_table(record: &Record) -> Option<Table> {
     const HEADER: [&str; 6] = ["arm", "connections", "reactors", "bytes each", "budget", "workload"];
@@ -84,6 +120,57 @@ pub fn memory_table(record: &Record) -> Option<Table> {
     (!rows.is_empty()).then(|| Table::new(title, &HEADER, rows))
 }
 
+/// Every ratio with its interval and its verdict, one table for each load that was compared.
+pub fn ratio_tables(record: &Record) -> Vec<Table> {
+    let row = |entry: &Entry<'_>| {
+        let median = record.metric.range(&entry.cell.summary).map(|range| range.median);
+        let found = entry.comparison;
+        let interval = found.and_then(|comparison| comparison.interval);
+        let two = |number: f64| format!("{number:.3}");
+        vec![
+            entry.cell.arm.clone(),
+            or_absent(median, measure),
+            or_absent(found.map(|comparison| comparison.ratio), two),
+            or_absent(interval.map(|interval| interval.low), two),
+            or_absent(interval.map(|interval| interval.high), two),
+            interval.map_or(ABSENT.to_owned(), |interval| percent(interval.coverage)),
+            found.map_or(0, |comparison| comparison.count).to_string(),
+            entry.left_out.to_string(),
+            entry.judgement().words().to_owned(),
+        ]
+    };
+    let header = ["arm", "median µs", "ratio", "from", "to", "holds in", "pairs", "left out", "verdict"];
+    let contests = contests(record);
+    let compared = contests.iter().filter_map(|contest| Some((contest, contest.reference?)));
+    compared
+        .filter(|(contest, _)| !contest.entries.is_empty())
+        .map(|(contest, reference)| {
+            let title = format!("{}: ratio to {}", contest.title, reference.arm);
+            Table::new(title, &header, contest.entries.iter().map(row).collect())
+        })
+        .collect()
+}
+
+/// Response times of every arm under every load; `None` when none were measured.
+pub fn latency_table(record: &Record) -> Option<Table> {
+    let header = ["load", "p50 µs", "p99 µs", "p99.9 µs", "lateness p99 µs", "errors", "arm"];
+    let measured = record.cells.iter().filter(|cell| cell.summary.p50_us.is_some());
+    let row = |cell: &Cell| {
+        vec![
+            title(cell),
+            or_absent(cell.summary.p50_us, measure),
+            or_absent(cell.summary.p99_us, measure),
+            or_absent(cell.summary.p99_9_us, measure),
+            or_absent(cell.summary.lateness_us_p99.map(|range| range.max), measure),
+            count(cell.runs.iter().map(|run| run.errors).sum::<u64>() as f64),
+            cell.arm.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = measured.map(row).collect();
+    let title = "Response time from the intended send time, and the load generator's own lateness (worst repeat)";
+    (!rows.is_empty()).then(|| Table::new(title.to_owned(), &header, rows))
+}
+
 /// The cells grouped by load, both in the order of the record.
 pub(super) fn loads(record: &Record) -> Vec<Vec<&Cell>> {
     let mut groups: Vec<Vec<&Cell>> = Vec::new();
@@ -97,18 +184,21 @@ pub(super) fn loads(record: &Record) -> Vec<Vec<&Cell>> {
 }
 
 fn same_load(a: &Cell, b: &Cell) -> bool {
-    (&a.workload, a.connections, a.load_loop, a.pipeline) == (&b.workload, b.connections, b.load_loop, b.pipeline)
+    let load = |cell: &Cell| (cell.connections, cell.load_loop, cell.pipeline);
+    // Where generators are compared, each server is a load of its own.
+    load(a) == load(b) && (&a.workload, &a.server) == (&b.workload, &b.server)
 }
 
 /// `echo, 64 connections, 20,000 requests/s, pipeline 1`.
-pub(super) fn title(cell: &Cell) -> String {
+pub(crate) fn title(cell: &Cell) -> String {
     let load_loop = match cell.load_loop {
         Loop::Closed => "closed loop".to_owned(),
         Loop::Open { rate } => format!("{} requests/s", count(rate)),
     };
     let connections = if cell.connections == 1 { "connection" } else { "connections" };
+    let server = if cell.server.is_empty() { String::new() } else { format!(", {}", cell.server) };
     format!(
-        "{}, {} {connections}, {load_loop}, pipeline {}",
+        "{}, {} {connections}, {load_loop}, pipeline {}{server}",
         cell.workload,
         count(cell.connections as f64),
         cell.pipeline

@@ -58,6 +58,7 @@ pub(crate) fn record() -> Record {
     http.connections = 1000;
     http.load_loop = Loop::Closed;
     http.pipeline = 4;
+    http.key = "http-epoll-level".to_owned();
     Record {
         schema: SCHEMA,
         experiment: "echo-cpu".to_owned(),

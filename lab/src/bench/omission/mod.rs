@@ -13,6 +13,7 @@ mod report;
 mod truth;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime};
@@ -20,11 +21,13 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use results::histogram::Latencies;
+use results::report::{Document, Table, files as files_of_report};
 use results::{hgrm, run as run_directory, utc};
 use serde_json::Value;
 
 use super::child::Process;
-use super::plan::Places;
+use super::list::{Listed, ListedProfile};
+use super::plan::{Places, Profile};
 use super::runner::{ensure_running, places};
 use super::{BenchArgs, commit};
 use arms::{ARMS, Arm, Found};
@@ -33,6 +36,10 @@ use record::{ArmRecord, Figures, Record, RunRecord, SCHEMA, percentile_medians};
 
 pub(super) const NAME: &str = "omission";
 pub(super) const QUESTION: &str = "What does each load generator report for a server that stalls 100 ms every second?";
+
+const EXPLANATION: &str = "Coordinated omission, shown: a load generator that waits for each reply before it sends the \
+    next request hardly sees a stall that holds up everybody who arrives meanwhile. The server logs its stalls, so the \
+    truth is known in closed form.";
 
 /// Connections of every generator that can have more than one.
 const CONNECTIONS: u32 = 50;
@@ -64,14 +71,39 @@ struct Histograms {
     service: String,
 }
 
-/// For `bench list`: how many runs, and how many minutes they take.
-pub(super) fn extent() -> (u32, f64) {
+/// For `bench list`.
+pub(super) fn listed() -> Listed {
     let runs = ARMS.len() as u32 * REPEATS;
-    (runs, f64::from(runs) * (f64::from(SECONDS) + OVERHEAD_S) / 60.0)
+    Listed {
+        name: NAME,
+        question: QUESTION,
+        explanation: EXPLANATION,
+        decision: "A generator is right when its p95, p99, p99.9 and mean are within 10 % of the closed form."
+            .to_owned(),
+        profiles: vec![ListedProfile {
+            profile: Profile::Full,
+            arms: ARMS.iter().map(|arm| arm.name().to_owned()).collect(),
+            loads: vec![format!("{CONNECTIONS} connections, at {RATE}/s where a rate can be held")],
+            repeats: REPEATS,
+            seconds_per_run: f64::from(SECONDS),
+            runs: u64::from(runs),
+            expected_minutes: f64::from(runs) * (f64::from(SECONDS) + OVERHEAD_S) / 60.0,
+        }],
+    }
 }
 
 /// Runs the comparison, writes its directory and prints its tables.
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
+    if args.profile == Some(Profile::Quick) {
+        return super::refuse(
+            "omission has only the profile full: leave out --profile quick, or shorten it with --seconds",
+        );
+    }
+    if args.fresh || args.noisy || args.wait_max.is_some() {
+        return super::refuse(
+            "omission keeps no journal and looks at no machine: leave out --fresh, --noisy and --wait-max",
+        );
+    }
     fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
     let stop = super::stop_flag()?;
     super::warn_of_debug_build();
@@ -112,7 +144,9 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
         failures,
         arms: gathered.into_iter().map(arm_record).collect(),
     };
-    let chart = picture::chart(&record, &truth, &curves).svg()?;
+    let curves_ms: Vec<picture::Curve> =
+        curves.iter().map(|(arm, latencies)| picture::curve(arm.name(), latencies)).collect();
+    let chart = picture::chart(&record, &truth, &curves_ms).svg()?;
     write(args, &record, source, started, &chart, &curves)
 }
 
@@ -124,11 +158,8 @@ fn write(
     chart: &str,
     curves: &[(Arm, Latencies)],
 ) -> anyhow::Result<u8> {
-    let mut files = vec![
-        ("record.json".to_owned(), serde_json::to_string_pretty(record)? + "\n"),
-        ("report.md".to_owned(), report::markdown(record)),
-        (format!("{NAME}.svg"), chart.to_owned()),
-    ];
+    let mut files = vec![("record.json".to_owned(), serde_json::to_string_pretty(record)? + "\n")];
+    files.extend(files_of_report(&report::document(record, chart.to_owned())));
     for (arm, latencies) in curves {
         files.extend(arm.histogram_name().map(|name| (format!("{name}.hgrm"), hgrm::text(latencies))));
     }
@@ -144,6 +175,33 @@ fn write(
     }
     eprintln!("c10m: wrote {}", directory.display());
     Ok(0)
+}
+
+/// The report of a directory, and the tables for a terminal; `None` when its run is of another experiment.
+///
+/// # Errors
+/// When a file of the directory cannot be read.
+pub(crate) fn render(directory: &Path) -> anyhow::Result<Option<(Document, Vec<Table>)>> {
+    let path = directory.join("record.json");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let value: Value = serde_json::from_str(&text).with_context(|| format!("{} is no record", path.display()))?;
+    if value["experiment"] != NAME {
+        return Ok(None);
+    }
+    let record: Record = serde_json::from_value(value).with_context(|| format!("{} is no record", path.display()))?;
+    let truth = truth::of_record(&record);
+    let mut curves = Vec::new();
+    for arm in ARMS {
+        let Some(name) = arm.histogram_name() else { continue };
+        let path = directory.join(format!("{name}.hgrm"));
+        if let Ok(text) = fs::read_to_string(&path) {
+            let points = hgrm::points(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+            let points = points.into_iter().map(|(quantile, us)| (quantile, us / 1000.0)).collect();
+            curves.push(picture::Curve { name: arm.name().to_owned(), points });
+        }
+    }
+    let chart = picture::chart(&record, &truth, &curves).svg()?;
+    Ok(Some((report::document(&record, chart), report::tables(&record))))
 }
 
 /// The arms that can run, and a line for each program that is missing.

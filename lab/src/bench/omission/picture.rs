@@ -3,7 +3,6 @@
 use results::chart::{Line, PercentileChart};
 use results::histogram::Latencies;
 
-use super::Arm;
 use super::record::{ArmRecord, Record};
 use super::truth::Truth;
 
@@ -12,17 +11,32 @@ const STEP: f64 = 0.02;
 /// Nines up to which the truth is drawn: as far as ten seconds of requests reach.
 const NINES_MAX: f64 = 4.3;
 
-pub(super) fn chart(record: &Record, truth: &Truth, curves: &[(Arm, Latencies)]) -> PercentileChart {
+/// The whole distribution of a generator that has one.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Curve {
+    pub(super) name: String,
+    /// Quantile and ms.
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+pub(super) fn curve(name: &str, latencies: &Latencies) -> Curve {
+    let nines = (latencies.count().max(1) as f64).log10();
+    let points = smooth(nines, |quantile| latencies.quantile_us(quantile).map(|us| us / 1000.0));
+    Curve { name: name.to_owned(), points }
+}
+
+pub(super) fn chart(record: &Record, truth: &Truth, curves: &[Curve]) -> PercentileChart {
     let reference = Line {
         name: "the truth".to_owned(),
         points: smooth(NINES_MAX, |quantile| Some(truth.at(quantile))),
         is_reference: true,
         has_marks: false,
     };
-    let lines = record.arms.iter().filter(|arm| !arm.runs.is_empty()).map(|arm| {
-        let curve = curves.iter().find(|(of, _)| of.name() == arm.name);
-        line(arm, curve.map(|(_, latencies)| latencies))
-    });
+    let lines = record
+        .arms
+        .iter()
+        .filter(|arm| !arm.runs.is_empty())
+        .map(|arm| line(arm, curves.iter().find(|curve| curve.name == arm.name)));
     PercentileChart {
         title: format!(
             "What load generators report for a server that stalls {} ms every {} ms",
@@ -35,12 +49,9 @@ pub(super) fn chart(record: &Record, truth: &Truth, curves: &[(Arm, Latencies)])
 
 /// The whole distribution where there is one; otherwise what was printed, and the maximum where a run of
 /// so many requests has it.
-fn line(arm: &ArmRecord, curve: Option<&Latencies>) -> Line {
+fn line(arm: &ArmRecord, curve: Option<&Curve>) -> Line {
     let mut points = match curve {
-        Some(latencies) => {
-            let nines = (latencies.count().max(1) as f64).log10();
-            smooth(nines, |quantile| latencies.quantile_us(quantile).map(|us| us / 1000.0))
-        }
+        Some(curve) => curve.points.clone(),
         None => arm.percentiles.clone(),
     };
     if let (Some(max_ms), Some(requests)) = (arm.reported.max_ms, arm.requests.filter(|requests| *requests >= 1.0)) {
@@ -89,7 +100,7 @@ mod tests {
     fn a_histogram_is_drawn_as_far_as_it_is_known() {
         let mut latencies = Latencies::new();
         latencies.record(1_000_000, 10_000).expect("in range");
-        let drawn = line(&arm(&[], 2.0, 10_000.0), Some(&latencies));
+        let drawn = line(&arm(&[], 2.0, 10_000.0), Some(&curve("a", &latencies)));
         let (last, others) = drawn.points.split_last().expect("points");
         assert_eq!(*last, (0.9999, 2.0));
         assert!(others.iter().all(|(quantile, ms)| *quantile <= 0.999 && (ms - 1.0).abs() < 0.01), "{others:?}");

@@ -1,10 +1,7 @@
 //! Renders the record of the comparison: tables, findings in words, and what has to be known beside
-//! them. Pure text; the same record always gives the same report.
+//! them. Pure text; the same record always gives the same report. The forms of a report belong to `results`.
 
-use std::fmt::Write as _;
-
-use results::report::{Table, count, measure, percent, plain};
-use serde_json::Value;
+use results::report::{Block, Document, Figure, Table, count, fact, host_table, measure, percent};
 
 use super::record::{ArmRecord, Figures, Record};
 use super::{NAME, RATE, STALL_MS};
@@ -83,51 +80,47 @@ pub(super) fn tables(record: &Record) -> Vec<Table> {
     vec![reported_table(record), ratio_table(record)]
 }
 
-/// The whole report.
-pub(super) fn markdown(record: &Record) -> String {
-    let mut text = format!("# {NAME}\n\n{}\n\n", plain(&record.question));
-    section(&mut text, "How it was measured", &measured(record));
-    section(&mut text, "What the numbers say", &list(&findings(record)));
+/// The whole report, with the drawing of [`super::picture`].
+pub(super) fn document(record: &Record, svg: String) -> Document {
     let p99 = record.truth.p99_ms.map_or(NOT_REPORTED.to_owned(), measure);
-    let alt =
-        format!("Response time at each percentile; the truth rises to {p99} ms at p99, the tables have the figures");
-    text.push_str(&format!("![{alt}]({NAME}.svg)\n\n## Results\n\n"));
-    for table in tables(record) {
-        table.write_markdown(&mut text);
-    }
-    text.push_str(
+    let chart = Figure {
+        name: format!("{NAME}.svg"),
+        alt: format!(
+            "Response time at each percentile; the truth rises to {p99} ms at p99, the tables have the figures"
+        ),
+        caption: "Marks where a tool prints single figures, lines where it has all of them. Drawn by `c10m report`."
+            .to_owned(),
+        svg,
+    };
+    let heading = |text: &str| Block::Heading(text.to_owned());
+    let mut blocks = vec![
+        Block::Answer(findings(record)),
+        Block::Figure(chart),
+        heading("How it was measured"),
+        Block::Paragraph(measured(record)),
+        heading("Results"),
+    ];
+    blocks.extend(tables(record).into_iter().map(Block::Table));
+    blocks.push(Block::Paragraph(
         "Medians of the runs, in parentheses the range of the runs. Reported / true: 1 is right. The judgement is on \
-         these four figures and holds for every run.\n\n",
-    );
-    let claims: Vec<String> = record.arms.iter().map(|arm| format!("{}: {}.", arm.name, arm.claim)).collect();
-    section(&mut text, "What each of them claims to measure", &list(&claims));
-    section(&mut text, "Commands", &commands(record));
-    if !record.skipped.is_empty() {
-        section(&mut text, "Not run", &list(&record.skipped));
+         these four figures and holds for every run."
+            .to_owned(),
+    ));
+    let claims = record.arms.iter().map(|arm| format!("{}: {}.", arm.name, arm.claim)).collect();
+    blocks.extend([heading("What each of them claims to measure"), Block::List(claims)]);
+    blocks.extend([heading("Commands"), Block::List(commands(record))]);
+    for (title, items) in [("Not run", &record.skipped), ("Runs without a result", &record.failures)] {
+        if !items.is_empty() {
+            blocks.extend([heading(title), Block::List(items.clone())]);
+        }
     }
-    if !record.failures.is_empty() {
-        section(&mut text, "Runs without a result", &list(&record.failures));
-    }
-    section(&mut text, "Notes and limits", &list(&record.notes));
-    text.truncate(text.trim_end().len());
-    text.push('\n');
-    text
-}
-
-fn section(text: &mut String, title: &str, body: &str) {
-    writeln!(text, "## {title}\n\n{}\n", body.trim_end()).expect("writing to a String does not fail");
-}
-
-fn list(items: &[String]) -> String {
-    items.iter().map(|item| format!("- {}\n", plain(item))).collect()
+    blocks.extend([heading("Host"), Block::Table(host_table(&record.host))]);
+    blocks.extend([heading("Notes and limits"), Block::List(record.notes.clone())]);
+    Document { title: NAME.to_owned(), question: record.question.clone(), blocks }
 }
 
 fn measured(record: &Record) -> String {
-    let fact = |pointer: &str| match record.host.pointer(pointer) {
-        Some(Value::String(text)) => plain(text),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => "unknown".to_owned(),
-    };
+    let fact = |pointer: &str| fact(&record.host, pointer);
     let repeats = if record.repeats == 1 { "one repeat".to_owned() } else { format!("{} repeats", record.repeats) };
     format!(
         "`{}` (c10m {}, commit {}), started {}, {:.0} s in all. Host: Linux {}, {}, {} processors. Each run: {} s, \
@@ -135,9 +128,9 @@ fn measured(record: &Record) -> String {
          run; seed {}. The server does nothing for {} ms in every {} ms: {} stalls took place, {} to {} ms long. \
          Server and load generators were co-located on this host.",
         record.command.join(" ").replace('`', "'"),
-        plain(&record.version),
-        plain(&record.commit),
-        plain(&record.started_at),
+        record.version,
+        record.commit,
+        record.started_at,
         record.duration_s,
         fact("/kernel/release"),
         fact("/cpu/model"),
@@ -154,11 +147,9 @@ fn measured(record: &Record) -> String {
     )
 }
 
-fn commands(record: &Record) -> String {
+fn commands(record: &Record) -> Vec<String> {
     let ran = record.arms.iter().filter(|arm| !arm.command.is_empty());
-    let line =
-        |arm: &ArmRecord| format!("- {}: `{}`\n", plain(&arm.tool_version), arm.command.join(" ").replace('`', "'"));
-    ran.map(line).collect()
+    ran.map(|arm| format!("{}: `{}`", arm.tool_version, arm.command.join(" ").replace('`', "'"))).collect()
 }
 
 fn reported_table(record: &Record) -> Table {
@@ -175,7 +166,7 @@ fn reported_table(record: &Record) -> Table {
     };
     let mut rows = vec![row("the truth", &record.truth, None, "none")];
     rows.extend(ran(record).map(|arm| row(&arm.name, &arm.reported, arm.requests, &arm.load_loop)));
-    Table { title: "What they report".to_owned(), header: HEADER.map(str::to_owned).to_vec(), rows }
+    Table::new("What they report".to_owned(), &HEADER, rows)
 }
 
 fn ratio_table(record: &Record) -> Table {
@@ -195,12 +186,9 @@ fn ratio_table(record: &Record) -> Table {
         fields.push(words(judge(record, arm)).to_owned());
         fields
     };
-    let header = ["generator"].into_iter().chain(TELLING.map(|figure| figure.name)).chain(["judgement"]);
-    Table {
-        title: "Reported / true".to_owned(),
-        header: header.map(str::to_owned).collect(),
-        rows: ran(record).map(row).collect(),
-    }
+    let figures = TELLING.map(|figure| figure.name);
+    let header: Vec<&str> = ["generator"].into_iter().chain(figures).chain(["judgement"]).collect();
+    Table::new("Reported / true".to_owned(), &header, ran(record).map(row).collect())
 }
 
 /// The arms that have a result.

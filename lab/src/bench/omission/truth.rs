@@ -4,7 +4,7 @@ use loadgen::self_test::ClosedForm;
 use results::histogram::Latencies;
 use results::stats::median;
 
-use super::record::{Figures, Stalls};
+use super::record::{Figures, Record, Stalls};
 use super::{Arm, Gathered, STALL_MS};
 
 /// The truth about the server of this comparison.
@@ -39,6 +39,13 @@ pub(super) fn of(gathered: &[Gathered], every_ms: u32) -> anyhow::Result<Truth> 
     // Without it the truth is that of a server that takes no time at all.
     let base_ms = median(&medians_ms).unwrap_or(0.0);
     Ok(from(&lengths_ms, every_ms, base_ms))
+}
+
+/// The same from a record.
+pub(super) fn of_record(record: &Record) -> Truth {
+    let lengths_ms: Vec<f64> =
+        record.arms.iter().flat_map(|arm| &arm.runs).flat_map(|run| run.stalls_ms.iter().copied()).collect();
+    from(&lengths_ms, record.stalls.every_ms.round() as u32, record.base_ms)
 }
 
 fn from(lengths_ms: &[f64], every_ms: u32, base_ms: f64) -> Truth {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::bench::omission::parse::Reported;
 use crate::bench::omission::record::{RunRecord, SCHEMA, Stalls, percentile_medians};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn arm(name: &str, is_closed: bool, mean_ms: f64, p99s: &[Option<f64>]) -> ArmRecord {
     let runs: Vec<RunRecord> = (0..)
@@ -113,7 +113,8 @@ fn the_report_says_what_the_record_says() {
         arm("fickle", true, 5.0, &[Some(3.0), Some(90.0), Some(200.0)]),
         arm("broken", true, 5.0, &[]),
     ]);
-    let text = markdown(&record);
+    let render = || results::report::markdown_of(&document(&record, "<svg/>".to_owned()));
+    let text = render();
     for part in [
         "# omission\n",
         "Some \\| CPU",
@@ -136,7 +137,7 @@ fn the_report_says_what_the_record_says() {
         assert!(text.contains(part), "{part:?} is missing from:\n{text}");
     }
     assert!(!text.contains("| broken |"), "an arm without runs has no figures");
-    assert_eq!(text, markdown(&record));
+    assert_eq!(text, render());
 }
 
 #[test]

@@ -1,0 +1,221 @@
+//! `c10m compare`: two runs against each other, after making sure that they may be compared. What a ratio
+//! means and what may be claimed of it belongs to `results`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use results::compare::{CellPair, Conflict, RunPair, compare, conflicts};
+use results::record::Record;
+use results::report::{ABSENT, Table, measure};
+use results::run as run_directory;
+use results::stats::Judgement;
+use serde_json::{Value, json};
+
+use crate::bench;
+
+mod loads;
+
+/// What no interval can take out.
+const DRIFT: &str = "These runs took place at different times: unlike arms within one run they do not share the host's drift, which \
+    can be larger than any difference here. To compare two variants, run both in one experiment.";
+
+/// Arguments of `c10m compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The run to compare with: a directory, or its record.json.
+    first: PathBuf,
+    /// The run of which something is to be said.
+    second: PathBuf,
+    /// Compare although the hosts differ, and say why that makes sense.
+    #[arg(long, value_name = "REASON")]
+    despite: Option<String>,
+    /// Print one JSON document on stdout instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Two records of a kind.
+enum Pair {
+    Experiments(Box<(Record, Record)>),
+    Loads(Value, Value),
+}
+
+/// Compares, or says why not: exit code 2 for runs that are not comparable, 4 when no run of theirs is valid.
+pub(crate) fn run(args: CompareArgs) -> anyhow::Result<u8> {
+    let pair = match read(&args.first, &args.second)? {
+        Ok(pair) => pair,
+        Err(complaint) => return Ok(refuse(&complaint)),
+    };
+    let found = match &pair {
+        Pair::Experiments(records) => conflicts(&records.0, &records.1),
+        Pair::Loads(first, second) => loads::conflicts(first, second),
+    };
+    if let Some(refusal) = refusal(&found, args.despite.as_deref()) {
+        return Ok(refuse(&refusal));
+    }
+    if let Some(reason) = &args.despite {
+        eprintln!("c10m: WARNING: compared although the hosts differ in {}: {reason}", list(&found));
+    }
+    match pair {
+        Pair::Experiments(records) => print_experiments(&args, &records.0, &records.1, &found),
+        Pair::Loads(first, second) => loads::print(&args, &first, &second, &found),
+    }
+}
+
+fn refuse(complaint: &str) -> u8 {
+    eprintln!("c10m: {complaint}");
+    2
+}
+
+/// Both files; the inner error is for a pair that nobody can compare.
+fn read(first: &Path, second: &Path) -> anyhow::Result<Result<Pair, String>> {
+    let values = (document(first)?, document(second)?);
+    let is_load = |value: &Value| value.get("response_us").is_some() && value.get("experiment").is_none();
+    let is_experiment = |value: &Value| value.get("cells").is_some();
+    if is_load(&values.0) && is_load(&values.1) {
+        return Ok(Ok(Pair::Loads(values.0, values.1)));
+    }
+    for (path, value) in [(first, &values.0), (second, &values.1)] {
+        if !is_load(value) && !is_experiment(value) {
+            return Ok(Err(format!(
+                "{} is neither a run of `c10m bench` that compares arms nor one of `c10m load --out`",
+                path.display()
+            )));
+        }
+    }
+    if is_load(&values.0) || is_load(&values.1) {
+        return Ok(Err(
+            "one of these is a run of `c10m bench`, the other one of `c10m load`: name two of a kind".to_owned()
+        ));
+    }
+    let record = |path: &Path| run_directory::read(path).with_context(|| format!("cannot read {}", path.display()));
+    Ok(Ok(Pair::Experiments(Box::new((record(first)?, record(second)?)))))
+}
+
+fn document(path: &Path) -> anyhow::Result<Value> {
+    let file = if path.is_dir() { path.join("record.json") } else { path.to_owned() };
+    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no record", file.display()))
+}
+
+/// Why this may not be compared, in one line; `None` when it may.
+fn refusal(found: &[Conflict], despite: Option<&str>) -> Option<String> {
+    let fatal: Vec<&Conflict> = found.iter().filter(|conflict| !conflict.is_host).collect();
+    let all = |conflicts: &[&Conflict]| {
+        let one = |conflict: &&Conflict| {
+            format!("{}: {} against {}", conflict.what, brief(&conflict.first), brief(&conflict.second))
+        };
+        conflicts.iter().map(one).collect::<Vec<_>>().join("; ")
+    };
+    match (fatal.is_empty(), found.is_empty(), despite) {
+        (false, ..) => Some(format!("these runs are not comparable: {}", all(&fatal))),
+        (true, false, None) => Some(format!(
+            "these runs are of different hosts, so a difference need not be the program's: {}; to compare them all the same, \
+             say why with --despite REASON",
+            all(&found.iter().collect::<Vec<_>>())
+        )),
+        (true, false, Some(reason)) if reason.trim().is_empty() => Some("--despite needs a reason".to_owned()),
+        (true, true, Some(_)) => {
+            Some("--despite is for runs of different hosts, and these are of one; leave it out".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// A fact that fits a line.
+fn brief(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 120;
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.trim_end().to_owned(),
+    }
+}
+
+fn list(found: &[Conflict]) -> String {
+    found.iter().map(|conflict| conflict.what.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn print_experiments(args: &CompareArgs, first: &Record, second: &Record, found: &[Conflict]) -> anyhow::Result<u8> {
+    let pair = compare(first, second);
+    if args.json {
+        let of = |path: &Path, record: &Record| json!({ "run": path, "commit": record.commit, "started_at": record.started_at });
+        let document = json!({
+            "first": of(&args.first, first),
+            "second": of(&args.second, second),
+            "metric": first.metric,
+            "effect_min": first.decision.effect_min,
+            "despite": args.despite,
+            "host_differences": found,
+            "note": DRIFT,
+            "cells": pair.cells,
+            "only_first": pair.only_first,
+            "only_second": pair.only_second,
+        });
+        bench::print(&(serde_json::to_string(&document)? + "\n"))?;
+    } else {
+        bench::print(&bench::terminal(tables(first, &pair)))?;
+        bench::print(&format!("\n{}", summary(args, first, second, &pair)))?;
+    }
+    let is_any_usable = pair.cells.iter().any(|cell| cell.comparison.is_some());
+    if !is_any_usable {
+        eprintln!("c10m: no cell has a run on both sides that may be used: all are INVALID or lack the figure");
+    }
+    Ok(if is_any_usable { 0 } else { 4 })
+}
+
+/// One table for each load.
+fn tables(record: &Record, pair: &RunPair) -> Vec<Table> {
+    let header = ["arm", "first µs", "second µs", "ratio", "95 % from", "to", "left out", "second is"];
+    let mut tables: Vec<Table> = Vec::new();
+    for cell in &pair.cells {
+        let title = format!("{}: {}, second over first", cell.load, record.metric.words());
+        if tables.last().is_none_or(|table| table.title != title) {
+            tables.push(Table::new(title, &header, Vec::new()));
+        }
+        if let Some(table) = tables.last_mut() {
+            table.rows.push(row(cell));
+        }
+    }
+    tables
+}
+
+fn row(cell: &CellPair) -> Vec<String> {
+    let number = |value: Option<f64>| value.map_or(ABSENT.to_owned(), |value| format!("{value:.3}"));
+    let interval = cell.comparison.and_then(|comparison| comparison.interval);
+    vec![
+        cell.arm.clone(),
+        cell.first.map_or(ABSENT.to_owned(), |range| measure(range.median)),
+        cell.second.map_or(ABSENT.to_owned(), |range| measure(range.median)),
+        number(cell.comparison.map(|comparison| comparison.ratio)),
+        number(interval.map(|interval| interval.low)),
+        number(interval.map(|interval| interval.high)),
+        cell.left_out.to_string(),
+        cell.judgement().words().to_owned(),
+    ]
+}
+
+fn summary(args: &CompareArgs, first: &Record, second: &Record, pair: &RunPair) -> String {
+    let counts = Judgement::ALL.map(|judgement| {
+        let count = pair.cells.iter().filter(|cell| cell.judgement() == judgement).count();
+        format!("{count} {}", judgement.words())
+    });
+    let comparisons = pair.cells.iter().filter_map(|cell| cell.comparison).filter(|found| found.interval.is_some());
+    let false_expected: f64 = comparisons.map(|comparison| comparison.chance_of_error()).sum();
+    let mut lines = vec![
+        format!("first:  {} ({}, {})", args.first.display(), first.commit, first.started_at),
+        format!("second: {} ({}, {})", args.second.display(), second.commit, second.started_at),
+        format!("The second run against the first: {}.", counts.join(", ")),
+        format!(
+            "Were the programs alike, up to {} of these would be called a difference by chance.",
+            measure(false_expected)
+        ),
+        DRIFT.to_owned(),
+    ];
+    for (which, keys) in [("first", &pair.only_first), ("second", &pair.only_second)] {
+        if !keys.is_empty() {
+            lines.push(format!("Only in the {which}: {}.", keys.join(", ")));
+        }
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,204 @@
+//! `c10m report` and `c10m compare`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use results::record::Record;
+use results::report::{find_readme_block, readme_block};
+use serde_json::Value;
+
+use crate::program::{refuses, run};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
+}
+
+/// The newest checked-in run of an experiment.
+fn published(experiment: &str) -> PathBuf {
+    let runs = fs::read_dir(root().join("results/runs")).expect("runs").map(|entry| entry.expect("readable").path());
+    let own = runs.filter(|run| run.to_string_lossy().ends_with(&format!("-{experiment}")));
+    own.max().unwrap_or_else(|| panic!("no run of {experiment}"))
+}
+
+/// A directory of its own for each test, removed when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("c10m-report-{name}-{}", std::process::id()));
+        // What a killed test has left behind.
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).expect("new");
+        Scratch(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("UTF-8").to_owned()
+    }
+
+    /// A published record, changed.
+    fn record(&self, name: &str, change: impl Fn(&mut Record)) -> String {
+        let mut record = results::run::read(&published("quick")).expect("a record");
+        change(&mut record);
+        let directory = self.path(name);
+        fs::create_dir(&directory).expect("new");
+        fs::write(format!("{directory}/record.json"), serde_json::to_string(&record).expect("JSON")).expect("writable");
+        directory
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It is below the directory for temporary files; what cannot be removed is the system's to clear.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("readable");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
+}
+
+/// The first thing a reader sees is what the record says, today and after every change of the rules.
+#[test]
+fn the_readme_shows_what_its_record_says() {
+    let text = fs::read_to_string(root().join("README.md")).expect("a README");
+    let (named, block) = find_readme_block(&text).expect("a block of results");
+    let record = results::run::read(&root().join(named)).expect("the run that it names");
+    assert_eq!(block, readme_block(&record, named), "run `c10m report {named} --readme` and paste");
+    assert_eq!(text.matches("<!-- results: ").count(), 1);
+}
+
+#[test]
+fn every_published_run_can_be_rendered() {
+    let scratch = Scratch::new("all");
+    let runs = fs::read_dir(root().join("results/runs")).expect("runs").map(|entry| entry.expect("readable").path());
+    let runs: Vec<String> = runs.map(|run| run.to_str().expect("UTF-8").to_owned()).collect();
+    let out = scratch.path("out");
+    let mut arguments = vec!["report", "--json", "--out", &out];
+    arguments.extend(runs.iter().map(String::as_str));
+    let (code, stdout, stderr) = run(&arguments);
+    assert_eq!(code, 0, "{stderr}");
+    let json: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    let rendered = json["runs"].as_array().expect("runs");
+    assert_eq!(rendered.len(), runs.len());
+    for run in rendered {
+        let directory = Path::new(run["directory"].as_str().expect("a directory"));
+        let files: Vec<&str> = run["files"].as_array().expect("files").iter().filter_map(Value::as_str).collect();
+        assert!(files.starts_with(&["report.md", "report.html"]) && files.len() > 2, "{run}");
+        assert_eq!(names(directory).len(), files.len(), "nothing else is left: {run}");
+        let page = fs::read_to_string(directory.join("report.html")).expect("a page");
+        assert!(page.trim_end().ends_with("</html>") && page.contains("<svg"), "{run}");
+    }
+}
+
+#[test]
+fn a_report_replaces_the_one_beside_its_record() {
+    let scratch = Scratch::new("again");
+    let directory = scratch.record("run", |_| ());
+    fs::write(format!("{directory}/report.md"), "old").expect("writable");
+    let (code, stdout, stderr) = run(&["report", &directory]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("epoll level") && stdout.contains("Core CPU per request of each arm"), "{stdout}");
+    let text = fs::read_to_string(format!("{directory}/report.md")).expect("a report");
+    assert!(text.starts_with("# quick\n") && text.contains("](ratios.svg)"), "{text}");
+    let found = names(Path::new(&directory));
+    assert!(found.contains(&"ratios.svg".to_owned()) && found.contains(&"record.json".to_owned()), "{found:?}");
+    assert!(!found.iter().any(|name| name.starts_with('.')), "{found:?}");
+
+    let (code, block, _) = run(&["report", &directory, "--readme"]);
+    assert_eq!(code, 0);
+    assert!(block.starts_with(&format!("<!-- results: {directory} -->\n")) && block.ends_with("<!-- /results -->\n"));
+}
+
+#[test]
+fn what_is_no_run_is_refused() {
+    let scratch = Scratch::new("none");
+    let empty = scratch.path("");
+    refuses(&["report", &empty], 2, &["no record.json", "c10m bench"]);
+    refuses(&["report"], 2, &["RUN"]);
+    fs::write(scratch.path("record.json"), "{").expect("writable");
+    refuses(&["report", &empty], 1, &["record"]);
+    refuses(&["compare", &empty, &empty], 1, &["is no record"]);
+    fs::write(scratch.path("record.json"), "{}").expect("writable");
+    refuses(&["compare", &empty, &empty], 2, &["neither a run of"]);
+}
+
+#[test]
+fn alike_runs_are_compared_cell_by_cell() {
+    let scratch = Scratch::new("compare");
+    let first = scratch.record("first", |_| ());
+    let slower = |record: &mut Record| {
+        for run in record.cells.iter_mut().flat_map(|cell| &mut cell.runs) {
+            run.server_core_us_per_request = run.server_core_us_per_request.map(|us| us * 20.0);
+        }
+    };
+    let second = scratch.record("second", slower);
+    let (code, stdout, stderr) = run(&["compare", &first, &second, "--json"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let json: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    let cells = json["cells"].as_array().expect("cells");
+    let ratio = |cell: &Value| cell["comparison"]["ratio"].as_f64().expect("a ratio");
+    assert!(cells.len() > 20 && cells.iter().all(|cell| (ratio(cell) - 20.0).abs() < 1e-6), "{stdout}");
+    // Three repeats of a noisy host do not decide every cell, not even at twenty times as much.
+    let worse = cells.iter().filter(|cell| cell["comparison"]["judgement"] == "worse").count();
+    assert!(worse * 10 > cells.len() * 9, "{worse} of {}", cells.len());
+    let (code, stdout, _) = run(&["compare", &format!("{first}/record.json"), &first]);
+    assert_eq!(code, 0);
+    for part in ["second over first", "0 better, 0 worse", "different times", "1.000"] {
+        assert!(stdout.contains(part), "{part} is missing from {stdout}");
+    }
+    let invalid = scratch.record("invalid", |record| {
+        let runs = record.cells.iter_mut().flat_map(|cell| &mut cell.runs);
+        runs.for_each(|run| run.verdict.state = results::record::VerdictState::Invalid);
+    });
+    let (code, _, stderr) = run(&["compare", &first, &invalid]);
+    assert_eq!(code, 4, "{stderr}");
+}
+
+#[test]
+fn runs_that_differ_are_not_compared() {
+    let scratch = Scratch::new("differ");
+    let first = scratch.record("first", |_| ());
+    let other = published("baseline").to_str().expect("UTF-8").to_owned();
+    refuses(&["compare", &first, &other], 2, &["not comparable", "experiment: quick against baseline"]);
+    let omission = published("omission").to_str().expect("UTF-8").to_owned();
+    refuses(&["compare", &first, &omission], 2, &["neither a run of"]);
+    let longer = scratch.record("longer", |record| record.seconds_per_run = 60.0);
+    refuses(&["compare", &first, &longer, "--despite", "curious"], 2, &["seconds per run"]);
+
+    let moved = scratch.record("moved", |record| record.host["kernel"]["release"] = "9.9".into());
+    refuses(&["compare", &first, &moved], 2, &["different hosts", "kernel: ", "9.9", "--despite REASON"]);
+    refuses(&["compare", &first, &moved, "--despite", " "], 2, &["needs a reason"]);
+    refuses(&["compare", &first, &first, "--despite", "why"], 2, &["of one"]);
+    let (code, stdout, stderr) = run(&["compare", &first, &moved, "--despite", "a new kernel"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("WARNING") && stderr.contains("kernel: a new kernel"), "{stderr}");
+    assert!(stdout.contains("second over first"), "{stdout}");
+}
+
+/// One run each: figures, and no claim.
+#[test]
+fn two_loads_are_put_side_by_side() {
+    let scratch = Scratch::new("loads");
+    let server = crate::program::Server::start(&["echo", "--reactors", "1"]);
+    let target = format!("tcp://{}", server.address);
+    let mut outs = Vec::new();
+    for name in ["a", "b"] {
+        let out = scratch.path(name);
+        let (code, _, stderr) =
+            run(&["load", &target, "-c", "4", "--rate", "500", "-d", "300ms", "--out", &out, "--json"]);
+        assert!(code == 0 || code == 4, "{stderr}");
+        outs.push(out);
+    }
+    let (code, stdout, stderr) = run(&["compare", &outs[0], &outs[1], "--json"]);
+    assert!(code == 0 || (code == 4 && stderr.contains("INVALID")), "{code} {stderr}");
+    let json: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    assert_eq!(json["judgement"], "inconclusive");
+    assert!(json["figures"][0]["ratio"].as_f64().expect("both completed requests") > 0.0, "{stdout}");
+    let run_of_bench = scratch.record("bench", |_| ());
+    refuses(&["compare", &outs[0], &run_of_bench], 2, &["two of a kind"]);
+}

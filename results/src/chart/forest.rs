@@ -1,0 +1,156 @@
+//! Ratios with their intervals, one row each, around a vertical line at 1.
+
+use super::canvas::{Canvas, SMALL_SIZE, Scale, Side, TEXT_SIZE, short as axis_value};
+use super::{ChartError, FAINT, INK, colour};
+use crate::report::ratio as short;
+use crate::stats::{Comparison, Judgement};
+
+const WIDTH: i32 = 1000;
+/// Pixels of the names on the left, and of the figures on the right.
+const LEFT: i32 = 250;
+const RIGHT: i32 = 740;
+const TOP: i32 = 76;
+const ROW_HEIGHT: i32 = 22;
+/// Intervals that reach beyond all ratios by more than this factor end in an arrow.
+const ROOM: f64 = 1.6;
+
+/// One row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForestRow {
+    /// The rows of one group stand under its name.
+    pub group: String,
+    /// What is compared.
+    pub name: String,
+    /// The ratio.
+    pub comparison: Comparison,
+}
+
+/// Ratios on a logarithmic axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForestChart {
+    /// Above the chart.
+    pub title: String,
+    /// What the ratio is of, and to what.
+    pub ratio_name: String,
+    /// From top to bottom.
+    pub rows: Vec<ForestRow>,
+}
+
+impl ForestChart {
+    /// The SVG document.
+    ///
+    /// # Errors
+    /// When there is no row.
+    pub fn svg(&self) -> Result<String, ChartError> {
+        let (low, high) = self.range().ok_or_else(|| ChartError("there is nothing to draw".to_owned()))?;
+        let groups = 1 + self.rows.windows(2).filter(|pair| pair[0].group != pair[1].group).count();
+        let bottom = TOP + (self.rows.len() + groups) as i32 * ROW_HEIGHT + 6;
+        let scale = Scale { low, high, is_logarithmic: true, pixels: (LEFT, RIGHT) };
+        let mut text = String::new();
+        let canvas = Canvas::on(&mut text, (WIDTH, bottom + 56), &self.title)?;
+        for tick in scale.ticks() {
+            canvas.words((scale.at(tick), bottom + 16), &axis_value(tick), Side::Centre, SMALL_SIZE)?;
+        }
+        canvas.words(((LEFT + RIGHT) / 2, bottom + 40), &self.ratio_name, Side::Centre, TEXT_SIZE)?;
+        canvas.words((scale.at(1.0) - 8, TOP - 10), "← better", Side::Left, SMALL_SIZE)?;
+        canvas.words((scale.at(1.0) + 8, TOP - 10), "worse →", Side::Right, SMALL_SIZE)?;
+        let mut y = TOP;
+        for rows in self.rows.chunk_by(|a, b| a.group == b.group) {
+            canvas.words((24, y + ROW_HEIGHT / 2), &rows[0].group, Side::Right, SMALL_SIZE)?;
+            y += ROW_HEIGHT;
+            // The lines end at each group, so that none crosses its name.
+            let end = y + rows.len() as i32 * ROW_HEIGHT;
+            for tick in scale.ticks() {
+                canvas.line(vec![(scale.at(tick), y), (scale.at(tick), end)], FAINT, 1)?;
+            }
+            canvas.line(vec![(scale.at(1.0), y), (scale.at(1.0), end)], INK, 2)?;
+            for row in rows {
+                draw_row(&canvas, &scale, row, y + ROW_HEIGHT / 2)?;
+                y += ROW_HEIGHT;
+            }
+        }
+        canvas.finish()?;
+        Ok(text)
+    }
+
+    /// All ratios with some room, 1 among them, and intervals as far as that goes.
+    fn range(&self) -> Option<(f64, f64)> {
+        let ratios = || self.rows.iter().map(|row| row.comparison.ratio).chain([1.0]);
+        let (least, greatest) = (ratios().fold(1.0, f64::min) / ROOM, ratios().fold(1.0, f64::max) * ROOM);
+        let intervals = || self.rows.iter().filter_map(|row| row.comparison.interval);
+        let low = intervals().map(|interval| interval.low).fold(0.95, f64::min).max(least);
+        let high = intervals().map(|interval| interval.high).fold(1.05, f64::max).min(greatest);
+        (!self.rows.is_empty()).then_some((low / 1.01, high * 1.01))
+    }
+}
+
+fn draw_row(canvas: &Canvas<'_>, scale: &Scale, row: &ForestRow, y: i32) -> Result<(), ChartError> {
+    let Comparison { ratio, interval, judgement, .. } = row.comparison;
+    // Okabe and Ito's blue and vermilion are far apart for everybody; words on the right say the same.
+    let shade = match judgement {
+        Judgement::Better => colour(0),
+        Judgement::Worse => colour(3),
+        Judgement::NoDifference => INK,
+        Judgement::Inconclusive => colour(8),
+    };
+    canvas.words((LEFT - 12, y), &row.name, Side::Left, SMALL_SIZE)?;
+    canvas.line(vec![(LEFT, y + ROW_HEIGHT / 2), (RIGHT, y + ROW_HEIGHT / 2)], FAINT, 1)?;
+    let figures = match interval {
+        Some(interval) => {
+            let (from, to) = (scale.at(interval.low), scale.at(interval.high));
+            canvas.line(vec![(from, y), (to, y)], shade, 2)?;
+            for (end, is_beyond, direction) in
+                [(from, interval.low < scale.low, 1), (to, interval.high > scale.high, -1)]
+            {
+                if is_beyond {
+                    let inner = end + 8 * direction;
+                    canvas.shape(vec![(end, y), (inner, y - 4), (inner, y + 4)], shade)?;
+                } else {
+                    canvas.line(vec![(end, y - 4), (end, y + 4)], shade, 2)?;
+                }
+            }
+            format!("{}  [{}, {}]  {}", short(ratio), short(interval.low), short(interval.high), brief(judgement))
+        }
+        None => format!("{}  no interval", short(ratio)),
+    };
+    canvas.mark((scale.at(ratio), y), 5, shade)?;
+    canvas.words((RIGHT + 14, y), &figures, Side::Right, SMALL_SIZE)
+}
+
+/// Short enough for the margin.
+fn brief(judgement: Judgement) -> &'static str {
+    match judgement {
+        Judgement::NoDifference => "no difference",
+        other => other.words(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::paired;
+
+    fn row(group: &str, name: &str, ratios: &[f64]) -> ForestRow {
+        let pairs: Vec<(f64, f64)> = ratios.iter().map(|ratio| (*ratio, 1.0)).collect();
+        ForestRow { group: group.into(), name: name.into(), comparison: paired(&pairs, 0.02).unwrap() }
+    }
+
+    #[test]
+    fn every_row_has_its_figures() {
+        let rows = vec![
+            row("echo", "a & b", &[0.5, 0.51, 0.52, 0.5, 0.49, 0.5]),
+            row("echo", "wild", &[0.01, 100.0, 1.0]),
+            row("http", "once", &[3.0]),
+        ];
+        let chart = ForestChart { title: "t".into(), ratio_name: "ratio".into(), rows };
+        let svg = chart.svg().unwrap();
+        for part in ["a &amp; b", "0.50  [0.49, 0.52]  better", "once", "3.00  no interval", "http", "<polygon"] {
+            assert!(svg.contains(part), "{part} is missing: {svg}");
+        }
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        assert_eq!(svg, chart.svg().unwrap());
+        let (low, high) = chart.range().unwrap();
+        assert!(low > 0.2 && high < 6.0, "one wild interval does not squeeze the others: {low} {high}");
+        assert!(ForestChart { rows: vec![], ..chart }.svg().is_err());
+    }
+}

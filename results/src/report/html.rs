@@ -1,0 +1,109 @@
+//! A report as one HTML file that needs nothing else: no network, no script, charts inside. All text is
+//! escaped by the template; only the charts, which are the project's own drawings, go in as they are.
+
+use askama::Template;
+
+use super::document::{Block, Document, Figure, Span, spans};
+use super::table::Table;
+use crate::chart::for_page;
+use crate::run::word;
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    document: &'a Document,
+    /// Chapters: anchor and name.
+    chapters: Vec<(String, &'a str)>,
+    body: Blocks<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "blocks.html")]
+struct Blocks<'a> {
+    blocks: &'a [Block],
+}
+
+impl Blocks<'_> {
+    /// A fold's content, by the same template.
+    fn inner(&self, blocks: &[Block]) -> String {
+        rendered(&Blocks { blocks })
+    }
+
+    fn drawing(&self, figure: &Figure) -> String {
+        for_page(&figure.svg, &figure.alt)
+    }
+
+    fn spans<'a>(&self, text: &'a str) -> Vec<Span<'a>> {
+        spans(text)
+    }
+
+    fn anchor(&self, heading: &str) -> String {
+        word(heading)
+    }
+
+    fn side(&self, table: &Table, column: &usize) -> &'static str {
+        if table.is_number(*column) { "number" } else { "words" }
+    }
+
+    /// How a field of a table looks; what it means stands in it as words or as a sign, too.
+    fn class(&self, table: &Table, column: &usize, field: &str) -> &'static str {
+        let judged = match field {
+            "better" => Some("better"),
+            "worse" => Some("worse"),
+            "inconclusive" | "no measurable difference" => Some("quiet"),
+            _ if field.starts_with(super::readme::BETTER) => Some("better number"),
+            _ if field.starts_with(super::readme::WORSE) => Some("worse number"),
+            _ => None,
+        };
+        judged.unwrap_or(self.side(table, column))
+    }
+}
+
+/// The whole file.
+pub fn html(document: &Document) -> String {
+    let headings = document.blocks.iter().filter_map(|block| match block {
+        Block::Heading(name) => Some((word(name), name.as_str())),
+        _ => None,
+    });
+    rendered(&Page { document, chapters: headings.collect(), body: Blocks { blocks: &document.blocks } })
+}
+
+fn rendered(template: &impl Template) -> String {
+    template.render().expect("writing to a String does not fail, and no filter of these templates does")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_measured_cannot_become_markup() {
+        let evil = "<script>alert(1)</script> & \"quotes\" `<b>`";
+        let rows = vec![vec![evil.into(), evil.into(), "worse".into()]];
+        let table = Table::new(evil.into(), &[evil, "x", "verdict"], rows);
+        let figure = Figure {
+            name: "a.svg".into(),
+            alt: evil.into(),
+            caption: evil.into(),
+            svg: "<svg width=\"1\" height=\"1\" viewBox=\"0 0 1 1\"></svg>".into(),
+        };
+        let inner = vec![
+            Block::Paragraph(evil.into()),
+            Block::List(vec![evil.into()]),
+            Block::Commands(vec![evil.into()]),
+            Block::Table(table),
+            Block::Figure(figure),
+        ];
+        let blocks = vec![
+            Block::Heading(evil.into()),
+            Block::Answer(vec![evil.into()]),
+            Block::Details { summary: evil.into(), blocks: inner },
+        ];
+        let page = html(&Document { title: evil.into(), question: evil.into(), blocks });
+        assert!(!page.contains("<script") && !page.contains("<b>"), "{page}");
+        assert!(page.contains("<svg role=\"img\"") && page.contains("class=\"worse\""), "{page}");
+        for forbidden in ["http://", "https://", "@import", "url("] {
+            assert!(!page.replace("http://www.w3.org/2000/svg", "").contains(forbidden), "{forbidden} in {page}");
+        }
+    }
+}
