@@ -77,6 +77,8 @@ pub struct Options {
     pub timeout: Duration,
     /// How long a connect may take.
     pub connect_timeout: Duration,
+    /// Closes every connection with a reset (SO_LINGER of zero), so that none is left in TIME-WAIT for a minute.
+    pub reset: bool,
     /// Size of an echo message in bytes.
     pub payload_len: u32,
     /// HTTP method; GET when empty.
@@ -128,6 +130,7 @@ impl Default for Options {
             pipeline: 1,
             timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
+            reset: false,
             payload_len: 64,
             method: String::new(),
             headers: Vec::new(),

@@ -57,6 +57,16 @@ impl Variant {
         Variant::UringGather,
     ];
 
+    /// Those that are compared everywhere; the others are tricks, which have an experiment of their own.
+    pub const MAIN: [Variant; 6] = [
+        Variant::EpollLevel,
+        Variant::EpollEdge,
+        Variant::MioEdge,
+        Variant::UringMultishot,
+        Variant::UringOneshot,
+        Variant::UringInline,
+    ];
+
     /// The word behind `--backend`.
     pub const fn backend(self) -> &'static str {
         match self {

@@ -2,14 +2,19 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
 /// How long a child that is dropped may take to end in order before it is killed.
 const END_MAX: Duration = Duration::from_secs(3);
+/// How often a wait for a child looks whether it is to be interrupted.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// A running child with piped output. Dropping it ends the process it started.
 pub(super) struct Process {
@@ -44,6 +49,29 @@ impl Process {
     /// Whether it has ended, without waiting.
     pub(super) fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until it has written something or has ended. `stop` kills it, which is an error.
+    pub(super) fn wait_for_output(&mut self, stop: &AtomicBool) -> anyhow::Result<()> {
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                self.kill();
+                bail!("{} was interrupted", self.what);
+            }
+            let mut stdout = [PollFd::new(self.stdout.get_ref(), PollFlags::IN)];
+            match poll(&mut stdout, Some(&LOOK)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(errno) => return Err(errno).with_context(|| format!("waiting for {}", self.what)),
+            }
+        }
+    }
+
+    /// Ends it at once.
+    pub(super) fn kill(&mut self) {
+        // Errors here mean that it is gone, which is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// The next line of its output as JSON. When there is none, the error tells what it said instead.
@@ -115,8 +143,6 @@ impl Drop for Process {
         while self.is_running() && start.elapsed() < END_MAX {
             std::thread::sleep(Duration::from_millis(10));
         }
-        // Errors here mean that it is gone, which is what was wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }

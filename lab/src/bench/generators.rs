@@ -1,72 +1,110 @@
-//! The load generators: this project's, and wrk where it is installed, for comparison.
+//! Measures one run with this project's load generator, and puts the accounts of both programs together.
 
-use std::process::Command;
+use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, bail};
-use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
-use serde_json::{Value, json};
+use anyhow::bail;
+use results::record::{Point, Raw, Reported, RunOfCell, Verdict, VerdictState};
+use serde_json::Value;
 use server::Workload;
 
 use super::child::Process;
-use super::plan::{Generator, Load, Places};
-use super::proc;
+use super::footprint::{Footprint, Watch};
+use super::limits::Shape;
+use super::opening::Opening;
+use super::plan::{Arm, Generator, Load, Places};
 use super::servers::Running;
+use super::{points, wrk};
 
 /// Time before the measured window in milliseconds: connections are open and caches warm by then.
 const WARMUP_MS: u64 = 150;
+/// Intervals of a run at least: drift shows in 30 and more (V12), and each is a line of a file.
+const INTERVALS: f64 = 30.0;
+/// Shorter intervals hold too little.
+const INTERVAL_MS_MIN: u64 = 50;
+
+/// One run to be measured.
+pub(super) struct Job<'a> {
+    pub(super) arm: Arm,
+    pub(super) load: Load,
+    pub(super) shape: Shape,
+    pub(super) places: &'a Places,
+    pub(super) seconds: f64,
+    pub(super) seed: u64,
+    /// Taken off what the server counts.
+    pub(super) opening: Opening,
+    /// Ends the run, which then is an error.
+    pub(super) stop: &'a AtomicBool,
+}
 
 /// What one run gave.
 pub(super) struct Measured {
     pub(super) run: RunOfCell,
     /// Base64 of the response times, when the generator has a histogram.
     pub(super) responses: Option<String>,
+    /// Intervals, when the generator has them.
+    pub(super) points: Vec<Point>,
+    /// When the window began, when the generator tells.
+    pub(super) window_start_unix_ms: Option<u64>,
 }
 
-/// Whether wrk is installed.
-pub(super) fn has_wrk() -> bool {
-    // wrk -v prints its version and exits with 1.
-    Command::new("wrk").arg("-v").output().is_ok()
-}
-
-/// Loads `server` once, ends it, and puts both accounts together.
-pub(super) fn measure(
-    generator: Generator,
-    server: Running,
-    load: &Load,
-    places: &Places,
-    seconds: f64,
-    seed: u64,
-) -> anyhow::Result<Measured> {
-    match generator {
-        Generator::C10m => measure_c10m(server, load, places, seconds, seed, "epoll"),
-        Generator::C10mUring => measure_c10m(server, load, places, seconds, seed, "io_uring"),
-        Generator::Wrk => measure_wrk(server, load, places, seconds),
+/// Starts a server, loads it once, ends it, and puts both accounts together.
+pub(super) fn measure(job: &Job<'_>) -> anyhow::Result<Measured> {
+    let cpus = vec![job.places.server; job.shape.reactors];
+    let server = Running::start(job.arm.server, job.load.workload, &cpus)?;
+    match job.arm.generator {
+        Generator::C10m => measure_c10m(job, server, "epoll"),
+        Generator::C10mUring => measure_c10m(job, server, "io_uring"),
+        Generator::Wrk => wrk::measure(job, server),
     }
 }
 
-fn measure_c10m(
-    server: Running,
-    load: &Load,
-    places: &Places,
-    seconds: f64,
-    seed: u64,
-    engine: &str,
-) -> anyhow::Result<Measured> {
+fn measure_c10m(job: &Job<'_>, server: Running, engine: &str) -> anyhow::Result<Measured> {
+    let watch = Watch::start(&server.workers, job.load.connections, job.places.client);
+    let mut process = Process::start_self(&arguments(job, &server, engine))?;
+    process.wait_for_output(job.stop)?;
+    let mut record = process.read_event()?;
+    let (_, code) = process.finish()?;
+    if code != 0 && code != 4 {
+        bail!("the load generator ended with {code}");
+    }
+    let footprint = watch.map(Watch::finish).unwrap_or_default();
+    let is_one_process = server.workers.len() == 1;
+    let served = server.served()?;
+    let exit = server.finish()?;
+    let responses = record["histograms"]["response"].as_str().map(str::to_owned);
+    let points = points::of_window(&record)?;
+    let window_start_unix_ms = record["window_start_unix_ms"].as_u64();
+    let mut run = account(&record, &exit, footprint, &job.opening);
+    run.served_whole_run = served.or(run.served_whole_run);
+    if !is_one_process {
+        // One of several workers was watched: its time is not the server's.
+        (run.server_user_us_per_request, run.server_system_us_per_request) = (None, None);
+    }
+    slim(&mut record);
+    let run = RunOfCell { raw: Raw { load: record, server: exit }, ..run };
+    Ok(Measured { run, responses, points, window_start_unix_ms })
+}
+
+fn arguments(job: &Job<'_>, server: &Running, engine: &str) -> Vec<String> {
+    let (load, places) = (&job.load, job.places);
+    let interval_ms = ((job.seconds * 1000.0 / INTERVALS) as u64 / 10 * 10).max(INTERVAL_MS_MIN);
     let mut arguments: Vec<String> = [
         "load",
         &server.url(load.workload),
         "--connections",
         &load.connections.to_string(),
         "--threads",
-        "1",
+        &job.shape.threads.to_string(),
         "--pipeline",
         &load.pipeline.to_string(),
         "--duration",
-        &format!("{}ms", (seconds * 1000.0) as u64),
+        &format!("{}ms", (job.seconds * 1000.0) as u64),
         "--warmup",
         &format!("{WARMUP_MS}ms"),
+        "--interval",
+        &format!("{interval_ms}ms"),
         "--seed",
-        &seed.to_string(),
+        &job.seed.to_string(),
         "--cpus",
         &places.client.to_string(),
         "--watch-cpus",
@@ -75,6 +113,8 @@ fn measure_c10m(
         &server.workers[0].to_string(),
         "--engine",
         engine,
+        // 10,000 TIME-WAITs would end, all at once, in the middle of a run a minute later.
+        "--reset",
         "--json",
     ]
     .map(str::to_owned)
@@ -85,25 +125,12 @@ fn measure_c10m(
     if load.workload == Workload::Http {
         arguments.extend(["--expect-body".to_owned(), "Hello, World!".to_owned()]);
     }
-    let mut process = Process::start_self(&arguments)?;
-    let mut record = match process.read_event() {
-        Ok(record) => record,
-        Err(error) => {
-            drop(process);
-            return Err(error);
-        }
-    };
-    let (_, code) = process.finish()?;
-    if code != 0 && code != 4 {
-        bail!("the load generator ended with {code}");
-    }
-    let served = server.served()?;
-    let exit = server.finish()?;
-    let responses = record["histograms"]["response"].as_str().map(str::to_owned);
-    let mut run = account(&record, &exit);
-    run.served_whole_run = served.or(run.served_whole_run);
-    // The merged histogram is in the run's .hgrm, intervals are too many to keep, and passed and skipped
-    // checks say the same every time.
+    arguments
+}
+
+/// The merged histogram is in a file of its own, and so are the intervals; passed and skipped checks say the
+/// same every time.
+fn slim(record: &mut Value) {
     if let Some(record) = record.as_object_mut() {
         record.remove("histograms");
         record.remove("intervals");
@@ -111,11 +138,10 @@ fn measure_c10m(
     if let Some(checks) = record["verdict"]["checks"].as_array_mut() {
         checks.retain(is_not_ok);
     }
-    Ok(Measured { run: RunOfCell { raw: Raw { load: record, server: exit }, ..run }, responses })
 }
 
 /// The figures of a run out of the two JSON documents.
-fn account(load: &Value, server: &Value) -> RunOfCell {
+fn account(load: &Value, server: &Value, footprint: Footprint, opening: &Opening) -> RunOfCell {
     let number = |pointer: &str| load.pointer(pointer).and_then(Value::as_f64);
     let in_window = number("/watched/requests_completed_in_window").filter(|count| *count > 0.0);
     let per_request = |pointer: &str| Some(number(pointer)? / in_window?);
@@ -125,7 +151,7 @@ fn account(load: &Value, server: &Value) -> RunOfCell {
     let requests = &load["requests"];
     let count = |name: &str| requests[name].as_u64().unwrap_or(0);
     let served = server.pointer("/totals/requests").and_then(Value::as_f64).filter(|count| *count > 0.0);
-    let per_served = |name: &str| Some(server["totals"][name].as_f64()? / served?);
+    let per_served = |name: &str| Some(opening.rest(&server["totals"], name)? / served?);
     RunOfCell {
         repeat: 0,
         order: 0,
@@ -141,8 +167,8 @@ fn account(load: &Value, server: &Value) -> RunOfCell {
         enters_per_request: per_served("enters").filter(|enters| *enters > 0.0),
         sqes_per_request: per_served("sqes").filter(|sqes| *sqes > 0.0),
         cqes_per_request: per_served("cqes").filter(|cqes| *cqes > 0.0),
-        server_bytes_per_connection: None,
-        kernel_bytes_per_connection: None,
+        server_bytes_per_connection: footprint.server_bytes_per_connection,
+        kernel_bytes_per_connection: footprint.kernel_bytes_per_connection,
         lateness_us_p99: number("/lateness_us/p99"),
         response_us: Reported {
             p50: number("/response_us/p50"),
@@ -177,94 +203,11 @@ fn is_not_ok(check: &Value) -> bool {
     check["state"] != "VALID" && check["state"] != "SKIPPED"
 }
 
-/// wrk tells neither its CPU time nor whether replies are right, so its runs are never VALID.
-fn measure_wrk(server: Running, load: &Load, places: &Places, seconds: f64) -> anyhow::Result<Measured> {
-    if load.rate.is_some() || load.pipeline != 1 || load.workload != Workload::Http {
-        bail!("wrk only does HTTP in a closed loop");
-    }
-    let mut command = Command::new("taskset");
-    command.args(["--cpu-list", &places.client.to_string(), "wrk", "--threads", "1", "--latency", "--connections"]);
-    command.arg(load.connections.to_string()).arg("--duration").arg(format!("{}s", seconds.ceil() as u64));
-    command.arg(server.url(load.workload));
-    let busy_before = proc::cpu_busy_us(places.server)?;
-    let process = Process::start(&mut command, "wrk")?;
-    let (output, code, cpu_us) = process.finish_with_cpu_us()?;
-    let busy_us = proc::cpu_busy_us(places.server)? - busy_before;
-    if code != 0 {
-        bail!("wrk ended with {code}");
-    }
-    let served = server.served()?;
-    let exit = server.finish()?;
-    let requests = number_before(&output, " requests in").context("wrk printed no number of requests")?;
-    let rate = number_after(&output, "Requests/sec:").context("wrk printed no rate")?;
-    let errors = output.lines().any(|line| line.contains("Socket errors") || line.contains("Non-2xx"));
-    let run = RunOfCell {
-        repeat: 0,
-        order: 0,
-        started_s: 0.0,
-        requests_per_second: rate,
-        completed: requests as u64,
-        errors: u64::from(errors),
-        server_user_us_per_request: None,
-        server_system_us_per_request: None,
-        server_core_us_per_request: Some(busy_us as f64 / requests),
-        client_cpu_us_per_request: Some(cpu_us as f64 / requests),
-        syscalls_per_request: exit["totals"]["syscalls"].as_f64().map(|calls| calls / requests),
-        enters_per_request: None,
-        sqes_per_request: None,
-        cqes_per_request: None,
-        server_bytes_per_connection: None,
-        kernel_bytes_per_connection: None,
-        lateness_us_p99: None,
-        response_us: Reported {
-            p50: time_after(&output, "50%"),
-            p90: time_after(&output, "90%"),
-            p99: time_after(&output, "99%"),
-        },
-        replies_whole_run: Some(requests as u64),
-        served_whole_run: served.or_else(|| exit.pointer("/totals/requests").and_then(Value::as_u64)),
-        verdict: Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["unchecked".to_owned()] },
-        raw: Raw { load: json!({ "wrk": output }), server: exit },
-    };
-    Ok(Measured { run, responses: None })
-}
-
-fn number_before(text: &str, word: &str) -> Option<f64> {
-    text.split(word).next()?.split_whitespace().last()?.parse().ok()
-}
-
-fn number_after(text: &str, word: &str) -> Option<f64> {
-    text.split(word).nth(1)?.split_whitespace().next()?.parse().ok()
-}
-
-/// A time such as `512.00us` behind `word`, in µs.
-fn time_after(text: &str, word: &str) -> Option<f64> {
-    let time = text.split(word).nth(1)?.split_whitespace().next()?;
-    let (number, factor) = match time {
-        time if time.ends_with("us") => (time.strip_suffix("us")?, 1.0),
-        time if time.ends_with("ms") => (time.strip_suffix("ms")?, 1e3),
-        time if time.ends_with('s') => (time.strip_suffix('s')?, 1e6),
-        _ => return None,
-    };
-    number.parse::<f64>().ok().map(|number| number * factor)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    #[test]
-    fn the_output_of_wrk_is_understood() {
-        let text = "  191724 requests in 2.00s, 23.59MB read\nRequests/sec:  95807.44\n";
-        assert_eq!(number_before(text, " requests in"), Some(191_724.0));
-        assert_eq!(number_after(text, "Requests/sec:"), Some(95_807.44));
-        assert_eq!(number_after(text, "nothing"), None);
-        let text =
-            "  Latency Distribution\n     50%  512.00us\n     75%  600.00us\n     90%    1.05ms\n     99%    1.20s \n";
-        for (word, expected) in [("50%", Some(512.0)), ("90%", Some(1050.0)), ("99%", Some(1.2e6)), ("95%", None)] {
-            assert_eq!(time_after(text, word), expected, "{word}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn figures_come_from_both_accounts() {
@@ -278,18 +221,24 @@ mod tests {
                 {"id": "V4", "state": "WARN"}, {"id": "V7", "state": "VALID"}, {"id": "V14", "state": "SKIPPED"}
             ]},
         });
-        let server = json!({"totals": {"requests": 200, "syscalls": 420, "enters": 0}});
-        let run = account(&load, &server);
+        let server = json!({"totals": {"requests": 200, "syscalls": 420, "enters": 0, "sqes": 500}});
+        let footprint = Footprint { server_bytes_per_connection: Some(64.0), ..Footprint::default() };
+        let run = account(&load, &server, footprint, &Opening::default());
         assert_eq!((run.completed, run.errors), (90, 6));
         assert_eq!(run.server_user_us_per_request, Some(0.2));
         assert_eq!(run.server_core_us_per_request, Some(6.0));
         assert_eq!(run.client_cpu_us_per_request, Some(4.3));
         assert_eq!((run.syscalls_per_request, run.enters_per_request), (Some(2.1), None));
+        assert_eq!((run.sqes_per_request, run.cqes_per_request), (Some(2.5), None));
+        assert_eq!((run.server_bytes_per_connection, run.kernel_bytes_per_connection), (Some(64.0), None));
         assert_eq!(
             run.verdict,
             Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["V4".to_owned()] }
         );
-        assert_eq!(account(&json!({}), &json!({})).server_user_us_per_request, None);
+        assert_eq!(
+            account(&json!({}), &json!({}), Footprint::default(), &Opening::default()).server_user_us_per_request,
+            None
+        );
         for (ids, expected) in [(&["V12"][..], true), (&["V2", "V5"], true), (&["V2", "V7"], false), (&[], false)] {
             let checks: Vec<Value> = ids.iter().map(|id| json!({"id": id, "state": "INVALID"})).collect();
             let found = verdict(&json!({"state": "INVALID", "checks": checks}));

@@ -1,6 +1,8 @@
 //! User memory of idle connections: the growth of the server's own memory while a generator holds
 //! them and sends nothing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use results::record::MemoryCell;
 use server::{Variant, Workload};
 
@@ -26,6 +28,7 @@ pub(super) fn measure(
     workload: Workload,
     connections: u32,
     places: &Places,
+    stop: &AtomicBool,
 ) -> anyhow::Result<MemoryCell> {
     let cpus: Vec<usize> = places.all.iter().copied().cycle().take(REACTORS).collect();
     let server = Running::start(Kind::C10m(variant), workload, &cpus)?;
@@ -43,12 +46,18 @@ pub(super) fn measure(
         "300ms",
         "--warmup",
         "0ms",
+        // As in all other runs: nothing is left in TIME-WAIT.
+        "--reset",
         "--json",
     ]
     .map(str::to_owned);
     let mut generator = Process::start_self(&arguments)?;
     while generator.is_running() {
         // Memory only grows here, so the last reading before the end is the one with all of them.
+        if stop.load(Ordering::Relaxed) {
+            generator.kill();
+            anyhow::bail!("interrupted");
+        }
         held = held.max(proc::anonymous_bytes(pid)?);
         std::thread::sleep(std::time::Duration::from_millis(50));
     }

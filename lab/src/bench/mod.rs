@@ -1,57 +1,94 @@
 //! `c10m bench`: experiments. One file for each; this one chooses, runs, prints and writes.
 
-mod agreement;
-mod baseline;
+mod assemble;
 mod child;
 mod commit;
-mod generator;
+mod experiments;
+mod footprint;
 mod generators;
+mod host_state;
+mod journal;
+mod limits;
+mod list;
 mod memory;
 mod omission;
-mod peers;
+mod opening;
+mod order;
+mod output;
 mod plan;
+mod points;
+mod preconditions;
 mod proc;
-mod quick;
+mod progress;
 mod runner;
 mod servers;
+mod wrk;
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
-use results::{report, run as run_directory, utc};
+use results::record::{Record, VerdictState};
+use results::{run as run_directory, utc};
 use server::Workload;
 
-use plan::Experiment;
+use assemble::{Circumstances, Outcome};
+use journal::{Header, Journal, Line, Refusal};
+use limits::Limits;
+pub(crate) use omission::render as render_omission;
+pub(crate) use output::{print, terminal};
+use plan::{Arm, Experiment, Load, Profile, Scope};
+use runner::{Ended, Patience, Runner};
 
-/// Every experiment.
-const EXPERIMENTS: [fn() -> Experiment; 5] =
-    [quick::experiment, baseline::experiment, generator::experiment, agreement::experiment, peers::experiment];
+/// Longest wait for a quiet machine, before each run; with --noisy none.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+const NOTES: &str = "\
+An experiment that is interrupted keeps what is finished, and the same command
+goes on. Before each run the machine must be quiet: for a tenth of a second no
+task waits for a CPU > 20 % of the time, no CPU of the experiment is used by
+others > 30 % or taken by a hypervisor > 20 %, and there are at most 500
+orphaned sockets, 4,000 in TIME-WAIT and 2,000 closed but not freed.
+
+Exit codes: 0 done, 1 failed, interrupted or the machine not quiet, 2 usage,
+4 no run was valid.";
 
 /// Arguments of `c10m bench`.
 #[derive(Debug, Args)]
+#[command(after_help = NOTES)]
 pub(crate) struct BenchArgs {
-    /// Which experiment; `list` explains each.
+    /// Which experiment; `list` explains each
     #[arg(default_value = "quick")]
     experiment: String,
-    /// Where the run's directory is made.
+    /// How much of it [default: quick where there is one]
+    #[arg(long, value_enum)]
+    profile: Option<Profile>,
+    /// Where the run's directory is made
     #[arg(long, value_name = "DIR", default_value = "results/runs")]
     out: PathBuf,
-    /// Repeats of every arm [default: the experiment's].
+    /// Repeats of every arm [default: the experiment's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeats: Option<u32>,
-    /// Seconds of each measured interval [default: the experiment's].
+    /// Seconds of each measured interval [default: the experiment's]
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<f64>,
-    /// Seed of the schedules; random when absent, and recorded either way.
+    /// Seed of the schedules and of the order; random when absent, and recorded either way
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Print the record as one JSON document on stdout instead of tables.
+    /// Longest wait for a quiet machine before a run [default: 60s; with --noisy 0s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    wait_max: Option<Duration>,
+    /// Measure even when the machine is not quiet, and record that
+    #[arg(long)]
+    noisy: bool,
+    /// Discard what an interruption left, and begin anew
+    #[arg(long)]
+    fresh: bool,
+    /// Print the record (or the list) as one JSON document on stdout instead of tables
     #[arg(long)]
     json: bool,
 }
@@ -59,53 +96,153 @@ pub(crate) struct BenchArgs {
 /// Runs an experiment, or lists them.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
     if args.experiment == "list" {
-        list();
+        print(&list::text(args.json)?)?;
         return Ok(0);
     }
     if args.experiment == omission::NAME {
         return omission::run(&args);
     }
-    let Some(mut experiment) = EXPERIMENTS.iter().map(|make| make()).find(|made| made.name == args.experiment) else {
-        let names: Vec<&str> = EXPERIMENTS.iter().map(|make| make().name).chain([omission::NAME]).collect();
-        eprintln!(
-            "c10m: there is no experiment {:?}; there are {} (see `c10m bench list`)",
+    let Some(experiment) = experiments::all().into_iter().find(|made| made.name == args.experiment) else {
+        let shown = experiments::all().into_iter().filter(|experiment| !experiment.is_hidden);
+        let names: Vec<&str> = shown.map(|experiment| experiment.name).chain([omission::NAME]).collect();
+        return refuse(&format!(
+            "there is no experiment {:?}; there are {} (see `c10m bench list`)",
             args.experiment,
             names.join(", ")
-        );
-        return Ok(2);
+        ));
     };
-    experiment.repeats = args.repeats.unwrap_or(experiment.repeats);
-    experiment.seconds = args.seconds.unwrap_or(experiment.seconds);
-    let seed = seed(&args);
-    fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
-    let stop = stop_flag()?;
-    warn_of_debug_build();
-    eprintln!("c10m: {}: {} runs of {} s, seed {seed}", experiment.name, experiment.run_count(), experiment.seconds);
+    match experiment.scope(args.profile) {
+        Ok(scope) => conduct(&args, &experiment, scope),
+        Err(message) => refuse(&message),
+    }
+}
+
+/// A usage error.
+fn refuse(message: &str) -> anyhow::Result<u8> {
+    eprintln!("c10m: {message}");
+    Ok(2)
+}
+
+/// Runs what the journal does not have yet, and publishes when everything is there.
+fn conduct(args: &BenchArgs, experiment: &Experiment, mut scope: Scope) -> anyhow::Result<u8> {
+    scope.repeats = args.repeats.unwrap_or(scope.repeats);
+    scope.seconds = args.seconds.unwrap_or(scope.seconds);
+    let limits = Limits::read();
+    let skipped = scope.leave_out_unavailable(&limits);
+    if scope.run_count() == 0 {
+        bail!("nothing can be run here: {}", skipped.join("; "));
+    }
     // Asked before the run: whoever edits meanwhile does not change the program that is running.
     let source = commit::current();
-    let outcome = runner::run(experiment, seed, command_line(), source.as_ref(), &stop)?;
+    let header = header(args, experiment, &scope, source.as_ref());
+    let directory = args.out.join(format!(".{}-{}.unfinished", experiment.name, scope.profile.word()));
+    let mut journal = match Journal::open(&directory, header, args.seed.is_some(), args.fresh) {
+        Ok(journal) => journal,
+        Err(Refusal { code, message }) => {
+            eprintln!("c10m: {message}");
+            return Ok(code);
+        }
+    };
+    let stop = stop_flag()?;
+    warn_of_debug_build();
+    skipped.iter().for_each(|line| eprintln!("c10m: left out: {line}"));
+    announce(experiment, &scope, &mut journal)?;
+    let places = runner::places()?;
+    let patience = Patience {
+        wait_max: args.wait_max.unwrap_or(if args.noisy { Duration::ZERO } else { WAIT_MAX }),
+        is_noisy: args.noisy,
+    };
+    let ended = Runner::new(&scope, &places, &limits, patience, &mut journal, &stop).run();
+    if let Some(reason) = match ended {
+        Ok(Ended::Complete) => None,
+        Ok(Ended::Interrupted) => Some("interrupted".to_owned()),
+        Ok(Ended::Unfit(reason)) => Some(reason),
+        Err(error) => Some(format!("{error:#}")),
+    } {
+        bail!(
+            "{reason}; {} of {} runs are finished and kept in {}, and `{}` goes on with the rest",
+            journal.runs().count(),
+            scope.run_count(),
+            journal.directory().display(),
+            command_line().join(" ")
+        );
+    }
+    let circumstances = Circumstances { places, skipped, command: command_line() };
+    let outcome = assemble::outcome(experiment, &scope, &journal, circumstances)?;
+    publish(args, &outcome, journal, source)?;
+    conclude(args, &outcome.record)
+}
+
+fn header(args: &BenchArgs, experiment: &Experiment, scope: &Scope, source: Option<&(String, bool)>) -> Header {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Header {
+        format: journal::FORMAT,
+        experiment: experiment.name.to_owned(),
+        profile: scope.profile.word().to_owned(),
+        seed: seed(args),
+        repeats: scope.repeats,
+        seconds: scope.seconds,
+        commit: commit::described(source),
+        build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        host: host_name(),
+        arms: scope.arms.iter().map(Arm::name).collect(),
+        loads: scope.loads.iter().map(Load::slug).collect(),
+        started_unix_ms: now.as_millis() as u64,
+    }
+}
+
+/// Says what is about to be done, and notes in the journal when it is taken up again.
+fn announce(experiment: &Experiment, scope: &Scope, journal: &mut Journal) -> anyhow::Result<()> {
+    if journal.torn_bytes() > 0 {
+        eprintln!("c10m: the last line of the journal was torn; the run it was about is repeated");
+    }
+    let (seed, runs) = (journal.header().seed, scope.run_count());
+    let minutes = (scope.expected_s() / 60.0).max(1.0);
+    let what = format!("{} ({}): {runs} runs of {} s", experiment.name, scope.profile.word(), scope.seconds);
+    match journal.runs().count() {
+        0 if journal.lines().is_empty() => {
+            eprintln!("c10m: {what}, about {minutes:.0} min, seed {seed}");
+        }
+        done => {
+            eprintln!("c10m: {what}, seed {seed}: goes on after {done} that are finished");
+            journal.append(Line::Resumed(utc::rfc3339(SystemTime::now())))?;
+        }
+    }
+    Ok(())
+}
+
+/// The run's directory appears whole; only then the journal goes.
+fn publish(
+    args: &BenchArgs,
+    outcome: &Outcome,
+    journal: Journal,
+    source: Option<(String, bool)>,
+) -> anyhow::Result<()> {
     let (commit, dirty) = source.unwrap_or_default();
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let date = utc::date(SystemTime::now());
-    let name = run_directory::name(&date, host.trim(), &commit, dirty, &outcome.record.experiment);
-    let report = report::markdown(&outcome.record);
-    let directory = run_directory::write(&args.out, &name, &outcome.record, &report, &outcome.histograms)
+    let name = run_directory::name(&date, &host_name(), &commit, dirty, &outcome.record.experiment);
+    let files = assemble::files(outcome, &journal)?;
+    let directory = run_directory::write_files(&args.out, &name, &files)
         .with_context(|| format!("cannot write below {}", args.out.display()))?;
+    eprintln!("c10m: wrote {}", directory.display());
+    let left = journal.directory().to_owned();
+    journal.remove().with_context(|| format!("the results are written, but {} cannot be removed", left.display()))
+}
+
+fn conclude(args: &BenchArgs, record: &Record) -> anyhow::Result<u8> {
     if args.json {
-        print(&(serde_json::to_string(&outcome.record)? + "\n"))?;
+        print(&(serde_json::to_string(record)? + "\n"))?;
     } else {
-        let tables = report::table_rows(&outcome.record)
-            .into_iter()
-            .chain(report::agreement_table(&outcome.record))
-            .chain(report::memory_table(&outcome.record));
+        let tables = crate::report::tables(record);
         print(&terminal(tables))?;
     }
-    eprintln!("c10m: wrote {}", directory.display());
-    let unusable = outcome.record.cells.iter().flat_map(|cell| &cell.runs);
-    if unusable.clone().count() > 0
-        && unusable.clone().all(|run| run.verdict.state == results::record::VerdictState::Invalid)
-    {
-        bail!("no run was valid; the report says why");
+    let mut runs = record.cells.iter().flat_map(|cell| &cell.runs).peekable();
+    if runs.peek().is_none() {
+        bail!("no run succeeded; the report says why");
+    }
+    if runs.all(|run| run.verdict.state == VerdictState::Invalid) {
+        eprintln!("c10m: no run was valid; the report says why");
+        return Ok(4);
     }
     Ok(0)
 }
@@ -133,56 +270,8 @@ fn warn_of_debug_build() {
     }
 }
 
-fn list() {
-    for make in EXPERIMENTS {
-        let experiment = make();
-        let minutes = experiment.run_count() as f64 * (experiment.seconds + 0.4) / 60.0;
-        println!("{:<10} {}", experiment.name, experiment.question);
-        println!("{:10} {} runs, about {minutes:.0} min", "", experiment.run_count());
-    }
-    let (runs, minutes) = omission::extent();
-    println!("{:<10} {}\n{:10} {runs} runs, about {minutes:.0} min", omission::NAME, omission::QUESTION, "");
-}
-
-/// Columns a narrow terminal has to do without; the report has all of them.
-const DISPENSABLE: [&str; 3] = ["p99.9 µs", "system µs", "client µs"];
-/// Width in columns that the whole table needs.
-const WIDTH_OF_ALL: u16 = 112;
-
-/// Tables of a report, for a terminal of any width.
-fn terminal(tables: impl IntoIterator<Item = report::Table>) -> String {
-    let mut text = String::new();
-    for data in tables {
-        let mut table = Table::new();
-        let line = LineStyle::none().fill('─').junction('─');
-        table.load_style(TableStyle::new().top_border(line).header_separator(line).bottom_border(line));
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        let narrow = table.width().is_some_and(|width| width < WIDTH_OF_ALL);
-        table.set_header(&data.header);
-        data.rows.iter().for_each(|row| {
-            table.add_row(row);
-        });
-        let last = data.header.len() - 1;
-        for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 1));
-            if index != 0 && index != last {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-            if narrow && DISPENSABLE.contains(&data.header[index].as_str()) {
-                column.set_constraint(ColumnConstraint::Hidden);
-            }
-        }
-        text.push_str(&format!("\n{}\n{table}\n", data.title));
-    }
-    text
-}
-
-/// A reader that has seen enough, as in `| head`, is no error.
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("writing to stdout"),
-        _ => Ok(()),
-    }
+fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
 /// The command line without the place of the program on this machine.

@@ -1,9 +1,26 @@
-//! What an experiment is: a question, arms, loads, and how often and how long.
+//! What an experiment is: a question and what it explains, and for each profile the arms, the loads, how
+//! often and how long. Runs nothing.
 
-use results::record::Metric;
+use std::collections::BTreeSet;
+
+use clap::ValueEnum;
+use results::record::{Decision, Metric};
+use results::report::count;
+use serde::Serialize;
 use server::{Variant, Workload};
 
+use super::limits::Limits;
+use super::opening;
 use super::servers::{self, Kind};
+
+/// What a run takes beside its window: the look at the machine, two processes that start and end, warm-up.
+const OVERHEAD_S: f64 = 0.6;
+/// What a connection adds: opened, looked at, closed.
+const OVERHEAD_S_PER_CONNECTION: f64 = 0.000_1;
+/// Time for the price of connections, measured once for each server and number of connections.
+const OPENING_S: f64 = 0.6;
+/// Time for the idle memory of one variant.
+const MEMORY_S: f64 = 1.5;
 
 /// The load generators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +82,27 @@ impl Load {
         Load { workload, connections, rate: Some(rate), pipeline: 1 }
     }
 
+    pub(super) fn pipelined(workload: Workload, connections: u32, pipeline: u32) -> Load {
+        Load { pipeline, ..Load::closed(workload, connections) }
+    }
+
     /// A name for files.
     pub(super) fn slug(&self) -> String {
         let mode = self.rate.map_or("closed".to_owned(), |rate| format!("rate{rate}"));
         format!("{}-c{}-{mode}-p{}", super::word(self.workload), self.connections, self.pipeline)
     }
+
+    /// A name for people.
+    pub(super) fn words(&self) -> String {
+        let mode = self.rate.map_or("closed".to_owned(), |rate| format!("at {}/s", count(rate)));
+        let pipeline = if self.pipeline > 1 { format!(" pipelined {}", self.pipeline) } else { String::new() };
+        format!("{} × {} {mode}{pipeline}", super::word(self.workload), count(f64::from(self.connections)))
+    }
+}
+
+/// Names an arm under a load in files: [`results::record::Cell::key`].
+pub(super) fn key(load: &Load, arm: &Arm) -> String {
+    results::run::word(&format!("{}-{}", load.slug(), arm.name()))
 }
 
 /// Which CPUs do what.
@@ -80,21 +113,71 @@ pub(super) struct Places {
     pub(super) all: Vec<usize>,
 }
 
+/// How much of an experiment is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Profile {
+    /// A first answer within minutes
+    Quick,
+    /// Everything; can be interrupted and taken up again
+    Full,
+}
+
+impl Profile {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Profile::Quick => "quick",
+            Profile::Full => "full",
+        }
+    }
+}
+
 /// A question and how it is answered.
 pub(super) struct Experiment {
     pub(super) name: &'static str,
     pub(super) question: &'static str,
+    /// A paragraph: what the answer is good for, and what the experiment cannot tell.
+    pub(super) explanation: &'static str,
     /// What decides between the arms.
     pub(super) metric: Metric,
-    pub(super) loads: Vec<Load>,
+    pub(super) decision: Decision,
+    /// Whether it is in no list, because it is only for tests of this program.
+    pub(super) is_hidden: bool,
+    /// At least one; the first is the default.
+    pub(super) scopes: Vec<Scope>,
+}
+
+/// One profile of an experiment.
+#[derive(Clone)]
+pub(super) struct Scope {
+    pub(super) profile: Profile,
     pub(super) arms: Vec<Arm>,
+    pub(super) loads: Vec<Load>,
     pub(super) repeats: u32,
     pub(super) seconds: f64,
     /// Idle connections for the memory of each variant; 0 leaves it out.
     pub(super) idle_connections: u32,
+    /// What a reader has to know beside the numbers, above all what is left out.
+    pub(super) notes: Vec<&'static str>,
 }
 
 impl Experiment {
+    /// The scope of `profile`, or of the default; otherwise a sentence that names what there is.
+    pub(super) fn scope(&self, profile: Option<Profile>) -> Result<Scope, String> {
+        let found = self.scopes.iter().find(|scope| profile.is_none_or(|wanted| scope.profile == wanted));
+        found.cloned().ok_or_else(|| {
+            let there: Vec<&str> = self.scopes.iter().map(|scope| scope.profile.word()).collect();
+            let wanted = profile.map_or("", Profile::word);
+            format!(
+                "{} has only the profile {}: leave out --profile {wanted}, or shorten it with --repeats and --seconds",
+                self.name,
+                there.join(", ")
+            )
+        })
+    }
+}
+
+impl Scope {
     /// The arms that a load applies to.
     pub(super) fn arms_for(&self, load: &Load) -> Vec<Arm> {
         let fits = |arm: &&Arm| arm.server.serves(load.workload);
@@ -113,7 +196,7 @@ impl Experiment {
     }
 
     /// Takes out what cannot run here, and says what that was.
-    pub(super) fn leave_out_unavailable(&mut self) -> Vec<String> {
+    pub(super) fn leave_out_unavailable(&mut self, limits: &Limits) -> Vec<String> {
         let mut skipped = Vec::new();
         let mut leave_out = |arms: &mut Vec<Arm>, reason: String, gone: &dyn Fn(&Arm) -> bool| {
             let names: Vec<String> = arms.iter().filter(|arm| gone(arm)).map(Arm::name).collect();
@@ -137,10 +220,17 @@ impl Experiment {
                 leave_out(&mut self.arms, reason, &|arm| arm.server == peer);
             }
         }
-        if !super::generators::has_wrk() {
+        if !super::wrk::is_installed() {
             let reason = "not installed (Debian: apt-get install wrk)".to_owned();
             leave_out(&mut self.arms, reason, &|arm| arm.generator == Generator::Wrk);
         }
+        self.loads.retain(|load| match limits.shape(load.connections) {
+            Ok(_) => true,
+            Err(reason) => {
+                skipped.push(format!("{}: {reason}", load.words()));
+                false
+            }
+        });
         skipped
     }
 
@@ -149,10 +239,79 @@ impl Experiment {
         let arms: usize = self.loads.iter().map(|load| self.arms_for(load).len()).sum();
         arms as u64 * u64::from(self.repeats)
     }
+
+    /// Whose memory of idle connections is measured, in which order.
+    pub(super) fn memory_plan(&self) -> Vec<(Workload, Variant)> {
+        if self.idle_connections == 0 {
+            return vec![];
+        }
+        let variants = self.arms.iter().filter_map(|arm| match arm.server {
+            Kind::C10m(variant) => Some(variant),
+            _ => None,
+        });
+        let variants: Vec<Variant> = variants.collect();
+        let workloads = [Workload::Echo, Workload::Http];
+        workloads.into_iter().flat_map(|workload| variants.iter().map(move |variant| (workload, *variant))).collect()
+    }
+
+    /// How long all of it takes on a quiet machine.
+    pub(super) fn expected_s(&self) -> f64 {
+        let run_s = |load: &Load| self.seconds + OVERHEAD_S + f64::from(load.connections) * OVERHEAD_S_PER_CONNECTION;
+        let repeat_s: f64 = self.loads.iter().map(|load| self.arms_for(load).len() as f64 * run_s(load)).sum();
+        let openings = self.loads.iter().flat_map(|load| self.arms_for(load).into_iter().map(|arm| (*load, arm)));
+        let openings: BTreeSet<String> = openings
+            .filter(|(load, arm)| opening::applies(load, arm))
+            .map(|(load, arm)| opening::key(&load, &arm))
+            .collect();
+        repeat_s * f64::from(self.repeats)
+            + openings.len() as f64 * OPENING_S
+            + self.memory_plan().len() as f64 * MEMORY_S
+    }
+}
+
+/// The main variants of this project.
+pub(super) fn main_variants() -> Vec<Arm> {
+    Variant::MAIN.into_iter().map(|variant| Arm::server(Kind::C10m(variant))).collect()
 }
 
 /// Every variant of this project and nginx.
 pub(super) fn all_servers() -> Vec<Arm> {
-    let variants = Variant::ALL.into_iter().map(Kind::C10m);
-    variants.chain([Kind::Nginx]).map(Arm::server).collect()
+    main_variants().into_iter().chain([Arm::server(Kind::Nginx)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loads_have_names_for_files_and_for_people() {
+        for (load, slug, words) in [
+            (Load::closed(Workload::Echo, 64), "echo-c64-closed-p1", "echo × 64 closed"),
+            (Load::open(Workload::Http, 1000, 20_000.0), "http-c1000-rate20000-p1", "http × 1,000 at 20,000/s"),
+            (Load::pipelined(Workload::Http, 64, 16), "http-c64-closed-p16", "http × 64 closed pipelined 16"),
+        ] {
+            assert_eq!((load.slug().as_str(), load.words().as_str()), (slug, words));
+        }
+        let arm = Arm::server(Kind::C10m(Variant::UringMultishot));
+        assert_eq!(key(&Load::closed(Workload::Echo, 64), &arm), "echo-c64-closed-p1-io-uring-multishot");
+    }
+
+    #[test]
+    fn nginx_only_serves_http() {
+        let scope = Scope {
+            profile: Profile::Full,
+            arms: all_servers(),
+            loads: vec![Load::closed(Workload::Echo, 1), Load::closed(Workload::Http, 1)],
+            repeats: 3,
+            seconds: 1.0,
+            idle_connections: 0,
+            notes: vec![],
+        };
+        let counts: Vec<usize> = scope.loads.iter().map(|load| scope.arms_for(load).len()).collect();
+        assert_eq!(counts, [Variant::MAIN.len(), Variant::MAIN.len() + 1]);
+        assert_eq!(scope.run_count(), 3 * (2 * Variant::MAIN.len() as u64 + 1));
+        assert!(scope.expected_s() > scope.run_count() as f64 && scope.memory_plan().is_empty());
+        let with_memory = Scope { idle_connections: 1, ..scope };
+        assert_eq!(with_memory.memory_plan().len(), 2 * Variant::MAIN.len());
+    }
 }

@@ -1,87 +1,280 @@
-//! Runs an experiment: repeats outermost, loads within, arms innermost and in alternating order, so
-//! that whatever the machine does meanwhile happens to all arms alike. The server is restarted for
-//! every run.
+//! Carries an experiment out: goes through its runs in their order, waits for a machine that is fit, restarts
+//! the server for every run, tries again what fails, and puts into the journal what is done.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use results::histogram::Latencies;
-use results::record::{Cell, Loop, MemoryCell, Record, RunOfCell, SCHEMA, Summary};
-use results::utc;
-use server::Workload;
+use results::record::{MemoryCell, RunOfCell};
 
-use super::plan::{Arm, Experiment, Load, Places};
-use super::servers::{Kind, Running};
-use super::{commit, generators, memory, word};
+use super::generators::{self, Job, Measured};
+use super::journal::{Entry, Journal, Line};
+use super::limits::Limits;
+use super::opening::{self, Opening};
+use super::order::{self, Step};
+use super::plan::{Places, Scope, key};
+use super::preconditions::{self, Waited};
+use super::progress::Progress;
+use super::{memory, word};
 
-/// What an experiment produced.
-pub(super) struct Outcome {
-    pub(super) record: Record,
-    /// Merged response times by file name.
-    pub(super) histograms: Vec<(String, Latencies)>,
+/// Attempts at one run.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// What to do about a machine that is not fit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Longest wait before a run.
+    pub(super) wait_max: Duration,
+    /// Whether to run in spite of it then.
+    pub(super) is_noisy: bool,
 }
 
-/// Runs and responses of one cell, while they are gathered.
-#[derive(Default)]
-struct Gathered {
-    runs: Vec<RunOfCell>,
-    responses: Vec<String>,
+/// How it ended.
+#[derive(Debug, PartialEq)]
+pub(super) enum Ended {
+    /// All that can be measured has been.
+    Complete,
+    /// By a signal.
+    Interrupted,
+    /// The machine did not become fit; why.
+    Unfit(String),
 }
 
-/// Runs all of `experiment`. `stop` ends it after the run under way, with an error.
-pub(super) fn run(
-    mut experiment: Experiment,
-    seed: u64,
-    command: Vec<String>,
-    source: Option<&(String, bool)>,
-    stop: &AtomicBool,
-) -> anyhow::Result<Outcome> {
-    let (started, clock) = (SystemTime::now(), Instant::now());
-    let skipped = experiment.leave_out_unavailable();
-    skipped.iter().for_each(|line| eprintln!("c10m: left out: {line}"));
-    let places = places()?;
-    let bar = progress(&experiment);
-    let gathered = gather(&experiment, &places, seed, &bar, stop)?;
-    let memory = memory_cells(&experiment, &places, &bar, stop)?;
-    bar.finish_and_clear();
-    let (cells, curves): (Vec<Cell>, Vec<_>) =
-        finished(&experiment, gathered)?.into_iter().map(|finished| (finished.cell, finished.curve)).unzip();
-    let mut notes = vec![
-        format!("Server on CPU {}, load generator on CPU {}.", places.server, places.client),
-        "Every reply was verified. Ready-made replies, one send for all pipelined requests, the same \
-         protocol code for every variant of this project."
-            .to_owned(),
-    ];
-    notes.extend(experiment.servers().into_iter().map(|server| format!("{}.", server.configuration())));
-    if places.server == places.client {
-        notes.push("One CPU for both: times and CPU contain the other side's interference.".to_owned());
+/// An experiment under way.
+pub(super) struct Runner<'a> {
+    scope: &'a Scope,
+    places: &'a Places,
+    limits: &'a Limits,
+    patience: Patience,
+    journal: &'a mut Journal,
+    progress: Progress,
+    stop: &'a AtomicBool,
+    /// Cells that are not tried any more.
+    left_out: BTreeSet<String>,
+}
+
+/// What became of one run or one measurement of memory.
+enum Attempt<T> {
+    Done(T),
+    /// It failed this often; the last reason.
+    Failed(String),
+    Ended(Ended),
+}
+
+impl<'a> Runner<'a> {
+    pub(super) fn new(
+        scope: &'a Scope,
+        places: &'a Places,
+        limits: &'a Limits,
+        patience: Patience,
+        journal: &'a mut Journal,
+        stop: &'a AtomicBool,
+    ) -> Runner<'a> {
+        let is_done = |line: &&Line| matches!(line, Line::Run(_) | Line::Memory(_));
+        let done = journal.lines().iter().filter(is_done).count() as u64;
+        let left_out = journal.lines().iter().filter_map(|line| match line {
+            Line::LeftOut { cell, .. } => Some(cell.clone()),
+            _ => None,
+        });
+        let left_out = left_out.collect();
+        let progress = Progress::new(done, scope.run_count() + scope.memory_plan().len() as u64);
+        Runner { scope, places, limits, patience, journal, progress, stop, left_out }
     }
-    let record = Record {
-        schema: SCHEMA,
-        experiment: experiment.name.to_owned(),
-        question: experiment.question.to_owned(),
-        metric: experiment.metric,
-        decision: results::record::Decision::default(),
-        started_at: utc::rfc3339(started),
-        duration_s: clock.elapsed().as_secs_f64(),
-        command,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: commit::described(source),
-        host: serde_json::to_value(tuning::Facts::of_this_host())?,
-        seed,
-        repeats: experiment.repeats,
-        seconds_per_run: experiment.seconds,
-        notes,
-        skipped,
-        waits: Vec::new(),
-        resumed: 0,
-        cells,
-        memory,
-    };
-    Ok(Outcome { record, histograms: curves.into_iter().flatten().collect() })
+
+    /// Runs what the journal does not have yet.
+    pub(super) fn run(&mut self) -> anyhow::Result<Ended> {
+        let ended = self.all_runs().and_then(|ended| match ended {
+            Ended::Complete => self.all_memory(),
+            other => Ok(other),
+        });
+        self.progress.clear();
+        ended
+    }
+
+    fn all_runs(&mut self) -> anyhow::Result<Ended> {
+        let done: BTreeSet<(String, u32)> =
+            self.journal.runs().map(|entry| (entry.cell.clone(), entry.run.repeat)).collect();
+        for (order, step) in (0..).zip(order::steps(self.scope, self.journal.header().seed)) {
+            let cell = key(&step.load, &step.arm);
+            if done.contains(&(cell.clone(), step.repeat)) {
+                continue;
+            }
+            if !self.left_out.contains(&cell)
+                && let Some(ended) = self.one_run(order, &step, &cell)?
+            {
+                return Ok(ended);
+            }
+            self.progress.finish_step();
+        }
+        Ok(Ended::Complete)
+    }
+
+    /// Measures one run, and puts it or its failure into the journal.
+    fn one_run(&mut self, order: u32, step: &Step, cell: &str) -> anyhow::Result<Option<Ended>> {
+        let what = format!("{}, {}", step.load.words(), step.arm.name());
+        self.progress.begin(Some(step.repeat), &what);
+        let header = self.journal.header();
+        let started_unix_ms = header.started_unix_ms;
+        let mut job = Job {
+            arm: step.arm,
+            load: step.load,
+            // Checked before: a load that does not fit was left out.
+            shape: self.limits.shape(step.load.connections).map_err(anyhow::Error::msg)?,
+            places: self.places,
+            seconds: self.scope.seconds,
+            // The same seed for every arm of a repeat: all of them get the same schedule.
+            seed: header.seed.wrapping_add(u64::from(step.repeat)),
+            opening: Opening::default(),
+            stop: self.stop,
+        };
+        let name = format!("run {} ({what}, repeat {})", order + 1, step.repeat + 1);
+        let short = format!("run {}", order + 1);
+        let attempt = match self.opening(&job, &short)? {
+            Attempt::Done(opening) => {
+                job.opening = opening;
+                self.attempt(&short, &name, || {
+                    let begun_unix_ms = unix_ms();
+                    generators::measure(&job).map(|measured| (begun_unix_ms, measured))
+                })?
+            }
+            Attempt::Failed(reason) => Attempt::Failed(reason),
+            Attempt::Ended(ended) => Attempt::Ended(ended),
+        };
+        match attempt {
+            Attempt::Ended(ended) => return Ok(Some(ended)),
+            Attempt::Failed(reason) => {
+                let reason = format!("{what}: failed {ATTEMPTS_MAX} times in repeat {}: {reason}", step.repeat + 1);
+                self.progress.say(&format!("left out: {reason}"));
+                self.left_out.insert(cell.to_owned());
+                self.journal.append(Line::LeftOut { cell: cell.to_owned(), reason })?;
+            }
+            Attempt::Done((begun_unix_ms, measured)) => {
+                let Measured { run, responses, mut points, window_start_unix_ms } = measured;
+                let start_unix_ms = window_start_unix_ms.unwrap_or(begun_unix_ms);
+                let started_s = start_unix_ms.saturating_sub(started_unix_ms) as f64 / 1000.0;
+                for point in &mut points {
+                    (point.cell, point.repeat) = (cell.to_owned(), step.repeat);
+                }
+                let run = RunOfCell { repeat: step.repeat, order, started_s, ..run };
+                let entry = Entry { cell: cell.to_owned(), run, responses, points };
+                self.journal.append(Line::Run(Box::new(entry)))?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the connections of `job` cost by themselves, measured when it is first needed.
+    fn opening(&mut self, job: &Job<'_>, short: &str) -> anyhow::Result<Attempt<Opening>> {
+        if !opening::applies(&job.load, &job.arm) {
+            return Ok(Attempt::Done(Opening::default()));
+        }
+        let key = opening::key(&job.load, &job.arm);
+        let known = self.journal.lines().iter().find_map(|line| match line {
+            Line::Opening { key: of, opening } if *of == key => Some(opening.clone()),
+            _ => None,
+        });
+        if let Some(opening) = known {
+            return Ok(Attempt::Done(opening));
+        }
+        let name = format!("opening the connections of {short}");
+        let attempt = self.attempt(&name, &name, || opening::measure(job))?;
+        if let Attempt::Done(opening) = &attempt {
+            self.journal.append(Line::Opening { key, opening: opening.clone() })?;
+        }
+        Ok(attempt)
+    }
+
+    fn all_memory(&mut self) -> anyhow::Result<Ended> {
+        for (workload, variant) in self.scope.memory_plan() {
+            let is_same = |cell: &MemoryCell| cell.workload == word(workload) && cell.arm == variant.to_string();
+            if self.journal.lines().iter().any(|line| matches!(line, Line::Memory(cell) if is_same(cell))) {
+                continue;
+            }
+            let cell = format!("memory-{}-{variant}", word(workload));
+            let name = format!("memory of idle connections, {} {variant}", word(workload));
+            if !self.left_out.contains(&cell) {
+                self.progress.begin(None, &name);
+                let (places, stop, connections) = (self.places, self.stop, self.scope.idle_connections);
+                match self.attempt(&name, &name, || memory::measure(variant, workload, connections, places, stop))? {
+                    Attempt::Ended(ended) => return Ok(ended),
+                    Attempt::Done(measured) => self.journal.append(Line::Memory(measured))?,
+                    Attempt::Failed(reason) => {
+                        let reason = format!("{name}: failed {ATTEMPTS_MAX} times: {reason}");
+                        self.left_out.insert(cell.clone());
+                        self.journal.append(Line::LeftOut { cell, reason })?;
+                    }
+                }
+            }
+            self.progress.finish_step();
+        }
+        Ok(Ended::Complete)
+    }
+
+    /// Waits for the machine and measures, again when that fails.
+    fn attempt<T>(
+        &mut self,
+        short: &str,
+        name: &str,
+        mut measure: impl FnMut() -> anyhow::Result<T>,
+    ) -> anyhow::Result<Attempt<T>> {
+        let mut reason = String::new();
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(ended) = self.wait_until_fit(short)? {
+                return Ok(Attempt::Ended(ended));
+            }
+            let measured = measure();
+            // Ctrl-C reaches the children too: what they say then is not what went wrong.
+            if self.is_stopped() && measured.is_err() {
+                return Ok(Attempt::Ended(Ended::Interrupted));
+            }
+            match measured {
+                Ok(measured) => return Ok(Attempt::Done(measured)),
+                Err(error) => reason = format!("{error:#}"),
+            }
+            self.progress.say(&format!("{name} failed: {reason}"));
+            self.journal.append(Line::Failure(format!("{name}: {reason}")))?;
+        }
+        Ok(Attempt::Failed(reason))
+    }
+
+    /// Returns how the experiment ends, if it does.
+    fn wait_until_fit(&mut self, short: &str) -> anyhow::Result<Option<Ended>> {
+        let (progress, stop) = (&mut self.progress, self.stop);
+        let is_stopped = || stop.load(Ordering::Relaxed);
+        let waited = preconditions::wait(self.places, self.patience.wait_max, is_stopped, |reasons| {
+            progress.waits_for(reasons);
+        });
+        let words = match waited {
+            Waited::Not => return Ok(None),
+            Waited::Interrupted => return Ok(Some(Ended::Interrupted)),
+            Waited::For(time, reasons) => format!("before {short}: waited {} for {reasons}", seconds(time)),
+            Waited::InVain(time, reasons) if self.patience.is_noisy => {
+                format!("before {short}: waited {} in vain, measured in spite of {reasons}", seconds(time))
+            }
+            Waited::InVain(time, reasons) => {
+                return Ok(Some(Ended::Unfit(format!(
+                    "{short} was not begun, after {} of waiting for {reasons}: see what is busy with `top` and \
+                     `ss --summary`, wait longer with --wait-max 10m, or measure all the same with --noisy",
+                    seconds(time)
+                ))));
+            }
+        };
+        self.journal.append(Line::Wait(words))?;
+        Ok(None)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.0} s", time.as_secs_f64())
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 /// Server and client on CPUs of their own, if there are two.
@@ -94,122 +287,10 @@ pub(super) fn places() -> anyhow::Result<Places> {
     Ok(Places { server, client, all })
 }
 
-fn progress(experiment: &Experiment) -> ProgressBar {
-    let memory = if experiment.idle_connections > 0 { 2 * server::Variant::ALL.len() as u64 } else { 0 };
-    // Hidden when stderr is not a terminal.
-    let bar = ProgressBar::with_draw_target(Some(experiment.run_count() + memory), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} eta {eta} {msg}") {
-        bar.set_style(style);
-    }
-    bar
-}
-
-type Key = (usize, usize);
-
-fn gather(
-    experiment: &Experiment,
-    places: &Places,
-    seed: u64,
-    bar: &ProgressBar,
-    stop: &AtomicBool,
-) -> anyhow::Result<BTreeMap<Key, Gathered>> {
-    let mut gathered: BTreeMap<Key, Gathered> = BTreeMap::new();
-    let mut order = 0;
-    for repeat in 0..experiment.repeats {
-        for (load_index, load) in experiment.loads.iter().enumerate() {
-            let mut arms: Vec<(usize, Arm)> = experiment.arms_for(load).into_iter().enumerate().collect();
-            if repeat % 2 == 1 {
-                arms.reverse();
-            }
-            for (arm_index, arm) in arms {
-                ensure_running(stop)?;
-                bar.set_message(format!("{} {}", load.slug(), arm.name()));
-                // The same seed for every arm of a repeat: all of them get the same schedule.
-                let measured = measure(experiment, load, arm, places, seed.wrapping_add(u64::from(repeat)));
-                // Ctrl-C reaches the children too: what they say then is not what went wrong.
-                ensure_running(stop)?;
-                let measured = measured.with_context(|| format!("{}, {}", load.slug(), arm.name()))?;
-                let cell = gathered.entry((load_index, arm_index)).or_default();
-                cell.runs.push(RunOfCell { repeat, order, ..measured.run });
-                cell.responses.extend(measured.responses);
-                order += 1;
-                bar.inc(1);
-            }
-        }
-    }
-    Ok(gathered)
-}
-
-fn measure(
-    experiment: &Experiment,
-    load: &Load,
-    arm: Arm,
-    places: &Places,
-    seed: u64,
-) -> anyhow::Result<generators::Measured> {
-    let server = Running::start(arm.server, load.workload, &[places.server])?;
-    generators::measure(arm.generator, server, load, places, experiment.seconds, seed)
-}
-
-fn memory_cells(
-    experiment: &Experiment,
-    places: &Places,
-    bar: &ProgressBar,
-    stop: &AtomicBool,
-) -> anyhow::Result<Vec<MemoryCell>> {
-    let mut cells = Vec::new();
-    if experiment.idle_connections == 0 {
-        return Ok(cells);
-    }
-    for workload in [Workload::Echo, Workload::Http] {
-        for arm in &experiment.arms {
-            let Kind::C10m(variant) = arm.server else { continue };
-            ensure_running(stop)?;
-            bar.set_message(format!("memory {} {variant}", word(workload)));
-            cells.push(memory::measure(variant, workload, experiment.idle_connections, places)?);
-            bar.inc(1);
-        }
-    }
-    Ok(cells)
-}
-
+/// For experiments without a journal.
 pub(super) fn ensure_running(stop: &AtomicBool) -> anyhow::Result<()> {
     if stop.load(Ordering::Relaxed) {
         bail!("interrupted; nothing was written");
     }
     Ok(())
-}
-
-/// A cell and the curve of its response times.
-struct Finished {
-    cell: Cell,
-    curve: Option<(String, Latencies)>,
-}
-
-fn finished(experiment: &Experiment, mut gathered: BTreeMap<Key, Gathered>) -> anyhow::Result<Vec<Finished>> {
-    let mut all = Vec::new();
-    for (load_index, load) in experiment.loads.iter().enumerate() {
-        for (arm_index, arm) in experiment.arms_for(load).into_iter().enumerate() {
-            let Gathered { runs, responses } = gathered.remove(&(load_index, arm_index)).unwrap_or_default();
-            let merged = match responses.as_slice() {
-                [] => None,
-                texts => Some(Latencies::decode_all(texts.iter().map(String::as_str))?),
-            };
-            let cell = Cell {
-                key: results::run::word(&format!("{}-{}", load.slug(), arm.name())),
-                workload: word(load.workload).to_owned(),
-                arm: arm.name(),
-                generator: if arm.compares_generators { arm.generator.name().to_owned() } else { String::new() },
-                server: if arm.compares_generators { arm.server.name() } else { String::new() },
-                connections: u64::from(load.connections),
-                load_loop: load.rate.map_or(Loop::Closed, |rate| Loop::Open { rate }),
-                pipeline: load.pipeline,
-                summary: Summary::of(&runs, merged.as_ref()),
-                runs,
-            };
-            let curve = merged.map(|merged| (format!("{}-{}", load.slug(), arm.name()), merged));
-            all.push(Finished { cell, curve });
-        }
-    }
-    Ok(all)
 }

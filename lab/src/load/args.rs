@@ -122,6 +122,9 @@ struct ConnectionsGroup {
     /// How long a connect may take
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     connect_timeout: Duration,
+    /// Close with a reset instead of a FIN: leaves nothing in TIME-WAIT for the next run
+    #[arg(long)]
+    reset: bool,
     /// Source addresses to connect from
     #[arg(long = "source", value_delimiter = ',', value_name = "ADDR,…")]
     sources: Vec<IpAddr>,
@@ -299,6 +302,7 @@ impl LoadArgs {
             pipeline: requests.pipeline,
             timeout: requests.timeout,
             connect_timeout: connections.connect_timeout,
+            reset: connections.reset,
             payload_len: requests.payload,
             method: requests.method,
             headers: requests.headers,

@@ -1,45 +1,268 @@
 //! `c10m bench`.
 
 use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use results::record::{Metric, Record};
+use results::record::{Metric, Point, Record};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
-use crate::program::{c10m, finish, refuses, run};
+use crate::program::{Server, c10m, eventually, finish, refuses, run};
+
+/// A directory for results, removed when dropped.
+struct Out(PathBuf);
+
+impl Out {
+    fn new(name: &str) -> Out {
+        Out(std::env::temp_dir().join(format!("c10m-bench-{}-{name}", std::process::id())))
+    }
+
+    fn text(&self) -> &str {
+        self.0.to_str().expect("UTF-8")
+    }
+
+    /// `bench smoke` in its longer form. The machine of a test is never quiet.
+    fn smoke(&self, more: &[&str]) -> Command {
+        let mut command = c10m(&["bench", "smoke", "--profile", "full", "--noisy", "--out", self.text()]);
+        command.args(more);
+        command
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.join(".smoke-full.unfinished/journal.jsonl")
+    }
+
+    /// The one published run.
+    fn published(&self) -> PathBuf {
+        let entries = fs::read_dir(&self.0).expect("readable").map(|entry| entry.expect("readable").path());
+        let directories: Vec<PathBuf> = entries.collect();
+        let [directory] = directories.as_slice() else { panic!("{directories:?}") };
+        directory.clone()
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        // A test that failed early has made nothing.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// On a busy machine every run may be INVALID, which is exit code 4; the files are written all the same.
+fn is_complete(code: i32) -> bool {
+    matches!(code, 0 | 4)
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// Starts an experiment and interrupts it as soon as `count` runs are in its journal. Returns what it said.
+fn interrupted_after(out: &Out, count: usize, signal: Signal, more: &[&str]) -> String {
+    let mut child = out.smoke(more).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let finished = || lines(&out.journal()).iter().filter(|line| line.starts_with("{\"run\"")).count();
+    eventually("a finished run", || finished() >= count);
+    kill_process(Pid::from_child(&child), signal).expect("it runs");
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).expect("UTF-8");
+    assert_eq!(child.wait().expect("it ran").code(), Some(1), "{said}");
+    said
+}
+
+fn runs_of(record: &Record) -> Vec<(u32, &str, u32)> {
+    let runs = |cell: &'_ results::record::Cell| cell.runs.len();
+    assert!(record.cells.iter().all(|cell| runs(cell) == record.repeats as usize));
+    let mut all: Vec<_> = record
+        .cells
+        .iter()
+        .flat_map(|cell| cell.runs.iter().map(|run| (run.order, cell.key.as_str(), run.repeat)))
+        .collect();
+    all.sort_unstable();
+    all
+}
 
 #[test]
 fn the_list_explains_each_experiment() {
     let (code, stdout, _) = run(&["bench", "list"]);
     assert_eq!(code, 0);
-    for name in ["quick", "baseline", "generator", "agreement", "omission"] {
+    for name in ["quick", "baseline", "generator", "agreement", "backends", "ladder", "peers", "uring", "omission"] {
         assert!(stdout.contains(name), "{stdout}");
     }
-    refuses(&["bench", "fast"], 2, &["\"fast\"", "quick, baseline, generator"]);
-    refuses(&["bench", "--seconds", "0"], 2, &["0.1"]);
+    let (code, stdout, _) = run(&["bench", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    assert_eq!((code, listed.as_array().map(Vec::len)), (0, Some(9)));
 }
 
-/// A whole experiment, as short as it can be: its figures mean nothing, its files must be complete.
+#[test]
+fn what_cannot_be_run_is_refused() {
+    refuses(&["bench", "fast"], 2, &["\"fast\"", "quick, baseline, generator"]);
+    refuses(&["bench", "--seconds", "0"], 2, &["0.1"]);
+    refuses(&["bench", "backends", "--profile", "slow"], 2, &["slow", "quick", "full"]);
+    refuses(&["bench", "baseline", "--profile", "quick"], 2, &["only the profile full"]);
+    refuses(&["bench", "quick", "--profile", "full"], 2, &["only the profile quick"]);
+    refuses(&["bench", "omission", "--profile", "quick"], 2, &["only the profile full"]);
+    refuses(&["bench", "omission", "--noisy"], 2, &["--noisy"]);
+}
+
+/// A whole experiment with a foreign generator, as short as it can be: its figures mean nothing, its files
+/// must be complete.
 #[test]
 fn a_run_writes_record_report_and_histograms() {
-    let base = std::env::temp_dir().join(format!("c10m-bench-{}", std::process::id()));
-    let out = base.join("runs");
-    let out_text = out.to_str().expect("UTF-8");
-    let arguments = ["bench", "generator", "--repeats", "1", "--seconds", "0.3", "--seed", "7", "--out", out_text];
-    let (code, stdout, stderr) = finish(&mut c10m(&arguments));
-    assert_eq!(code, 0, "{stderr}");
+    let out = Out::new("generator");
+    let arguments = ["bench", "generator", "--repeats", "1", "--seconds", "0.3", "--seed", "7", "--noisy"];
+    let (code, stdout, stderr) = finish(c10m(&arguments).args(["--out", out.text()]));
+    assert!(is_complete(code), "{stderr}");
     assert!(stdout.contains("c10m load, epoll on epoll level"), "{stdout}");
-    let directories: Vec<_> =
-        fs::read_dir(&out).expect("the base").map(|entry| entry.expect("readable").path()).collect();
-    let [directory] = directories.as_slice() else { panic!("{directories:?}") };
+    let directory = out.published();
     assert!(directory.to_string_lossy().ends_with("-generator"), "{directory:?}");
-    let record: Record = results::run::read(directory).expect("a record");
+    let record: Record = results::run::read(&directory).expect("a record");
     assert_eq!((record.seed, record.repeats, record.metric), (7, 1, Metric::ClientCpu));
     assert!(record.cells.iter().all(|cell| cell.runs.len() == 1 && cell.runs[0].completed > 0));
-    let report = fs::read_to_string(directory.join("report.md")).expect("a report");
-    assert_eq!(report, results::report::markdown(&record), "the report is not that of the record");
-    let curves = fs::read_dir(directory).expect("readable").filter(|entry| {
-        entry.as_ref().expect("readable").path().extension().is_some_and(|extension| extension == "hgrm")
+    let run = results::run::open(&directory).expect("a run");
+    for (name, text) in results::report::render(&run.record, &run.curves, &run.points) {
+        let written = fs::read_to_string(directory.join(&name)).expect("a file of the report");
+        assert_eq!(written, text, "{name} is not that of the record");
+    }
+    let own: Vec<&str> =
+        record.cells.iter().filter(|cell| cell.arm.starts_with("c10m")).map(|cell| cell.key.as_str()).collect();
+    for key in &own {
+        assert!(directory.join(format!("{key}.hgrm")).is_file(), "{key}");
+    }
+    let logged = lines(&directory.join("latency.hlog")).iter().filter(|line| line.starts_with("Tag=")).count();
+    assert_eq!(logged, own.len(), "one line for each run with a histogram");
+    for run in record.cells.iter().filter(|cell| cell.server == "epoll level").flat_map(|cell| &cell.runs) {
+        // A receive and a send, and a wait for some of them; opening 1,000 connections takes thousands.
+        assert!(run.syscalls_per_request.is_some_and(|calls| (1.9..4.0).contains(&calls)), "{run:?}");
+    }
+}
+
+#[test]
+fn an_interrupted_experiment_goes_on_where_it_stopped() {
+    let out = Out::new("resumed");
+    let said = interrupted_after(&out, 3, Signal::INT, &["--seed", "5"]);
+    assert!(said.contains("interrupted; ") && said.contains("of 16 runs are finished"), "{said}");
+    assert!(said.contains("goes on with the rest"), "{said}");
+    let before = lines(&out.journal());
+    // A second interruption, by the other signal, and a last line that a power cut tore.
+    let said = interrupted_after(&out, 6, Signal::TERM, &[]);
+    assert!(said.contains("seed 5: goes on after"), "{said}");
+    assert!(lines(&out.journal()).starts_with(&before), "nothing that was finished is measured again");
+    let torn = fs::read_to_string(out.journal()).expect("UTF-8") + "{\"run\":{\"cell\":\"echo";
+    fs::write(out.journal(), torn).expect("writable");
+
+    let (code, stdout, stderr) = finish(&mut out.smoke(&["--json"]));
+    assert!(is_complete(code), "{stderr}");
+    assert!(stderr.contains("torn"), "{stderr}");
+    let directory = out.published();
+    let record: Record = results::run::read(&directory).expect("a record");
+    let printed: Record = serde_json::from_str(&stdout).expect("one JSON document");
+    assert_eq!((record.seed, record.resumed, &record.cells), (5, 2, &printed.cells));
+    let runs = runs_of(&record);
+    assert_eq!(runs.iter().map(|run| run.0).collect::<Vec<_>>(), (0..16).collect::<Vec<_>>());
+    // A B, B A: the second of two repeats is the mirror image of the first.
+    for pair in [0, 8] {
+        assert_eq!((runs[pair].1, runs[pair + 1].1), (runs[pair + 5].1, runs[pair + 4].1), "{runs:?}");
+    }
+    let points: Vec<Point> = lines(&directory.join("series.jsonl"))
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("a point a line"))
+        .collect();
+    for (_, key, repeat) in runs {
+        assert!(points.iter().any(|point| point.cell == key && point.repeat == repeat), "{key} {repeat}");
+    }
+    assert!(points.iter().any(|point| point.counters.contains_key("InSegs")), "{:?}", points[0]);
+}
+
+#[test]
+fn a_journal_only_takes_what_belongs_to_it() {
+    let out = Out::new("mismatch");
+    interrupted_after(&out, 1, Signal::INT, &["--seed", "5"]);
+    for (more, word) in [
+        (&["--seed", "6"][..], "seed was 5 and is now 6"),
+        (&["--repeats", "5"], "repeats was 4 and is now 5"),
+        (&["--seconds", "0.3"], "seconds was 0.2 and is now 0.3"),
+    ] {
+        let (code, stdout, stderr) = finish(&mut out.smoke(more));
+        assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+        assert!(stderr.contains(word) && stderr.contains("--fresh"), "{stderr}");
+    }
+    let (code, _, stderr) = finish(&mut out.smoke(&["--fresh", "--seed", "6", "--repeats", "1"]));
+    assert!(is_complete(code), "{stderr}");
+    let record: Record = results::run::read(&out.published()).expect("a record");
+    assert_eq!((record.seed, record.resumed, record.repeats), (6, 0, 1));
+}
+
+#[test]
+fn a_second_process_keeps_out() {
+    let out = Out::new("locked");
+    let mut first = out.smoke(&[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    eventually("a journal", || out.journal().is_file());
+    let (code, _, stderr) = finish(&mut out.smoke(&[]));
+    kill_process(Pid::from_child(&first), Signal::TERM).expect("it runs");
+    let ended = first.wait().expect("it ran").code();
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("another process runs this experiment"), "{stderr}");
+    assert_eq!(ended, Some(1), "the first was still running");
+}
+
+/// A server that never starts is tried three times and then left out; the others are measured.
+#[test]
+fn an_arm_that_always_fails_is_left_out_with_the_reason() {
+    let (out, programs) = (Out::new("failing"), Out::new("failing-programs"));
+    fs::create_dir_all(&programs.0).expect("writable");
+    let nginx = programs.0.join("nginx");
+    let script =
+        "#!/bin/sh\ncase $1 in -v|-V) echo 'nginx version: broken/1' >&2;; *) echo 'no licence' >&2; exit 1;; esac\n";
+    fs::write(&nginx, script).expect("writable");
+    fs::set_permissions(&nginx, fs::Permissions::from_mode(0o755)).expect("ours");
+    let path = format!("{}:{}", programs.text(), std::env::var("PATH").expect("a path"));
+    let arguments = ["bench", "generator", "--repeats", "1", "--seconds", "0.2", "--noisy", "--out", out.text()];
+    let (code, _, stderr) = finish(c10m(&arguments).env("PATH", path));
+    assert!(is_complete(code), "{stderr}");
+    let record: Record = results::run::read(&out.published()).expect("a record");
+    assert!(record.cells.iter().all(|cell| cell.server == "epoll level"), "{stderr}");
+    assert!(!record.cells.is_empty());
+    let left_out: Vec<&String> = record.skipped.iter().filter(|line| line.contains("failed 3 times")).collect();
+    let failures = record.notes.iter().filter(|note| note.starts_with("A run failed: ")).count();
+    assert!(left_out.iter().all(|line| line.contains("no licence")), "{left_out:?}");
+    assert_eq!((left_out.len() > 1, failures), (true, 3 * left_out.len()), "{:?}", record.notes);
+}
+
+#[test]
+fn a_busy_machine_is_refused_unless_told_otherwise() {
+    let out = Out::new("busy");
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let arguments = ["bench", "smoke", "--wait-max", "0s", "--out", out.text()];
+        let (code, stdout, stderr) = finish(&mut c10m(&arguments));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+        assert!(stderr.contains("run 1 was not begun") && stderr.contains("--noisy"), "{stderr}");
     });
-    let own = record.cells.iter().filter(|cell| cell.arm.starts_with("c10m")).count();
-    assert_eq!(curves.count(), own, "one curve for each cell with a histogram");
-    fs::remove_dir_all(base).expect("ours");
+}
+
+/// What experiments rely on: connections that are closed by a reset leave nothing in TIME-WAIT.
+#[test]
+fn a_load_with_reset_closes_every_connection_by_one() {
+    for engine in ["epoll", "io_uring"] {
+        let server = Server::start(&["echo", "--reactors", "1"]);
+        let target = format!("tcp://{}", server.address);
+        let arguments = ["load", &target, "-c", "20", "-d", "100ms", "--warmup", "0s", "--engine", engine];
+        let (code, _, stderr) = finish(c10m(&arguments).args(["--reset", "--json"]));
+        assert!(is_complete(code), "{stderr}");
+        let (code, account) = server.drain();
+        assert_eq!((code, account["totals"]["closes"]["reset"].as_u64()), (0, Some(20)), "{engine}: {account}");
+    }
 }

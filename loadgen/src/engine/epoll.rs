@@ -19,6 +19,7 @@ use rustix::net::{
 };
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Bytes read at once. Replies rarely come near; more would only push other data out of the cache.
 const READ_LEN: usize = 64 * 1024;
@@ -38,6 +39,7 @@ pub(super) struct Epoll {
     epoll: OwnedFd,
     /// Wakes a wait without a timeout every [`CHECK_NS`]; made when first needed.
     ticker: Option<OwnedFd>,
+    resets: bool,
     scratch: Vec<u8>,
     events: Vec<epoll::Event>,
 }
@@ -59,7 +61,8 @@ impl Engine for Epoll {
         let epoll =
             epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| setup("create an epoll instance", errno))?;
         let no_event = epoll::Event { flags: EventFlags::empty(), data: epoll::EventData::new_u64(0) };
-        Ok(Epoll { epoll, ticker: None, scratch: vec![0; READ_LEN], events: vec![no_event; EVENTS_MAX_CLOSED] })
+        let events = vec![no_event; EVENTS_MAX_CLOSED];
+        Ok(Epoll { epoll, ticker: None, resets: false, scratch: vec![0; READ_LEN], events })
     }
 
     fn connect(
@@ -70,7 +73,7 @@ impl Engine for Epoll {
         _: &mut u8,
         traffic: &mut Traffic,
     ) -> Result<OwnedFd, Errno> {
-        let socket = new_socket(target, source, SocketFlags::NONBLOCK)?;
+        let socket = new_socket(target, source, SocketFlags::NONBLOCK, self.resets)?;
         match connect(&socket, &target) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(errno) => return Err(errno),
@@ -102,6 +105,10 @@ impl Engine for Epoll {
         }
     }
 
+    fn close_by_reset(&mut self) {
+        self.resets = true;
+    }
+
     fn close(&mut self, socket: OwnedFd, _: Token, _: &mut u8, traffic: &mut Traffic) {
         traffic.close += 1;
         drop(socket);
@@ -131,11 +138,20 @@ impl Engine for Epoll {
 }
 
 /// A socket for `target`, bound to `source` but to no port yet.
-pub(super) fn new_socket(target: SocketAddr, source: Option<SocketAddr>, flags: SocketFlags) -> Result<OwnedFd, Errno> {
+pub(super) fn new_socket(
+    target: SocketAddr,
+    source: Option<SocketAddr>,
+    flags: SocketFlags,
+    resets: bool,
+) -> Result<OwnedFd, Errno> {
     let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = socket_with(family, SocketType::STREAM, flags | SocketFlags::CLOEXEC, None)?;
     // A batch is one send; holding its last segment back for an ACK would only add delay.
     sockopt::set_tcp_nodelay(&socket, true)?;
+    if resets {
+        // A time of zero makes close(2) send RST instead of FIN (socket(7), SO_LINGER).
+        sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+    }
     if let Some(source) = source {
         sys::choose_port_late(&socket)?;
         bind(&socket, &source)?;

@@ -78,6 +78,9 @@ trait Engine: Sized {
         traffic: &mut Traffic,
     ) -> Result<usize, Errno>;
 
+    /// From now on closing a socket of the kernel resets its connection ([`crate::Options::reset`]).
+    fn close_by_reset(&mut self) {}
+
     /// Closes a socket.
     fn close(&mut self, socket: Self::Socket, token: Token, under_way: &mut u8, traffic: &mut Traffic);
 
@@ -188,7 +191,10 @@ impl Job<'_> {
     }
 
     fn choose_loop<C: Client, E: Engine>(&self, index: usize, client: C) -> Result<Tally, LoadError> {
-        let engine = E::new(self.plan.connections[index])?;
+        let mut engine = E::new(self.plan.connections[index])?;
+        if self.options.reset {
+            engine.close_by_reset();
+        }
         Ok(match self.options.mode() {
             "closed" => stages::Worker { fleet: Fleet::<C, E::Socket, false>::new(self, index, client), engine }.run(),
             _ => stages::Worker { fleet: Fleet::<C, E::Socket, true>::new(self, index, client), engine }.run(),

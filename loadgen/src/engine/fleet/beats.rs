@@ -90,8 +90,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
                     }
                     // 65,535 wait already: the oldest gives up.
                     None => {
-                        let oldest = beats.oldest(index, u64::from(u16::MAX) + 1);
-                        self.censor_arrival(oldest, now);
+                        let oldest = self.beats.as_ref().map(|beats| beats.oldest(index, u64::from(u16::MAX) + 1));
+                        self.censor_arrival(oldest.unwrap_or(intended), now);
                     }
                 },
             }

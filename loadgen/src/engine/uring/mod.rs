@@ -83,6 +83,7 @@ pub(super) struct Uring {
     target: Option<SockAddr>,
     tick: Box<Timespec>,
     is_ticking: bool,
+    resets: bool,
     completions: Vec<Completion>,
     /// The first completion that has not been handled.
     next: usize,
@@ -105,6 +106,7 @@ impl Engine for Uring {
             target: None,
             tick: Box::new(Timespec::new().nsec(CHECK_NS as u32)),
             is_ticking: false,
+            resets: false,
             completions: Vec::with_capacity(COMPLETIONS as usize),
             next: 0,
             starved: Vec::new(),
@@ -119,7 +121,7 @@ impl Engine for Uring {
         under_way: &mut u8,
         traffic: &mut Traffic,
     ) -> Result<Place, Errno> {
-        let socket = new_socket(target, source, SocketFlags::empty())?;
+        let socket = new_socket(target, source, SocketFlags::empty(), self.resets)?;
         let place = Place::of(token);
         traffic.register += 1;
         let registered = self.ring.submitter().register_files_update(token.index, &[socket.as_raw_fd()]);
@@ -151,6 +153,10 @@ impl Engine for Uring {
         traffic.send += 1;
         self.push_send(*socket, slot, traffic);
         Ok(bytes.len())
+    }
+
+    fn close_by_reset(&mut self) {
+        self.resets = true;
     }
 
     fn close(&mut self, socket: Place, token: Token, under_way: &mut u8, traffic: &mut Traffic) {
