@@ -85,6 +85,7 @@ fn arrows_between_crates_point_one_way() {
     for (name, forbidden) in [
         ("protocol", &["uring", "server", "loadgen", "tuning", "results"][..]),
         ("uring", &["protocol", "server", "loadgen", "tuning", "results"]),
+        ("tcp", &["protocol", "uring", "server", "loadgen", "tuning", "results"]),
         ("server", &["loadgen", "tuning", "results"]),
         ("loadgen", &["server", "tuning", "results"]),
         ("tuning", &["protocol", "uring", "server", "loadgen", "results"]),

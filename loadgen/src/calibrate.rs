@@ -1,12 +1,14 @@
 //! What the generator does against a server that does nothing: the floor of its response times and the
 //! ceiling of its rate. A measurement close to either is one of the generator.
 
+use crate::engine::TUN_SERVER;
 use crate::null_server::{Config, NullServer, Workload};
-use crate::options::{Options, WarmUp};
+use crate::options::{Engine, Options, WarmUp};
 use crate::plan::{HostLimits, Plan};
 use crate::target::Workload as Spoken;
 use crate::validity::Calibration;
 use crate::{LoadError, run};
+use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -29,12 +31,16 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         Spoken::Echo => Workload::Echo { message_len: options.payload_len },
         Spoken::Http { .. } => Workload::Http,
     };
-    let config =
-        Config { workload, listen: ([127, 0, 0, 1], 0).into(), cpu: options.watch_cpus.first().copied(), stall: None };
+    // The engine `tun` comes in through its device.
+    let (listen, host) = match options.engine {
+        Engine::Tun => (Ipv4Addr::UNSPECIFIED, TUN_SERVER),
+        Engine::Epoll | Engine::IoUring => (Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST),
+    };
+    let config = Config { workload, listen: (listen, 0).into(), cpu: options.watch_cpus.first().copied(), stall: None };
     let failed = |source| LoadError::Setup { what: "run the null server of the calibration", source };
     let mut server = NullServer::start(config).map_err(failed)?;
     let closed = Options {
-        target: server.target(workload),
+        target: server.target(workload).replace(&listen.to_string(), &host.to_string()),
         rate: None,
         stages: Vec::new(),
         heartbeat: None,
@@ -45,9 +51,9 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         expect_body: None,
         slo: None,
         calibrate: false,
-        // The null server is on loopback, whatever the target is.
+        // The null server is on this host, whatever the target is.
         sources: Vec::new(),
-        i_own: None,
+        i_own: (options.engine == Engine::Tun).then(|| host.to_string()),
         watch_pid: None,
         ..options.clone()
     };

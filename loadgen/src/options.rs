@@ -13,6 +13,9 @@ pub enum Engine {
     Epoll,
     /// Completions: multishot receives into provided buffers, direct descriptors, one enter a turn.
     IoUring,
+    /// TCP in user space over a TUN device: the kernel holds the server's side only. Needs a network
+    /// namespace of its own with the server in it.
+    Tun,
 }
 
 /// How much load precedes the window.
@@ -30,6 +33,7 @@ impl Engine {
         match self {
             Engine::Epoll => "epoll",
             Engine::IoUring => "io_uring",
+            Engine::Tun => "tun",
         }
     }
 }

@@ -4,8 +4,9 @@
 //! failing with EMFILE or EADDRNOTAVAIL in the middle of a measurement.
 
 use crate::LoadError;
-use crate::options::Options;
-use crate::target::{self, Permission, Target};
+use crate::engine::check_tun;
+use crate::options::{Engine, Options};
+use crate::target::{self, Namespace, Permission, Target};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -78,13 +79,22 @@ impl Plan {
     pub fn new(options: &Options, limits: HostLimits) -> Result<Plan, LoadError> {
         options.check()?;
         let target = Target::parse(&options.target)?;
+        let (namespace, is_tun) = (target::namespace(), options.engine == Engine::Tun);
+        // First, because nothing makes up for a wrong place.
+        if is_tun {
+            check_tun(options, target.address, namespace)?;
+        }
         target.check_allowed(Permission {
             private: options.allow_private,
             own: options.i_own.as_deref(),
-            is_in_own_namespace: target::is_in_own_namespace(),
+            is_in_own_namespace: namespace == Namespace::Own,
         })?;
-        let sources = plan_sources(options, &target, limits)?;
         let connections = split(options.connections, options.threads);
+        if is_tun {
+            // Its connections take no descriptor and no port of the kernel's.
+            return Ok(Plan { target, sources: Vec::new(), connections, limits });
+        }
+        let sources = plan_sources(options, &target, limits)?;
         check_descriptors(&connections, limits)?;
         Ok(Plan { target, sources, connections, limits })
     }

@@ -78,8 +78,12 @@ macro_rules! counters {
 }
 
 counters! {
-    /// System calls and bytes; read twice, at the ends of the window.
-    Traffic { recv, send, epoll_wait, epoll_ctl, connect, close, enter, register, sqes, cqes, bytes_in, bytes_out }
+    /// System calls and bytes; read twice, at the ends of the window. `retransmits` are segments that TCP in
+    /// user space sent again; of the kernel's own it has counters.
+    Traffic {
+        recv, send, epoll_wait, epoll_ctl, connect, close, enter, register, sqes, cqes, read, write, poll,
+        retransmits, bytes_in, bytes_out,
+    }
 }
 
 impl Traffic {
@@ -95,6 +99,10 @@ impl Traffic {
             register: self.register - before.register,
             sqes: self.sqes - before.sqes,
             cqes: self.cqes - before.cqes,
+            read: self.read - before.read,
+            write: self.write - before.write,
+            poll: self.poll - before.poll,
+            retransmits: self.retransmits - before.retransmits,
             bytes_in: self.bytes_in - before.bytes_in,
             bytes_out: self.bytes_out - before.bytes_out,
         }

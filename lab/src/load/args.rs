@@ -218,6 +218,9 @@ enum EngineName {
     Epoll,
     #[value(name = "io_uring")]
     IoUring,
+    /// TCP in user space over a TUN device: millions of connections cost the kernel the server's side only;
+    /// needs a network namespace with the server in it, loaded as 198.18.0.1
+    Tun,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -314,6 +317,7 @@ impl LoadArgs {
             engine: match load.engine {
                 EngineName::Epoll => Engine::Epoll,
                 EngineName::IoUring => Engine::IoUring,
+                EngineName::Tun => Engine::Tun,
             },
             allow_private: safety.allow_private,
             i_own: safety.i_own,

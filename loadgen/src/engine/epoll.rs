@@ -6,7 +6,7 @@
 
 use super::connection::Phase;
 use super::fleet::{Fleet, Token};
-use super::{CHECK_NS, Engine, Wait, setup};
+use super::{CHECK_NS, Engine, Job, Wait, setup};
 use crate::causes::Cause;
 use crate::tally::Traffic;
 use crate::{LoadError, clock, sys};
@@ -57,7 +57,7 @@ impl Token {
 impl Engine for Epoll {
     type Socket = OwnedFd;
 
-    fn new(_: u32) -> Result<Self, LoadError> {
+    fn new(_: &Job<'_>, _: usize) -> Result<Self, LoadError> {
         let epoll =
             epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| setup("create an epoll instance", errno))?;
         let no_event = epoll::Event { flags: EventFlags::empty(), data: epoll::EventData::new_u64(0) };

@@ -7,6 +7,7 @@ mod epoll;
 mod fleet;
 mod shelf;
 mod stages;
+mod tun;
 #[allow(unsafe_code)]
 mod uring;
 
@@ -30,6 +31,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
 pub(crate) use connection::CONNECTION_LEN_MAX;
+pub use tun::enter_new_namespace;
+pub(crate) use tun::{SERVER as TUN_SERVER, check as check_tun};
 
 /// How often a worker looks at deadlines and at the stop flag.
 const CHECK_NS: u64 = 10_000_000;
@@ -53,8 +56,8 @@ trait Engine: Sized {
     /// What a connection holds of its socket.
     type Socket;
 
-    /// Makes the engine of a worker with `connections` connections.
-    fn new(connections: u32) -> Result<Self, LoadError>;
+    /// Makes the engine of a worker.
+    fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError>;
 
     /// Starts a connect. The outcome is reported by `on_connected` or `fail_to_open`.
     fn connect(
@@ -187,11 +190,12 @@ impl Job<'_> {
         match self.options.engine {
             EngineName::Epoll => self.choose_loop::<C, epoll::Epoll>(index, client),
             EngineName::IoUring => self.choose_loop::<C, uring::Uring>(index, client),
+            EngineName::Tun => self.choose_loop::<C, tun::Tun>(index, client),
         }
     }
 
     fn choose_loop<C: Client, E: Engine>(&self, index: usize, client: C) -> Result<Tally, LoadError> {
-        let mut engine = E::new(self.plan.connections[index])?;
+        let mut engine = E::new(self, index)?;
         if self.options.reset {
             engine.close_by_reset();
         }

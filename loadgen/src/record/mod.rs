@@ -189,6 +189,14 @@ pub struct Syscalls {
     pub sqes: u64,
     /// Completions of rings; not system calls.
     pub cqes: u64,
+    /// Packets read from TUN devices, and attempts that found none.
+    #[serde(default)]
+    pub read: u64,
+    /// Packets written to TUN devices.
+    #[serde(default)]
+    pub write: u64,
+    #[serde(default)]
+    pub poll: u64,
 }
 
 /// CPU time of the generator between two samples at the ends of the window.
@@ -376,6 +384,9 @@ impl From<Traffic> for Syscalls {
             io_uring_register: traffic.register,
             sqes: traffic.sqes,
             cqes: traffic.cqes,
+            read: traffic.read,
+            write: traffic.write,
+            poll: traffic.poll,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::engine::Job;
 use crate::kernel::KernelDelta;
 use crate::record::{Interval, IntervalPhase};
 use crate::schedule::Process;
+use crate::tally::Traffic;
 use crate::validity::{ArrivalTest, ClockFacts, Disclosure, SendWindow, Steadiness, Transport};
 
 /// What was due and what was reached, second by second.
@@ -68,11 +69,12 @@ fn measured(intervals: &[Interval]) -> impl Iterator<Item = &Interval> {
     intervals.iter().filter(|interval| interval.phase == IntervalPhase::Measured)
 }
 
-/// The network stack in the window; `None` when its counters could not be read.
-pub(super) fn transport(kernel: &KernelDelta) -> Option<Transport> {
+/// The network stack in the window, that of the engine `tun` included; `None` when its counters could not
+/// be read.
+pub(super) fn transport(kernel: &KernelDelta, traffic: &Traffic) -> Option<Transport> {
     Some(Transport {
-        out_segs: kernel.counter("OutSegs")?,
-        retrans_segs: kernel.counter("RetransSegs")?,
+        out_segs: kernel.counter("OutSegs")? + traffic.write,
+        retrans_segs: kernel.counter("RetransSegs")? + traffic.retransmits,
         softnet_dropped: kernel.softnet?.dropped,
         backlog_drops: kernel.counter("TCPBacklogDrop")?,
         memory_pressures: kernel.counter("TCPMemoryPressures")?,
@@ -87,9 +89,9 @@ pub(super) fn steal_share(job: &Job<'_>, kernel: &KernelDelta) -> Option<f64> {
 }
 
 /// How far the kernel's count rose over the connects, and the ends that each connection has in it.
-pub(super) fn kernel_established(conducted: &Conducted, is_co_located: bool) -> Option<(u64, u64)> {
+pub(super) fn kernel_established(conducted: &Conducted, has_both_ends: bool) -> Option<(u64, u64)> {
     let rise = conducted.kernel_established?.saturating_sub(conducted.kernel_established_before?);
-    Some((rise, if is_co_located { 2 } else { 1 }))
+    Some((rise, if has_both_ends { 2 } else { 1 }))
 }
 
 /// The clock.

@@ -6,6 +6,7 @@ use super::evidence;
 use crate::clock::duration_ns;
 use crate::engine::{CONNECTION_LEN_MAX, Job};
 use crate::kernel::KernelDelta;
+use crate::options::Engine;
 use crate::record::{self, Connections, Cpu, Memory, Record, RequestCounts, Summary, Watched};
 use crate::schedule::Process;
 use crate::slo::Measured;
@@ -43,7 +44,8 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     let service_us = Summary::of(service, service_unknown);
     let back_pressure_us = Summary::of(&total.back_pressure, 0);
     let requests_per_second = requests.completed as f64 * 1e9 / tally.window_ns.max(1) as f64;
-    let is_co_located = plan.target.address.ip().to_canonical().is_loopback();
+    let is_tun = options.engine == Engine::Tun;
+    let is_co_located = is_tun || plan.target.address.ip().to_canonical().is_loopback();
     let verdict = validity::judge(&Evidence {
         mode: options.mode(),
         process: evidence::process(job),
@@ -68,10 +70,11 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         hiccup_gaps: conducted.hiccups.gaps_over_100ms,
         host_shortages: tally.connect_causes.host_shortages() + tally.request_causes.host_shortages(),
         is_about_shortages: false,
-        kernel_established: evidence::kernel_established(conducted, is_co_located),
+        // Of the engine's own ends the kernel knows nothing.
+        kernel_established: evidence::kernel_established(conducted, is_co_located && !is_tun),
         is_alone: job.host.is_in_own_namespace,
         steadiness: Some(evidence::steadiness(conducted, &collector.intervals)),
-        transport: evidence::transport(&kernel),
+        transport: evidence::transport(&kernel, &tally.traffic),
         clock: Some(evidence::clock(job)),
         clamped,
         calibration: job.calibration,

@@ -10,7 +10,7 @@
 mod sends;
 
 use super::fleet::{Fleet, Token};
-use super::{CHECK_NS, Engine, Wait};
+use super::{CHECK_NS, Engine, Job, Wait};
 use crate::causes::Cause;
 use crate::engine::connection::Phase;
 use crate::engine::epoll::new_socket;
@@ -94,7 +94,8 @@ pub(super) struct Uring {
 impl Engine for Uring {
     type Socket = Place;
 
-    fn new(connections: u32) -> Result<Self, LoadError> {
+    fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
+        let connections = job.plan.connections[worker];
         let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections };
         let ring = Ring::open(sizes).map_err(LoadError::NoRing)?;
         let buffers = ProvidedBuffers::register(&ring)

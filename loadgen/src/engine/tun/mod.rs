@@ -1,0 +1,247 @@
+//! The tun engine: TCP in user space over a TUN device, so that the kernel holds the server's sockets only.
+//!
+//! Every worker has a device of its own, with a route for the addresses of its peers. One device with a
+//! queue per worker would not do: the kernel remembers 4,096 flows for 3 s each (drivers/net/tun.c), and
+//! all other packets go to a queue by their hash, to a worker that does not know their peer.
+//!
+//! A packet written runs through the kernel's receive path within write(2). TUN has no batched call, so a
+//! packet is a system call in either direction.
+
+mod device;
+mod place;
+#[allow(unsafe_code)]
+mod sys;
+
+use super::connection::Phase;
+use super::fleet::{Fleet, Token};
+use super::{CHECK_NS, Engine, Job, Wait};
+use crate::causes::Cause;
+use crate::tally::Traffic;
+use crate::{LoadError, clock};
+use device::{BUFFER_LEN, Device, MSS};
+use protocol::client::Client;
+use rustix::io::Errno;
+use std::net::SocketAddr;
+use tcp::client::{Client as Peers, Config, Ending, Received, Tick};
+use tcp::wire::Checksums;
+
+pub(crate) use place::{SERVER, check};
+pub use sys::enter_new_namespace;
+
+/// Packets taken per turn in a closed loop, and in an open loop, as of epoll's events.
+const PACKETS_MAX_CLOSED: usize = 256;
+const PACKETS_MAX_OPEN: usize = 64;
+/// Resets written in a row at the end before their packets are sent off.
+const RESETS_PER_BATCH: u32 = 256;
+
+/// The same for every run: the next begins above the last, which servers may have in TIME_WAIT. Nobody is in
+/// this namespace from whom the numbers would have to be kept secret.
+const SEQUENCE_KEY: u64 = 0xc10;
+
+/// Of a connection's operations under way: a FIN that waits for the server's.
+const CLOSING: u8 = 1;
+
+/// A socket of this engine: that there is one. Everything else the peers know by the connection's index.
+#[derive(Debug)]
+pub(super) struct Simulated;
+
+/// One device and the peers behind it.
+pub(super) struct Tun {
+    peers: Peers,
+    device: Device,
+    scratch: Vec<u8>,
+    /// As of the beginning of the turn.
+    now: Tick,
+    /// Whether the last turn left packets unread.
+    has_more: bool,
+}
+
+impl Engine for Tun {
+    type Socket = Simulated;
+
+    fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
+        let Some(server) = place::server(job.plan.target.address) else {
+            return Err(LoadError::Usage("--engine tun needs an IPv4 target".into()));
+        };
+        let block = place::block(worker);
+        // One device carries the server's address for all of them.
+        let has_to_appear = worker == 0 && *server.ip() == SERVER && !place::is_local(SERVER);
+        let device = Device::open(worker, block, has_to_appear.then_some(SERVER))?;
+        let now = Tick::of_ns(clock::now_ns());
+        let config = Config {
+            server,
+            block,
+            peers_max: job.plan.connections[worker],
+            mss: MSS,
+            key: SEQUENCE_KEY,
+            checksums: Checksums::Offloaded,
+            prefix: Device::prefix().to_vec(),
+        };
+        Ok(Tun { peers: Peers::new(config, now), device, scratch: vec![0; BUFFER_LEN], now, has_more: false })
+    }
+
+    fn connect(
+        &mut self,
+        token: Token,
+        _: SocketAddr,
+        _: Option<SocketAddr>,
+        _: &mut u8,
+        traffic: &mut Traffic,
+    ) -> Result<Simulated, Errno> {
+        self.peers.open(token.index, self.now);
+        self.flush(traffic);
+        Ok(Simulated)
+    }
+
+    #[inline]
+    fn send(
+        &mut self,
+        _: &Simulated,
+        token: Token,
+        bytes: &[u8],
+        _: bool,
+        _: &mut u8,
+        traffic: &mut Traffic,
+    ) -> Result<usize, Errno> {
+        let sent = self.peers.send(token.index, bytes, self.now);
+        traffic.bytes_out += sent as u64;
+        self.flush(traffic);
+        Ok(sent)
+    }
+
+    fn close(&mut self, _: Simulated, token: Token, under_way: &mut u8, traffic: &mut Traffic) {
+        if !self.peers.close(token.index, self.now) {
+            *under_way |= CLOSING;
+        }
+        self.flush(traffic);
+    }
+
+    fn is_free(&self, under_way: u8) -> bool {
+        under_way == 0
+    }
+
+    #[inline]
+    fn turn<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, Simulated, OPEN>, wait: Wait) -> usize {
+        self.wait(wait, &mut fleet.tally.traffic);
+        self.now = Tick::of_ns(clock::now_ns());
+        // Taken out for the length of the turn because the handlers borrow the whole engine.
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let packets_max = if OPEN { PACKETS_MAX_OPEN } else { PACKETS_MAX_CLOSED };
+        let mut count = 0;
+        self.has_more = true;
+        while count < packets_max {
+            fleet.tally.traffic.read += 1;
+            // EAGAIN: all are read. Anything else would be a device that is gone, which time-outs show.
+            let Ok((packet, checksums)) = self.device.read(&mut scratch) else {
+                self.has_more = false;
+                break;
+            };
+            count += 1;
+            if let Some(received) = self.peers.on_packet(packet, checksums, self.now) {
+                self.on_received(fleet, received);
+            }
+        }
+        self.scratch = scratch;
+        self.peers.acknowledge();
+        while let Some((index, ending)) = self.peers.on_time(self.now) {
+            self.on_ending(fleet, index as usize, ending);
+        }
+        self.flush(&mut fleet.tally.traffic);
+        fleet.tally.traffic.retransmits = self.peers.counters().retransmitted;
+        count
+    }
+}
+
+impl Tun {
+    fn wait(&mut self, wait: Wait, traffic: &mut Traffic) {
+        let timeout = match wait {
+            _ if self.has_more => return,
+            // Reading tells as well whether there is anything to read.
+            Wait::Poll => return,
+            Wait::Until(until_ns) => clock::until(until_ns, clock::now_ns()),
+            Wait::Loosely => clock::until(CHECK_NS, 0),
+        };
+        traffic.poll += 1;
+        self.device.wait(&timeout);
+    }
+
+    /// Writes what waits in the outbox.
+    #[inline]
+    fn flush(&mut self, traffic: &mut Traffic) {
+        if self.peers.outbox.is_empty() {
+            return;
+        }
+        for packet in self.peers.outbox.packets() {
+            traffic.write += 1;
+            // ENOBUFS and the like: the packet is lost, as packets may be, and is sent again in time.
+            let _ = self.device.write(packet);
+        }
+        self.peers.outbox.clear();
+    }
+
+    #[inline]
+    fn on_received<C: Client, const OPEN: bool>(
+        &mut self,
+        fleet: &mut Fleet<'_, C, Simulated, OPEN>,
+        received: Received<'_>,
+    ) {
+        let index = received.peer as usize;
+        if received.is_established && fleet.connections[index].phase == Phase::Opening {
+            fleet.on_connected(self, index);
+        }
+        if !received.data.is_empty() && is_open(fleet, index) {
+            fleet.on_bytes(self, index, received.data);
+        }
+        if received.has_room && is_open(fleet, index) && fleet.has_unsent(index) {
+            fleet.send_rest(self, index);
+        }
+        if received.has_finished && is_open(fleet, index) {
+            fleet.on_peer_close(self, index);
+        }
+        if let Some(ending) = received.ending {
+            self.on_ending(fleet, index, ending);
+        }
+    }
+
+    /// A peer is free again.
+    #[cold]
+    fn on_ending<C: Client, const OPEN: bool>(
+        &mut self,
+        fleet: &mut Fleet<'_, C, Simulated, OPEN>,
+        index: usize,
+        ending: Ending,
+    ) {
+        let connection = &mut fleet.connections[index];
+        let errno = match ending {
+            Ending::Refused => Errno::CONNREFUSED,
+            Ending::Closed | Ending::Reset => Errno::CONNRESET,
+            Ending::TimedOut => Errno::TIMEDOUT,
+        };
+        match connection.phase {
+            Phase::Closed => {
+                connection.under_way = 0;
+                fleet.on_forgotten(self, index);
+            }
+            Phase::Opening => fleet.fail_to_open(self, index, errno, clock::now_ns()),
+            Phase::Idle | Phase::Busy => fleet.lose(self, index, Cause::Error(errno)),
+        }
+    }
+}
+
+fn is_open<C: Client, const OPEN: bool>(fleet: &Fleet<'_, C, Simulated, OPEN>, index: usize) -> bool {
+    matches!(fleet.connections[index].phase, Phase::Idle | Phase::Busy)
+}
+
+impl Drop for Tun {
+    /// Resets what is still open: without its device the server would keep those connections for minutes.
+    fn drop(&mut self) {
+        let mut traffic = Traffic::default();
+        for index in 0..self.peers.peers_opened() {
+            self.peers.abort(index);
+            if index % RESETS_PER_BATCH == 0 {
+                self.flush(&mut traffic);
+            }
+        }
+        self.flush(&mut traffic);
+    }
+}

@@ -1,0 +1,121 @@
+//! Where the engine `tun` may work and which addresses it uses: all that can be refused before the start.
+
+use crate::LoadError;
+use crate::options::Options;
+use crate::target::Namespace;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use tcp::client::Block;
+
+/// The server's side of the devices. 198.18/15 is set aside for benchmarks (RFC 2544).
+pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+/// Each worker has one of the 511 other blocks of 256 addresses in 198.18/15.
+pub(crate) const WORKERS_MAX: u32 = 511;
+
+/// The addresses of a worker's peers.
+pub(super) fn block(worker: usize) -> Block {
+    Block::around(Ipv4Addr::from_bits(SERVER.to_bits() + ((worker as u32 + 1) << 8)))
+}
+
+/// The target as this engine needs it.
+pub(super) fn server(target: SocketAddr) -> Option<SocketAddrV4> {
+    match target {
+        SocketAddr::V4(address) => Some(address),
+        SocketAddr::V6(_) => None,
+    }
+}
+
+/// Whether an address belongs to this network namespace: only such can be bound.
+pub(super) fn is_local(address: Ipv4Addr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// Refuses what cannot work.
+pub(crate) fn check(options: &Options, target: SocketAddr, namespace: Namespace) -> Result<(), LoadError> {
+    let usage = |message: String| Err(LoadError::Usage(message));
+    if !options.sources.is_empty() {
+        return usage("--source does not go with --engine tun, whose connections come from 198.18.1.0 on".into());
+    }
+    if options.threads > WORKERS_MAX {
+        return usage(format!("--engine tun has addresses for {WORKERS_MAX} threads: use fewer --threads"));
+    }
+    if options.connections.div_ceil(options.threads) > Block::PEERS_MAX {
+        return usage(format!("--engine tun carries {} connections per thread: use more --threads", Block::PEERS_MAX));
+    }
+    check_namespace(namespace, options)?;
+    let address = match target.ip() {
+        IpAddr::V4(address) if !address.is_loopback() => address,
+        _ => {
+            return usage(format!(
+                "--engine tun reaches a server by IPv4 and through a device, not at {target}: let the server listen \
+                 on 0.0.0.0 and load {SERVER}:{}",
+                target.port()
+            ));
+        }
+    };
+    if address == SERVER || is_local(address) {
+        return Ok(());
+    }
+    usage(format!(
+        "--engine tun reaches servers of its own network namespace only, and {address} is none of its addresses: \
+         let the server listen on 0.0.0.0 and load {SERVER}:{}",
+        target.port()
+    ))
+}
+
+fn check_namespace(namespace: Namespace, options: &Options) -> Result<(), LoadError> {
+    const START: &str = "start server and load in a new one, as in `unshare --net sh -c 'c10m serve echo --listen \
+                         0.0.0.0:7000 & c10m load tcp://198.18.0.1:7000 --engine tun'`";
+    match namespace {
+        Namespace::Own => Ok(()),
+        Namespace::First => Err(LoadError::Refused(format!(
+            "engine tun adds devices and routes, which is for a network namespace of its own, and this is the \
+             host's: {START}"
+        ))),
+        // Named as one's own by the user; checked to be the target's host with the other permissions.
+        Namespace::Unknown if options.i_own.is_some() => Ok(()),
+        Namespace::Unknown => Err(LoadError::Refused(format!(
+            "engine tun adds devices and routes, and whether this is the host's network namespace cannot be told \
+             (/proc/1/ns/net is unreadable): {START}, and say with --i-own 198.18.0.1 that you did"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options { threads: 2, connections: 1000, ..Options::default() }
+    }
+
+    #[test]
+    fn workers_have_blocks_of_their_own() {
+        assert_eq!(block(0).endpoint(0).to_string(), "198.18.1.1:1024");
+        assert_eq!(block(255).endpoint(0).to_string(), "198.19.0.1:1024");
+        assert_eq!(block(WORKERS_MAX as usize - 1).endpoint(0).to_string(), "198.19.255.1:1024");
+        assert!(!(0..WORKERS_MAX as usize).any(|worker| block(worker).contains(SERVER)));
+    }
+
+    #[test]
+    fn only_where_it_can_and_may_work() {
+        let server: SocketAddr = (SERVER, 7).into();
+        check(&options(), server, Namespace::Own).unwrap();
+        check(&Options { i_own: Some("198.18.0.1".into()), ..options() }, server, Namespace::Unknown).unwrap();
+        let peers_max = Block::PEERS_MAX;
+        for (options, target, namespace, part) in [
+            (options(), "198.18.0.1:7", Namespace::First, "unshare --net"),
+            (Options { i_own: Some("x".into()), ..options() }, "198.18.0.1:7", Namespace::First, "unshare --net"),
+            (options(), "198.18.0.1:7", Namespace::Unknown, "--i-own 198.18.0.1"),
+            (options(), "127.0.0.1:7", Namespace::Own, "0.0.0.0 and load 198.18.0.1:7"),
+            (options(), "[::1]:7", Namespace::Own, "0.0.0.0 and load 198.18.0.1:7"),
+            (options(), "203.0.113.9:7", Namespace::Own, "none of its addresses"),
+            (Options { sources: vec![SERVER.into()], ..options() }, "198.18.0.1:7", Namespace::Own, "--source"),
+            (Options { threads: 512, connections: 512, ..options() }, "198.18.0.1:7", Namespace::Own, "511 threads"),
+            (Options { connections: peers_max * 2 + 1, ..options() }, "198.18.0.1:7", Namespace::Own, "--threads"),
+        ] {
+            let error = check(&options, target.parse().unwrap(), namespace).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}

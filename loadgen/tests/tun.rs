@@ -1,0 +1,160 @@
+//! The engine `tun` against the kernel: connections whose client side no kernel knows, in a network
+//! namespace made for each test. Where that is impossible the tests fail and say why, unless
+//! `C10M_WITHOUT_TUN=1` leaves them out.
+
+use loadgen::host::HostFacts;
+use loadgen::null_server::{Config, NullServer, Workload};
+use loadgen::record::Record;
+use loadgen::{Engine, LoadError, Options, WarmUp, enter_new_namespace};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// Runs a test in a thread with a network namespace of its own, which ends with it.
+fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    if std::env::var_os("C10M_WITHOUT_TUN").is_some_and(|value| value == "1") {
+        eprintln!("left out: C10M_WITHOUT_TUN=1");
+        return;
+    }
+    let thread = thread::spawn(|| {
+        enter_new_namespace().unwrap_or_else(|error| {
+            panic!("no network namespace ({error}): needs CAP_SYS_ADMIN; C10M_WITHOUT_TUN=1 leaves this out")
+        });
+        test();
+        let devices = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+        assert!(!devices.contains("c10m"), "a device is left: {devices}");
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// An echo server that listens on every address of the namespace.
+fn serve(message_len: u32) -> NullServer {
+    let workload = Workload::Echo { message_len };
+    NullServer::start(Config { workload, listen: ([0, 0, 0, 0], 0).into(), cpu: None, stall: None }).unwrap()
+}
+
+fn options(port: u16) -> Options {
+    Options {
+        target: format!("tcp://198.18.0.1:{port}"),
+        engine: Engine::Tun,
+        connections: 1000,
+        duration: Duration::from_secs(1),
+        warmup: WarmUp::Fixed(Duration::from_millis(200)),
+        // Beside other tests a second is not much.
+        timeout: Duration::from_secs(20),
+        connect_timeout: Duration::from_secs(20),
+        // Where the namespace of the first process cannot be read, this has to be said.
+        i_own: Some("198.18.0.1".into()),
+        ..Options::default()
+    }
+}
+
+fn run(options: &Options) -> Record {
+    match loadgen::run(options, &AtomicBool::new(false), |_| {}) {
+        Ok(outcome) => outcome.record,
+        Err(error) => panic!("{error}; C10M_WITHOUT_TUN=1 leaves this out"),
+    }
+}
+
+/// Every connection is held, every reply was what was sent, and the server counts the same.
+fn check(record: &Record, server: &NullServer) {
+    let (connections, requests) = (&record.connections, &record.requests);
+    assert_eq!(connections.established, connections.target, "{connections:?}");
+    assert!(connections.lost == 0 && connections.failed == 0, "{connections:?}");
+    assert!(requests.completed > 0 && requests.failed == 0 && requests.timed_out == 0, "{requests:?}");
+    assert_eq!(requests.completed_whole_run, server.requests(), "{requests:?}");
+    assert_eq!(record.engine, "tun");
+}
+
+#[test]
+fn heartbeats_come_back_byte_for_byte() {
+    in_namespace(|| {
+        let server = serve(64);
+        let heartbeat = Some(Duration::from_millis(500));
+        let record = run(&Options { heartbeat, ..options(server.address().port()) });
+        check(&record, &server);
+        assert_eq!(record.connections.held, 1000);
+        assert!((1999..=2001).contains(&record.requests.completed), "two beats each: {:?}", record.requests);
+        // One each for the request and for the acknowledgement of its reply.
+        assert!(record.syscalls.write >= 2 * record.requests.completed, "{:?}", record.syscalls);
+        assert!(record.syscalls.read >= record.requests.completed && record.syscalls.recv == 0);
+    });
+}
+
+#[test]
+fn workers_have_devices_of_their_own() {
+    in_namespace(|| {
+        let server = serve(64);
+        let record = run(&Options { threads: 3, connections: 100, ..options(server.address().port()) });
+        check(&record, &server);
+    });
+}
+
+/// More than the server takes at once, and replies that the kernel did not cut into segments.
+#[test]
+fn large_messages_are_cut_and_joined() {
+    in_namespace(|| {
+        let server = serve(65_536);
+        let record =
+            run(&Options { payload_len: 65_536, pipeline: 2, connections: 20, ..options(server.address().port()) });
+        check(&record, &server);
+    });
+}
+
+/// Each connection ends with FINs and begins again at once with the same address and port.
+#[test]
+fn connections_are_closed_and_opened_again() {
+    in_namespace(|| {
+        let server = serve(64);
+        let record = run(&Options { requests_per_connection: 3, connections: 50, ..options(server.address().port()) });
+        check(&record, &server);
+        let connections = &record.connections;
+        assert!(connections.reconnects > 50 && connections.closed >= connections.reconnects, "{connections:?}");
+    });
+}
+
+#[test]
+fn nobody_listens() {
+    in_namespace(|| {
+        let error = loadgen::run(&options(9), &AtomicBool::new(false), |_| {}).map(|_| ()).unwrap_err();
+        assert!(matches!(&error, LoadError::Unreachable { error, .. } if error == "ECONNREFUSED"), "{error}");
+    });
+}
+
+#[test]
+fn two_runs_cannot_share_a_namespace() {
+    in_namespace(|| {
+        let server = serve(64);
+        let long = Options { duration: Duration::from_secs(60), ..options(server.address().port()) };
+        let (stop, has_begun) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                loadgen::run(&long, &stop, |seen| {
+                    has_begun.fetch_or(seen.connections_open > 0, Ordering::Relaxed);
+                })
+            });
+            while !has_begun.load(Ordering::Relaxed) && !first.is_finished() {
+                thread::sleep(Duration::from_millis(10));
+            }
+            let error = loadgen::run(&long, &AtomicBool::new(false), |_| {}).map(|_| ()).unwrap_err();
+            assert!(error.to_string().contains("device c10m0 exists"), "{error}");
+            stop.store(true, Ordering::Relaxed);
+            assert!(first.join().unwrap().unwrap().record.interrupted);
+        });
+    });
+}
+
+/// The host's own network is left alone, whatever is said.
+#[test]
+fn the_hosts_namespace_is_refused() {
+    if HostFacts::read().is_in_own_namespace {
+        eprintln!("left out: this is a namespace of its own already");
+        return;
+    }
+    let error = loadgen::run(&Options { i_own: None, ..options(9) }, &AtomicBool::new(false), |_| {});
+    let error = error.map(|_| ()).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("unshare --net"), "{error}");
+}

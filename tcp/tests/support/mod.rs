@@ -1,0 +1,91 @@
+//! What the tests share: random numbers, a client with the addresses of the tests, and a second opinion on
+//! every packet it sends, by the parser of another TCP.
+
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::wire::{IpAddress, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr};
+use tcp::client::{Block, Client, Config, Tick};
+use tcp::wire::{Checksums, Flags, Packet};
+
+/// SplitMix64 (Steele, Lea, Flood 2014): a few lines, and every seed is a good one.
+#[allow(dead_code, reason = "each test file uses some of these")]
+pub(crate) struct Random(pub(crate) u64);
+
+#[allow(dead_code, reason = "each test file uses some of these")]
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Between 0 and `most`, both possible.
+    pub(crate) fn up_to(&mut self, most: usize) -> usize {
+        (self.next() % (most as u64 + 1)) as usize
+    }
+
+    /// True so many times in a thousand.
+    pub(crate) fn permille(&mut self, count: u64) -> bool {
+        self.next() % 1000 < count
+    }
+}
+
+/// Segment size of the tests' link.
+pub(crate) const MSS: u16 = 1460;
+
+/// A client of 198.18.0.1:7 whose first sequence numbers come from `key`.
+pub(crate) fn client(peers_max: u32, key: u64) -> Client {
+    let config = Config {
+        server: "198.18.0.1:7".parse().unwrap(),
+        block: Block::around("198.18.1.0".parse().unwrap()),
+        peers_max,
+        mss: MSS,
+        key,
+        checksums: Checksums::Ours,
+        prefix: Vec::new(),
+    };
+    Client::new(config, Tick::of_ns(0))
+}
+
+/// Time of the tests.
+#[allow(dead_code, reason = "each test file uses some of these")]
+pub(crate) fn at_ms(ms: u64) -> Tick {
+    Tick::of_ns(ms * 1_000_000)
+}
+
+/// Takes the packets out of the outbox, each of them read by both parsers.
+pub(crate) fn sent(client: &mut Client) -> Vec<Vec<u8>> {
+    let packets: Vec<Vec<u8>> = client.outbox.packets().map(<[u8]>::to_vec).collect();
+    client.outbox.clear();
+    packets.iter().for_each(|bytes| audit(bytes));
+    packets
+}
+
+/// Compares what another implementation reads with what this one does.
+fn audit(bytes: &[u8]) {
+    let ours = Packet::parse(bytes, Checksums::Ours).expect("what is sent is right");
+    let capabilities = ChecksumCapabilities::default();
+    let ip = Ipv4Packet::new_checked(bytes).expect("an IPv4 packet");
+    let repr = Ipv4Repr::parse(&ip, &capabilities).expect("a right header checksum");
+    assert!(!ip.more_frags() && ip.frag_offset() == 0 && ip.dont_frag() && ip.hop_limit() > 0);
+    assert_eq!((repr.src_addr, repr.dst_addr), (*ours.source.ip(), *ours.destination.ip()));
+    let (source, destination) = (IpAddress::Ipv4(repr.src_addr), IpAddress::Ipv4(repr.dst_addr));
+    let tcp = TcpPacket::new_checked(ip.payload()).expect("a TCP segment");
+    let theirs = TcpRepr::parse(&tcp, &source, &destination, &capabilities).expect("a right checksum");
+    let segment = ours.segment;
+    assert_eq!((theirs.src_port, theirs.dst_port), (ours.source.port(), ours.destination.port()));
+    assert_eq!(theirs.seq_number.0 as u32, segment.sequence.0);
+    let acknowledgement = segment.flags.has(Flags::ACK).then_some(segment.acknowledgement.0);
+    assert_eq!(theirs.ack_number.map(|number| number.0 as u32), acknowledgement);
+    assert_eq!((theirs.window_len, theirs.max_seg_size), (segment.window, segment.mss));
+    assert_eq!((theirs.window_scale, theirs.sack_permitted, theirs.timestamp), (None, false, None));
+    assert_eq!(theirs.payload, segment.data);
+    for (flag, control) in [
+        (Flags::SYN, theirs.control == TcpControl::Syn),
+        (Flags::FIN, theirs.control == TcpControl::Fin),
+        (Flags::RST, theirs.control == TcpControl::Rst),
+    ] {
+        assert_eq!(segment.flags.has(flag), control, "{segment:?} {theirs:?}");
+    }
+}
