@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use crossbeam::channel::{Receiver, unbounded};
 use serde_json::{Value, json};
-use server::{Options, Order, Report, Server, Variant, Workload};
+use server::{Balance, Options, Order, Report, Server, Variant, Workload};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -33,6 +33,9 @@ pub(crate) struct ServeArgs {
     /// CPUs for the reactors, in turn, like 0,2-3 [default: all].
     #[arg(long, value_name = "LIST", value_parser = cpu_list)]
     cpus: Option<CpuList>,
+    /// Who chooses the reactor of a new connection.
+    #[arg(long, value_enum, default_value_t = BalanceArg::Hash)]
+    balance: BalanceArg,
     /// Most connections per reactor [default: what the fd limit allows].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
     max_connections: Option<u32>,
@@ -62,6 +65,16 @@ enum WorkloadArg {
     Echo,
     /// HTTP/1.1: GET /, GET /bytes/N, POST /echo.
     Http,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BalanceArg {
+    /// The kernel's hash of addresses and ports.
+    Hash,
+    /// The CPU that handles the SYN; on loopback that is the client's.
+    Cpu,
+    /// Each reactor in turn; needs CAP_BPF.
+    RoundRobin,
 }
 
 /// CPUs in the order they were given; a bare `Vec` would make clap expect several arguments.
@@ -116,6 +129,11 @@ fn options(args: ServeArgs, variant: Variant) -> Options {
     options.listen = args.listen;
     options.reactors = args.reactors.map_or(options.reactors, usize::from);
     options.cpus = args.cpus.map_or(vec![], |list| list.0);
+    options.balance = match args.balance {
+        BalanceArg::Hash => Balance::Hash,
+        BalanceArg::Cpu => Balance::Cpu,
+        BalanceArg::RoundRobin => Balance::RoundRobin,
+    };
     options.connections_max = args.max_connections.unwrap_or(0);
     options.idle_timeout = args.idle_timeout;
     options.header_timeout = args.header_timeout;
@@ -149,6 +167,7 @@ fn announce(json: bool, server: &Server, options: &Options) {
             "backend": variant.backend(),
             "variant": variant.variant(),
             "reactors": options.reactors,
+            "balance": options.balance,
             "connections_max_per_reactor": server.connections_max(),
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
@@ -159,9 +178,10 @@ fn announce(json: bool, server: &Server, options: &Options) {
         Workload::Http => "http on http",
     };
     eprintln!(
-        "c10m: serving {workload}://{address} with {variant}, {} reactor{}, at most {} connections each; Ctrl-C drains",
+        "c10m: serving {workload}://{address} with {variant}, {} reactor{} balanced by {}, at most {} connections each; Ctrl-C drains",
         options.reactors,
         if options.reactors == 1 { "" } else { "s" },
+        options.balance,
         server.connections_max(),
     );
 }
@@ -179,6 +199,16 @@ fn conclude(json: bool, report: &Report, code: u8) {
         "c10m: served {} requests over {} connections, {} bytes in, {} bytes out, {} system calls",
         totals.requests, totals.accepts, totals.bytes_in, totals.bytes_out, totals.syscalls
     );
+    if let Some(spread) = &report.spread {
+        eprintln!(
+            "c10m:   spread by {} over {} reactor{}: the busiest took {:.2} of the mean, coefficient of variation {:.3}",
+            report.balance,
+            report.reactors.len(),
+            if report.reactors.len() == 1 { "" } else { "s" },
+            spread.accepts_max_over_mean,
+            spread.accepts_coefficient_of_variation,
+        );
+    }
     for (reason, count) in server::CloseReason::all().map(|reason| (reason.name(), totals.closed_for(reason))) {
         if count > 0 {
             eprintln!("c10m:   closed {count} for {reason}");

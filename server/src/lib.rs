@@ -7,6 +7,7 @@
 
 mod auto;
 mod backend;
+mod balance;
 mod cpu_time;
 mod listener;
 mod options;
@@ -19,9 +20,10 @@ mod sys;
 mod unavailable;
 
 pub use auto::{Choice, choose, probe_io_uring};
+pub use balance::Balance;
 pub use cpu_time::CpuTime;
 pub use options::{Options, Variant, Workload};
-pub use report::{ReactorReport, Report};
+pub use report::{ReactorReport, Report, Spread};
 pub use shard::connection::{Connection, Want};
 pub use shard::counters::{CloseReason, Counters};
 pub use shard::{Resources, Tick, Timeouts};

@@ -7,13 +7,16 @@ use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
+use crate::sys;
+
 /// Longest accept queue asked for. The kernel cuts it to net.core.somaxconn (listen(2)); asking for
 /// more than the default of 4,096 lets that setting be the only one to change.
 const BACKLOG: i32 = 65_535;
 
-/// Opens a listener of a reuseport group. Accepted sockets inherit TCP_NODELAY from it, which saves
-/// a system call for each of them; without it a reply in two pieces waits for a delayed ACK (40 ms).
-pub(crate) fn open(address: SocketAddr, nonblocking: bool) -> io::Result<TcpListener> {
+/// Binds a socket that will listen in a reuseport group. Accepted sockets inherit TCP_NODELAY from
+/// it, which saves a system call for each of them; without it a reply in two pieces waits for a
+/// delayed ACK (40 ms).
+pub(crate) fn bind(address: SocketAddr, nonblocking: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -23,6 +26,11 @@ pub(crate) fn open(address: SocketAddr, nonblocking: bool) -> io::Result<TcpList
     socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(nonblocking)?;
     socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Joins the reuseport group: from here on connections arrive.
+pub(crate) fn listen(socket: Socket) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -39,9 +47,20 @@ pub(crate) fn ensure_free(address: SocketAddr) -> io::Result<()> {
     socket.bind(&address.into())
 }
 
-/// Makes the kernel drop further SYNs for this listener, while handshakes under way go on and what
+/// Makes the kernel ignore further SYNs for this listener, while handshakes under way go on and what
 /// is in the accept queue stays there. Closing at once would reset both (RFC 9293 §3.10.7.2).
+///
+/// A filter drops them, so that a client which tries again may find a successor. Recent kernels want
+/// CAP_NET_ADMIN for a filter on a TCP socket (seen with EPERM on 6.18.44); without it the listener
+/// is taken off every interface, and a client is refused at once as it would be a moment later.
 pub(crate) fn refuse_handshakes(listener: &impl AsFd) -> io::Result<()> {
+    match drop_handshakes(listener) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sys::bind_to_no_interface(listener),
+        result => result,
+    }
+}
+
+fn drop_handshakes(listener: &impl AsFd) -> io::Result<()> {
     // Classic BPF over the TCP header: byte 13 holds the flags (RFC 9293 §3.1), SYN is 2, ACK 16.
     // Return 0 drops the segment, anything else keeps that many bytes of it.
     const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
@@ -62,31 +81,62 @@ pub(crate) fn refuse_handshakes(listener: &impl AsFd) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpStream;
     use std::time::Duration;
 
+    fn open(address: SocketAddr) -> io::Result<TcpListener> {
+        bind(address, true).and_then(listen)
+    }
+
     #[test]
     fn a_port_with_a_listener_is_not_free_even_under_reuseport() {
-        let listener = open(SocketAddr::from(([127, 0, 0, 1], 0)), true).unwrap();
+        let listener = open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         assert_eq!(ensure_free(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        assert!(open(address, true).is_ok(), "a second reactor joins the group");
+        assert!(open(address).is_ok(), "a second reactor joins the group");
         drop(listener);
         // The second one was dropped above, so nobody listens any more.
         ensure_free(address).unwrap();
     }
 
-    #[test]
-    fn refused_handshakes_leave_the_accept_queue_alone() {
-        let listener = open(SocketAddr::from(([127, 0, 0, 1], 0)), true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let queued = TcpStream::connect(address).unwrap();
-        refuse_handshakes(&listener).unwrap();
+    /// A connection that the kernel has completed outlives `refuse`, and one that comes later does not come.
+    fn check_that_the_queue_outlives(refuse: impl Fn(&TcpListener) -> io::Result<()>, late_error: io::ErrorKind) {
+        let first = open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = first.local_addr().unwrap();
+        let group = [first, open(address).unwrap(), open(address).unwrap()];
+        let queued: Vec<TcpStream> = (0..30).map(|_| TcpStream::connect(address).unwrap()).collect();
+        group.iter().for_each(|listener| refuse(listener).unwrap());
         let late = TcpStream::connect_timeout(&address, Duration::from_millis(100));
-        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        let (accepted, peer) = listener.accept().expect("the queued connection is still there");
-        assert_eq!(peer, queued.local_addr().unwrap());
-        drop(listener);
-        drop(accepted);
+        assert_eq!(late.unwrap_err().kind(), late_error);
+        let mut expected: Vec<SocketAddr> = queued.iter().map(|stream| stream.local_addr().unwrap()).collect();
+        let mut found: Vec<SocketAddr> = Vec::new();
+        for listener in &group {
+            while let Ok((accepted, peer)) = listener.accept() {
+                // It also works in both directions.
+                (&accepted).write_all(b"a").unwrap();
+                let client = queued.iter().find(|stream| stream.local_addr().unwrap() == peer).unwrap();
+                client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+                (&mut &*client).read_exact(&mut [0]).unwrap();
+                found.push(peer);
+            }
+        }
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected, "every queued connection is still there");
+    }
+
+    #[test]
+    fn dropped_handshakes_leave_the_accept_queue_alone() {
+        if let Err(error) = drop_handshakes(&open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()) {
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            return eprintln!("skipped, a filter needs CAP_NET_ADMIN here: {error}");
+        }
+        check_that_the_queue_outlives(drop_handshakes, io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_listener_without_an_interface_keeps_its_accept_queue() {
+        check_that_the_queue_outlives(sys::bind_to_no_interface, io::ErrorKind::ConnectionRefused);
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use protocol::server::HttpLimits;
 use serde::{Deserialize, Serialize};
 
+use crate::balance::Balance;
+
 /// What the server does with the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -133,6 +135,8 @@ pub struct Options {
     pub reactors: usize,
     /// CPUs for the reactors in turn; empty: every CPU this process may use.
     pub cpus: Vec<usize>,
+    /// Who chooses the reactor of a new connection.
+    pub balance: Balance,
     /// Most connections per reactor; 0: what the fd limit allows.
     pub connections_max: u32,
     /// Close connections without a request for this long; zero: never.
@@ -160,6 +164,7 @@ impl Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             reactors: crate::sys::allowed_cpus().map_or(1, |cpus| cpus.len()),
             cpus: Vec::new(),
+            balance: Balance::Hash,
             connections_max: 0,
             idle_timeout: Duration::from_secs(60),
             header_timeout: Duration::from_secs(10),

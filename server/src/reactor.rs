@@ -13,6 +13,7 @@ use crate::backend::epoll::Epoll;
 use crate::backend::mio::Mio;
 use crate::backend::uring::{self, Uring, style};
 use crate::backend::{Backend, Parts};
+use crate::balance::Program;
 use crate::cpu_time::CpuTime;
 use crate::options::{Options, Variant, Workload};
 use crate::report::ReactorReport;
@@ -59,8 +60,8 @@ impl Line {
 
 /// What a reactor tells its supervisor.
 pub(crate) enum News {
-    /// It serves on this address.
-    Ready(SocketAddr),
+    /// It serves on this address, as the reactor of this index.
+    Ready { index: usize, address: SocketAddr },
     /// It cannot.
     Unavailable(Unavailable),
     /// It has ended.
@@ -74,6 +75,8 @@ pub(crate) struct Setup {
     pub(crate) address: SocketAddr,
     pub(crate) connections_max: u32,
     pub(crate) options: Options,
+    /// What the reuseport group runs; only the first reactor has it.
+    pub(crate) program: Option<Program>,
     pub(crate) line: Line,
 }
 
@@ -110,11 +113,15 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     setup: Setup,
     news: &Sender<News>,
 ) -> Result<ReactorReport, Unavailable> {
-    let Setup { index, cpu, address, connections_max, options, line } = setup;
+    let Setup { index, cpu, address, connections_max, options, program, line } = setup;
     sys::pin_to_cpu(cpu).map_err(|_| Unavailable::Cpu { cpu, allowed: sys::allowed_cpus().unwrap_or_default() })?;
     sys::unshare_fd_table(line.doorbell.as_fd())
         .map_err(Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE"))?;
-    let listener = listener::open(address, B::LISTENER_NONBLOCKING).map_err(Unavailable::address(address))?;
+    let socket = listener::bind(address, B::LISTENER_NONBLOCKING).map_err(Unavailable::address(address))?;
+    if let Some(program) = program {
+        program.attach(&socket)?;
+    }
+    let listener = listener::listen(socket).map_err(Unavailable::address(address))?;
     let address = listener.local_addr().map_err(Unavailable::kernel("getsockname(2)"))?;
     let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
     let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
@@ -127,7 +134,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         accepts_per_turn_max: options.accepts_per_turn_max,
     })?;
     // A supervisor that is gone has nothing to be told.
-    let _ = news.send(News::Ready(address));
+    let _ = news.send(News::Ready { index, address });
     let result = serve(&mut backend, &line);
     let left = u64::from(backend.shard().len());
     let shared = &backend.shard().shared;

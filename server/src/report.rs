@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::balance::Balance;
 use crate::cpu_time::CpuTime;
 use crate::shard::counters::{CloseReason, Counters};
 
@@ -28,11 +29,38 @@ pub struct ReactorReport {
     pub error: Option<String>,
 }
 
+/// How evenly connections were spread over the reactors. One reactor is always even.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Accepts of the reactor with the most over the mean of all: from 1, which is even, to the
+    /// number of reactors, where one took everything.
+    pub accepts_max_over_mean: f64,
+    /// Standard deviation of the reactors' accepts over their mean: from 0, which is even, to
+    /// √(reactors − 1). A hash is expected to have √((reactors − 1) / accepts).
+    pub accepts_coefficient_of_variation: f64,
+}
+
+impl Spread {
+    fn of(accepts: &[u64]) -> Option<Spread> {
+        let mean = accepts.iter().sum::<u64>() as f64 / accepts.len() as f64;
+        let most = *accepts.iter().max()? as f64;
+        let variance = accepts.iter().map(|count| (*count as f64 - mean).powi(2)).sum::<f64>() / accepts.len() as f64;
+        (most > 0.0).then(|| Spread {
+            accepts_max_over_mean: most / mean,
+            accepts_coefficient_of_variation: variance.sqrt() / mean,
+        })
+    }
+}
+
 /// The whole server's account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// Connections that a drain had to cut off.
     pub forced_closes: u64,
+    /// Who chose the reactor of a new connection.
+    pub balance: Balance,
+    /// How evenly; `None` when no connection came.
+    pub spread: Option<Spread>,
     /// Sums over the reactors.
     pub totals: Counters,
     /// Each reactor.
@@ -40,11 +68,13 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(mut reactors: Vec<ReactorReport>) -> Report {
+    pub(crate) fn new(balance: Balance, mut reactors: Vec<ReactorReport>) -> Report {
         reactors.sort_by_key(|reactor| reactor.index);
         let mut totals = Counters::default();
         reactors.iter().for_each(|reactor| totals.add(&reactor.counters));
-        Report { forced_closes: totals.closed_for(CloseReason::DrainForced), totals, reactors }
+        let accepts: Vec<u64> = reactors.iter().map(|reactor| reactor.counters.accepts).collect();
+        let forced_closes = totals.closed_for(CloseReason::DrainForced);
+        Report { forced_closes, balance, spread: Spread::of(&accepts), totals, reactors }
     }
 
     /// Exit code: 0 drained, 3 closed connections by force, 1 failed.
@@ -56,5 +86,24 @@ impl Report {
         } else {
             0
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_goes_from_even_to_everything_on_one() {
+        let check = |accepts: &[u64], expected: Option<(f64, f64)>| {
+            let found = Spread::of(accepts).map(|s| (s.accepts_max_over_mean, s.accepts_coefficient_of_variation));
+            assert_eq!(found, expected, "{accepts:?}");
+        };
+        check(&[], None);
+        check(&[0, 0], None);
+        check(&[7], Some((1.0, 0.0)));
+        check(&[100, 100, 100, 100], Some((1.0, 0.0)));
+        check(&[0, 0, 0, 0, 50], Some((5.0, 2.0)));
+        check(&[2, 4, 4, 4, 5, 5, 7, 9], Some((1.8, 0.4)));
     }
 }

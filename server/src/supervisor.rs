@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, after, never, select, unbounded};
 
+use crate::balance::Program;
 use crate::options::Options;
 use crate::reactor::{self, Command, Line, News, Setup};
 use crate::report::Report;
@@ -54,13 +55,16 @@ impl Server {
         } else {
             options.cpus.clone()
         };
+        let cpus: Vec<usize> = cpus.into_iter().cycle().take(options.reactors.max(1)).collect();
+        let mut program = Program::new(options.balance, &cpus)?;
         listener::ensure_free(options.listen).map_err(Unavailable::address(options.listen))?;
         let (sender, news) = unbounded();
         let address = options.listen;
         let mut server = Server { address, connections_max, options, lines: vec![], threads: vec![], news };
-        for index in 0..server.options.reactors.max(1) {
-            let cpu = cpus[index % cpus.len()];
-            if let Err(unavailable) = server.start_reactor(index, cpu, &sender) {
+        for (index, cpu) in cpus.into_iter().enumerate() {
+            // The first one attaches it before it listens; the others join its group.
+            let program = program.take();
+            if let Err(unavailable) = server.start_reactor(index, cpu, program, &sender) {
                 server.order(Command::Stop);
                 server.join();
                 return Err(unavailable);
@@ -71,7 +75,13 @@ impl Server {
 
     /// One after the other: the first fixes the port, and no reactor's descriptors are open yet
     /// when the next one gets its copy of the process's fd table.
-    fn start_reactor(&mut self, index: usize, cpu: usize, sender: &Sender<News>) -> Result<(), Unavailable> {
+    fn start_reactor(
+        &mut self,
+        index: usize,
+        cpu: usize,
+        program: Option<Program>,
+        sender: &Sender<News>,
+    ) -> Result<(), Unavailable> {
         let line = Line::new().map_err(Unavailable::kernel("eventfd(2)"))?;
         let setup = Setup {
             index,
@@ -79,6 +89,7 @@ impl Server {
             address: self.address,
             connections_max: self.connections_max,
             options: self.options.clone(),
+            program,
             line: line.clone(),
         };
         let sender = sender.clone();
@@ -89,7 +100,9 @@ impl Server {
         self.threads.push(thread);
         self.lines.push(line);
         match self.news.recv() {
-            Ok(News::Ready(address)) => {
+            Ok(News::Ready { index: listening, address }) => {
+                // The kernel numbers a group's listeners as they come, and its program counts on it.
+                assert_eq!((listening, self.threads.len()), (index, index + 1), "a reactor listens out of turn");
                 self.address = address;
                 Ok(())
             }
@@ -142,7 +155,7 @@ impl Server {
             }
         }
         self.join();
-        Report::new(reports)
+        Report::new(self.options.balance, reports)
     }
 
     fn order(&self, command: Command) {

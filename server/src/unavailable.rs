@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use thiserror::Error;
 
+use crate::balance::Balance;
+
 /// A wrong set-up. The program prints it and exits with 1.
 #[derive(Debug, Error)]
 pub enum Unavailable {
@@ -24,6 +26,16 @@ pub enum Unavailable {
     /// io_uring is switched off or filtered.
     #[error("backend io_uring is unavailable: {cause}; {fix}, or use --backend epoll")]
     Uring {
+        /// What is missing.
+        cause: String,
+        /// What mends it.
+        fix: &'static str,
+    },
+    /// The kernel does not run the program that chooses a reactor.
+    #[error("--balance {balance} is unavailable: {cause}; {fix}, or use --balance hash")]
+    Balance {
+        /// What was asked for.
+        balance: Balance,
         /// What is missing.
         cause: String,
         /// What mends it.

@@ -5,7 +5,10 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
 
 use crate::program::{PATIENCE, Server, c10m, eventually, finish, refused, refuses, run};
 
@@ -37,6 +40,7 @@ fn wrong_words_are_usage_errors() {
     refuses(&["serve", "echo", "--idle-timeout", "soon"], 2, &["--idle-timeout"]);
     refuses(&["serve", "echo", "--reactors", "0"], 2, &["--reactors"]);
     refuses(&["serve", "echo", "--cpus", "3-1"], 2, &["3-1"]);
+    refuses(&["serve", "echo", "--balance", "fair"], 2, &["fair", "hash, cpu, round-robin"]);
     refuses(&["serve", "echo", "--nonsense"], 2, &["--nonsense"]);
 }
 
@@ -55,13 +59,23 @@ fn what_cannot_be_had_is_refused_with_cause_and_fix() {
     }
 }
 
-/// Runs `job` on a thread, and in children of it, where io_uring_setup(2) fails with EPERM.
-fn without_io_uring<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
+const X86_64: bool = cfg!(target_arch = "x86_64");
+const IO_URING_SETUP: i64 = 425;
+/// The numbers on x86_64, and those that all later architectures share.
+const BPF: i64 = if X86_64 { 321 } else { 280 };
+const SETSOCKOPT: i64 = if X86_64 { 54 } else { 208 };
+
+/// Runs `job` on a thread, and in children of it, where the system call of this number fails with EPERM.
+fn without<T: Send + 'static>(system_call: i64, job: impl FnOnce() -> T + Send + 'static) -> T {
+    under((system_call, vec![]), job)
+}
+
+/// Runs `job` on a thread, and in children of it, where what `rule` describes fails with EPERM.
+fn under<T: Send + 'static>(rule: (i64, Vec<SeccompRule>), job: impl FnOnce() -> T + Send + 'static) -> T {
     let job = move || {
-        const IO_URING_SETUP: i64 = 425;
         let architecture = std::env::consts::ARCH.try_into().expect("an architecture seccomp knows");
         let refuse = SeccompAction::Errno(rustix::io::Errno::PERM.raw_os_error() as u32);
-        let rules = [(IO_URING_SETUP, vec![])].into_iter().collect();
+        let rules = [rule].into_iter().collect();
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture).expect("a valid filter");
         apply_filter(&BpfProgram::try_from(filter).expect("a valid program")).expect("seccomp works");
         job()
@@ -72,14 +86,33 @@ fn without_io_uring<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static)
 #[test]
 fn without_io_uring_its_backend_fails_and_only_auto_chooses_another() {
     let arguments = ["serve", "echo", "--listen", "127.0.0.1:0", "--backend", "io_uring"];
-    let result = without_io_uring(move || run(&arguments));
+    let result = without(IO_URING_SETUP, move || run(&arguments));
     let words = ["backend io_uring is unavailable", "not permitted", "kernel.io_uring_disabled=0", "--backend epoll"];
     refused(result, &arguments, 1, &words);
-    let (backend, code) = without_io_uring(|| {
+    let (backend, code) = without(IO_URING_SETUP, || {
         let server = Server::start(&["echo", "--backend", "auto"]);
         (server.ready["backend"].clone(), server.drain().0)
     });
     assert_eq!((backend.as_str(), code), (Some("epoll"), 0));
+}
+
+#[test]
+fn without_bpf_round_robin_fails_and_nothing_else_needs_it() {
+    let words = ["--balance round-robin is unavailable", "not permitted", "setcap cap_bpf+ep", "--balance hash"];
+    let arguments = ["serve", "echo", "--listen", "127.0.0.1:0", "--balance", "round-robin"];
+    refused(without(BPF, move || run(&arguments)), &arguments, 1, &words);
+    for balance in ["hash", "cpu"] {
+        let (ready, (code, exit)) = without(BPF, move || {
+            let server = Server::start(&["http", "--reactors", "2", "--balance", balance]);
+            get(&mut connect(&server));
+            (server.ready.clone(), server.drain())
+        });
+        assert_eq!((&ready["balance"], &exit["balance"], code), (&balance.into(), &balance.into(), 0));
+        // One connection is on one of two reactors, whoever chose.
+        let spread = &exit["spread"];
+        assert_eq!((&spread["accepts_max_over_mean"], exit["totals"]["accepts"].as_u64()), (&2.0.into(), Some(1)));
+        assert_eq!(spread["accepts_coefficient_of_variation"], 1.0);
+    }
 }
 
 #[test]
@@ -105,6 +138,29 @@ fn a_signal_drains_and_the_account_adds_up() {
         assert_eq!(exit["totals"]["requests"], 10);
         assert_eq!(exit["totals"]["closes"]["drained"], 1);
         assert_eq!(exit["reactors"].as_array().map(Vec::len), Some(2));
+    }
+}
+
+/// Recent kernels let only CAP_NET_ADMIN filter what a TCP socket receives, which is how a drain
+/// stops new handshakes. Ordinary users drain as well.
+#[test]
+fn without_filters_a_drain_loses_nothing() {
+    const SO_ATTACH_FILTER: u64 = 26;
+    let is_filter = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, SO_ATTACH_FILTER);
+    let rule = SeccompRule::new(vec![is_filter.expect("a valid condition")]).expect("a valid rule");
+    for backend in ["epoll", "mio"] {
+        let (code, exit) = under((SETSOCKOPT, vec![rule.clone()]), move || {
+            let server = Server::start(&["http", "--reactors", "3", "--backend", backend]);
+            let mut streams: Vec<TcpStream> = (0..50).map(|_| connect(&server)).collect();
+            streams.iter_mut().for_each(|stream| stream.write_all(GET).expect("the kernel reads"));
+            server.signal(Signal::TERM);
+            for stream in &mut streams {
+                stream.read_exact(&mut [0; 12]).expect("a request was lost");
+            }
+            drop(streams);
+            server.account()
+        });
+        assert_eq!((code, exit["totals"]["requests"].as_u64(), exit["forced_closes"].as_u64()), (0, Some(50), Some(0)));
     }
 }
 
@@ -169,9 +225,17 @@ fn people_get_sentences_instead_of_json() {
         text.push(char::from(byte[0]));
     }
     assert!(text.starts_with("c10m: serving echo on tcp://127.0.0.1:"), "{text}");
+    assert!(text.contains("balanced by hash"), "{text}");
+    let address = text.split("tcp://").nth(1).and_then(|rest| rest.split(' ').next()).expect("an address");
+    let mut client = TcpStream::connect(address).expect("it listens");
+    client.write_all(b"a").expect("it reads");
+    client.read_exact(&mut [0]).expect("it answers");
+    // An echo connection cannot be told to end, and an open one would force the drain.
+    drop(client);
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::INT).expect("it runs");
     stderr.read_to_string(&mut text).expect("UTF-8");
-    assert!(text.contains("served 0 requests over 0 connections"), "{text}");
+    assert!(text.contains("served 1 requests over 1 connections"), "{text}");
+    assert!(text.contains("spread by hash over "), "{text}");
     assert_eq!(child.wait().expect("it runs").code(), Some(0));
 }
 

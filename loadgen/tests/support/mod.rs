@@ -110,6 +110,11 @@ impl Server {
         }
     }
 
+    /// Requests that were recognised so far.
+    pub(crate) fn served(&self) -> u64 {
+        self.shared.requests.load(Ordering::SeqCst)
+    }
+
     /// Stops listening and closes every connection.
     pub(crate) fn vanish(&mut self) {
         self.shared.is_over.store(true, Ordering::SeqCst);

@@ -1,9 +1,12 @@
-//! What the reactors need from the kernel besides I/O: limits, placement, private fd tables.
+//! What the reactors need from the kernel besides I/O: limits, placement, private fd tables, programs
+//! of reuseport groups.
 //!
 //! The only unsafe code outside `backend/uring/`.
 
+pub(crate) mod bpf;
+
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -32,6 +35,27 @@ fn close_range(first: u32, last: u32, flags: libc::c_uint) -> io::Result<()> {
     // both close in a table that only this thread has. A reactor calls it before it opens anything,
     // and of what was open before it uses only the standard streams and the descriptor it keeps.
     match unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes a listener match no segment that finds neither a connection nor a handshake under way, by
+/// binding it to an interface that does not exist. Established handshakes keep their own interface.
+///
+/// # Errors
+/// EPERM where it is bound to an interface already; no privilege is needed since Linux 5.7.
+pub(crate) fn bind_to_no_interface(listener: &impl AsFd) -> io::Result<()> {
+    // Interfaces are numbered upwards from 1, and the kernel does not look whether this one exists
+    // (`net/core/sock.c`, `sock_bindtoindex_locked`).
+    let no_interface = libc::c_int::MAX;
+    // asm-generic/socket.h; the libc crate lacks it.
+    const SO_BINDTOIFINDEX: libc::c_int = 62;
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    let interface = (&raw const no_interface).cast();
+    let listener = listener.as_fd().as_raw_fd();
+    // SAFETY: the kernel reads `size` bytes at the address, an initialised int, and writes none.
+    match unsafe { libc::setsockopt(listener, libc::SOL_SOCKET, SO_BINDTOIFINDEX, interface, size) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -101,7 +125,6 @@ pub(crate) fn answer(doorbell: &OwnedFd) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     #[test]
     fn a_reactor_holds_nobody_elses_sockets() {

@@ -6,10 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use protocol::server::Violation;
-use server::{CloseReason, Order, Variant, Workload};
+use server::{Balance, CloseReason, Order, Variant, Workload};
 use socket2::SockRef;
 
-use crate::harness::{Client, GET, Running, eventually, pattern};
+use crate::harness::{Client, GET, Running, balances, eventually, pattern};
 
 /// Sends RST instead of FIN when dropped (socket(7), SO_LINGER with time zero).
 fn reset_on_drop(stream: &TcpStream) {
@@ -114,7 +114,14 @@ pub(crate) fn close_on_request(variant: Variant) {
 /// Clients in a closed loop while the server drains: every request that is sent is answered, and the
 /// last answer announces the close.
 pub(crate) fn drain_under_load(variant: Variant) {
-    let server = Running::start(Workload::Http, variant, |options| options.reactors = 2);
+    balances().for_each(|balance| drain_three_under_load(variant, balance));
+}
+
+fn drain_three_under_load(variant: Variant, balance: Balance) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.reactors = 3;
+        options.balance = balance;
+    });
     let answered = AtomicU64::new(0);
     thread::scope(|scope| {
         for _ in 0..16 {
@@ -180,7 +187,16 @@ pub(crate) fn second_order_stops(variant: Variant) {
 
 /// Connections that the kernel has completed but nobody has accepted when the drain begins.
 pub(crate) fn queued_connections_are_served(variant: Variant) {
-    let server = Running::start(Workload::Http, variant, |options| options.accepts_per_turn_max = 1);
+    queued_at_some_are_served(variant, 1, Balance::Hash);
+    balances().for_each(|balance| queued_at_some_are_served(variant, 3, balance));
+}
+
+fn queued_at_some_are_served(variant: Variant, reactors: usize, balance: Balance) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.accepts_per_turn_max = 1;
+        options.reactors = reactors;
+        options.balance = balance;
+    });
     let mut clients: Vec<Client> = (0..200).map(|_| server.connect()).collect();
     server.order(Order::Drain);
     for client in &mut clients {

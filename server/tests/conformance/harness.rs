@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Sender, unbounded};
-use server::{Options, Order, Report, Server, Variant, Workload};
+use server::{Balance, Options, Order, Report, Server, Variant, Workload};
 
 /// Long enough for the slowest machine: it ends a test that hangs, it measures nothing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +24,31 @@ pub(crate) fn available(variant: Variant) -> bool {
             false
         }
     }
+}
+
+/// Every way to spread connections that this host can run.
+pub(crate) fn balances() -> impl Iterator<Item = Balance> {
+    [Balance::Hash, Balance::Cpu, Balance::RoundRobin].into_iter().filter(|balance| {
+        let mut options = Options::new(Workload::Echo);
+        (options.reactors, options.balance) = (1, *balance);
+        match Server::start(options) {
+            Ok(server) => {
+                stop(server);
+                true
+            }
+            Err(error) if std::env::var_os("CI").is_some() => panic!("CI must be able to test it: {error}"),
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                false
+            }
+        }
+    })
+}
+
+fn stop(server: Server) {
+    let (sender, orders) = unbounded();
+    sender.send(Order::Stop).expect("this holds the receiver");
+    server.supervise(&orders);
 }
 
 /// A running server. Dropping it without `drain` stops it.
