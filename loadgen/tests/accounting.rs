@@ -156,7 +156,7 @@ fn idle_connections_are_held_without_a_request() {
 #[test]
 fn a_server_that_goes_away_ends_neither_the_run_nor_the_generator() {
     for (rate, engine) in [(None, Engine::Epoll), (Some(500.0), Engine::Epoll), (None, Engine::IoUring)] {
-        let mut server = Server::start(Speech::Echo, &[Manner::Good]);
+        let mut server = Server::start(Speech::Http, &[Manner::Good]);
         let options = Options { engine, rate, duration: Duration::from_millis(1500), ..options(server.target()) };
         let record = std::thread::scope(|scope| {
             let run = scope.spawn(|| run(&options));
