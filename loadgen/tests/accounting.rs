@@ -156,17 +156,18 @@ fn idle_connections_are_held_without_a_request() {
 #[test]
 fn a_server_that_goes_away_ends_neither_the_run_nor_the_generator() {
     for (rate, engine) in [(None, Engine::Epoll), (Some(500.0), Engine::Epoll), (None, Engine::IoUring)] {
-        let mut server = Server::start(Speech::Http, &[Manner::Good]);
+        let mut server = Server::start(Speech::Echo, &[Manner::Good]);
         let options = Options { engine, rate, duration: Duration::from_millis(1500), ..options(server.target()) };
         let record = std::thread::scope(|scope| {
             let run = scope.spawn(|| run(&options));
-            while server.served() < 100 && !run.is_finished() {
+            // With all connections open it cannot be taken for a target that refuses.
+            while server.accepted() < 24 && !run.is_finished() {
                 std::thread::sleep(Duration::from_millis(10));
             }
+            std::thread::sleep(Duration::from_millis(300));
             server.vanish();
             run.join().unwrap()
         });
-        assert!(record.requests.completed_whole_run > 0, "{:?}", record.requests);
         assert!(record.connections.errors.contains_key("ECONNREFUSED"), "{:?}", record.connections);
         // 24 connections, 10 ms doubling to 1 s: about 8 attempts each in the time that was left.
         assert!(record.connections.attempts < 24 * 15, "{:?}", record.connections);

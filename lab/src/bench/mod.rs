@@ -274,9 +274,21 @@ fn host_name() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
-/// The command line without the place of the program on this machine.
+/// The command line without the places of the program and of its output on this machine.
 fn command_line() -> Vec<String> {
-    std::iter::once("c10m".to_owned()).chain(std::env::args().skip(1)).collect()
+    without_out(std::env::args().skip(1))
+}
+
+fn without_out(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut command = vec!["c10m".to_owned()];
+    let mut is_place = false;
+    for argument in arguments {
+        let follows_out = std::mem::replace(&mut is_place, argument == "--out");
+        if !follows_out && !is_place && !argument.starts_with("--out=") {
+            command.push(argument);
+        }
+    }
+    command
 }
 
 /// The word of a workload in flags, records and file names.
@@ -291,5 +303,23 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
         _ => Err("write a number of seconds between 0.1 and 3600".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_command_names_no_place() {
+        for (arguments, expected) in [
+            ("bench quick --seed 1", "c10m bench quick --seed 1"),
+            ("bench --out here quick --json", "c10m bench quick --json"),
+            ("bench quick --out=/there", "c10m bench quick"),
+            ("bench quick --out", "c10m bench quick"),
+        ] {
+            let command = without_out(arguments.split(' ').map(str::to_owned));
+            assert_eq!(command.join(" "), expected);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::Context;
+use rustix::time::{ClockId, clock_gettime};
 
 /// /proc counts CPU time in USER_HZ, 100 on every architecture Rust runs on (time(7)).
 const TICK_US: u64 = 10_000;
@@ -30,13 +31,15 @@ pub(super) fn anonymous_bytes(pid: u32) -> anyhow::Result<u64> {
 /// Busy time of one CPU in microseconds: everything but idle and waiting for I/O, and without what
 /// the hypervisor took.
 pub(super) fn cpu_busy_us(cpu: usize) -> anyhow::Result<u64> {
+    let now = clock_gettime(ClockId::Monotonic);
+    let now_us = now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000;
     let stat = fs::read_to_string("/proc/stat").context("reading /proc/stat")?;
     let name = format!("cpu{cpu}");
     let line = stat.lines().find(|line| line.split_whitespace().next() == Some(&name)).context("no such CPU")?;
     let ticks: Vec<u64> = line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
-    // user nice system idle iowait irq softirq
-    let busy = [0, 1, 2, 5, 6].iter().filter_map(|index| ticks.get(*index)).sum::<u64>();
-    Ok(busy * TICK_US)
+    // user nice system idle iowait irq softirq steal
+    let away = [3, 4, 7].iter().filter_map(|index| ticks.get(*index)).sum::<u64>() * TICK_US;
+    (now_us.checked_sub(away)).context("the CPU was away for longer than the host has been up")
 }
 
 /// The children of a process.

@@ -112,11 +112,12 @@ impl Sampler {
             parse::netstat(&text, &mut sample.counters);
         }
         pause();
+        let stat_us = clock::now_ns() / 1000;
         if let Some(text) = self.stat.read(&mut self.buffer) {
             sample.cpus = parse::stat(&text, self.tick_us);
         }
-        sample.own_cpus_busy_us = parse::busy_us(&sample.cpus, &self.config.own_cpus);
-        sample.watched_cpus_busy_us = parse::busy_us(&sample.cpus, &self.config.watch_cpus);
+        sample.own_cpus_busy_us = parse::busy_us(&sample.cpus, &self.config.own_cpus, stat_us);
+        sample.watched_cpus_busy_us = parse::busy_us(&sample.cpus, &self.config.watch_cpus, stat_us);
         let watched_cpu_us = self.watched_stat.as_ref().and_then(|source| {
             let text = source.read(&mut self.buffer)?;
             parse::process(&text, self.tick_us)

@@ -96,12 +96,16 @@ pub(crate) fn stat(text: &str, tick_us: u64) -> Vec<CpuTime> {
         .collect()
 }
 
-/// Work of `cpus`: user, nice, system, irq and softirq. Idle and iowait are not work, and stolen time
-/// was not ours. Absent when the list is empty or one of the CPUs is missing.
-pub(crate) fn busy_us(times: &[CpuTime], cpus: &[u32]) -> Option<u64> {
+/// Busy time of `cpus` up to `now_us` on the clock that counts from boot: what was neither idle, nor waiting
+/// for I/O, nor stolen. It is not the sum of user, system, irq and softirq: these are sampled at ticks, and
+/// of a server that wakes up for 10 µs at a time they see a few, while the kernel measures idle and iowait
+/// from tick to nohz (get_idle_time in fs/proc/stat.c) and stolen time by the hypervisor's clock. Absent when
+/// the list is empty or one of the CPUs is missing.
+pub(crate) fn busy_us(times: &[CpuTime], cpus: &[u32], now_us: u64) -> Option<u64> {
     let busy = |sum: u64, cpu: &u32| {
         let time = times.iter().find(|time| time.cpu == *cpu)?;
-        [time.user_us, time.system_us, time.irq_us, time.softirq_us].into_iter().try_fold(sum, u64::checked_add)
+        let away = [time.idle_us, time.iowait_us, time.steal_us].into_iter().try_fold(0, u64::checked_add)?;
+        sum.checked_add(now_us.checked_sub(away)?)
     };
     if cpus.is_empty() { None } else { cpus.iter().try_fold(0, busy) }
 }
@@ -265,11 +269,16 @@ mod tests {
         };
         assert_eq!(times[0], first);
         assert_eq!(times.iter().map(|time| time.cpu).collect::<Vec<_>>(), [0, 10], "malformed lines have no CPU");
+        let away = |time: &CpuTime| time.idle_us + time.iowait_us + time.steal_us;
+        let now_us = 1_000_000;
+        let (zero, ten) = (now_us - away(&times[0]), now_us - away(&times[1]));
+        assert_eq!(zero, 1_000_000 - 1000 - 1010 - 60);
         for (cpus, busy) in
-            [(&[0][..], Some(150)), (&[0, 10], Some(250)), (&[10], Some(100)), (&[1], None), (&[], None)]
+            [(&[0][..], Some(zero)), (&[0, 10], Some(zero + ten)), (&[10], Some(ten)), (&[1], None), (&[], None)]
         {
-            assert_eq!(busy_us(&times, cpus), busy, "{cpus:?}");
+            assert_eq!(busy_us(&times, cpus, now_us), busy, "{cpus:?}");
         }
+        assert_eq!(busy_us(&times, &[0], 100), None, "less time has passed than the CPU was away");
         assert_eq!(stat("", 10), []);
         assert_eq!(stat("cpu0 18446744073709551615 1 1 1 1 1 1 1", 10), [], "does not fit");
     }

@@ -110,9 +110,9 @@ impl Server {
         }
     }
 
-    /// Requests that were recognised so far.
-    pub(crate) fn served(&self) -> u64 {
-        self.shared.requests.load(Ordering::SeqCst)
+    /// Connections that were accepted so far.
+    pub(crate) fn accepted(&self) -> usize {
+        self.shared.streams.lock().unwrap().len()
     }
 
     /// Stops listening and closes every connection.
