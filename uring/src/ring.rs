@@ -144,9 +144,11 @@ impl Ring {
         self.take_completions(result, completions)
     }
 
-    /// Whether the kernel has consumed every entry that was pushed.
+    /// Whether the kernel has consumed every entry that was pushed, and every completion that it made
+    /// meanwhile was seen: none waits for room in the queue.
     pub fn is_submitted(&mut self) -> bool {
-        self.inner.submission().is_empty()
+        let submissions = self.inner.submission();
+        submissions.is_empty() && !submissions.cq_overflow()
     }
 
     #[inline]

@@ -355,7 +355,8 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         }
         self.completions = completions;
         if !self.ring.is_submitted() {
-            // The kernel was short of memory and left entries in the queue: it will read them yet.
+            // Short of memory the kernel left entries in the queue, which it will read yet; or a failure
+            // is among the completions that found no room, which the next call brings.
             return;
         }
         let queued = self.sends.take();

@@ -122,7 +122,7 @@ impl Ring {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Whether the kernel has consumed every entry.
+    /// Whether the kernel has consumed every entry and has no completion left to tell.
     pub(super) fn is_submitted(&mut self) -> bool {
         self.inner.is_submitted()
     }
