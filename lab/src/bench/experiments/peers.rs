@@ -1,5 +1,5 @@
 //! `bench peers`: what a request costs other servers. Those of the distribution and those on other Rust
-//! libraries, each in its documented fast configuration, beside this project's main variants.
+//! libraries, each in its documented fast configuration, beside four of this project's variants.
 
 use results::record::Metric;
 use server::{Variant, Workload};
@@ -40,7 +40,8 @@ pub(super) fn experiment() -> Experiment {
 }
 
 fn arms() -> Vec<Arm> {
-    let own = [Variant::EpollLevel, Variant::UringMultishot, Variant::UringInline].map(Kind::C10m);
+    let own = [Variant::EpollLevel, Variant::UringMultishot, Variant::UringInline, Variant::UringGather];
+    let own = own.map(Kind::C10m);
     own.into_iter().chain(Kind::peers()).map(Arm::server).collect()
 }
 
