@@ -19,6 +19,9 @@ step "tests"
 # Most tests wait for timers and peers, not for the CPU: run more of them at once than there are cores.
 RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}" cargo test --workspace --locked
 
+step "100,000 connections, three ways"
+scripts/c10m.sh
+
 step "fuzzing, a few seconds for each parser"
 scripts/fuzz.sh 5
 

@@ -66,7 +66,7 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
 }
 
 fn render(directory: &Path) -> anyhow::Result<Rendered> {
-    if let Some((document, tables)) = bench::render_omission(directory)? {
+    if let Some((document, tables)) = bench::render_special(directory)? {
         return Ok(Rendered { files: report::files(&document), tables });
     }
     let run = run_directory::open(directory).with_context(|| format!("cannot read {}", directory.display()))?;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use crossbeam::channel::{Receiver, unbounded};
 use serde_json::{Value, json};
-use server::{Balance, Options, Order, Report, Server, Variant, Workload};
+use server::{Balance, Options, Order, Report, Scheduling, Server, Variant, Workload};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -36,6 +36,9 @@ pub(crate) struct ServeArgs {
     /// Who chooses the reactor of a new connection.
     #[arg(long, value_enum, default_value_t = BalanceArg::Hash)]
     balance: BalanceArg,
+    /// How the scheduler treats the reactors.
+    #[arg(long, value_enum, default_value_t = SchedulingArg::Normal)]
+    scheduling: SchedulingArg,
     /// Most connections per reactor [default: what the fd limit allows].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
     max_connections: Option<u32>,
@@ -75,6 +78,14 @@ enum BalanceArg {
     Cpu,
     /// Each reactor in turn; needs CAP_BPF.
     RoundRobin,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SchedulingArg {
+    /// As any thread.
+    Normal,
+    /// Waking up interrupts nobody: for many reactors on each CPU.
+    Batch,
 }
 
 /// CPUs in the order they were given; a bare `Vec` would make clap expect several arguments.
@@ -134,6 +145,10 @@ fn options(args: ServeArgs, variant: Variant) -> Options {
         BalanceArg::Cpu => Balance::Cpu,
         BalanceArg::RoundRobin => Balance::RoundRobin,
     };
+    options.scheduling = match args.scheduling {
+        SchedulingArg::Normal => Scheduling::Normal,
+        SchedulingArg::Batch => Scheduling::Batch,
+    };
     options.connections_max = args.max_connections.unwrap_or(0);
     options.idle_timeout = args.idle_timeout;
     options.header_timeout = args.header_timeout;
@@ -168,6 +183,7 @@ fn announce(json: bool, server: &Server, options: &Options) {
             "variant": variant.variant(),
             "reactors": options.reactors,
             "balance": options.balance,
+            "scheduling": options.scheduling,
             "connections_max_per_reactor": server.connections_max(),
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),

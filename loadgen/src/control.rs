@@ -1,6 +1,6 @@
 //! What the main thread and the workers tell one another: a few atomics, read once per turn.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// How far the run as a whole has come. Set by the main thread only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +58,10 @@ pub(crate) struct Control {
     start_ns: AtomicU64,
     end_ns: AtomicU64,
     stopped: AtomicBool,
+    /// Workers that establish at the same time at most.
+    establishing_max: usize,
+    /// Workers that have their connections, or have given up on the rest.
+    established: AtomicUsize,
     pub(crate) workers: Vec<WorkerState>,
 }
 
@@ -69,8 +73,11 @@ pub(crate) struct Times {
 }
 
 impl Control {
-    pub(crate) fn new(workers: usize) -> Self {
+    /// For so many workers, of which so many establish at the same time.
+    pub(crate) fn new(workers: usize, establishing_max: usize) -> Self {
         Control {
+            establishing_max,
+            established: AtomicUsize::new(0),
             stage: AtomicU8::new(Stage::Prepare as u8),
             begin_ns: AtomicU64::new(0),
             start_ns: AtomicU64::new(0),
@@ -78,6 +85,27 @@ impl Control {
             stopped: AtomicBool::new(false),
             workers: (0..workers).map(|_| WorkerState::default()).collect(),
         }
+    }
+
+    /// Whether it is this worker's turn to establish its connections. More workers than CPUs would only take the
+    /// CPUs from one another and from a server on the same host.
+    pub(crate) fn may_establish(&self, worker: usize) -> bool {
+        worker < self.established.load(Ordering::Relaxed).saturating_add(self.establishing_max)
+    }
+
+    /// A worker has its connections: the next may begin.
+    pub(crate) fn finish_establishing(&self) {
+        self.established.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a worker has already given up and none has ever had a connection.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.established.load(Ordering::Relaxed) > 0 && !self.has_opened()
+    }
+
+    /// Workers that establish at the same time at most.
+    pub(crate) fn establishing_max(&self) -> usize {
+        self.establishing_max
     }
 
     pub(crate) fn enter(&self, stage: Stage) {

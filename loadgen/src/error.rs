@@ -20,6 +20,21 @@ pub enum LoadError {
         /// Name of the error, as in errno(3).
         error: String,
     },
+    /// The host's memory ran short while connections were opened; they are closed again.
+    #[error(
+        "stopped opening connections at {open} of {wanted}: {} MiB of memory are left, less than the reserve of {} MiB; \
+         open fewer (`c10m tune plan --connections {wanted}` says what fits), or set --memory-reserve", left >> 20, reserve >> 20
+    )]
+    OutOfMemory {
+        /// Connections open then.
+        open: u64,
+        /// Connections asked for.
+        wanted: u32,
+        /// Bytes left.
+        left: u64,
+        /// Bytes to be kept free.
+        reserve: u64,
+    },
     /// The engine needs io_uring, which this host does not offer.
     #[error("engine {0}, or use --engine epoll")]
     NoRing(uring::Unavailable),
@@ -43,6 +58,7 @@ impl LoadError {
             LoadError::Usage(_) | LoadError::Refused(_) => 2,
             LoadError::Unreachable { .. }
             | LoadError::NoRing(_)
+            | LoadError::OutOfMemory { .. }
             | LoadError::Setup { .. }
             | LoadError::WorkerDied(_) => 1,
         }

@@ -35,7 +35,7 @@ mod tally;
 mod target;
 pub mod validity;
 
-pub use engine::enter_new_namespace;
+pub use engine::{enter_new_namespace, probe_tun};
 pub use error::LoadError;
 pub use options::{Engine, Options, WarmUp, parse_cpus};
 pub use record::Record;

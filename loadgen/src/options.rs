@@ -73,6 +73,9 @@ pub struct Options {
     pub interval: Option<Duration>,
     /// How long before an arrival an open loop stops sleeping and polls instead.
     pub spin: Duration,
+    /// When not zero, an open loop wakes up once in this time at most and does what came due together: fewer
+    /// wake-ups, for lateness and response times that much coarser. There is no polling then.
+    pub coalesce: Duration,
     /// Where the schedule and the echo pattern come from; random when absent.
     pub seed: Option<u64>,
     /// Requests written in one send and answered before the next (closed loop only).
@@ -101,6 +104,9 @@ pub struct Options {
     pub sources: Vec<IpAddr>,
     /// How to do the I/O.
     pub engine: Engine,
+    /// Connections stop being opened when less memory of the host is left, in bytes; `None` is one part in 32
+    /// of all of it.
+    pub memory_reserve: Option<u64>,
     /// Permits targets in private ranges.
     pub allow_private: bool,
     /// The one public host that may be loaded: must name the host of the target.
@@ -130,6 +136,7 @@ impl Default for Options {
             slo: None,
             interval: None,
             spin: Duration::from_micros(50),
+            coalesce: Duration::ZERO,
             seed: None,
             pipeline: 1,
             timeout: Duration::from_secs(5),
@@ -143,6 +150,7 @@ impl Default for Options {
             body_len_max: 1 << 30,
             cpus: Vec::new(),
             sources: Vec::new(),
+            memory_reserve: None,
             engine: Engine::Epoll,
             allow_private: false,
             i_own: None,

@@ -22,6 +22,10 @@ const PORT_RESERVE_SHARE: u32 = 32;
 /// filled over 9 in 10 took over 100 s, over 30 they take 8 s).
 const LOOPBACK_FILL: u32 = 4;
 
+/// Sources on loopback at least when connections come and go: each closed one keeps its port for a minute
+/// (TIME-WAIT), and these have room for 30,000 a second in the default port range.
+const LOOPBACK_SOURCES_CHURN: usize = 64;
+
 /// What the host allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostLimits {
@@ -137,7 +141,11 @@ fn plan_sources(options: &Options, target: &Target, limits: HostLimits) -> Resul
         )));
     }
     let is_loopback_v4 = matches!(target_address, IpAddr::V4(address) if address.is_loopback());
+    let is_churn = options.requests_per_connection > 0;
     let wanted = match is_loopback_v4 {
+        true if is_churn => {
+            (options.connections.div_ceil((per_source / LOOPBACK_FILL).max(1)) as usize).max(LOOPBACK_SOURCES_CHURN)
+        }
         true => options.connections.div_ceil((per_source / LOOPBACK_FILL).max(1)) as usize,
         false => needed,
     };
@@ -215,6 +223,8 @@ mod tests {
         assert!(sources(15_624).is_empty(), "one source: the kernel may choose it");
         assert_eq!(sources(15_625), ["127.1.0.1".parse::<IpAddr>().unwrap(), "127.1.0.2".parse().unwrap()]);
         assert_eq!(sources(5_000_000).len(), 321);
+        let churn = Options { requests_per_connection: 1, ..options("tcp://127.0.0.1:7", 1, 1) };
+        assert_eq!(Plan::new(&churn, LIMITS).unwrap().sources.len(), LOOPBACK_SOURCES_CHURN);
         let many = loopback_sources(1000).unwrap();
         let distinct: std::collections::BTreeSet<_> = many.iter().collect();
         assert_eq!(distinct.len(), 1000);

@@ -120,7 +120,19 @@ fn cell(
     let summary = Summary::of(&runs, Some(&all));
     let [generator, server] = [String::new(), String::new()];
     let (workload, arm) = (workload.to_owned(), arm.to_owned());
-    let cell = Cell { key, workload, arm, generator, server, connections, load_loop, pipeline, runs, summary };
+    let cell = Cell {
+        key,
+        workload,
+        arm,
+        generator,
+        server,
+        connections,
+        load_loop,
+        pipeline,
+        requests_per_connection: 0,
+        runs,
+        summary,
+    };
     Ok(Made { cell, histograms, points })
 }
 
@@ -167,6 +179,8 @@ fn run(repeat: u32, core: f64, order: u32, chance: f64) -> RunOfCell {
         cqes_per_request: Some(2.4),
         server_bytes_per_connection: Some(60.2),
         kernel_bytes_per_connection: Some(8010.0),
+        accepts_max_over_mean: None,
+        accepts_coefficient_of_variation: None,
         lateness_us_p99: Some(18.0),
         response_us: Reported { p50: Some(80.0 * core), p90: None, p99: Some(300.0 * core) },
         replies_whole_run: Some(1_000_000),

@@ -139,10 +139,18 @@ pub struct Cell {
     pub load_loop: Loop,
     /// Requests in flight on a connection.
     pub pipeline: u32,
+    /// Requests after which the client closes a connection and opens another; 0 keeps it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub requests_per_connection: u32,
     /// Each repeat.
     pub runs: Vec<RunOfCell>,
     /// All repeats together.
     pub summary: Summary,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What makes the load generator send the next request.
@@ -198,6 +206,12 @@ pub struct RunOfCell {
     /// Growth of the kernel's slabs over the connections, both ends.
     #[serde(default)]
     pub kernel_bytes_per_connection: Option<f64>,
+    /// Connections of the reactor with the most over the mean of all reactors, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepts_max_over_mean: Option<f64>,
+    /// Standard deviation of the reactors' connections over their mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepts_coefficient_of_variation: Option<f64>,
     /// How late the load generator itself was, 99th percentile.
     pub lateness_us_p99: Option<f64>,
     /// Response times of this run as its generator reports them.

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod answer;
+mod champions;
 mod checklist;
 mod document;
 mod figures;
@@ -18,6 +19,7 @@ use crate::record::{Cell, Point, Record};
 use crate::run::Curve;
 
 pub use agreement::agreement_table;
+pub use champions::champions_table;
 pub use document::{Block, Document, Figure};
 pub use figures::{ABSENT, count, measure, percent, ratio};
 pub use host::{fact, host_table};
@@ -26,7 +28,8 @@ pub use markdown::{markdown as markdown_of, plain};
 pub use readme::{find_readme_block, overview_table, readme_block};
 pub(crate) use table::title as title_of_load;
 pub use table::{
-    Table, connection_memory_table, latency_table, memory_table, operations_table, ratio_tables, table_rows,
+    Table, connection_memory_table, latency_table, memory_table, operations_table, ratio_tables, spread_table,
+    table_rows,
 };
 pub(crate) use verdicts::stands;
 pub use verdicts::{Contest, Entry, contests};
@@ -112,6 +115,9 @@ fn verdict_blocks(record: &Record, contests: &[Contest<'_>], blocks: &mut Vec<Bl
     if let Some(table) = readme::overview(record, contests) {
         blocks.extend([Block::Table(table), Block::Paragraph(readme::LEGEND.to_owned())]);
     }
+    if let Some(table) = champions_table(record) {
+        blocks.extend([Block::Table(table), Block::Paragraph(champions::LEGEND.to_owned())]);
+    }
     blocks.extend(pictures::forest(record, contests).map(Block::Figure));
     let sentences = Block::List(answer::sentences(record, contests));
     if contests.len() <= answer::LOADS_IN_SIGHT_MAX {
@@ -158,6 +164,7 @@ fn result_blocks(record: &Record, blocks: &mut Vec<Block>) {
             .to_owned(),
     ));
     blocks.extend(operations_table(record).map(in_sight_or_folded));
+    blocks.extend(spread_table(record).map(Block::Table));
 }
 
 fn latency_blocks(

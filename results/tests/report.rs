@@ -4,7 +4,8 @@ mod sample;
 
 use results::record::{Cell, Decision, Point, Record, VerdictState};
 use results::report::{
-    find_readme_block, markdown, memory_table, overview_table, plain, ratio_tables, readme_block, render, table_rows,
+    champions_table, find_readme_block, markdown, memory_table, overview_table, plain, ratio_tables, readme_block,
+    render, spread_table, table_rows,
 };
 use results::run::Curve;
 use results::stats::Judgement;
@@ -275,4 +276,33 @@ fn two_runs_are_compared_only_when_they_are_alike() {
     assert_eq!(loads, of("loads", false));
     let keys = changed(|record| record.cells.iter_mut().for_each(|cell| cell.key += "x"));
     assert_eq!(keys, of("loads and arms (none is in both)", false));
+}
+
+#[test]
+fn the_cheapest_of_each_side_meet() {
+    let mut record = record();
+    record.cells = vec![
+        cell("epoll level", &[10.0, 10.0, 10.0, 10.0]),
+        cell("io_uring inline", &[8.0, 8.1, 7.9, 8.0]),
+        cell("nginx", &[20.0, 20.0, 20.0, 20.0]),
+        cell("hyper", &[16.0, 16.2, 15.8, 16.0]),
+    ];
+    let table = champions_table(&record).expect("a table");
+    let row = &table.rows[0];
+    assert_eq!((table.rows.len(), row[3].as_str(), row[7].as_str()), (1, "0.500", "io_uring inline / hyper"));
+    assert_eq!(row[8], "better");
+    assert!(markdown(&record).contains("cheapest other server"));
+    record.cells.pop();
+    assert_eq!(champions_table(&record), None, "one other server stands in the other tables");
+}
+
+#[test]
+fn how_connections_were_spread_has_a_table_where_there_was_a_choice() {
+    let mut record = record();
+    assert_eq!(spread_table(&record), None);
+    record.cells[0].runs[0].accepts_max_over_mean = Some(1.25);
+    record.cells[0].requests_per_connection = 1;
+    let table = spread_table(&record).expect("a table");
+    assert_eq!((table.rows.len(), table.rows[0][1].as_str()), (1, "1.25"));
+    assert!(table.rows[0][3].ends_with("pipeline 1, 1 request a connection"), "{:?}", table.rows[0]);
 }

@@ -22,7 +22,7 @@ mod unavailable;
 pub use auto::{Choice, choose, probe_io_uring};
 pub use balance::Balance;
 pub use cpu_time::CpuTime;
-pub use options::{Options, Variant, Workload};
+pub use options::{Options, Scheduling, Variant, Workload};
 pub use report::{ReactorReport, Report, Spread};
 pub use shard::connection::{Connection, Want};
 pub use shard::counters::{CloseReason, Counters};

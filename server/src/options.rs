@@ -122,6 +122,27 @@ impl fmt::Display for Variant {
     }
 }
 
+/// How the kernel's scheduler treats the reactors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheduling {
+    /// As any thread (SCHED_OTHER): one that wakes up may interrupt who is running.
+    #[default]
+    Normal,
+    /// As work without haste (SCHED_BATCH, sched(7)): one that wakes up waits for its turn, and finds more to do
+    /// then. With many reactors for each CPU that saves a switch for each event, for a few ms of delay.
+    Batch,
+}
+
+impl fmt::Display for Scheduling {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Scheduling::Normal => "normal",
+            Scheduling::Batch => "batch",
+        })
+    }
+}
+
 /// How one server runs.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -137,6 +158,8 @@ pub struct Options {
     pub cpus: Vec<usize>,
     /// Who chooses the reactor of a new connection.
     pub balance: Balance,
+    /// How the scheduler treats the reactors.
+    pub scheduling: Scheduling,
     /// Most connections per reactor; 0: what the fd limit allows.
     pub connections_max: u32,
     /// Close connections without a request for this long; zero: never.
@@ -165,6 +188,7 @@ impl Options {
             reactors: crate::sys::allowed_cpus().map_or(1, |cpus| cpus.len()),
             cpus: Vec::new(),
             balance: Balance::Hash,
+            scheduling: Scheduling::Normal,
             connections_max: 0,
             idle_timeout: Duration::from_secs(60),
             header_timeout: Duration::from_secs(10),

@@ -15,7 +15,7 @@ use crate::backend::uring::{self, Uring, style};
 use crate::backend::{Backend, Parts};
 use crate::balance::Program;
 use crate::cpu_time::CpuTime;
-use crate::options::{Options, Variant, Workload};
+use crate::options::{Options, Scheduling, Variant, Workload};
 use crate::report::ReactorReport;
 use crate::shard::counters::CloseReason;
 use crate::shard::{Intake, Resources, Shard, Timeouts};
@@ -115,6 +115,9 @@ fn run_backend<P: Protocol, B: Backend<P>>(
 ) -> Result<ReactorReport, Unavailable> {
     let Setup { index, cpu, address, connections_max, options, program, line } = setup;
     sys::pin_to_cpu(cpu).map_err(|_| Unavailable::Cpu { cpu, allowed: sys::allowed_cpus().unwrap_or_default() })?;
+    if options.scheduling == Scheduling::Batch {
+        sys::schedule_as_batch().map_err(Unavailable::kernel("sched_setscheduler(2) with SCHED_BATCH"))?;
+    }
     sys::unshare_fd_table(line.doorbell.as_fd())
         .map_err(Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE"))?;
     let socket = listener::bind(address, B::LISTENER_NONBLOCKING).map_err(Unavailable::address(address))?;

@@ -118,6 +118,7 @@ fn cell(key: &str, load: &Load, arm: &Arm, entries: &[&Entry], merged: Option<&L
         connections: u64::from(load.connections),
         load_loop: load.rate.map_or(Loop::Closed, |rate| Loop::Open { rate }),
         pipeline: load.pipeline,
+        requests_per_connection: load.requests_per_connection,
         summary: Summary::of(&runs, merged),
         runs,
     }

@@ -49,7 +49,7 @@ pub(super) struct Measured {
 
 /// Starts a server, loads it once, ends it, and puts both accounts together.
 pub(super) fn measure(job: &Job<'_>) -> anyhow::Result<Measured> {
-    let cpus = vec![job.places.server; job.shape.reactors];
+    let cpus = vec![job.places.server; job.shape.reactors.max(job.arm.server.reactors_min())];
     let server = Running::start(job.arm.server, job.load.workload, &cpus)?;
     match job.arm.generator {
         Generator::C10m => measure_c10m(job, server, "epoll"),
@@ -59,7 +59,8 @@ pub(super) fn measure(job: &Job<'_>) -> anyhow::Result<Measured> {
 }
 
 fn measure_c10m(job: &Job<'_>, server: Running, engine: &str) -> anyhow::Result<Measured> {
-    let watch = Watch::start(&server.workers, job.load.connections, job.places.client);
+    let connections_steady = if job.load.is_churn() { 0 } else { job.load.connections };
+    let watch = Watch::start(&server.workers, connections_steady, job.places.client);
     let mut process = Process::start_self(&arguments(job, &server, engine))?;
     process.wait_for_output(job.stop)?;
     let mut record = process.read_event()?;
@@ -113,12 +114,17 @@ fn arguments(job: &Job<'_>, server: &Running, engine: &str) -> Vec<String> {
         &server.workers[0].to_string(),
         "--engine",
         engine,
-        // 10,000 TIME-WAITs would end, all at once, in the middle of a run a minute later.
-        "--reset",
         "--json",
     ]
     .map(str::to_owned)
     .into();
+    if load.is_churn() {
+        // In order, with a FIN from each side: that is part of what is measured.
+        arguments.extend(["--requests-per-connection".to_owned(), load.requests_per_connection.to_string()]);
+    } else {
+        // 10,000 TIME-WAITs would end, all at once, in the middle of a run a minute later.
+        arguments.push("--reset".to_owned());
+    }
     if let Some(rate) = load.rate {
         arguments.extend(["--rate".to_owned(), rate.to_string()]);
     }
@@ -152,6 +158,10 @@ fn account(load: &Value, server: &Value, footprint: Footprint, opening: &Opening
     let count = |name: &str| requests[name].as_u64().unwrap_or(0);
     let served = server.pointer("/totals/requests").and_then(Value::as_f64).filter(|count| *count > 0.0);
     let per_served = |name: &str| Some(opening.rest(&server["totals"], name)? / served?);
+    // One reactor is always even.
+    let has_several = server["reactors"].as_array().is_some_and(|reactors| reactors.len() > 1);
+    let spread =
+        |name: &str| server.pointer(&format!("/spread/{name}")).and_then(Value::as_f64).filter(|_| has_several);
     RunOfCell {
         repeat: 0,
         order: 0,
@@ -167,6 +177,8 @@ fn account(load: &Value, server: &Value, footprint: Footprint, opening: &Opening
         enters_per_request: per_served("enters").filter(|enters| *enters > 0.0),
         sqes_per_request: per_served("sqes").filter(|sqes| *sqes > 0.0),
         cqes_per_request: per_served("cqes").filter(|cqes| *cqes > 0.0),
+        accepts_max_over_mean: spread("accepts_max_over_mean"),
+        accepts_coefficient_of_variation: spread("accepts_coefficient_of_variation"),
         server_bytes_per_connection: footprint.server_bytes_per_connection,
         kernel_bytes_per_connection: footprint.kernel_bytes_per_connection,
         lateness_us_p99: number("/lateness_us/p99"),

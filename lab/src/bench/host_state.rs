@@ -61,6 +61,13 @@ impl Look {
     }
 }
 
+/// The CPUs that are online, by their numbers.
+pub(super) fn cpus() -> Vec<usize> {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let names = stat.lines().filter_map(|line| line.split_whitespace().next()?.strip_prefix("cpu"));
+    names.filter_map(|number| number.parse().ok()).collect()
+}
+
 /// TCP sockets over IPv4 in any state but CLOSED and TIME-WAIT, of this network namespace.
 pub(super) fn tcp_in_use() -> Option<u64> {
     tcp_number(&fs::read_to_string("/proc/net/sockstat").ok()?, "inuse")

@@ -67,6 +67,8 @@ pub(super) enum Line {
         key: String,
         opening: Opening,
     },
+    /// A finished step of an experiment of its own kind, as that writes it.
+    Step(Box<serde_json::Value>),
     /// A precondition that was waited for, in words.
     Wait(String),
     /// An attempt that failed, in words.

@@ -4,7 +4,7 @@ use results::report::{count, percent};
 use serde::Serialize;
 
 use super::plan::{Experiment, Profile, Scope};
-use super::{experiments, omission};
+use super::{c10m, experiments, omission};
 
 /// Columns of the text.
 const WIDTH: usize = 80;
@@ -39,7 +39,8 @@ pub(super) struct ListedProfile {
 /// All experiments, as JSON or for people.
 pub(super) fn text(is_json: bool) -> anyhow::Result<String> {
     let shown = experiments::all().into_iter().filter(|experiment| !experiment.is_hidden);
-    let listed: Vec<Listed> = shown.map(|experiment| listed(&experiment)).chain([omission::listed()]).collect();
+    let listed: Vec<Listed> =
+        shown.map(|experiment| listed(&experiment)).chain([c10m::listed(), omission::listed()]).collect();
     if is_json {
         return Ok(serde_json::to_string(&listed)? + "\n");
     }
@@ -118,7 +119,7 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }
-        for name in ["quick", "baseline", "generator", "agreement", "backends", "ladder", "omission"] {
+        for name in ["quick", "baseline", "generator", "agreement", "backends", "ladder", "c10m", "omission"] {
             assert!(text.lines().any(|line| line.starts_with(&format!("{name} "))), "{name}");
         }
         assert!(!text.contains("smoke"));

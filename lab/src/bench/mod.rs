@@ -1,6 +1,7 @@
 //! `c10m bench`: experiments. One file for each; this one chooses, runs, prints and writes.
 
 mod assemble;
+mod c10m;
 mod child;
 mod commit;
 mod experiments;
@@ -11,6 +12,7 @@ mod journal;
 mod limits;
 mod list;
 mod memory;
+mod namespace;
 mod omission;
 mod opening;
 mod order;
@@ -25,7 +27,7 @@ mod servers;
 mod wrk;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
@@ -33,13 +35,13 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use clap::Args;
 use results::record::{Record, VerdictState};
+use results::report::{Document, Table};
 use results::{run as run_directory, utc};
 use server::Workload;
 
 use assemble::{Circumstances, Outcome};
 use journal::{Header, Journal, Line, Refusal};
 use limits::Limits;
-pub(crate) use omission::render as render_omission;
 pub(crate) use output::{print, terminal};
 use plan::{Arm, Experiment, Load, Profile, Scope};
 use runner::{Ended, Patience, Runner};
@@ -99,12 +101,14 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
         print(&list::text(args.json)?)?;
         return Ok(0);
     }
-    if args.experiment == omission::NAME {
-        return omission::run(&args);
+    match args.experiment.as_str() {
+        omission::NAME => return omission::run(&args),
+        c10m::NAME => return c10m::run(&args),
+        _ => {}
     }
     let Some(experiment) = experiments::all().into_iter().find(|made| made.name == args.experiment) else {
         let shown = experiments::all().into_iter().filter(|experiment| !experiment.is_hidden);
-        let names: Vec<&str> = shown.map(|experiment| experiment.name).chain([omission::NAME]).collect();
+        let names: Vec<&str> = shown.map(|experiment| experiment.name).chain([c10m::NAME, omission::NAME]).collect();
         return refuse(&format!(
             "there is no experiment {:?}; there are {} (see `c10m bench list`)",
             args.experiment,
@@ -115,6 +119,11 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
         Ok(scope) => conduct(&args, &experiment, scope),
         Err(message) => refuse(&message),
     }
+}
+
+/// The report of a run of an experiment of its own kind; `None` for all others.
+pub(crate) fn render_special(directory: &Path) -> anyhow::Result<Option<(Document, Vec<Table>)>> {
+    Ok(omission::render(directory)?.or(c10m::render(directory)?))
 }
 
 /// A usage error.

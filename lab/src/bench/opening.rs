@@ -31,7 +31,8 @@ pub(super) struct Opening(BTreeMap<String, f64>);
 
 /// Whether the price of connections is to be measured for this server: only this project's count anything.
 pub(super) fn applies(load: &Load, arm: &Arm) -> bool {
-    matches!(arm.server, Kind::C10m(_)) && load.connections >= CONNECTIONS_MIN
+    // Where connections come and go, they are what is measured.
+    matches!(arm.server, Kind::C10m(_)) && load.connections >= CONNECTIONS_MIN && !load.is_churn()
 }
 
 /// Loads that differ in nothing but rate and pipeline share a price.

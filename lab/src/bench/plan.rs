@@ -71,32 +71,47 @@ pub(super) struct Load {
     /// Requests per second; `None` is a closed loop.
     pub(super) rate: Option<f64>,
     pub(super) pipeline: u32,
+    /// Requests after which the client closes a connection and opens another; 0 keeps it.
+    pub(super) requests_per_connection: u32,
 }
 
 impl Load {
     pub(super) fn closed(workload: Workload, connections: u32) -> Load {
-        Load { workload, connections, rate: None, pipeline: 1 }
+        Load { workload, connections, rate: None, pipeline: 1, requests_per_connection: 0 }
     }
 
     pub(super) fn open(workload: Workload, connections: u32, rate: f64) -> Load {
-        Load { workload, connections, rate: Some(rate), pipeline: 1 }
+        Load { rate: Some(rate), ..Load::closed(workload, connections) }
     }
 
     pub(super) fn pipelined(workload: Workload, connections: u32, pipeline: u32) -> Load {
         Load { pipeline, ..Load::closed(workload, connections) }
     }
 
+    /// A closed loop in which each connection ends after one request, in order.
+    pub(super) fn churn(workload: Workload, connections: u32) -> Load {
+        Load { requests_per_connection: 1, ..Load::closed(workload, connections) }
+    }
+
+    /// Whether connections come and go: such a run leaves thousands in TIME-WAIT, and has a network namespace of
+    /// its own, which they go with.
+    pub(super) fn is_churn(&self) -> bool {
+        self.requests_per_connection > 0
+    }
+
     /// A name for files.
     pub(super) fn slug(&self) -> String {
         let mode = self.rate.map_or("closed".to_owned(), |rate| format!("rate{rate}"));
-        format!("{}-c{}-{mode}-p{}", super::word(self.workload), self.connections, self.pipeline)
+        let churn = if self.is_churn() { format!("-n{}", self.requests_per_connection) } else { String::new() };
+        format!("{}-c{}-{mode}-p{}{churn}", super::word(self.workload), self.connections, self.pipeline)
     }
 
     /// A name for people.
     pub(super) fn words(&self) -> String {
         let mode = self.rate.map_or("closed".to_owned(), |rate| format!("at {}/s", count(rate)));
         let pipeline = if self.pipeline > 1 { format!(" pipelined {}", self.pipeline) } else { String::new() };
-        format!("{} × {} {mode}{pipeline}", super::word(self.workload), count(f64::from(self.connections)))
+        let churn = if self.is_churn() { ", a connection each" } else { "" };
+        format!("{} × {} {mode}{pipeline}{churn}", super::word(self.workload), count(f64::from(self.connections)))
     }
 }
 
@@ -121,6 +136,10 @@ pub(super) enum Profile {
     Quick,
     /// Everything; can be interrupted and taken up again
     Full,
+    /// A million connections over loopback, and 2.5 million (c10m only)
+    C1m,
+    /// Five million connections behind a TUN device (c10m only)
+    C5m,
 }
 
 impl Profile {
@@ -128,6 +147,8 @@ impl Profile {
         match self {
             Profile::Quick => "quick",
             Profile::Full => "full",
+            Profile::C1m => "c1m",
+            Profile::C5m => "c5m",
         }
     }
 }
@@ -289,6 +310,7 @@ mod tests {
             (Load::closed(Workload::Echo, 64), "echo-c64-closed-p1", "echo × 64 closed"),
             (Load::open(Workload::Http, 1000, 20_000.0), "http-c1000-rate20000-p1", "http × 1,000 at 20,000/s"),
             (Load::pipelined(Workload::Http, 64, 16), "http-c64-closed-p16", "http × 64 closed pipelined 16"),
+            (Load::churn(Workload::Http, 64), "http-c64-closed-p1-n1", "http × 64 closed, a connection each"),
         ] {
             assert_eq!((load.slug().as_str(), load.words().as_str()), (slug, words));
         }

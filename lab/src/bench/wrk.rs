@@ -59,6 +59,8 @@ pub(super) fn measure(job: &Job<'_>, server: Running) -> anyhow::Result<Measured
         cqes_per_request: None,
         server_bytes_per_connection: None,
         kernel_bytes_per_connection: None,
+        accepts_max_over_mean: None,
+        accepts_coefficient_of_variation: None,
         lateness_us_p99: None,
         response_us: Reported {
             p50: time_after(&output, "50%"),

@@ -9,13 +9,14 @@ use super::{CompareArgs, DRIFT};
 use crate::bench;
 
 /// What makes two loads the same load.
-const LOAD: [(&str, &str); 9] = [
+const LOAD: [(&str, &str); 10] = [
     ("workload", "/workload"),
     ("mode", "/mode"),
     ("schedule", "/schedule"),
     ("rate", "/rate"),
     ("connections", "/connections/target"),
     ("pipeline", "/pipeline"),
+    ("requests a connection", "/requests_per_connection"),
     ("window, µs", "/duration_planned_us"),
     ("engine", "/engine"),
     ("threads", "/threads"),

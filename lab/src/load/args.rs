@@ -105,6 +105,10 @@ struct ScheduleGroup {
     /// Poll instead of sleeping this long before an arrival: punctual, for CPU time
     #[arg(long, default_value = "50us", value_parser = humantime::parse_duration, value_name = "DURATION")]
     spin: Duration,
+    /// Wake up once in this time at most and do what came due together, instead of --spin: less CPU time, for
+    /// response times that much coarser
+    #[arg(long, default_value = "0s", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    coalesce: Duration,
     /// Seed of the schedule; random when absent, and printed either way
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -128,6 +132,10 @@ struct ConnectionsGroup {
     /// Source addresses to connect from
     #[arg(long = "source", value_delimiter = ',', value_name = "ADDR,…")]
     sources: Vec<IpAddr>,
+    /// Stop and fail when less memory of the host is left while connections are opened, for example 512M
+    /// [default: a 32nd of all]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    memory_reserve: Option<u64>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -257,6 +265,18 @@ fn parse_cpus(text: &str) -> Result<Cpus, LoadError> {
     loadgen::parse_cpus(text).map(Cpus)
 }
 
+/// A number of bytes, with k, M or G for powers of 1,024.
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.strip_suffix(['k', 'K', 'M', 'G']) {
+        None => (text, 0),
+        Some(digits) if text.ends_with('G') => (digits, 30),
+        Some(digits) if text.ends_with('M') => (digits, 20),
+        Some(digits) => (digits, 10),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "write a number of bytes, such as 64M or 2G".to_owned())
+}
+
 fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("write 'Name: value'")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
@@ -297,6 +317,7 @@ impl LoadArgs {
             burst: schedule.burst,
             heartbeat: schedule.heartbeat,
             spin: schedule.spin,
+            coalesce: schedule.coalesce,
             connect_rate: connections.connect_rate,
             requests_per_connection: connections.requests_per_connection,
             interval: measurement.interval,
@@ -314,6 +335,7 @@ impl LoadArgs {
             body_len_max: requests.body_len_max,
             cpus: load.cpus.map_or_else(Vec::new, |cpus| cpus.0),
             sources: connections.sources,
+            memory_reserve: connections.memory_reserve,
             engine: match load.engine {
                 EngineName::Epoll => Engine::Epoll,
                 EngineName::IoUring => Engine::IoUring,
@@ -331,6 +353,16 @@ impl LoadArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, expected) in [("5", 5), ("2k", 2048), ("3M", 3 << 20), ("1G", 1 << 30)] {
+            assert_eq!(parse_bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "G", "-1", "1T", "99999999999999999999", "17179869184G"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn headers() {

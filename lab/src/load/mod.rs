@@ -6,6 +6,7 @@ mod condition;
 mod display;
 mod files;
 mod knee;
+mod memory;
 mod probes;
 #[cfg(test)]
 mod sample;
@@ -41,7 +42,7 @@ pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
     }
     let options = args.into_options();
     // Before the directory is made: a run that is refused leaves nothing behind.
-    if let Err(error) = options.check() {
+    if let Err(error) = options.check().and_then(|()| memory::check(&options)) {
         return Ok(refuse(&error));
     }
     let directory = match output.out.as_deref().map(Directory::claim).transpose() {

@@ -47,6 +47,9 @@ pub(super) struct PlanArgs {
     /// Which ends of the connections are on this host.
     #[arg(long, value_enum, default_value_t = SideName::Server)]
     side: SideName,
+    /// The load generator here is `c10m load --engine io_uring`, with a receive armed on each connection.
+    #[arg(long)]
+    ring_clients: bool,
     /// Event loops of the server, and workers of a generator here [default: one per CPU, one worker].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     reactors: Option<u64>,
@@ -103,6 +106,7 @@ impl PlanArgs {
                 SideName::Both => Side::Both,
                 SideName::Tun => Side::Tun,
             },
+            ring_clients: self.ring_clients,
             heartbeat_ms: self.heartbeat.map(|period| period.as_millis() as u64),
             reactors: self.reactors,
             sources: self.sources,
@@ -327,6 +331,7 @@ mod tests {
             workload: Workload::Http,
             backend,
             side,
+            ring_clients: false,
             heartbeat_ms: Some(60_000),
             reactors: None,
             sources: None,

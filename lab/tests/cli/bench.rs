@@ -90,12 +90,24 @@ fn runs_of(record: &Record) -> Vec<(u32, &str, u32)> {
 fn the_list_explains_each_experiment() {
     let (code, stdout, _) = run(&["bench", "list"]);
     assert_eq!(code, 0);
-    for name in ["quick", "baseline", "generator", "agreement", "backends", "ladder", "peers", "uring", "omission"] {
+    for name in [
+        "quick",
+        "baseline",
+        "generator",
+        "agreement",
+        "backends",
+        "ladder",
+        "peers",
+        "churn",
+        "uring",
+        "c10m",
+        "omission",
+    ] {
         assert!(stdout.contains(name), "{stdout}");
     }
     let (code, stdout, _) = run(&["bench", "list", "--json"]);
     let listed: Value = serde_json::from_str(&stdout).expect("one JSON document");
-    assert_eq!((code, listed.as_array().map(Vec::len)), (0, Some(9)));
+    assert_eq!((code, listed.as_array().map(Vec::len)), (0, Some(11)));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The program as a user meets it: exit codes, messages, signals, output.
 
 mod bench;
+mod c10m;
 mod interchange;
 mod knee;
 mod load;

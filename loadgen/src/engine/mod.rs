@@ -31,8 +31,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
 pub(crate) use connection::CONNECTION_LEN_MAX;
-pub use tun::enter_new_namespace;
 pub(crate) use tun::{SERVER as TUN_SERVER, check as check_tun};
+pub use tun::{enter_new_namespace, probe as probe_tun};
 
 /// How often a worker looks at deadlines and at the stop flag.
 const CHECK_NS: u64 = 10_000_000;
@@ -148,6 +148,11 @@ impl Job<'_> {
             Some(period) => f64::from(self.plan.connections[index]) * window.as_secs_f64() / period.as_secs_f64(),
             None => self.schedule.expected_until(duration_ns(window)) / f64::from(self.schedule.workers),
         }
+    }
+
+    /// How long an open loop sleeps at a time, whatever happens; 0: no longer than until something does.
+    fn coalesce_ns(&self) -> u64 {
+        duration_ns(self.options.coalesce)
     }
 
     /// How long before an arrival a worker stops sleeping.

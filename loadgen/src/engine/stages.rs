@@ -16,6 +16,10 @@ const STARTS_PER_TURN: usize = 64;
 /// Connects started per turn, few enough that the connect times of the others are not the
 /// generator's own.
 const OPENS_PER_TURN: usize = 4;
+/// Events of a turn after which a worker that naps looks again at once: what every engine takes at most.
+const EVENTS_MANY: usize = 64;
+/// Heartbeats sent per turn, as many as events are taken.
+const BEATS_PER_TURN: usize = 64;
 /// Longest wait for outstanding replies after the load has ended, and after an interruption.
 const GRACE_NS_MAX: u64 = 1_000_000_000;
 const GRACE_NS_MAX_STOPPED: u64 = 500_000_000;
@@ -40,7 +44,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Worker<'_, C, E, OPEN> {
     /// Goes through all stages and returns what was measured.
     pub(super) fn run(self) -> Tally {
         let Worker { fleet, engine } = self;
-        let mut course = Course { engine, fleet, check_at_ns: 0, spun_ns: 0, next_open_ns: u64::MAX };
+        let mut course = Course { engine, fleet, check_at_ns: 0, spun_ns: 0, next_open_ns: u64::MAX, has_more: false };
         let control = course.fleet.job.control;
         control.workers[course.fleet.index].advance(Progress::Ready);
         while control.is_at(Stage::Prepare) {
@@ -49,7 +53,12 @@ impl<C: Client, E: Engine, const OPEN: bool> Worker<'_, C, E, OPEN> {
         // Only now, so that the memory of the connections can be told from that of the worker.
         course.fleet.populate();
         if control.is_at(Stage::Connect) {
-            course.establish(control);
+            course.await_turn(control);
+            // Where others have waited in vain for the first connection of all, this one does not wait again.
+            if !control.is_hopeless() {
+                course.establish(control);
+            }
+            control.finish_establishing();
             control.workers[course.fleet.index].advance(Progress::Connected);
             course.hold(control);
         }
@@ -73,6 +82,8 @@ struct Course<'a, C: Client, E: Engine, const OPEN: bool> {
     spun_ns: u64,
     /// When the next connect may start.
     next_open_ns: u64,
+    /// The last turn took so many events that there may be more.
+    has_more: bool,
 }
 
 impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
@@ -80,7 +91,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
     /// for the time, which saves it a look at the clock.
     fn turn(&mut self, wait: Wait) -> u64 {
         self.fleet.looked_at_ns = 0;
-        self.engine.turn(&mut self.fleet, wait);
+        self.has_more = self.engine.turn(&mut self.fleet, wait) >= EVENTS_MANY;
         self.fleet.publish();
         if OPEN || self.fleet.looked_at_ns == 0 { clock::now_ns() } else { self.fleet.looked_at_ns }
     }
@@ -88,6 +99,13 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
     /// Starts connects that are due, a few at a time.
     fn open_some(&mut self, now: u64) {
         self.next_open_ns = self.fleet.open_some(&mut self.engine, OPENS_PER_TURN, now);
+    }
+
+    /// Waits until it is this worker's turn to establish.
+    fn await_turn(&mut self, control: &Control) {
+        while !control.may_establish(self.fleet.index) && !control.is_stopped() && control.is_at(Stage::Connect) {
+            std::thread::sleep(Duration::from_nanos(CHECK_NS / 4));
+        }
     }
 
     /// Establishes the connections, a bounded number at a time. Gives up on the rest when nothing
@@ -123,7 +141,8 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
     fn hold(&mut self, control: &Control) {
         let mut now = clock::now_ns();
         while control.is_at(Stage::Connect) {
-            now = self.turn(Wait::Until(now + CHECK_NS / 4));
+            // Dozens of workers may wait here while others are still opening: they should not need the CPU.
+            now = self.turn(Wait::Until(now + CHECK_NS));
             self.fleet.sweep(&mut self.engine, now);
         }
     }
@@ -135,6 +154,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         while now < begin_ns {
             now = self.turn(Wait::Until(begin_ns));
         }
+        self.fleet.end_turns();
         self.fleet.tally.connects.established = u64::from(self.fleet.open);
         self.fleet.begin_warm_up(begin_ns);
         let (mut started, mut mark) = (0, None);
@@ -152,14 +172,14 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
                 self.open_some(now);
             }
             if OPEN {
-                self.fleet.dispatch(&mut self.engine, now);
+                self.fleet.dispatch(&mut self.engine, now, BEATS_PER_TURN);
             } else if started < self.fleet.connections.len() {
                 started = self.start_some(started, now);
             }
             now = self.wait(now, started);
         }
         if OPEN {
-            self.fleet.dispatch(&mut self.engine, now); // what came due since the last turn and before the end
+            self.fleet.dispatch(&mut self.engine, now, usize::MAX); // what came due since the last turn and before the end
         }
         let mark = mark.unwrap_or_else(|| self.mark(now));
         self.close_window(mark, now);
@@ -173,6 +193,14 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             return self.turn(if is_starting { Wait::Poll } else { Wait::Loosely });
         }
         let arrival_ns = self.fleet.next_arrival_ns();
+        let coalesce_ns = self.fleet.job.coalesce_ns();
+        if coalesce_ns > 0 {
+            if arrival_ns > now && !self.has_more {
+                let until_ns = (now + coalesce_ns).min(self.check_at_ns).min(self.next_open_ns.max(now));
+                std::thread::sleep(Duration::from_nanos(until_ns - now));
+            }
+            return self.turn(Wait::Poll);
+        }
         let spin_ns = self.fleet.job.spin_ns();
         let wake_at_ns = self.check_at_ns.min(self.next_open_ns).min(arrival_ns.saturating_sub(spin_ns));
         if wake_at_ns > now {
@@ -277,7 +305,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             now = self.turn(Wait::Until(until_ns.min(now + CHECK_NS)));
             self.fleet.sweep(&mut self.engine, now);
             if OPEN {
-                self.fleet.dispatch(&mut self.engine, now);
+                self.fleet.dispatch(&mut self.engine, now, usize::MAX);
             }
         }
         self.fleet.censor(now);

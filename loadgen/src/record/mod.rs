@@ -145,6 +145,9 @@ pub struct Connections {
     pub open: u64,
     /// Source addresses in use; 0 when the kernel chose.
     pub sources: u64,
+    /// From the first connect until all were established, or no worker tried any more.
+    #[serde(default)]
+    pub ramp_us: u64,
     /// Failed connects, and losses of idle connections, by cause.
     pub errors: BTreeMap<String, u64>,
 }
@@ -334,7 +337,7 @@ pub(crate) fn compress(raw: &[u8]) -> String {
 }
 
 impl Connections {
-    pub(crate) fn of(tally: &Tally, plan: &Plan) -> Connections {
+    pub(crate) fn of(tally: &Tally, plan: &Plan, ramp_us: u64) -> Connections {
         let connects = &tally.connects;
         Connections {
             target: plan.connections.iter().map(|&count| u64::from(count)).sum(),
@@ -349,6 +352,7 @@ impl Connections {
             closed: connects.closed,
             open: connects.open,
             sources: plan.sources.len() as u64,
+            ramp_us,
             errors: tally.connect_causes.named(),
         }
     }

@@ -7,7 +7,7 @@ use crate::control::{Control, Progress, Stage, Times};
 use crate::engine::Job;
 use crate::hiccup::{Hiccup, HiccupReport};
 use crate::kernel::{self, Sample, Sampler};
-use crate::memory;
+use crate::memory::{self, Shortage};
 use crate::options::WarmUp;
 use crate::pause;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,6 +42,10 @@ pub(super) struct Conducted {
     pub(super) hiccups: HiccupReport,
     pub(super) interrupted: bool,
     pub(super) has_opened: bool,
+    /// From the first connect until the last worker had its connections, or had given up on the rest.
+    pub(super) ramp_ns: u64,
+    /// Memory ran short while connections were opened.
+    pub(super) shortage: Option<(Shortage, u64)>,
 }
 
 /// Leads the workers from stage to stage. Workers that end early end the run; joining them tells why.
@@ -57,7 +61,7 @@ pub(super) fn conduct(
     let mut conducted = Conducted::default();
     let phase_began_ns = clock::now_ns();
     let mut conductor = Conductor { control, handles, stop, collector, observe, phase_began_ns, window_start_ns: 0 };
-    if !conductor.wait_for_all(Progress::Ready) {
+    if !conductor.wait_for_all(Progress::Ready, |_| {}) {
         control.enter(Stage::Abandon);
         return conducted;
     }
@@ -68,8 +72,18 @@ pub(super) fn conduct(
     });
     conducted.kernel_established_before = sampler.sample().established();
     conducted.memory_before = memory::rss_anon_bytes();
+    let mut guard = memory::Guard::new(options.memory_reserve);
+    let ramp_began_ns = clock::now_ns();
     control.enter(Stage::Connect);
-    let all_connected = conductor.wait_for_all(Progress::Connected);
+    let all_connected = conductor.wait_for_all(Progress::Connected, |control| {
+        if let Some(shortage) = guard.shortage()
+            && conducted.shortage.is_none()
+        {
+            conducted.shortage = Some((shortage, control.totals().0));
+            control.stop();
+        }
+    });
+    conducted.ramp_ns = clock::now_ns() - ramp_began_ns;
     conducted.has_opened = control.has_opened();
     if !all_connected || (!conducted.has_opened && !control.is_stopped()) {
         control.enter(Stage::Abandon);
@@ -125,8 +139,8 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         self.handles.iter().all(ScopedJoinHandle::is_finished)
     }
 
-    /// False when a worker has ended instead.
-    fn wait_for_all(&mut self, progress: Progress) -> bool {
+    /// False when a worker has ended instead. Calls `look_around` meanwhile.
+    fn wait_for_all(&mut self, progress: Progress, mut look_around: impl FnMut(&Control)) -> bool {
         // Short at first: a few connections take less than a tick.
         let mut pause = Duration::from_micros(500);
         loop {
@@ -137,6 +151,7 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
                 return false;
             }
             self.look(Phase::Connecting);
+            look_around(self.control);
             thread::sleep(pause);
             pause = (pause * 2).min(TICK);
         }

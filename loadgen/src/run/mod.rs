@@ -21,7 +21,9 @@ use crate::record::{Interval, LogEntry, Record};
 use crate::schedule::{Schedule, Stage as RateStage};
 use crate::tally::Tally;
 use collect::Collector;
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher};
+use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
@@ -79,7 +81,7 @@ pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapsho
         false => None,
     };
     let seed = options.seed.unwrap_or_else(random_seed);
-    let control = Control::new(plan.connections.len());
+    let control = Control::new(plan.connections.len(), establishing_max(options));
     let (mut collector, slices) = Collector::new(plan.connections.len());
     let clock = ClockCheck::measure();
     let schedule = schedule(options, seed);
@@ -107,6 +109,14 @@ pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapsho
     });
     drop(affinity);
     let (conducted, tally) = outcome?;
+    if let Some((shortage, open)) = conducted.shortage {
+        return Err(LoadError::OutOfMemory {
+            open,
+            wanted: options.connections,
+            left: shortage.left,
+            reserve: shortage.reserve,
+        });
+    }
     collector.finish(conducted.window_start_ns);
     if !conducted.has_opened && !conducted.interrupted {
         let error = tally.connect_causes.most_frequent_error();
@@ -115,6 +125,16 @@ pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapsho
     }
     let record = report::make_record(&job, &conducted, &tally, &mut collector);
     Ok(Outcome { record, log: collector.take_log() })
+}
+
+/// Workers that open their connections at the same time: one for each CPU they may use. A ramp at a given rate is
+/// shared out among all of them.
+fn establishing_max(options: &Options) -> usize {
+    match options.connect_rate {
+        Some(_) => usize::MAX,
+        None if options.cpus.is_empty() => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        None => options.cpus.iter().collect::<BTreeSet<_>>().len(),
+    }
 }
 
 /// The arrivals of a run; a closed loop, idle connections and heartbeats have none.

@@ -22,7 +22,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     };
     let total = &collector.total;
     let requests = RequestCounts::of(&total.requests, tally);
-    let connections = Connections::of(tally, plan);
+    let connections = Connections::of(tally, plan, conducted.ramp_ns / 1000);
     let unknown = requests.timed_out + requests.censored + requests.unsent;
     let response = Summary::of(&total.response, unknown);
     let lateness = Summary::of(&total.lateness, 0);

@@ -7,6 +7,7 @@
 mod canvas;
 mod costs;
 mod forest;
+mod lines;
 mod percentiles;
 mod stacks;
 mod timeline;
@@ -15,6 +16,7 @@ use plotters::style::{Color, RGBColor};
 
 pub use costs::{CostChart, CostLine};
 pub use forest::{ForestChart, ForestRow};
+pub use lines::LinesChart;
 pub use percentiles::{Line, PercentileChart};
 pub use stacks::{StackChart, StackRow};
 pub use timeline::{Strip, TimelineChart};

@@ -218,7 +218,7 @@ fn group_name(cell: &Cell) -> String {
         Loop::Open { rate } => format!("{} requests/s", super::figures::count(rate)),
     };
     let server = if cell.server.is_empty() { String::new() } else { format!(", {}", cell.server) };
-    format!("{}, {load_loop}, pipeline {}{server}", cell.workload, cell.pipeline)
+    format!("{}, {load_loop}, pipeline {}{}{server}", cell.workload, cell.pipeline, super::table::churn(cell))
 }
 
 /// Latency over time of the most eventful runs.

@@ -84,6 +84,15 @@ pub fn connection_memory_table(record: &Record) -> Option<Table> {
     medians(record, "Memory for each connection under load, medians of the repeats", &FIGURES, 0)
 }
 
+/// How evenly connections were spread over several reactors; `None` when there was one.
+pub fn spread_table(record: &Record) -> Option<Table> {
+    const FIGURES: [Figure; 2] = [
+        ("fullest reactor / mean", |run| run.accepts_max_over_mean),
+        ("coefficient of variation", |run| run.accepts_coefficient_of_variation),
+    ];
+    medians(record, "Connections over the reactors, medians of the repeats", &FIGURES, 0)
+}
+
 /// A row for each cell that has one of the figures from number `first` on.
 fn medians(record: &Record, title_of_table: &str, figures: &[Figure], first: usize) -> Option<Table> {
     let middle =
@@ -184,7 +193,7 @@ pub(super) fn loads(record: &Record) -> Vec<Vec<&Cell>> {
 }
 
 fn same_load(a: &Cell, b: &Cell) -> bool {
-    let load = |cell: &Cell| (cell.connections, cell.load_loop, cell.pipeline);
+    let load = |cell: &Cell| (cell.connections, cell.load_loop, cell.pipeline, cell.requests_per_connection);
     // Where generators are compared, each server is a load of its own.
     load(a) == load(b) && (&a.workload, &a.server) == (&b.workload, &b.server)
 }
@@ -197,12 +206,22 @@ pub(crate) fn title(cell: &Cell) -> String {
     };
     let connections = if cell.connections == 1 { "connection" } else { "connections" };
     let server = if cell.server.is_empty() { String::new() } else { format!(", {}", cell.server) };
+    let churn = churn(cell);
     format!(
-        "{}, {} {connections}, {load_loop}, pipeline {}{server}",
+        "{}, {} {connections}, {load_loop}, pipeline {}{churn}{server}",
         cell.workload,
         count(cell.connections as f64),
         cell.pipeline
     )
+}
+
+/// `, 1 request a connection`; nothing where connections are kept.
+pub(super) fn churn(cell: &Cell) -> String {
+    match cell.requests_per_connection {
+        0 => String::new(),
+        1 => ", 1 request a connection".to_owned(),
+        requests => format!(", {requests} requests a connection"),
+    }
 }
 
 fn row(cell: &Cell) -> Vec<String> {

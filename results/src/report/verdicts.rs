@@ -70,7 +70,8 @@ pub(crate) fn stands(run: &RunOfCell) -> bool {
     run.verdict.state != VerdictState::Invalid || run.verdict.times_only
 }
 
-fn entry<'a>(record: &Record, cell: &'a Cell, reference: &Cell) -> Entry<'a> {
+/// Pairs the runs of two cells and compares them.
+pub(super) fn entry<'a>(record: &Record, cell: &'a Cell, reference: &Cell) -> Entry<'a> {
     let value = |run: &RunOfCell| record.metric.of_run(run).filter(|value| *value > 0.0 && value.is_finite());
     let common = || {
         let partner = |run: &RunOfCell| reference.runs.iter().find(|other| other.repeat == run.repeat);

@@ -25,6 +25,8 @@ pub(crate) fn run_of(repeat: u32, core: f64) -> RunOfCell {
         cqes_per_request: None,
         server_bytes_per_connection: None,
         kernel_bytes_per_connection: None,
+        accepts_max_over_mean: None,
+        accepts_coefficient_of_variation: None,
         lateness_us_p99: None,
         response_us: Reported { p50: Some(100.0), p90: None, p99: Some(1000.0) },
         replies_whole_run: Some(200_000),
@@ -46,6 +48,7 @@ pub(crate) fn cell(arm: &str, cores: &[f64]) -> Cell {
         connections: 64,
         load_loop: Loop::Open { rate: 20_000.0 },
         pipeline: 1,
+        requests_per_connection: 0,
         summary: Summary::of(&runs, None),
         runs,
     }

@@ -75,6 +75,19 @@ pub(crate) fn pin_to_cpu(cpu: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets the calling thread wait for its turn instead of interrupting others when it wakes up.
+///
+/// # Errors
+/// EPERM where a policy above it was set; no privilege is needed (sched(7)).
+pub(crate) fn schedule_as_batch() -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: 0 is the calling thread; the kernel reads the structure and keeps no address.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// The CPUs this process may run on, in ascending order.
 ///
 /// # Errors
@@ -125,6 +138,17 @@ pub(crate) fn answer(doorbell: &OwnedFd) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_can_be_without_haste() {
+        let policy = std::thread::spawn(|| {
+            schedule_as_batch().unwrap();
+            // Field 41 of stat is the policy (proc_pid_stat(5)): 3 is SCHED_BATCH.
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            stat.rsplit_once(')').unwrap().1.split_whitespace().nth(38).unwrap().to_owned()
+        });
+        assert_eq!(policy.join().unwrap(), "3");
+    }
 
     #[test]
     fn a_reactor_holds_nobody_elses_sockets() {

@@ -25,6 +25,8 @@ pub struct Shape {
     pub backend: Backend,
     /// Which ends are on this host.
     pub side: Side,
+    /// Whether the clients' sockets of this host are direct descriptors with an armed receive.
+    pub ring_clients: bool,
     /// Each connection sends once in this many milliseconds.
     pub heartbeat_ms: Option<u64>,
     /// Threads of the server, each with a descriptor table or a ring of its own.
@@ -133,9 +135,13 @@ fn objects(shape: &Shape, slabs: &Slabs) -> Vec<Part> {
     let ends = connections.saturating_mul(shape.side.kernel_ends());
     let clients = ends - connections;
     let (polled, armed, direct) = match shape.backend {
-        Backend::Epoll | Backend::Mio => (ends, 0, 0),
-        Backend::UringMultishot | Backend::UringOneshot => (clients, connections, connections),
-        Backend::UringPoll => (clients, 0, connections),
+        Backend::Epoll | Backend::Mio => (connections, 0, 0),
+        Backend::UringMultishot | Backend::UringOneshot => (0, connections, connections),
+        Backend::UringPoll => (0, 0, connections),
+    };
+    let (polled, armed, direct) = match shape.ring_clients {
+        true => (polled, armed.saturating_add(clients), direct.saturating_add(clients)),
+        false => (polled.saturating_add(clients), armed, direct),
     };
     let queued = shape.queued();
     // Cache, count, and whether a memory cgroup keeps account of it (SLAB_ACCOUNT). What an armed
@@ -188,7 +194,10 @@ fn kernel(shape: &Shape) -> Vec<Part> {
         let descriptors = of_each_reactor.saturating_add(budget::REACTOR_DESCRIPTORS);
         vec![part("descriptor tables of the server", shape.reactors, table_bytes(descriptors))]
     };
-    if shape.side == Side::Both {
+    if shape.side == Side::Both && shape.ring_clients {
+        parts.push(part("tables of the generator's rings", shape.workers, ring_table_bytes(of_each_worker)));
+        parts.push(part("rings of the generator", shape.workers, budget::RING_BYTES));
+    } else if shape.side == Side::Both {
         let descriptors = of_each_worker.saturating_add(budget::WORKER_DESCRIPTORS);
         parts.push(part("descriptor tables of the generator", shape.workers, table_bytes(descriptors)));
     }
@@ -250,6 +259,7 @@ mod tests {
             workload: Workload::Echo,
             backend,
             side,
+            ring_clients: false,
             heartbeat_ms: None,
             reactors: 2,
             workers: 2,
@@ -310,6 +320,10 @@ mod tests {
             assert!((found - more).abs() < 2.0, "{backend:?}: {found}");
         }
         assert_eq!(slab(Backend::Mio, Side::Both), slab(Backend::Epoll, Side::Both));
+        let rings = Shape { ring_clients: true, ..shape(MANY, Backend::UringMultishot, Side::Both) };
+        let rings = predict(&rings, &Slabs::measured()).slab_bytes as f64 / MANY as f64;
+        let more = rings - slab(Backend::UringMultishot, Side::Both);
+        assert!((more - (866.0 + 32.0 - 208.0)).abs() < 2.0, "{more}");
         assert_eq!(slab(Backend::Epoll, Side::Tun), watched, "clients in user space have no sockets");
     }
 

@@ -112,6 +112,8 @@ pub struct Request {
     pub backend: Backend,
     /// Which ends are on this host.
     pub side: Side,
+    /// Whether a load generator here with kernel sockets uses io_uring, with a receive armed on each.
+    pub ring_clients: bool,
     /// Each connection sends once in this many milliseconds; `None`: all are idle.
     pub heartbeat_ms: Option<u64>,
     /// Event loops of the server, and worker threads of a generator on this host; `None`: the

@@ -35,7 +35,12 @@ pub(super) struct Subject<'a> {
 impl<'a> Subject<'a> {
     pub(super) fn new(facts: &'a Facts, host: &'a Host, request: Request, io_uring: &'a IoUring) -> Self {
         let reactors = request.reactors.or(facts.cpu.online_count).unwrap_or(1).max(1);
-        let workers = if request.side.has_generator() { request.reactors.unwrap_or(1).max(1) } else { 0 };
+        let workers = match request.side {
+            Side::Server => 0,
+            Side::Both => request.reactors.unwrap_or(1).max(1),
+            // A worker behind a device has no table that could fill up: more of them than CPUs take turns.
+            Side::Tun => request.reactors.unwrap_or(1).clamp(1, facts.cpu.online_count.unwrap_or(1).max(1)),
+        };
         let reserved = facts.network.reserved_ports.as_deref().unwrap_or_default();
         let ports = facts.network.port_range.map_or(PORTS_DEFAULT, |range| usable_ports(range, reserved));
         Subject {
@@ -128,6 +133,7 @@ impl<'a> Subject<'a> {
             workload: self.request.workload,
             backend: self.request.backend,
             side: self.request.side,
+            ring_clients: self.request.ring_clients,
             heartbeat_ms: self.request.heartbeat_ms,
             reactors: self.reactors_planned().unwrap_or(budget::THREADS_MAX),
             workers: self.workers_planned().unwrap_or(budget::THREADS_MAX),

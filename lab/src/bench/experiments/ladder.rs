@@ -46,7 +46,7 @@ pub(super) fn experiment() -> Experiment {
 fn scope(profile: Profile, rungs: &[u32], notes: Vec<&'static str>) -> Scope {
     let (repeats, seconds) = match profile {
         Profile::Quick => (4, 1.8),
-        Profile::Full => (8, 5.0),
+        _ => (8, 5.0),
     };
     let servers = [
         Kind::C10m(Variant::EpollLevel),

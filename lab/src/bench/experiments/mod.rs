@@ -3,6 +3,7 @@
 mod agreement;
 mod backends;
 mod baseline;
+mod churn;
 mod generator;
 mod ladder;
 mod peers;
@@ -24,6 +25,7 @@ pub(super) fn all() -> Vec<Experiment> {
         backends::experiment(),
         ladder::experiment(),
         peers::experiment(),
+        churn::experiment(),
         uring::experiment(),
         smoke::experiment(),
     ]

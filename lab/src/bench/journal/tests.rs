@@ -68,6 +68,8 @@ fn entry(repeat: u32) -> Line {
         cqes_per_request: None,
         server_bytes_per_connection: Some(64.0),
         kernel_bytes_per_connection: None,
+        accepts_max_over_mean: None,
+        accepts_coefficient_of_variation: None,
         lateness_us_p99: None,
         response_us: Reported::default(),
         replies_whole_run: Some(1000),

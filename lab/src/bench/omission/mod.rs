@@ -94,10 +94,11 @@ pub(super) fn listed() -> Listed {
 
 /// Runs the comparison, writes its directory and prints its tables.
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
-    if args.profile == Some(Profile::Quick) {
-        return super::refuse(
-            "omission has only the profile full: leave out --profile quick, or shorten it with --seconds",
-        );
+    if let Some(other) = args.profile.filter(|profile| *profile != Profile::Full) {
+        let word = other.word();
+        return super::refuse(&format!(
+            "omission has only the profile full: leave out --profile {word}, or shorten it with --seconds"
+        ));
     }
     if args.fresh || args.noisy || args.wait_max.is_some() {
         return super::refuse(

@@ -2,11 +2,14 @@
 
 use anyhow::{Context, bail};
 use serde_json::Value;
-use server::{Variant, Workload};
+use server::{Balance, Variant, Workload};
 
 use super::{Kind, Running};
 use crate::bench::child::Process;
 use crate::bench::word;
+
+/// Reactors where it matters who chooses among them.
+pub(super) const REACTORS_BALANCED: usize = 4;
 
 /// io_uring may be denied; the rest is always there.
 pub(super) fn availability(variant: Variant) -> Result<String, String> {
@@ -24,7 +27,22 @@ pub(super) fn configuration(variant: Variant) -> String {
     )
 }
 
-pub(super) fn start(variant: Variant, workload: Workload, cpus: &[usize]) -> anyhow::Result<Running> {
+pub(super) fn configuration_balanced(balance: Balance) -> String {
+    format!(
+        "{}: c10m {}, epoll level with {REACTORS_BALANCED} reactors pinned to one CPU, so that the choice among them is \
+         all that differs",
+        Kind::Balanced(balance).name(),
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+pub(super) fn start(
+    kind: Kind,
+    variant: Variant,
+    balance: Balance,
+    workload: Workload,
+    cpus: &[usize],
+) -> anyhow::Result<Running> {
     let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     let arguments = [
         "serve",
@@ -39,6 +57,8 @@ pub(super) fn start(variant: Variant, workload: Workload, cpus: &[usize]) -> any
         &cpus.len().to_string(),
         "--cpus",
         &cpu_list.join(","),
+        "--balance",
+        &balance.to_string(),
         "--json",
     ]
     .map(str::to_owned);
@@ -46,15 +66,15 @@ pub(super) fn start(variant: Variant, workload: Workload, cpus: &[usize]) -> any
     let ready = process.read_event()?;
     let address = ready["address"].as_str().context("the server named no address")?.parse()?;
     let workers = vec![process.pid()];
-    Ok(Running { kind: Kind::C10m(variant), process, address, workers, _directory: None })
+    Ok(Running { kind, process, address, workers, _directory: None })
 }
 
 /// The account in the last line of its output; an error when it did not end well.
-pub(super) fn account(variant: Variant, output: &str) -> anyhow::Result<Value> {
-    let line = output.lines().last().with_context(|| format!("{variant} printed no account"))?;
+pub(super) fn account(kind: Kind, output: &str) -> anyhow::Result<Value> {
+    let line = output.lines().last().with_context(|| format!("{} printed no account", kind.name()))?;
     let exit: Value = serde_json::from_str(line)?;
     if exit["code"] != 0 {
-        bail!("{variant} ended with {}: {}", exit["code"], exit["totals"]["closes"]);
+        bail!("{} ended with {}: {}", kind.name(), exit["code"], exit["totals"]["closes"]);
     }
     Ok(exit)
 }

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use serde_json::{Value, json};
-use server::{Variant, Workload};
+use server::{Balance, Variant, Workload};
 
 use super::child::Process;
 pub(super) use crates::Crate;
@@ -28,6 +28,8 @@ use program::Program;
 pub(super) enum Kind {
     /// `c10m serve` with one variant.
     C10m(Variant),
+    /// `c10m serve` with several reactors on one CPU, and somebody who chooses among them.
+    Balanced(Balance),
     /// nginx with one worker per CPU and logging off.
     Nginx,
     /// The same with work for each request, so that it is slower than any generator.
@@ -49,6 +51,11 @@ impl Kind {
         programs.into_iter().chain(Crate::ALL.map(Kind::Crate))
     }
 
+    /// Reactors it is started with at least.
+    pub(super) fn reactors_min(self) -> usize {
+        if matches!(self, Kind::Balanced(_)) { c10m::REACTORS_BALANCED } else { 1 }
+    }
+
     pub(super) fn is_nginx(self) -> bool {
         matches!(self, Kind::Nginx | Kind::NginxBusy)
     }
@@ -56,6 +63,7 @@ impl Kind {
     pub(super) fn name(self) -> String {
         match self {
             Kind::C10m(variant) => variant.to_string(),
+            Kind::Balanced(balance) => format!("{} reactors by {balance}", c10m::REACTORS_BALANCED),
             Kind::NginxBusy => "busy nginx".to_owned(),
             Kind::Crate(peer) => peer.name.to_owned(),
             _ => self.program().map_or_else(String::new, |program| program.name.to_owned()),
@@ -65,7 +73,7 @@ impl Kind {
     /// Whether it knows this workload.
     pub(super) fn serves(self, workload: Workload) -> bool {
         match self {
-            Kind::C10m(_) => true,
+            Kind::C10m(_) | Kind::Balanced(_) => true,
             Kind::Crate(peer) => peer.workload == workload,
             _ => workload == Workload::Http,
         }
@@ -75,6 +83,7 @@ impl Kind {
     pub(super) fn availability(self) -> Result<String, String> {
         match (self, self.program()) {
             (Kind::C10m(variant), _) => c10m::availability(variant),
+            (Kind::Balanced(_), _) => c10m::availability(Variant::EpollLevel),
             (Kind::Crate(peer), _) => crates::availability(peer),
             (_, Some(program)) => program.availability(),
             (_, None) => Err("it is no program".to_owned()),
@@ -85,6 +94,7 @@ impl Kind {
     pub(super) fn configuration(self) -> String {
         match (self, self.program()) {
             (Kind::C10m(variant), _) => c10m::configuration(variant),
+            (Kind::Balanced(balance), _) => c10m::configuration_balanced(balance),
             (Kind::Crate(peer), _) => crates::configuration(peer),
             (_, Some(program)) => program.described(),
             (_, None) => self.name(),
@@ -99,7 +109,7 @@ impl Kind {
             Kind::H2o => Some(&h2o::PROGRAM),
             Kind::Haproxy => Some(&haproxy::PROGRAM),
             Kind::Lighttpd => Some(&lighttpd::PROGRAM),
-            Kind::C10m(_) | Kind::Crate(_) => None,
+            Kind::C10m(_) | Kind::Balanced(_) | Kind::Crate(_) => None,
         }
     }
 }
@@ -137,7 +147,8 @@ impl Running {
             bail!("{} serves no {}", kind.name(), super::word(workload));
         }
         match (kind, kind.program()) {
-            (Kind::C10m(variant), _) => c10m::start(variant, workload, cpus),
+            (Kind::C10m(variant), _) => c10m::start(kind, variant, Balance::Hash, workload, cpus),
+            (Kind::Balanced(balance), _) => c10m::start(kind, Variant::EpollLevel, balance, workload, cpus),
             (Kind::Crate(peer), _) => crates::start(peer, cpus),
             (_, Some(program)) => program.start(kind, cpus),
             (_, None) => bail!("{} is no program", kind.name()),
@@ -166,7 +177,7 @@ impl Running {
         self.process.terminate();
         let (output, code) = self.process.finish()?;
         match self.kind {
-            Kind::C10m(variant) => c10m::account(variant, &output),
+            Kind::C10m(_) | Kind::Balanced(_) => c10m::account(self.kind, &output),
             _ if code != 0 => bail!("{} ended with {code}", self.kind.name()),
             _ => Ok(json!({"event": "exit", "code": code})),
         }

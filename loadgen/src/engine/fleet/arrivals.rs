@@ -87,7 +87,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
         self.enqueue_idle(index);
         if self.is_loading {
-            self.dispatch(engine, now);
+            self.dispatch(engine, now, usize::MAX);
         }
     }
 
@@ -103,9 +103,9 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Notices arrivals that are due and sends as many as there are free connections.
     #[inline]
-    pub(in crate::engine) fn dispatch<E: Engine<Socket = K>>(&mut self, engine: &mut E, now: u64) {
+    pub(in crate::engine) fn dispatch<E: Engine<Socket = K>>(&mut self, engine: &mut E, now: u64, beats_max: usize) {
         if self.beats.is_some() {
-            return self.dispatch_beats(engine, now);
+            return self.dispatch_beats(engine, now, beats_max);
         }
         while let Some(noticed) = self.queue.notice(now, self.end_ns) {
             self.count_scheduled(noticed.intended, noticed.reached);

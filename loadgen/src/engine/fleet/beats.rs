@@ -72,12 +72,14 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.beats = Some(Beats::new(start_ns, period_ns, seed, self.connections.len()));
     }
 
-    /// Sends the beats that are due on the connections they belong to.
-    pub(super) fn dispatch_beats<E: Engine<Socket = K>>(&mut self, engine: &mut E, now: u64) {
-        while let Some(beats) = &mut self.beats
-            && beats.next_ns() <= now
-            && beats.next_ns() < self.end_ns
-        {
+    /// Sends the beats that are due on the connections they belong to, `beats_max` at most: a worker that has
+    /// fallen behind reads replies in between, or they would be sent again and again.
+    pub(super) fn dispatch_beats<E: Engine<Socket = K>>(&mut self, engine: &mut E, now: u64, beats_max: usize) {
+        for _ in 0..beats_max {
+            let Some(beats) = &mut self.beats else { return };
+            if beats.next_ns() > now || beats.next_ns() >= self.end_ns {
+                return;
+            }
             let (index, intended) = beats.take();
             self.count_scheduled(intended, now);
             let connection = &mut self.connections[index];

@@ -65,6 +65,10 @@ pub(super) struct Fleet<'a, C: Client, K, const OPEN: bool> {
     /// When the next connect may start, and the distance between two (0: no limit).
     next_open_ns: u64,
     open_gap_ns: u64,
+    /// Connects in flight at most.
+    opening_max: u32,
+    /// How long one look at all connections takes, a share in each turn.
+    sweep_round_ns: u64,
     /// Connections in phases Opening, Idle or Busy, and Busy.
     opening: u32,
     pub(super) open: u32,
@@ -109,6 +113,8 @@ impl<'a, C: Client, K, const OPEN: bool> Fleet<'a, C, K, OPEN> {
             untouched: 0,
             next_open_ns: 0,
             open_gap_ns,
+            opening_max: opening::in_flight_max(job.control.establishing_max().min(options.threads as usize)),
+            sweep_round_ns: opening::sweep_round_ns(u64::from(options.connections)),
             opening: 0,
             open: 0,
             busy: 0,

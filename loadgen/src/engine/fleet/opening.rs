@@ -9,20 +9,35 @@ use protocol::client::Client;
 use rustix::io::Errno;
 use std::net::SocketAddr;
 
-/// Connects in flight per worker, and over all workers. A burst above the target's backlog (often
+/// Connects in flight per worker, and over all workers that open at the same time. A burst above the target's backlog (often
 /// 128, at most somaxconn) is answered with dropped SYNs, whose retransmission takes a second.
 const OPENING_MAX: u32 = 64;
 const OPENING_MAX_TOTAL: u32 = 1024;
 /// Failed connects after which a worker that never had a connection gives up.
 const HOPELESS_FAILURES: u64 = 16;
-/// All connections are looked at once in this time, or more slowly when there are so many that
-/// looking would cost over 1 million visits a second.
+/// All connections are looked at once in this time, or more slowly when all workers together have so many
+/// that looking would cost over 1 million visits a second.
 const SWEEP_NS: u64 = 2 * CHECK_NS;
 const SWEEP_NS_PER_CONNECTION: u64 = 1000;
 
+/// Connects in flight for each of so many workers.
+pub(super) fn in_flight_max(workers: usize) -> u32 {
+    OPENING_MAX.min(OPENING_MAX_TOTAL.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX).max(1)))
+}
+
+/// The time one look at everything takes when all workers together have so many connections.
+pub(super) fn sweep_round_ns(connections: u64) -> u64 {
+    SWEEP_NS.max(connections * SWEEP_NS_PER_CONNECTION)
+}
+
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
+    /// From now on every worker may open at the same time as all others.
+    pub(in crate::engine) fn end_turns(&mut self) {
+        self.opening_max = in_flight_max(self.job.options.threads as usize);
+    }
+
     fn has_room_to_open(&self) -> bool {
-        self.opening < OPENING_MAX.min(OPENING_MAX_TOTAL.div_ceil(self.job.options.threads))
+        self.opening < self.opening_max
     }
 
     /// Whether the target never answered and it makes no sense to ask on.
@@ -216,7 +231,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// looks at all of them. A deadline is met late by one round at most.
     pub(in crate::engine) fn sweep<E: Engine<Socket = K>>(&mut self, engine: &mut E, now: u64) {
         let count = self.connections.len() as u64;
-        let round_ns = SWEEP_NS.max(count * SWEEP_NS_PER_CONNECTION);
+        let round_ns = self.sweep_round_ns;
         let elapsed_ns = (now - self.swept_at_ns).min(round_ns);
         let share = (count * elapsed_ns).div_ceil(round_ns);
         self.swept_at_ns = now;

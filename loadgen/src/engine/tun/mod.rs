@@ -228,6 +228,24 @@ impl Tun {
     }
 }
 
+/// Whether the engine can work on this host: makes a network namespace and a device, and lets them go again.
+///
+/// # Errors
+/// What is missing, and what mends it.
+pub fn probe() -> Result<(), LoadError> {
+    let attempt = || {
+        enter_new_namespace().map_err(|source| LoadError::Setup {
+            what: "make a network namespace (CAP_SYS_ADMIN: run as root, or in `unshare --user --map-root-user --net`)",
+            source,
+        })?;
+        Device::open(0, place::block(0), Some(SERVER)).map(drop)
+    };
+    // On a thread of its own, which the namespace goes with.
+    let thread = std::thread::Builder::new().name("probe".into()).spawn(attempt);
+    let thread = thread.map_err(|source| LoadError::Setup { what: "start a thread", source })?;
+    thread.join().unwrap_or(Err(LoadError::WorkerDied(0)))
+}
+
 fn is_open<C: Client, const OPEN: bool>(fleet: &Fleet<'_, C, Simulated, OPEN>, index: usize) -> bool {
     matches!(fleet.connections[index].phase, Phase::Idle | Phase::Busy)
 }

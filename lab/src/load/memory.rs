@@ -1,0 +1,100 @@
+//! Whether the connections of a load fit this host's memory, asked before the first of them is opened.
+
+use std::net::IpAddr;
+
+use loadgen::{Engine, LoadError, Options};
+use tuning::plan::{Backend, Host, Plan, Request, Side, Workload};
+use tuning::{Facts, IoUring, bytes, thousands};
+
+/// Fewer fit anywhere, and looking costs some ms.
+const CONNECTIONS_MIN: u32 = 10_000;
+
+/// Refuses more connections than there is memory for, and says how many would fit.
+pub(super) fn check(options: &Options) -> Result<(), LoadError> {
+    if options.connections < CONNECTIONS_MIN {
+        return Ok(());
+    }
+    let side = side(options);
+    let request = Request {
+        connections: u64::from(options.connections),
+        workload: Workload::Echo,
+        backend: Backend::Epoll,
+        side,
+        ring_clients: options.engine == Engine::IoUring,
+        heartbeat_ms: None,
+        reactors: Some(u64::from(options.threads)),
+        sources: None,
+    };
+    // Whether there is io_uring makes no difference to memory.
+    let io_uring = IoUring::Unavailable(String::new());
+    let plan = Plan::new(&Facts::of_this_host(), &Host::of_this_host(), request, &io_uring);
+    match (plan.memory_fits, plan.memory_bytes_available) {
+        (Some(fits), Some(available)) if fits < request.connections => Err(LoadError::Refused(format!(
+            "{} connections need {} of memory{}, and this host has {} to spare: {} would fit (`c10m tune plan \
+             --connections {}` shows of what)",
+            thousands(request.connections),
+            bytes(plan.needs.memory_bytes),
+            match side {
+                Side::Both => ", both ends being here",
+                Side::Tun => " with the server's end",
+                Side::Server => "",
+            },
+            bytes(available),
+            thousands(fits),
+            request.connections
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn side(options: &Options) -> Side {
+    match options.engine {
+        Engine::Tun => Side::Tun,
+        _ if is_loopback(&options.target) => Side::Both,
+        // One end, which costs a client what it costs a server.
+        _ => Side::Server,
+    }
+}
+
+/// Whether a target such as `tcp://127.0.0.1:7` is this host.
+fn is_loopback(target: &str) -> bool {
+    let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let host = host.unwrap_or_default();
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_connections_are_refused_with_what_fits() {
+        let options = |target: &str, connections| Options { target: target.into(), connections, ..Options::default() };
+        for target in ["tcp://127.0.0.1:7", "http://10.0.0.1/"] {
+            check(&options(target, 10_000)).expect("fits anywhere");
+            let error = check(&options(target, u32::MAX)).unwrap_err();
+            assert!(error.to_string().contains("would fit (`c10m tune plan"), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn both_ends_are_here_when_the_target_is() {
+        for (target, expected) in [
+            ("tcp://127.1.2.3:7", true),
+            ("http://localhost:80/path?x", true),
+            ("http://[::1]:80/", true),
+            ("http://[::1]", true),
+            ("tcp://198.18.0.1:7", false),
+            ("http://example.org/localhost", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(target), expected, "{target}");
+        }
+    }
+}

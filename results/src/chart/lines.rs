@@ -1,0 +1,85 @@
+//! A value against another, both on axes that begin at zero, so that what is proportional is a straight line.
+
+use super::canvas::{Canvas, Scale, Side, TEXT_SIZE};
+use super::{ChartError, colour};
+
+const SIZE: (i32, i32) = (1000, 460);
+const LEFT: i32 = 84;
+const RIGHT: i32 = 720;
+const TOP: i32 = 64;
+const BOTTOM: i32 = 390;
+/// More points of one line than pixels show nothing more.
+const POINTS_MAX: usize = 400;
+
+/// Some values over a common axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinesChart {
+    /// Above the chart.
+    pub title: String,
+    /// What lies on the horizontal axis, with its unit.
+    pub x_name: String,
+    /// What the values are, with their unit.
+    pub y_name: String,
+    /// Name and points, by rising x.
+    pub lines: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+impl LinesChart {
+    /// The SVG document.
+    ///
+    /// # Errors
+    /// When no line has two points, or nothing on them is above zero.
+    pub fn svg(&self) -> Result<String, ChartError> {
+        let all = || self.lines.iter().filter(|(_, points)| points.len() > 1).flat_map(|(_, points)| points);
+        let most = |of: fn(&(f64, f64)) -> f64| all().map(of).fold(0.0, f64::max);
+        let (x_most, y_most) = (most(|point| point.0), most(|point| point.1));
+        if x_most <= 0.0 || y_most <= 0.0 {
+            return Err(ChartError("there is nothing to draw".to_owned()));
+        }
+        let x = Scale { low: 0.0, high: x_most, is_logarithmic: false, pixels: (LEFT, RIGHT - 12) };
+        let y = Scale { low: 0.0, high: y_most * 1.05, is_logarithmic: false, pixels: (BOTTOM, TOP) };
+        let mut text = String::new();
+        let canvas = Canvas::on(&mut text, SIZE, &self.title)?;
+        canvas.rows(&y, LEFT, RIGHT)?;
+        canvas.columns(&x, TOP, BOTTOM)?;
+        canvas.words(((LEFT + RIGHT) / 2, BOTTOM + 44), &self.x_name, Side::Centre, TEXT_SIZE)?;
+        canvas.words((LEFT, TOP - 16), &self.y_name, Side::Right, TEXT_SIZE)?;
+        let mut ends = Vec::new();
+        for (index, (name, points)) in self.lines.iter().enumerate().filter(|(_, (_, points))| points.len() > 1) {
+            let shade = colour(index);
+            let step = points.len().div_ceil(POINTS_MAX);
+            let kept = points.iter().enumerate().filter(|(at, _)| at % step == 0 || at + 1 == points.len());
+            let pixels: Vec<(i32, i32)> = kept.map(|(_, point)| (x.at(point.0), y.at(point.1))).collect();
+            if let Some(last) = pixels.last() {
+                ends.push((last.1, name.clone(), shade));
+            }
+            canvas.line(pixels, shade, 2)?;
+        }
+        canvas.names(RIGHT, TOP, BOTTOM + 40, &ends)?;
+        canvas.finish()?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_needs_two_points() {
+        let chart = |points: &[(f64, f64)]| LinesChart {
+            title: "t".into(),
+            x_name: "connections".into(),
+            y_name: "GiB".into(),
+            lines: vec![("epoll level".into(), points.to_vec()), ("empty".into(), vec![])],
+        };
+        let svg = chart(&[(0.0, 0.0), (1_000_000.0, 8.0)]).svg().unwrap();
+        for part in ["epoll level", "connections", "GiB", "1M"] {
+            assert!(svg.contains(part), "{part} is missing: {svg}");
+        }
+        assert!(!svg.contains("empty"));
+        assert!(chart(&[(1.0, 1.0)]).svg().is_err());
+        let many: Vec<(f64, f64)> = (0..10_000).map(|at| (f64::from(at), 1.0)).collect();
+        assert!(chart(&many).svg().unwrap().len() < 50_000);
+    }
+}
