@@ -20,9 +20,9 @@ pub enum LoadError {
         /// Name of the error, as in errno(3).
         error: String,
     },
-    /// The host's memory ran short while connections were opened; they are closed again.
+    /// The host's memory ran short; all connections are closed again.
     #[error(
-        "stopped opening connections at {open} of {wanted}: {} MiB of memory are left, less than the reserve of {} MiB; \
+        "stopped with {open} of {wanted} connections open: {} MiB of memory are left, less than the reserve of {} MiB; \
          open fewer (`c10m tune plan --connections {wanted}` says what fits), or set --memory-reserve", left >> 20, reserve >> 20
     )]
     OutOfMemory {

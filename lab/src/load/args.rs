@@ -109,6 +109,9 @@ struct ScheduleGroup {
     /// response times that much coarser
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     coalesce: Duration,
+    /// Run before all ordinary threads while there is load (SCHED_FIFO); needs CAP_SYS_NICE and --coalesce
+    #[arg(long)]
+    realtime: bool,
     /// Seed of the schedule; random when absent, and printed either way
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -132,7 +135,7 @@ struct ConnectionsGroup {
     /// Source addresses to connect from
     #[arg(long = "source", value_delimiter = ',', value_name = "ADDR,…")]
     sources: Vec<IpAddr>,
-    /// Stop and fail when less memory of the host is left while connections are opened, for example 512M
+    /// Stop, close everything and fail when less memory of the host is left, for example 512M
     /// [default: a 32nd of all]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     memory_reserve: Option<u64>,
@@ -318,6 +321,7 @@ impl LoadArgs {
             heartbeat: schedule.heartbeat,
             spin: schedule.spin,
             coalesce: schedule.coalesce,
+            realtime: schedule.realtime,
             connect_rate: connections.connect_rate,
             requests_per_connection: connections.requests_per_connection,
             interval: measurement.interval,

@@ -23,7 +23,7 @@ fn memory_that_runs_short_ends_the_ramp_and_leaves_nothing_behind() {
     // More than any host has: the first look finds it short.
     let arguments =
         ["load", &target, "-c", "5000", "--connect-rate", "1000", "--rate", "0", "--memory-reserve", "1000000G"];
-    refuses(&arguments, 1, &["stopped opening connections at", "of 5000", "--memory-reserve"]);
+    refuses(&arguments, 1, &["stopped with", "of 5000 connections open", "--memory-reserve"]);
     refuses(&["load", &target, "--memory-reserve", "much"], 2, &["64M"]);
     let (code, exit) = server.drain();
     let closes: u64 =

@@ -177,6 +177,12 @@ impl Job<'_> {
         // The default slack of 50 µs would be added to every sleep before an arrival (prctl(2)).
         // Without it the run is only less punctual, and its lateness says so.
         let _ = set_current_timer_slack(NonZeroU64::new(1));
+        if self.options.realtime {
+            // Tried here, where it can be refused; it is meant for the load only.
+            sys::set_realtime(true).and_then(|()| sys::set_realtime(false)).map_err(|errno| {
+                setup("run before everything else (--realtime needs CAP_SYS_NICE, or `ulimit -r 1`)", errno)
+            })?;
+        }
         match &self.plan.target.workload {
             Workload::Echo => {
                 let seed = self.schedule.seed.wrapping_add(index as u64);

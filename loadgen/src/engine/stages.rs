@@ -155,6 +155,10 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             now = self.turn(Wait::Until(begin_ns));
         }
         self.fleet.end_turns();
+        if self.fleet.job.options.realtime {
+            // It has worked before.
+            let _ = sys::set_realtime(true);
+        }
         self.fleet.tally.connects.established = u64::from(self.fleet.open);
         self.fleet.begin_warm_up(begin_ns);
         let (mut started, mut mark) = (0, None);

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
+/// With fewer connections the host's memory is not watched, unless a reserve is asked for.
+const GUARDED_CONNECTIONS_MIN: u32 = 10_000;
 /// How often the main thread looks around.
 const TICK: Duration = Duration::from_millis(20);
 /// Time between the release of the workers and the first request, so that none of them starts late.
@@ -44,7 +46,7 @@ pub(super) struct Conducted {
     pub(super) has_opened: bool,
     /// From the first connect until the last worker had its connections, or had given up on the rest.
     pub(super) ramp_ns: u64,
-    /// Memory ran short while connections were opened.
+    /// Memory ran short, with so many connections open.
     pub(super) shortage: Option<(Shortage, u64)>,
 }
 
@@ -60,8 +62,19 @@ pub(super) fn conduct(
     let (control, options) = (job.control, job.options);
     let mut conducted = Conducted::default();
     let phase_began_ns = clock::now_ns();
-    let mut conductor = Conductor { control, handles, stop, collector, observe, phase_began_ns, window_start_ns: 0 };
-    if !conductor.wait_for_all(Progress::Ready, |_| {}) {
+    let is_guarded = options.memory_reserve.is_some() || options.connections >= GUARDED_CONNECTIONS_MIN;
+    let mut conductor = Conductor {
+        control,
+        handles,
+        stop,
+        collector,
+        observe,
+        phase_began_ns,
+        window_start_ns: 0,
+        guard: is_guarded.then(|| memory::Guard::new(options.memory_reserve)),
+        shortage: None,
+    };
+    if !conductor.wait_for_all(Progress::Ready) {
         control.enter(Stage::Abandon);
         return conducted;
     }
@@ -72,21 +85,14 @@ pub(super) fn conduct(
     });
     conducted.kernel_established_before = sampler.sample().established();
     conducted.memory_before = memory::rss_anon_bytes();
-    let mut guard = memory::Guard::new(options.memory_reserve);
     let ramp_began_ns = clock::now_ns();
     control.enter(Stage::Connect);
-    let all_connected = conductor.wait_for_all(Progress::Connected, |control| {
-        if let Some(shortage) = guard.shortage()
-            && conducted.shortage.is_none()
-        {
-            conducted.shortage = Some((shortage, control.totals().0));
-            control.stop();
-        }
-    });
+    let all_connected = conductor.wait_for_all(Progress::Connected);
     conducted.ramp_ns = clock::now_ns() - ramp_began_ns;
     conducted.has_opened = control.has_opened();
     if !all_connected || (!conducted.has_opened && !control.is_stopped()) {
         control.enter(Stage::Abandon);
+        conducted.shortage = conductor.shortage;
         return conducted;
     }
     conducted.memory_established = memory::rss_anon_bytes();
@@ -108,6 +114,7 @@ pub(super) fn conduct(
     let was_cut = times.end_ns - times.start_ns < duration_ns(options.window());
     conducted.interrupted = was_cut || (control.is_stopped() && clock::now_ns() < times.end_ns);
     conductor.wait_for_end();
+    conducted.shortage = conductor.shortage;
     conducted
 }
 
@@ -120,6 +127,10 @@ struct Conductor<'a, 'scope, F> {
     observe: &'a mut F,
     phase_began_ns: u64,
     window_start_ns: u64,
+    /// Of the host's memory, where there are so many connections that they matter.
+    guard: Option<memory::Guard>,
+    /// What it found, and how many connections were open then.
+    shortage: Option<(Shortage, u64)>,
 }
 
 impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
@@ -130,6 +141,12 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         }
         self.collector.collect(self.window_start_ns);
         let (connections_open, completed, failed) = self.control.totals();
+        if self.shortage.is_none()
+            && let Some(shortage) = self.guard.as_mut().and_then(memory::Guard::shortage)
+        {
+            self.shortage = Some((shortage, connections_open));
+            self.control.stop();
+        }
         let elapsed = Duration::from_nanos(clock::now_ns() - self.phase_began_ns);
         let last = self.collector.intervals.last();
         (self.observe)(Snapshot { phase, elapsed, connections_open, completed, failed, last });
@@ -139,8 +156,8 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         self.handles.iter().all(ScopedJoinHandle::is_finished)
     }
 
-    /// False when a worker has ended instead. Calls `look_around` meanwhile.
-    fn wait_for_all(&mut self, progress: Progress, mut look_around: impl FnMut(&Control)) -> bool {
+    /// False when a worker has ended instead.
+    fn wait_for_all(&mut self, progress: Progress) -> bool {
         // Short at first: a few connections take less than a tick.
         let mut pause = Duration::from_micros(500);
         loop {
@@ -151,7 +168,6 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
                 return false;
             }
             self.look(Phase::Connecting);
-            look_around(self.control);
             thread::sleep(pause);
             pause = (pause * 2).min(TICK);
         }

@@ -1,4 +1,4 @@
-//! The four system calls that need `unsafe`, behind safe functions. Everything else goes through rustix.
+//! The five system calls that need `unsafe`, behind safe functions. Everything else goes through rustix.
 
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Errno;
@@ -64,9 +64,25 @@ pub(crate) fn choose_port_late(socket: impl AsFd) -> Result<(), Errno> {
     checked(libc::c_long::from(result))
 }
 
+/// Whether the calling thread runs before all ordinary ones (SCHED_FIFO at the lowest priority) or is one of them.
+/// EPERM without CAP_SYS_NICE and with RLIMIT_RTPRIO of zero (sched(7)).
+pub(crate) fn set_realtime(is_wanted: bool) -> Result<(), Errno> {
+    let (policy, priority) = if is_wanted { (libc::SCHED_FIFO, 1) } else { (libc::SCHED_OTHER, 0) };
+    let parameters = libc::sched_param { sched_priority: priority };
+    // SAFETY: 0 is the calling thread; the kernel reads the structure and keeps no address.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    checked(libc::c_long::from(result))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_runs_first_or_says_that_it_may_not() {
+        let outcome = std::thread::spawn(|| set_realtime(true).and_then(|()| set_realtime(false))).join().unwrap();
+        assert!(matches!(outcome, Ok(()) | Err(Errno::PERM)), "{outcome:?}");
+    }
 
     #[test]
     fn process_time_grows() {

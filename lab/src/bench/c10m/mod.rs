@@ -21,7 +21,7 @@ use super::journal::{self, Header, Journal, Line, Refusal};
 use super::list::{Listed, ListedProfile};
 use super::plan::{Places, Profile};
 use super::preconditions::{self, Waited};
-use super::{BenchArgs, WAIT_MAX, commit, output};
+use super::{BenchArgs, commit, output};
 use plan::{PROFILES, Planned, Step};
 use record::{Record, SCHEMA, StepRecord};
 
@@ -38,6 +38,8 @@ const DECISION: &str = "A number of connections is held when all of them were es
 
 /// Attempts at one step.
 const ATTEMPTS_MAX: u32 = 2;
+/// Longest wait for a quiet machine: the sockets of the step before may take minutes to go.
+const DRAIN_MAX: Duration = Duration::from_secs(600);
 /// What a step takes beside ramp and heartbeats, and connects a second of a slow host: for the estimate only.
 const OVERHEAD_S: f64 = 5.0;
 const CONNECTS_PER_S: f64 = 20_000.0;
@@ -160,7 +162,7 @@ fn wait_until_quiet(
     name: &str,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let wait_max = args.wait_max.unwrap_or(if args.noisy { Duration::ZERO } else { WAIT_MAX });
+    let wait_max = args.wait_max.unwrap_or(if args.noisy { Duration::ZERO } else { DRAIN_MAX });
     match preconditions::wait(places, wait_max, || stop.load(Ordering::Relaxed), |_| {}) {
         Waited::Not => Ok(()),
         Waited::Interrupted => bail!("interrupted before {name}"),

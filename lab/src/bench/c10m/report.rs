@@ -20,7 +20,7 @@ pub(super) fn notes() -> Vec<String> {
         "Congestion control is reno in that namespace: BBR paces each packet by a timer, which made a heartbeat dearer by a \
          seventh.",
         "Behind a TUN device, where there are hundreds of reactors for each CPU, the server runs with --scheduling batch and \
-         the load generator with --coalesce 1ms, because 83,000 heartbeats a second would else be 83,000 wake-ups on either \
+         the load generator with --coalesce 1ms --realtime, because 83,000 heartbeats a second would else be 83,000 wake-ups on either \
          side; response times there are coarser by as much.",
         "RLIMIT_NOFILE bounds each reactor and each worker, because each has a descriptor table of its own \
          (unshare(2), CLONE_FILES) or a ring with direct descriptors.",

@@ -49,6 +49,8 @@ fn inside(planned: &Planned, seed: u64, ehash_entries: Option<u64>, stop: &Atomi
     // BBR, some hosts' default, paces each packet by a timer of its connection's own: a seventh of a heartbeat.
     // Reno is the one other that any namespace may choose.
     fs::write("/proc/sys/net/ipv4/tcp_congestion_control", "reno").context("cannot choose reno in the namespace")?;
+    // What a step that failed leaves half closed would stay for minutes, with its data.
+    fs::write("/proc/sys/net/ipv4/tcp_orphan_retries", "1").context("cannot shorten the life of orphans")?;
     let (slabs, host_bytes_free) = (watch::caches(), watch::host_bytes_free());
     let server_arguments = server_arguments(planned);
     let mut server = Process::start_self(&server_arguments)?;
@@ -162,7 +164,8 @@ fn generator_arguments(planned: &Planned, seed: u64) -> Vec<String> {
         seed,
         "--json",
     ];
-    arguments.map(str::to_owned).to_vec()
+    let realtime = (step.place == Place::Tun).then_some("--realtime");
+    arguments.into_iter().chain(realtime).map(str::to_owned).collect()
 }
 
 /// Two workers that send 83,000 heartbeats a second and read as many replies need not wake up for each; where
