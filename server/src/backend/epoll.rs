@@ -47,6 +47,35 @@ pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
     events: Vec<epoll::Event>,
     input: Box<[u8]>,
     accepts_per_turn_max: u32,
+    accepts: Quota,
+}
+
+/// How many connections a turn accepts. An accept(2) that finds nobody costs as much as one that does, because it
+/// makes a socket first; the listener is level-triggered, so leaving some for the next turn costs little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Quota {
+    count: u32,
+    /// Turns in a row in which as many as that were waiting.
+    full: u8,
+}
+
+impl Quota {
+    /// Turns until it doubles: where connections come one by one, one accept in nine is in vain.
+    const FULL_MAX: u8 = 8;
+    const ONE: Quota = Quota { count: 1, full: 0 };
+
+    /// As many as allowed were accepted: there may be more.
+    fn met(&mut self) {
+        self.full += 1;
+        if self.full >= Quota::FULL_MAX {
+            *self = Quota { count: self.count.saturating_mul(2), full: 0 };
+        }
+    }
+
+    /// Only so many were waiting.
+    fn missed(&mut self, accepted: u32) {
+        *self = Quota { count: accepted.max(1), full: 0 };
+    }
 }
 
 impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
@@ -66,6 +95,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
             events: Vec::with_capacity(EVENTS_PER_TURN_MAX),
             input: vec![0; SCRATCH_LEN].into_boxed_slice(),
             accepts_per_turn_max: parts.accepts_per_turn_max,
+            accepts: Quota::ONE,
         };
         backend.arm_accept().map_err(Unavailable::kernel("epoll_ctl(2) of the listener"))?;
         Ok(backend)
@@ -100,7 +130,8 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
         if self.listener.is_none() {
             return Ok(());
         }
-        self.accepts_per_turn_max = u32::MAX;
+        // Nothing is left behind in the queue.
+        (self.accepts_per_turn_max, self.accepts.count) = (u32::MAX, u32::MAX);
         self.accept()?;
         self.shard.intake = Intake::Closed;
         self.listener = None;
@@ -170,7 +201,8 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        for _ in 0..self.accepts_per_turn_max {
+        let quota = self.accepts.count.min(self.accepts_per_turn_max);
+        for accepted in 0..quota {
             let Some(listener) = &self.listener else { return Ok(()) };
             let trouble = if self.shard.is_full() {
                 Trouble::Full
@@ -181,7 +213,10 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                         self.admit(socket);
                         continue;
                     }
-                    Err(Errno::AGAIN) => return Ok(()),
+                    Err(Errno::AGAIN) => {
+                        self.accepts.missed(accepted);
+                        return Ok(());
+                    }
                     Err(error) => Trouble::of(&error.into()),
                 }
             };
@@ -189,6 +224,9 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
             if intake.meet(trouble, shared.now, &mut shared.counters) {
                 return if matches!(self.shard.intake, Intake::Paused { .. }) { self.disarm_accept() } else { Ok(()) };
             }
+        }
+        if self.accepts.count <= self.accepts_per_turn_max {
+            self.accepts.met();
         }
         Ok(())
     }
@@ -360,4 +398,23 @@ pub(super) fn reason_of(error: Errno) -> CloseReason {
 
 fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_follows_what_comes() {
+        let mut quota = Quota::ONE;
+        (0..Quota::FULL_MAX).for_each(|_| quota.met());
+        assert_eq!(quota, Quota { count: 2, full: 0 });
+        quota.missed(1);
+        assert_eq!(quota, Quota::ONE);
+        quota.missed(0);
+        assert_eq!(quota, Quota::ONE, "never none at all");
+        (0..u8::MAX).for_each(|_| quota.met());
+        assert!(quota.count >= 1 << 30, "a flood is met soon: {quota:?}");
+        (0..u8::MAX).for_each(|_| quota.met());
+    }
 }

@@ -17,6 +17,8 @@ pub(super) fn notes() -> Vec<String> {
         "Server and load generator are co-located and share all CPUs: rates of connects are those of the pair.",
         "Each step has a network namespace of its own, whose table of connections has a bucket for each socket \
          (net.ipv4.tcp_child_ehash_entries), so that chains are short; it goes with the step.",
+        "Workers are pinned to CPUs in turn and the server shares connections out by CPU (--balance cpu), so that both ends of \
+         a connection are handled on one CPU, as with one receive queue for each.",
         "Congestion control is reno in that namespace: BBR paces each packet by a timer, which made a heartbeat dearer by a \
          seventh.",
         "Behind a TUN device, where there are hundreds of reactors for each CPU, the server runs with --scheduling batch and \

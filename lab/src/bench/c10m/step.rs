@@ -14,7 +14,7 @@ use super::record::{CpuEach, Memory, Phase, Predicted, Sample, Slab, StepRecord,
 use super::watch::{self, Cache, Seen, Watch};
 use crate::bench::child::Process;
 use crate::bench::namespace::{self, Sockets};
-use crate::bench::proc;
+use crate::bench::{host_state, proc};
 
 /// Where the server listens inside of the namespace.
 const PORT: u16 = 7000;
@@ -112,6 +112,9 @@ fn server_arguments(planned: &Planned) -> Vec<String> {
         variant.variant(),
         "--reactors",
         &reactors,
+        // A connection stays on the CPU that it was opened on, as with a receive queue for each CPU.
+        "--balance",
+        "cpu",
         "--scheduling",
         scheduling(planned.step.place),
         // Longer than the longest silence of a connection: timers are at work, and close nothing.
@@ -138,8 +141,9 @@ fn generator_arguments(planned: &Planned, seed: u64) -> Vec<String> {
         Place::Tun => (format!("tcp://{TUN_SERVER}:{PORT}"), "tun"),
     };
     let period = format!("{}s", step.heartbeat_s);
-    let numbers = [step.connections.to_string(), planned.workers.to_string(), seed.to_string()];
-    let [connections, workers, seed] = &numbers;
+    let cpus: Vec<String> = host_state::cpus().iter().map(usize::to_string).collect();
+    let texts = [step.connections.to_string(), planned.workers.to_string(), cpus.join(","), seed.to_string()];
+    let [connections, workers, cpus, seed] = &texts;
     let arguments = [
         "load",
         &target,
@@ -149,6 +153,8 @@ fn generator_arguments(planned: &Planned, seed: u64) -> Vec<String> {
         connections,
         "--threads",
         workers,
+        "--cpus",
+        cpus,
         "--heartbeat",
         &period,
         "--duration",
