@@ -53,6 +53,7 @@ fn request(connections: u64, side: Side) -> Request {
         workload: Workload::Echo,
         backend: Backend::Epoll,
         side,
+        ring_clients: false,
         heartbeat_ms: None,
         reactors: None,
         sources: None,
