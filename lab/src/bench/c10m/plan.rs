@@ -84,8 +84,6 @@ pub(super) fn steps(profile: Profile) -> Vec<Step> {
             step(Variant::MioEdge, Place::Loopback, 1_000_000, 60),
             step(Variant::UringMultishot, Place::Loopback, 1_000_000, 60),
             step(Variant::UringPoll, Place::Loopback, 1_000_000, 60),
-            with_rings(step(Variant::UringMultishot, Place::Loopback, 1_000_000, 60)),
-            step(Variant::EpollLevel, Place::Tun, 1_000_000, 60),
             step(Variant::EpollLevel, Place::Loopback, 2_500_000, 60),
         ],
         Profile::C5m => vec![step(Variant::EpollLevel, Place::Tun, 5_000_000, 60)],

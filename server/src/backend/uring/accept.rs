@@ -77,7 +77,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                 // and then this one is refused and counted.
                 self.shard.shared.counters.accept_errors += 1;
                 let token = Token::new(NO_CONNECTION, CLOSE);
-                self.ring.close(socket, false, token, &mut self.shard.shared.counters);
+                self.ring.close(socket, token, &mut self.shard.shared.counters);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed};
+use io_uring::types::{DestinationSlot, Fd, Fixed};
 use io_uring::{opcode, squeue};
 use uring::{Completion, GROUP, Gather, Sizes};
 
@@ -161,14 +161,8 @@ impl Ring {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Cancels everything under way on `socket`, then frees its direct descriptor.
-    pub(super) fn close(&mut self, socket: Direct, cancel: bool, token: Token, counters: &mut Counters) {
-        if cancel {
-            let everything = CancelBuilder::fd(Fixed(socket.index())).all();
-            let entry = opcode::AsyncCancel2::new(everything).build().user_data(super::IGNORED.0);
-            // SAFETY: the entry holds no address.
-            unsafe { self.push(&entry, counters) };
-        }
+    /// Frees the direct descriptor of `socket`.
+    pub(super) fn close(&mut self, socket: Direct, token: Token, counters: &mut Counters) {
         let entry = opcode::Close::new(Fixed(socket.index())).build().user_data(token.0);
         // SAFETY: the entry holds no address.
         unsafe { self.push(&entry, counters) };
