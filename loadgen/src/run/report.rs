@@ -70,8 +70,10 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         hiccup_gaps: conducted.hiccups.gaps_over_100ms,
         host_shortages: tally.connect_causes.host_shortages() + tally.request_causes.host_shortages(),
         is_about_shortages: false,
-        // Of the engine's own ends the kernel knows nothing.
-        kernel_established: evidence::kernel_established(conducted, is_co_located && !is_tun),
+        // Of the engine's own ends the kernel knows nothing. Where connections come and go, most are on their way at
+        // any moment, and how many are established says nothing.
+        kernel_established: evidence::kernel_established(conducted, is_co_located && !is_tun)
+            .filter(|_| options.requests_per_connection == 0),
         is_alone: job.host.is_in_own_namespace,
         steadiness: Some(evidence::steadiness(conducted, &collector.intervals)),
         transport: evidence::transport(&kernel, &tally.traffic),
