@@ -19,8 +19,7 @@ pub(super) fn notes() -> Vec<String> {
          (net.ipv4.tcp_child_ehash_entries), so that chains are short; it goes with the step.",
         "Workers are pinned to CPUs in turn and the server shares connections out by CPU (--balance cpu), so that both ends of \
          a connection are handled on one CPU, as with one receive queue for each.",
-        "Congestion control is reno in that namespace: BBR paces each packet by a timer, which made a heartbeat dearer by a \
-         seventh.",
+        "Congestion control is reno in that namespace: BBR paces each packet by a timer of its own.",
         "Behind a TUN device, where there are hundreds of reactors for each CPU, the server runs with --scheduling batch and \
          the load generator with --coalesce 1ms --realtime, because 83,000 heartbeats a second would else be 83,000 wake-ups on either \
          side; response times there are coarser by as much.",

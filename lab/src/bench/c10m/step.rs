@@ -46,7 +46,7 @@ struct Before {
 
 fn inside(planned: &Planned, seed: u64, ehash_entries: Option<u64>, stop: &AtomicBool) -> anyhow::Result<StepRecord> {
     let step = planned.step;
-    // BBR, some hosts' default, paces each packet by a timer of its connection's own: a seventh of a heartbeat.
+    // BBR, some hosts' default, paces each packet by a timer of its connection's own.
     // Reno is the one other that any namespace may choose.
     fs::write("/proc/sys/net/ipv4/tcp_congestion_control", "reno").context("cannot choose reno in the namespace")?;
     // What a step that failed leaves half closed would stay for minutes, with its data.
