@@ -99,6 +99,16 @@ trait Engine: Sized {
 pub(crate) struct Slices {
     pub(crate) full: Sender<(usize, Box<Slice>)>,
     pub(crate) empty: Receiver<Box<Slice>>,
+    /// So many full ones may wait; see [`Slices::are_piling_up`].
+    pub(crate) waiting_max: usize,
+}
+
+impl Slices {
+    /// Whether the collector is behind. Then a worker's interval goes on instead of ending: a slice takes a
+    /// MiB and more, and where a hundred workers leave the collector no CPU they would fill the host.
+    pub(crate) fn are_piling_up(&self) -> bool {
+        self.full.len() >= self.waiting_max
+    }
 }
 
 /// What every worker of a run is given.

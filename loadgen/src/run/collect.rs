@@ -14,14 +14,33 @@ const STEADY_COUNT: usize = 3;
 const STEADY_SHARE: f64 = 0.05;
 /// Fewer samples than this say nothing about a median.
 const STEADY_SAMPLES_MIN: u64 = 20;
+/// Slices that may always wait; with more workers as many as there are workers.
+const WAITING_MIN: usize = 8;
 
 /// Position of an interval in the run.
 type Place = (u8, u32);
 
+/// The slices that wait.
+#[derive(Debug)]
+struct Waiting {
+    full: Receiver<(usize, Box<Slice>)>,
+    len_max: usize,
+}
+
+impl Waiting {
+    /// Between pieces of work: a pause for the workers' sake, unless so many slices wait that the workers will
+    /// soon have to.
+    fn pause(&self) {
+        if self.full.len() <= self.len_max / 2 {
+            between_bites();
+        }
+    }
+}
+
 /// What the collector keeps of the workers' slices.
 #[derive(Debug)]
 pub(crate) struct Collector {
-    full: Receiver<(usize, Box<Slice>)>,
+    waiting: Waiting,
     empty: Sender<Box<Slice>>,
     /// The place of each worker's latest slice.
     progress: Vec<Option<Place>>,
@@ -57,8 +76,9 @@ impl Collector {
     pub(crate) fn new(workers: usize) -> (Collector, crate::engine::Slices) {
         let (full_sender, full) = unbounded();
         let (empty, empty_receiver) = unbounded();
+        let waiting_max = workers.max(WAITING_MIN);
         let collector = Collector {
-            full,
+            waiting: Waiting { full, len_max: waiting_max },
             empty,
             progress: vec![None; workers],
             pending: BTreeMap::new(),
@@ -67,12 +87,12 @@ impl Collector {
             log: Vec::new(),
             warm_up: Vec::new(),
         };
-        (collector, crate::engine::Slices { full: full_sender, empty: empty_receiver })
+        (collector, crate::engine::Slices { full: full_sender, empty: empty_receiver, waiting_max })
     }
 
     /// Takes what the workers have handed over; true when an interval has become complete.
     pub(crate) fn collect(&mut self, window_start_ns: u64) -> bool {
-        while let Ok((worker, slice)) = self.full.try_recv() {
+        while let Ok((worker, slice)) = self.waiting.full.try_recv() {
             self.progress[worker] = Some(place(&slice));
             self.add(slice);
         }
@@ -99,11 +119,11 @@ impl Collector {
             }
             Some(pending) => {
                 pending.busiest_share = pending.busiest_share.max(share);
-                pending.sum.add_in_bites(&slice, between_bites);
+                pending.sum.add_in_bites(&slice, || self.waiting.pause());
                 pending.sum.open += slice.open;
                 pending.sum.in_flight += slice.in_flight;
                 pending.sum.end_ns = pending.sum.end_ns.max(slice.end_ns);
-                slice.reset_in_bites(between_bites);
+                slice.reset_in_bites(|| self.waiting.pause());
                 // The workers may have ended: then nobody needs it.
                 let _ = self.empty.send(slice);
             }
@@ -116,7 +136,7 @@ impl Collector {
         {
             let Pending { mut sum, busiest_share } = entry.remove();
             self.conclude(&sum, busiest_share, window_start_ns);
-            sum.reset_in_bites(between_bites);
+            sum.reset_in_bites(|| self.waiting.pause());
             // As above.
             let _ = self.empty.send(sum);
         }
@@ -131,11 +151,11 @@ impl Collector {
                 self.warm_up.push((median, sum.requests.completed as f64 / wall_us));
             }
             IntervalPhase::WarmUp => self.warm_up.clear(),
-            IntervalPhase::Measured | IntervalPhase::Grace => self.total.add_in_bites(sum, between_bites),
+            IntervalPhase::Measured | IntervalPhase::Grace => self.total.add_in_bites(sum, || self.waiting.pause()),
         }
         for (tag, recorder) in sum.recorders() {
             if !recorder.histogram.is_empty() {
-                between_bites();
+                self.waiting.pause();
                 self.log.push(raw_entry(tag, sum.phase, &interval, recorder));
             }
         }
@@ -259,6 +279,19 @@ mod tests {
             reused += 1;
         }
         assert_eq!(reused, 4, "every slice goes back");
+    }
+
+    #[test]
+    fn a_worker_waits_when_slices_pile_up() {
+        let workers = 9;
+        let (mut collector, slices) = Collector::new(workers);
+        for sent in 0..workers {
+            assert!(!slices.are_piling_up(), "{sent} wait");
+            slices.full.send((sent, slice(IntervalPhase::Measured, 0, 1, 5))).unwrap();
+        }
+        assert!(slices.are_piling_up());
+        collector.collect(1_000_000_000);
+        assert!(!slices.are_piling_up(), "all have been taken");
     }
 
     #[test]

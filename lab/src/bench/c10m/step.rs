@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::plan::{Place, Planned};
+use super::plan::{Place, Planned, Step};
 use super::record::{CpuEach, Memory, Phase, Predicted, Sample, Slab, StepRecord, Tail};
 use super::watch::{self, Cache, Seen, Watch};
 use crate::bench::child::Process;
@@ -27,6 +27,9 @@ const PROBE_RATE: u32 = 500;
 const PROBE_S: u32 = 3600;
 /// Longest wait for the last connection to go.
 const CLOSE_MAX: Duration = Duration::from_secs(120);
+/// Heartbeats a second over loopback for which every worker can be woken up one by one: a heartbeat then takes
+/// about 57 µs of both CPUs.
+const LOOPBACK_BEATS_PER_S_MAX: u32 = 30_000;
 /// Caches that grow by less for each connection are noise of the host.
 const SLAB_BYTES_MIN: f64 = 2.0;
 
@@ -115,22 +118,16 @@ fn server_arguments(planned: &Planned) -> Vec<String> {
         // A connection stays on the CPU that it was opened on, as with a receive queue for each CPU.
         "--balance",
         "cpu",
+        // Dozens to hundreds of reactors on each CPU, each woken for a single event, spend more on switching than
+        // on the events.
         "--scheduling",
-        scheduling(planned.step.place),
+        "batch",
         // Longer than the longest silence of a connection: timers are at work, and close nothing.
         "--idle-timeout",
         "10m",
         "--json",
     ];
     arguments.map(str::to_owned).to_vec()
-}
-
-/// Hundreds of reactors on two CPUs, each woken for a single event, spend more on switching than on the events.
-fn scheduling(place: Place) -> &'static str {
-    match place {
-        Place::Loopback => "normal",
-        Place::Tun => "batch",
-    }
 }
 
 fn generator_arguments(planned: &Planned, seed: u64) -> Vec<String> {
@@ -165,7 +162,7 @@ fn generator_arguments(planned: &Planned, seed: u64) -> Vec<String> {
         "--spin",
         "0s",
         "--coalesce",
-        coalesce(step.place),
+        coalesce(&step),
         "--seed",
         seed,
         "--json",
@@ -174,12 +171,16 @@ fn generator_arguments(planned: &Planned, seed: u64) -> Vec<String> {
     arguments.into_iter().chain(realtime).map(str::to_owned).collect()
 }
 
-/// Two workers that send 83,000 heartbeats a second and read as many replies need not wake up for each; where
-/// there is a worker for each 20,000 connections there is nothing to put together.
-fn coalesce(place: Place) -> &'static str {
-    match place {
-        Place::Loopback => "0s",
+/// How long a worker sleeps instead of waking up for each heartbeat and each reply. Behind a TUN device two
+/// workers have 83,000 of each a second. Over loopback there is a worker for each 20,000 connections with 333 a
+/// second, and putting them together takes time that shows in the tail: worth it only where two CPUs could not
+/// keep up otherwise.
+fn coalesce(step: &Step) -> &'static str {
+    let beats_per_s = step.connections / step.heartbeat_s.max(1);
+    match step.place {
         Place::Tun => "1ms",
+        Place::Loopback if beats_per_s > LOOPBACK_BEATS_PER_S_MAX => "20ms",
+        Place::Loopback => "0s",
     }
 }
 

@@ -69,14 +69,14 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         origin_ns.saturating_add((u64::from(self.slice.index) + 1).saturating_mul(len_ns))
     }
 
-    /// Ends the current interval if it is over, and begins the next of the same phase.
+    /// Ends the current interval if it is over and the collector keeps up, and begins the next of the same phase.
     pub(in crate::engine) fn turn_slice(&mut self, now: u64) {
         let end_ns = self.slice_end_ns();
-        if now < end_ns || now >= self.end_ns {
+        if now < end_ns || now >= self.end_ns || self.job.slices.are_piling_up() {
             return;
         }
         let phase = self.slice.phase;
-        // A worker that slept over several ends leaves those intervals empty.
+        // A worker that slept over several ends, or had to wait for the collector, leaves those intervals empty.
         let len_ns = self.job.slice_len_ns(phase).max(1);
         let index = ((now - self.window.start_ns) / len_ns) as u32;
         self.hand_over(now);

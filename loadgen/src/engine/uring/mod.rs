@@ -161,9 +161,13 @@ impl Engine for Uring {
     }
 
     fn close(&mut self, socket: Place, token: Token, under_way: &mut u8, traffic: &mut Traffic) {
-        if *under_way & (RECEIVING | SENDING | CONNECTING) != 0 {
-            let everything = CancelBuilder::fd(socket.fixed()).all();
-            let entry = opcode::AsyncCancel2::new(everything).build().user_data(user_data(IGNORED, token));
+        // By name where an operation has one: the kernel finds a name in a table, but looks for a descriptor
+        // among all operations of the ring (io_uring/poll.c, 6.18). A send's name is its slot's, and rarely needed.
+        let receive = (RECEIVING, CancelBuilder::user_data(user_data(RECEIVE, token)));
+        let connect = (CONNECTING, CancelBuilder::user_data(user_data(CONNECT, token)));
+        let send = (SENDING, CancelBuilder::fd(socket.fixed()).all());
+        for (_, what) in [receive, connect, send].into_iter().filter(|(bit, _)| *under_way & bit != 0) {
+            let entry = opcode::AsyncCancel2::new(what).build().user_data(user_data(IGNORED, token));
             // SAFETY: the entry holds no address.
             unsafe { self.push(entry, traffic) };
         }
