@@ -19,7 +19,7 @@ step "tests"
 # Most tests wait for timers and peers, not for the CPU: run more of them at once than there are cores.
 RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}" cargo test --workspace --locked
 
-step "100,000 connections, three ways"
+step "10,000 and 100,000 connections"
 scripts/c10m.sh
 
 step "fuzzing, a few seconds for each parser"

@@ -75,6 +75,7 @@ pub(super) fn steps(profile: Profile) -> Vec<Step> {
     let with_rings = |step| Step { ring_clients: true, ..step };
     match profile {
         Profile::Quick => vec![
+            step(Variant::EpollLevel, Place::Loopback, 10_000, 2),
             step(Variant::EpollLevel, Place::Loopback, 100_000, 5),
             with_rings(step(Variant::UringMultishot, Place::Loopback, 100_000, 5)),
             step(Variant::EpollLevel, Place::Tun, 100_000, 5),

@@ -4,7 +4,7 @@
 use results::report::{Block, Document, Figure, Table, count, fact, host_table, measure, percent, ratio};
 
 use super::picture;
-use super::record::{Record, StepRecord};
+use super::record::{Phase, Record, StepRecord};
 
 /// What stands where a figure could not be had.
 const ABSENT: &str = "n/a";
@@ -346,7 +346,7 @@ fn slabs(step: &StepRecord) -> Block {
 }
 
 fn troubles(record: &Record) -> Vec<Block> {
-    const HEADER: [&str; 6] = ["step", "first at s", "connections then", "in all", "counter", "meaning"];
+    const HEADER: [&str; 7] = ["step", "first at s", "while", "connections then", "in all", "counter", "meaning"];
     let mut sentences: Vec<String> = Vec::new();
     for step in &record.steps {
         let bend = picture::off_the_line(step).filter(|share| *share > STRAIGHT_WITHIN);
@@ -360,10 +360,11 @@ fn troubles(record: &Record) -> Vec<Block> {
         match step.troubles.first() {
             None => sentences.push(format!("{}: nothing was lost, refused or retried.", step.name)),
             Some(first) => sentences.push(format!(
-                "{}: the first sign was {} at {} connections.",
+                "{}: the first sign was {} at {} connections, while {}.",
                 step.name,
                 first.counter,
-                count(first.connections as f64)
+                count(first.connections as f64),
+                doing(step, first.at_s)
             )),
         }
     }
@@ -372,6 +373,7 @@ fn troubles(record: &Record) -> Vec<Block> {
             vec![
                 step.name.clone(),
                 format!("{:.1}", trouble.at_s),
+                doing(step, trouble.at_s).to_owned(),
                 count(trouble.connections as f64),
                 count(trouble.count as f64),
                 trouble.counter.clone(),
@@ -385,6 +387,15 @@ fn troubles(record: &Record) -> Vec<Block> {
         blocks.push(Block::Table(Table::new("Counters that moved".to_owned(), &HEADER, rows)));
     }
     blocks
+}
+
+/// What a step was doing at some time.
+fn doing(step: &StepRecord, at_s: f64) -> &'static str {
+    match step.samples.iter().rfind(|sample| sample.at_s <= at_s).map(|sample| sample.phase) {
+        None | Some(Phase::Opening) => "opening",
+        Some(Phase::Holding) => "holding",
+        Some(Phase::Closing) => "closing",
+    }
 }
 
 fn ms(time_us: Option<f64>) -> String {
@@ -482,7 +493,7 @@ mod tests {
             "2,000 connects/s",
             "not held: 900 of 1,000",
             "nothing was lost",
-            "the first sign was ListenOverflows at 500 connections",
+            "the first sign was ListenOverflows at 500 connections, while opening",
             "memory.svg",
             "held | VALID",
             "| 0.99 | 0.99 |",

@@ -63,7 +63,7 @@ impl Kind {
     pub(super) fn name(self) -> String {
         match self {
             Kind::C10m(variant) => variant.to_string(),
-            Kind::Balanced(balance) => format!("{} reactors by {balance}", c10m::REACTORS_BALANCED),
+            Kind::Balanced(balance) => format!("{} × {} by {balance}", Variant::EpollLevel, c10m::REACTORS_BALANCED),
             Kind::NginxBusy => "busy nginx".to_owned(),
             Kind::Crate(peer) => peer.name.to_owned(),
             _ => self.program().map_or_else(String::new, |program| program.name.to_owned()),

@@ -64,9 +64,9 @@ impl Engine for Tun {
             return Err(LoadError::Usage("--engine tun needs an IPv4 target".into()));
         };
         let block = place::block(worker);
-        // One device carries the server's address for all of them.
-        let has_to_appear = worker == 0 && *server.ip() == SERVER && !place::is_local(SERVER);
-        let device = Device::open(worker, block, has_to_appear.then_some(SERVER))?;
+        // Each device carries the server's address: it goes with its worker, and the last replies and resets of
+        // another worker must still find the server.
+        let device = Device::open(worker, block, (*server.ip() == SERVER).then_some(SERVER))?;
         let now = Tick::of_ns(clock::now_ns());
         let config = Config {
             server,

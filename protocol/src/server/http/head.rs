@@ -9,6 +9,10 @@ use crate::server::Violation;
 pub(super) const HEAD_LEN_MAX: usize = 16 * 1024;
 /// Most header fields of one request; more are answered 431.
 const FIELDS_MAX: usize = 100;
+/// The request line of most requests that a server under test gets, and how many fields of such a request are
+/// looked at before it is taken for an unusual one.
+const USUAL_LINE: &[u8] = b"GET / HTTP/1.1\r\n";
+const USUAL_FIELDS_MAX: usize = 8;
 
 const ALLOW_READ: &str = "Allow: GET, HEAD\r\n";
 const ALLOW_POST: &str = "Allow: POST\r\n";
@@ -61,10 +65,23 @@ struct Fields {
 }
 
 /// Parses the head at the front of `input`. `None`: it is not complete yet.
+///
+/// A head with the usual request line has only its fields parsed, in less room. Whatever is not plain about
+/// them is left to the general way, so that there is one place for each answer.
 #[inline]
 pub(super) fn parse(input: &[u8]) -> Result<Option<Head>, Violation> {
     // Cut first, so that what lies behind the limit cannot change the answer.
     let input = &input[..input.len().min(HEAD_LEN_MAX)];
+    if let Some(rest) = input.strip_prefix(USUAL_LINE) {
+        let mut space = [httparse::EMPTY_HEADER; USUAL_FIELDS_MAX];
+        if let Ok(httparse::Status::Complete((len, headers))) = httparse::parse_headers(rest, &mut space) {
+            return Head::new(USUAL_LINE.len() + len, "GET", "/", 1, headers).map(Some);
+        }
+    }
+    parse_any(input)
+}
+
+fn parse_any(input: &[u8]) -> Result<Option<Head>, Violation> {
     let mut space = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let len = match request.parse_with_uninit_headers(input, &mut space) {
@@ -77,23 +94,36 @@ pub(super) fn parse(input: &[u8]) -> Result<Option<Head>, Violation> {
     let (Some(method), Some(target), Some(minor_version)) = (request.method, request.path, request.version) else {
         return Err(Violation::BadRequest);
     };
-    let mut fields = Fields::default();
-    for header in request.headers.iter() {
-        fields.take(header.name, header.value)?;
+    Head::new(len, method, target, minor_version, request.headers).map(Some)
+}
+
+impl Head {
+    #[inline]
+    fn new(
+        len: usize,
+        method: &str,
+        target: &str,
+        minor_version: u8,
+        headers: &[httparse::Header<'_>],
+    ) -> Result<Head, Violation> {
+        let mut fields = Fields::default();
+        for header in headers {
+            fields.take(header.name, header.value)?;
+        }
+        // RFC 9112 §3.2: a server MUST answer 400 when HTTP/1.1 comes without exactly one Host.
+        if fields.hosts > 1 || (fields.hosts == 0 && minor_version == 1) {
+            return Err(Violation::BadRequest);
+        }
+        Ok(Head {
+            len,
+            action: action(method, target)?,
+            head_only: method == "HEAD",
+            framing: fields.framing(minor_version)?,
+            minor_version,
+            keep_alive: !fields.close && (minor_version == 1 || fields.keep_alive),
+            expect_continue: fields.expect_continue && minor_version == 1,
+        })
     }
-    // RFC 9112 §3.2: a server MUST answer 400 when HTTP/1.1 comes without exactly one Host.
-    if fields.hosts > 1 || (fields.hosts == 0 && minor_version == 1) {
-        return Err(Violation::BadRequest);
-    }
-    Ok(Some(Head {
-        len,
-        action: action(method, target)?,
-        head_only: method == "HEAD",
-        framing: fields.framing(minor_version)?,
-        minor_version,
-        keep_alive: !fields.close && (minor_version == 1 || fields.keep_alive),
-        expect_continue: fields.expect_continue && minor_version == 1,
-    }))
 }
 
 /// httparse reports every bad version token alike. `HTTP/2.0` is a version we do not speak (505),
@@ -226,6 +256,33 @@ mod tests {
         check("OPTIONS * HTTP/1.0\r\n\r\n", Ok(Some(Action::NotFound)));
         check("CONNECT a:1 HTTP/1.0\r\n\r\n", Err(Violation::BadRequest));
         check("GET / HTTP/1.1\r\nHost: a\r\n", Ok(None));
+    }
+
+    #[test]
+    fn the_usual_request_line_changes_no_answer() {
+        let many = "a: b\r\n".repeat(USUAL_FIELDS_MAX);
+        for fields in [
+            "Host: a\r\n\r\n",
+            "Host: a\r\nConnection: close\r\n\r\nGET ",
+            "Host: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "Host: a\r\nHost: b\r\n\r\n",
+            "Host: a\r\n",
+            "Host : a\r\n\r\n",
+            " Host: a\r\n\r\n",
+            "\r\n",
+            "",
+            &format!("Host: a\r\n{many}\r\n"),
+            &format!("Host: a\r\n{many}"),
+            &"a: b\r\n".repeat(FIELDS_MAX + 1),
+            &format!("a: {}", "b".repeat(HEAD_LEN_MAX)),
+        ] {
+            let head = [USUAL_LINE, fields.as_bytes()].concat();
+            for len in 0..=head.len().min(400) {
+                assert_eq!(parse(&head[..len]), parse_any(&head[..len]), "{:?}", String::from_utf8_lossy(&head[..len]));
+            }
+            let head = &head[..head.len().min(HEAD_LEN_MAX)];
+            assert_eq!(parse(head), parse_any(head), "{fields:?}");
+        }
     }
 
     #[test]
