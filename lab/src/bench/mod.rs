@@ -183,19 +183,30 @@ fn conduct(args: &BenchArgs, experiment: &Experiment, mut scope: Scope) -> anyho
 }
 
 fn header(args: &BenchArgs, experiment: &Experiment, scope: &Scope, source: Option<&(String, bool)>) -> Header {
+    Header {
+        repeats: scope.repeats,
+        seconds: scope.seconds,
+        arms: scope.arms.iter().map(Arm::name).collect(),
+        loads: scope.loads.iter().map(Load::slug).collect(),
+        ..empty_header(args, experiment.name, scope.profile, source)
+    }
+}
+
+/// The header of a journal that begins now, of one run without length, arms and loads.
+fn empty_header(args: &BenchArgs, name: &str, profile: Profile, source: Option<&(String, bool)>) -> Header {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Header {
         format: journal::FORMAT,
-        experiment: experiment.name.to_owned(),
-        profile: scope.profile.word().to_owned(),
+        experiment: name.to_owned(),
+        profile: profile.word().to_owned(),
         seed: seed(args),
-        repeats: scope.repeats,
-        seconds: scope.seconds,
+        repeats: 1,
+        seconds: 0.0,
         commit: commit::described(source),
         build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
         host: host_name(),
-        arms: scope.arms.iter().map(Arm::name).collect(),
-        loads: scope.loads.iter().map(Load::slug).collect(),
+        arms: vec![],
+        loads: vec![],
         started_unix_ms: now.as_millis() as u64,
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -87,5 +88,46 @@ fn the_comparison_leaves_out_what_is_not_installed() {
     for name in ["constant", "poisson", "closed"] {
         assert!(read(&format!("c10m-load-{name}.hgrm")).contains("#[Max"), "{name}");
     }
+    fs::remove_dir_all(base).expect("ours");
+}
+
+#[test]
+fn an_interrupted_comparison_goes_on_where_it_stopped() {
+    let base = std::env::temp_dir().join(format!("c10m-omission-again-{}", std::process::id()));
+    let out = base.to_str().expect("UTF-8");
+    let arguments = ["bench", "omission", "--repeats", "2", "--seconds", "1", "--out", out];
+    let child = c10m(&[&arguments[..], &["--seed", "7"]].concat())
+        .env("PATH", "")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let journal = base.join(".omission.unfinished/journal.jsonl");
+    let lines = || fs::read_to_string(&journal).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    let start = Instant::now();
+    while lines().len() < 2 {
+        assert!(start.elapsed() < PATIENCE, "no run was finished");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    let ended = child.wait_with_output().expect("ours");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("of 6 runs are finished and kept") && said.contains("goes on"), "{said}");
+    let before = lines();
+
+    // The seed is that of the first part.
+    let (code, stdout, stderr) = finish(c10m(&[&arguments[..], &["--json"]].concat()).env("PATH", ""));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains(&format!("{} of them finished earlier, seed 7", before.len() - 1)), "{stderr}");
+    let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    let arms = record["arms"].as_array().expect("arms");
+    let mut orders: Vec<u64> = Vec::new();
+    for run in arms.iter().flat_map(|arm| arm["runs"].as_array().expect("runs")) {
+        orders.push(run["order"].as_u64().expect("a number"));
+    }
+    orders.sort_unstable();
+    assert_eq!(orders, [0, 1, 2, 3, 4, 5], "each is run once");
+    assert!(!journal.exists(), "the results are where they belong");
     fs::remove_dir_all(base).expect("ours");
 }

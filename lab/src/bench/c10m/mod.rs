@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 use results::report::{Document, Table, files as files_of};
 use results::{run as run_directory, utc};
 
-use super::journal::{self, Header, Journal, Line, Refusal};
+use super::journal::{Header, Journal, Line, Refusal};
 use super::list::{Listed, ListedProfile};
 use super::plan::{Places, Profile};
 use super::preconditions::{self, Waited};
@@ -198,21 +198,9 @@ fn done(journal: &Journal) -> impl Iterator<Item = StepRecord> {
 }
 
 fn header(args: &BenchArgs, profile: Profile, steps: &[Step], source: Option<&(String, bool)>) -> Header {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Header {
-        format: journal::FORMAT,
-        experiment: NAME.to_owned(),
-        profile: profile.word().to_owned(),
-        seed: super::seed(args) >> 11, // a JSON number that any reader keeps exact
-        repeats: 1,
-        seconds: 0.0,
-        commit: commit::described(source),
-        build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
-        host: super::host_name(),
-        arms: steps.iter().map(Step::name).collect(),
-        loads: vec![],
-        started_unix_ms: now.as_millis() as u64,
-    }
+    let header = super::empty_header(args, NAME, profile, source);
+    // A JSON number that any reader keeps exact.
+    Header { seed: header.seed >> 11, arms: steps.iter().map(Step::name).collect(), ..header }
 }
 
 fn record(args: &BenchArgs, profile: Profile, journal: &Journal, mut skipped: Vec<String>) -> anyhow::Result<Record> {
@@ -262,8 +250,7 @@ fn publish(args: &BenchArgs, record: &Record, journal: Journal, source: Option<(
     journal.remove().with_context(|| format!("the results are written, but {} cannot be removed", left.display()))
 }
 
-/// 1 when a step was not held: the tables say which and why.
-/// Prints the tables. Only a run in which each of so many steps was held is a success.
+/// Prints the tables, which say what was not held and why. Only a run in which each of so many steps was held is a success.
 fn conclude(args: &BenchArgs, record: &Record, steps: usize) -> anyhow::Result<u8> {
     if args.json {
         output::print(&(serde_json::to_string(record)? + "\n"))?;

@@ -10,29 +10,28 @@ mod parse;
 mod picture;
 mod record;
 mod report;
+mod runs;
 mod truth;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::sync::atomic::AtomicBool;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use anyhow::Context;
 use results::histogram::Latencies;
 use results::report::{Document, Table, files as files_of_report};
 use results::{hgrm, run as run_directory, utc};
 use serde_json::Value;
 
-use super::child::Process;
+use super::journal::{Header, Journal, Line, Refusal};
 use super::list::{Listed, ListedProfile};
-use super::plan::{Places, Profile};
-use super::runner::{ensure_running, places};
+use super::plan::Profile;
+use super::runner::places;
 use super::{BenchArgs, commit};
-use arms::{ARMS, Arm, Found};
+use arms::{ARMS, Arm};
 use parse::Reported;
 use record::{ArmRecord, Figures, Record, RunRecord, SCHEMA, percentile_medians};
+use runs::Gathered;
 
 pub(super) const NAME: &str = "omission";
 pub(super) const QUESTION: &str = "What does each load generator report for a server that stalls 100 ms every second?";
@@ -54,22 +53,6 @@ const SECONDS: u32 = 10;
 const OVERHEAD_S: f64 = 0.8;
 /// Longer than any generator overruns its time; then the server ends by itself.
 const SERVER_EXTRA_S: u32 = 60;
-
-/// What one arm has given so far.
-struct Gathered {
-    arm: Arm,
-    found: Found,
-    command: Vec<String>,
-    runs: Vec<RunRecord>,
-    /// Response and service times of this project's generator.
-    histograms: Vec<Histograms>,
-}
-
-/// Base64 of the two histograms of a run of this project's generator.
-struct Histograms {
-    response: String,
-    service: String,
-}
 
 /// For `bench list`.
 pub(super) fn listed() -> Listed {
@@ -100,26 +83,33 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
             "omission has only the profile full: leave out --profile {word}, or shorten it with --seconds"
         ));
     }
-    if args.fresh || args.noisy || args.wait_max.is_some() {
-        return super::refuse(
-            "omission keeps no journal and looks at no machine: leave out --fresh, --noisy and --wait-max",
-        );
+    if args.noisy || args.wait_max.is_some() {
+        return super::refuse("omission looks at no machine: leave out --noisy and --wait-max");
     }
-    fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
+    let source = commit::current();
+    let (mut gathered, skipped) = runs::installed();
+    let directory = args.out.join(format!(".{NAME}.unfinished"));
+    let header = header(args, &gathered, source.as_ref());
+    let mut journal = match Journal::open(&directory, header, args.seed.is_some(), args.fresh) {
+        Ok(journal) => journal,
+        Err(Refusal { code, message }) => {
+            eprintln!("c10m: {message}");
+            return Ok(code);
+        }
+    };
     let stop = super::stop_flag()?;
     super::warn_of_debug_build();
-    let source = commit::current();
-    let repeats = args.repeats.unwrap_or(REPEATS);
-    // Some of the generators only take whole seconds.
-    let seconds = args.seconds.map_or(SECONDS, |seconds| seconds.ceil() as u32);
-    let seed = super::seed(args);
-    let (started, clock) = (SystemTime::now(), Instant::now());
-    let (mut gathered, skipped) = installed();
     skipped.iter().for_each(|line| eprintln!("c10m: left out: {line}"));
-    let runs = gathered.len() as u32 * repeats;
-    eprintln!("c10m: {NAME}: {runs} runs of {seconds} s, seed {seed}");
+    let Header { repeats, seconds, seed, started_unix_ms, .. } = *journal.header();
+    let started = UNIX_EPOCH + Duration::from_millis(started_unix_ms);
+    let (runs, done) = (gathered.len() as u32 * repeats, runs::finished_count(&journal));
+    let done = if done > 0 { format!(", {done} of them finished earlier") } else { String::new() };
+    eprintln!("c10m: {NAME}: {runs} runs of {seconds} s{done}, seed {seed}");
     let places = places()?;
-    let failures = gather(&mut gathered, &places, repeats, seconds, seed, &stop)?;
+    if let Err(error) = runs::gather(&mut gathered, &places, &mut journal, &stop) {
+        let (done, command) = (runs::finished_count(&journal), super::command_line().join(" "));
+        return Err(error.context(format!("{done} of {runs} runs are finished and kept; `{command}` goes on")));
+    }
     let curves = curves(&gathered)?;
     let truth = truth::of(&gathered, EVERY_MS)?;
     let record = Record {
@@ -127,14 +117,14 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
         experiment: NAME.to_owned(),
         question: QUESTION.to_owned(),
         started_at: utc::rfc3339(started),
-        duration_s: clock.elapsed().as_secs_f64(),
+        duration_s: SystemTime::now().duration_since(started).unwrap_or_default().as_secs_f64(),
         command: super::command_line(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: commit::described(source.as_ref()),
         host: serde_json::to_value(tuning::Facts::of_this_host())?,
         seed,
         repeats,
-        seconds_per_run: seconds,
+        seconds_per_run: seconds as u32,
         connections: CONNECTIONS,
         rate: RATE,
         stalls: truth.stalls.clone(),
@@ -142,13 +132,35 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
         base_ms: truth.base_ms,
         notes: report::notes(&places),
         skipped,
-        failures,
+        failures: failures(&journal),
         arms: gathered.into_iter().map(arm_record).collect(),
     };
     let curves_ms: Vec<picture::Curve> =
         curves.iter().map(|(arm, latencies)| picture::curve(arm.name(), latencies)).collect();
     let chart = picture::chart(&record, &truth, &curves_ms).svg()?;
-    write(args, &record, source, started, &chart, &curves)
+    write(args, &record, source, started, &chart, &curves)?;
+    let left = journal.directory().to_owned();
+    journal.remove().with_context(|| format!("the results are written, but {} cannot be removed", left.display()))?;
+    Ok(0)
+}
+
+/// What must agree when the comparison is taken up again.
+fn header(args: &BenchArgs, gathered: &[Gathered], source: Option<&(String, bool)>) -> Header {
+    Header {
+        repeats: args.repeats.unwrap_or(REPEATS),
+        // Some of the generators only take whole seconds.
+        seconds: args.seconds.map_or(f64::from(SECONDS), f64::ceil),
+        arms: gathered.iter().map(|entry| entry.arm.name().to_owned()).collect(),
+        ..super::empty_header(args, NAME, Profile::Full, source)
+    }
+}
+
+fn failures(journal: &Journal) -> Vec<String> {
+    let failures = journal.lines().iter().filter_map(|line| match line {
+        Line::Failure(words) => Some(words.clone()),
+        _ => None,
+    });
+    failures.collect()
 }
 
 fn write(
@@ -158,7 +170,7 @@ fn write(
     started: SystemTime,
     chart: &str,
     curves: &[(Arm, Latencies)],
-) -> anyhow::Result<u8> {
+) -> anyhow::Result<()> {
     let mut files = vec![("record.json".to_owned(), serde_json::to_string_pretty(record)? + "\n")];
     files.extend(files_of_report(&report::document(record, chart.to_owned())));
     for (arm, latencies) in curves {
@@ -175,7 +187,7 @@ fn write(
         super::print(&super::terminal(report::tables(record)))?;
     }
     eprintln!("c10m: wrote {}", directory.display());
-    Ok(0)
+    Ok(())
 }
 
 /// The report of a directory, and the tables for a terminal; `None` when its run is of another experiment.
@@ -203,145 +215,6 @@ pub(crate) fn render(directory: &Path) -> anyhow::Result<Option<(Document, Vec<T
     }
     let chart = picture::chart(&record, &truth, &curves).svg()?;
     Ok(Some((report::document(&record, chart), report::tables(&record))))
-}
-
-/// The arms that can run, and a line for each program that is missing.
-fn installed() -> (Vec<Gathered>, Vec<String>) {
-    let has_taskset = arms::has_taskset();
-    let (mut gathered, mut skipped) = (Vec::new(), Vec::new());
-    for arm in ARMS {
-        let missing = |program: &str| format!("{}: {program} is not installed (scripts/generators.sh)", arm.name());
-        match arm.find() {
-            Some(_) if arm.program() != "c10m" && !has_taskset => skipped.push(missing("taskset")),
-            Some(found) => {
-                gathered.push(Gathered { arm, found, command: vec![], runs: vec![], histograms: vec![] });
-            }
-            None => skipped.push(missing(arm.program())),
-        }
-    }
-    (gathered, skipped)
-}
-
-/// Runs everything. The runs that failed are returned as text; one bad run of a foreign program is no
-/// reason to lose all others.
-fn gather(
-    gathered: &mut [Gathered],
-    places: &Places,
-    repeats: u32,
-    seconds: u32,
-    seed: u64,
-    stop: &AtomicBool,
-) -> anyhow::Result<Vec<String>> {
-    let total = gathered.len() as u64 * u64::from(repeats);
-    // Hidden when stderr is not a terminal.
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} eta {eta} {msg}") {
-        bar.set_style(style);
-    }
-    let (mut failures, mut order) = (Vec::new(), 0);
-    for repeat in 0..repeats {
-        let mut indices: Vec<usize> = (0..gathered.len()).collect();
-        if repeat % 2 == 1 {
-            indices.reverse();
-        }
-        for index in indices {
-            ensure_running(stop)?;
-            let entry = &mut gathered[index];
-            bar.set_message(entry.arm.name());
-            let measured = measure(entry, places, seconds, seed.wrapping_add(u64::from(repeat)));
-            // Ctrl-C reaches the children too: what they say then is not what went wrong.
-            ensure_running(stop)?;
-            match measured {
-                Ok(run) => entry.runs.push(RunRecord { repeat, order, ..run }),
-                Err(error) => failures.push(format!("{}, repeat {}: {error:#}", entry.arm.name(), repeat + 1)),
-            }
-            order += 1;
-            bar.inc(1);
-        }
-    }
-    bar.finish_and_clear();
-    Ok(failures)
-}
-
-/// One run: a server, a generator, both accounts.
-fn measure(entry: &mut Gathered, places: &Places, seconds: u32, seed: u64) -> anyhow::Result<RunRecord> {
-    let arm = entry.arm;
-    let (mut server, address) = start_server(arm.workload(), places, seconds)?;
-    let arguments = arm.arguments(&address, seconds, seed, places.client);
-    let mut command = if arm.program() == "c10m" {
-        Command::new(&entry.found.path)
-    } else {
-        let mut command = Command::new("taskset");
-        command.arg("--cpu-list").arg(places.client.to_string()).arg(&entry.found.path);
-        command
-    };
-    let (output, code) = Process::start(command.args(&arguments), arm.program())?.finish()?;
-    if entry.command.is_empty() {
-        entry.command = std::iter::once(arm.program().to_owned()).chain(arguments).collect();
-    }
-    if !server.is_running() {
-        bail!("the server ended first: {}", server.complaint());
-    }
-    server.terminate();
-    let (account, _) = server.finish()?;
-    let account: Value = serde_json::from_str(account.lines().last().context("the server printed no account")?)?;
-    // 4: c10m's measurement is invalid, which is for the report to say.
-    if code != 0 && !(code == 4 && arm.program() == "c10m") {
-        bail!("{} ended with {code}", arm.program());
-    }
-    let reported = arm.parse(&output).with_context(|| format!("{} printed something unknown", arm.program()))?;
-    let (verdict, raw) = raw(arm, &output, &mut entry.histograms)?;
-    let served = account["requests"].as_u64().context("the server counted nothing")?;
-    Ok(RunRecord { repeat: 0, order: 0, reported, served, stalls_ms: stalls_ms(&account), verdict, raw })
-}
-
-fn start_server(workload: &str, places: &Places, seconds: u32) -> anyhow::Result<(Process, String)> {
-    let arguments = [
-        "null-server",
-        workload,
-        "--listen",
-        "127.0.0.1:0",
-        "--cpu",
-        &places.server.to_string(),
-        "--stall",
-        &format!("{STALL_MS}ms"),
-        "--every",
-        &format!("{EVERY_MS}ms"),
-        "--for",
-        &format!("{}s", seconds + SERVER_EXTRA_S),
-    ]
-    .map(str::to_owned);
-    let mut server = Process::start_self(&arguments)?;
-    let ready = server.read_event()?;
-    let address = ready["address"].as_str().context("the server named no address")?.to_owned();
-    Ok((server, address))
-}
-
-/// The verdict and the output worth keeping. The histograms of this project's generator are taken out:
-/// merged, they are files of their own.
-fn raw(arm: Arm, output: &str, histograms: &mut Vec<Histograms>) -> anyhow::Result<(Option<String>, Value)> {
-    if arm.program() != "c10m" {
-        return Ok((None, Value::String(output.to_owned())));
-    }
-    let mut record: Value = serde_json::from_str(output)?;
-    let text = |name: &str| record["histograms"][name].as_str().unwrap_or_default().to_owned();
-    histograms.push(Histograms { response: text("response"), service: text("service") });
-    let not_ok = record["verdict"]["checks"].as_array().into_iter().flatten().filter_map(|check| {
-        let is_ok = matches!(check["state"].as_str(), Some("VALID" | "SKIPPED"));
-        if is_ok { None } else { check["id"].as_str() }
-    });
-    let not_ok: Vec<&str> = not_ok.collect();
-    let state = record["verdict"]["state"].as_str().unwrap_or("INVALID");
-    let verdict = if not_ok.is_empty() { state.to_owned() } else { format!("{state} ({})", not_ok.join(" ")) };
-    if let Some(record) = record.as_object_mut() {
-        record.remove("histograms");
-    }
-    Ok((Some(verdict), record))
-}
-
-fn stalls_ms(account: &Value) -> Vec<f64> {
-    let stalls = account["stalls"].as_array().into_iter().flatten();
-    stalls.filter_map(|stall| Some((stall[1].as_u64()?.checked_sub(stall[0].as_u64()?)?) as f64 / 1e6)).collect()
 }
 
 /// The merged response times of this project's generator.
@@ -372,34 +245,4 @@ fn arm_record(entry: Gathered) -> ArmRecord {
 
 fn requests_of(reported: &Reported) -> f64 {
     reported.requests as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_server_s_account_is_understood() {
-        let account = json!({"stalls": [[1_000_000, 101_500_000], [5, 4], ["x"]]});
-        assert_eq!(stalls_ms(&account), [100.5]);
-        assert_eq!(stalls_ms(&json!({})), [] as [f64; 0]);
-    }
-
-    #[test]
-    fn the_verdict_names_what_is_not_ok() {
-        let output = json!({
-            "histograms": {"response": "a", "service": "b"},
-            "verdict": {"state": "WARN", "checks": [
-                {"id": "V1", "state": "VALID"}, {"id": "V2", "state": "WARN"}, {"id": "V6", "state": "SKIPPED"},
-            ]},
-        });
-        let mut histograms = Vec::new();
-        let (verdict, kept) = raw(Arm::C10mClosed, &output.to_string(), &mut histograms).expect("JSON");
-        assert_eq!(verdict.as_deref(), Some("WARN (V2)"));
-        assert!(kept.get("histograms").is_none() && kept.get("verdict").is_some());
-        assert_eq!((histograms[0].response.as_str(), histograms[0].service.as_str()), ("a", "b"));
-        let (verdict, kept) = raw(Arm::Wrk, "text", &mut histograms).expect("any text");
-        assert_eq!((verdict, kept, histograms.len()), (None, json!("text"), 1));
-    }
 }
