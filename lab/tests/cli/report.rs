@@ -16,8 +16,13 @@ fn root() -> PathBuf {
 /// The newest checked-in run of an experiment.
 fn published(experiment: &str) -> PathBuf {
     let runs = fs::read_dir(root().join("results/runs")).expect("runs").map(|entry| entry.expect("readable").path());
-    let own = runs.filter(|run| run.to_string_lossy().ends_with(&format!("-{experiment}")));
-    own.max().unwrap_or_else(|| panic!("no run of {experiment}"))
+    // The label follows the commit: `…-quick`, and not `…-c10m-quick`.
+    let is_own = |run: &PathBuf| {
+        let name = run.to_string_lossy();
+        let commit = name.strip_suffix(&format!("-{experiment}")).and_then(|rest| rest.rsplit('-').next());
+        commit.is_some_and(|commit| commit.len() == 12 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    runs.filter(is_own).max().unwrap_or_else(|| panic!("no run of {experiment}"))
 }
 
 /// A directory of its own for each test, removed when dropped.
@@ -156,7 +161,9 @@ fn alike_runs_are_compared_cell_by_cell() {
     }
     let invalid = scratch.record("invalid", |record| {
         let runs = record.cells.iter_mut().flat_map(|cell| &mut cell.runs);
-        runs.for_each(|run| run.verdict.state = results::record::VerdictState::Invalid);
+        runs.for_each(|run| {
+            (run.verdict.state, run.verdict.times_only) = (results::record::VerdictState::Invalid, false);
+        });
     });
     let (code, _, stderr) = run(&["compare", &first, &invalid]);
     assert_eq!(code, 4, "{stderr}");
