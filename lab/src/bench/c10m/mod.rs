@@ -250,7 +250,8 @@ fn publish(args: &BenchArgs, record: &Record, journal: Journal, source: Option<(
     journal.remove().with_context(|| format!("the results are written, but {} cannot be removed", left.display()))
 }
 
-/// Prints the tables, which say what was not held and why. Only a run in which each of so many steps was held is a success.
+/// Prints the tables, which say what was not held and why. Only a run in which each of so many steps was held is
+/// a success.
 fn conclude(args: &BenchArgs, record: &Record, steps: usize) -> anyhow::Result<u8> {
     if args.json {
         output::print(&(serde_json::to_string(record)? + "\n"))?;

@@ -28,7 +28,7 @@ const PROBE_S: u32 = 3600;
 /// Longest wait for the last connection to go.
 const CLOSE_MAX: Duration = Duration::from_secs(120);
 /// Heartbeats a second over loopback for which every worker can be woken up one by one: a heartbeat then takes
-/// about 57 µs of both CPUs.
+/// 52 to 54 µs of both CPUs (1,000,000 connections, 3698ea56aa01-c10m-c1m).
 const LOOPBACK_BEATS_PER_S_MAX: u32 = 30_000;
 /// Caches that grow by less for each connection are noise of the host.
 const SLAB_BYTES_MIN: f64 = 2.0;
