@@ -2,9 +2,11 @@
 //! a connection that the kernel has already completed.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 use crate::sys;
@@ -30,9 +32,55 @@ pub(crate) fn bind(address: SocketAddr, nonblocking: bool) -> io::Result<Socket>
 }
 
 /// Joins the reuseport group: from here on connections arrive.
-pub(crate) fn listen(socket: Socket) -> io::Result<TcpListener> {
+pub(crate) fn listen(socket: Socket) -> io::Result<Listener> {
     socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(Listener { socket: socket.into() })
+}
+
+/// A stream socket that listens, whatever its address family.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: OwnedFd,
+}
+
+impl Listener {
+    /// Takes a connection off the accept queue; its socket does not block. EAGAIN says that nobody
+    /// waits, on a listener that does not block either.
+    #[inline]
+    pub(crate) fn accept(&self) -> Result<OwnedFd, Errno> {
+        rustix::net::accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        let address = SockRef::from(&self.socket).local_addr()?;
+        address.as_socket().ok_or_else(|| Errno::AFNOSUPPORT.into())
+    }
+
+    /// Makes the kernel ignore further SYNs, while handshakes under way go on and what is in the
+    /// accept queue stays there. Closing at once would reset both (RFC 9293 §3.10.7.2).
+    ///
+    /// A filter drops them, so that a client which tries again may find a successor. Recent kernels want
+    /// CAP_NET_ADMIN for a filter on a TCP socket (seen with EPERM on 6.18.44); without it the listener
+    /// is taken off every interface, and a client is refused at once as it would be a moment later.
+    pub(crate) fn refuse_handshakes(&self) -> io::Result<()> {
+        match drop_handshakes(self) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sys::bind_to_no_interface(self),
+            result => result,
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
 }
 
 /// Fails with EADDRINUSE when anybody listens on `address`. With SO_REUSEPORT alone, a forgotten
@@ -45,19 +93,6 @@ pub(crate) fn ensure_free(address: SocketAddr) -> io::Result<()> {
     // Connections in TIME_WAIT do not matter, a listener does: socket(7), SO_REUSEADDR.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())
-}
-
-/// Makes the kernel ignore further SYNs for this listener, while handshakes under way go on and what
-/// is in the accept queue stays there. Closing at once would reset both (RFC 9293 §3.10.7.2).
-///
-/// A filter drops them, so that a client which tries again may find a successor. Recent kernels want
-/// CAP_NET_ADMIN for a filter on a TCP socket (seen with EPERM on 6.18.44); without it the listener
-/// is taken off every interface, and a client is refused at once as it would be a moment later.
-pub(crate) fn refuse_handshakes(listener: &impl AsFd) -> io::Result<()> {
-    match drop_handshakes(listener) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sys::bind_to_no_interface(listener),
-        result => result,
-    }
 }
 
 fn drop_handshakes(listener: &impl AsFd) -> io::Result<()> {
@@ -85,14 +120,14 @@ mod tests {
     use std::net::TcpStream;
     use std::time::Duration;
 
-    fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    fn open(address: SocketAddr) -> io::Result<Listener> {
         bind(address, true).and_then(listen)
     }
 
     #[test]
     fn a_port_with_a_listener_is_not_free_even_under_reuseport() {
         let listener = open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = listener.local_addr().unwrap();
+        let address = listener.address().unwrap();
         assert_eq!(ensure_free(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert!(open(address).is_ok(), "a second reactor joins the group");
         drop(listener);
@@ -101,9 +136,9 @@ mod tests {
     }
 
     /// A connection that the kernel has completed outlives `refuse`, and one that comes later does not come.
-    fn check_that_the_queue_outlives(refuse: impl Fn(&TcpListener) -> io::Result<()>, late_error: io::ErrorKind) {
+    fn check_that_the_queue_outlives(refuse: impl Fn(&Listener) -> io::Result<()>, late_error: io::ErrorKind) {
         let first = open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = first.local_addr().unwrap();
+        let address = first.address().unwrap();
         let group = [first, open(address).unwrap(), open(address).unwrap()];
         let queued: Vec<TcpStream> = (0..30).map(|_| TcpStream::connect(address).unwrap()).collect();
         group.iter().for_each(|listener| refuse(listener).unwrap());
@@ -112,14 +147,17 @@ mod tests {
         let mut expected: Vec<SocketAddr> = queued.iter().map(|stream| stream.local_addr().unwrap()).collect();
         let mut found: Vec<SocketAddr> = Vec::new();
         for listener in &group {
-            while let Ok((accepted, peer)) = listener.accept() {
+            while let Ok(accepted) = listener.accept() {
+                let mut accepted = TcpStream::from(accepted);
+                let peer = accepted.peer_addr().unwrap();
                 // It also works in both directions.
-                (&accepted).write_all(b"a").unwrap();
+                accepted.write_all(b"a").unwrap();
                 let client = queued.iter().find(|stream| stream.local_addr().unwrap() == peer).unwrap();
                 client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
                 (&mut &*client).read_exact(&mut [0]).unwrap();
                 found.push(peer);
             }
+            assert_eq!(listener.accept().unwrap_err(), Errno::AGAIN, "an empty queue is seen as empty");
         }
         expected.sort_unstable();
         found.sort_unstable();

@@ -125,12 +125,12 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         program.attach(&socket)?;
     }
     let listener = listener::listen(socket).map_err(Unavailable::address(address))?;
-    let address = listener.local_addr().map_err(Unavailable::kernel("getsockname(2)"))?;
+    let address = listener.address().map_err(Unavailable::kernel("getsockname(2)"))?;
     let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
     let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
     let margin = if options.variant.backend() == "io_uring" { uring::SLAB_MARGIN } else { 0 };
     let mut backend = B::open(Parts {
-        listener,
+        listeners: vec![listener],
         doorbell: line.doorbell.clone(),
         shard: Shard::new(shared, connections_max + margin),
         connections_max,
@@ -169,7 +169,7 @@ fn serve<P: Protocol, B: Backend<P>>(backend: &mut B, line: &Line) -> io::Result
                 shard.intake.start_closing(shard.shared.now);
             }
             if command == Command::Stop {
-                backend.close_listener()?;
+                backend.close_listeners()?;
                 backend.close_all(CloseReason::DrainForced);
             }
             obeyed = command;

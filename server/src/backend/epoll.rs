@@ -7,7 +7,6 @@
 //! socket whose FIN was reported together with the data: no second edge comes for it.
 
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +14,10 @@ use std::time::Duration;
 use protocol::server::Protocol;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 use super::{Backend, EVENTS_PER_TURN_MAX, PASSES_PER_EVENT_MAX, Parts};
-use crate::listener;
+use crate::listener::Listener;
 use crate::shard::connection::{Connection, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
@@ -41,12 +40,18 @@ const EDGES: epoll::EventFlags =
 
 pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
     epoll: OwnedFd,
-    listener: Option<TcpListener>,
+    /// Empty once they are closed.
+    sources: Vec<Source>,
     doorbell: Arc<OwnedFd>,
     shard: Shard<P, OwnedFd>,
     events: Vec<epoll::Event>,
     input: Box<[u8]>,
     accepts_per_turn_max: u32,
+}
+
+/// Where connections come from.
+struct Source {
+    listener: Listener,
     accepts: Quota,
 }
 
@@ -89,13 +94,12 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
             .map_err(Unavailable::kernel("epoll_ctl(2) of the doorbell"))?;
         let mut backend = Epoll {
             epoll,
-            listener: Some(parts.listener),
+            sources: parts.listeners.into_iter().map(|listener| Source { listener, accepts: Quota::ONE }).collect(),
             doorbell: parts.doorbell,
             shard: parts.shard,
             events: Vec::with_capacity(EVENTS_PER_TURN_MAX),
             input: vec![0; SCRATCH_LEN].into_boxed_slice(),
             accepts_per_turn_max: parts.accepts_per_turn_max,
-            accepts: Quota::ONE,
         };
         backend.arm_accept().map_err(Unavailable::kernel("epoll_ctl(2) of the listener"))?;
         Ok(backend)
@@ -111,7 +115,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
             let token = Token(event.data.u64());
             match token.tag() {
                 CONNECTION => self.on_event(token.id(), event.flags),
-                LISTENER => self.accept()?,
+                LISTENER => self.accept(token.id().index as usize)?,
                 _ => {
                     self.shard.shared.counters.syscalls += 1;
                     sys::answer(&self.doorbell);
@@ -123,18 +127,18 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
     }
 
     fn refuse_handshakes(&mut self) -> io::Result<()> {
-        self.listener.as_ref().map_or(Ok(()), listener::refuse_handshakes)
+        self.sources.iter().try_for_each(|source| source.listener.refuse_handshakes())
     }
 
-    fn close_listener(&mut self) -> io::Result<()> {
-        if self.listener.is_none() {
-            return Ok(());
+    fn close_listeners(&mut self) -> io::Result<()> {
+        // Nothing is left behind in a queue.
+        self.accepts_per_turn_max = u32::MAX;
+        for index in 0..self.sources.len() {
+            self.sources[index].accepts.count = u32::MAX;
+            self.accept(index)?;
         }
-        // Nothing is left behind in the queue.
-        (self.accepts_per_turn_max, self.accepts.count) = (u32::MAX, u32::MAX);
-        self.accept()?;
         self.shard.intake = Intake::Closed;
-        self.listener = None;
+        self.sources.clear();
         Ok(())
     }
 
@@ -176,7 +180,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         }
         let now = self.shard.shared.now;
         if self.shard.intake.is_closing_due(now) {
-            self.close_listener()?;
+            self.close_listeners()?;
         }
         if self.shard.intake.resume(now) {
             self.arm_accept()?;
@@ -185,36 +189,45 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
     }
 
     fn arm_accept(&mut self) -> io::Result<()> {
-        let Some(listener) = &self.listener else { return Ok(()) };
-        self.shard.shared.counters.syscalls += 1;
-        self.shard.shared.counters.epoll_ctls += 1;
-        // Level-triggered in both variants: so a turn may leave connections in the accept queue.
-        let token = epoll::EventData::new_u64(Token::new(NO_CONNECTION, LISTENER).0);
-        Ok(epoll::add(&self.epoll, listener, token, epoll::EventFlags::IN)?)
+        for (index, source) in self.sources.iter().enumerate() {
+            self.shard.shared.counters.syscalls += 1;
+            self.shard.shared.counters.epoll_ctls += 1;
+            // Level-triggered in both variants: so a turn may leave connections in the accept queue.
+            let token = epoll::EventData::new_u64(listener_token(index).0);
+            epoll::add(&self.epoll, &source.listener, token, epoll::EventFlags::IN)?;
+        }
+        Ok(())
     }
 
     fn disarm_accept(&mut self) -> io::Result<()> {
-        let Some(listener) = &self.listener else { return Ok(()) };
-        self.shard.shared.counters.syscalls += 1;
-        self.shard.shared.counters.epoll_ctls += 1;
-        Ok(epoll::delete(&self.epoll, listener)?)
+        for source in &self.sources {
+            self.shard.shared.counters.syscalls += 1;
+            self.shard.shared.counters.epoll_ctls += 1;
+            epoll::delete(&self.epoll, &source.listener)?;
+        }
+        Ok(())
     }
 
-    fn accept(&mut self) -> io::Result<()> {
-        let quota = self.accepts.count.min(self.accepts_per_turn_max);
+    /// Accepts from the source of this index.
+    fn accept(&mut self, index: usize) -> io::Result<()> {
+        if matches!(self.shard.intake, Intake::Paused { .. }) {
+            // Another listener met trouble in this turn.
+            return Ok(());
+        }
+        let Some(source) = self.sources.get(index) else { return Ok(()) };
+        let quota = source.accepts.count.min(self.accepts_per_turn_max);
         for accepted in 0..quota {
-            let Some(listener) = &self.listener else { return Ok(()) };
             let trouble = if self.shard.is_full() {
                 Trouble::Full
             } else {
                 self.shard.shared.counters.syscalls += 1;
-                match rustix::net::accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                match self.sources[index].listener.accept() {
                     Ok(socket) => {
                         self.admit(socket);
                         continue;
                     }
                     Err(Errno::AGAIN) => {
-                        self.accepts.missed(accepted);
+                        self.sources[index].accepts.missed(accepted);
                         return Ok(());
                     }
                     Err(error) => Trouble::of(&error.into()),
@@ -225,8 +238,9 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 return if matches!(self.shard.intake, Intake::Paused { .. }) { self.disarm_accept() } else { Ok(()) };
             }
         }
-        if self.accepts.count <= self.accepts_per_turn_max {
-            self.accepts.met();
+        let accepts = &mut self.sources[index].accepts;
+        if accepts.count <= self.accepts_per_turn_max {
+            accepts.met();
         }
         Ok(())
     }
@@ -394,6 +408,10 @@ pub(super) fn reason_of(error: Errno) -> CloseReason {
         Errno::CONNRESET | Errno::PIPE => CloseReason::Reset,
         _ => CloseReason::SocketError,
     }
+}
+
+fn listener_token(index: usize) -> Token {
+    Token::new(ConnectionId { index: index as u32, generation: 0 }, LISTENER)
 }
 
 fn timespec(duration: Duration) -> Timespec {

@@ -5,13 +5,13 @@
 //! epoll loops may take a short receive as the end; portable code may not.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream as StdTcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 use protocol::server::Protocol;
@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use super::epoll::reason_of;
 use super::{Backend, EVENTS_PER_TURN_MAX, PASSES_PER_EVENT_MAX, Parts};
-use crate::listener;
+use crate::listener::Listener;
 use crate::shard::connection::{Connection, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
@@ -38,12 +38,18 @@ const _: () = assert!(size_of::<usize>() == 8, "connection ids travel in mio tok
 
 pub(crate) struct Mio<P: Protocol> {
     poll: Poll,
-    listener: Option<TcpListener>,
+    /// Empty once they are closed.
+    sources: Vec<Source>,
     doorbell: Arc<OwnedFd>,
     shard: Shard<P, TcpStream>,
     events: Events,
     input: Box<[u8]>,
     accepts_per_turn_max: u32,
+}
+
+/// Where connections come from.
+struct Source {
+    listener: Listener,
     /// The accept queue was left with connections in it: no further edge will tell.
     accepts_left: bool,
 }
@@ -58,19 +64,21 @@ impl<P: Protocol> Backend<P> for Mio<P> {
         poll.registry()
             .register(&mut SourceFd(&doorbell_fd), token(NO_CONNECTION, DOORBELL), Interest::READABLE)
             .map_err(Unavailable::kernel("mio's registration of the doorbell"))?;
-        let mut listener = TcpListener::from_std(parts.listener);
-        poll.registry()
-            .register(&mut listener, token(NO_CONNECTION, LISTENER), Interest::READABLE)
-            .map_err(Unavailable::kernel("mio's registration of the listener"))?;
+        for (index, listener) in parts.listeners.iter().enumerate() {
+            // Registered by its number: mio's own listeners are TCP only.
+            let id = ConnectionId { index: index as u32, generation: 0 };
+            poll.registry()
+                .register(&mut SourceFd(&listener.as_raw_fd()), token(id, LISTENER), Interest::READABLE)
+                .map_err(Unavailable::kernel("mio's registration of the listener"))?;
+        }
         Ok(Mio {
             poll,
-            listener: Some(listener),
+            sources: parts.listeners.into_iter().map(|listener| Source { listener, accepts_left: false }).collect(),
             doorbell: parts.doorbell,
             shard: parts.shard,
             events: Events::with_capacity(EVENTS_PER_TURN_MAX),
             input: vec![0; SCRATCH_LEN].into_boxed_slice(),
             accepts_per_turn_max: parts.accepts_per_turn_max,
-            accepts_left: false,
         })
     }
 
@@ -79,15 +87,17 @@ impl<P: Protocol> Backend<P> for Mio<P> {
         if self.shard.refresh_clock() {
             self.on_tick()?;
         }
-        if std::mem::take(&mut self.accepts_left) {
-            self.accept();
+        for index in 0..self.sources.len() {
+            if std::mem::take(&mut self.sources[index].accepts_left) {
+                self.accept(index);
+            }
         }
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             let token = Token(event.token().0 as u64);
             match token.tag() {
                 CONNECTION => self.on_event(token.id(), event),
-                LISTENER => self.accept(),
+                LISTENER => self.accept(token.id().index as usize),
                 _ => {
                     self.shard.shared.counters.syscalls += 1;
                     sys::answer(&self.doorbell);
@@ -99,17 +109,14 @@ impl<P: Protocol> Backend<P> for Mio<P> {
     }
 
     fn refuse_handshakes(&mut self) -> io::Result<()> {
-        self.listener.as_ref().map_or(Ok(()), listener::refuse_handshakes)
+        self.sources.iter().try_for_each(|source| source.listener.refuse_handshakes())
     }
 
-    fn close_listener(&mut self) -> io::Result<()> {
-        if self.listener.is_none() {
-            return Ok(());
-        }
+    fn close_listeners(&mut self) -> io::Result<()> {
         self.accepts_per_turn_max = u32::MAX;
-        self.accept();
+        (0..self.sources.len()).for_each(|index| self.accept(index));
         self.shard.intake = Intake::Closed;
-        self.listener = None;
+        self.sources.clear();
         Ok(())
     }
 
@@ -135,7 +142,8 @@ impl<P: Protocol> Mio<P> {
         counters.turns += 1;
         counters.epoll_waits += 1;
         counters.syscalls += 1;
-        let timeout = if self.accepts_left { Some(Duration::ZERO) } else { self.shard.wait_max() };
+        let accepts_left = self.sources.iter().any(|source| source.accepts_left);
+        let timeout = if accepts_left { Some(Duration::ZERO) } else { self.shard.wait_max() };
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.events.clear();
@@ -153,31 +161,34 @@ impl<P: Protocol> Mio<P> {
         }
         let now = self.shard.shared.now;
         if self.shard.intake.is_closing_due(now) {
-            self.close_listener()?;
+            self.close_listeners()?;
         }
-        // The listener stays registered during a pause: being edge-triggered it makes no noise, but
+        // A listener stays registered during a pause: being edge-triggered it makes no noise, but
         // what arrived meanwhile has to be asked for.
-        self.accepts_left |= self.shard.intake.resume(now);
+        if self.shard.intake.resume(now) {
+            self.sources.iter_mut().for_each(|source| source.accepts_left = true);
+        }
         Ok(())
     }
 
-    fn accept(&mut self) {
+    /// Accepts from the source of this index.
+    fn accept(&mut self, index: usize) {
         if matches!(self.shard.intake, Intake::Paused { .. }) {
             return;
         }
         for _ in 0..self.accepts_per_turn_max {
-            let Some(listener) = &self.listener else { return };
+            let Some(source) = self.sources.get(index) else { return };
             let trouble = if self.shard.is_full() {
                 Trouble::Full
             } else {
                 self.shard.shared.counters.syscalls += 1;
-                match listener.accept() {
-                    Ok((socket, _)) => {
-                        self.admit(socket);
+                match source.listener.accept() {
+                    Ok(socket) => {
+                        self.admit(TcpStream::from_std(StdTcpStream::from(socket)));
                         continue;
                     }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                    Err(error) => Trouble::of(&error),
+                    Err(Errno::AGAIN) => return,
+                    Err(error) => Trouble::of(&error.into()),
                 }
             };
             let Shard { shared, intake, .. } = &mut self.shard;
@@ -185,7 +196,7 @@ impl<P: Protocol> Mio<P> {
                 return;
             }
         }
-        self.accepts_left = true;
+        self.sources[index].accepts_left = true;
     }
 
     fn admit(&mut self, socket: TcpStream) {

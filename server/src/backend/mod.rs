@@ -11,12 +11,12 @@ pub(crate) mod mio;
 pub(crate) mod uring;
 
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use protocol::server::Protocol;
 
+use crate::listener::Listener;
 use crate::shard::Shard;
 use crate::shard::counters::CloseReason;
 use crate::unavailable::Unavailable;
@@ -30,7 +30,8 @@ pub(crate) const PASSES_PER_EVENT_MAX: u32 = 8;
 
 /// What a backend is opened with.
 pub(crate) struct Parts<P: Protocol, K> {
-    pub(crate) listener: TcpListener,
+    /// At least one. A token of a listener carries its index here.
+    pub(crate) listeners: Vec<Listener>,
     /// Rung by other threads when the reactor has something to look at.
     pub(crate) doorbell: Arc<OwnedFd>,
     pub(crate) shard: Shard<P, K>,
@@ -42,7 +43,7 @@ pub(crate) struct Parts<P: Protocol, K> {
 pub(crate) trait Backend<P: Protocol>: Sized {
     /// How a connection's socket is named to the kernel.
     type Socket;
-    /// Whether the listener must be non-blocking: yes for readiness, no for completions, where
+    /// Whether a listener must be non-blocking: yes for readiness, no for completions, where
     /// O_NONBLOCK turns a wait into a spurious EAGAIN.
     const LISTENER_NONBLOCKING: bool;
 
@@ -55,8 +56,8 @@ pub(crate) trait Backend<P: Protocol>: Sized {
     /// Makes the kernel stop answering new handshakes; those under way still arrive.
     fn refuse_handshakes(&mut self) -> io::Result<()>;
 
-    /// Takes what is left in the accept queue and closes the listener.
-    fn close_listener(&mut self) -> io::Result<()>;
+    /// Takes what is left in the accept queues and closes the listeners.
+    fn close_listeners(&mut self) -> io::Result<()>;
 
     /// Closes every connection now, for `reason`.
     fn close_all(&mut self, reason: CloseReason);

@@ -8,46 +8,55 @@ use protocol::server::Protocol;
 use uring::Completion;
 
 use super::style::Style;
-use super::{ACCEPT, Accept, CLOSE, Direct, IGNORED, MULTISHOT_ACCEPT_MARGIN, NO_CONNECTION, Uring};
+use super::{ACCEPT, Accept, CLOSE, Direct, IGNORED, MULTISHOT_ACCEPT_MARGIN, NO_CONNECTION, Source, Uring};
 use crate::shard::connection::Want;
-use crate::shard::slab::Token;
+use crate::shard::slab::{ConnectionId, Token};
 use crate::shard::{Intake, Shard, Trouble};
 
 impl<P: Protocol, S: Style> Uring<P, S> {
+    /// Arms each listener that is not armed.
+    pub(super) fn arm_accepts(&mut self) {
+        (0..self.sources.len()).for_each(|index| self.arm_accept(index));
+    }
+
     /// Arms the kind of accept that the free descriptors allow, if none is armed.
-    pub(super) fn arm_accept(&mut self) {
-        let Some(listener) = &self.listener else { return };
-        if self.accept != Accept::None {
+    fn arm_accept(&mut self, index: usize) {
+        let free = self.connections_max.saturating_sub(self.descriptors);
+        let near_limit = self.is_near_limit();
+        let Some(Source { listener: Some(listener), accept: accept @ Accept::None }) = self.sources.get_mut(index)
+        else {
             return;
-        }
-        let token = Token::new(NO_CONNECTION, ACCEPT);
+        };
+        let (listener, token) = (listener.as_raw_fd(), accept_token(index));
         let Shard { shared, intake, .. } = &mut *self.shard;
-        match self.connections_max - self.descriptors {
-            0 => {
-                intake.meet(Trouble::Full, shared.now, &mut shared.counters);
-            }
-            1..=MULTISHOT_ACCEPT_MARGIN => {
-                self.accept = Accept::Oneshot;
-                self.ring.accept_oneshot(listener.as_raw_fd(), token, &mut shared.counters);
-            }
-            _ => {
-                self.accept = Accept::Multishot;
-                self.ring.accept_multishot(listener.as_raw_fd(), token, &mut shared.counters);
-            }
+        if free == 0 {
+            intake.meet(Trouble::Full, shared.now, &mut shared.counters);
+        } else if near_limit {
+            *accept = Accept::Oneshot;
+            self.ring.accept_oneshot(listener, token, &mut shared.counters);
+        } else {
+            *accept = Accept::Multishot;
+            self.ring.accept_multishot(listener, token, &mut shared.counters);
         }
     }
 
-    pub(super) fn end_accept(&mut self) {
-        if matches!(self.accept, Accept::Oneshot | Accept::Multishot) {
-            self.accept = Accept::Ending;
-            let accept = Token::new(NO_CONNECTION, ACCEPT);
-            self.ring.cancel(accept, IGNORED, &mut self.shard.shared.counters);
+    pub(super) fn end_accept(&mut self, index: usize) {
+        let accept = &mut self.sources[index].accept;
+        if matches!(accept, Accept::Oneshot | Accept::Multishot) {
+            *accept = Accept::Ending;
+            self.ring.cancel(accept_token(index), IGNORED, &mut self.shard.shared.counters);
         }
     }
 
-    pub(super) fn on_accept(&mut self, completion: &Completion) {
+    /// Whether a multishot accept of each listener could find more connections than descriptors.
+    fn is_near_limit(&self) -> bool {
+        let free = self.connections_max.saturating_sub(self.descriptors);
+        u64::from(free) <= u64::from(MULTISHOT_ACCEPT_MARGIN) * self.sources.len() as u64
+    }
+
+    pub(super) fn on_accept(&mut self, index: usize, completion: &Completion) {
         if !cqueue::more(completion.flags) {
-            self.accept = Accept::None;
+            self.sources[index].accept = Accept::None;
         }
         let mut rest = false;
         match Direct::from_result(completion.result) {
@@ -59,12 +68,15 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                 rest = intake.meet(Trouble::of(&error), shared.now, &mut shared.counters);
             }
         }
-        let near_limit = self.connections_max - self.descriptors <= MULTISHOT_ACCEPT_MARGIN;
-        if self.accept == Accept::Multishot && near_limit {
-            self.end_accept();
+        if self.is_near_limit() {
+            for index in 0..self.sources.len() {
+                if self.sources[index].accept == Accept::Multishot {
+                    self.end_accept(index);
+                }
+            }
         }
         if !rest && matches!(self.shard.intake, Intake::Open | Intake::Closing { .. }) {
-            self.arm_accept();
+            self.arm_accept(index);
         }
     }
 
@@ -81,4 +93,9 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             }
         }
     }
+}
+
+/// The accept of a listener is named by the listener's index.
+fn accept_token(index: usize) -> Token {
+    Token::new(ConnectionId { index: index as u32, generation: 0 }, ACCEPT)
 }

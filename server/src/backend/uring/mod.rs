@@ -22,7 +22,6 @@ pub(crate) mod style;
 
 use std::io;
 use std::mem::ManuallyDrop;
-use std::net::TcpListener;
 use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -38,7 +37,7 @@ use self::sends::InlineSends;
 use self::style::{Receive, Style};
 use super::epoll::reason_of;
 use super::{Backend, Parts};
-use crate::listener;
+use crate::listener::Listener;
 use crate::shard::connection::Want;
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
@@ -100,6 +99,13 @@ impl Direct {
     }
 }
 
+/// Where connections come from. It outlives its listener: an accept that is cancelled has a last
+/// completion.
+struct Source {
+    listener: Option<Listener>,
+    accept: Accept,
+}
+
 /// The accept that is armed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Accept {
@@ -116,15 +122,15 @@ pub(crate) struct Uring<P: Protocol, S: Style> {
     /// Goes after the ring, too: it holds replies whose sends may be queued.
     sends: ManuallyDrop<InlineSends>,
     shard: ManuallyDrop<Shard<P, Direct>>,
-    listener: Option<TcpListener>,
+    sources: Vec<Source>,
     doorbell: Arc<OwnedFd>,
     completions: Vec<Completion>,
     /// Connections whose receive found no provided buffer; armed again once all are given back.
     starved: Vec<ConnectionId>,
     /// Something arrived behind an inline send, whose success nothing will report: do not wait.
     hurried: bool,
-    accept: Accept,
-    /// Direct descriptors in use; those of connections that are closing among them.
+    /// Direct descriptors in use; those of connections that are closing among them. With several
+    /// listeners up to one less than their number more than `connections_max`.
     descriptors: u32,
     connections_max: u32,
 }
@@ -134,26 +140,31 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
     const LISTENER_NONBLOCKING: bool = false;
 
     fn open(parts: Parts<P, Direct>) -> Result<Self, Unavailable> {
-        let ring = Ring::open(parts.connections_max)?;
+        // Near the limit each listener may take one connection at the same time.
+        let listeners_max = parts.listeners.len() as u32;
+        let ring = Ring::open(parts.connections_max + listeners_max - 1)?;
         let buffers = ProvidedBuffers::register(ring.inner()).map_err(unregistered)?;
         let mut backend = Uring {
             ring: ManuallyDrop::new(ring),
             buffers: ManuallyDrop::new(buffers),
             sends: ManuallyDrop::new(InlineSends::new(S::SENDS_INLINE)),
             shard: ManuallyDrop::new(parts.shard),
-            listener: Some(parts.listener),
+            sources: parts
+                .listeners
+                .into_iter()
+                .map(|listener| Source { listener: Some(listener), accept: Accept::None })
+                .collect(),
             doorbell: parts.doorbell,
             completions: Vec::with_capacity(1024),
             starved: Vec::new(),
             hurried: false,
-            accept: Accept::None,
             descriptors: 0,
             connections_max: parts.connections_max,
         };
         let counters = &mut backend.shard.shared.counters;
         let token = Token::new(NO_CONNECTION, DOORBELL);
         backend.ring.poll_readable(backend.doorbell.as_raw_fd(), token, counters);
-        backend.arm_accept();
+        backend.arm_accepts();
         Ok(backend)
     }
 
@@ -178,7 +189,7 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
                     self.descriptors -= 1;
                     self.on_last(id, CLOSING_SOCKET);
                 }
-                ACCEPT => self.on_accept(completion),
+                ACCEPT => self.on_accept(id.index as usize, completion),
                 DOORBELL => self.on_doorbell(completion),
                 _ => {}
             }
@@ -188,15 +199,16 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
     }
 
     fn refuse_handshakes(&mut self) -> io::Result<()> {
-        self.listener.as_ref().map_or(Ok(()), listener::refuse_handshakes)
+        self.sources.iter().filter_map(|source| source.listener.as_ref()).try_for_each(Listener::refuse_handshakes)
     }
 
-    fn close_listener(&mut self) -> io::Result<()> {
-        if self.listener.take().is_some() {
+    fn close_listeners(&mut self) -> io::Result<()> {
+        for index in 0..self.sources.len() {
             // The accept holds the socket open, and has emptied its queue all along.
-            self.end_accept();
-            self.shard.intake = Intake::Closed;
+            self.end_accept(index);
+            self.sources[index].listener = None;
         }
+        self.shard.intake = Intake::Closed;
         Ok(())
     }
 
@@ -248,10 +260,10 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         }
         let now = self.shard.shared.now;
         if self.shard.intake.is_closing_due(now) {
-            self.close_listener()?;
+            self.close_listeners()?;
         }
         if self.shard.intake.resume(now) {
-            self.arm_accept();
+            self.arm_accepts();
         }
         Ok(())
     }
