@@ -3,7 +3,7 @@
 
 use protocol::Output;
 use protocol::client::{Client, Progress};
-use protocol::server::{Protocol, Then};
+use protocol::server::{FILLER, Protocol, Then};
 
 /// An input as the targets understand it: settings, a place to cut, and the bytes from the peer.
 pub struct Input {
@@ -87,6 +87,11 @@ pub fn serve<P: Protocol>(protocol: &mut P, pieces: &[&[u8]], output_len: usize)
             match step.then {
                 Then::KeepOpen => break,
                 Then::More => assert!(step.consumed > 0 || !output.is_empty(), "asks for more without progress"),
+                Then::Fill => {
+                    let left = protocol.filler_left(&state);
+                    outcome.replies.resize(outcome.replies.len() + left, FILLER[0]);
+                    protocol.filler_sent(&mut state, left);
+                }
                 end => return Outcome { end, ..outcome },
             }
         }

@@ -46,17 +46,6 @@ impl<'a> Output<'a> {
         self.len = end;
     }
 
-    /// Appends `count` copies of `byte`.
-    ///
-    /// # Panics
-    /// When `count` is larger than [`Output::room`].
-    pub fn push_fill(&mut self, byte: u8, count: usize) {
-        let end = self.len + count;
-        assert!(end <= self.space.len(), "reply does not fit the output");
-        self.space[self.len..end].fill(byte);
-        self.len = end;
-    }
-
     /// Appends `number` in decimal, at most 20 bytes.
     ///
     /// # Panics

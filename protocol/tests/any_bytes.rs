@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use protocol::Output;
 use protocol::client::{Client, HttpClient, HttpRequest, Progress};
-use protocol::server::{Http, HttpLimits, Protocol, Then};
+use protocol::server::{FILLER, Http, HttpLimits, Protocol, Then};
 
 /// Feeds `input` cut at `cuts`; returns the replies and how it ended.
 fn serve(input: &[u8], cuts: &[usize]) -> (Vec<u8>, Then) {
@@ -23,6 +23,11 @@ fn serve(input: &[u8], cuts: &[usize]) -> (Vec<u8>, Then) {
             match step.then {
                 Then::KeepOpen => break,
                 Then::More => assert!(step.consumed > 0 || !output.is_empty()),
+                Then::Fill => {
+                    let left = http.filler_left(&state);
+                    replies.resize(replies.len() + left, FILLER[0]);
+                    http.filler_sent(&mut state, left);
+                }
                 end => return (replies, end),
             }
         }

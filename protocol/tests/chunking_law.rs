@@ -2,7 +2,7 @@
 //! replies, the number of requests and the end are the same. This is what makes backends comparable.
 
 use protocol::Output;
-use protocol::server::{Echo, Http, HttpLimits, Protocol, Then, Violation};
+use protocol::server::{Echo, FILLER, Http, HttpLimits, Protocol, Then, Violation};
 
 /// Everything a peer could observe of one connection.
 #[derive(Debug, PartialEq, Eq, Clone)]
@@ -39,6 +39,12 @@ fn play<P: Protocol>(mut protocol: P, pieces: &[&[u8]], output_len: usize) -> Ou
             match step.then {
                 Then::KeepOpen => break,
                 Then::More => assert!(step.consumed > 0 || !output.is_empty(), "asks for more without progress"),
+                Then::Fill => {
+                    let left = protocol.filler_left(&state);
+                    assert!(left > 0, "fills with nothing");
+                    outcome.replies.resize(outcome.replies.len() + left, FILLER[0]);
+                    protocol.filler_sent(&mut state, left);
+                }
                 Then::CloseAfterReply => outcome.end = End::Closed,
                 Then::Abort(violation) => outcome.end = End::Aborted(violation),
             }

@@ -24,8 +24,6 @@ pub use balance::Balance;
 pub use cpu_time::CpuTime;
 pub use options::{Options, Scheduling, Variant, Workload};
 pub use report::{ReactorReport, Report, Spread};
-pub use shard::connection::{Connection, Want};
 pub use shard::counters::{CloseReason, Counters};
-pub use shard::{Resources, Tick, Timeouts};
 pub use supervisor::{Order, Server};
 pub use unavailable::Unavailable;

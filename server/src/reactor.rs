@@ -141,15 +141,16 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     let result = serve(&mut backend, &line);
     let left = u64::from(backend.shard().len());
     let shared = &backend.shard().shared;
-    let (buffers_in_use, buffers_peak, buffer_memory) = shared.buffer_usage();
+    let buffers = shared.buffer_usage();
     Ok(ReactorReport {
         index,
         cpu,
         counters: shared.counters().clone(),
         connections_left: left,
-        buffers_in_use,
-        buffers_peak,
-        buffer_memory_bytes: buffer_memory as u64,
+        buffers_in_use: buffers.used,
+        buffers_peak: buffers.used_peak,
+        buffer_memory_bytes: buffers.memory_len as u64,
+        buffer_memory_bytes_peak: buffers.memory_len_peak as u64,
         cpu_time: CpuTime::of_thread(),
         error: result.err().map(|error| error.to_string()),
     })

@@ -21,8 +21,10 @@ pub struct ReactorReport {
     pub buffers_in_use: u32,
     /// Most pooled buffers in use at once.
     pub buffers_peak: u32,
-    /// Memory the pooled buffers were cut from, in bytes.
+    /// Memory that the pool of buffers had from the kernel at the end, in bytes.
     pub buffer_memory_bytes: u64,
+    /// The most that it ever had.
+    pub buffer_memory_bytes_peak: u64,
     /// CPU time of its thread.
     pub cpu_time: CpuTime,
     /// What made it fail.

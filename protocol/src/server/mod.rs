@@ -45,7 +45,23 @@ pub trait Protocol {
     /// From now on every reply announces the close of its connection, if
     /// [`Protocol::ANNOUNCES_CLOSE`].
     fn drain(&mut self);
+
+    /// Bytes of [`FILLER`] that are still to be sent; more than 0 only behind [`Then::Fill`].
+    fn filler_left(&self, _state: &Self::State) -> usize {
+        0
+    }
+
+    /// `count` of them were sent.
+    fn filler_sent(&mut self, _state: &mut Self::State, count: usize) {
+        assert!(count == 0, "a workload without filler");
+    }
 }
+
+/// Length of [`FILLER`]: as much as a connection sends in one go.
+pub const FILLER_LEN: usize = 64 * 1024;
+/// What a generated reply consists of. It is sent from here, by any number of connections at a time, so a
+/// reply of a gigabyte holds no buffer however slowly its reader is.
+pub static FILLER: [u8; FILLER_LEN] = [b'x'; FILLER_LEN];
 
 /// What one call to [`Protocol::on_bytes`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +81,9 @@ pub enum Then {
     KeepOpen,
     /// The output was too small: call again, with the unconsumed input, once it is sent.
     More,
+    /// As [`Then::More`], but between the output and the next call [`Protocol::filler_left`] bytes of
+    /// [`FILLER`] are sent.
+    Fill,
     /// Close: the peer asked for it, or draining did.
     CloseAfterReply,
     /// Close: the peer broke the protocol. The output holds what there is to say about it.

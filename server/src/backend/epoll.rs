@@ -3,8 +3,8 @@
 //! `level`: interest is EPOLLIN and changes to EPOLLOUT only while a reply is unsent. `edge`:
 //! EPOLLIN | EPOLLOUT | EPOLLRDHUP are registered once and never changed. In both a short receive
 //! ends the reading: for a stream it says that the queue is empty (epoll(7), "Questions and
-//! answers"), which saves the receive that would return EAGAIN. The exception is an edge-triggered
-//! socket whose FIN was reported together with the data: no second edge comes for it.
+//! answers"), which saves the receive that would return EAGAIN. The exceptions are edge-triggered
+//! sockets whose FIN, or an urgent mark, was reported together with the data.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -32,11 +32,15 @@ const DOORBELL: u8 = 2;
 const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
 
 /// Flag of a connection: registered for EPOLLOUT instead of EPOLLIN (level only).
-const AWAITS_ROOM: u8 = 1;
+const AWAITS_ROOM: u16 = 1;
 
 /// What an edge-triggered connection is registered for, once and for all.
 const EDGES: epoll::EventFlags =
-    epoll::EventFlags::IN.union(epoll::EventFlags::OUT).union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ET);
+    epoll::EventFlags::OUT.union(epoll::EventFlags::IN).union(NOT_DRAINED).union(epoll::EventFlags::ET);
+
+/// With these a short receive does not say that the queue is empty: behind the data is a FIN, for which no
+/// second edge comes, or an urgent mark, where every receive ends (tcp(7), recv(2)).
+const NOT_DRAINED: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::PRI);
 
 pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
     epoll: OwnedFd,
@@ -107,9 +111,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
 
     fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
-        if self.shard.refresh_clock() {
-            self.on_tick()?;
-        }
+        let is_tick = self.shard.refresh_clock();
         let events = std::mem::take(&mut self.events);
         for event in &events {
             let token = Token(event.data.u64());
@@ -123,6 +125,12 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
             }
         }
         self.events = events;
+        if is_tick {
+            self.on_tick()?;
+        }
+        if self.shard.is_pressed() {
+            self.shed();
+        }
         Ok(())
     }
 
@@ -142,15 +150,12 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
         Ok(())
     }
 
-    fn close_all(&mut self, reason: CloseReason) {
-        let mut index = 0;
-        while let Some(id) = self.shard.at_or_after(index) {
-            index = id.index + 1;
-            if let Some((connection, shared)) = self.shard.find(id) {
-                let want = connection.give_up(reason, shared);
-                self.act(id, want);
-            }
-        }
+    fn obey(&mut self, id: ConnectionId, want: Want) {
+        self.act(id, want);
+    }
+
+    fn receive_once_more(&mut self, id: ConnectionId) {
+        self.receive(id, true);
     }
 
     fn shard(&mut self) -> &mut Shard<P, OwnedFd> {
@@ -175,9 +180,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
     /// Ten times a second at most: timers, and the end of a pause of accept.
     #[cold]
     fn on_tick(&mut self) -> io::Result<()> {
-        while let Some((id, want)) = self.shard.next_expired() {
-            self.act(id, want);
-        }
+        self.expire();
         let now = self.shard.shared.now;
         if self.shard.intake.is_closing_due(now) {
             self.close_listeners()?;
@@ -217,8 +220,8 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         let Some(source) = self.sources.get(index) else { return Ok(()) };
         let quota = source.accepts.count.min(self.accepts_per_turn_max);
         for accepted in 0..quota {
-            let trouble = if self.shard.is_full() {
-                Trouble::Full
+            let trouble = if let Some(trouble) = self.shard.trouble() {
+                trouble
             } else {
                 self.shard.shared.counters.syscalls += 1;
                 match self.sources[index].listener.accept() {
@@ -286,12 +289,12 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         if EDGE && !flags.intersects(!epoll::EventFlags::OUT) {
             return;
         }
-        self.receive(id, EDGE && flags.contains(epoll::EventFlags::RDHUP));
+        self.receive(id, EDGE && flags.intersects(NOT_DRAINED));
     }
 
     /// Receives until the socket is empty (edge) or once (level), and does what follows.
     #[inline]
-    fn receive(&mut self, id: ConnectionId, fin_seen: bool) {
+    fn receive(&mut self, id: ConnectionId, not_drained: bool) {
         for _ in 0..PASSES_PER_EVENT_MAX {
             let Some((connection, shared)) = self.shard.find(id) else { return };
             shared.counters.syscalls += 1;
@@ -299,7 +302,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
             let mut want = match rustix::net::recv(&connection.socket, &mut self.input[..], RecvFlags::empty()) {
                 Ok((0, _)) => connection.peer_closed(shared),
                 Ok((count, _)) => {
-                    short = count < self.input.len() && !fin_seen;
+                    short = count < self.input.len() && !not_drained;
                     connection.received(&self.input[..count], shared)
                 }
                 Err(Errno::AGAIN | Errno::INTR) => {
@@ -312,7 +315,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 want = send(connection, shared);
             }
             // The usual case needs nothing more; everything else is looked at with care.
-            let usual = want == Want::Read && connection.flags == 0 && !connection.is_hurried();
+            let usual = want == Want::Read && connection.flags == 0 && !connection.is_uncovered();
             if !(usual || self.act(id, want)) || short || !EDGE {
                 return;
             }
@@ -363,6 +366,13 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 Want::Read => {
                     self.shard.settle(id);
                     return true;
+                }
+                Want::Look => {
+                    shared.counters.syscalls += 1;
+                    match sys::unacknowledged_len(&connection.socket) {
+                        Ok(queued) => connection.looked(queued, shared),
+                        Err(_) => Want::Close(CloseReason::SocketError),
+                    }
                 }
                 Want::Close(reason) => {
                     shared.counters.syscalls += 1;

@@ -84,9 +84,7 @@ impl<P: Protocol> Backend<P> for Mio<P> {
 
     fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
-        if self.shard.refresh_clock() {
-            self.on_tick()?;
-        }
+        let is_tick = self.shard.refresh_clock();
         for index in 0..self.sources.len() {
             if std::mem::take(&mut self.sources[index].accepts_left) {
                 self.accept(index);
@@ -105,6 +103,12 @@ impl<P: Protocol> Backend<P> for Mio<P> {
             }
         }
         self.events = events;
+        if is_tick {
+            self.on_tick()?;
+        }
+        if self.shard.is_pressed() {
+            self.shed();
+        }
         Ok(())
     }
 
@@ -120,15 +124,12 @@ impl<P: Protocol> Backend<P> for Mio<P> {
         Ok(())
     }
 
-    fn close_all(&mut self, reason: CloseReason) {
-        let mut index = 0;
-        while let Some(id) = self.shard.at_or_after(index) {
-            index = id.index + 1;
-            if let Some((connection, shared)) = self.shard.find(id) {
-                let want = connection.give_up(reason, shared);
-                self.act(id, want);
-            }
-        }
+    fn obey(&mut self, id: ConnectionId, want: Want) {
+        self.act(id, want);
+    }
+
+    fn receive_once_more(&mut self, id: ConnectionId) {
+        self.receive(id);
     }
 
     fn shard(&mut self) -> &mut Shard<P, TcpStream> {
@@ -156,9 +157,7 @@ impl<P: Protocol> Mio<P> {
     /// Ten times a second at most: timers, and the end of a pause of accept.
     #[cold]
     fn on_tick(&mut self) -> io::Result<()> {
-        while let Some((id, want)) = self.shard.next_expired() {
-            self.act(id, want);
-        }
+        self.expire();
         let now = self.shard.shared.now;
         if self.shard.intake.is_closing_due(now) {
             self.close_listeners()?;
@@ -178,8 +177,8 @@ impl<P: Protocol> Mio<P> {
         }
         for _ in 0..self.accepts_per_turn_max {
             let Some(source) = self.sources.get(index) else { return };
-            let trouble = if self.shard.is_full() {
-                Trouble::Full
+            let trouble = if let Some(trouble) = self.shard.trouble() {
+                trouble
             } else {
                 self.shard.shared.counters.syscalls += 1;
                 match source.listener.accept() {
@@ -248,7 +247,7 @@ impl<P: Protocol> Mio<P> {
                 want = send(connection, shared);
             }
             // The usual case needs nothing more; everything else is looked at with care.
-            let usual = want == Want::Read && !connection.is_hurried();
+            let usual = want == Want::Read && !connection.is_uncovered();
             if !(usual || self.act(id, want)) {
                 return;
             }
@@ -290,6 +289,13 @@ impl<P: Protocol> Mio<P> {
                 Want::Read => {
                     self.shard.settle(id);
                     return true;
+                }
+                Want::Look => {
+                    shared.counters.syscalls += 1;
+                    match sys::unacknowledged_len(&connection.socket) {
+                        Ok(queued) => connection.looked(queued, shared),
+                        Err(_) => Want::Close(CloseReason::SocketError),
+                    }
                 }
                 Want::Close(reason) => {
                     shared.counters.syscalls += 1;

@@ -18,7 +18,9 @@ use protocol::server::Protocol;
 
 use crate::listener::Listener;
 use crate::shard::Shard;
+use crate::shard::connection::Want;
 use crate::shard::counters::CloseReason;
+use crate::shard::slab::ConnectionId;
 use crate::unavailable::Unavailable;
 
 /// Events taken from the kernel in one turn.
@@ -50,7 +52,8 @@ pub(crate) trait Backend<P: Protocol>: Sized {
     /// Fails when this host cannot run the backend; never chooses another one.
     fn open(parts: Parts<P, Self::Socket>) -> Result<Self, Unavailable>;
 
-    /// One turn: wait as long as the shard allows, handle everything that came back, expire timers.
+    /// One turn: wait as long as the shard allows, handle everything that came back, and only then expire
+    /// timers: no timer beats a request that is in hand.
     fn turn(&mut self) -> io::Result<()>;
 
     /// Makes the kernel stop answering new handshakes; those under way still arrive.
@@ -59,9 +62,50 @@ pub(crate) trait Backend<P: Protocol>: Sized {
     /// Takes what is left in the accept queues and closes the listeners.
     fn close_listeners(&mut self) -> io::Result<()>;
 
-    /// Closes every connection now, for `reason`.
-    fn close_all(&mut self, reason: CloseReason);
+    /// Does what a connection wants.
+    fn obey(&mut self, id: ConnectionId, want: Want);
+
+    /// Receives what has arrived at a connection that waits for input, and handles it. A completion loop
+    /// fetches all completions before it expires timers instead.
+    fn receive_once_more(&mut self, id: ConnectionId);
 
     /// This reactor's share.
     fn shard(&mut self) -> &mut Shard<P, Self::Socket>;
+
+    /// Expires timers, when the turn's events are handled.
+    #[cold]
+    fn expire(&mut self) {
+        while let Some(id) = self.shard().next_expired() {
+            if self.shard().waits_for_input(id) {
+                self.receive_once_more(id);
+            }
+            if let Some(want) = self.shard().expire(id) {
+                self.obey(id, want);
+            }
+        }
+    }
+
+    /// Closes connections that hold buffers without progress, when the pool runs out.
+    #[cold]
+    fn shed(&mut self) {
+        for id in self.shard().to_shed() {
+            self.close(id, CloseReason::Shed);
+        }
+    }
+
+    /// Closes every connection now, for `reason`.
+    fn close_all(&mut self, reason: CloseReason) {
+        let mut index = 0;
+        while let Some(id) = self.shard().at_or_after(index) {
+            index = id.index + 1;
+            self.close(id, reason);
+        }
+    }
+
+    /// Closes a connection now, for `reason`.
+    fn close(&mut self, id: ConnectionId, reason: CloseReason) {
+        if let Some(want) = self.shard().give_up(id, reason) {
+            self.obey(id, want);
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! here knows a file descriptor's operations or an event, so the simulation test can play the kernel.
 
 use protocol::Output;
-use protocol::server::{Protocol, Step, Then, Waiting};
+use protocol::server::{FILLER, FILLER_LEN, Protocol, Step, Then, Waiting};
 
 use super::counters::CloseReason;
 use super::pool::{BUFFER_LEN_MAX, Buffer};
@@ -14,7 +14,7 @@ use super::{Resources, Timeouts};
 
 /// What a connection wants its backend to do: exactly one thing at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
+pub(crate) enum Want {
     /// Receive more.
     Read,
     /// Send what `unsent` returns, then call `sent`.
@@ -24,27 +24,40 @@ pub enum Want {
     Wait,
     /// Shut the sending side down, then receive (and drop) until the peer closes.
     Shutdown,
+    /// Tell [`Connection::looked`] how many bytes the peer has not acknowledged yet (SIOCOUTQ of tcp(7)).
+    Look,
     /// Close the socket.
     Close(CloseReason),
 }
 
 /// Bit of [`Connection::flags`]: the kernel may still read the unsent reply, so its buffer must not
 /// be given back. Set and cleared by the backend, through [`Connection::pin`] and `unpin`.
-pub(crate) const PINNED: u8 = 1 << 7;
+pub(crate) const PINNED: u16 = 1 << 7;
+
+/// Bytes that a lingering connection discards before it is closed all the same: more than what can be
+/// under way when the reply is made, which is a full send buffer of the peer and a full receive buffer
+/// here (4 + 6 MiB, the defaults of net.ipv4.tcp_wmem and tcp_rmem).
+const LINGER_LEN_MAX: u32 = 16 << 20;
+/// A reply that is kept takes this much of the filler behind it along; then it fills a short buffer.
+const KEPT_FILLED_LEN: usize = 2048;
+/// Looks at an unsent reply within one stall timeout.
+pub(super) const LOOKS_MAX: u8 = 4;
 
 /// What follows the reply that is being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Read,
-    /// Ask the protocol for more output.
+    /// Send the filler that is left, then ask the protocol for more output.
     More,
-    Close,
     /// Close, but not before the peer had the time to read the reply: closing a socket with
     /// unread input sends RST, and an RST overtakes the reply (RFC 9112 §9.6).
     Linger,
 }
 
 /// Which timeout runs.
+///
+/// `Write` runs in quarters ([`LOOKS_MAX`]): room in the send buffer shows only once a good part of it is
+/// free, so each quarter asks what the peer has acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
     Idle,
@@ -54,11 +67,17 @@ pub(super) enum Timer {
     Linger,
 }
 
+/// Whether bytes behind a step's will be looked at again.
+fn keeps_rest(then: Then) -> bool {
+    matches!(then, Then::KeepOpen | Then::More | Then::Fill)
+}
+
 /// State of one connection. `K` is the backend's socket handle, `S` the protocol's state.
 ///
 /// Invariants (see [`Connection::check`]): while a reply is unsent, bytes are only collected, never
-/// processed; a lingering connection owns no buffer.
-pub struct Connection<K, S> {
+/// processed; a lingering connection owns no buffer; unless it is `uncovered`, the timer wheel comes back
+/// to it no later than its deadline.
+pub(crate) struct Connection<K, S> {
     /// The backend's handle.
     pub(crate) socket: K,
     /// When the running timeout ends. Kept, not computed: only the resources know the timeouts.
@@ -66,8 +85,12 @@ pub struct Connection<K, S> {
     unread: Option<Buffer>,
     unsent: Option<Buffer>,
     pub(crate) state: S,
+    /// While it lingers: bytes discarded. Else: bytes the peer had not acknowledged at the last look.
+    mark: u32,
     next: Next,
     timer: Timer,
+    /// Looks in a row that saw the same mark.
+    looks: u8,
     reason: CloseReason,
     /// A reply is under way: in `unsent`, or for the length of one call in the shard's output.
     replying: bool,
@@ -75,10 +98,10 @@ pub struct Connection<K, S> {
     lingering: bool,
     /// `unread` got bytes that the protocol has not seen.
     fresh: bool,
-    /// The deadline moved earlier, which the timer wheel has to be told.
-    hurried: bool,
+    /// The deadline moved earlier, or the timer wheel let go of it: the wheel has to be told.
+    uncovered: bool,
     /// Bits that belong to the backend (interest, operations in flight).
-    pub(crate) flags: u8,
+    pub(crate) flags: u16,
 }
 
 impl<K, S> Deadline for Connection<K, S> {
@@ -93,52 +116,66 @@ impl<K, S> Deadline for Connection<K, S> {
 // time instead of 0.36 (medians of 6 interleaved runs, bare loop 0.24, 2026-11-22).
 impl<K, S: Default> Connection<K, S> {
     /// A connection that was just accepted; its idle timeout runs from now.
-    pub fn new(socket: K, now: Tick, timeouts: &Timeouts) -> Self {
+    pub(crate) fn new(socket: K, now: Tick, timeouts: &Timeouts) -> Self {
         Connection {
             socket,
             deadline: now.after(timeouts.idle_ticks),
             unread: None,
             unsent: None,
             state: S::default(),
+            mark: 0,
             next: Next::Read,
             timer: Timer::Idle,
+            looks: 0,
             reason: CloseReason::PeerClosed,
             replying: false,
             peer_closed: false,
             lingering: false,
             fresh: false,
-            hurried: false,
+            uncovered: false,
             flags: 0,
         }
     }
 
     /// Bytes arrived. They are processed at once, or kept while a reply is unsent.
     #[inline(always)]
-    pub fn received<P: Protocol<State = S>>(&mut self, bytes: &[u8], shared: &mut Resources<P>) -> Want {
+    pub(crate) fn received<P: Protocol<State = S>>(&mut self, bytes: &[u8], shared: &mut Resources<P>) -> Want {
         shared.counters.bytes_in += bytes.len() as u64;
         if self.lingering {
-            return Want::Read;
+            return self.discard(bytes.len(), shared);
         }
         if self.replying || self.unread.is_some() {
             return self.collect(bytes, shared);
         }
         let mut output = Output::new(&mut shared.output);
         let step = shared.protocol.on_bytes(&mut self.state, bytes, &mut output);
-        shared.output_len = output.len();
+        let len = output.len();
+        shared.wrote(len);
         let rest = &bytes[step.consumed..];
-        if !rest.is_empty() && matches!(step.then, Then::KeepOpen | Then::More) {
+        if !rest.is_empty() && keeps_rest(step.then) {
             match shared.pool.take(rest, rest.len()) {
                 Ok(buffer) => self.unread = Some(buffer),
                 Err(_) => return self.give_up(CloseReason::BuffersExhausted, shared),
             }
         }
-        self.stepped(step, !rest.is_empty(), shared)
+        self.stepped(step, shared)
+    }
+
+    /// Bytes arrived that nobody will read.
+    #[cold]
+    fn discard<P: Protocol<State = S>>(&mut self, len: usize, shared: &mut Resources<P>) -> Want {
+        self.mark = self.mark.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+        if self.mark > LINGER_LEN_MAX {
+            shared.counters.lingers_cut += 1;
+            return self.give_up(self.reason, shared);
+        }
+        Want::Read
     }
 
     /// Adds to what is unread, and processes it unless a reply is unsent.
     #[cold]
     fn collect<P: Protocol<State = S>>(&mut self, bytes: &[u8], shared: &mut Resources<P>) -> Want {
-        if self.replying && matches!(self.next, Next::Close | Next::Linger) {
+        if self.replying && self.next == Next::Linger {
             return Want::Wait;
         }
         let kept = match &mut self.unread {
@@ -164,28 +201,31 @@ impl<K, S: Default> Connection<K, S> {
         let mut output = Output::new(&mut shared.output);
         let Some(mut buffer) = self.unread.take() else {
             let step = shared.protocol.on_bytes(&mut self.state, &[], &mut output);
-            shared.output_len = output.len();
-            return self.stepped(step, false, shared);
+            let len = output.len();
+        shared.wrote(len);
+            return self.stepped(step, shared);
         };
         let step = shared.protocol.on_bytes(&mut self.state, shared.pool.content(&buffer), &mut output);
-        shared.output_len = output.len();
+        let len = output.len();
+        shared.wrote(len);
         buffer.advance(step.consumed);
-        let rest = buffer.len() > 0;
-        if rest && matches!(step.then, Then::KeepOpen | Then::More) {
+        if buffer.len() > 0 && keeps_rest(step.then) {
             self.unread = Some(buffer);
         } else {
             shared.pool.give_back(buffer);
         }
-        self.stepped(step, rest, shared)
+        self.stepped(step, shared)
     }
 
     /// Draws the conclusions of a step whose output lies in the shard's output.
     #[inline(always)]
-    fn stepped<P: Protocol<State = S>>(&mut self, step: Step, rest: bool, shared: &mut Resources<P>) -> Want {
+    fn stepped<P: Protocol<State = S>>(&mut self, step: Step, shared: &mut Resources<P>) -> Want {
         shared.counters.requests += u64::from(step.requests);
         if step.requests > 0 {
-            // The head that was waited for is complete: the next one gets a clock of its own.
-            self.timer = Timer::Idle;
+            // A request is complete, which nothing else is: what is waited for behind its reply gets a
+            // clock of its own, be it the next head or the next first byte.
+            self.timer = Timer::Write;
+            self.looks = 0;
         }
         self.next = match step.then {
             Then::KeepOpen if shared.draining && !P::ANNOUNCES_CLOSE && step.requests > 0 => {
@@ -197,9 +237,18 @@ impl<K, S: Default> Connection<K, S> {
                 assert!(step.consumed > 0 || shared.output_len > 0, "a step that wants more made no progress");
                 Next::More
             }
+            Then::Fill => {
+                let left = shared.protocol.filler_left(&self.state);
+                assert!(left > 0, "filler that is none");
+                self.replying = true;
+                self.next = Next::More;
+                // What fits behind the output goes in the same send.
+                shared.append_filler(left);
+                return Want::Write;
+            }
             Then::CloseAfterReply => {
                 self.reason = if shared.draining { CloseReason::Drained } else { CloseReason::Requested };
-                if rest || shared.draining { Next::Linger } else { Next::Close }
+                Next::Linger
             }
             Then::Abort(violation) => {
                 self.reason = CloseReason::Violation(violation);
@@ -215,11 +264,18 @@ impl<K, S: Default> Connection<K, S> {
 
     /// The bytes to send now. After [`Connection::keep`] their address is stable until `sent`.
     #[inline]
-    pub fn unsent<'a, P: Protocol<State = S>>(&self, shared: &'a Resources<P>) -> &'a [u8] {
+    pub(crate) fn unsent<'a, P: Protocol<State = S>>(&self, shared: &'a Resources<P>) -> &'a [u8] {
         match &self.unsent {
             Some(buffer) => shared.pool.content(buffer),
-            None => &shared.output[..shared.output_len],
+            None if shared.output_len > 0 => &shared.output[..shared.output_len],
+            None => &FILLER[..self.filler_offered(shared)],
         }
+    }
+
+    /// Filler that is offered to the socket at once.
+    #[inline]
+    fn filler_offered<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> usize {
+        shared.protocol.filler_left(&self.state).min(FILLER_LEN)
     }
 
     /// Moves the reply out of the shard's output into a buffer of its own: because the socket takes
@@ -228,14 +284,18 @@ impl<K, S: Default> Connection<K, S> {
     /// # Errors
     /// The wish to close, when the pool is exhausted.
     #[inline]
-    pub fn keep<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Result<(), Want> {
+    pub(crate) fn keep<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Result<(), Want> {
         debug_assert!(self.replying);
-        if self.unsent.is_none() {
-            let output = &shared.output[..std::mem::take(&mut shared.output_len)];
-            match shared.pool.take(output, output.len()) {
+        if self.unsent.is_none() && shared.output_len > 0 {
+            // A little filler goes with a short reply, so that its head does not leave alone.
+            let len = shared.output_len.min(shared.literal_len.max(KEPT_FILLED_LEN));
+            let filler = len - shared.literal_len;
+            match shared.pool.take(&shared.output[..len], len) {
                 Ok(buffer) => self.unsent = Some(buffer),
                 Err(_) => return Err(self.give_up(CloseReason::BuffersExhausted, shared)),
             }
+            shared.output_len = 0;
+            shared.protocol.filler_sent(&mut self.state, filler);
         }
         self.start(Timer::Write, shared);
         Ok(())
@@ -246,7 +306,7 @@ impl<K, S: Default> Connection<K, S> {
     /// there is no room for it, when it is in a buffer of its own, or when something is to follow as soon
     /// as it is sent: such a send must not be silent.
     #[inline]
-    pub fn lend<P: Protocol<State = S>>(&mut self, place: &mut [u8], shared: &mut Resources<P>) -> Option<usize> {
+    pub(crate) fn lend<P: Protocol<State = S>>(&mut self, place: &mut [u8], shared: &mut Resources<P>) -> Option<usize> {
         debug_assert!(self.replying);
         let len = shared.output_len;
         let is_last = self.next == Next::Read && self.unread.is_none() && !self.peer_closed;
@@ -255,55 +315,72 @@ impl<K, S: Default> Connection<K, S> {
         }
         place[..len].copy_from_slice(&shared.output[..len]);
         shared.output_len = 0;
+        // No other timer counts while a reply is under way; this one need not be started for a moment.
+        self.timer = Timer::Write;
         Some(len)
     }
 
     /// The socket took all `len` bytes of a reply that was lent.
     #[inline]
-    pub fn lent_all<P: Protocol<State = S>>(&mut self, len: usize, shared: &mut Resources<P>) -> Want {
-        shared.output_len = len;
+    pub(crate) fn lent_all<P: Protocol<State = S>>(&mut self, len: usize, shared: &mut Resources<P>) -> Want {
+        shared.wrote(len);
         self.sent(len, shared)
     }
 
     /// The socket took the first `count` bytes of a reply that was lent; see [`Connection::sent`]. What is
     /// left is kept.
     #[inline]
-    pub fn lent<P: Protocol<State = S>>(&mut self, reply: &[u8], count: usize, shared: &mut Resources<P>) -> Want {
+    pub(crate) fn lent<P: Protocol<State = S>>(&mut self, reply: &[u8], count: usize, shared: &mut Resources<P>) -> Want {
         if count < reply.len() {
             shared.output[..reply.len()].copy_from_slice(reply);
         }
-        shared.output_len = reply.len();
+        shared.wrote(reply.len());
         self.sent(count, shared)
     }
 
     /// The socket took `count` bytes of what `unsent` returned. [`Want::Wait`] means that bytes are
     /// left, and that they are kept; [`Want::Write`] that a further reply is ready.
     #[inline(always)]
-    pub fn sent<P: Protocol<State = S>>(&mut self, count: usize, shared: &mut Resources<P>) -> Want {
+    pub(crate) fn sent<P: Protocol<State = S>>(&mut self, count: usize, shared: &mut Resources<P>) -> Want {
         shared.counters.bytes_out += count as u64;
-        match &mut self.unsent {
-            None if count == shared.output_len => shared.output_len = 0,
-            None => {
-                shared.counters.short_sends += 1;
-                let rest = &shared.output[count..std::mem::take(&mut shared.output_len)];
-                match shared.pool.take(rest, rest.len()) {
-                    Ok(buffer) => self.unsent = Some(buffer),
-                    Err(_) => return self.give_up(CloseReason::BuffersExhausted, shared),
+        let is_whole = match &mut self.unsent {
+            None if shared.output_len > 0 => {
+                let (offered, literal) = (std::mem::take(&mut shared.output_len), shared.literal_len);
+                if count < literal {
+                    let rest = &shared.output[count..literal];
+                    match shared.pool.take(rest, rest.len()) {
+                        Ok(buffer) => self.unsent = Some(buffer),
+                        Err(_) => return self.give_up(CloseReason::BuffersExhausted, shared),
+                    }
                 }
-                self.start(Timer::Write, shared);
-                return Want::Wait;
+                if offered > literal {
+                    shared.protocol.filler_sent(&mut self.state, count.saturating_sub(literal));
+                }
+                count == offered
+            }
+            None => {
+                let offered = self.filler_offered(shared);
+                shared.protocol.filler_sent(&mut self.state, count);
+                count == offered
             }
             Some(buffer) => {
                 buffer.advance(count);
-                if buffer.len() > 0 {
-                    shared.counters.short_sends += 1;
-                    self.start(Timer::Write, shared);
-                    return Want::Wait;
-                }
-                if let Some(buffer) = self.unsent.take() {
+                let is_whole = buffer.len() == 0;
+                if is_whole && let Some(buffer) = self.unsent.take() {
                     shared.pool.give_back(buffer);
                 }
+                is_whole
             }
+        };
+        if !is_whole {
+            shared.counters.short_sends += 1;
+            if count > 0 || self.timer != Timer::Write {
+                self.start(Timer::Write, shared);
+            }
+            return Want::Wait;
+        }
+        if self.next == Next::More && shared.protocol.filler_left(&self.state) > 0 {
+            return Want::Write;
         }
         self.replying = false;
         self.follow(shared)
@@ -324,7 +401,6 @@ impl<K, S: Default> Connection<K, S> {
             }
             Next::Read => self.follow_unread(shared),
             Next::More => self.resume(shared),
-            Next::Close => self.give_up(self.reason, shared),
             Next::Linger if self.peer_closed => self.give_up(self.reason, shared),
             Next::Linger => self.linger(self.reason, shared),
         }
@@ -350,7 +426,7 @@ impl<K, S: Default> Connection<K, S> {
     }
 
     /// The peer will send no more. Replies that are under way are finished first.
-    pub fn peer_closed<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
+    pub(crate) fn peer_closed<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         self.peer_closed = true;
         if self.lingering {
             return self.give_up(self.reason, shared);
@@ -362,12 +438,20 @@ impl<K, S: Default> Connection<K, S> {
     }
 
     /// The deadline passed: what now? The caller asked the wheel, so it is not early.
-    pub fn timed_out<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
+    pub(crate) fn timed_out<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         match self.timer {
+            // A FIN, never an RST: a request that crosses it on its way may be sent again (RFC 9112 §9.5).
             Timer::Idle if shared.draining => self.linger(CloseReason::Drained, shared),
-            Timer::Idle => self.give_up(CloseReason::IdleTimeout, shared),
-            Timer::Write => self.give_up(CloseReason::StallTimeout, shared),
-            Timer::Linger => self.give_up(self.reason, shared),
+            Timer::Idle => self.linger(CloseReason::IdleTimeout, shared),
+            Timer::Write => {
+                // The next look, unless something is sent before.
+                self.deadline = shared.now.after(shared.timeouts.ticks(Timer::Write));
+                Want::Look
+            }
+            Timer::Linger => {
+                shared.counters.lingers_cut += 1;
+                self.give_up(self.reason, shared)
+            }
             Timer::Head | Timer::Body => {
                 let (waiting, reason) = match self.timer {
                     Timer::Head => (Waiting::Head, CloseReason::HeaderTimeout),
@@ -375,7 +459,8 @@ impl<K, S: Default> Connection<K, S> {
                 };
                 let mut output = Output::new(&mut shared.output);
                 shared.protocol.on_timeout(&mut self.state, waiting, &mut output);
-                shared.output_len = output.len();
+                let len = output.len();
+        shared.wrote(len);
                 if let Some(buffer) = self.unread.take() {
                     shared.pool.give_back(buffer);
                 }
@@ -390,16 +475,32 @@ impl<K, S: Default> Connection<K, S> {
         }
     }
 
+    /// The peer has not acknowledged `queued` bytes of what it was sent. A reader that reads has not stalled,
+    /// though it may be a long time until the send buffer has room to show it.
+    pub(crate) fn looked<P: Protocol<State = S>>(&mut self, queued: u32, shared: &mut Resources<P>) -> Want {
+        if self.timer != Timer::Write {
+            // Something was sent meanwhile.
+            return if self.replying { Want::Wait } else { Want::Read };
+        }
+        let is_same = self.looks > 0 && queued == self.mark;
+        let looks = if is_same { self.looks + 1 } else { 1 };
+        if looks >= LOOKS_MAX {
+            return self.give_up(CloseReason::StallTimeout, shared);
+        }
+        (self.mark, self.looks) = (queued, looks);
+        if self.replying { Want::Wait } else { Want::Read }
+    }
+
     /// The drain began: an idle connection gets the short time that [`Timeouts::drain_quiet_ticks`]
     /// leaves to a request that is on its way.
-    pub fn drain<P: Protocol<State = S>>(&mut self, shared: &Resources<P>) {
+    pub(crate) fn drain<P: Protocol<State = S>>(&mut self, shared: &Resources<P>) {
         if self.timer == Timer::Idle {
             self.deadline = self.deadline.min(shared.now.after(shared.timeouts.drain_quiet_ticks));
         }
     }
 
     /// Releases the buffers and asks for the close.
-    pub fn give_up<P: Protocol<State = S>>(&mut self, reason: CloseReason, shared: &mut Resources<P>) -> Want {
+    pub(crate) fn give_up<P: Protocol<State = S>>(&mut self, reason: CloseReason, shared: &mut Resources<P>) -> Want {
         self.reason = reason;
         // Its last completions may be a while in coming: no clock must change its mind meanwhile.
         self.timer = Timer::Linger;
@@ -412,6 +513,7 @@ impl<K, S: Default> Connection<K, S> {
         self.reason = reason;
         self.release(shared);
         self.lingering = true;
+        self.mark = 0;
         self.start(Timer::Linger, shared);
         Want::Shutdown
     }
@@ -424,13 +526,11 @@ impl<K, S: Default> Connection<K, S> {
         if let Some(buffer) = self.unread.take() {
             shared.pool.give_back(buffer);
         }
-        self.release_unsent(shared);
-    }
-
-    fn release_unsent<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) {
-        if self.flags & PINNED == 0
-            && let Some(buffer) = self.unsent.take()
-        {
+        if self.flags & PINNED != 0 {
+            if let Some(buffer) = &self.unsent {
+                shared.pool.leave(buffer);
+            }
+        } else if let Some(buffer) = self.unsent.take() {
             shared.pool.give_back(buffer);
         }
     }
@@ -445,9 +545,16 @@ impl<K, S: Default> Connection<K, S> {
     #[inline]
     pub(crate) fn unpin<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) {
         self.flags &= !PINNED;
-        if !self.replying {
-            self.release_unsent(shared);
+        if !self.replying
+            && let Some(buffer) = self.unsent.take()
+        {
+            shared.pool.give_back_left(buffer);
         }
+    }
+
+    /// Whether it waits for nothing but its last completions.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.timer == Timer::Linger && self.deadline == Tick::NEVER
     }
 
     /// Why it ends, once it gave up.
@@ -455,42 +562,65 @@ impl<K, S: Default> Connection<K, S> {
         self.reason
     }
 
-    /// Starts the clock of `timer`. A head and a linger run from their first moment (a byte now and
-    /// then must not prolong them), everything else from the last progress.
+    /// Starts the clock of `timer`. Waiting for a request, its head and a linger run from their first
+    /// moment (a byte now and then must not prolong them), everything else from the last progress.
     #[inline]
     fn start<P: Protocol<State = S>>(&mut self, timer: Timer, shared: &Resources<P>) {
-        if self.timer == timer && matches!(timer, Timer::Head | Timer::Linger) {
+        if self.timer == timer && matches!(timer, Timer::Idle | Timer::Head | Timer::Linger) {
             return;
         }
         self.timer = timer;
+        self.looks = 0;
         let deadline = shared.now.after(shared.timeouts.ticks(timer));
-        self.hurried |= deadline < self.deadline;
+        self.uncovered |= deadline < self.deadline;
         self.deadline = deadline;
     }
 
     /// Whether the timer wheel has to be told of the deadline.
     #[inline]
-    pub(crate) fn is_hurried(&self) -> bool {
-        self.hurried
+    pub(crate) fn is_uncovered(&self) -> bool {
+        self.uncovered
     }
 
-    /// The timer wheel has been told.
-    pub(crate) fn calm(&mut self) {
-        self.hurried = false;
+    /// The timer wheel has been told, or (`false`) has let go of it.
+    pub(crate) fn set_covered(&mut self, is_covered: bool) {
+        self.uncovered = !is_covered;
+    }
+
+    /// Whether bytes of the peer would change what its deadline means: then they are looked for once more
+    /// before the deadline counts.
+    pub(crate) fn waits_for_input(&self) -> bool {
+        !self.replying && matches!(self.timer, Timer::Idle | Timer::Head | Timer::Body)
+    }
+
+    /// Bytes of pooled memory that it holds and could do without, were it closed; 0 when the kernel still
+    /// reads what it gave up.
+    pub(super) fn held_len<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> usize {
+        if self.has_given_up() {
+            return 0;
+        }
+        [&self.unread, &self.unsent].into_iter().flatten().map(|buffer| shared.pool.capacity(buffer)).sum()
+    }
+
+    /// About when it last made progress.
+    pub(super) fn progress_at<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> Tick {
+        let ticks = shared.timeouts.ticks(self.timer);
+        let quarters = if self.timer == Timer::Write { u32::from(self.looks) + 1 } else { 1 };
+        Tick(self.deadline.0.saturating_sub(ticks.saturating_mul(quarters)))
     }
 
     /// Bytes received but not processed yet: what a multishot receive brought unasked.
-    pub fn unread_len(&self) -> usize {
+    pub(crate) fn unread_len(&self) -> usize {
         self.unread.as_ref().map_or(0, Buffer::len)
     }
 
     /// Whether a reply is under way.
-    pub fn is_replying(&self) -> bool {
+    pub(crate) fn is_replying(&self) -> bool {
         self.replying
     }
 
     /// The invariants of this type, for tests and debug builds.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let pinned = self.flags & PINNED != 0;
         assert!(self.unsent.is_none() || self.replying || pinned, "an unsent reply that nobody sends");
         assert!(!self.lingering || (self.unread.is_none() && self.unsent.is_none()), "a lingering buffer");

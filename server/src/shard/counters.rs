@@ -27,6 +27,8 @@ pub enum CloseReason {
     Drained,
     /// Still busy when the drain had to end.
     DrainForced,
+    /// Held buffers without progress while the pool ran out, and gave way to others.
+    Shed,
     /// The buffer pool was at its memory limit.
     BuffersExhausted,
     /// More bytes arrived unasked than may be kept (multishot receive only).
@@ -37,19 +39,19 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Number of different reasons.
-    pub const COUNT: usize = 12 + Violation::ALL.len();
+    pub const COUNT: usize = 13 + Violation::ALL.len();
 
     /// Every reason, in the order of the counters.
     pub fn all() -> impl Iterator<Item = CloseReason> {
         use CloseReason::{
             BuffersExhausted, DrainForced, Drained, HeaderTimeout, IdleTimeout, Overrun, PeerClosed,
-            PeerClosedMidRequest, Requested, Reset, SocketError, StallTimeout,
+            PeerClosedMidRequest, Requested, Reset, Shed, SocketError, StallTimeout,
         };
         [PeerClosed, PeerClosedMidRequest, Reset, Requested]
             .into_iter()
             .chain(Violation::ALL.map(CloseReason::Violation))
             .chain([IdleTimeout, HeaderTimeout, StallTimeout, Drained, DrainForced])
-            .chain([BuffersExhausted, Overrun, SocketError])
+            .chain([Shed, BuffersExhausted, Overrun, SocketError])
     }
 
     /// The name in records.
@@ -65,6 +67,7 @@ impl CloseReason {
             CloseReason::StallTimeout => "stall_timeout",
             CloseReason::Drained => "drained",
             CloseReason::DrainForced => "drain_forced",
+            CloseReason::Shed => "shed",
             CloseReason::BuffersExhausted => "buffers_exhausted",
             CloseReason::Overrun => "overrun",
             CloseReason::SocketError => "socket_error",
@@ -138,6 +141,10 @@ counters! {
     memory_pauses,
     /// Pauses of accept because the connection limit was reached.
     full_pauses,
+    /// Pauses of accept because the buffer pool was low.
+    buffer_pauses,
+    /// Connections that were closed while they lingered, because the peer neither closed nor stopped sending.
+    lingers_cut,
     /// Connections that were gone before accept returned them, and other errors of accept.
     accept_errors,
 }

@@ -40,6 +40,8 @@ pub(crate) enum Trouble {
     Memory,
     /// The limit on connections is reached.
     Full,
+    /// The buffer pool has only its reserve left.
+    Buffers,
     /// This connection failed, the next may not (ECONNABORTED and what accept(2) lists with it).
     Connection,
 }
@@ -65,6 +67,7 @@ impl Intake {
             Trouble::Descriptors => counters.emfile_pauses += 1,
             Trouble::Memory => counters.memory_pauses += 1,
             Trouble::Full => counters.full_pauses += 1,
+            Trouble::Buffers => counters.buffer_pauses += 1,
         }
         if *self == Intake::Open {
             *self = Intake::Paused { until: now.after(PAUSE_TICKS) };

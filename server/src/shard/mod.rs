@@ -4,21 +4,23 @@ pub(crate) mod connection;
 pub(crate) mod counters;
 mod intake;
 mod pool;
+#[cfg(test)]
+mod simulation;
 pub(crate) mod slab;
 mod wheel;
 
 use std::time::Duration;
 
-use protocol::server::{Echo, Http, Protocol};
+use protocol::server::{Echo, FILLER, Http, Protocol};
 use rustix::time::{ClockId, clock_gettime};
 
-use connection::{Connection, Want};
+use connection::{Connection, LOOKS_MAX, Want};
 use counters::{CloseReason, Counters};
 pub(crate) use intake::{Intake, Trouble};
-use pool::BufferPool;
+use pool::{BufferPool, Usage};
 use slab::{ConnectionId, Slab, Slot};
-pub use wheel::Tick;
-use wheel::{TICK_MS, Wheel};
+pub(crate) use wheel::Tick;
+use wheel::{Deadline, TICK_MS, Wheel};
 
 /// Bytes received, and bytes replied, in one go. 64 KiB take every pipelined burst of a benchmark
 /// and half of L2 at most; longer transfers take several passes.
@@ -26,9 +28,11 @@ pub(crate) const SCRATCH_LEN: usize = 64 * 1024;
 
 /// Timeouts in ticks of 100 ms; `u32::MAX` is never.
 #[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
+pub(crate) struct Timeouts {
     idle_ticks: u32,
     head_ticks: u32,
+    /// A quarter of the stall timeout: see `connection::Timer`.
+    look_ticks: u32,
     stall_ticks: u32,
     linger_ticks: u32,
     drain_quiet_ticks: u32,
@@ -37,15 +41,17 @@ pub struct Timeouts {
 impl Timeouts {
     /// From durations; zero means never. Rounded up to whole ticks, and one more because a timeout
     /// starts in the middle of a tick.
-    pub fn new(idle: Duration, head: Duration, stall: Duration) -> Self {
+    pub(crate) fn new(idle: Duration, head: Duration, stall: Duration) -> Self {
         let ticks = |timeout: Duration| match timeout.as_millis().div_ceil(u128::from(TICK_MS)) {
             0 => u32::MAX,
             ticks => u32::try_from(ticks + 1).unwrap_or(u32::MAX),
         };
+        let stall_ticks = ticks(stall);
         Timeouts {
             idle_ticks: ticks(idle),
             head_ticks: ticks(head),
-            stall_ticks: ticks(stall),
+            look_ticks: if stall_ticks == u32::MAX { u32::MAX } else { stall_ticks.div_ceil(LOOKS_MAX.into()) },
+            stall_ticks,
             // Time for the peer to read the last reply and close. Apache waits 30 s, nginx 5 s; 2 s
             // are eight retransmission-free round trips to the far side of the planet.
             linger_ticks: ticks(Duration::from_secs(2)),
@@ -58,14 +64,15 @@ impl Timeouts {
         match timer {
             connection::Timer::Idle => self.idle_ticks,
             connection::Timer::Head => self.head_ticks,
-            connection::Timer::Body | connection::Timer::Write => self.stall_ticks,
+            connection::Timer::Body => self.stall_ticks,
+            connection::Timer::Write => self.look_ticks,
             connection::Timer::Linger => self.linger_ticks,
         }
     }
 }
 
 /// What the connections of a shard share.
-pub struct Resources<P> {
+pub(crate) struct Resources<P> {
     pub(crate) protocol: P,
     pub(crate) counters: Counters,
     pub(crate) now: Tick,
@@ -74,12 +81,14 @@ pub struct Resources<P> {
     /// The reply being made; a connection keeps it elsewhere when it cannot be sent at once.
     output: Box<[u8]>,
     output_len: usize,
+    /// Bytes at its front that are no filler.
+    literal_len: usize,
     timeouts: Timeouts,
 }
 
 impl<P: Protocol> Resources<P> {
     /// Resources with a pool of at most `buffer_memory_max` bytes.
-    pub fn new(protocol: P, timeouts: Timeouts, buffer_memory_max: usize) -> Self {
+    pub(crate) fn new(protocol: P, timeouts: Timeouts, buffer_memory_max: usize) -> Self {
         assert!(P::REPLY_LEN_MAX <= SCRATCH_LEN && P::UNREAD_LEN_MAX + SCRATCH_LEN <= pool::BUFFER_LEN_MAX);
         Resources {
             protocol,
@@ -89,23 +98,39 @@ impl<P: Protocol> Resources<P> {
             pool: BufferPool::new(buffer_memory_max),
             output: vec![0; SCRATCH_LEN].into_boxed_slice(),
             output_len: 0,
+            literal_len: 0,
             timeouts,
         }
     }
 
-    /// Buffers in use now, the most that ever were, and bytes of memory they were cut from.
-    pub fn buffer_usage(&self) -> (u32, u32, usize) {
-        let (used, used_peak) = self.pool.usage();
-        (used, used_peak, self.pool.memory_len())
+    /// What the buffers take.
+    pub(crate) fn buffer_usage(&self) -> Usage {
+        self.pool.usage()
+    }
+
+    /// The output holds a reply of `len` bytes.
+    #[inline]
+    fn wrote(&mut self, len: usize) {
+        (self.output_len, self.literal_len) = (len, len);
+    }
+
+    /// Lays as much of `left` bytes of filler behind a reply as there is room.
+    fn append_filler(&mut self, left: usize) {
+        if self.output_len > 0 {
+            let room = &mut self.output[self.output_len..];
+            let len = left.min(room.len());
+            room[..len].copy_from_slice(&FILLER[..len]);
+            self.output_len += len;
+        }
     }
 
     /// What is counted.
-    pub fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 
     /// Starts the drain, as far as replies are concerned.
-    pub fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         self.draining = true;
         self.timeouts.idle_ticks = self.timeouts.idle_ticks.min(self.timeouts.drain_quiet_ticks);
         self.protocol.drain();
@@ -119,8 +144,10 @@ pub(crate) struct Shard<P: Protocol, K> {
     slab: Slab<Connection<K, P::State>>,
     wheel: Wheel,
     started_ms: u64,
-    expired: Vec<ConnectionId>,
 }
+
+/// Connections that are shed at most between two looks at the pool.
+const SHED_MAX: usize = 32;
 
 impl<P: Protocol, K> Shard<P, K> {
     pub(crate) fn new(shared: Resources<P>, connections_max: u32) -> Self {
@@ -130,7 +157,6 @@ impl<P: Protocol, K> Shard<P, K> {
             slab: Slab::with_capacity(connections_max),
             wheel: Wheel::new(),
             started_ms: monotonic_ms(),
-            expired: Vec::new(),
         };
         shard.shared.protocol.set_time(unix_seconds());
         shard
@@ -158,18 +184,27 @@ impl<P: Protocol, K> Shard<P, K> {
         Some(id)
     }
 
-    /// After every event: makes the timer wheel follow a deadline that moved earlier. One that moved
-    /// later is found when its entry comes due.
+    /// After every event: makes the timer wheel follow a deadline that moved earlier, or that it let go of.
+    /// One that moved later is found when its entry comes due.
     #[inline]
     pub(crate) fn settle(&mut self, id: ConnectionId) {
         let Some(connection) = self.slab.get_mut(id) else { return };
-        if cfg!(debug_assertions) {
-            connection.check();
-        }
-        if connection.is_hurried() {
-            connection.calm();
+        if connection.is_uncovered() {
+            connection.set_covered(true);
             self.wheel.cover(&mut self.slab, id);
         }
+        if cfg!(debug_assertions) {
+            self.check(id);
+        }
+    }
+
+    /// The invariants of a connection between two events: its own, and that the wheel will come back to it.
+    fn check(&mut self, id: ConnectionId) {
+        let Some(connection) = self.slab.get_mut(id) else { return };
+        connection.check();
+        let (deadline, is_uncovered) = (connection.deadline(), connection.is_uncovered());
+        let is_covered = is_uncovered || self.wheel.covers(&mut self.slab, id.index, deadline);
+        assert!(is_covered, "a connection whose deadline {deadline:?} no timer will see");
     }
 
     /// Stops the clock of a connection that is being closed.
@@ -179,6 +214,8 @@ impl<P: Protocol, K> Shard<P, K> {
 
     /// Forgets a connection and counts why it ended. Its socket is returned to be closed.
     pub(crate) fn remove(&mut self, id: ConnectionId, reason: CloseReason) -> Option<K> {
+        // Whatever made the backend close it, its buffers come back.
+        self.slab.get_mut(id)?.give_up(reason, &mut self.shared);
         self.wheel.unlink(&mut self.slab, id.index);
         let connection = self.slab.remove(id)?;
         self.shared.counters.closed(reason);
@@ -198,17 +235,79 @@ impl<P: Protocol, K> Shard<P, K> {
         true
     }
 
-    /// The next connection whose deadline has passed, and what it wants. Call until `None`.
-    pub(crate) fn next_expired(&mut self) -> Option<(ConnectionId, Want)> {
-        if self.expired.is_empty() {
-            self.wheel.advance(&mut self.slab, self.shared.now, &mut self.expired);
+    /// Whether [`Shard::next_expired`] has something to look at.
+    pub(crate) fn may_expire(&self) -> bool {
+        self.wheel.next_due().is_some_and(|due| due <= self.shared.now)
+    }
+
+    /// The next connection whose deadline has passed. Call until `None`, and [`Shard::expire`] for each,
+    /// when the turn's events are done and, where it waits for input, after looking for some once more: no
+    /// timer beats a request that is in hand.
+    pub(crate) fn next_expired(&mut self) -> Option<ConnectionId> {
+        let id = self.wheel.next_expired(&mut self.slab, self.shared.now)?;
+        self.slab.get_mut(id)?.set_covered(false);
+        Some(id)
+    }
+
+    /// Whether input would change what an expired deadline means.
+    pub(crate) fn waits_for_input(&mut self, id: ConnectionId) -> bool {
+        self.slab.get_mut(id).is_some_and(|connection| connection.waits_for_input())
+    }
+
+    /// What a connection wants whose deadline has passed; `None` when it is gone, or has got a later one.
+    pub(crate) fn expire(&mut self, id: ConnectionId) -> Option<Want> {
+        let connection = self.slab.get_mut(id)?;
+        if connection.deadline() <= self.shared.now {
+            return Some(connection.timed_out(&mut self.shared));
         }
-        while let Some(id) = self.expired.pop() {
-            if let Some(connection) = self.slab.get_mut(id) {
-                return Some((id, connection.timed_out(&mut self.shared)));
+        self.settle(id);
+        None
+    }
+
+    /// Ends a connection; what it wants then. `None` when it is gone, or is closing already.
+    pub(crate) fn give_up(&mut self, id: ConnectionId, reason: CloseReason) -> Option<Want> {
+        let connection = self.slab.get_mut(id).filter(|connection| !connection.has_given_up())?;
+        Some(connection.give_up(reason, &mut self.shared))
+    }
+
+    /// Whether connections have to give way, because the pool runs out.
+    #[inline]
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.shared.pool.pressure() > 0
+    }
+
+    /// Those that give way: of the connections that hold long buffers (short ones, if there is no other), the
+    /// ones without progress for longest, as many as it takes. The caller closes them for
+    /// [`CloseReason::Shed`].
+    #[cold]
+    pub(crate) fn to_shed(&mut self) -> impl Iterator<Item = ConnectionId> + use<P, K> {
+        let mut pressure = self.shared.pool.pressure();
+        // The longest without progress first; a few comparisons for each connection of the shard.
+        let mut oldest = [None::<((bool, Tick), usize, ConnectionId)>; SHED_MAX];
+        let mut index = 0;
+        while let Some(id) = self.slab.at_or_after(index) {
+            index = id.index + 1;
+            let Some(connection) = self.slab.get_mut(id) else { continue };
+            let held = connection.held_len(&self.shared);
+            if held == 0 {
+                continue;
+            }
+            let rank = (held <= pool::SHORT_LEN_MAX, connection.progress_at(&self.shared));
+            let mut candidate = Some((rank, held, id));
+            for place in &mut oldest {
+                if place.is_none_or(|(rank, ..)| candidate.is_some_and(|(mine, ..)| mine < rank)) {
+                    std::mem::swap(place, &mut candidate);
+                }
+                if candidate.is_none() {
+                    break;
+                }
             }
         }
-        None
+        oldest.into_iter().flatten().take_while(move |(_, held, _)| {
+            let is_needed = pressure > 0;
+            pressure = pressure.saturating_sub(*held);
+            is_needed
+        }).map(|(.., id)| id)
     }
 
     /// How long a turn may wait for events; `None` is for ever.
@@ -240,8 +339,19 @@ impl<P: Protocol, K> Shard<P, K> {
         self.slab.len()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.slab.is_full()
+    /// What keeps the shard from taking in one more connection.
+    #[inline]
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        if self.slab.is_full() {
+            return Some(Trouble::Full);
+        }
+        self.is_low().then_some(Trouble::Buffers)
+    }
+
+    /// Whether the buffer pool has only its reserve left: who is served already goes first.
+    #[inline]
+    pub(crate) fn is_low(&self) -> bool {
+        self.shared.pool.is_low()
     }
 }
 

@@ -1,15 +1,40 @@
 //! Buffers for what cannot be handled at once: a request that is not complete, a reply that is not
 //! sent. An idle connection owns none.
+//!
+//! Memory is cut into chunks. A chunk serves one size at a time, and any size again once all of its
+//! buffers are back, so what one kind of traffic took another can have. Chunks beyond a small reserve
+//! go back to the kernel. Long buffers have memory of their own.
+//!
+//! Three marks, as parts of the limit: above [`HIGH`] the shard sheds connections that hold buffers
+//! without progress; the last part ([`RESERVE`]) is for short buffers only, which is what an ordinary
+//! request and its reply need; close to the limit ([`LOW`]) no connection is accepted.
 
 use std::num::NonZeroU32;
 
-/// Sizes in bytes. Small replies lie close together (1,000 of them in 256 KiB, inside L2); the two
-/// largest serve a slow reader and what a multishot receive delivers before it can be cancelled.
-const CLASS_LEN: [usize; 5] = [256, 2 * 1024, 16 * 1024, 128 * 1024, 1024 * 1024];
-/// Memory taken from the allocator at once, for the classes that fit into it more than once.
+use crate::sys::pages::Pages;
+
+/// Sizes in bytes that are cut from chunks. Short replies lie close together (1,000 of them in 256 KiB,
+/// inside L2); the longest takes a whole turn's input or output of one connection.
+const CLASS_LEN: [usize; 4] = [256, 2 * 1024, 16 * 1024, CHUNK_LEN];
+/// Memory that is cut at once. 64 KiB are sixteen pages, and as much as a connection handles in one go.
 const CHUNK_LEN: usize = 64 * 1024;
+/// The class of buffers that are longer than a chunk: what a multishot receive brings unasked, and a
+/// body that is collected.
+const LONG: usize = CLASS_LEN.len();
 /// The longest content a buffer can have.
-pub(crate) const BUFFER_LEN_MAX: usize = CLASS_LEN[CLASS_LEN.len() - 1];
+pub(crate) const BUFFER_LEN_MAX: usize = 1024 * 1024;
+/// Empty chunks that are kept: 4 MiB, as much as a few hundred busy connections use and leave each turn.
+const EMPTY_MAX: usize = 64;
+/// Buffers up to this length may use the reserve.
+pub(crate) const SHORT_LEN_MAX: usize = CLASS_LEN[1];
+/// The least limit that makes sense: above the marks there is room for a turn of long buffers.
+pub(crate) const MEMORY_LEN_MIN: usize = 4 << 20;
+/// Above 6/8 of the limit, connections that hold buffers without progress are shed ...
+const HIGH: usize = 6;
+/// ... until no more than 5/8 are in use.
+const CALM: usize = 5;
+/// Beyond 7/8 there are only short buffers. Beyond that the pool is low, too.
+const RESERVE: usize = 7;
 
 /// A buffer that belongs to a connection: `start..start + len` is its content.
 ///
@@ -44,87 +69,238 @@ impl Buffer {
     }
 }
 
-#[derive(Default)]
-struct Class {
-    /// Never moved or freed while the pool lives: the kernel may hold addresses inside.
-    chunks: Vec<Box<[u8]>>,
-    /// Last in, first out: the buffer used a moment ago is still in the cache.
-    free: Vec<u32>,
+/// Memory that serves one class at a time.
+struct Chunk {
+    /// `None`: the place in the table is free.
+    pages: Option<Pages>,
+    /// A bit for each buffer that is free.
+    free: [u64; CHUNK_LEN / CLASS_LEN[0] / 64],
+    free_count: u32,
+    /// Neighbours among the chunks of the class that have free buffers.
+    prev: u32,
+    next: u32,
 }
+
+const NONE: u32 = u32::MAX;
 
 /// All buffers of one shard.
 pub(crate) struct BufferPool {
-    classes: [Class; CLASS_LEN.len()],
-    memory_len: usize,
+    /// The address of a chunk's memory never changes: the kernel may know it.
+    chunks: Vec<Chunk>,
+    /// For each class the first of its chunks with free buffers. The buffer that was used a moment ago
+    /// is taken first: it is still in the cache.
+    open: [u32; LONG],
+    /// Chunks that serve no class, and places of the table without memory.
+    empty: Vec<u32>,
+    vacant: Vec<u32>,
+    long: Vec<Option<Pages>>,
+    long_vacant: Vec<u32>,
     memory_len_max: usize,
-    used: u32,
-    used_peak: u32,
+    usage: Usage,
+    /// Bytes of buffers whose owner is gone, and which the kernel may still read.
+    leaving: usize,
 }
 
-/// The pool's memory limit is reached.
+/// What a pool holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Buffers that are taken.
+    pub(crate) used: u32,
+    /// The most that ever were.
+    pub(crate) used_peak: u32,
+    /// Bytes that are in use: whole chunks, and long buffers.
+    pub(crate) memory_in_use: usize,
+    /// Bytes taken from the kernel.
+    pub(crate) memory_len: usize,
+    /// The most that ever were.
+    pub(crate) memory_len_peak: usize,
+}
+
+/// The pool's memory limit is reached, or the kernel has no more.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Exhausted;
 
 impl BufferPool {
+    /// A pool that takes at most `memory_len_max` bytes from the kernel.
     pub(crate) fn new(memory_len_max: usize) -> Self {
-        BufferPool { classes: Default::default(), memory_len: 0, memory_len_max, used: 0, used_peak: 0 }
+        BufferPool {
+            chunks: Vec::new(),
+            open: [NONE; LONG],
+            empty: Vec::new(),
+            vacant: Vec::new(),
+            long: Vec::new(),
+            long_vacant: Vec::new(),
+            memory_len_max,
+            usage: Usage::default(),
+            leaving: 0,
+        }
     }
 
     /// A buffer with room for `len` bytes and `content` at its front.
     #[inline]
     pub(crate) fn take(&mut self, content: &[u8], len: usize) -> Result<Buffer, Exhausted> {
-        let class_index = CLASS_LEN.iter().position(|class_len| len <= *class_len).ok_or(Exhausted)?;
-        if self.classes[class_index].free.is_empty() {
-            self.grow(class_index)?;
-        }
-        let index = self.classes[class_index].free.pop().ok_or(Exhausted)?;
-        self.used += 1;
-        self.used_peak = self.used_peak.max(self.used);
-        let place = NonZeroU32::MIN.saturating_add(index | (class_index as u32) << 29);
+        let class = CLASS_LEN.iter().position(|class_len| len <= *class_len).unwrap_or(LONG);
+        let index = if class == LONG {
+            self.take_long(len)?
+        } else {
+            if self.open[class] == NONE {
+                self.open_chunk(class)?;
+            }
+            self.take_from(class, self.open[class])
+        };
+        self.usage.used += 1;
+        self.usage.used_peak = self.usage.used_peak.max(self.usage.used);
+        let place = NonZeroU32::MIN.saturating_add(index | (class as u32) << 29);
         let buffer = Buffer { place, start: 0, len: content.len() as u32 };
         self.space(&buffer)[..content.len()].copy_from_slice(content);
         Ok(buffer)
     }
 
+    #[inline]
+    fn take_from(&mut self, class: usize, number: u32) -> u32 {
+        let chunk = &mut self.chunks[number as usize];
+        let mut bit = 0;
+        for (word_index, word) in chunk.free.iter_mut().enumerate() {
+            if *word != 0 {
+                bit = word_index as u32 * 64 + word.trailing_zeros();
+                *word &= *word - 1;
+                break;
+            }
+        }
+        chunk.free_count -= 1;
+        if chunk.free_count == 0 {
+            self.unlink(class, number);
+        }
+        number * per_chunk(class) + bit
+    }
+
+    /// Gives a chunk to a class that has no free buffer left.
     #[cold]
-    fn grow(&mut self, class_index: usize) -> Result<(), Exhausted> {
-        let chunk_len = CLASS_LEN[class_index].max(CHUNK_LEN);
-        if self.memory_len + chunk_len > self.memory_len_max {
+    fn open_chunk(&mut self, class: usize) -> Result<(), Exhausted> {
+        let limit = self.limit(CLASS_LEN[class]);
+        if self.usage.memory_in_use + CHUNK_LEN > limit {
             return Err(Exhausted);
         }
-        self.memory_len += chunk_len;
-        let class = &mut self.classes[class_index];
-        let count = (chunk_len / CLASS_LEN[class_index]) as u32;
-        let first = class.chunks.len() as u32 * count;
-        class.chunks.push(vec![0; chunk_len].into_boxed_slice());
-        class.free.reserve((first + count) as usize);
-        class.free.extend((first..first + count).rev());
+        let number = match self.empty.pop() {
+            Some(number) => number,
+            None => {
+                self.make_room(CHUNK_LEN);
+                self.add_chunk()?
+            }
+        };
+        self.usage.memory_in_use += CHUNK_LEN;
+        let count = per_chunk(class);
+        let chunk = &mut self.chunks[number as usize];
+        chunk.free_count = count;
+        for (word_index, word) in chunk.free.iter_mut().enumerate() {
+            let left = count.saturating_sub(word_index as u32 * 64);
+            *word = if left >= 64 { u64::MAX } else { (1 << left) - 1 };
+        }
+        self.link(class, number);
         Ok(())
     }
 
+    fn add_chunk(&mut self) -> Result<u32, Exhausted> {
+        // Room for every list before anything is taken, so that no later push can fail.
+        let count = self.chunks.len() + 1;
+        for list in [&mut self.empty, &mut self.vacant] {
+            let missing = count.saturating_sub(list.len());
+            list.try_reserve(missing).map_err(|_| Exhausted)?;
+        }
+        self.chunks.try_reserve(1).map_err(|_| Exhausted)?;
+        let pages = Pages::new(CHUNK_LEN).map_err(|_| Exhausted)?;
+        self.took(CHUNK_LEN);
+        let number = self.vacant.pop().unwrap_or_else(|| {
+            self.chunks.push(Chunk { pages: None, free: [0; 4], free_count: 0, prev: NONE, next: NONE });
+            self.chunks.len() as u32 - 1
+        });
+        self.chunks[number as usize].pages = Some(pages);
+        Ok(number)
+    }
+
+    #[cold]
+    fn take_long(&mut self, len: usize) -> Result<u32, Exhausted> {
+        let pages_len = len.next_power_of_two();
+        if len > BUFFER_LEN_MAX || self.usage.memory_in_use + pages_len > self.limit(len) {
+            return Err(Exhausted);
+        }
+        self.make_room(pages_len);
+        self.long.try_reserve(1).map_err(|_| Exhausted)?;
+        let missing = (self.long.len() + 1).saturating_sub(self.long_vacant.len());
+        self.long_vacant.try_reserve(missing).map_err(|_| Exhausted)?;
+        let pages = Pages::new(pages_len).map_err(|_| Exhausted)?;
+        self.took(pages_len);
+        self.usage.memory_in_use += pages_len;
+        Ok(match self.long_vacant.pop() {
+            Some(index) => {
+                self.long[index as usize] = Some(pages);
+                index
+            }
+            None => {
+                self.long.push(Some(pages));
+                self.long.len() as u32 - 1
+            }
+        })
+    }
+
+    /// Gives empty chunks back to the kernel until `len` bytes more stay below the limit.
+    fn make_room(&mut self, len: usize) {
+        while self.usage.memory_len + len > self.memory_len_max
+            && let Some(number) = self.empty.pop()
+        {
+            self.free_chunk(number);
+        }
+    }
+
+    fn took(&mut self, len: usize) {
+        self.usage.memory_len += len;
+        self.usage.memory_len_peak = self.usage.memory_len_peak.max(self.usage.memory_len);
+    }
+
+    fn limit(&self, len: usize) -> usize {
+        if len <= SHORT_LEN_MAX { self.memory_len_max } else { self.memory_len_max / 8 * RESERVE }
+    }
+
     fn space(&mut self, buffer: &Buffer) -> &mut [u8] {
-        let len = CLASS_LEN[buffer.class()];
-        let per_chunk = len.max(CHUNK_LEN) / len;
-        let start = buffer.index() % per_chunk * len;
-        &mut self.classes[buffer.class()].chunks[buffer.index() / per_chunk][start..start + len]
+        let (class, index) = (buffer.class(), buffer.index());
+        if class == LONG {
+            return self.long[index].as_mut().expect("a buffer that is taken has memory").bytes_mut();
+        }
+        let (number, start) = (index as u32 / per_chunk(class), index as u32 % per_chunk(class));
+        let start = start as usize * CLASS_LEN[class];
+        let pages = self.chunks[number as usize].pages.as_mut().expect("a buffer that is taken has memory");
+        &mut pages.bytes_mut()[start..start + CLASS_LEN[class]]
     }
 
     /// The content. Its address stays the same until the buffer is given back.
     #[inline]
     pub(crate) fn content(&self, buffer: &Buffer) -> &[u8] {
-        let len = CLASS_LEN[buffer.class()];
-        let per_chunk = len.max(CHUNK_LEN) / len;
-        let start = buffer.index() % per_chunk * len + buffer.start as usize;
-        &self.classes[buffer.class()].chunks[buffer.index() / per_chunk][start..start + buffer.len as usize]
+        let (class, index) = (buffer.class(), buffer.index());
+        let (pages, start) = if class == LONG {
+            (&self.long[index], 0)
+        } else {
+            let (number, start) = (index as u32 / per_chunk(class), index as u32 % per_chunk(class));
+            (&self.chunks[number as usize].pages, start as usize * CLASS_LEN[class])
+        };
+        let start = start + buffer.start as usize;
+        &pages.as_ref().expect("a buffer that is taken has memory").bytes()[start..start + buffer.len as usize]
     }
 
-    /// Appends to the content; moves to a larger buffer when needed.
+    /// Bytes of memory that a buffer takes.
+    pub(crate) fn capacity(&self, buffer: &Buffer) -> usize {
+        match buffer.class() {
+            LONG => self.long[buffer.index()].as_ref().map_or(0, Pages::len),
+            class => CLASS_LEN[class],
+        }
+    }
+
+    /// Appends to the content; moves to a longer buffer when needed.
     pub(crate) fn append(&mut self, buffer: &mut Buffer, bytes: &[u8]) -> Result<(), Exhausted> {
         let (start, len) = (buffer.start as usize, buffer.len());
-        if start + len + bytes.len() > CLASS_LEN[buffer.class()] {
+        if start + len + bytes.len() > self.capacity(buffer) {
             let content_len = len + bytes.len();
-            let larger = self.take(&[], content_len)?;
-            let old = std::mem::replace(buffer, larger);
+            let longer = self.take(&[], content_len)?;
+            let old = std::mem::replace(buffer, longer);
             // Both lie in the same pool, which one borrow cannot split: copy by way of the stack.
             let mut bounce = [0u8; 4096];
             for at in (0..len).step_by(bounce.len()) {
@@ -143,66 +319,107 @@ impl BufferPool {
 
     #[inline]
     pub(crate) fn give_back(&mut self, buffer: Buffer) {
-        self.used -= 1;
-        self.classes[buffer.class()].free.push(buffer.index() as u32);
+        self.usage.used -= 1;
+        let (class, index) = (buffer.class(), buffer.index() as u32);
+        if class == LONG {
+            return self.give_back_long(index);
+        }
+        let (number, bit) = (index / per_chunk(class), index % per_chunk(class));
+        let chunk = &mut self.chunks[number as usize];
+        debug_assert!(chunk.free[bit as usize / 64] & 1 << (bit % 64) == 0, "a buffer was given back twice");
+        chunk.free[bit as usize / 64] |= 1 << (bit % 64);
+        chunk.free_count += 1;
+        if chunk.free_count == 1 {
+            self.link(class, number);
+        }
+        // The last open chunk stays with its class: buffers come and go with every request.
+        let chunk = &self.chunks[number as usize];
+        if chunk.free_count == per_chunk(class) && (chunk.prev, chunk.next) != (NONE, NONE) {
+            self.retire(class, number);
+        }
     }
 
-    /// Buffers in use now, and the most that ever were.
-    pub(crate) fn usage(&self) -> (u32, u32) {
-        (self.used, self.used_peak)
+    #[cold]
+    fn retire(&mut self, class: usize, number: u32) {
+        self.unlink(class, number);
+        self.usage.memory_in_use -= CHUNK_LEN;
+        if self.empty.len() < EMPTY_MAX {
+            self.empty.push(number);
+        } else {
+            self.free_chunk(number);
+        }
     }
 
-    /// Bytes taken from the allocator.
-    pub(crate) fn memory_len(&self) -> usize {
-        self.memory_len
+    fn free_chunk(&mut self, number: u32) {
+        self.chunks[number as usize].pages = None;
+        self.usage.memory_len -= CHUNK_LEN;
+        self.vacant.push(number);
     }
+
+    #[cold]
+    fn give_back_long(&mut self, index: u32) {
+        let len = self.long[index as usize].take().map_or(0, |pages| pages.len());
+        self.usage.memory_len -= len;
+        self.usage.memory_in_use -= len;
+        self.long_vacant.push(index);
+    }
+
+    fn link(&mut self, class: usize, number: u32) {
+        let next = std::mem::replace(&mut self.open[class], number);
+        let chunk = &mut self.chunks[number as usize];
+        (chunk.prev, chunk.next) = (NONE, next);
+        if next != NONE {
+            self.chunks[next as usize].prev = number;
+        }
+    }
+
+    fn unlink(&mut self, class: usize, number: u32) {
+        let chunk = &mut self.chunks[number as usize];
+        let (prev, next) = (chunk.prev, chunk.next);
+        (chunk.prev, chunk.next) = (NONE, NONE);
+        match prev {
+            NONE => self.open[class] = next,
+            prev => self.chunks[prev as usize].next = next,
+        }
+        if next != NONE {
+            self.chunks[next as usize].prev = prev;
+        }
+    }
+
+    /// The owner of `buffer` is gone, but the kernel may read it yet: it counts as free for the marks.
+    pub(crate) fn leave(&mut self, buffer: &Buffer) {
+        self.leaving += self.capacity(buffer);
+    }
+
+    /// The kernel has finished with a buffer that was left.
+    pub(crate) fn give_back_left(&mut self, buffer: Buffer) {
+        self.leaving -= self.capacity(&buffer);
+        self.give_back(buffer);
+    }
+
+    /// Bytes that must come free until the pool is calm again; 0 while it is below its high mark.
+    #[inline]
+    pub(crate) fn pressure(&self) -> usize {
+        let held = self.usage.memory_in_use - self.leaving;
+        if held <= self.memory_len_max / 8 * HIGH { 0 } else { held - self.memory_len_max / 8 * CALM }
+    }
+
+    /// Whether only the reserve is left.
+    #[inline]
+    pub(crate) fn is_low(&self) -> bool {
+        self.usage.memory_in_use > self.memory_len_max / 8 * RESERVE - CHUNK_LEN
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage
+    }
+}
+
+/// Buffers of a class in one chunk.
+#[inline]
+const fn per_chunk(class: usize) -> u32 {
+    (CHUNK_LEN / CLASS_LEN[class]) as u32
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_survives_growth_through_every_class() {
-        let mut pool = BufferPool::new(8 << 20);
-        let mut expected = Vec::new();
-        let mut buffer = pool.take(b"", 0).unwrap();
-        let mut number = 0u32;
-        while expected.len() + 100 < BUFFER_LEN_MAX {
-            let piece: Vec<u8> = (0..97).map(|n| (number + n) as u8).collect();
-            pool.append(&mut buffer, &piece).unwrap();
-            expected.extend_from_slice(&piece);
-            number += 1;
-        }
-        assert_eq!(pool.content(&buffer), expected);
-        buffer.advance(1000);
-        assert_eq!(pool.content(&buffer), &expected[1000..]);
-        assert_eq!(pool.append(&mut buffer, &[0; 500]).err(), None);
-        pool.give_back(buffer);
-        assert_eq!(pool.usage().0, 0);
-    }
-
-    #[test]
-    fn buffers_do_not_overlap() {
-        let mut pool = BufferPool::new(8 << 20);
-        for len in CLASS_LEN {
-            let buffers: Vec<Buffer> = (0..5u8).map(|n| pool.take(&vec![n; len], len).unwrap()).collect();
-            for (n, buffer) in buffers.iter().enumerate() {
-                assert!(pool.content(buffer).iter().all(|byte| usize::from(*byte) == n), "class of {len}");
-            }
-            buffers.into_iter().for_each(|buffer| pool.give_back(buffer));
-        }
-    }
-
-    #[test]
-    fn the_memory_limit_holds_and_what_is_given_back_is_used_again() {
-        let mut pool = BufferPool::new(CHUNK_LEN);
-        let buffers: Vec<Buffer> = (0..CHUNK_LEN / 256).map(|_| pool.take(b"x", 1).unwrap()).collect();
-        assert_eq!(pool.take(b"x", 1).err(), Some(Exhausted));
-        assert_eq!(pool.take(b"x", 1000).err(), Some(Exhausted));
-        assert_eq!(pool.take(b"x", BUFFER_LEN_MAX + 1).err(), Some(Exhausted));
-        buffers.into_iter().for_each(|buffer| pool.give_back(buffer));
-        assert!(pool.take(b"x", 1).is_ok());
-        assert_eq!(pool.memory_len(), CHUNK_LEN);
-    }
-}
+mod tests;

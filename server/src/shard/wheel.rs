@@ -3,6 +3,10 @@
 //! A connection that is used does not touch the wheel: it only notes the tick. When its entry comes
 //! due, the real deadline is computed and the entry moved there. So the hot path pays one store, and
 //! a timeout may be late by one tick, never early.
+//!
+//! The invariant, asserted by `Shard::check`: a connection whose deadline is not [`Tick::NEVER`] is in the
+//! wheel, in a bucket that comes no later than the deadline ([`Wheel::covers`]). What takes an entry out
+//! (coming due) or moves a deadline earlier marks the connection, and `Shard::settle` covers it again.
 
 use super::slab::{ConnectionId, NONE, Slab};
 
@@ -15,14 +19,14 @@ const BUCKETS: u32 = 1024;
 
 /// A point in time: ticks since the reactor started. 32 bits last 13 years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Tick(pub u32);
+pub(crate) struct Tick(pub(crate) u32);
 
 impl Tick {
     /// No deadline.
-    pub const NEVER: Tick = Tick(u32::MAX);
+    pub(crate) const NEVER: Tick = Tick(u32::MAX);
 
     /// `ticks` later, or [`Tick::NEVER`].
-    pub fn after(self, ticks: u32) -> Tick {
+    pub(crate) fn after(self, ticks: u32) -> Tick {
         Tick(self.0.saturating_add(ticks))
     }
 }
@@ -120,31 +124,37 @@ impl Wheel {
         self.occupied[bucket as usize / 64] |= 1 << (bucket % 64);
     }
 
-    /// Appends every connection whose deadline is at or before `now` to `expired` and takes it out
-    /// of the wheel; the others of those buckets are put where they belong now.
-    pub(crate) fn advance<C: Deadline>(&mut self, slab: &mut Slab<C>, now: Tick, expired: &mut Vec<ConnectionId>) {
+    /// Takes the next connection whose deadline is at or before `now` out of the wheel; the others of its
+    /// bucket are put where they belong now. Call until `None`; entries may be covered, moved and unlinked
+    /// between two calls. One at a time, so that a million that expire together need no list.
+    pub(crate) fn next_expired<C: Deadline>(&mut self, slab: &mut Slab<C>, now: Tick) -> Option<ConnectionId> {
         // More than one turn behind: every bucket once is enough.
-        let first = (self.done.0 + 1).max(now.0.saturating_sub(BUCKETS - 1));
-        for tick in first..=now.0 {
-            let bucket = tick % BUCKETS;
-            let mut index = std::mem::replace(&mut self.heads[bucket as usize], NONE);
-            self.occupied[bucket as usize / 64] &= !(1 << (bucket % 64));
-            self.done = Tick(tick);
-            while index != NONE {
+        self.done = self.done.max(Tick(now.0.saturating_sub(BUCKETS)));
+        loop {
+            // The bucket of `done` may be half done: nothing is ever linked into it (see `link`).
+            let bucket = self.done.0 % BUCKETS;
+            while self.heads[bucket as usize] != NONE {
+                let index = self.heads[bucket as usize];
                 let slot = slab.slot_mut(index);
-                let next = slot.links.next;
-                slot.links = Links::default();
-                let id = ConnectionId { index, generation: slot.generation() };
                 let deadline = slot.entry_mut().map_or(Tick::NEVER, |entry| entry.deadline());
+                let id = ConnectionId { index, generation: slot.generation() };
+                self.unlink(slab, index);
                 if deadline <= now {
-                    expired.push(id);
-                } else {
-                    self.link(slab, index, deadline);
+                    return Some(id);
                 }
-                index = next;
+                self.link(slab, index, deadline);
             }
+            if self.done >= now {
+                return None;
+            }
+            self.done = Tick(self.done.0 + 1);
         }
-        self.done = now.max(self.done);
+    }
+
+    /// Whether the entry of `index` comes due no later than `deadline`, or in the next bucket to be looked at.
+    pub(crate) fn covers<C>(&self, slab: &mut Slab<C>, index: u32, deadline: Tick) -> bool {
+        let links = slab.slot_mut(index).links;
+        deadline == Tick::NEVER || links.is_linked() && links.due.0 <= deadline.0.max(self.done.0 + 1)
     }
 
     /// The next tick at which an entry may come due.
@@ -181,9 +191,8 @@ mod tests {
     const NOBODY: [u32; 0] = [];
 
     fn expire(wheel: &mut Wheel, slab: &mut Slab<Entry>, now: u32) -> Vec<u32> {
-        let mut expired = Vec::new();
-        wheel.advance(slab, Tick(now), &mut expired);
-        let mut indices: Vec<u32> = expired.iter().map(|id| id.index).collect();
+        let mut indices: Vec<u32> =
+            std::iter::from_fn(|| wheel.next_expired(slab, Tick(now))).map(|id| id.index).collect();
         indices.sort_unstable();
         indices
     }

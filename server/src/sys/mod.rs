@@ -4,6 +4,7 @@
 //! The only unsafe code outside `backend/uring/`.
 
 pub(crate) mod bpf;
+pub(crate) mod pages;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -57,6 +58,20 @@ pub(crate) fn bind_to_no_interface(listener: &impl AsFd) -> io::Result<()> {
     // SAFETY: the kernel reads `size` bytes at the address, an initialised int, and writes none.
     match unsafe { libc::setsockopt(listener, libc::SOL_SOCKET, SO_BINDTOIFINDEX, interface, size) } {
         0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Bytes that the peer of a stream socket has not acknowledged, sent or not (SIOCOUTQ, tcp(7)); of a unix
+/// socket those it has not received.
+///
+/// # Errors
+/// ENOTTY and EINVAL for what is no connected stream socket.
+pub(crate) fn unacknowledged_len(socket: &impl AsFd) -> io::Result<u32> {
+    let mut len: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ, which is SIOCOUTQ (linux/sockios.h), writes one int to the address.
+    match unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut len) } {
+        0 => Ok(u32::try_from(len).unwrap_or(0)),
         _ => Err(io::Error::last_os_error()),
     }
 }

@@ -9,13 +9,17 @@ mod reply;
 
 use self::head::{Action, Framing, HEAD_LEN_MAX, Head};
 use self::reply::{Body, HELLO, Persistence, REPLY_HEAD_LEN_MAX, Ready};
-use super::{Protocol, Step, Then, Violation, Waiting};
+use super::{FILLER, Protocol, Step, Then, Violation, Waiting};
 use crate::Output;
 use crate::chunked::{ChunkedDecoder, Piece};
 
 /// Room in bytes that a chunk of the reply needs beyond its data: 8 digits and two CRLF; the last
 /// chunk needs 5.
 const CHUNK_FRAME_LEN_MAX: usize = 12;
+
+/// Longest `/bytes/N` body that is written like any reply, so that pipelined ones leave together. Longer
+/// ones are filler.
+const FILL_INLINE_MAX: usize = 4096;
 
 /// Limits of the HTTP workload.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +74,8 @@ enum Turn {
     NeedInput,
     /// Output is used up.
     NeedRoom,
+    /// Filler comes next.
+    Fill,
     Violated(Violation),
 }
 
@@ -160,10 +166,13 @@ impl Http {
         match phase {
             Phase::Head => Turn::Done,
             Phase::Fill { remaining } => {
-                let len = output.room().min(*remaining as usize);
-                output.push_fill(b'x', len);
-                *remaining -= len as u32;
-                if *remaining == 0 { Turn::Done } else { Turn::NeedRoom }
+                let len = *remaining as usize;
+                if len > output.room().min(FILL_INLINE_MAX) {
+                    return Turn::Fill;
+                }
+                output.push(&FILLER[..len]);
+                *remaining = 0;
+                Turn::Done
             }
             Phase::Length { remaining, echo } => {
                 let room = if *echo { output.room() } else { usize::MAX };
@@ -289,6 +298,7 @@ impl Protocol for Http {
                 }
                 Turn::NeedInput => break Then::KeepOpen,
                 Turn::NeedRoom => break Then::More,
+                Turn::Fill => break Then::Fill,
                 Turn::Violated(violation) => {
                     self.refuse(state, violation, output);
                     break Then::Abort(violation);
@@ -322,6 +332,22 @@ impl Protocol for Http {
 
     fn drain(&mut self) {
         self.draining = true;
+    }
+
+    #[inline]
+    fn filler_left(&self, state: &HttpState) -> usize {
+        match state.phase {
+            Phase::Fill { remaining } => remaining as usize,
+            _ => 0,
+        }
+    }
+
+    #[inline]
+    fn filler_sent(&mut self, state: &mut HttpState, count: usize) {
+        match &mut state.phase {
+            Phase::Fill { remaining } if count <= *remaining as usize => *remaining -= count as u32,
+            _ => assert!(count == 0, "more filler than there was"),
+        }
     }
 }
 

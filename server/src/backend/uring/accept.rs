@@ -22,15 +22,16 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     /// Arms the kind of accept that the free descriptors allow, if none is armed.
     fn arm_accept(&mut self, index: usize) {
         let free = self.connections_max.saturating_sub(self.descriptors);
-        let near_limit = self.is_near_limit();
+        let (near_limit, is_low) = (self.is_near_limit(), self.shard.is_low());
         let Some(Source { listener: Some(listener), accept: accept @ Accept::None }) = self.sources.get_mut(index)
         else {
             return;
         };
         let (listener, token) = (listener.as_raw_fd(), accept_token(index));
         let Shard { shared, intake, .. } = &mut *self.shard;
-        if free == 0 {
-            intake.meet(Trouble::Full, shared.now, &mut shared.counters);
+        if free == 0 || is_low {
+            let trouble = if free == 0 { Trouble::Full } else { Trouble::Buffers };
+            intake.meet(trouble, shared.now, &mut shared.counters);
         } else if near_limit {
             *accept = Accept::Oneshot;
             self.ring.accept_oneshot(listener, token, &mut shared.counters);

@@ -55,23 +55,25 @@ const DOORBELL: u8 = 5;
 const NOTHING: u8 = 6;
 const POLL: u8 = 7;
 const SEND_INLINE: u8 = 8;
+const LOOK: u8 = 9;
 const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
 /// Of operations whose completion tells nothing new.
 const IGNORED: Token = Token::new(NO_CONNECTION, NOTHING);
 
 /// Flags of a connection: operations whose last completion has not been seen.
-const RECEIVING: u8 = 1;
-const SENDING: u8 = 1 << 1;
-const SHUTTING: u8 = 1 << 2;
-const CLOSING_SOCKET: u8 = 1 << 3;
-const POLLING: u8 = 1 << 6;
-const UNDER_WAY: u8 = RECEIVING | SENDING | SHUTTING | CLOSING_SOCKET | POLLING;
+const RECEIVING: u16 = 1;
+const SENDING: u16 = 1 << 1;
+const SHUTTING: u16 = 1 << 2;
+const CLOSING_SOCKET: u16 = 1 << 3;
+const POLLING: u16 = 1 << 6;
+const LOOKING: u16 = 1 << 8;
+const UNDER_WAY: u16 = RECEIVING | SENDING | SHUTTING | CLOSING_SOCKET | POLLING | LOOKING;
 /// The connection has given up; only completions are awaited.
-const CLOSING: u8 = 1 << 4;
+const CLOSING: u16 = 1 << 4;
 /// Multishot: the cancellation of the receive is under way.
-const PAUSING: u8 = 1 << 5;
+const PAUSING: u16 = 1 << 5;
 /// Poll, which has no pauses: there may be something to receive.
-const READABLE: u8 = PAUSING;
+const READABLE: u16 = PAUSING;
 
 /// The resolution of timers: the longest that the end of an inline send goes unnoticed.
 const TICK: Duration = Duration::from_millis(100);
@@ -169,32 +171,20 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
     }
 
     fn turn(&mut self) -> io::Result<()> {
-        self.wait()?;
-        if S::SENDS_INLINE && !self.sends.is_empty() {
-            self.settle_sends();
-        }
-        if self.shard.refresh_clock() {
+        let wait_max = self.wait_max();
+        self.wait(wait_max)?;
+        let is_tick = self.shard.refresh_clock();
+        self.handle_completions();
+        if is_tick {
             self.on_tick()?;
         }
-        let completions = std::mem::take(&mut self.completions);
-        for completion in &completions {
-            let token = Token(completion.user_data);
-            let id = token.id();
-            match token.tag() {
-                RECEIVE => self.on_receive(id, completion),
-                SEND => self.on_send(id, completion.result),
-                POLL => self.on_poll(id, completion),
-                SHUTDOWN => self.on_last(id, SHUTTING),
-                CLOSE => {
-                    self.descriptors -= 1;
-                    self.on_last(id, CLOSING_SOCKET);
-                }
-                ACCEPT => self.on_accept(id.index as usize, completion),
-                DOORBELL => self.on_doorbell(completion),
-                _ => {}
+        if self.shard.is_pressed() {
+            self.shed();
+            if self.shard.is_low() {
+                // Each ends, and is not armed again before the pause is over.
+                (0..self.sources.len()).for_each(|index| self.end_accept(index));
             }
         }
-        self.completions = completions;
         Ok(())
     }
 
@@ -212,18 +202,12 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
         Ok(())
     }
 
-    fn close_all(&mut self, reason: CloseReason) {
-        let mut index = 0;
-        while let Some(id) = self.shard.at_or_after(index) {
-            index = id.index + 1;
-            if let Some((connection, shared)) = self.shard.find(id)
-                && connection.flags & CLOSING == 0
-            {
-                let want = connection.give_up(reason, shared);
-                self.act(id, want);
-            }
-        }
+    fn obey(&mut self, id: ConnectionId, want: Want) {
+        self.act(id, want);
     }
+
+    /// All completions were fetched: see `on_tick`.
+    fn receive_once_more(&mut self, _: ConnectionId) {}
 
     fn shard(&mut self) -> &mut Shard<P, Direct> {
         &mut self.shard
@@ -231,7 +215,18 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
 }
 
 impl<P: Protocol, S: Style> Uring<P, S> {
-    fn wait(&mut self) -> io::Result<()> {
+    /// How long a turn may wait.
+    fn wait_max(&mut self) -> Option<Duration> {
+        let wait_max = self.shard.wait_max();
+        if !S::SENDS_INLINE || self.sends.is_empty() {
+            return wait_max;
+        }
+        // Nothing reports their success, and timers start when they are settled.
+        let unsettled_max = if std::mem::take(&mut self.hurried) { Duration::ZERO } else { TICK };
+        Some(wait_max.map_or(unsettled_max, |wait_max| wait_max.min(unsettled_max)))
+    }
+
+    fn wait(&mut self, wait_max: Option<Duration>) -> io::Result<()> {
         while let Some(id) = self.starved.pop() {
             // Every buffer was given back during the last turn, so this does not spin.
             if let Some((connection, _)) = self.shard.find(id)
@@ -241,22 +236,47 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             }
         }
         self.completions.clear();
-        let mut wait_max = self.shard.wait_max();
-        if S::SENDS_INLINE && !self.sends.is_empty() {
-            // Nothing reports their success, and timers start when they are settled.
-            let unsettled_max = if std::mem::take(&mut self.hurried) { Duration::ZERO } else { TICK };
-            wait_max = Some(wait_max.map_or(unsettled_max, |wait_max| wait_max.min(unsettled_max)));
-        }
         let counters = &mut self.shard.shared.counters;
         counters.turns += 1;
         self.ring.submit_and_wait(S::GATHER, wait_max, &mut self.completions, counters)
     }
 
+    fn handle_completions(&mut self) {
+        if S::SENDS_INLINE && !self.sends.is_empty() {
+            self.settle_sends();
+        }
+        let completions = std::mem::take(&mut self.completions);
+        for completion in &completions {
+            let token = Token(completion.user_data);
+            let id = token.id();
+            match token.tag() {
+                RECEIVE => self.on_receive(id, completion),
+                SEND => self.on_send(id, completion.result),
+                POLL => self.on_poll(id, completion),
+                SHUTDOWN => self.on_last(id, SHUTTING),
+                CLOSE => {
+                    self.descriptors -= 1;
+                    self.on_last(id, CLOSING_SOCKET);
+                }
+                ACCEPT => self.on_accept(id.index as usize, completion),
+                DOORBELL => self.on_doorbell(completion),
+                LOOK => self.on_look(id, completion.result),
+                _ => {}
+            }
+        }
+        self.completions = completions;
+    }
+
     /// Ten times a second at most: timers, and the end of a pause of accept.
     #[cold]
     fn on_tick(&mut self) -> io::Result<()> {
-        while let Some((id, want)) = self.shard.next_expired() {
-            self.act(id, want);
+        if self.shard.may_expire() {
+            // What arrived before now goes before its connection's timer.
+            for _ in 0..S::ENTERS_PER_RECEIVE {
+                self.wait(Some(Duration::ZERO))?;
+                self.handle_completions();
+            }
+            self.expire();
         }
         let now = self.shard.shared.now;
         if self.shard.intake.is_closing_due(now) {
@@ -503,6 +523,13 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                     self.ring.shutdown_write(connection.socket, Token::new(id, SHUTDOWN), &mut shared.counters);
                     want = Want::Read;
                 }
+                Want::Look => {
+                    if connection.flags & LOOKING == 0 {
+                        connection.flags |= LOOKING;
+                        self.ring.look(connection.socket, Token::new(id, LOOK), &mut shared.counters);
+                    }
+                    return self.shard.settle(id);
+                }
                 Want::Close(_) => {
                     let under_way = connection.flags;
                     connection.flags |= CLOSING | CLOSING_SOCKET;
@@ -535,8 +562,21 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         unsafe { self.ring.send(socket, unsent, Token::new(id, SEND), &mut shared.counters) };
     }
 
+    /// What the peer has not acknowledged is known.
+    #[cold]
+    fn on_look(&mut self, id: ConnectionId, result: i32) {
+        let Some((connection, shared)) = self.shard.find(id) else { return };
+        connection.flags &= !LOOKING;
+        if connection.flags & CLOSING != 0 {
+            return self.free_if_done(id);
+        }
+        // A socket that cannot tell (EOPNOTSUPP, not TCP) shows no progress but by taking more.
+        let want = connection.looked(u32::try_from(result).unwrap_or(0), shared);
+        self.act(id, want);
+    }
+
     /// The last completion of an operation that has nothing to say.
-    fn on_last(&mut self, id: ConnectionId, operation: u8) {
+    fn on_last(&mut self, id: ConnectionId, operation: u16) {
         if let Some((connection, _)) = self.shard.find(id) {
             connection.flags &= !operation;
             self.free_if_done(id);

@@ -154,6 +154,15 @@ impl Ring {
         unsafe { self.push(&entry, counters) };
     }
 
+    /// Asks how many bytes the peer of `socket` has not acknowledged: `SOCKET_URING_OP_SIOCOUTQ` of
+    /// linux/io_uring.h (Linux 6.5), because ioctl(2) does not know direct descriptors.
+    pub(super) fn look(&mut self, socket: Direct, token: Token, counters: &mut Counters) {
+        const SIOCOUTQ: u32 = 1;
+        let entry = opcode::UringCmd16::new(Fixed(socket.index()), SIOCOUTQ).build().user_data(token.0);
+        // SAFETY: the entry holds no address.
+        unsafe { self.push(&entry, counters) };
+    }
+
     /// Cancels the operation that was queued with `target`. Only a failure completes.
     pub(super) fn cancel(&mut self, target: Token, token: Token, counters: &mut Counters) {
         let entry = opcode::AsyncCancel::new(target.0).build().flags(squeue::Flags::SKIP_SUCCESS).user_data(token.0);

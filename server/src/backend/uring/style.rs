@@ -22,6 +22,11 @@ pub(crate) trait Style {
     const SENDS_INLINE: bool = false;
     /// Wait for several completions at once, for so long at most.
     const GATHER: Option<Gather> = None;
+    /// Enters after which what has arrived is received: a poll has to report before the receive is queued.
+    const ENTERS_PER_RECEIVE: u32 = match Self::RECEIVE {
+        Receive::Poll => 2,
+        Receive::Multishot | Receive::Oneshot => 1,
+    };
     /// How provided buffers are cut.
     type Cut: Cut;
 }
