@@ -24,6 +24,7 @@ pub use balance::Balance;
 pub use cpu_time::CpuTime;
 pub use options::{Options, Scheduling, Variant, Workload};
 pub use report::{ReactorReport, Report, Spread};
+pub use shard::BUFFER_MEMORY_LEN_MIN;
 pub use shard::counters::{CloseReason, Counters};
 pub use supervisor::{Order, Server};
 pub use unavailable::Unavailable;

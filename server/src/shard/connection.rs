@@ -202,7 +202,7 @@ impl<K, S: Default> Connection<K, S> {
         let Some(mut buffer) = self.unread.take() else {
             let step = shared.protocol.on_bytes(&mut self.state, &[], &mut output);
             let len = output.len();
-        shared.wrote(len);
+            shared.wrote(len);
             return self.stepped(step, shared);
         };
         let step = shared.protocol.on_bytes(&mut self.state, shared.pool.content(&buffer), &mut output);
@@ -306,7 +306,11 @@ impl<K, S: Default> Connection<K, S> {
     /// there is no room for it, when it is in a buffer of its own, or when something is to follow as soon
     /// as it is sent: such a send must not be silent.
     #[inline]
-    pub(crate) fn lend<P: Protocol<State = S>>(&mut self, place: &mut [u8], shared: &mut Resources<P>) -> Option<usize> {
+    pub(crate) fn lend<P: Protocol<State = S>>(
+        &mut self,
+        place: &mut [u8],
+        shared: &mut Resources<P>,
+    ) -> Option<usize> {
         debug_assert!(self.replying);
         let len = shared.output_len;
         let is_last = self.next == Next::Read && self.unread.is_none() && !self.peer_closed;
@@ -330,7 +334,12 @@ impl<K, S: Default> Connection<K, S> {
     /// The socket took the first `count` bytes of a reply that was lent; see [`Connection::sent`]. What is
     /// left is kept.
     #[inline]
-    pub(crate) fn lent<P: Protocol<State = S>>(&mut self, reply: &[u8], count: usize, shared: &mut Resources<P>) -> Want {
+    pub(crate) fn lent<P: Protocol<State = S>>(
+        &mut self,
+        reply: &[u8],
+        count: usize,
+        shared: &mut Resources<P>,
+    ) -> Want {
         if count < reply.len() {
             shared.output[..reply.len()].copy_from_slice(reply);
         }
@@ -460,7 +469,7 @@ impl<K, S: Default> Connection<K, S> {
                 let mut output = Output::new(&mut shared.output);
                 shared.protocol.on_timeout(&mut self.state, waiting, &mut output);
                 let len = output.len();
-        shared.wrote(len);
+                shared.wrote(len);
                 if let Some(buffer) = self.unread.take() {
                     shared.pool.give_back(buffer);
                 }

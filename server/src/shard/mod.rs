@@ -26,6 +26,9 @@ use wheel::{Deadline, TICK_MS, Wheel};
 /// and half of L2 at most; longer transfers take several passes.
 pub(crate) const SCRATCH_LEN: usize = 64 * 1024;
 
+/// The least memory for buffers of a reactor, in bytes.
+pub const BUFFER_MEMORY_LEN_MIN: usize = pool::MEMORY_LEN_MIN;
+
 /// Timeouts in ticks of 100 ms; `u32::MAX` is never.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
@@ -303,11 +306,15 @@ impl<P: Protocol, K> Shard<P, K> {
                 }
             }
         }
-        oldest.into_iter().flatten().take_while(move |(_, held, _)| {
-            let is_needed = pressure > 0;
-            pressure = pressure.saturating_sub(*held);
-            is_needed
-        }).map(|(.., id)| id)
+        oldest
+            .into_iter()
+            .flatten()
+            .take_while(move |(_, held, _)| {
+                let is_needed = pressure > 0;
+                pressure = pressure.saturating_sub(*held);
+                is_needed
+            })
+            .map(|(.., id)| id)
     }
 
     /// How long a turn may wait for events; `None` is for ever.

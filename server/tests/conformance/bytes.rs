@@ -133,6 +133,23 @@ pub(crate) fn many_connections(variant: Variant) {
     assert_eq!(report.totals.accepts, 600 + 3 * 300);
 }
 
+/// An urgent byte ends every receive short of what lies behind it. It stays in its place, and nobody waits
+/// for the rest.
+pub(crate) fn urgent_data(variant: Variant) {
+    let server = Running::start(Workload::Echo, variant, |options| options.connections_max = 1);
+    // While the first holds the only place, the second one's bytes gather in its socket.
+    let first = server.connect();
+    let mut second = server.connect();
+    second.write("abc");
+    let urgent = rustix::net::send(&second.stream, b"!", rustix::net::SendFlags::OOB);
+    assert_eq!(urgent, Ok(1));
+    second.write("def");
+    drop(first);
+    assert_eq!(second.read(7), b"abc!def");
+    drop(second);
+    server.drain();
+}
+
 pub(crate) fn ipv6(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| options.listen = "[::1]:0".parse().expect("valid"));
     server.connect().get();

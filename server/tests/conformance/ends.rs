@@ -9,7 +9,7 @@ use protocol::server::Violation;
 use server::{Balance, CloseReason, Order, Variant, Workload};
 use socket2::SockRef;
 
-use crate::harness::{Client, GET, Running, balances, eventually, pattern};
+use crate::harness::{Client, GET, PATIENCE, Running, balances, eventually, pattern};
 
 /// Sends RST instead of FIN when dropped (socket(7), SO_LINGER with time zero).
 fn reset_on_drop(stream: &TcpStream) {
@@ -109,6 +109,66 @@ pub(crate) fn close_on_request(variant: Variant) {
     assert_eq!(client.read_to_end(), b"");
     let report = server.drain();
     assert_eq!(report.totals.closed_for(CloseReason::Requested), 1);
+}
+
+/// More requests follow the one that asked for the close, while its reply is still on its way to a slow
+/// reader. Closed at once, the socket would answer them with RST, which overtakes the reply (RFC 9112 §9.6).
+pub(crate) fn no_reset_overtakes_a_reply(variant: Variant) {
+    let server = Running::http(variant);
+    for request in
+        ["GET /bytes/3000000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET /bytes/3000000 HTTP/1.0\r\n\r\n"]
+    {
+        let mut client = server.connect_with_receive_buffer(16 * 1024);
+        client.write(request);
+        client.read(1000);
+        client.write(GET.repeat(3));
+        thread::sleep(Duration::from_millis(50));
+        client.write(GET);
+        let rest = client.read_to_end();
+        assert!(rest.len() > 2_999_000, "{} bytes, then the end", rest.len());
+    }
+    let report = server.drain();
+    assert_eq!(report.totals.closed_for(CloseReason::Requested), 2);
+}
+
+/// Requests come about when the idle timeout does. Each is answered, or meets a FIN: then it may be sent
+/// again. RST would leave open what became of it.
+pub(crate) fn idle_close_is_a_fin(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.idle_timeout = Duration::from_millis(100));
+    let (mut replies, mut ends) = (0u64, 0u64);
+    for round in 0..6u64 {
+        let mut clients: Vec<Client> = (0..40).map(|_| server.connect()).collect();
+        clients.iter_mut().for_each(|client| client.write(GET));
+        clients.iter_mut().for_each(|client| assert!(client.reply().is_some(), "the first request is in time"));
+        // The timeout is 100 ms and up to two ticks.
+        thread::sleep(Duration::from_millis(150 + 25 * round));
+        // Behind a FIN nothing may come back but a reset much later, so a failed write is one of these.
+        let sent: Vec<bool> = clients
+            .iter_mut()
+            .map(|client| std::io::Write::write_all(&mut client.stream, GET.as_bytes()).is_ok())
+            .collect();
+        for (client, sent) in clients.iter_mut().zip(sent) {
+            assert!(sent, "a reset came before the request");
+            match client.reply() {
+                Some(_) => replies += 1,
+                None => ends += 1,
+            }
+        }
+    }
+    assert_eq!(replies + ends, 240);
+    let report = server.drain();
+    assert_eq!((report.totals.requests, report.totals.closed_for(CloseReason::Reset)), (240 + replies, 0));
+}
+
+/// A peer that keeps its end open after our FIN does not hold up a drain.
+pub(crate) fn drain_with_a_peer_that_stays(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.drain_timeout = PATIENCE);
+    let mut staying = server.connect();
+    staying.get();
+    let report = server.drain();
+    assert_eq!((report.exit_code(), report.totals.closed_for(CloseReason::Drained)), (0, 1));
+    assert_eq!(report.totals.lingers_cut, 1);
+    assert_eq!(staying.read_to_end(), b"");
 }
 
 /// Clients in a closed loop while the server drains: every request that is sent is answered, and the

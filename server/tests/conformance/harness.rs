@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Sender, unbounded};
 use server::{Balance, Options, Order, Report, Server, Variant, Workload};
+use socket2::{Domain, Socket, Type};
 
 /// Long enough for the slowest machine: it ends a test that hangs, it measures nothing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -103,7 +104,20 @@ impl Running {
     }
 
     pub(crate) fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.address).expect("the server listens");
+        Client::over(TcpStream::connect(self.address).expect("the server listens"))
+    }
+
+    /// A client whose window is small from the first segment on.
+    pub(crate) fn connect_with_receive_buffer(&self, len: usize) -> Client {
+        let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None).expect("a descriptor");
+        socket.set_recv_buffer_size(len).expect("a TCP socket");
+        socket.connect(&self.address.into()).expect("the server listens");
+        Client::over(socket.into())
+    }
+}
+
+impl Client {
+    fn over(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a valid timeout");
         stream.set_nodelay(true).expect("a TCP socket");
@@ -149,6 +163,14 @@ impl Client {
 
     /// Reads one HTTP reply with Content-Length; `None` when the connection ended before it.
     pub(crate) fn reply(&mut self) -> Option<(String, Vec<u8>)> {
+        let head = self.head()?;
+        let length = head.split("Content-Length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+        let body = self.read(length.expect("a Content-Length").parse().expect("a number"));
+        Some((head, body))
+    }
+
+    /// Reads the head of a reply; `None` when the connection ended before it.
+    pub(crate) fn head(&mut self) -> Option<String> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -159,10 +181,7 @@ impl Client {
                 Err(error) => panic!("reading a head: {error}"),
             }
         }
-        let head = String::from_utf8(head).expect("an ASCII head");
-        let length = head.split("Content-Length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
-        let body = self.read(length.expect("a Content-Length").parse().expect("a number"));
-        Some((head, body))
+        Some(String::from_utf8(head).expect("an ASCII head"))
     }
 
     /// One request and its reply.

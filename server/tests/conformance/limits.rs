@@ -71,6 +71,67 @@ pub(crate) fn stalled_reply(variant: Variant) {
     assert_eq!((report.exit_code(), report.totals.closed_for(CloseReason::StallTimeout)), (0, 1));
 }
 
+/// Peers that stay after they were given up cannot hold their places: what lingers has an end, too.
+pub(crate) fn stalled_peers_free_their_places(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.connections_max = 2;
+        options.stall_timeout = SHORT;
+        options.idle_timeout = Duration::from_secs(3600);
+    });
+    let mut staying = [server.connect(), server.connect()];
+    for client in &mut staying {
+        client.write("POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
+        assert!(client.reply().is_some());
+    }
+    let mut late = server.connect();
+    late.get();
+    drop(late);
+    let report = server.drain();
+    assert_eq!((report.exit_code(), report.totals.closed_for(CloseReason::StallTimeout)), (0, 2));
+    assert_eq!(report.totals.lingers_cut, 2, "they did not close");
+}
+
+/// Neither empty lines nor bytes of a head are progress: only a complete request starts the clock anew.
+pub(crate) fn empty_lines_are_no_progress(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.idle_timeout = Duration::from_millis(300);
+        options.header_timeout = Duration::from_millis(300);
+    });
+    let mut client = server.connect();
+    client.get();
+    client.stream.set_nonblocking(true).expect("a socket");
+    eventually("the idle timeout", || {
+        // What comes behind the server's FIN is of no interest.
+        let _ = std::io::Write::write(&mut client.stream, b"\r\n");
+        std::thread::sleep(Duration::from_millis(40));
+        client.stream.peek(&mut [0]).is_ok()
+    });
+    drop(client);
+    assert_eq!(server.drain().totals.requests, 1);
+}
+
+/// A reader that takes a little all the time has not stalled, though the send buffer shows no room for
+/// longer than the stall timeout.
+pub(crate) fn slow_reader_is_not_stalled(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| options.stall_timeout = Duration::from_secs(1));
+    let mut client = server.connect_with_receive_buffer(32 * 1024);
+    client.write("GET /bytes/1500000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    let head = client.head().expect("a head");
+    assert!(head.contains("Content-Length: 1500000\r\n"), "{head}");
+    // 200 KB/s at first, so that half of the 256 KB that wait here take longer than the stall timeout.
+    let mut left = 1_500_000;
+    while left > 0 {
+        let len = if left > 900_000 { 10_000 } else { left };
+        client.read(len);
+        left -= len;
+        if left > 900_000 {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    client.get();
+    assert_eq!(server.drain().totals.requests, 2);
+}
+
 /// At the limit further connections wait in the accept queue, and are served when there is room.
 pub(crate) fn connection_limit(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| options.connections_max = 4);

@@ -6,6 +6,7 @@ mod bytes;
 mod ends;
 mod harness;
 mod limits;
+mod memory;
 
 macro_rules! suite {
     ($($module:ident is $variant:ident),+ $(,)?) => { $(
@@ -13,11 +14,14 @@ macro_rules! suite {
             use server::Variant;
             cases!($variant:
                 bytes: partial_writes, pipelining, slow_reader_of_echo, slow_reader_of_bytes, greedy_reader, big_body,
-                       many_connections, ipv6, more_reactors_than_cores;
+                       many_connections, urgent_data, ipv6, more_reactors_than_cores;
                 ends: half_close, half_close_in_a_request, reset, reset_under_load, refusal_reaches_the_peer,
                       close_on_request, drain_under_load, drain_of_idle, drain_forced, second_order_stops,
-                      queued_connections_are_served;
-                limits: idle_timeout, header_timeout, stalled_body, stalled_reply, connection_limit, port_in_use;
+                      queued_connections_are_served, no_reset_overtakes_a_reply, idle_close_is_a_fin,
+                      drain_with_a_peer_that_stays;
+                limits: idle_timeout, header_timeout, stalled_body, stalled_reply, connection_limit, port_in_use,
+                        stalled_peers_free_their_places, empty_lines_are_no_progress, slow_reader_is_not_stalled;
+                memory: hogs_of_generated_replies, hogs_of_echoed_bodies;
             );
         }
     )+ };

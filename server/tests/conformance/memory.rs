@@ -1,0 +1,88 @@
+//! Peers that take memory and give nothing: others are served all the same.
+
+use std::io::Write;
+use std::time::Duration;
+
+use server::{BUFFER_MEMORY_LEN_MIN, CloseReason, Variant, Workload};
+
+use crate::harness::{Client, GET, Running, pattern};
+
+/// More than the pool could hold for: with the least memory, 64 KiB for each of 64.
+const HOGS: usize = 150;
+/// Connections that are served while the hogs come.
+const PROBES: usize = 5;
+
+/// Small replies, a head in two segments, long replies: none of it waits for the hogs.
+fn probe(server: &Running) {
+    let mut client = server.connect();
+    client.get();
+    let (first, second) = GET.as_bytes().split_at(20);
+    client.write(first);
+    // Long enough for the first part to be taken by itself, most of the time.
+    std::thread::sleep(Duration::from_millis(20));
+    client.write(second);
+    assert!(client.reply().is_some());
+    for len in [100_000, 5_000_000] {
+        client.write(format!("GET /bytes/{len} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(client.reply().expect("a reply").1.len(), len);
+    }
+}
+
+fn start(workload: Workload, variant: Variant) -> Running {
+    Running::start(workload, variant, |options| {
+        options.buffer_memory_max = BUFFER_MEMORY_LEN_MIN;
+        options.stall_timeout = Duration::from_secs(3600);
+        options.drain_timeout = Duration::from_millis(100);
+    })
+}
+
+/// Replies that are generated hold nothing, however many readers have stopped.
+pub(crate) fn hogs_of_generated_replies(variant: Variant) {
+    let server = start(Workload::Http, variant);
+    let mut hogs: Vec<Client> = (0..HOGS).map(|_| server.connect_with_receive_buffer(4096)).collect();
+    hogs.iter_mut().for_each(|hog| hog.write("GET /bytes/1000000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    // Each has its head: all are stuck from here on.
+    hogs.iter_mut().for_each(|hog| drop(hog.read(100)));
+    (0..3).for_each(|_| probe(&server));
+    let report = server.drain();
+    let closed = |reason| report.totals.closed_for(reason);
+    assert_eq!(closed(CloseReason::BuffersExhausted) + closed(CloseReason::Shed), 0, "{:?}", report.totals);
+    assert_eq!(closed(CloseReason::DrainForced), HOGS as u64);
+    // A short buffer for the first part of each reply, at most.
+    let memory: u64 = report.reactors.iter().map(|reactor| reactor.buffer_memory_bytes_peak).sum();
+    assert!(memory < (BUFFER_MEMORY_LEN_MIN / 4) as u64, "{memory} bytes");
+}
+
+/// Bodies come back to clients that never read: these give way, in the order in which they stopped, and
+/// who is served meanwhile does not notice.
+pub(crate) fn hogs_of_echoed_bodies(variant: Variant) {
+    let server = start(Workload::Http, variant);
+    let head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
+    let body = pattern(1_000_000);
+    let mut hogs = Vec::new();
+    for _ in 0..HOGS {
+        let hog = server.connect_with_receive_buffer(4096);
+        hog.stream.set_nonblocking(true).expect("a socket");
+        let mut left: &[u8] = &[head.as_bytes(), &body].concat();
+        // As much as is taken at once; a hog that was shed meanwhile takes nothing.
+        while let Ok(count @ 1..) = (&mut &hog.stream).write(left) {
+            left = &left[count..];
+        }
+        hogs.push(hog);
+        if hogs.len() % (HOGS / PROBES) == 0 {
+            probe(&server);
+        }
+    }
+    let report = server.drain();
+    let closed = |reason| report.totals.closed_for(reason);
+    assert_eq!(closed(CloseReason::PeerClosed), PROBES as u64, "{:?}", report.totals);
+    let gave_way = closed(CloseReason::Shed) + closed(CloseReason::BuffersExhausted);
+    if matches!(variant, Variant::UringOneshot | Variant::UringPoll) {
+        // One provided buffer at a time: they never hold more.
+        assert_eq!(gave_way, 0, "{:?}", report.totals);
+    } else {
+        assert!(gave_way > 0, "nobody gave way: {:?}", report.totals);
+    }
+    let memory: u64 = report.reactors.iter().map(|reactor| reactor.buffer_memory_bytes_peak).sum();
+    assert!(memory <= BUFFER_MEMORY_LEN_MIN as u64, "{memory} bytes");
+}
