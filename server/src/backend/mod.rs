@@ -88,7 +88,7 @@ pub(crate) trait Backend<P: Protocol>: Sized {
     /// Closes connections that hold buffers without progress, when the pool runs out.
     #[cold]
     fn shed(&mut self) {
-        for id in self.shard().to_shed() {
+        for id in self.shard().victims() {
             self.close(id, CloseReason::Shed);
         }
     }

@@ -283,7 +283,7 @@ impl<P: Protocol, K> Shard<P, K> {
     /// ones without progress for longest, as many as it takes. The caller closes them for
     /// [`CloseReason::Shed`].
     #[cold]
-    pub(crate) fn to_shed(&mut self) -> impl Iterator<Item = ConnectionId> + use<P, K> {
+    pub(crate) fn victims(&mut self) -> impl Iterator<Item = ConnectionId> + use<P, K> {
         let mut pressure = self.shared.pool.pressure();
         // The longest without progress first; a few comparisons for each connection of the shard.
         let mut oldest = [None::<((bool, Tick), usize, ConnectionId)>; SHED_MAX];

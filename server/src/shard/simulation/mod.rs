@@ -101,7 +101,7 @@ impl<P: Protocol> World<P> {
 
     fn shed(&mut self) {
         if self.shard.is_pressed() {
-            for id in self.shard.to_shed() {
+            for id in self.shard.victims() {
                 let place = self.place(id);
                 self.give_up(place, CloseReason::Shed);
             }
