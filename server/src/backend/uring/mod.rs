@@ -16,6 +16,7 @@
 //! write to a provided buffer or read a reply on its behalf.
 
 mod accept;
+mod receive;
 mod ring;
 mod sends;
 pub(crate) mod style;
@@ -295,87 +296,6 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             let token = Token::new(NO_CONNECTION, DOORBELL);
             self.ring.poll_readable(self.doorbell.as_raw_fd(), token, &mut self.shard.shared.counters);
         }
-    }
-
-    #[inline]
-    fn on_receive(&mut self, id: ConnectionId, completion: &Completion) {
-        let buffer = cqueue::buffer_select(completion.flags);
-        let want = self.received(id, completion, buffer);
-        if let Some(buffer) = buffer {
-            self.buffers.release(buffer, completion.result.max(0) as usize, completion.flags);
-        }
-        match want {
-            Some(want) => self.act(id, want),
-            None => self.free_if_done(id),
-        }
-    }
-
-    /// What the connection wants after a receive; `None` when it is closing or has to wait.
-    #[inline]
-    fn received(&mut self, id: ConnectionId, completion: &Completion, buffer: Option<u16>) -> Option<Want> {
-        let (connection, shared) = self.shard.find(id)?;
-        if !cqueue::more(completion.flags) {
-            connection.flags &= !RECEIVING;
-            if S::RECEIVE != Receive::Poll {
-                connection.flags &= !PAUSING;
-            } else if cqueue::sock_nonempty(completion.flags) || completion.result == -libc::ENOBUFS {
-                // More has arrived, or the FIN behind what has; the poll may have reported it before.
-                connection.flags |= READABLE;
-            }
-        }
-        if connection.flags & CLOSING != 0 {
-            return None;
-        }
-        if S::SENDS_INLINE && connection.is_replying() {
-            self.hurried = true;
-        }
-        match (completion.result, buffer) {
-            (count @ 1.., Some(buffer)) => {
-                let bytes = self.buffers.content(buffer, count as usize);
-                Some(connection.received(bytes, shared))
-            }
-            (0.., _) => Some(connection.peer_closed(shared)),
-            (error, _) => match Errno::from_raw_os_error(-error) {
-                Errno::NOBUFS => {
-                    shared.counters.enobufs += 1;
-                    self.starved.push(id);
-                    None
-                }
-                // The pause took effect. A reply that is still unsent arms the receive when it is.
-                Errno::CANCELED if connection.is_replying() => None,
-                Errno::CANCELED | Errno::INTR | Errno::AGAIN => Some(Want::Read),
-                error => Some(connection.give_up(reason_of(error), shared)),
-            },
-        }
-    }
-
-    /// The poll of a connection reports, or has ended.
-    #[inline]
-    fn on_poll(&mut self, id: ConnectionId, completion: &Completion) {
-        let Some((connection, shared)) = self.shard.find(id) else { return };
-        if !cqueue::more(completion.flags) {
-            connection.flags &= !POLLING;
-        }
-        if connection.flags & CLOSING != 0 {
-            return self.free_if_done(id);
-        }
-        let want = match u32::try_from(completion.result) {
-            // A receive would return what came before the reset, and nothing would tell of the reset.
-            Ok(events) if events & libc::POLLERR as u32 != 0 => connection.give_up(CloseReason::Reset, shared),
-            Ok(_) => {
-                connection.flags |= READABLE;
-                Want::Read
-            }
-            Err(_) => match Errno::from_raw_os_error(-completion.result) {
-                Errno::CANCELED | Errno::INTR | Errno::AGAIN => Want::Read,
-                error => connection.give_up(reason_of(error), shared),
-            },
-        };
-        // While a reply is unsent nothing is received; what follows the reply looks at the flag.
-        if want == Want::Read && connection.is_replying() {
-            return;
-        }
-        self.act(id, want);
     }
 
     /// Draws the conclusions of inline sends, once the ring has consumed them.

@@ -4,13 +4,16 @@
 //! [`Connection::sent`], [`Connection::peer_closed`]) and obeys the [`Want`] they return. Nothing
 //! here knows a file descriptor's operations or an event, so the simulation test can play the kernel.
 
+mod clock;
+
 use protocol::Output;
 use protocol::server::{FILLER, FILLER_LEN, Protocol, Step, Then, Waiting};
 
 use super::counters::CloseReason;
 use super::pool::{BUFFER_LEN_MAX, Buffer};
-use super::wheel::{Deadline, Tick};
+use super::wheel::Tick;
 use super::{Resources, Timeouts};
+pub(super) use clock::{LOOKS_MAX, Timer};
 
 /// What a connection wants its backend to do: exactly one thing at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +43,6 @@ pub(crate) const PINNED: u16 = 1 << 7;
 const LINGER_LEN_MAX: u32 = 16 << 20;
 /// A reply that is kept takes this much of the filler behind it along; then it fills a short buffer.
 const KEPT_FILLED_LEN: usize = 2048;
-/// Looks at an unsent reply within one stall timeout.
-pub(super) const LOOKS_MAX: u8 = 4;
-
 /// What follows the reply that is being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -51,19 +51,6 @@ enum Next {
     More,
     /// Close, but not before the peer had the time to read the reply: closing a socket with
     /// unread input sends RST, and an RST overtakes the reply (RFC 9112 §9.6).
-    Linger,
-}
-
-/// Which timeout runs.
-///
-/// `Write` runs in quarters ([`LOOKS_MAX`]): room in the send buffer shows only once a good part of it is
-/// free, so each quarter asks what the peer has acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Timer {
-    Idle,
-    Head,
-    Body,
-    Write,
     Linger,
 }
 
@@ -102,13 +89,6 @@ pub(crate) struct Connection<K, S> {
     uncovered: bool,
     /// Bits that belong to the backend (interest, operations in flight).
     pub(crate) flags: u16,
-}
-
-impl<K, S> Deadline for Connection<K, S> {
-    #[inline]
-    fn deadline(&self) -> Tick {
-        self.deadline
-    }
 }
 
 // Every backend calls the four steps of a request from two places, the usual case and the careful one,
@@ -446,68 +426,6 @@ impl<K, S: Default> Connection<K, S> {
         self.follow_unread(shared)
     }
 
-    /// The deadline passed: what now? The caller asked the wheel, so it is not early.
-    pub(crate) fn timed_out<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
-        match self.timer {
-            // A FIN, never an RST: a request that crosses it on its way may be sent again (RFC 9112 §9.5).
-            Timer::Idle if shared.draining => self.linger(CloseReason::Drained, shared),
-            Timer::Idle => self.linger(CloseReason::IdleTimeout, shared),
-            Timer::Write => {
-                // The next look, unless something is sent before.
-                self.deadline = shared.now.after(shared.timeouts.ticks(Timer::Write));
-                Want::Look
-            }
-            Timer::Linger => {
-                shared.counters.lingers_cut += 1;
-                self.give_up(self.reason, shared)
-            }
-            Timer::Head | Timer::Body => {
-                let (waiting, reason) = match self.timer {
-                    Timer::Head => (Waiting::Head, CloseReason::HeaderTimeout),
-                    _ => (Waiting::Body, CloseReason::StallTimeout),
-                };
-                let mut output = Output::new(&mut shared.output);
-                shared.protocol.on_timeout(&mut self.state, waiting, &mut output);
-                let len = output.len();
-                shared.wrote(len);
-                if let Some(buffer) = self.unread.take() {
-                    shared.pool.give_back(buffer);
-                }
-                self.reason = reason;
-                self.next = Next::Linger;
-                if shared.output_len == 0 {
-                    return self.linger(reason, shared);
-                }
-                self.replying = true;
-                Want::Write
-            }
-        }
-    }
-
-    /// The peer has not acknowledged `queued` bytes of what it was sent. A reader that reads has not stalled,
-    /// though it may be a long time until the send buffer has room to show it.
-    pub(crate) fn looked<P: Protocol<State = S>>(&mut self, queued: u32, shared: &mut Resources<P>) -> Want {
-        if self.timer != Timer::Write {
-            // Something was sent meanwhile.
-            return if self.replying { Want::Wait } else { Want::Read };
-        }
-        let is_same = self.looks > 0 && queued == self.mark;
-        let looks = if is_same { self.looks + 1 } else { 1 };
-        if looks >= LOOKS_MAX {
-            return self.give_up(CloseReason::StallTimeout, shared);
-        }
-        (self.mark, self.looks) = (queued, looks);
-        if self.replying { Want::Wait } else { Want::Read }
-    }
-
-    /// The drain began: an idle connection gets the short time that [`Timeouts::drain_quiet_ticks`]
-    /// leaves to a request that is on its way.
-    pub(crate) fn drain<P: Protocol<State = S>>(&mut self, shared: &Resources<P>) {
-        if self.timer == Timer::Idle {
-            self.deadline = self.deadline.min(shared.now.after(shared.timeouts.drain_quiet_ticks));
-        }
-    }
-
     /// Releases the buffers and asks for the close.
     pub(crate) fn give_up<P: Protocol<State = S>>(&mut self, reason: CloseReason, shared: &mut Resources<P>) -> Want {
         self.reason = reason;
@@ -571,37 +489,6 @@ impl<K, S: Default> Connection<K, S> {
         self.reason
     }
 
-    /// Starts the clock of `timer`. Waiting for a request, its head and a linger run from their first
-    /// moment (a byte now and then must not prolong them), everything else from the last progress.
-    #[inline]
-    fn start<P: Protocol<State = S>>(&mut self, timer: Timer, shared: &Resources<P>) {
-        if self.timer == timer && matches!(timer, Timer::Idle | Timer::Head | Timer::Linger) {
-            return;
-        }
-        self.timer = timer;
-        self.looks = 0;
-        let deadline = shared.now.after(shared.timeouts.ticks(timer));
-        self.uncovered |= deadline < self.deadline;
-        self.deadline = deadline;
-    }
-
-    /// Whether the timer wheel has to be told of the deadline.
-    #[inline]
-    pub(crate) fn is_uncovered(&self) -> bool {
-        self.uncovered
-    }
-
-    /// The timer wheel has been told, or (`false`) has let go of it.
-    pub(crate) fn set_covered(&mut self, is_covered: bool) {
-        self.uncovered = !is_covered;
-    }
-
-    /// Whether bytes of the peer would change what its deadline means: then they are looked for once more
-    /// before the deadline counts.
-    pub(crate) fn waits_for_input(&self) -> bool {
-        !self.replying && matches!(self.timer, Timer::Idle | Timer::Head | Timer::Body)
-    }
-
     /// Bytes of pooled memory that it holds and could do without, were it closed; 0 when the kernel still
     /// reads what it gave up.
     pub(super) fn held_len<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> usize {
@@ -609,13 +496,6 @@ impl<K, S: Default> Connection<K, S> {
             return 0;
         }
         [&self.unread, &self.unsent].into_iter().flatten().map(|buffer| shared.pool.capacity(buffer)).sum()
-    }
-
-    /// About when it last made progress.
-    pub(super) fn progress_at<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> Tick {
-        let ticks = shared.timeouts.ticks(self.timer);
-        let quarters = if self.timer == Timer::Write { u32::from(self.looks) + 1 } else { 1 };
-        Tick(self.deadline.0.saturating_sub(ticks.saturating_mul(quarters)))
     }
 
     /// Bytes received but not processed yet: what a multishot receive brought unasked.

@@ -1,0 +1,134 @@
+//! The clocks of a connection: which timeout runs, when it ends, and what follows then.
+
+use protocol::Output;
+use protocol::server::{Protocol, Waiting};
+
+use super::{Connection, Next, Want};
+use crate::shard::Resources;
+use crate::shard::counters::CloseReason;
+use crate::shard::wheel::{Deadline, Tick};
+
+/// Looks at an unsent reply within one stall timeout.
+pub(in crate::shard) const LOOKS_MAX: u8 = 4;
+
+/// Which timeout runs.
+///
+/// `Write` runs in quarters ([`LOOKS_MAX`]): room in the send buffer shows only once a good part of it is
+/// free, so each quarter asks what the peer has acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::shard) enum Timer {
+    Idle,
+    Head,
+    Body,
+    Write,
+    Linger,
+}
+
+impl<K, S> Deadline for Connection<K, S> {
+    #[inline]
+    fn deadline(&self) -> Tick {
+        self.deadline
+    }
+}
+
+impl<K, S: Default> Connection<K, S> {
+    /// The deadline passed: what now? The caller asked the wheel, so it is not early.
+    pub(crate) fn timed_out<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
+        match self.timer {
+            // A FIN, never an RST: a request that crosses it on its way may be sent again (RFC 9112 §9.5).
+            Timer::Idle if shared.draining => self.linger(CloseReason::Drained, shared),
+            Timer::Idle => self.linger(CloseReason::IdleTimeout, shared),
+            Timer::Write => {
+                // The next look, unless something is sent before.
+                self.deadline = shared.now.after(shared.timeouts.ticks(Timer::Write));
+                Want::Look
+            }
+            Timer::Linger => {
+                shared.counters.lingers_cut += 1;
+                self.give_up(self.reason, shared)
+            }
+            Timer::Head | Timer::Body => {
+                let (waiting, reason) = match self.timer {
+                    Timer::Head => (Waiting::Head, CloseReason::HeaderTimeout),
+                    _ => (Waiting::Body, CloseReason::StallTimeout),
+                };
+                let mut output = Output::new(&mut shared.output);
+                shared.protocol.on_timeout(&mut self.state, waiting, &mut output);
+                let len = output.len();
+                shared.wrote(len);
+                if let Some(buffer) = self.unread.take() {
+                    shared.pool.give_back(buffer);
+                }
+                self.reason = reason;
+                self.next = Next::Linger;
+                if shared.output_len == 0 {
+                    return self.linger(reason, shared);
+                }
+                self.replying = true;
+                Want::Write
+            }
+        }
+    }
+
+    /// The peer has not acknowledged `queued` bytes of what it was sent. A reader that reads has not stalled,
+    /// though it may be a long time until the send buffer has room to show it.
+    pub(crate) fn looked<P: Protocol<State = S>>(&mut self, queued: u32, shared: &mut Resources<P>) -> Want {
+        if self.timer != Timer::Write {
+            // Something was sent meanwhile.
+            return if self.replying { Want::Wait } else { Want::Read };
+        }
+        let is_same = self.looks > 0 && queued == self.mark;
+        let looks = if is_same { self.looks + 1 } else { 1 };
+        if looks >= LOOKS_MAX {
+            return self.give_up(CloseReason::StallTimeout, shared);
+        }
+        (self.mark, self.looks) = (queued, looks);
+        if self.replying { Want::Wait } else { Want::Read }
+    }
+
+    /// The drain began: an idle connection gets the short time that [`Timeouts::drain_quiet_ticks`]
+    /// leaves to a request that is on its way.
+    pub(crate) fn drain<P: Protocol<State = S>>(&mut self, shared: &Resources<P>) {
+        if self.timer == Timer::Idle {
+            self.deadline = self.deadline.min(shared.now.after(shared.timeouts.drain_quiet_ticks));
+        }
+    }
+
+    /// Starts the clock of `timer`. Waiting for a request, its head and a linger run from their first
+    /// moment (a byte now and then must not prolong them), everything else from the last progress.
+    #[inline]
+    pub(super) fn start<P: Protocol<State = S>>(&mut self, timer: Timer, shared: &Resources<P>) {
+        if self.timer == timer && matches!(timer, Timer::Idle | Timer::Head | Timer::Linger) {
+            return;
+        }
+        self.timer = timer;
+        self.looks = 0;
+        let deadline = shared.now.after(shared.timeouts.ticks(timer));
+        self.uncovered |= deadline < self.deadline;
+        self.deadline = deadline;
+    }
+
+    /// Whether the timer wheel has to be told of the deadline.
+    #[inline]
+    pub(crate) fn is_uncovered(&self) -> bool {
+        self.uncovered
+    }
+
+    /// The timer wheel has been told, or (`false`) has let go of it.
+    pub(crate) fn set_covered(&mut self, is_covered: bool) {
+        self.uncovered = !is_covered;
+    }
+
+    /// Whether bytes of the peer would change what its deadline means: then they are looked for once more
+    /// before the deadline counts.
+    pub(crate) fn waits_for_input(&self) -> bool {
+        !self.replying && matches!(self.timer, Timer::Idle | Timer::Head | Timer::Body)
+    }
+
+    /// About when it last made progress.
+    pub(in crate::shard) fn progress_at<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> Tick {
+        let ticks = shared.timeouts.ticks(self.timer);
+        let quarters = if self.timer == Timer::Write { u32::from(self.looks) + 1 } else { 1 };
+        Tick(self.deadline.0.saturating_sub(ticks.saturating_mul(quarters)))
+    }
+}
