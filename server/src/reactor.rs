@@ -132,7 +132,8 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     let mut backend = B::open(Parts {
         listeners: vec![listener],
         doorbell: line.doorbell.clone(),
-        shard: Shard::new(shared, connections_max + margin),
+        shard: Shard::new(shared, connections_max + margin)
+            .map_err(|error| Unavailable::Memory { connections: connections_max, error })?,
         connections_max,
         accepts_per_turn_max: options.accepts_per_turn_max,
     })?;
@@ -151,6 +152,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         buffers_peak: buffers.used_peak,
         buffer_memory_bytes: buffers.memory_len as u64,
         buffer_memory_bytes_peak: buffers.memory_len_peak as u64,
+        buffer_memory_bytes_max: shared.buffer_memory_len_max() as u64,
         cpu_time: CpuTime::of_thread(),
         error: result.err().map(|error| error.to_string()),
     })

@@ -25,6 +25,8 @@ pub struct ReactorReport {
     pub buffer_memory_bytes: u64,
     /// The most that it ever had.
     pub buffer_memory_bytes_peak: u64,
+    /// The most that it might have: the limit that was set, or what the kernel gave when it refused more.
+    pub buffer_memory_bytes_max: u64,
     /// CPU time of its thread.
     pub cpu_time: CpuTime,
     /// What made it fail.

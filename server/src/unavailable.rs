@@ -1,5 +1,6 @@
 //! Why a server cannot start, in words that name the cause and what mends it.
 
+use std::collections::TryReserveError;
 use std::io;
 use std::net::SocketAddr;
 
@@ -58,6 +59,16 @@ pub enum Unavailable {
     /// The fd limit is too low for any service.
     #[error("the hard fd limit is {0}, which leaves nothing for connections; raise it with `ulimit -Hn 1024`")]
     NoDescriptors(u64),
+    /// The table of connections does not fit the address space.
+    #[error(
+        "no memory for a table of {connections} connections in each reactor: {error}; ask for fewer with --max-connections, or raise the limit with `ulimit -v unlimited`"
+    )]
+    Memory {
+        /// Connections per reactor.
+        connections: u32,
+        /// What could not be reserved.
+        error: TryReserveError,
+    },
     /// A CPU does not exist or is not allowed.
     #[error("cannot pin a reactor to CPU {cpu}: this process may use {allowed:?}; choose from these with --cpus")]
     Cpu {

@@ -9,6 +9,7 @@ mod simulation;
 pub(crate) mod slab;
 mod wheel;
 
+use std::collections::TryReserveError;
 use std::time::Duration;
 
 use protocol::server::{Echo, FILLER, Http, Protocol};
@@ -117,6 +118,11 @@ impl<P: Protocol> Resources<P> {
         (self.output_len, self.literal_len) = (len, len);
     }
 
+    /// The most memory that the buffers may take, in bytes.
+    pub(crate) fn buffer_memory_len_max(&self) -> usize {
+        self.pool.memory_len_max()
+    }
+
     /// Lays as much of `left` bytes of filler behind a reply as there is room.
     fn append_filler(&mut self, left: usize) {
         if self.output_len > 0 {
@@ -153,16 +159,16 @@ pub(crate) struct Shard<P: Protocol, K> {
 const SHED_MAX: usize = 32;
 
 impl<P: Protocol, K> Shard<P, K> {
-    pub(crate) fn new(shared: Resources<P>, connections_max: u32) -> Self {
+    pub(crate) fn new(shared: Resources<P>, connections_max: u32) -> Result<Self, TryReserveError> {
         let mut shard = Shard {
             shared,
             intake: Intake::default(),
-            slab: Slab::with_capacity(connections_max),
+            slab: Slab::with_capacity(connections_max)?,
             wheel: Wheel::new(),
             started_ms: monotonic_ms(),
         };
         shard.shared.protocol.set_time(unix_seconds());
-        shard
+        Ok(shard)
     }
 
     /// The connection of an event and what it shares with the others; `None` for a stale event.

@@ -208,8 +208,7 @@ impl BufferPool {
             list.try_reserve(missing).map_err(|_| Exhausted)?;
         }
         self.chunks.try_reserve(1).map_err(|_| Exhausted)?;
-        let pages = Pages::new(CHUNK_LEN).map_err(|_| Exhausted)?;
-        self.took(CHUNK_LEN);
+        let pages = self.map(CHUNK_LEN)?;
         let number = self.vacant.pop().unwrap_or_else(|| {
             self.chunks.push(Chunk { pages: None, free: [0; 4], free_count: 0, prev: NONE, next: NONE });
             self.chunks.len() as u32 - 1
@@ -228,8 +227,7 @@ impl BufferPool {
         self.long.try_reserve(1).map_err(|_| Exhausted)?;
         let missing = (self.long.len() + 1).saturating_sub(self.long_vacant.len());
         self.long_vacant.try_reserve(missing).map_err(|_| Exhausted)?;
-        let pages = Pages::new(pages_len).map_err(|_| Exhausted)?;
-        self.took(pages_len);
+        let pages = self.map(pages_len)?;
         self.usage.memory_in_use += pages_len;
         Ok(match self.long_vacant.pop() {
             Some(index) => {
@@ -252,9 +250,19 @@ impl BufferPool {
         }
     }
 
-    fn took(&mut self, len: usize) {
-        self.usage.memory_len += len;
-        self.usage.memory_len_peak = self.usage.memory_len_peak.max(self.usage.memory_len);
+    fn map(&mut self, len: usize) -> Result<Pages, Exhausted> {
+        match Pages::new(len) {
+            Ok(pages) => {
+                self.usage.memory_len += len;
+                self.usage.memory_len_peak = self.usage.memory_len_peak.max(self.usage.memory_len);
+                Ok(pages)
+            }
+            Err(_) => {
+                // What the kernel gave is the limit from here on, so that the marks keep their meaning.
+                self.memory_len_max = self.memory_len_max.min(self.usage.memory_len.max(MEMORY_LEN_MIN));
+                Err(Exhausted)
+            }
+        }
     }
 
     fn limit(&self, len: usize) -> usize {
@@ -412,6 +420,11 @@ impl BufferPool {
 
     pub(crate) fn usage(&self) -> Usage {
         self.usage
+    }
+
+    /// The limit in bytes: what was asked for, or what the kernel gave when it refused more.
+    pub(crate) fn memory_len_max(&self) -> usize {
+        self.memory_len_max
     }
 }
 

@@ -1,5 +1,7 @@
 //! Connections by index, with generations: an event for a connection that is gone finds nothing.
 
+use std::collections::TryReserveError;
+
 use super::wheel::Links;
 
 /// Bits of the generation inside a [`Token`]. A slot must be reused 2^24 times while one event is
@@ -55,9 +57,13 @@ pub(crate) struct Slab<C> {
 pub(crate) const NONE: u32 = u32::MAX;
 
 impl<C> Slab<C> {
-    pub(crate) fn with_capacity(capacity: u32) -> Self {
+    /// # Errors
+    /// When the address space is limited (RLIMIT_AS) or the kernel does not overcommit.
+    pub(crate) fn with_capacity(capacity: u32) -> Result<Self, TryReserveError> {
         assert!(capacity < NONE);
-        Slab { slots: Vec::with_capacity(capacity as usize), capacity, free_first: NONE, len: 0 }
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(capacity as usize)?;
+        Ok(Slab { slots, capacity, free_first: NONE, len: 0 })
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -140,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_stale_id_finds_nothing_even_when_the_place_is_taken_again() {
-        let mut slab = Slab::with_capacity(2);
+        let mut slab = Slab::with_capacity(2).unwrap();
         let first = slab.insert('a').unwrap();
         assert_eq!(slab.remove(first), Some('a'));
         let second = slab.insert('b').unwrap();
@@ -152,7 +158,7 @@ mod tests {
 
     #[test]
     fn it_is_full_at_its_capacity_and_usable_again_after_a_removal() {
-        let mut slab = Slab::with_capacity(3);
+        let mut slab = Slab::with_capacity(3).unwrap();
         let ids: Vec<_> = (0..3).map(|n| slab.insert(n).unwrap()).collect();
         assert!(slab.is_full() && slab.insert(9).is_none());
         slab.remove(ids[1]);
@@ -170,7 +176,7 @@ mod tests {
 
     #[test]
     fn generations_wrap_without_touching_the_tag() {
-        let mut slab = Slab::with_capacity(1);
+        let mut slab = Slab::with_capacity(1).unwrap();
         slab.insert(()).unwrap();
         slab.slots[0].generation = (1 << GENERATION_BITS) - 1;
         let id = ConnectionId { index: 0, generation: (1 << GENERATION_BITS) - 1 };

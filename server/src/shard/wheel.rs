@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn with(deadlines: &[u32]) -> (Wheel, Slab<Entry>) {
-        let (mut wheel, mut slab) = (Wheel::new(), Slab::with_capacity(64));
+        let (mut wheel, mut slab) = (Wheel::new(), Slab::with_capacity(64).unwrap());
         for deadline in deadlines {
             let id = slab.insert(Entry(Tick(*deadline))).unwrap();
             wheel.cover(&mut slab, id);

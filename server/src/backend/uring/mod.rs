@@ -33,7 +33,7 @@ use protocol::server::Protocol;
 use rustix::io::Errno;
 use uring::{Completion, Cut, ProvidedBuffers, Whole};
 
-use self::ring::Ring;
+use self::ring::{COMPLETIONS, Ring};
 use self::sends::InlineSends;
 use self::style::{Receive, Style};
 use super::epoll::reason_of;
@@ -158,7 +158,7 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
                 .map(|listener| Source { listener: Some(listener), accept: Accept::None })
                 .collect(),
             doorbell: parts.doorbell,
-            completions: Vec::with_capacity(1024),
+            completions: Vec::with_capacity(COMPLETIONS as usize),
             starved: Vec::new(),
             hurried: false,
             descriptors: 0,

@@ -18,7 +18,7 @@ use crate::unavailable::Unavailable;
 /// Submissions that fit before the ring must be entered.
 const SUBMISSIONS: u32 = 1024;
 /// Completions that fit: a receive and a send for each of 4,096 busy connections.
-const COMPLETIONS: u32 = 8192;
+pub(super) const COMPLETIONS: u32 = 8192;
 
 pub(super) struct Ring {
     inner: uring::Ring,

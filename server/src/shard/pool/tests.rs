@@ -81,6 +81,19 @@ fn memory_goes_back_to_the_kernel() {
 }
 
 #[test]
+fn what_the_kernel_refuses_is_the_limit_from_then_on() {
+    let mut pool = BufferPool::new(1 << 30);
+    let mut hogs: Vec<Buffer> = (0..200).map(|_| pool.take(&[], CHUNK_LEN).unwrap()).collect();
+    // No kernel has as much; what asks for a gigabyte at once is no buffer, so the pool is asked beneath.
+    assert_eq!(pool.map(1 << 60).err(), Some(Exhausted));
+    assert_eq!(pool.memory_len_max(), 200 * CHUNK_LEN);
+    assert!(pool.pressure() > 0 && pool.is_low());
+    assert_eq!(pool.take(&[], CHUNK_LEN).err(), Some(Exhausted));
+    hogs.drain(..).for_each(|buffer| pool.give_back(buffer));
+    assert_eq!(pool.pressure(), 0);
+}
+
+#[test]
 fn a_buffer_that_leaves_does_not_press() {
     let mut pool = BufferPool::new(MEMORY_LEN_MIN);
     let mut hogs = fill(&mut pool, CHUNK_LEN);

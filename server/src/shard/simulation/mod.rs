@@ -42,7 +42,8 @@ impl<P: Protocol> World<P> {
         let mut random = Random(seed);
         let [idle, head, stall] = TIMEOUTS;
         let memory = if random.one_in(3) { pool::MEMORY_LEN_MIN } else { 64 << 20 };
-        let mut shard = Shard::new(Resources::new(make(), Timeouts::new(idle, head, stall), memory), 8);
+        let mut shard =
+            Shard::new(Resources::new(make(), Timeouts::new(idle, head, stall), memory), 8).expect("memory");
         // The same date in every reply, and in those they are compared with.
         shard.shared.protocol.set_time(0);
         let peers = (0..1 + random.up_to(4)).map(|_| {
