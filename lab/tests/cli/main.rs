@@ -2,6 +2,7 @@
 
 mod bench;
 mod c10m;
+mod hogs;
 mod interchange;
 mod knee;
 mod load;
