@@ -393,3 +393,21 @@ const _: () = assert!(connection_len::<Http, crate::backend::uring::Direct>() <=
 const _: () = assert!(connection_len::<Echo, mio::net::TcpStream>() <= 64);
 #[cfg(not(debug_assertions))]
 const _: () = assert!(connection_len::<Http, mio::net::TcpStream>() <= 96);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_rests_while_only_the_reserve_of_the_pool_is_left() {
+        let timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        let mut shard = Shard::<Echo, ()>::new(Resources::new(Echo, timeouts, pool::MEMORY_LEN_MIN), 1).unwrap();
+        assert_eq!(shard.trouble(), None);
+        let hogs: Vec<_> = std::iter::from_fn(|| shard.shared.pool.take(&[], SCRATCH_LEN).ok()).collect();
+        assert_eq!(shard.trouble(), Some(Trouble::Buffers));
+        hogs.into_iter().for_each(|buffer| shard.shared.pool.give_back(buffer));
+        assert_eq!(shard.trouble(), None);
+        shard.admit(()).unwrap();
+        assert_eq!(shard.trouble(), Some(Trouble::Full));
+    }
+}
