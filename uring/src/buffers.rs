@@ -1,18 +1,24 @@
 //! Provided buffers (IORING_REGISTER_PBUF_RING, Linux 5.19): the kernel picks one when bytes arrive,
 //! so a connection that waits owns none.
+//!
+//! Who may touch a buffer is a matter of values. The kernel owns all of them at first. A completion brings a
+//! [`Filled`], of which there is one for each piece that the kernel wrote; `content` wants to see it, and
+//! `release` takes it. The memory belongs to ring and buffers together, and the ring gives its share up last.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use io_uring::cqueue;
 use io_uring::types::BufRingEntry;
+use io_uring::{IoUring, cqueue};
 
-use crate::{GROUP, Ring};
+use crate::{Filled, GROUP};
 
-/// How the memory is cut into buffers. Either way it is 512 KiB, which stays in L2.
+/// How the memory is cut into buffers.
 pub trait Cut {
     /// Number of buffers, a power of two.
     const COUNT: u16;
@@ -20,10 +26,12 @@ pub trait Cut {
     const LEN: usize;
     /// Whether one message after the other is laid into a buffer until it is full.
     const IS_INCREMENTAL: bool;
+    /// How many receives that found no buffer are tried again at a time: one for each 2 KiB.
+    const RETRIES: usize = Self::COUNT as usize * Self::LEN / 2048;
 }
 
 /// A buffer for each receive. The kernel takes them in turn, so under load all of them pass through
-/// the cache, however short the messages are.
+/// the cache, however short the messages are: 512 KiB, which stay in L2.
 #[derive(Debug, Clone, Copy)]
 pub struct Whole;
 
@@ -35,12 +43,16 @@ impl Cut for Whole {
 
 /// Few large buffers that are filled piece by piece (IOU_PBUF_RING_INC, Linux 6.12): short messages lie
 /// side by side.
+///
+/// A multishot receive goes on for 32 rounds before others get their turn (`MULTISHOT_MAX_RETRY` of
+/// io_uring/net.c), and each round takes all that is left of a buffer. So a peer that sends without end takes
+/// every buffer before it can be stopped; together they are as much as 32 rounds of [`Whole`] are twice.
 #[derive(Debug, Clone, Copy)]
 pub struct Incremental;
 
 impl Cut for Incremental {
-    const COUNT: u16 = 16;
-    const LEN: usize = 32 * 1024;
+    const COUNT: u16 = 8;
+    const LEN: usize = 16 * 1024;
     const IS_INCREMENTAL: bool = true;
 }
 
@@ -49,104 +61,161 @@ const INCREMENTAL: u16 = 2;
 /// The ring's entries must start on a page (io_uring_register(2)).
 const PAGE_LEN: usize = 4096;
 
-/// The ring of entries and the memory they point to.
-pub struct ProvidedBuffers<C: Cut> {
+/// The ring of entries and the memory they point to. Freed when ring and [`ProvidedBuffers`] are gone.
+pub(crate) struct Memory {
     entries: NonNull<BufRingEntry>,
-    memory: NonNull<u8>,
+    content: NonNull<u8>,
+    entries_layout: Layout,
+    content_layout: Layout,
+}
+
+impl Memory {
+    fn new<C: Cut>() -> Memory {
+        let (entries_layout, content_layout) = (entries_layout::<C>(), content_layout::<C>());
+        let entries = allocate(entries_layout).cast::<BufRingEntry>();
+        Memory { entries, content: allocate(content_layout), entries_layout, content_layout }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout. Nobody else has the address: the last owner is gone, and the ring
+        // gives up its share only when the kernel has finished with it.
+        unsafe { dealloc(self.entries.as_ptr().cast(), self.entries_layout) };
+        // SAFETY: as above.
+        unsafe { dealloc(self.content.as_ptr(), self.content_layout) };
+    }
+}
+
+/// Where the next piece of each buffer begins. The kernel does not tell: it begins where the one before ended,
+/// because completions come in the order in which the pieces were filled. So this is asked for every
+/// completion of a ring, in their order.
+#[derive(Debug)]
+pub(crate) struct Pieces<C: Cut> {
+    /// Empty unless buffers are filled piece by piece.
+    next: Box<[Piece]>,
+    cut: PhantomData<C>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Piece {
+    at: u32,
+    number: u32,
+}
+
+impl<C: Cut> Pieces<C> {
+    pub(crate) fn new() -> Pieces<C> {
+        let count = if C::IS_INCREMENTAL { usize::from(C::COUNT) } else { 0 };
+        Pieces { next: vec![Piece::default(); count].into_boxed_slice(), cut: PhantomData }
+    }
+
+    /// What a completion with this result and these flags brings.
+    #[inline]
+    pub(crate) fn of(&mut self, ring: NonZeroU32, result: i32, flags: u32) -> Option<Filled> {
+        let buffer = cqueue::buffer_select(flags)?;
+        let len = result.max(0) as u32;
+        if !C::IS_INCREMENTAL {
+            return Some(Filled { ring, buffer, at: 0, len, pieces: 1 });
+        }
+        let next = &mut self.next[usize::from(buffer)];
+        let Piece { at, number } = *next;
+        if cqueue::buffer_more(flags) {
+            *next = Piece { at: at + len, number: number + 1 };
+            return Some(Filled { ring, buffer, at, len, pieces: 0 });
+        }
+        *next = Piece::default();
+        Some(Filled { ring, buffer, at, len, pieces: number + 1 })
+    }
+}
+
+/// The buffers of one ring, as far as they are not the kernel's.
+pub struct ProvidedBuffers<C: Cut> {
+    memory: Rc<Memory>,
+    ring: NonZeroU32,
     tail: u16,
-    /// Bytes of each buffer that were released; empty unless it is filled piece by piece. The kernel does
-    /// not tell where a piece begins: it begins where the one before ended, because completions come in
-    /// the order in which the pieces were filled.
-    released: Box<[u32]>,
+    /// For each buffer that is filled piece by piece, pieces released, less all pieces once the kernel has
+    /// finished with it: zero then means that nobody has any of it.
+    released: Box<[i64]>,
     cut: PhantomData<C>,
 }
 
 impl<C: Cut> ProvidedBuffers<C> {
-    /// Allocates the buffers and hands all of them to the kernel.
-    ///
-    /// The value must be dropped after the ring was: until then the kernel writes to its memory.
+    /// Allocates the buffers and hands all of them to the kernel. The ring must keep what is returned beside
+    /// them until it is closed.
     ///
     /// # Errors
     /// What io_uring_register(2) returns: Linux before 5.19 has no such rings, and before 6.12 none that
     /// are filled piece by piece.
-    pub fn register(ring: &Ring) -> io::Result<ProvidedBuffers<C>> {
-        let entries = allocate(entries_layout::<C>()).cast::<BufRingEntry>();
-        let memory = allocate(memory_layout::<C>());
+    pub(crate) fn register(uring: &IoUring, ring: NonZeroU32) -> io::Result<(ProvidedBuffers<C>, Rc<Memory>)> {
+        let memory = Rc::new(Memory::new::<C>());
         let (released, flags) = match C::IS_INCREMENTAL {
             true => (vec![0; usize::from(C::COUNT)].into_boxed_slice(), INCREMENTAL),
             false => (Box::default(), 0),
         };
-        let mut buffers = ProvidedBuffers { entries, memory, tail: 0, released, cut: PhantomData };
-        // SAFETY: the entries are COUNT large, page-aligned, zeroed, and live until the value is
-        // dropped, which its owner does after the ring is gone.
-        unsafe { ring.submitter().register_buf_ring_with_flags(entries.as_ptr() as u64, C::COUNT, GROUP, flags) }?;
-        (0..C::COUNT).for_each(|id| buffers.give_back(id));
-        Ok(buffers)
+        let start = memory.entries.as_ptr() as u64;
+        // SAFETY: the entries are COUNT large, page-aligned and zeroed. The ring keeps them alive, see above;
+        // where this fails, the kernel has not taken them.
+        unsafe { uring.submitter().register_buf_ring_with_flags(start, C::COUNT, GROUP, flags) }?;
+        let mut buffers = ProvidedBuffers { memory: memory.clone(), ring, tail: 0, released, cut: PhantomData };
+        (0..C::COUNT).for_each(|buffer| buffers.give_back(buffer));
+        Ok((buffers, memory))
     }
 
-    /// The `len` bytes that a completion announced in a buffer. Completions must be asked for, and
-    /// released, in the order in which they came.
+    /// The bytes that came with a completion.
     ///
     /// # Panics
-    /// When there are no such bytes: a bug.
+    /// When they came from another ring: a bug.
     #[inline]
-    pub fn content(&self, id: u16, len: usize) -> &[u8] {
-        let at = if C::IS_INCREMENTAL { self.released[usize::from(id)] as usize } else { 0 };
-        assert!(id < C::COUNT && at + len <= C::LEN);
+    pub fn content<'a>(&'a self, filled: &'a Filled) -> &'a [u8] {
+        let (at, len) = (filled.at as usize, filled.len as usize);
+        assert!(filled.ring == self.ring && filled.buffer < C::COUNT && at + len <= C::LEN);
         // SAFETY: the bytes lie inside the allocation.
-        let start = unsafe { self.memory.as_ptr().add(usize::from(id) * C::LEN + at) };
-        // SAFETY: initialised (zeroed at first), and the kernel does not write to these bytes between
-        // their completion and `release`, which needs `&mut self`.
+        let start = unsafe { self.memory.content.as_ptr().add(usize::from(filled.buffer) * C::LEN + at) };
+        // SAFETY: initialised (zeroed at first). The kernel wrote them before it made the completion, and writes
+        // to them again only after the whole buffer was given back, which takes every `Filled` of it: this one,
+        // too, which is borrowed for as long as the bytes are.
         unsafe { std::slice::from_raw_parts(start, len) }
     }
 
-    /// The `len` bytes of a completion with these flags are not needed any more. The buffer goes back to
-    /// the kernel unless the kernel is still filling it.
+    /// The bytes that came with a completion are not needed any more. The buffer goes back to the kernel when
+    /// that has finished with it and nobody has another piece of it.
     ///
     /// # Panics
-    /// When there is no such buffer: a bug.
+    /// When they came from another ring: a bug.
     #[inline]
-    pub fn release(&mut self, id: u16, len: usize, flags: u32) {
+    pub fn release(&mut self, filled: Filled) {
+        assert!(filled.ring == self.ring);
         if C::IS_INCREMENTAL {
-            if cqueue::buffer_more(flags) {
-                self.released[usize::from(id)] += len as u32;
+            let released = &mut self.released[usize::from(filled.buffer)];
+            *released += 1 - i64::from(filled.pieces);
+            if *released != 0 {
                 return;
             }
-            self.released[usize::from(id)] = 0;
         }
-        self.give_back(id);
+        self.give_back(filled.buffer);
     }
 
     #[inline]
-    fn give_back(&mut self, id: u16) {
-        assert!(id < C::COUNT);
+    fn give_back(&mut self, buffer: u16) {
+        assert!(buffer < C::COUNT);
         let index = usize::from(self.tail & (C::COUNT - 1));
         // SAFETY: the buffer lies inside the allocation.
-        let start = unsafe { self.memory.as_ptr().add(usize::from(id) * C::LEN) };
+        let start = unsafe { self.memory.content.as_ptr().add(usize::from(buffer) * C::LEN) };
         // SAFETY: index < COUNT, so the entry lies inside the allocation.
-        let entry = unsafe { self.entries.as_ptr().add(index) };
-        // SAFETY: the kernel does not read an entry at or behind the tail, and nobody else has a
-        // reference to it.
+        let entry = unsafe { self.memory.entries.as_ptr().add(index) };
+        // SAFETY: the kernel reads no entry at or behind the tail, and at most COUNT buffers can be in front of
+        // it, because each is given back once. Only this function refers to entries, and it has `&mut self`.
         let entry = unsafe { &mut *entry };
         entry.set_addr(start as u64);
         entry.set_len(C::LEN as u32);
-        entry.set_bid(id);
+        entry.set_bid(buffer);
         self.tail = self.tail.wrapping_add(1);
         // SAFETY: the entries are a valid ring of at least one entry.
-        let tail = unsafe { BufRingEntry::tail(self.entries.as_ptr()) };
-        // SAFETY: the tail lies inside the first entry, is aligned for u16, and is only ever
-        // accessed atomically from here on: the kernel reads it with acquire.
+        let tail = unsafe { BufRingEntry::tail(self.memory.entries.as_ptr()) };
+        // SAFETY: the tail lies inside the first entry, where nothing else is written, is aligned for u16, and
+        // is only ever accessed atomically: the kernel reads it with acquire.
         let tail = unsafe { &*tail.cast::<AtomicU16>() };
         tail.store(self.tail, Ordering::Release);
-    }
-}
-
-impl<C: Cut> Drop for ProvidedBuffers<C> {
-    fn drop(&mut self) {
-        // SAFETY: allocated with the same layout, and by contract the ring is gone.
-        unsafe { dealloc(self.entries.as_ptr().cast(), entries_layout::<C>()) };
-        // SAFETY: as above.
-        unsafe { dealloc(self.memory.as_ptr(), memory_layout::<C>()) };
     }
 }
 
@@ -160,7 +229,7 @@ const fn entries_layout<C: Cut>() -> Layout {
     layout(C::COUNT as usize * size_of::<BufRingEntry>())
 }
 
-const fn memory_layout<C: Cut>() -> Layout {
+const fn content_layout<C: Cut>() -> Layout {
     layout(C::COUNT as usize * C::LEN)
 }
 

@@ -1,20 +1,20 @@
-//! The ring: set-up with reasons when it fails, a push that never loses an entry, one wait per turn.
+//! The ring: a push that never loses an entry, one wait per turn, an end that leaves nothing behind.
 
+use std::collections::VecDeque;
 use std::io;
+use std::num::NonZeroU32;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use io_uring::types::{SubmitArgs, Timespec};
-use io_uring::{IoUring, Probe, Submitter, opcode, squeue};
+use io_uring::types::CancelBuilder;
+use io_uring::{IoUring, opcode, squeue};
 
-/// Why there is no ring, and what mends it.
-#[derive(Debug, thiserror::Error)]
-#[error("io_uring is unavailable: {cause}; {fix}")]
-pub struct Unavailable {
-    /// What is missing.
-    pub cause: String,
-    /// What mends it.
-    pub fix: &'static str,
-}
+use crate::buffers::{Memory, Pieces};
+use crate::enter::{GETEVENTS, Registered, Wait};
+use crate::setup::{ensure_operations, explain_setup, refused};
+use crate::{Completion, Cut, ProvidedBuffers, Unavailable};
 
 /// Sizes of a ring.
 #[derive(Debug, Clone, Copy)]
@@ -28,17 +28,6 @@ pub struct Sizes {
     pub descriptors: u32,
 }
 
-/// A completion, copied out of the shared queue.
-#[derive(Debug, Clone, Copy)]
-pub struct Completion {
-    /// What the submission was tagged with.
-    pub user_data: u64,
-    /// Result, or the negated error number.
-    pub result: i32,
-    /// `IORING_CQE_F_*`.
-    pub flags: u32,
-}
-
 /// How long to wait for more than one completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gather {
@@ -50,16 +39,27 @@ pub struct Gather {
 
 /// A ring of one thread: SINGLE_ISSUER, DEFER_TASKRUN, SUBMIT_ALL, NO_SQARRAY, a registered ring
 /// descriptor, and an empty table of direct descriptors.
-pub struct Ring {
+pub struct Ring<C: Cut> {
+    // Dropped in this order.
+    registered: Registered,
     inner: IoUring,
+    memory: Rc<Memory>,
+    /// Entries that the kernel has not made room for.
+    backlog: VecDeque<squeue::Entry>,
+    pieces: Pieces<C>,
+    id: NonZeroU32,
+    /// Nothing is under way that could touch memory of this process.
+    is_quiet: bool,
 }
 
-impl Ring {
-    /// Sets a ring up; it belongs to the calling thread.
+impl<C: Cut> Ring<C> {
+    /// Sets a ring up, and its provided buffers; both belong to the calling thread.
     ///
     /// # Errors
     /// [`Unavailable`] with what is missing on this host.
-    pub fn open(sizes: Sizes) -> Result<Ring, Unavailable> {
+    pub fn open(sizes: Sizes) -> Result<(Ring<C>, ProvidedBuffers<C>), Unavailable> {
+        /// The number of the next ring of this process.
+        static NEXT: AtomicU32 = AtomicU32::new(1);
         let inner = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
@@ -74,57 +74,63 @@ impl Ring {
             cause: format!("registering {} direct descriptors failed: {error}", sizes.descriptors),
             fix: "use fewer connections per ring or raise `ulimit -Hn`, which bounds the table of each ring",
         })?;
-        // One less lookup of the ring's descriptor per enter; a kernel that cannot is too old.
-        inner.submitter().register_ring_fd().map_err(refused("registering the ring descriptor"))?;
-        Ok(Ring { inner })
+        let registered = Registered::new(&inner).map_err(refused("registering the ring descriptor"))?;
+        let id = NonZeroU32::new(NEXT.fetch_add(1, Ordering::Relaxed)).expect("four billion rings in one process");
+        let (buffers, memory) = ProvidedBuffers::register(&inner, id).map_err(|error| Unavailable {
+            cause: format!("registering provided buffers failed: {error}"),
+            fix: "raise `ulimit -l`, which bounds their ring, or run Linux 5.19 or later (6.12 for `pieces`)",
+        })?;
+        let (backlog, pieces) = (VecDeque::with_capacity(8), Pieces::new());
+        Ok((Ring { registered, inner, memory, backlog, pieces, id, is_quiet: true }, buffers))
     }
 
-    /// For registrations.
-    pub fn submitter(&self) -> Submitter<'_> {
-        self.inner.submitter()
+    /// Puts a socket into place `index` of the table of direct descriptors.
+    ///
+    /// # Errors
+    /// What io_uring_register(2) returns: ENOMEM for one.
+    pub fn place(&mut self, index: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        self.inner.submitter().register_files_update(index, &[socket.as_raw_fd()]).map(drop)
     }
 
     /// Queues an entry; submits the queue first when it is full. Returns how often it had to.
     ///
     /// # Safety
-    /// Every address in `entry` must stay valid until its last completion was seen.
+    /// Every address in `entry` must stay valid until its last completion was seen, or [`Ring::quiesce`] said
+    /// so. The entry must not provide or remove buffers, and must not take several for one completion
+    /// (bundles): which bytes of a buffer are whose is counted by completions.
     #[inline]
     pub unsafe fn push(&mut self, entry: &squeue::Entry) -> u64 {
-        let mut enters = 0;
-        loop {
-            // SAFETY: the caller's promise.
-            if unsafe { self.inner.submission().push(entry) }.is_ok() {
-                return enters;
-            }
-            enters += 1;
-            // EBUSY and EAGAIN leave the entries in the queue; the kernel frees places as soon as
-            // it can allocate, and there is nothing else this thread could do meanwhile.
-            let _ = self.inner.submit();
+        self.is_quiet = false;
+        // SAFETY: the caller's promise.
+        if self.backlog.is_empty() && unsafe { self.inner.submission().push(entry) }.is_ok() {
+            return 0;
         }
+        self.backlog.push_back(entry.clone());
+        // Short of memory the kernel leaves entries in the queue, and this one waits behind them. The next wait
+        // meets the same error and reports it.
+        let _ = self.submit(0, Wait::default());
+        1
     }
 
     /// Submits what is queued, waits for a completion, at most for `wait_max` (zero does not wait), and
     /// moves all completions into `completions`. It is one system call.
     ///
     /// # Errors
-    /// What io_uring_enter(2) returns when the ring is unusable.
+    /// What io_uring_enter(2) returns when the ring is unusable. The completions there are were moved all the same.
     #[inline]
     pub fn submit_and_wait(&mut self, wait_max: Option<Duration>, completions: &mut Vec<Completion>) -> io::Result<()> {
-        let result = match wait_max {
-            None => self.inner.submitter().submit_and_wait(1),
-            Some(Duration::ZERO) => self.submit_and_poll(),
-            Some(wait_max) => {
-                let time = Timespec::new().sec(wait_max.as_secs()).nsec(wait_max.subsec_nanos());
-                self.inner.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))
-            }
+        let wait = match wait_max {
+            Some(Duration::ZERO) => Wait::default(),
+            wait_max => Wait { count: 1, min_wait_us: 0, wait_max },
         };
+        let result = self.submit(GETEVENTS, wait);
         self.take_completions(result, completions)
     }
 
     /// Like [`Ring::submit_and_wait`], but gathers several completions.
     ///
     /// # Errors
-    /// What io_uring_enter(2) returns when the ring is unusable.
+    /// As for [`Ring::submit_and_wait`].
     #[inline]
     pub fn submit_and_gather(
         &mut self,
@@ -138,107 +144,122 @@ impl Ring {
         if wait_max.as_micros() <= u128::from(gather.wait_us_max) {
             return self.submit_and_wait(Some(wait_max), completions);
         }
-        let time = Timespec::new().sec(wait_max.as_secs()).nsec(wait_max.subsec_nanos());
-        let arguments = SubmitArgs::new().timespec(&time).min_wait_usec(gather.wait_us_max);
-        let result = self.inner.submitter().submit_with_args(gather.count as usize, &arguments);
+        let wait = Wait { count: gather.count, min_wait_us: gather.wait_us_max, wait_max: Some(wait_max) };
+        let result = self.submit(GETEVENTS, wait);
         self.take_completions(result, completions)
     }
 
     /// Whether the kernel has consumed every entry that was pushed, and every completion that it made
-    /// meanwhile was seen: none waits for room in the queue.
+    /// meanwhile was seen: none waits for room in the queue. To be asked right after a wait; afterwards it is
+    /// about what was pushed since.
     pub fn is_submitted(&mut self) -> bool {
         let submissions = self.inner.submission();
-        submissions.is_empty() && !submissions.cq_overflow()
+        self.backlog.is_empty() && submissions.is_empty() && !submissions.cq_overflow()
+    }
+
+    /// Submits all that is queued, and what waits behind it, then waits. Every enter of a ring is made here.
+    #[inline]
+    fn submit(&mut self, flags: u32, wait: Wait) -> io::Result<usize> {
+        while !self.backlog.is_empty() {
+            self.enter(0, Wait::default())?;
+            if !self.refill() {
+                // The kernel consumed nothing, which is not worth a sleep.
+                return self.enter(flags, Wait::default());
+            }
+        }
+        self.enter(flags, wait)
     }
 
     #[inline]
+    fn enter(&mut self, flags: u32, wait: Wait) -> io::Result<usize> {
+        // Looking at the queue also publishes its tail.
+        let submissions = self.inner.submission();
+        let (count, overflow) = (submissions.len() as u32, submissions.cq_overflow());
+        drop(submissions);
+        // Completions that found no room come only when they are asked for.
+        self.registered.enter(count, if overflow { flags | GETEVENTS } else { flags }, wait)
+    }
+
+    /// Moves entries from the backlog into the queue; false when there was no room for any.
+    #[cold]
+    fn refill(&mut self) -> bool {
+        let before = self.backlog.len();
+        while let Some(entry) = self.backlog.front() {
+            // SAFETY: the promise made to `push`.
+            if unsafe { self.inner.submission().push(entry) }.is_err() {
+                break;
+            }
+            self.backlog.pop_front();
+        }
+        self.backlog.len() < before
+    }
+
+    /// Moves what is in the queue into `completions`, whatever the enter said: nothing is lost by an error.
+    #[inline]
     fn take_completions(&mut self, result: io::Result<usize>, completions: &mut Vec<Completion>) -> io::Result<()> {
-        match result.map_err(|error| (error.raw_os_error(), error)) {
-            // EBUSY: completions overflowed; taking them out below makes room.
-            Ok(_) | Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => {}
-            Err((_, error)) => return Err(error),
-        }
         for entry in self.inner.completion() {
-            completions.push(Completion { user_data: entry.user_data(), result: entry.result(), flags: entry.flags() });
+            let (result, flags) = (entry.result(), entry.flags());
+            let filled = self.pieces.of(self.id, result, flags);
+            completions.push(Completion { user_data: entry.user_data(), result, flags, filled });
         }
-        Ok(())
-    }
-}
-
-impl Ring {
-    /// Submits what is queued and runs the deferred work without waiting for any.
-    fn submit_and_poll(&mut self) -> io::Result<usize> {
-        /// `IORING_ENTER_GETEVENTS` of linux/io_uring.h: without it deferred work is left alone.
-        const GETEVENTS: u32 = 1;
-        let count = self.inner.submission().len() as u32;
-        // SAFETY: no argument is passed, and the entries keep the promise made to `push`.
-        unsafe { self.inner.submitter().enter::<libc::sigset_t>(count, 0, GETEVENTS, None) }
-    }
-}
-
-fn refused(what: &'static str) -> impl FnOnce(io::Error) -> Unavailable {
-    move |error| Unavailable { cause: format!("{what} failed: {error}"), fix: "run Linux 6.6 or later" }
-}
-
-/// Asks for each operation instead of guessing from a version number.
-fn ensure_operations(ring: &IoUring) -> Result<(), Unavailable> {
-    let mut probe = Probe::new();
-    ring.submitter().register_probe(&mut probe).map_err(refused("probing for operations"))?;
-    // SEND_ZC came with Linux 6.0, together with multishot receive, which cannot be probed for.
-    let needed = [
-        (opcode::AcceptMulti::CODE, "accept"),
-        (opcode::Connect::CODE, "connect"),
-        (opcode::RecvMulti::CODE, "recv"),
-        (opcode::Send::CODE, "send"),
-        (opcode::Shutdown::CODE, "shutdown"),
-        (opcode::Close::CODE, "close"),
-        (opcode::AsyncCancel::CODE, "cancel"),
-        (opcode::PollAdd::CODE, "poll"),
-        (opcode::SendZc::CODE, "multishot recv"),
-    ];
-    match needed.iter().find(|(code, _)| !probe.is_supported(*code)) {
-        None => Ok(()),
-        Some((_, name)) => {
-            Err(Unavailable { cause: format!("this kernel's io_uring has no {name}"), fix: "run Linux 6.1 or later" })
+        match result.map_err(|error| (error.raw_os_error(), error)) {
+            // EBUSY: completions overflowed; taking them out made room.
+            Ok(_) | Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => Ok(()),
+            Err((_, error)) => Err(error),
         }
     }
-}
 
-/// What a failed io_uring_setup(2) means.
-fn explain_setup(error: io::Error) -> Unavailable {
-    let (cause, fix) = match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => (
-            "io_uring_setup(2) is not permitted (kernel.io_uring_disabled, or a seccomp filter)",
-            "run `sysctl -w kernel.io_uring_disabled=0`, or allow io_uring in the container's seccomp profile",
-        ),
-        Some(libc::ENOSYS) => {
-            ("this kernel was built without io_uring, or a seccomp filter hides it", "run Linux 6.6 or later")
+    /// Cancels whatever is under way and waits until it has ended: then the kernel has no address left, and
+    /// the memory behind them may go. False when that took too long. What completes is not told any more.
+    ///
+    /// Each operation under way is looked for among all (io_uring/cancel.c, 6.18): for some thousands at most.
+    pub fn quiesce(&mut self) -> bool {
+        /// Rounds of a millisecond.
+        const ROUNDS_MAX: u32 = 1000;
+        const MINE: u64 = u64::MAX;
+        let mut completions = Vec::new();
+        // For all of them at once: with less to wait for, the kernel handles 20 at a time.
+        let count = self.inner.params().cq_entries();
+        for _ in 0..ROUNDS_MAX {
+            let entry = opcode::AsyncCancel2::new(CancelBuilder::any()).build().user_data(MINE);
+            // SAFETY: the entry holds no address.
+            unsafe { self.push(&entry) };
+            let wait = Wait { count, min_wait_us: 0, wait_max: Some(Duration::from_millis(1)) };
+            let result = self.submit(GETEVENTS, wait);
+            if self.take_completions(result, &mut completions).is_err() {
+                return false;
+            }
+            // The number that it found; those it found before and that have not ended yet among them.
+            let found = completions.iter().find(|completion| completion.user_data == MINE).map(|it| it.result);
+            let is_alone = completions.len() == 1;
+            completions.clear();
+            if is_alone && found == Some(0) && self.is_submitted() {
+                self.is_quiet = true;
+                return true;
+            }
         }
-        Some(libc::EINVAL) => (
-            "this kernel lacks a set-up flag (SINGLE_ISSUER, DEFER_TASKRUN: Linux 6.1; NO_SQARRAY: 6.6)",
-            "run Linux 6.6 or later",
-        ),
-        Some(libc::ENOMEM) => ("no memory for the rings", "raise `ulimit -l` or free memory"),
-        Some(libc::EMFILE | libc::ENFILE) => ("no descriptor for the ring", "raise `ulimit -n`"),
-        _ => ("io_uring_setup(2) failed", "run Linux 6.6 or later"),
-    };
-    Unavailable { cause: format!("{cause}: {error}"), fix }
+        false
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+impl<C: Cut> Ring<C> {
+    pub(crate) fn descriptor(&self) -> std::os::fd::RawFd {
+        self.inner.as_raw_fd()
+    }
 
-    #[test]
-    fn a_refused_setup_names_cause_and_fix() {
-        for (errno, cause, fix) in [
-            (libc::EPERM, "not permitted", "io_uring_disabled=0"),
-            (libc::ENOSYS, "without io_uring", "Linux 6.6"),
-            (libc::EINVAL, "DEFER_TASKRUN", "Linux 6.6"),
-            (libc::EMFILE, "no descriptor", "ulimit -n"),
-        ] {
-            let text = explain_setup(io::Error::from_raw_os_error(errno)).to_string();
-            assert!(text.contains(cause) && text.contains(fix), "{text}");
+    /// What the crate underneath does, and this one must not.
+    pub(crate) fn enter_by_descriptor(&self) -> io::Result<usize> {
+        self.inner.submit()
+    }
+}
+
+impl<C: Cut> Drop for Ring<C> {
+    /// Closes the ring. Operations that are still under way the kernel cancels later, in a thread of its own,
+    /// and nothing tells when it has: unless the ring is known to be quiet its buffers are leaked.
+    fn drop(&mut self) {
+        if !self.is_quiet {
+            std::mem::forget(Rc::clone(&self.memory));
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{LoadError, clock};
 use io_uring::types::{CancelBuilder, Fixed, TimeoutFlags, Timespec};
 use io_uring::{cqueue, opcode, squeue};
 use protocol::client::Client;
-use rustix::fd::AsRawFd;
+use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use sends::Sends;
@@ -27,7 +27,7 @@ use socket2::SockAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
-use uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes, Whole};
+use uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes, Starved, Whole};
 
 /// Submissions that fit before the ring must be entered.
 const SUBMISSIONS: u32 = 1024;
@@ -36,6 +36,10 @@ const COMPLETIONS: u32 = 16 * 1024;
 /// Completions handled before what they gave rise to is submitted, as many as an epoll turn takes.
 const COMPLETIONS_PER_TURN_CLOSED: usize = 256;
 const COMPLETIONS_PER_TURN_OPEN: usize = 64;
+
+/// Connections up to which an engine ends every operation before it goes: the kernel looks for each of them
+/// among all. With more, it leaves the memory of its buffers behind.
+const QUIET_CONNECTIONS_MAX: u32 = 2048;
 
 /// Tags of completions, in the top byte of their user data.
 const RECEIVE: u8 = 0;
@@ -76,7 +80,7 @@ fn token_of(user_data: u64) -> Token {
 
 /// One ring. The fields are dropped in this order: the ring first, then what its operations point to.
 pub(super) struct Uring {
-    ring: Ring,
+    ring: Ring<Whole>,
     /// Taken out while a turn hands their content to the fleet.
     buffers: Option<ProvidedBuffers<Whole>>,
     sends: Sends,
@@ -87,8 +91,9 @@ pub(super) struct Uring {
     completions: Vec<Completion>,
     /// The first completion that has not been handled.
     next: usize,
-    /// Connections whose receive found no buffer; armed again once all are given back.
-    starved: Vec<Token>,
+    connections: u32,
+    /// Connections whose receive found no buffer.
+    starved: Starved<Token>,
 }
 
 impl Engine for Uring {
@@ -97,9 +102,7 @@ impl Engine for Uring {
     fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
         let connections = job.plan.connections[worker];
         let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections };
-        let ring = Ring::open(sizes).map_err(LoadError::NoRing)?;
-        let buffers = ProvidedBuffers::register(&ring)
-            .map_err(|source| LoadError::Setup { what: "register a ring of buffers (Linux 5.19)", source })?;
+        let (ring, buffers) = Ring::open(sizes).map_err(LoadError::NoRing)?;
         Ok(Uring {
             ring,
             buffers: Some(buffers),
@@ -110,7 +113,8 @@ impl Engine for Uring {
             resets: false,
             completions: Vec::with_capacity(COMPLETIONS as usize),
             next: 0,
-            starved: Vec::new(),
+            connections,
+            starved: Starved::default(),
         })
     }
 
@@ -125,7 +129,7 @@ impl Engine for Uring {
         let socket = new_socket(target, source, SocketFlags::empty(), self.resets)?;
         let place = Place::of(token);
         traffic.register += 1;
-        let registered = self.ring.submitter().register_files_update(token.index, &[socket.as_raw_fd()]);
+        let registered = self.ring.place(token.index, socket.as_fd());
         registered.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         // From here on the ring holds the socket; our descriptor is closed at the end of this function.
         traffic.close += 1;
@@ -188,23 +192,35 @@ impl Engine for Uring {
             self.completions.clear();
             self.next = 0;
         }
-        self.wait(if has_more { Wait::Poll } else { wait }, &mut fleet.tally.traffic);
+        self.wait(if has_more || !self.starved.is_empty() { Wait::Poll } else { wait }, &mut fleet.tally.traffic);
         let count_max = if OPEN { COMPLETIONS_PER_TURN_OPEN } else { COMPLETIONS_PER_TURN_CLOSED };
         let end = self.completions.len().min(self.next + count_max);
         let Some(mut buffers) = self.buffers.take() else { return 0 };
         let mut ticks = 0;
-        for at in self.next..end {
-            let completion = self.completions[at];
+        let mut completions = std::mem::take(&mut self.completions);
+        for completion in &mut completions[self.next..end] {
             ticks += usize::from(self.on_completion(fleet, &mut buffers, completion));
         }
+        self.completions = completions;
         self.buffers = Some(buffers);
         let count = end - self.next - ticks;
         self.next = end;
-        while let Some(token) = self.starved.pop() {
-            // Every buffer has been given back.
-            self.arm(fleet, token);
+        let unhandled = self.completions.len() - end;
+        for _ in 0..self.starved.retries::<Whole>(unhandled) {
+            if let Some(token) = self.starved.pop() {
+                self.arm(fleet, token);
+            }
         }
         count
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        if self.connections <= QUIET_CONNECTIONS_MAX {
+            // When it says no, the ring leaves its buffers behind, too.
+            let _ = self.ring.quiesce();
+        }
     }
 }
 
@@ -276,7 +292,7 @@ impl Uring {
         &mut self,
         fleet: &mut Fleet<'_, C, Place, OPEN>,
         buffers: &mut ProvidedBuffers<Whole>,
-        completion: Completion,
+        completion: &mut Completion,
     ) -> bool {
         let token = token_of(completion.user_data);
         match (completion.user_data >> 56) as u8 {
@@ -334,18 +350,18 @@ impl Uring {
         fleet: &mut Fleet<'_, C, Place, OPEN>,
         buffers: &mut ProvidedBuffers<Whole>,
         token: Token,
-        completion: Completion,
+        completion: &mut Completion,
     ) {
         let index = token.index as usize;
         let is_last = !cqueue::more(completion.flags);
-        let buffer = cqueue::buffer_select(completion.flags);
+        let filled = completion.take_buffer();
         fleet.tally.traffic.recv += 1;
         if is_last {
             fleet.connections[index].under_way &= !RECEIVING;
         }
         if fleet.find(token).is_some() {
-            match (completion.result, buffer) {
-                (len @ 1.., Some(buffer)) => fleet.on_bytes(self, index, buffers.content(buffer, len as usize)),
+            match (completion.result, &filled) {
+                (1.., Some(filled)) => fleet.on_bytes(self, index, buffers.content(filled)),
                 (0.., _) => fleet.on_peer_close(self, index),
                 (error, _) => match Errno::from_raw_os_error(-error) {
                     Errno::NOBUFS => self.starved.push(token),
@@ -354,8 +370,8 @@ impl Uring {
                 },
             }
         }
-        if let Some(buffer) = buffer {
-            buffers.release(buffer, completion.result.max(0) as usize, completion.flags);
+        if let Some(filled) = filled {
+            buffers.release(filled);
         }
         if is_last {
             match fleet.find(token) {
@@ -368,7 +384,7 @@ impl Uring {
     }
 
     #[inline]
-    fn on_send<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, Place, OPEN>, completion: Completion) {
+    fn on_send<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, Place, OPEN>, completion: &Completion) {
         let slot = completion.user_data as u32;
         let token = self.sends.token(slot);
         let is_current = fleet.find(token).is_some();

@@ -20,6 +20,8 @@ mod receive;
 mod ring;
 mod sends;
 pub(crate) mod style;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -31,7 +33,7 @@ use std::time::Duration;
 use io_uring::cqueue;
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use uring::{Completion, Cut, ProvidedBuffers, Whole};
+use uring::{Completion, Cut, ProvidedBuffers, Starved, Whole};
 
 use self::ring::{COMPLETIONS, Ring};
 use self::sends::InlineSends;
@@ -120,16 +122,16 @@ enum Accept {
 }
 
 pub(crate) struct Uring<P: Protocol, S: Style> {
-    ring: ManuallyDrop<Ring>,
-    buffers: ManuallyDrop<ProvidedBuffers<S::Cut>>,
+    ring: ManuallyDrop<Ring<S::Cut>>,
+    buffers: ProvidedBuffers<S::Cut>,
     /// Goes after the ring, too: it holds replies whose sends may be queued.
     sends: ManuallyDrop<InlineSends>,
     shard: ManuallyDrop<Shard<P, Direct>>,
     sources: Vec<Source>,
     doorbell: Arc<OwnedFd>,
     completions: Vec<Completion>,
-    /// Connections whose receive found no provided buffer; armed again once all are given back.
-    starved: Vec<ConnectionId>,
+    /// Connections whose receive found no provided buffer.
+    starved: Starved<ConnectionId>,
     /// Something arrived behind an inline send, whose success nothing will report: do not wait.
     hurried: bool,
     /// Direct descriptors in use; those of connections that are closing among them. With several
@@ -145,11 +147,10 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
     fn open(parts: Parts<P, Direct>) -> Result<Self, Unavailable> {
         // Near the limit each listener may take one connection at the same time.
         let listeners_max = parts.listeners.len() as u32;
-        let ring = Ring::open(parts.connections_max + listeners_max - 1)?;
-        let buffers = ProvidedBuffers::register(ring.inner()).map_err(unregistered)?;
+        let (ring, buffers) = Ring::open(parts.connections_max + listeners_max - 1)?;
         let mut backend = Uring {
             ring: ManuallyDrop::new(ring),
-            buffers: ManuallyDrop::new(buffers),
+            buffers,
             sends: ManuallyDrop::new(InlineSends::new(S::SENDS_INLINE)),
             shard: ManuallyDrop::new(parts.shard),
             sources: parts
@@ -159,7 +160,7 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
                 .collect(),
             doorbell: parts.doorbell,
             completions: Vec::with_capacity(COMPLETIONS as usize),
-            starved: Vec::new(),
+            starved: Starved::default(),
             hurried: false,
             descriptors: 0,
             connections_max: parts.connections_max,
@@ -227,13 +228,11 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         Some(wait_max.map_or(unsettled_max, |wait_max| wait_max.min(unsettled_max)))
     }
 
-    fn wait(&mut self, wait_max: Option<Duration>) -> io::Result<()> {
-        while let Some(id) = self.starved.pop() {
-            // Every buffer was given back during the last turn, so this does not spin.
-            if let Some((connection, _)) = self.shard.find(id)
-                && !connection.is_replying()
-            {
-                self.act(id, Want::Read);
+    fn wait(&mut self, mut wait_max: Option<Duration>) -> io::Result<()> {
+        if !self.starved.is_empty() {
+            self.feed_starved();
+            if !self.starved.is_empty() {
+                wait_max = Some(Duration::ZERO);
             }
         }
         self.completions.clear();
@@ -242,12 +241,26 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         self.ring.submit_and_wait(S::GATHER, wait_max, &mut self.completions, counters)
     }
 
+    /// Arms receives again that found no buffer. Every buffer was given back during the last turn.
+    #[cold]
+    fn feed_starved(&mut self) {
+        for _ in 0..self.starved.retries::<S::Cut>(0) {
+            // One that is replying is armed when its reply is sent.
+            if let Some(id) = self.starved.pop()
+                && let Some((connection, _)) = self.shard.find(id)
+                && !connection.is_replying()
+            {
+                self.act(id, Want::Read);
+            }
+        }
+    }
+
     fn handle_completions(&mut self) {
         if S::SENDS_INLINE && !self.sends.is_empty() {
             self.settle_sends();
         }
-        let completions = std::mem::take(&mut self.completions);
-        for completion in &completions {
+        let mut completions = std::mem::take(&mut self.completions);
+        for completion in &mut completions {
             let token = Token(completion.user_data);
             let id = token.id();
             match token.tag() {
@@ -296,56 +309,6 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             let token = Token::new(NO_CONNECTION, DOORBELL);
             self.ring.poll_readable(self.doorbell.as_raw_fd(), token, &mut self.shard.shared.counters);
         }
-    }
-
-    /// Draws the conclusions of inline sends, once the ring has consumed them.
-    #[inline]
-    fn settle_sends(&mut self) {
-        let completions = std::mem::take(&mut self.completions);
-        for completion in completions.iter().filter(|completion| Token(completion.user_data).tag() == SEND_INLINE) {
-            self.on_send_failed(Token(completion.user_data).id(), completion.result);
-        }
-        self.completions = completions;
-        if !self.ring.is_submitted() {
-            // Short of memory the kernel left entries in the queue, which it will read yet; or a failure
-            // is among the completions that found no room, which the next call brings.
-            return;
-        }
-        let queued = self.sends.take();
-        for send in &queued {
-            let Some((connection, shared)) = self.shard.find(send.id) else { continue };
-            connection.flags &= !SENDING;
-            if connection.flags & CLOSING != 0 {
-                self.free_if_done(send.id);
-                continue;
-            }
-            let want = connection.lent_all(send.len(), shared);
-            self.act(send.id, want);
-        }
-        self.sends.put_back(queued);
-    }
-
-    /// An inline send was cut short, or failed: what is left goes the ordinary way.
-    #[cold]
-    fn on_send_failed(&mut self, id: ConnectionId, result: i32) {
-        if let Some((connection, shared)) = self.shard.find(id)
-            && let Some(reply) = self.sends.reply_of(id)
-        {
-            connection.flags &= !SENDING;
-            if connection.flags & CLOSING != 0 {
-                self.free_if_done(id);
-            } else {
-                let want = match usize::try_from(result) {
-                    Ok(count) => connection.lent(reply, count, shared),
-                    Err(_) => match Errno::from_raw_os_error(-result) {
-                        Errno::INTR | Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM => connection.lent(reply, 0, shared),
-                        error => connection.give_up(reason_of(error), shared),
-                    },
-                };
-                self.act(id, if want == Want::Wait { Want::Write } else { want });
-            }
-        }
-        self.sends.forget(id);
     }
 
     #[inline]
@@ -409,8 +372,8 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                         && let Some(len) = connection.lend(self.sends.free(), shared)
                     {
                         connection.flags |= SENDING;
-                        let (socket, token) = (connection.socket, Token::new(id, SEND_INLINE));
-                        let reply = self.sends.queue(id, len);
+                        let socket = connection.socket;
+                        let (token, reply) = self.sends.queue(id, len);
                         // SAFETY: the reply stays where it is until `settle_sends` has seen that the ring
                         // consumed the entry; then the kernel has no use for its address (see `sends`).
                         unsafe { self.ring.send_inline(socket, reply, token, &mut shared.counters) };
@@ -514,18 +477,17 @@ impl<P: Protocol, S: Style> Uring<P, S> {
 }
 
 impl<P: Protocol, S: Style> Drop for Uring<P, S> {
-    /// The ring goes first. The memory the kernel may use follows only when no operation can be
+    /// The ring goes first. The memory that the kernel may use follows only when no operation can be
     /// under way; a reactor that failed in the middle leaks it instead.
     fn drop(&mut self) {
-        let idle = self.shard.len() == 0;
+        // With connections left, to end their operations takes too long: see `uring::Ring::quiesce`.
+        let is_quiet = self.shard.len() == 0 && self.ring.quiesce();
         // SAFETY: dropped here and never used again.
         unsafe { ManuallyDrop::drop(&mut self.ring) };
-        if idle {
-            // SAFETY: as above; without connections no receive is armed.
-            unsafe { ManuallyDrop::drop(&mut self.buffers) };
-            // SAFETY: as above; without connections no send is queued.
+        if is_quiet {
+            // SAFETY: as above; no send is queued or under way.
             unsafe { ManuallyDrop::drop(&mut self.sends) };
-            // SAFETY: as above; without connections no send is under way.
+            // SAFETY: as above.
             unsafe { ManuallyDrop::drop(&mut self.shard) };
         }
     }
@@ -533,16 +495,5 @@ impl<P: Protocol, S: Style> Drop for Uring<P, S> {
 
 /// Whether the backend can run on this host: sets up all that it needs, and takes it down again.
 pub(crate) fn probe() -> Result<(), Unavailable> {
-    let ring = Ring::open(16)?;
-    let buffers = ProvidedBuffers::<Whole>::register(ring.inner()).map_err(unregistered)?;
-    drop(ring);
-    drop(buffers);
-    Ok(())
-}
-
-fn unregistered(error: io::Error) -> Unavailable {
-    Unavailable::Uring {
-        cause: format!("registering provided buffers failed: {error}"),
-        fix: "raise `ulimit -l`, which bounds their ring, or run Linux 5.19 or later (6.12 for `pieces`)",
-    }
+    Ring::<Whole>::open(16).map(drop)
 }

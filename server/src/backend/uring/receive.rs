@@ -3,7 +3,7 @@
 use io_uring::cqueue;
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use uring::Completion;
+use uring::{Completion, Filled};
 
 use super::style::{Receive, Style};
 use super::{CLOSING, PAUSING, POLLING, READABLE, RECEIVING, Uring};
@@ -14,11 +14,11 @@ use crate::shard::slab::ConnectionId;
 
 impl<P: Protocol, S: Style> Uring<P, S> {
     #[inline]
-    pub(super) fn on_receive(&mut self, id: ConnectionId, completion: &Completion) {
-        let buffer = cqueue::buffer_select(completion.flags);
-        let want = self.received(id, completion, buffer);
-        if let Some(buffer) = buffer {
-            self.buffers.release(buffer, completion.result.max(0) as usize, completion.flags);
+    pub(super) fn on_receive(&mut self, id: ConnectionId, completion: &mut Completion) {
+        let filled = completion.take_buffer();
+        let want = self.received(id, completion, filled.as_ref());
+        if let Some(filled) = filled {
+            self.buffers.release(filled);
         }
         match want {
             Some(want) => self.act(id, want),
@@ -28,7 +28,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
 
     /// What the connection wants after a receive; `None` when it is closing or has to wait.
     #[inline]
-    fn received(&mut self, id: ConnectionId, completion: &Completion, buffer: Option<u16>) -> Option<Want> {
+    fn received(&mut self, id: ConnectionId, completion: &Completion, filled: Option<&Filled>) -> Option<Want> {
         let (connection, shared) = self.shard.find(id)?;
         if !cqueue::more(completion.flags) {
             connection.flags &= !RECEIVING;
@@ -45,11 +45,8 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         if S::SENDS_INLINE && connection.is_replying() {
             self.hurried = true;
         }
-        match (completion.result, buffer) {
-            (count @ 1.., Some(buffer)) => {
-                let bytes = self.buffers.content(buffer, count as usize);
-                Some(connection.received(bytes, shared))
-            }
+        match (completion.result, filled) {
+            (1.., Some(filled)) => Some(connection.received(self.buffers.content(filled), shared)),
             (0.., _) => Some(connection.peer_closed(shared)),
             (error, _) => match Errno::from_raw_os_error(-error) {
                 Errno::NOBUFS => {

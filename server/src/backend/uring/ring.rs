@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use io_uring::types::{DestinationSlot, Fd, Fixed};
 use io_uring::{opcode, squeue};
-use uring::{Completion, GROUP, Gather, Sizes};
+use uring::{Completion, Cut, GROUP, Gather, ProvidedBuffers, Sizes};
 
 use super::Direct;
 use crate::shard::counters::Counters;
@@ -20,21 +20,17 @@ const SUBMISSIONS: u32 = 1024;
 /// Completions that fit: a receive and a send for each of 4,096 busy connections.
 pub(super) const COMPLETIONS: u32 = 8192;
 
-pub(super) struct Ring {
-    inner: uring::Ring,
+pub(super) struct Ring<C: Cut> {
+    inner: uring::Ring<C>,
 }
 
-impl Ring {
-    /// Sets a ring up with a table for `connections_max` direct descriptors.
-    pub(super) fn open(connections_max: u32) -> Result<Ring, Unavailable> {
+impl<C: Cut> Ring<C> {
+    /// Sets a ring up with a table for `connections_max` direct descriptors, and its buffers.
+    pub(super) fn open(connections_max: u32) -> Result<(Ring<C>, ProvidedBuffers<C>), Unavailable> {
         let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections_max };
         uring::Ring::open(sizes)
-            .map(|inner| Ring { inner })
+            .map(|(inner, buffers)| (Ring { inner }, buffers))
             .map_err(|uring::Unavailable { cause, fix }| Unavailable::Uring { cause, fix })
-    }
-
-    pub(super) fn inner(&self) -> &uring::Ring {
-        &self.inner
     }
 
     /// Queues an entry; submits the queue first when it is full.
@@ -122,9 +118,15 @@ impl Ring {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Whether the kernel has consumed every entry and has no completion left to tell.
+    /// Whether the kernel has consumed every entry and has no completion left to tell, if it is asked right
+    /// after a wait.
     pub(super) fn is_submitted(&mut self) -> bool {
         self.inner.is_submitted()
+    }
+
+    /// Ends all that is under way; false when it did not end in time.
+    pub(super) fn quiesce(&mut self) -> bool {
+        self.inner.quiesce()
     }
 
     /// Reports every time `socket` has something to receive, and its end.

@@ -6,7 +6,14 @@
 //! So once the ring has consumed the entries, every send without a completion is done, and the kernel has
 //! no address left: replies need no buffer of their own, only a place until the next submission.
 
-use crate::shard::slab::ConnectionId;
+use protocol::server::Protocol;
+use rustix::io::Errno;
+
+use super::style::Style;
+use super::{CLOSING, SEND_INLINE, SENDING, Uring};
+use crate::backend::epoll::reason_of;
+use crate::shard::connection::Want;
+use crate::shard::slab::{ConnectionId, Token};
 
 /// Room for the replies of one turn. Longer ones take pooled buffers and ordinary sends.
 const PLACE_LEN: usize = 128 * 1024;
@@ -14,9 +21,11 @@ const PLACE_LEN: usize = 128 * 1024;
 /// A send that was queued, and where its reply lies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Queued {
-    pub(super) id: ConnectionId,
+    id: ConnectionId,
     start: u32,
     len: u32,
+    /// It failed, and what follows from that was done.
+    failed: bool,
 }
 
 /// Replies that were queued since the ring consumed its last entries.
@@ -46,48 +55,152 @@ impl InlineSends {
         &mut self.place[self.used..]
     }
 
-    /// A reply of `len` bytes was laid into `free`. Returns it; its address is stable until `take`.
+    /// A reply of `len` bytes was laid into `free`. Returns it, with the token of its send; its address is
+    /// stable until `take`.
     #[inline]
-    pub(super) fn queue(&mut self, id: ConnectionId, len: usize) -> &[u8] {
-        let start = self.used;
+    pub(super) fn queue(&mut self, id: ConnectionId, len: usize) -> (Token, &[u8]) {
+        let (start, position) = (self.used, self.queued.len() as u32);
         self.used += len;
-        self.queued.push(Queued { id, start: start as u32, len: len as u32 });
-        &self.place[start..start + len]
+        self.queued.push(Queued { id, start: start as u32, len: len as u32, failed: false });
+        // A failure is found by the send's position. It is told before the position is used again: see `take`.
+        let position = ConnectionId { index: position, generation: 0 };
+        (Token::new(position, SEND_INLINE), &self.place[start..start + len])
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.queued.is_empty()
     }
 
-    /// The reply of the send that is queued for `id`.
-    pub(super) fn reply_of(&self, id: ConnectionId) -> Option<&[u8]> {
-        let queued = self.queued.iter().find(|queued| queued.id == id)?;
-        Some(&self.place[queued.start as usize..][..queued.len as usize])
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.queued.len()
     }
 
-    /// Forgets the send that is queued for `id`.
-    pub(super) fn forget(&mut self, id: ConnectionId) {
-        self.queued.retain(|queued| queued.id != id);
+    /// Leaves no room for a reply until `open` or `take`.
+    fn close(&mut self) -> usize {
+        std::mem::replace(&mut self.used, self.place.len())
     }
 
-    /// Takes out what is queued, and makes the place free again.
+    fn open(&mut self, used: usize) {
+        self.used = used;
+    }
+
+    /// Notes that the send at `position` failed. Returns it, unless that is known.
+    fn fail(&mut self, position: u32) -> Option<Queued> {
+        let queued = self.queued.get_mut(position as usize).filter(|queued| !queued.failed)?;
+        queued.failed = true;
+        Some(*queued)
+    }
+
+    fn reply(&self, queued: Queued) -> &[u8] {
+        &self.place[queued.start as usize..][..queued.len as usize]
+    }
+
+    /// Takes out what is queued, and makes the place free again: the ring has consumed all of it, and told what
+    /// failed.
     #[inline]
-    pub(super) fn take(&mut self) -> Vec<Queued> {
+    fn take(&mut self) -> Vec<Queued> {
         self.used = 0;
         std::mem::replace(&mut self.queued, std::mem::take(&mut self.spare))
     }
 
     /// Gives the vector of `take` back.
     #[inline]
-    pub(super) fn put_back(&mut self, mut settled: Vec<Queued>) {
+    fn put_back(&mut self, mut settled: Vec<Queued>) {
         settled.clear();
         self.spare = settled;
     }
 }
 
-impl Queued {
+impl<P: Protocol, S: Style> Uring<P, S> {
+    /// Draws the conclusions of inline sends, right after a wait.
     #[inline]
-    pub(super) fn len(self) -> usize {
-        self.len as usize
+    pub(super) fn settle_sends(&mut self) {
+        // Asked first: what follows from a failure puts new entries into the queue. Asked afterwards, one failure
+        // in every turn, as in a storm of resets, would leave all other replies unsettled, and their
+        // connections unanswered, for as long as it lasts.
+        let is_consumed = self.ring.is_submitted();
+        self.fail_sends();
+        if !is_consumed {
+            // Short of memory the kernel left entries in the queue, which it will read yet; or a failure
+            // is among the completions that found no room, which the next call brings.
+            return;
+        }
+        let queued = self.sends.take();
+        for send in queued.iter().filter(|send| !send.failed) {
+            let Some((connection, shared)) = self.shard.find(send.id) else { continue };
+            connection.flags &= !SENDING;
+            if connection.flags & CLOSING != 0 {
+                self.free_if_done(send.id);
+                continue;
+            }
+            let want = connection.lent_all(send.len as usize, shared);
+            self.act(send.id, want);
+        }
+        self.sends.put_back(queued);
+    }
+
+    #[inline]
+    fn fail_sends(&mut self) {
+        // What is left of a reply must not be laid among those that were submitted.
+        let used = self.sends.close();
+        let completions = std::mem::take(&mut self.completions);
+        for completion in completions.iter().filter(|completion| Token(completion.user_data).tag() == SEND_INLINE) {
+            self.on_send_failed(Token(completion.user_data).id().index, completion.result);
+        }
+        self.completions = completions;
+        self.sends.open(used);
+    }
+
+    /// An inline send was cut short, or failed: what is left goes the ordinary way.
+    #[cold]
+    fn on_send_failed(&mut self, position: u32, result: i32) {
+        let Some(send) = self.sends.fail(position) else { return };
+        let Some((connection, shared)) = self.shard.find(send.id) else { return };
+        connection.flags &= !SENDING;
+        if connection.flags & CLOSING != 0 {
+            return self.free_if_done(send.id);
+        }
+        let reply = self.sends.reply(send);
+        let want = match usize::try_from(result) {
+            Ok(count) => connection.lent(reply, count, shared),
+            Err(_) => match Errno::from_raw_os_error(-result) {
+                Errno::INTR | Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM => connection.lent(reply, 0, shared),
+                error => connection.give_up(reason_of(error), shared),
+            },
+        };
+        self.act(send.id, if want == Want::Wait { Want::Write } else { want });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each failure is one step, however many are queued: a list of these is never searched.
+    #[test]
+    fn a_failed_send_is_found_by_its_token() {
+        let mut sends = InlineSends::new(true);
+        let id = |index| ConnectionId { index, generation: 7 };
+        let tokens: Vec<Token> = (0..1000).map(|index| sends.queue(id(10_000 + index), 100).0).collect();
+        for (index, token) in tokens.iter().enumerate().rev() {
+            let send = sends.fail(token.id().index).expect("queued");
+            assert_eq!((send.id, send.start as usize), (id(10_000 + index as u32), index * 100));
+            assert!(sends.fail(token.id().index).is_none(), "a failure has one conclusion");
+        }
+        assert!(sends.fail(1000).is_none());
+    }
+
+    #[test]
+    fn nothing_is_laid_among_submitted_replies_while_failures_are_handled() {
+        let mut sends = InlineSends::new(true);
+        sends.queue(ConnectionId { index: 1, generation: 1 }, 100);
+        let used = sends.close();
+        assert!(sends.free().is_empty());
+        sends.open(used);
+        assert_eq!(sends.free().len(), PLACE_LEN - 100);
+        assert_eq!(sends.take().len(), 1);
+        assert_eq!(sends.free().len(), PLACE_LEN);
     }
 }

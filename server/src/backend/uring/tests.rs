@@ -1,0 +1,88 @@
+//! A backend whose turns a test takes one by one, over real sockets.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::server::Echo;
+
+use super::*;
+use crate::listener;
+use crate::shard::{Resources, Timeouts};
+
+/// Ends a test that hangs; measures nothing.
+const TURNS_MAX: u32 = 10_000;
+
+/// `None` where this host has no io_uring, which is a failure on a machine that has to have it (`CI` is set).
+fn open<S: Style>() -> Option<(Uring<Echo, S>, SocketAddr)> {
+    match probe() {
+        Ok(()) => {}
+        Err(error) if std::env::var_os("CI").is_some() => panic!("CI must be able to test it: {error}"),
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            return None;
+        }
+    }
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let socket = listener::bind(any, Uring::<Echo, S>::LISTENER_NONBLOCKING).expect("a free port");
+    let listener = listener::listen(socket).expect("a free port");
+    let address = listener.address().expect("bound");
+    let timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let backend = Uring::open(Parts {
+        listeners: vec![listener],
+        doorbell: Arc::new(sys::doorbell().expect("an eventfd")),
+        shard: Shard::new(Resources::new(Echo, timeouts, 1 << 24), 64).expect("memory"),
+        connections_max: 64,
+        accepts_per_turn_max: 64,
+    });
+    Some((backend.expect("probed"), address))
+}
+
+/// Takes turns, none of which sleeps for long, until `is_done`.
+fn turns<S: Style>(backend: &mut Uring<Echo, S>, mut is_done: impl FnMut(&mut Uring<Echo, S>) -> bool) {
+    for _ in 0..TURNS_MAX {
+        if is_done(backend) {
+            return;
+        }
+        sys::ring(&backend.doorbell).expect("a doorbell");
+        backend.turn().expect("a turn");
+    }
+    panic!("it never came to that");
+}
+
+fn connect<S: Style>(backend: &mut Uring<Echo, S>, address: SocketAddr) -> TcpStream {
+    let before = backend.shard.len();
+    let stream = TcpStream::connect(address).expect("a listener");
+    stream.set_nodelay(true).expect("a TCP socket");
+    turns(backend, |backend| backend.shard.len() > before);
+    stream
+}
+
+/// A failed send gives rise to new entries, and a queue that is not empty looked like one that the kernel had
+/// not consumed: in that turn no reply at all was settled. With a reset in every turn no other connection was
+/// answered twice before the storm was over.
+#[test]
+fn a_failed_send_does_not_keep_others_from_being_settled() {
+    let Some((mut backend, address)) = open::<style::Inline>() else { return };
+    let mut victim = connect(&mut backend, address);
+    let mut failures = 0;
+    for round in 0..20 {
+        let mut failing = connect(&mut backend, address);
+        let replied = backend.shard.shared.counters.bytes_out;
+        victim.write_all(b"v").expect("room");
+        failing.write_all(b"f").expect("room");
+        // Both replies are laid out, and neither is submitted. Should one request come late, try again.
+        turns(&mut backend, |backend| {
+            backend.sends.len() == 2 || backend.shard.shared.counters.bytes_out == replied + 2
+        });
+        socket2::SockRef::from(&failing).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
+        drop(failing);
+        backend.turn().expect("a turn");
+        failures += backend.completions.iter().filter(|it| Token(it.user_data).tag() == SEND_INLINE).count();
+        assert!(backend.sends.is_empty(), "round {round}: a reply was sent and not settled");
+        victim.read_exact(&mut [0]).expect("a reply");
+        turns(&mut backend, |backend| backend.shard.len() == 1);
+    }
+    assert!(failures > 0, "no send ever failed");
+}

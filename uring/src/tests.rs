@@ -1,0 +1,200 @@
+//! Rings and buffers against the kernel of this machine.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use io_uring::types::Fixed;
+use io_uring::{opcode, squeue};
+
+use crate::{Completion, Cut, Filled, GROUP, Gather, Incremental, ProvidedBuffers, Ring, Sizes, Whole};
+
+/// Ends a test that hangs; measures nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `None` where this host has no io_uring, which is a failure on a machine that has to have it (`CI` is set).
+fn open<C: Cut>(submissions: u32) -> Option<(Ring<C>, ProvidedBuffers<C>)> {
+    match Ring::open(Sizes { submissions, completions: 64, descriptors: 16 }) {
+        Ok(opened) => Some(opened),
+        Err(error) if std::env::var_os("CI").is_some() => panic!("CI must be able to test it: {error}"),
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
+fn nop(user_data: u64) -> squeue::Entry {
+    opcode::Nop::new().build().user_data(user_data)
+}
+
+/// After the ring's descriptor has become that of another file, an enter by descriptor fails. So what still
+/// works enters by index, and this is every way in.
+#[test]
+fn every_enter_goes_by_the_registered_index() {
+    let Some((mut ring, _buffers)) = open::<Whole>(4) else { return };
+    let null = std::fs::File::open("/dev/null").expect("a null device");
+    // SAFETY: both descriptors are open, and the ring's stays open: it only means something else now.
+    let replaced = unsafe { libc::dup2(null.as_raw_fd(), ring.descriptor()) };
+    assert_eq!(replaced, ring.descriptor());
+    assert!(ring.enter_by_descriptor().is_err(), "the descriptor still is the ring's");
+    let mut completions = Vec::new();
+    let gather = Gather { count: 6, wait_us_max: 50 };
+    for (gather, wait_max) in
+        [(None, None), (None, Some(Duration::ZERO)), (None, Some(PATIENCE)), (Some(gather), Some(PATIENCE))]
+    {
+        completions.clear();
+        // Six do not fit a queue of four: one enter is a push's.
+        // SAFETY: no entry holds an address.
+        let enters: u64 = (0..6).map(|number| unsafe { ring.push(&nop(number)) }).sum();
+        assert!(enters > 0, "the queue was never full");
+        let result = match gather {
+            Some(gather) => ring.submit_and_gather(gather, wait_max, &mut completions),
+            None => ring.submit_and_wait(wait_max, &mut completions),
+        };
+        result.expect("an enter");
+        assert_eq!(completions.iter().map(|completion| completion.user_data).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+    }
+    assert!(ring.quiesce(), "an enter of the end");
+}
+
+/// A thread may register 16 rings. Each holds its ring open, with all that is in it, until it is given back.
+#[test]
+fn a_ring_that_is_dropped_is_gone() {
+    for _ in 0..40 {
+        let Some((mut ring, _buffers)) = open::<Whole>(4) else { return };
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
+        ring.place(0, ours.as_fd()).expect("a free place");
+        drop(ours);
+        drop(ring);
+        theirs.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
+        let end = loop {
+            match theirs.read(&mut [0]) {
+                // The kernel takes leave of a closed ring in the thread that used it, and wakes it for that.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                end => break end,
+            }
+        };
+        assert_eq!(end.expect("the ring holds the socket"), 0);
+    }
+}
+
+/// One receive that stays armed, and the two ends of its connection.
+fn receiving<C: Cut>() -> Option<(Ring<C>, ProvidedBuffers<C>, UnixStream)> {
+    let (mut ring, buffers) = open::<C>(4)?;
+    let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    ring.place(0, ours.as_fd()).expect("a free place");
+    // SAFETY: the entry holds no address.
+    unsafe { ring.push(&opcode::RecvMulti::new(Fixed(0), GROUP).build()) };
+    Some((ring, buffers, theirs))
+}
+
+/// Sends each of `messages` and takes the buffer it arrives in.
+fn exchange<C: Cut>(ring: &mut Ring<C>, theirs: &mut UnixStream, messages: &[&[u8]]) -> Vec<Filled> {
+    let mut completions = Vec::new();
+    messages.iter().for_each(|message| {
+        let before = completions.len();
+        theirs.write_all(message).expect("room for a message");
+        while completions.len() == before {
+            ring.submit_and_wait(Some(PATIENCE), &mut completions).expect("a wait");
+        }
+    });
+    completions.iter_mut().filter_map(Completion::take_buffer).collect()
+}
+
+#[test]
+fn a_buffer_is_had_once_and_outlives_its_ring() {
+    let Some((mut ring, mut buffers, mut theirs)) = receiving::<Whole>() else { return };
+    let mut filled = exchange(&mut ring, &mut theirs, &[b"one", b"two"]);
+    assert_eq!(buffers.content(&filled[0]), b"one");
+    buffers.release(filled.remove(0));
+    drop(ring);
+    assert_eq!(buffers.content(&filled[0]), b"two");
+    buffers.release(filled.remove(0));
+}
+
+#[test]
+fn buffers_go_round() {
+    let Some((mut ring, mut buffers, mut theirs)) = receiving::<Whole>() else { return };
+    for number in 0..3 * u32::from(Whole::COUNT) {
+        let message = number.to_le_bytes();
+        let mut filled = exchange(&mut ring, &mut theirs, &[&message]);
+        assert_eq!(buffers.content(&filled[0]), message);
+        buffers.release(filled.remove(0));
+    }
+}
+
+/// Pieces may be released in any order; the buffer goes back with the last, and the kernel does not write to
+/// it before.
+#[test]
+fn a_buffer_of_pieces_goes_back_when_every_piece_has() {
+    let Some((mut ring, mut buffers, mut theirs)) = receiving::<Incremental>() else { return };
+    let message = |number: usize| vec![number as u8; Incremental::LEN / 4];
+    // All buffers, in quarters: then there is none left, and the receive ends.
+    let count = 4 * usize::from(Incremental::COUNT);
+    let messages: Vec<Vec<u8>> = (0..count).map(message).collect();
+    let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+    let mut filled = exchange(&mut ring, &mut theirs, &messages);
+    assert_eq!(filled.len(), count);
+    for (number, piece) in filled.iter().enumerate() {
+        assert_eq!(buffers.content(piece), message(number), "piece {number}");
+    }
+    // Three quarters of the first buffer, the last piece first, and all but one of the second.
+    let kept = filled.remove(7);
+    for piece in [3, 0, 1].map(|index| std::mem::replace(&mut filled[index], unfilled(&kept))) {
+        buffers.release(piece);
+    }
+    let mut completions = Vec::new();
+    assert_eq!(arm_and_send(&mut ring, &mut theirs, &mut completions), -libc::ENOBUFS, "a buffer too many");
+    buffers.release(std::mem::replace(&mut filled[2], unfilled(&kept)));
+    assert_eq!(arm_and_send(&mut ring, &mut theirs, &mut completions), 1);
+    assert_eq!(buffers.content(&kept), message(7), "the kernel wrote to a piece that is not its own");
+}
+
+/// Something to leave in the place of a piece that is taken out.
+fn unfilled(of: &Filled) -> Filled {
+    Filled { len: 0, pieces: 0, at: 0, ..*of }
+}
+
+/// The result of a receive that is armed now and finds a byte.
+fn arm_and_send(ring: &mut Ring<Incremental>, theirs: &mut UnixStream, completions: &mut Vec<Completion>) -> i32 {
+    completions.clear();
+    theirs.set_nonblocking(true).expect("a socket");
+    // What the attempt before left in the socket will do.
+    let _ = theirs.write(b"x");
+    let entry = opcode::Recv::new(Fixed(0), std::ptr::null_mut(), 1).buf_group(GROUP).build();
+    // SAFETY: the entry holds no address.
+    unsafe { ring.push(&entry.flags(squeue::Flags::BUFFER_SELECT).user_data(7)) };
+    loop {
+        ring.submit_and_wait(Some(PATIENCE), completions).expect("a wait");
+        if let Some(mine) = completions.iter().find(|completion| completion.user_data == 7) {
+            return mine.result;
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "filled.ring == self.ring")]
+fn bytes_of_another_ring_are_refused() {
+    let (Some((mut ring, _, mut theirs)), Some((_other, mut buffers))) = (receiving::<Whole>(), open::<Whole>(4))
+    else {
+        panic!("skipped: filled.ring == self.ring");
+    };
+    let mut filled = exchange(&mut ring, &mut theirs, &[b"one"]);
+    buffers.release(filled.remove(0));
+}
+
+#[test]
+fn a_ring_becomes_quiet() {
+    let Some((mut ring, _buffers, _theirs)) = receiving::<Whole>() else { return };
+    let time = io_uring::types::Timespec::new().sec(3600);
+    // SAFETY: the time lives to the end of this function, and `quiesce` is asked before.
+    unsafe { ring.push(&opcode::Timeout::new(&time).build()) };
+    ring.submit_and_wait(Some(Duration::ZERO), &mut Vec::new()).expect("a wait");
+    assert!(ring.quiesce());
+    // Nothing is left that could complete.
+    let mut completions = Vec::new();
+    ring.submit_and_wait(Some(Duration::from_millis(20)), &mut completions).expect("a wait");
+    assert!(completions.is_empty(), "{completions:?}");
+}
