@@ -99,17 +99,13 @@ impl Server {
             .map_err(Unavailable::kernel("starting a thread"))?;
         self.threads.push(thread);
         self.lines.push(line);
-        match self.news.recv() {
-            Ok(News::Ready { index: listening, address }) => {
-                // The kernel numbers a group's listeners as they come, and its program counts on it.
-                assert_eq!((listening, self.threads.len()), (index, index + 1), "a reactor listens out of turn");
-                self.address = address;
-                Ok(())
-            }
-            Ok(News::Unavailable(unavailable)) => Err(unavailable),
-            // A reactor says Ready or Unavailable before anything else, and this holds a sender.
-            Ok(News::Ended(_)) | Err(_) => unreachable!("a reactor ended before it began"),
-        }
+        // This holds a sender, so there is news to come.
+        let news = self.news.recv().map_err(|_| Unavailable::reactor(index, None))?;
+        let (listening, address) = ready(news)?;
+        // The kernel numbers a group's listeners as they come, and its program counts on it.
+        assert_eq!((listening, self.threads.len()), (index, index + 1), "a reactor listens out of turn");
+        self.address = address;
+        Ok(())
     }
 
     /// Where it listens; the port is never 0.
@@ -173,6 +169,16 @@ impl Server {
     }
 }
 
+/// What is awaited of the reactor that is being started: which one listens, and where.
+fn ready(news: News) -> Result<(usize, SocketAddr), Unavailable> {
+    match news {
+        News::Ready { index, address } => Ok((index, address)),
+        News::Unavailable(unavailable) => Err(unavailable),
+        // Not of this one, but of one that was started before, and serves since then.
+        News::Ended(report) => Err(Unavailable::reactor(report.index, report.error)),
+    }
+}
+
 /// The limit per reactor: what was asked for if it fits the fd limit, else what fits.
 fn connections_max(options: &Options) -> Result<u32, Unavailable> {
     let limit = sys::raise_fd_limit().map_err(Unavailable::kernel("setrlimit(RLIMIT_NOFILE)"))?;
@@ -186,4 +192,38 @@ fn connections_max(options: &Options) -> Result<u32, Unavailable> {
     }
     let most = if options.variant.backend() == "io_uring" { DIRECT_DESCRIPTORS_MAX } else { CONNECTIONS_MAX };
     Ok(if wanted > 0 { wanted } else { fits }.min(most) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu_time::CpuTime;
+    use crate::report::ReactorReport;
+    use crate::shard::counters::Counters;
+
+    fn ended(index: usize, error: Option<&str>) -> News {
+        News::Ended(Box::new(ReactorReport {
+            index,
+            cpu: 0,
+            counters: Counters::default(),
+            connections_left: 0,
+            buffers_in_use: 0,
+            buffers_peak: 0,
+            buffer_memory_bytes: 0,
+            buffer_memory_bytes_peak: 0,
+            buffer_memory_bytes_max: 0,
+            cpu_time: CpuTime::of_thread(),
+            error: error.map(str::to_owned),
+        }))
+    }
+
+    /// Reactors start one after the other, and serve at once: the news that one failed may come while the next
+    /// one is awaited.
+    #[test]
+    fn a_reactor_that_fails_while_another_starts_is_reported() {
+        let refused = ready(ended(0, Some("Bad file descriptor"))).expect_err("it does not listen").to_string();
+        assert!(refused.contains("reactor 0 failed") && refused.contains("Bad file descriptor"), "{refused}");
+        let refused = ready(ended(3, None)).expect_err("it does not listen").to_string();
+        assert!(refused.contains("reactor 3 failed"), "{refused}");
+    }
 }

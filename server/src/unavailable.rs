@@ -77,6 +77,14 @@ pub enum Unavailable {
         /// What is allowed.
         allowed: Vec<usize>,
     },
+    /// A reactor that was serving failed before all of them were.
+    #[error("reactor {index} failed while others were starting: {error}")]
+    Reactor {
+        /// Its number.
+        index: usize,
+        /// What made it fail.
+        error: String,
+    },
     /// Something else the kernel refused at start-up.
     #[error("{what} failed: {error}")]
     Kernel {
@@ -91,6 +99,11 @@ impl Unavailable {
     /// For `map_err`: names what was tried.
     pub(crate) fn kernel<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Unavailable {
         move |error| Unavailable::Kernel { what, error: error.into() }
+    }
+
+    /// A reactor that ended before its time, with what it said.
+    pub(crate) fn reactor(index: usize, error: Option<String>) -> Unavailable {
+        Unavailable::Reactor { index, error: error.unwrap_or_else(|| "it ended without an error".into()) }
     }
 
     /// Names the address that could not be bound.
