@@ -80,11 +80,12 @@ impl CloseReason {
 }
 
 macro_rules! counters {
-    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// Counters of one reactor, or the sum of several.
+    ($($(#[doc = $doc:literal])+ $name:ident,)+; $($(#[doc = $peak_doc:literal])+ $peak:ident,)+) => {
+        /// Counters of one reactor, or the sum of several; of peaks the highest.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Counters {
             $($(#[doc = $doc])+ pub $name: u64,)+
+            $($(#[doc = $peak_doc])+ pub $peak: u64,)+
             /// Connections ended, by reason.
             #[serde(with = "by_name")]
             pub closes: [u64; CloseReason::COUNT],
@@ -94,6 +95,7 @@ macro_rules! counters {
             /// Adds `other` to this.
             pub fn add(&mut self, other: &Counters) {
                 $(self.$name += other.$name;)+
+                $(self.$peak = self.$peak.max(other.$peak);)+
                 for (sum, part) in self.closes.iter_mut().zip(other.closes) {
                     *sum += part;
                 }
@@ -147,6 +149,10 @@ counters! {
     lingers_cut,
     /// Connections that were gone before accept returned them, and other errors of accept.
     accept_errors,
+    ;
+    /// Most bytes that a connection had received and could not process yet, because a reply was unsent or a
+    /// request was incomplete.
+    unread_len_peak,
 }
 
 impl Counters {
@@ -205,13 +211,13 @@ mod tests {
 
     #[test]
     fn counters_survive_json_and_add_up() {
-        let mut counters = Counters { requests: 7, ..Counters::default() };
+        let mut counters = Counters { requests: 7, unread_len_peak: 5, ..Counters::default() };
         counters.closed(CloseReason::Violation(Violation::BodyTooLong));
         let json = serde_json::to_string(&counters).unwrap();
         assert!(json.contains(r#""closes":{"body_too_long":1}"#), "{json}");
         let mut sum: Counters = serde_json::from_str(&json).unwrap();
         assert_eq!(sum, counters);
         sum.add(&counters);
-        assert_eq!((sum.requests, sum.closed_total()), (14, 2));
+        assert_eq!((sum.requests, sum.closed_total(), sum.unread_len_peak), (14, 2, 5));
     }
 }

@@ -21,7 +21,7 @@ macro_rules! suite {
                       drain_with_a_peer_that_stays;
                 limits: idle_timeout, header_timeout, stalled_body, stalled_reply, connection_limit, port_in_use,
                         stalled_peers_free_their_places, empty_lines_are_no_progress, slow_reader_is_not_stalled;
-                memory: hogs_of_generated_replies, hogs_of_echoed_bodies;
+                memory: hogs_of_generated_replies, hogs_of_echoed_bodies, unread_input_is_bounded;
             );
         }
     )+ };

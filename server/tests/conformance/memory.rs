@@ -1,6 +1,6 @@
 //! Peers that take memory and give nothing: others are served all the same.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use server::{BUFFER_MEMORY_LEN_MIN, CloseReason, Variant, Workload};
@@ -85,4 +85,38 @@ pub(crate) fn hogs_of_echoed_bodies(variant: Variant) {
     }
     let memory: u64 = report.reactors.iter().map(|reactor| reactor.buffer_memory_bytes_peak).sum();
     assert!(memory <= BUFFER_MEMORY_LEN_MIN as u64, "{memory} bytes");
+}
+
+/// What one peer that writes without end and never reads can make a server keep: of io_uring what is said at
+/// the head of `backend/uring`, of the others nothing, because they do not receive while a reply is unsent.
+pub(crate) fn unread_input_is_bounded(variant: Variant) {
+    let len_max = match variant {
+        Variant::UringMultishot | Variant::UringInline | Variant::UringGather => (64 + 512) << 10,
+        Variant::UringPieces | Variant::UringInlinePieces => (64 + 128) << 10,
+        _ => 0,
+    };
+    let server = Running::start(Workload::Echo, variant, |options| {
+        options.drain_timeout = Duration::from_millis(100);
+        options.stall_timeout = Duration::from_secs(3600);
+    });
+    let bytes = pattern(1 << 20);
+    // Several times: how much comes at once depends on how the kernel and the peer take turns.
+    let hogs: Vec<Client> = (0..8)
+        .map(|_| {
+            let mut hog = server.connect_with_receive_buffer(4096);
+            hog.stream.set_write_timeout(Some(Duration::from_millis(200))).expect("a valid timeout");
+            // Until the server stops reading, and both socket buffers are full.
+            let error = (0..64).find_map(|_| hog.stream.write_all(&bytes).err()).expect("the server kept 64 MiB");
+            assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+            hog
+        })
+        .collect();
+    let report = server.drain();
+    drop(hogs);
+    let totals = &report.totals;
+    assert!(totals.unread_len_peak <= len_max, "{} bytes of {len_max}", totals.unread_len_peak);
+    assert!(len_max == 0 || totals.unread_len_peak > 0, "nothing was ever kept");
+    assert_eq!(totals.closed_for(CloseReason::Overrun), 0);
+    // What waits is what was received.
+    assert!(totals.bytes_in >= totals.bytes_out + totals.unread_len_peak, "{totals:?}");
 }

@@ -4,9 +4,11 @@
 //! connection. How they receive, send and wait is what tells the variants apart: see `style`.
 //!
 //! A multishot receive delivers bytes unasked while a reply is unsent; that is the one place where
-//! back-pressure is not free. Beyond [`PAUSE_LEN`] the receive is cancelled until the reply is sent.
-//! What arrives before the cancellation takes effect fits the largest pooled buffer; if it did not,
-//! the connection would end as `overrun`.
+//! back-pressure is not free. Beyond [`PAUSE_LEN`] the receive is cancelled until the reply is sent. The
+//! cancellation goes into the queue in the turn that finds too much, and the kernel consumes it before it
+//! receives again; so at most the provided buffers come on top, all of them in the hands of one peer: 576 KiB,
+//! or 192 KiB in those that are filled piece by piece.
+//! What arrives fits the largest pooled buffer; if it did not, the connection would end as `overrun`.
 //!
 //! A multishot accept takes connections off the queue without asking whether there is a descriptor
 //! for them, and resets those that find none. Near the limit connections are therefore accepted one

@@ -165,6 +165,8 @@ impl<K, S: Default> Connection<K, S> {
             Some(buffer) => shared.pool.append(buffer, bytes),
             None => shared.pool.take(bytes, bytes.len()).map(|buffer| self.unread = Some(buffer)),
         };
+        let unread_len = self.unread_len() as u64;
+        shared.counters.unread_len_peak = shared.counters.unread_len_peak.max(unread_len);
         match kept {
             Err(_) => self.give_up(CloseReason::BuffersExhausted, shared),
             Ok(()) if self.replying => {
