@@ -11,5 +11,6 @@ mod null_server;
 mod output;
 mod program;
 mod report;
+mod rings;
 mod serve;
 mod tune;

@@ -71,7 +71,7 @@ fn without<T: Send + 'static>(system_call: i64, job: impl FnOnce() -> T + Send +
 }
 
 /// Runs `job` on a thread, and in children of it, where what `rule` describes fails with EPERM.
-fn under<T: Send + 'static>(rule: (i64, Vec<SeccompRule>), job: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn under<T: Send + 'static>(rule: (i64, Vec<SeccompRule>), job: impl FnOnce() -> T + Send + 'static) -> T {
     let job = move || {
         let architecture = std::env::consts::ARCH.try_into().expect("an architecture seccomp knows");
         let refuse = SeccompAction::Errno(rustix::io::Errno::PERM.raw_os_error() as u32);
