@@ -18,6 +18,9 @@ use io_uring::{IoUring, cqueue};
 
 use crate::{Filled, GROUP};
 
+/// What each receive gets while buffers are short.
+pub const SHARE_LEN: u32 = 2048;
+
 /// How the memory is cut into buffers.
 pub trait Cut {
     /// Number of buffers, a power of two.
@@ -26,8 +29,8 @@ pub trait Cut {
     const LEN: usize;
     /// Whether one message after the other is laid into a buffer until it is full.
     const IS_INCREMENTAL: bool;
-    /// How many receives that found no buffer are tried again at a time: one for each 2 KiB.
-    const RETRIES: usize = Self::COUNT as usize * Self::LEN / 2048;
+    /// How many receives that found no buffer are tried again at a time: one for each share.
+    const RETRIES: usize = Self::COUNT as usize * Self::LEN / SHARE_LEN as usize;
 }
 
 /// A buffer for each receive. The kernel takes them in turn, so under load all of them pass through

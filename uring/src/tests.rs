@@ -198,3 +198,40 @@ fn a_ring_becomes_quiet() {
     ring.submit_and_wait(Some(Duration::from_millis(20)), &mut completions).expect("a wait");
     assert!(completions.is_empty(), "{completions:?}");
 }
+
+/// The wait for several turns into a wait for one when its first part is over. What completes at that very
+/// moment must end it, too: the other thread writes some 50 µs after the wait began, before and behind it.
+#[test]
+fn a_completion_at_the_turn_of_a_wait_ends_it() {
+    const ROUNDS: u32 = 3000;
+    let Some((mut ring, _buffers)) = open::<Whole>(4) else { return };
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
+    let (begun, begins) = std::sync::mpsc::channel::<u32>();
+    let writer = std::thread::spawn(move || {
+        for round in begins {
+            let start = std::time::Instant::now();
+            while start.elapsed() < Duration::from_micros(u64::from(round % 120)) {}
+            theirs.write_all(b"x").expect("room for a byte");
+        }
+    });
+    let (mut completions, mut late) = (Vec::new(), Vec::new());
+    let mut ours = ours;
+    for round in 0..ROUNDS {
+        let entry = opcode::PollAdd::new(io_uring::types::Fd(ours.as_raw_fd()), libc::POLLIN as u32).build();
+        // SAFETY: the entry holds no address.
+        unsafe { ring.push(&entry) };
+        completions.clear();
+        begun.send(round).expect("the writer listens");
+        let start = std::time::Instant::now();
+        // A lost wake-up would sleep to the end.
+        ring.submit_and_gather(Gather { count: 64, wait_us_max: 50 }, Some(PATIENCE), &mut completions)
+            .expect("a wait");
+        if start.elapsed() > PATIENCE / 2 || completions.len() != 1 {
+            late.push((round, start.elapsed(), completions.len()));
+        }
+        ours.read_exact(&mut [0]).expect("a byte");
+    }
+    drop(begun);
+    writer.join().expect("no panic");
+    assert!(late.is_empty(), "{late:?}");
+}

@@ -243,20 +243,6 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         self.ring.submit_and_wait(S::GATHER, wait_max, &mut self.completions, counters)
     }
 
-    /// Arms receives again that found no buffer. Every buffer was given back during the last turn.
-    #[cold]
-    fn feed_starved(&mut self) {
-        for _ in 0..self.starved.retries::<S::Cut>(0) {
-            // One that is replying is armed when its reply is sent.
-            if let Some(id) = self.starved.pop()
-                && let Some((connection, _)) = self.shard.find(id)
-                && !connection.is_replying()
-            {
-                self.act(id, Want::Read);
-            }
-        }
-    }
-
     fn handle_completions(&mut self) {
         if S::SENDS_INLINE && !self.sends.is_empty() {
             self.settle_sends();
@@ -356,10 +342,19 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                             self.ring.poll_socket(socket, Token::new(id, POLL), &mut shared.counters);
                         }
                         if connection.flags & (READABLE | RECEIVING) == READABLE {
+                            if !self.starved.is_empty() {
+                                self.starved.push(id);
+                                return self.shard.settle(id);
+                            }
                             connection.flags = connection.flags & !READABLE | RECEIVING;
                             self.ring.receive_now(socket, S::Cut::LEN as u32, token, &mut shared.counters);
                         }
                     } else if connection.flags & RECEIVING == 0 {
+                        if !self.starved.is_empty() {
+                            // Others wait for a buffer: not before them.
+                            self.starved.push(id);
+                            return self.shard.settle(id);
+                        }
                         connection.flags |= RECEIVING;
                         if S::RECEIVE == Receive::Multishot {
                             self.ring.receive_multishot(socket, token, &mut shared.counters);

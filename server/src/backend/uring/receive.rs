@@ -3,16 +3,39 @@
 use io_uring::cqueue;
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use uring::{Completion, Filled};
+use uring::{Completion, Cut, Filled};
 
 use super::style::{Receive, Style};
-use super::{CLOSING, PAUSING, POLLING, READABLE, RECEIVING, Uring};
+use super::{CLOSING, PAUSING, POLLING, READABLE, RECEIVE, RECEIVING, Uring};
 use crate::backend::epoll::reason_of;
 use crate::shard::connection::Want;
 use crate::shard::counters::CloseReason;
-use crate::shard::slab::ConnectionId;
+use crate::shard::slab::{ConnectionId, Token};
 
 impl<P: Protocol, S: Style> Uring<P, S> {
+    /// Lets connections receive that found no buffer: one buffer each, for as many as there are. Every buffer
+    /// was given back during the last turn. A multishot receive would take 32 of them before the next one
+    /// gets its turn; it is armed when nobody waits any more.
+    #[cold]
+    pub(super) fn feed_starved(&mut self) {
+        for _ in 0..self.starved.retries::<S::Cut>(0) {
+            let Some(id) = self.starved.pop() else { return };
+            let Some((connection, shared)) = self.shard.find(id) else { continue };
+            // One that is replying asks again when its reply is sent.
+            if connection.flags & (CLOSING | RECEIVING) != 0 || connection.is_replying() {
+                continue;
+            }
+            let (socket, token) = (connection.socket, Token::new(id, RECEIVE));
+            connection.flags |= RECEIVING;
+            if S::RECEIVE == Receive::Poll {
+                connection.flags &= !READABLE;
+                self.ring.receive_now(socket, S::Cut::LEN as u32, token, &mut shared.counters);
+            } else {
+                self.ring.receive_share(socket, token, &mut shared.counters);
+            }
+        }
+    }
+
     #[inline]
     pub(super) fn on_receive(&mut self, id: ConnectionId, completion: &mut Completion) {
         let filled = completion.take_buffer();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use io_uring::types::{DestinationSlot, Fd, Fixed};
 use io_uring::{opcode, squeue};
-use uring::{Completion, Cut, GROUP, Gather, ProvidedBuffers, Sizes};
+use uring::{Completion, Cut, GROUP, Gather, ProvidedBuffers, SHARE_LEN, Sizes};
 
 use super::Direct;
 use crate::shard::counters::Counters;
@@ -82,6 +82,17 @@ impl<C: Cut> Ring<C> {
         let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), len)
             .buf_group(GROUP)
             .ioprio(POLL_FIRST)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT)
+            .user_data(token.0);
+        // SAFETY: the entry holds no address; the buffers are the buffer ring's affair.
+        unsafe { self.push(&entry, counters) };
+    }
+
+    /// Receives once, and no more than everybody's share while buffers are short.
+    pub(super) fn receive_share(&mut self, socket: Direct, token: Token, counters: &mut Counters) {
+        let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), SHARE_LEN)
+            .buf_group(GROUP)
             .build()
             .flags(squeue::Flags::BUFFER_SELECT)
             .user_data(token.0);
