@@ -86,3 +86,31 @@ fn a_failed_send_does_not_keep_others_from_being_settled() {
     }
     assert!(failures > 0, "no send ever failed");
 }
+
+/// Peers that send more than all provided buffers hold, and one that sends a byte: it has a buffer in its
+/// turn, however much the others have sent before.
+#[test]
+fn one_byte_is_answered_among_floods() {
+    let Some((mut backend, address)) = open::<style::Multishot>() else { return };
+    let mut victim = connect(&mut backend, address);
+    let floods: Vec<TcpStream> = (0..40).map(|_| connect(&mut backend, address)).collect();
+    let flood = vec![b'f'; 1 << 20];
+    for mut stream in &floods {
+        stream.set_nonblocking(true).expect("a socket");
+        // As much as the socket buffers take: nothing is received meanwhile.
+        let sent = stream.write(&flood).expect("room");
+        assert!(sent >= 64 * 1024, "{sent}");
+    }
+    victim.write_all(b"v").expect("room");
+    victim.set_nonblocking(true).expect("a socket");
+    let mut count = 0;
+    turns(&mut backend, |_| {
+        count += 1;
+        victim.read(&mut [0]).is_ok()
+    });
+    // One turn each to receive, to find no buffer, to get one, to answer. It took 23, and 513 receives in vain,
+    // when each flood was armed again as a multishot receive.
+    assert!(count <= 8, "{count} turns");
+    let failed = backend.shard.shared.counters.enobufs;
+    assert!((1..=100).contains(&failed), "{failed} receives found no buffer");
+}
