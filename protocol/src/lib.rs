@@ -5,9 +5,13 @@
 //! [`server`] answers requests, [`client`] writes requests and recognises and verifies their replies.
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod chunked;
 pub mod client;
+mod fields;
 mod output;
 pub mod server;
+#[cfg(test)]
+mod work;
 
 pub use output::Output;

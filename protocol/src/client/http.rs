@@ -4,7 +4,9 @@
 //! they arrive and never kept. What two parsers could read differently is a fault, not a guess.
 
 use super::{Client, Fault, Progress, Received};
+use crate::bytes::{is_token, is_value};
 use crate::chunked::{ChunkedDecoder, Piece};
+use crate::fields::{Coding, Framing};
 use std::fmt;
 use std::mem::MaybeUninit;
 
@@ -162,22 +164,29 @@ impl HttpClient {
             }
             _ => {}
         }
-        let framing = Framing::of(&response).ok_or_else(|| fault(consumed, Fault::BadFraming))?;
+        let is_http_1_0 = response.version == Some(0);
+        let framing = framing(&response, is_http_1_0).ok_or_else(|| fault(consumed, Fault::BadFraming))?;
         let body = self.body(status, &framing).map_err(|wrong| fault(consumed, wrong))?;
+        let keep_open = !framing.close && (!is_http_1_0 || framing.keep_alive);
         self.known.bytes.clear();
         self.known.bytes.extend_from_slice(&bounded[..consumed]);
-        self.known.state = HttpState { body, body_len: 0, status, keep_open: framing.keep_open, interims: 0 };
+        self.known.state = HttpState { body, body_len: 0, status, keep_open, interims: 0 };
         Ok(())
     }
 
     /// How the body behind a head ends, or what is wrong with its announced length.
     fn body(&self, status: u16, framing: &Framing) -> Result<Body, Fault> {
         let is_empty = self.is_head || status == 204 || status == 304;
-        let len = match (is_empty, framing.chunked, framing.content_length) {
+        let len = match (is_empty, framing.coding, framing.content_length) {
             (true, ..) => 0,
-            (false, Some(true), _) => return Ok(Body::Chunked(ChunkedDecoder::default())),
-            (false, None, Some(len)) => len,
-            (false, Some(false), _) | (false, None, None) => return Ok(Body::UntilClose),
+            (false, Coding::Chunked | Coding::OtherChunked, _) => {
+                return Ok(Body::Chunked(ChunkedDecoder::default()));
+            }
+            (false, Coding::Absent, Some(len)) => len,
+            // RFC 9112 §6.3 case 4: where chunked is not the last coding, only the close ends a reply.
+            (false, Coding::Other | Coding::ChunkedNotLast, _) | (false, Coding::Absent, None) => {
+                return Ok(Body::UntilClose);
+            }
         };
         if self.expected(status).is_some_and(|expected| expected.len() as u64 != len) {
             return Err(Fault::WrongLength);
@@ -289,56 +298,13 @@ impl Client for HttpClient {
     }
 }
 
-/// What the head says about the end of the body and of the connection.
-#[derive(Debug)]
-struct Framing {
-    content_length: Option<u64>,
-    chunked: Option<bool>,
-    keep_open: bool,
-}
-
-impl Framing {
-    /// `None` when the head is ambiguous (RFC 9112 §6.1 and §6.3).
-    fn of(response: &httparse::Response<'_, '_>) -> Option<Framing> {
-        let is_http_1_1 = response.version == Some(1);
-        let mut framing = Framing { content_length: None, chunked: None, keep_open: is_http_1_1 };
-        for header in response.headers.iter() {
-            // Lengths first: a reply has a dozen headers of which at most three matter here.
-            match header.name.len() {
-                14 if header.name.eq_ignore_ascii_case("content-length") => {
-                    let len = decimal(header.value)?;
-                    if framing.content_length.replace(len).is_some_and(|before| before != len) {
-                        return None;
-                    }
-                }
-                17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
-                    let last = header.value.rsplit(|&byte| byte == b',').next().unwrap_or_default();
-                    framing.chunked = Some(last.trim_ascii().eq_ignore_ascii_case(b"chunked"));
-                }
-                10 if header.name.eq_ignore_ascii_case("connection") => {
-                    for token in header.value.split(|&byte| byte == b',') {
-                        if token.trim_ascii().eq_ignore_ascii_case(b"close") {
-                            framing.keep_open = false;
-                        } else if !is_http_1_1 && token.trim_ascii().eq_ignore_ascii_case(b"keep-alive") {
-                            framing.keep_open = true;
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        let is_faulty = framing.chunked.is_some() && (framing.content_length.is_some() || !is_http_1_1);
-        (!is_faulty).then_some(framing)
+/// What the head says about the end of the body and of the connection; `None` when it is ambiguous.
+fn framing(response: &httparse::Response<'_, '_>, is_http_1_0: bool) -> Option<Framing> {
+    let mut framing = Framing::default();
+    for header in response.headers.iter() {
+        framing.take(header.name.as_bytes(), header.value).ok()?;
     }
-}
-
-/// Digits only: `str::parse` would take a sign.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    let value = |number: u64, &digit: &u8| {
-        let digit = char::from(digit).to_digit(10)?;
-        number.checked_mul(10)?.checked_add(u64::from(digit))
-    };
-    (!digits.is_empty()).then(|| digits.iter().try_fold(0, value)).flatten()
+    (!framing.is_ambiguous(is_http_1_0)).then_some(framing)
 }
 
 impl HttpRequest {
@@ -367,7 +333,7 @@ impl HttpRequest {
             if name.is_empty() || !name.bytes().all(is_token) {
                 return Err(BadRequest(format!("the header name {name:?} is not a token")));
             }
-            if value.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f) {
+            if !value.bytes().all(is_value) {
                 return Err(BadRequest(format!("the value of header {name} has control characters")));
             }
             text += &format!("{name}: {value}\r\n");
@@ -375,10 +341,6 @@ impl HttpRequest {
         text += "\r\n";
         Ok([text.as_bytes(), &self.body].concat())
     }
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
