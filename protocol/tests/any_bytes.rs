@@ -68,6 +68,13 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
         Just(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello".to_vec()),
         Just(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n".to_vec()),
         Just(b"GET /bytes/77 HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()),
+        Just(b"\r\nHEAD http://a:1/?b HTTP/1.2\r\nHost: [::1]\r\nX:\ty\r\n\r\n".to_vec()),
+        Just(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx".to_vec()),
+        Just(
+            b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"b\"\r\nx\r\n0\r\nT: 1\r\n\r\n"
+                .to_vec()
+        ),
+        Just(b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab".to_vec()),
         proptest::collection::vec(any::<u8>(), 0..40),
     ];
     proptest::collection::vec(part, 0..6).prop_map(|parts| parts.concat())

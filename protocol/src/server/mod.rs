@@ -29,7 +29,10 @@ pub trait Protocol {
     /// this always makes progress, so it bounds what a connection must buffer.
     const UNREAD_LEN_MAX: usize;
 
-    /// Consumes as many whole requests from the front of `input` as `output` has room to answer.
+    /// Consumes as many whole requests from the front of `input` as `output` has room to answer. What is
+    /// left unconsumed stands at the front of the next call's input, with more behind it: a protocol may
+    /// remember how far it looked. Only [`Step::requests`] is progress of a peer, not consumed bytes: HTTP
+    /// skips an empty line before a request.
     /// An empty `input` is allowed and means: go on with the reply that [`Then::More`] announced.
     fn on_bytes(&mut self, state: &mut Self::State, input: &[u8], output: &mut Output<'_>) -> Step;
 
@@ -110,22 +113,31 @@ pub enum Violation {
     BadFraming,
     /// The body is longer than the limit (413).
     BodyTooLong,
+    /// The request line is longer than the limit (414).
+    TargetTooLong,
     /// The head is longer than the limit, or has too many fields (431).
     HeadTooLong,
+    /// An expectation other than 100-continue (417).
+    UnknownExpectation,
     /// A transfer coding other than chunked (501).
     UnknownCoding,
+    /// CONNECT (501): what would follow is not HTTP.
+    Tunnel,
     /// An HTTP version other than 1.x (505).
     UnknownVersion,
 }
 
 impl Violation {
     /// Every violation, in the order of the counters.
-    pub const ALL: [Violation; 6] = [
+    pub const ALL: [Violation; 9] = [
         Violation::BadRequest,
         Violation::BadFraming,
         Violation::BodyTooLong,
+        Violation::TargetTooLong,
         Violation::HeadTooLong,
+        Violation::UnknownExpectation,
         Violation::UnknownCoding,
+        Violation::Tunnel,
         Violation::UnknownVersion,
     ];
 
@@ -135,8 +147,11 @@ impl Violation {
             Violation::BadRequest => "bad_request",
             Violation::BadFraming => "bad_framing",
             Violation::BodyTooLong => "body_too_long",
+            Violation::TargetTooLong => "target_too_long",
             Violation::HeadTooLong => "head_too_long",
+            Violation::UnknownExpectation => "unknown_expectation",
             Violation::UnknownCoding => "unknown_coding",
+            Violation::Tunnel => "tunnel",
             Violation::UnknownVersion => "unknown_version",
         }
     }

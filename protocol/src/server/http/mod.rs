@@ -1,13 +1,21 @@
 //! HTTP/1.1 (RFC 9110, RFC 9112): `GET /`, `GET /bytes/N`, `POST /echo`, and clear errors.
 //!
-//! Bodies stream through: a request body is echoed while it arrives and `/bytes/N` is produced as
-//! the peer takes it, so no connection ever holds a body in memory. A client of `POST /echo` must
-//! therefore read while it writes once its body exceeds the socket buffers.
+//! Validated, then answered: nothing is written before the head is known to be right and, as far as it fits
+//! into 64 KiB, the framing of the body. `POST /echo` waits for a body of up to that length, a longer one is
+//! echoed while it arrives, and `/bytes/N` is produced as the peer takes it: no connection ever holds more
+//! of a body in memory. A client of `POST /echo` must therefore read while it writes once its body exceeds
+//! the socket buffers. One request gets one final reply: what goes wrong behind its first byte ends the
+//! connection without another.
 
+mod authority;
+mod collect;
 mod head;
+mod line;
 mod reply;
 
-use self::head::{Action, Framing, HEAD_LEN_MAX, Head};
+use self::collect::{COLLECT_LEN_MAX, Collect};
+use self::head::{Framing, HEAD_LEN_MAX, Head, Parsed, Progress};
+use self::line::Action;
 use self::reply::{Body, HELLO, Persistence, REPLY_HEAD_LEN_MAX, Ready};
 use super::{FILLER, Protocol, Step, Then, Violation, Waiting};
 use crate::Output;
@@ -20,6 +28,11 @@ const CHUNK_FRAME_LEN_MAX: usize = 12;
 /// Longest `/bytes/N` body that is written like any reply, so that pipelined ones leave together. Longer
 /// ones are filler.
 const FILL_INLINE_MAX: usize = 4096;
+
+/// CRLF.
+const EMPTY_LINE_LEN: usize = 2;
+/// How a request begins whose replies have no body, errors included.
+const HEAD_METHOD: &[u8] = b"HEAD ";
 
 /// Limits of the HTTP workload.
 #[derive(Debug, Clone, Copy)]
@@ -51,19 +64,37 @@ pub struct HttpState {
     phase: Phase,
     /// The connection closes once the current reply is complete.
     close: bool,
+    /// The request came as HTTP/1.0.
+    is_http_1_0: bool,
+    /// The request is HEAD, as far as its method is known: no reply has a body.
+    head_only: bool,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Phase {
     /// At the start of, or inside, a request head.
-    #[default]
-    Head,
+    Head(Progress),
+    /// The head is complete, the reply waits for the body.
+    Collect { collect: Collect, action: Action },
     /// `remaining` bytes of a `/bytes/N` reply are still to be written.
     Fill { remaining: u32 },
     /// A body framed by Content-Length; it is echoed, or skipped when the reply is already written.
     Length { remaining: u32, echo: bool },
     /// A chunked body; `budget` is what the limit still allows.
     Chunked { decoder: ChunkedDecoder, budget: u32, echo: bool },
+}
+
+impl Default for Phase {
+    fn default() -> Self {
+        Phase::Head(Progress::default())
+    }
+}
+
+impl Phase {
+    /// Whether a reply that is written now is the first to its request.
+    fn is_unanswered(&self) -> bool {
+        matches!(self, Phase::Head(_) | Phase::Collect { .. })
+    }
 }
 
 /// What a phase has to say after it ran.
@@ -85,86 +116,122 @@ impl Http {
         Http { limits, ready: Ready::new(), draining: false }
     }
 
-    /// Writes the reply to `head`, at least its head, and chooses the phase that follows.
+    /// Takes a request: writes the reply, at least its head, or decides to wait for the body, and chooses the
+    /// phase that follows.
     #[inline]
     fn begin(&self, state: &mut HttpState, head: &Head, output: &mut Output<'_>) -> Result<(), Violation> {
-        let persistence = match (head.keep_alive && !self.draining, head.minor_version) {
-            (false, _) => Persistence::Close,
-            (true, 0) => Persistence::KeepOpenSaidSo,
-            (true, _) => Persistence::KeepOpen,
-        };
-        state.close = persistence == Persistence::Close;
-        let plain = head.framing == Framing::Length(0) && !head.head_only;
-        if head.action == Action::Hello && persistence == Persistence::KeepOpen && plain {
+        state.close = !head.keep_alive || self.draining;
+        state.is_http_1_0 = head.line.is_http_1_0;
+        state.head_only = head.line.head_only;
+        let is_plain = head.framing == Framing::Length(0) && !state.head_only && !state.close && !state.is_http_1_0;
+        if head.line.action == Action::Hello && is_plain {
             self.ready.hello(output);
             return Ok(());
         }
-        self.begin_other(state, head, persistence, output)
+        self.begin_other(state, head, output)
     }
 
-    /// All but the reply that is kept ready.
-    fn begin_other(
-        &self,
-        state: &mut HttpState,
-        head: &Head,
-        persistence: Persistence,
-        output: &mut Output<'_>,
-    ) -> Result<(), Violation> {
+    /// All but the reply that is kept ready. Whatever can be refused is refused before anything is written.
+    fn begin_other(&self, state: &mut HttpState, head: &Head, output: &mut Output<'_>) -> Result<(), Violation> {
         let length = match head.framing {
             Framing::Length(length) => u32::try_from(length).ok().filter(|length| *length <= self.limits.body_len_max),
             Framing::Chunked => Some(u32::MAX),
         };
         let length = length.ok_or(Violation::BodyTooLong)?;
-        if head.expect_continue && length > 0 {
-            output.push(b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
-        let echo = head.action == Action::Echo;
-        state.phase = match head.framing {
-            Framing::Length(_) => Phase::Length { remaining: length, echo },
-            Framing::Chunked => {
-                Phase::Chunked { decoder: ChunkedDecoder::default(), budget: self.limits.body_len_max, echo }
-            }
-        };
-        match head.action {
-            Action::Hello => {
-                self.ready.head(output, "200 OK", Body::Length(HELLO.len() as u64), persistence, "");
-                if !head.head_only {
-                    output.push(HELLO);
-                }
-            }
+        let action = match (head.line.action, head.line.count) {
             // Content of a GET has no meaning (RFC 9110 §9.3.1), and a reply that streams cannot
             // be written while a body is skipped.
-            Action::Bytes(_) if length > 0 => {
-                state.phase = Phase::Head;
-                return Err(Violation::BadRequest);
+            (Action::Bytes, _) if length > 0 => return Err(Violation::BadRequest),
+            (Action::Bytes, count) if count <= self.limits.bytes_max => {
+                self.reply(state, Action::Bytes, Body::Length(u64::from(count)), output);
+                state.phase = Phase::Fill { remaining: if state.head_only { 0 } else { count } };
+                return Ok(());
             }
-            Action::Bytes(count) if count <= self.limits.bytes_max => {
-                self.ready.head(output, "200 OK", Body::Length(u64::from(count)), persistence, "");
-                state.phase = Phase::Fill { remaining: if head.head_only { 0 } else { count } };
+            (Action::Bytes, _) => Action::NotFound,
+            (action, _) => action,
+        };
+        let echo = action == Action::Echo;
+        if head.expect_continue && echo && length > 0 {
+            output.push(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        state.phase = match head.framing {
+            Framing::Length(_) if echo && (1..=COLLECT_LEN_MAX).contains(&(length as usize)) => {
+                Phase::Collect { collect: Collect::Length(length), action }
             }
-            Action::Echo => {
-                let body = match head.framing {
-                    Framing::Length(length) => Body::Length(length),
-                    Framing::Chunked => Body::Chunked,
-                };
-                self.ready.head(output, "200 OK", body, persistence, "");
+            // Who asks first and is refused may never send the body: the refusal does not wait for it.
+            Framing::Chunked if echo || !head.expect_continue => {
+                Phase::Collect { collect: Collect::chunked(self.limits.body_len_max), action }
+            }
+            Framing::Length(_) => self.answer(state, action, Body::Length(u64::from(length)), output),
+            Framing::Chunked => self.answer(state, action, Body::Chunked, output),
+        };
+        Ok(())
+    }
+
+    /// Answers a request whose reply waited for `input`, its body, if that is enough of it; false if not.
+    fn answer_collected(
+        &self,
+        state: &mut HttpState,
+        input: &[u8],
+        output: &mut Output<'_>,
+    ) -> Result<bool, Violation> {
+        let Phase::Collect { collect, action } = &mut state.phase else { return Ok(true) };
+        if !collect.is_enough(input)? {
+            return Ok(false);
+        }
+        let body = match collect {
+            Collect::Length(length) => Body::Length(u64::from(*length)),
+            Collect::Chunked(_) => Body::Chunked,
+        };
+        let action = *action;
+        // The drain may have begun meanwhile.
+        state.close |= self.draining;
+        state.phase = self.answer(state, action, body, output);
+        Ok(true)
+    }
+
+    /// Writes the reply to a request with this body, and returns the phase that echoes or skips it.
+    fn answer(&self, state: &HttpState, action: Action, body: Body, output: &mut Output<'_>) -> Phase {
+        self.reply(state, action, body, output);
+        let echo = action == Action::Echo;
+        match body {
+            // The head was refused if its length did not fit.
+            Body::Length(length) => Phase::Length { remaining: length as u32, echo },
+            _ => Phase::Chunked { decoder: ChunkedDecoder::default(), budget: self.limits.body_len_max, echo },
+        }
+    }
+
+    /// Writes the head of the reply and, if that is short, its body. `content` is what the others have.
+    fn reply(&self, state: &HttpState, action: Action, content: Body, output: &mut Output<'_>) {
+        let persistence = match (state.close, state.is_http_1_0) {
+            (true, _) => Persistence::Close,
+            (false, true) => Persistence::KeepOpenSaidSo,
+            (false, false) => Persistence::KeepOpen,
+        };
+        let mut text = |status, text, extra| {
+            self.ready.text(output, status, text, persistence, extra, state.head_only);
+        };
+        match action {
+            Action::Hello => text("200 OK", HELLO, ""),
+            Action::Bytes | Action::Echo => self.ready.head(output, "200 OK", content, persistence, ""),
+            Action::Options(allow) => {
+                self.ready.head(output, "204 No Content", Body::None, persistence, allow.line());
             }
             Action::MethodNotAllowed(allow) => {
-                let text = "this target does not take that method\n";
-                self.ready.text(output, "405 Method Not Allowed", text, persistence, allow, head.head_only);
+                text("405 Method Not Allowed", "this target does not take that method\n", allow.line());
             }
-            Action::Bytes(_) | Action::NotFound => {
-                let text = "targets: GET /, GET /bytes/N, POST /echo\n";
-                self.ready.text(output, "404 Not Found", text, persistence, "", head.head_only);
+            Action::NotFound => text("404 Not Found", "targets: GET /, GET /bytes/N, POST /echo\n", ""),
+            Action::UnknownMethod | Action::Tunnel => {
+                text("501 Not Implemented", "this server does not know that method\n", "");
             }
         }
-        Ok(())
     }
 
     /// Runs the phase behind a request head over `input`, advancing `at`.
     fn go_on(phase: &mut Phase, input: &[u8], at: &mut usize, output: &mut Output<'_>) -> Turn {
         match phase {
-            Phase::Head => Turn::Done,
+            Phase::Head(_) => Turn::Done,
+            Phase::Collect { .. } => Turn::NeedInput,
             Phase::Fill { remaining } => {
                 let len = *remaining as usize;
                 if len > output.room().min(FILL_INLINE_MAX) {
@@ -193,12 +260,14 @@ impl Http {
         }
     }
 
-    /// Writes the error reply of `violation`, if a reply can still be told apart from a body.
-    fn refuse(&self, state: &HttpState, violation: Violation, output: &mut Output<'_>) {
-        if matches!(state.phase, Phase::Head | Phase::Length { echo: false, .. } | Phase::Chunked { echo: false, .. }) {
+    /// Ends the connection for `violation`, with an error reply unless another reply has begun.
+    #[cold]
+    fn refuse(&self, state: &HttpState, violation: Violation, output: &mut Output<'_>) -> Then {
+        if state.phase.is_unanswered() {
             let (status, text) = reply::explain(violation);
-            self.ready.text(output, status, text, Persistence::Close, "", false);
+            self.ready.text(output, status, text, Persistence::Close, "", state.head_only);
         }
+        Then::Abort(violation)
     }
 }
 
@@ -257,41 +326,56 @@ impl Protocol for Http {
     const NAME: &'static str = "http";
     const ANNOUNCES_CLOSE: bool = true;
     const REPLY_LEN_MAX: usize = REPLY_HEAD_LEN_MAX;
-    const UNREAD_LEN_MAX: usize = HEAD_LEN_MAX;
+    const UNREAD_LEN_MAX: usize = if HEAD_LEN_MAX > COLLECT_LEN_MAX { HEAD_LEN_MAX } else { COLLECT_LEN_MAX };
 
     #[inline]
     fn on_bytes(&mut self, state: &mut HttpState, input: &[u8], output: &mut Output<'_>) -> Step {
         let (mut at, mut requests) = (0, 0);
         let then = loop {
-            if matches!(state.phase, Phase::Head) {
-                // RFC 9112 §2.2: empty lines before a request line are to be ignored.
-                while let Some(b'\r' | b'\n') = input.get(at) {
-                    at += 1;
-                }
-                if at == input.len() {
+            if let Phase::Head(progress) = &mut state.phase {
+                let rest = &input[at..];
+                if rest.is_empty() {
                     break Then::KeepOpen;
                 }
                 if output.room() < REPLY_HEAD_LEN_MAX {
                     break Then::More;
                 }
-                let begun = head::parse(&input[at..]).and_then(|head| {
-                    let Some(head) = head else { return Ok(false) };
-                    at += head.len;
-                    requests += 1;
-                    self.begin(state, &head, output).map(|()| true)
-                });
-                match begun {
+                let begun = match head::parse(rest, progress) {
+                    Ok(Parsed::Head(head)) => {
+                        at += head.len;
+                        requests += 1;
+                        self.begin(state, &head, output)
+                    }
+                    Ok(Parsed::EmptyLine) => {
+                        at += EMPTY_LINE_LEN;
+                        continue;
+                    }
+                    Ok(Parsed::Incomplete) => {
+                        state.head_only = rest.starts_with(HEAD_METHOD);
+                        break Then::KeepOpen;
+                    }
+                    Err(violation) => {
+                        state.head_only = rest.starts_with(HEAD_METHOD);
+                        Err(violation)
+                    }
+                };
+                if let Err(violation) = begun {
+                    break self.refuse(state, violation, output);
+                }
+            }
+            if let Phase::Collect { .. } = state.phase {
+                if output.room() < REPLY_HEAD_LEN_MAX {
+                    break Then::More;
+                }
+                match self.answer_collected(state, &input[at..], output) {
                     Ok(true) => {}
                     Ok(false) => break Then::KeepOpen,
-                    Err(violation) => {
-                        self.refuse(state, violation, output);
-                        break Then::Abort(violation);
-                    }
+                    Err(violation) => break self.refuse(state, violation, output),
                 }
             }
             match Self::go_on(&mut state.phase, input, &mut at, output) {
                 Turn::Done => {
-                    state.phase = Phase::Head;
+                    state.phase = Phase::default();
                     if state.close {
                         break Then::CloseAfterReply;
                     }
@@ -299,10 +383,7 @@ impl Protocol for Http {
                 Turn::NeedInput => break Then::KeepOpen,
                 Turn::NeedRoom => break Then::More,
                 Turn::Fill => break Then::Fill,
-                Turn::Violated(violation) => {
-                    self.refuse(state, violation, output);
-                    break Then::Abort(violation);
-                }
+                Turn::Violated(violation) => break self.refuse(state, violation, output),
             }
         };
         Step { consumed: at, requests, then }
@@ -310,8 +391,8 @@ impl Protocol for Http {
 
     fn waiting(&self, state: &HttpState, unread: bool) -> Waiting {
         match state.phase {
-            Phase::Head if unread => Waiting::Head,
-            Phase::Head => Waiting::Request,
+            Phase::Head(_) if unread => Waiting::Head,
+            Phase::Head(_) => Waiting::Request,
             _ => Waiting::Body,
         }
     }
@@ -320,10 +401,12 @@ impl Protocol for Http {
         // RFC 9110 §15.5.9: 408 says that the request did not arrive in time. An idle persistent
         // connection is closed without a word: a 408 there is taken for the reply to a request
         // that was just being sent.
-        if waiting == Waiting::Head && matches!(state.phase, Phase::Head) {
-            let text = "the request head did not arrive in time\n";
-            self.ready.text(output, "408 Request Timeout", text, Persistence::Close, "", false);
-        }
+        let text = match (waiting, state.phase) {
+            (Waiting::Head, Phase::Head(_)) => "the request head did not arrive in time\n",
+            (Waiting::Body, Phase::Collect { .. }) => "the request body did not arrive in time\n",
+            _ => return,
+        };
+        self.ready.text(output, "408 Request Timeout", text, Persistence::Close, "", state.head_only);
     }
 
     fn set_time(&mut self, unix_seconds: u64) {

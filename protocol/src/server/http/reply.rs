@@ -6,7 +6,7 @@ use crate::Output;
 use crate::server::Violation;
 
 /// The body of `GET /`.
-pub(super) const HELLO: &[u8] = b"Hello, World!";
+pub(super) const HELLO: &str = "Hello, World!";
 /// Bytes of an IMF-fixdate (RFC 9110 §5.6.7), a fixed-length format.
 const DATE_LEN: usize = 29;
 /// Room in bytes for any reply head together with a short body; asserted by [`Output`].
@@ -27,6 +27,8 @@ pub(super) enum Persistence {
 pub(super) enum Body {
     Length(u64),
     Chunked,
+    /// A 204, which must not have a Content-Length (RFC 9110 §8.6), and nothing it could be the type of.
+    None,
 }
 
 /// The date, and the whole reply to `GET /` over a persistent HTTP/1.1 connection.
@@ -43,7 +45,7 @@ impl Ready {
         let mut space = [0u8; REPLY_HEAD_LEN_MAX];
         let mut output = Output::new(&mut space);
         ready.head(&mut output, "200 OK", Body::Length(HELLO.len() as u64), Persistence::KeepOpen, "");
-        output.push(HELLO);
+        output.push(HELLO.as_bytes());
         ready.hello = output.written().to_vec();
         let date = ready.hello.windows(DATE_LEN).position(|window| window == ready.date);
         ready.hello_date_at = date.expect("the head was written with this date");
@@ -78,14 +80,15 @@ impl Ready {
         output.push(status.as_bytes());
         output.push(b"\r\nServer: c10m\r\nDate: ");
         output.push(&self.date);
-        output.push(b"\r\nContent-Type: text/plain\r\n");
+        output.push(b"\r\n");
         match body {
             Body::Length(length) => {
-                output.push(b"Content-Length: ");
+                output.push(b"Content-Type: text/plain\r\nContent-Length: ");
                 output.push_decimal(length);
                 output.push(b"\r\n");
             }
-            Body::Chunked => output.push(b"Transfer-Encoding: chunked\r\n"),
+            Body::Chunked => output.push(b"Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n"),
+            Body::None => {}
         }
         output.push(match persistence {
             Persistence::KeepOpen => b"".as_slice(),
@@ -119,9 +122,14 @@ pub(super) fn explain(violation: Violation) -> (&'static str, &'static str) {
         Violation::BadRequest => ("400 Bad Request", "the request line or a header is not valid HTTP/1.1\n"),
         Violation::BadFraming => ("400 Bad Request", "the framing of the body is wrong or ambiguous\n"),
         Violation::BodyTooLong => ("413 Content Too Large", "the body is longer than this server accepts\n"),
+        Violation::TargetTooLong => ("414 URI Too Long", "the request line is longer than this server accepts\n"),
         Violation::HeadTooLong => {
             ("431 Request Header Fields Too Large", "the request head is longer than this server accepts\n")
         }
+        Violation::UnknownExpectation => {
+            ("417 Expectation Failed", "the only expectation that can be met is 100-continue\n")
+        }
+        Violation::Tunnel => ("501 Not Implemented", "this server is no proxy\n"),
         Violation::UnknownCoding => ("501 Not Implemented", "the only transfer coding understood is chunked\n"),
         Violation::UnknownVersion => ("505 HTTP Version Not Supported", "this server speaks HTTP/1.0 and HTTP/1.1\n"),
     }

@@ -1,7 +1,7 @@
 //! One peer of the simulation, and the kernel's state of its connection.
 
 use protocol::Output;
-use protocol::server::{FILLER, Protocol, Then, Waiting};
+use protocol::server::{FILLER, Protocol, Then};
 
 use super::random::Random;
 use crate::shard::counters::CloseReason;
@@ -137,11 +137,11 @@ impl Peer {
         }
         let (expected, closes) = reference(make(), &self.input);
         if self.is_disturbed {
-            // A part of what was due, then perhaps a part of the answer to a head that came too late.
-            let late = late_answer(make());
+            // A part of what was due, then perhaps a part of the answer to a request that came too late.
             let same = self.received.iter().zip(&expected).take_while(|(a, b)| a == b).count();
-            let fits = |at: usize| late.starts_with(&self.received[at..]);
-            assert!((0..=same).rev().take(late.len() + 1).any(fits), "replies differ at {same}, {reason:?}");
+            let ends_with =
+                |late: Vec<u8>| (0..=same).rev().take(late.len() + 1).any(|at| late.starts_with(&self.received[at..]));
+            assert!(late_answers(make).into_iter().any(ends_with), "replies differ at {same}, {reason:?}");
             return;
         }
         assert_eq!(self.received.len(), expected.len(), "ended as {reason:?}");
@@ -174,10 +174,16 @@ fn reference<P: Protocol>(mut protocol: P, input: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
-/// What the protocol says when a request head did not arrive in time.
-fn late_answer<P: Protocol>(mut protocol: P) -> Vec<u8> {
-    let mut space = [0u8; 1024];
-    let mut output = Output::new(&mut space);
-    protocol.on_timeout(&mut P::State::default(), Waiting::Head, &mut output);
-    output.written().to_vec()
+/// What the protocol says when the rest of a request did not arrive in time: of its head, of one that wants
+/// no body in the reply, of its body.
+fn late_answers<P: Protocol>(make: &impl Fn() -> P) -> [Vec<u8>; 3] {
+    let body = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab";
+    ["GET /", "HEAD /", body].map(|begun| {
+        let (mut protocol, mut state, mut space) = (make(), P::State::default(), [0u8; 1024]);
+        protocol.on_bytes(&mut state, begun.as_bytes(), &mut Output::new(&mut space));
+        let waiting = protocol.waiting(&state, true);
+        let mut output = Output::new(&mut space);
+        protocol.on_timeout(&mut state, waiting, &mut output);
+        output.written().to_vec()
+    })
 }
