@@ -255,7 +255,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                 RECEIVE => self.on_receive(id, completion),
                 SEND => self.on_send(id, completion.result),
                 POLL => self.on_poll(id, completion),
-                SHUTDOWN => self.on_last(id, SHUTTING),
+                SHUTDOWN => self.on_shutdown(id),
                 CLOSE => {
                     self.descriptors -= 1;
                     self.on_last(id, CLOSING_SOCKET);
@@ -421,7 +421,12 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                             self.ring.cancel(Token::new(id, tag), IGNORED, &mut shared.counters);
                         }
                     }
-                    self.ring.close(connection.socket, Token::new(id, CLOSE), &mut shared.counters);
+                    // A shutdown runs in a thread of the kernel, which looks its direct descriptor up only
+                    // then (io_uring/net.c, REQ_F_FORCE_ASYNC): after a close it would find, and shut, the
+                    // connection accepted in the same place. `on_shutdown` closes instead.
+                    if under_way & SHUTTING == 0 {
+                        self.ring.close(connection.socket, Token::new(id, CLOSE), &mut shared.counters);
+                    }
                     return self.shard.stop_timer(id);
                 }
             }
@@ -453,6 +458,15 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         // A socket that cannot tell (EOPNOTSUPP, not TCP) shows no progress but by taking more.
         let want = connection.looked(u32::try_from(result).unwrap_or(0), shared);
         self.act(id, want);
+    }
+
+    /// A shutdown is done; the close of its connection may have waited for it.
+    fn on_shutdown(&mut self, id: ConnectionId) {
+        let Some((connection, shared)) = self.shard.find(id) else { return };
+        connection.flags &= !SHUTTING;
+        if connection.flags & CLOSING != 0 {
+            self.ring.close(connection.socket, Token::new(id, CLOSE), &mut shared.counters);
+        }
     }
 
     /// The last completion of an operation that has nothing to say.
