@@ -5,6 +5,7 @@
 mod bytes;
 mod ends;
 mod harness;
+mod http;
 mod limits;
 mod memory;
 
@@ -21,6 +22,7 @@ macro_rules! suite {
                       drain_with_a_peer_that_stays;
                 limits: idle_timeout, header_timeout, stalled_body, stalled_reply, connection_limit, port_in_use,
                         stalled_peers_free_their_places, empty_lines_are_no_progress, slow_reader_is_not_stalled;
+                http: strict_framing, long_heads_byte_by_byte, expectations, one_final_reply;
                 memory: hogs_of_generated_replies, hogs_of_echoed_bodies, unread_input_is_bounded;
             );
         }
