@@ -397,6 +397,7 @@ const _: () = assert!(connection_len::<Http, mio::net::TcpStream>() <= 96);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::server::HttpLimits;
 
     #[test]
     fn accept_rests_while_only_the_reserve_of_the_pool_is_left() {
@@ -409,5 +410,32 @@ mod tests {
         assert_eq!(shard.trouble(), None);
         shard.admit(()).unwrap();
         assert_eq!(shard.trouble(), Some(Trouble::Full));
+    }
+
+    /// Only a complete request starts the idle timeout anew; what follows its reply gets a clock of its own.
+    #[test]
+    fn an_empty_line_is_no_progress() {
+        let timeouts = Timeouts::new(Duration::from_secs(60), Duration::from_secs(10), Duration::ZERO);
+        let resources = Resources::new(Http::new(HttpLimits::default()), timeouts, pool::MEMORY_LEN_MIN);
+        let mut shard = Shard::<Http, ()>::new(resources, 1).unwrap();
+        let id = shard.admit(()).unwrap();
+        let mut receive = |now: u32, bytes: &[u8]| {
+            shard.shared.now = Tick(now);
+            let (connection, shared) = shard.find(id).unwrap();
+            if connection.received(bytes, shared) == Want::Write {
+                let len = connection.unsent(shared).len();
+                assert_eq!(connection.sent(len, shared), Want::Read);
+            }
+            connection.deadline().0
+        };
+        let idle = receive(0, b"\r\n");
+        assert_eq!(receive(50, b""), idle);
+        let request = receive(100, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(request, idle + 100);
+        assert_eq!(receive(200, b"\r\n"), request);
+        let head = receive(300, b"GET / HTTP/1.1\r\n");
+        assert!(head < request, "a head has less time");
+        assert_eq!(receive(350, b"Host: a"), head);
+        assert_eq!(receive(360, b"\r\n\r\n"), idle + 360);
     }
 }
