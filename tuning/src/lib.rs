@@ -15,7 +15,8 @@ mod rules;
 pub use audit::{Audit, IoUring, Row, State, Tally};
 pub use facts::{
     Bound, Build, Cache, Capabilities, Cgroup, ChangedSysctl, Conntrack, Container, Cpu, FactError, Facts, Files,
-    Frequency, Idle, IdleState, Interface, Interrupt, Kernel, Limit, Limits, Load, Memory, Network, NumaNode,
-    OpenFilesLimit, Pressure, Process, SocketTable, Sockets, Sysctls, Tcp, Versions, fingerprint,
+    Frequency, Idle, IdleState, Interface, Interrupt, Kernel, Limit, Limits, Listening, Load, Memory, Network,
+    NumaNode, OpenFilesLimit, Pressure, Process, SocketBounds, SocketTable, Sockets, Sysctls, Tcp, Versions,
+    fingerprint, listening,
 };
 pub use number::{bytes, thousands};

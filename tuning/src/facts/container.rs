@@ -1,6 +1,8 @@
 //! Reads what bounds this process from outside: control groups and signs of a container. Paths of
 //! groups are followed and not kept, because they name the host's services.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::process::Bound;
@@ -33,6 +35,15 @@ pub struct Cgroup {
     pub memory_bytes: Option<Bound>,
     /// Processes and threads.
     pub pids: Option<Bound>,
+}
+
+impl Cgroup {
+    /// The limits of the groups that this process is in, read from a handful of files.
+    pub fn of_this_process() -> Cgroup {
+        let mut source = Source::new(Path::new("/"));
+        let groups = source.text("proc/self/cgroup").unwrap_or_default();
+        cgroup(&mut source, &groups)
+    }
 }
 
 pub(super) fn container(source: &mut Source<'_>) -> Container {
