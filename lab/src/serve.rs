@@ -137,7 +137,7 @@ fn options(args: ServeArgs, variant: Variant) -> Options {
     };
     let mut options = Options::new(workload);
     options.variant = variant;
-    options.listen = args.listen;
+    options.listen = vec![args.listen.into()];
     options.reactors = args.reactors.map_or(options.reactors, usize::from);
     options.cpus = args.cpus.map_or(vec![], |list| list.0);
     options.balance = match args.balance {
@@ -173,7 +173,7 @@ fn orders() -> std::io::Result<Receiver<Order>> {
 }
 
 fn announce(json: bool, server: &Server, options: &Options) {
-    let (address, variant) = (server.address(), options.variant);
+    let (address, variant) = (&server.endpoints()[0], options.variant);
     if json {
         return line(&json!({
             "event": "ready",

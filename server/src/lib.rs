@@ -9,6 +9,7 @@ mod auto;
 mod backend;
 mod balance;
 mod cpu_time;
+mod endpoint;
 mod listener;
 mod options;
 mod reactor;
@@ -18,13 +19,17 @@ mod supervisor;
 #[allow(unsafe_code)]
 mod sys;
 mod unavailable;
+mod unix_socket;
 
 pub use auto::{Choice, choose, probe_io_uring};
 pub use balance::Balance;
 pub use cpu_time::CpuTime;
-pub use options::{Options, Scheduling, Variant, Workload};
+pub use endpoint::Endpoint;
+pub use listener::SocketSizes;
+pub use options::{KeepAlive, Options, Scheduling, SocketOptions, Variant, Workload};
 pub use report::{ReactorReport, Report, Spread};
 pub use shard::BUFFER_MEMORY_LEN_MIN;
 pub use shard::counters::{CloseReason, Counters};
 pub use supervisor::{Order, Server};
 pub use unavailable::Unavailable;
+pub use unix_socket::UNIX_PATH_LEN_MAX;

@@ -1,5 +1,5 @@
-//! Listening sockets: one per reactor on the same port, and how to stop their intake without losing
-//! a connection that the kernel has already completed.
+//! Listening sockets: of TCP one per reactor on the same port, and how to stop their intake without losing
+//! a connection that the kernel has already completed. Unix sockets are made in `unix_socket`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,23 +7,20 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
-use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::options::{KeepAlive, Options, SocketOptions};
 use crate::sys;
-
-/// Longest accept queue asked for. The kernel cuts it to net.core.somaxconn (listen(2)); asking for
-/// more than the default of 4,096 lets that setting be the only one to change.
-const BACKLOG: i32 = 65_535;
 
 /// Bytes that a connection may have in the kernel beyond what its peer's window and the network allow to
 /// send now (TCP_NOTSENT_LOWAT, tcp(7), Linux 3.12). Without it a reader that takes little has megabytes waiting, and room
 /// shows only when a third of them is gone. Four times what is sent in one go, so that a fast reader never waits.
 const NOTSENT_LEN_MAX: u32 = 256 * 1024;
 
-/// Binds a socket that will listen in a reuseport group. Accepted sockets inherit TCP_NODELAY from
-/// it, which saves a system call for each of them; without it a reply in two pieces waits for a
+/// Binds a socket that will listen in a reuseport group. Accepted sockets inherit what is set here,
+/// which saves a system call for each of them. Without TCP_NODELAY a reply in two pieces waits for a
 /// delayed ACK (40 ms).
-pub(crate) fn bind(address: SocketAddr, nonblocking: bool) -> io::Result<Socket> {
+pub(crate) fn bind(address: SocketAddr, nonblocking: bool, options: &Options) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -35,24 +32,67 @@ pub(crate) fn bind(address: SocketAddr, nonblocking: bool) -> io::Result<Socket>
     // of the bytes behind it, and the kernel would not say that there are any (tcp_inq, include/net/tcp.h).
     socket.set_out_of_band_inline(true)?;
     socket.set_tcp_notsent_lowat(NOTSENT_LEN_MAX)?;
+    if options.idle_timeout.is_zero() {
+        // Nothing else would ever find out that an idle peer is gone.
+        let probes = TcpKeepalive::new()
+            .with_time(KeepAlive::IDLE)
+            .with_interval(KeepAlive::INTERVAL)
+            .with_retries(KeepAlive::PROBES);
+        socket.set_tcp_keepalive(&probes)?;
+        socket.set_tcp_user_timeout(Some(KeepAlive::DEAD_AFTER))?;
+    }
+    set_sizes(&socket, &options.socket)?;
     socket.set_nonblocking(nonblocking)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
+/// Sizes of socket buffers, where they are asked for. The kernel must know before the socket listens,
+/// because the window scale is announced in the handshake (tcp(7)).
+pub(crate) fn set_sizes(socket: &Socket, options: &SocketOptions) -> io::Result<()> {
+    if let Some(size) = options.receive_buffer {
+        socket.set_recv_buffer_size(size as usize)?;
+    }
+    if let Some(size) = options.send_buffer {
+        socket.set_send_buffer_size(size as usize)?;
+    }
+    Ok(())
+}
+
 /// Joins the reuseport group: from here on connections arrive.
-pub(crate) fn listen(socket: Socket) -> io::Result<Listener> {
-    socket.listen(BACKLOG)?;
-    Ok(Listener { socket: socket.into() })
+pub(crate) fn listen(socket: Socket, options: &SocketOptions) -> io::Result<Listener> {
+    socket.listen(options.backlog_for_listen())?;
+    Ok(Listener { socket: socket.into(), family: Family::Tcp })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Tcp,
+    Unix,
+}
+
+/// Sizes of a socket's buffers in bytes, as the kernel says them: twice what was asked for (socket(7)).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SocketSizes {
+    /// SO_RCVBUF.
+    pub receive_buffer: usize,
+    /// SO_SNDBUF.
+    pub send_buffer: usize,
 }
 
 /// A stream socket that listens, whatever its address family.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: OwnedFd,
+    family: Family,
 }
 
 impl Listener {
+    /// A share of a unix socket that listens already.
+    pub(crate) fn of_unix(shared: BorrowedFd<'_>) -> io::Result<Listener> {
+        Ok(Listener { socket: shared.try_clone_to_owned()?, family: Family::Unix })
+    }
+
     /// Takes a connection off the accept queue; its socket does not block. EAGAIN says that nobody
     /// waits, on a listener that does not block either.
     #[inline]
@@ -60,7 +100,14 @@ impl Listener {
         rustix::net::accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
     }
 
-    /// Where it listens.
+    /// What the kernel made of the sizes asked for.
+    pub(crate) fn sizes(&self) -> io::Result<SocketSizes> {
+        let socket = SockRef::from(&self.socket);
+        let (receive_buffer, send_buffer) = (socket.recv_buffer_size()?, socket.send_buffer_size()?);
+        Ok(SocketSizes { receive_buffer, send_buffer })
+    }
+
+    /// Where a listener of TCP listens.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         let address = SockRef::from(&self.socket).local_addr()?;
         address.as_socket().ok_or_else(|| Errno::AFNOSUPPORT.into())
@@ -72,7 +119,12 @@ impl Listener {
     /// A filter drops them, so that a client which tries again may find a successor. Recent kernels want
     /// CAP_NET_ADMIN for a filter on a TCP socket (seen with EPERM on 6.18.44); without it the listener
     /// is taken off every interface, and a client is refused at once as it would be a moment later.
+    ///
+    /// A unix socket knows no handshakes. Its file is gone by now, and nobody can come any more.
     pub(crate) fn refuse_handshakes(&self) -> io::Result<()> {
+        if self.family == Family::Unix {
+            return Ok(());
+        }
         match drop_handshakes(self) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sys::bind_to_no_interface(self),
             result => result,
@@ -99,7 +151,12 @@ pub(crate) fn ensure_free(address: SocketAddr) -> io::Result<()> {
         return Ok(());
     }
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections in TIME_WAIT do not matter, a listener does: socket(7), SO_REUSEADDR.
+    if address.is_ipv6() {
+        // As the real one: it takes nothing from an IPv4 socket on the same port.
+        socket.set_only_v6(true)?;
+    }
+    // Connections in TIME_WAIT do not matter, a listener does: socket(7), SO_REUSEADDR. One on a part of the address
+    // counts as well: 127.0.0.1 of 0.0.0.0, and the other way round.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())
 }
@@ -129,8 +186,99 @@ mod tests {
     use std::net::TcpStream;
     use std::time::Duration;
 
+    use crate::options::Workload;
+
     fn open(address: SocketAddr) -> io::Result<Listener> {
-        bind(address, true).and_then(listen)
+        open_with(address, |_| {})
+    }
+
+    fn open_with(address: SocketAddr, change: impl FnOnce(&mut Options)) -> io::Result<Listener> {
+        let mut options = Options::new(Workload::Echo);
+        change(&mut options);
+        listen(bind(address, true, &options)?, &options.socket)
+    }
+
+    /// What an accepted socket has inherited.
+    fn accepted_from(listener: &Listener) -> TcpStream {
+        let client = TcpStream::connect(listener.address().unwrap()).unwrap();
+        // The handshake is over for the client a moment before the connection is in the queue.
+        loop {
+            match listener.accept() {
+                Ok(accepted) => {
+                    drop(client);
+                    return TcpStream::from(accepted);
+                }
+                Err(Errno::AGAIN) => std::thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn without_an_idle_timeout_dead_peers_are_found_by_the_kernel() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let accepted = accepted_from(&open_with(address, |options| options.idle_timeout = Duration::ZERO).unwrap());
+        let socket = SockRef::from(&accepted);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KeepAlive::IDLE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KeepAlive::INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KeepAlive::PROBES);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(KeepAlive::DEAD_AFTER));
+        // Else the idle timeout does it, and no probe is sent.
+        let accepted = accepted_from(&open(address).unwrap());
+        assert!(!SockRef::from(&accepted).keepalive().unwrap());
+    }
+
+    #[test]
+    fn accepted_sockets_have_the_buffers_that_were_asked_for() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = open_with(address, |options| {
+            (options.socket.receive_buffer, options.socket.send_buffer) = (Some(20_000), Some(30_000));
+        })
+        .unwrap();
+        // The kernel doubles, for its own bookkeeping (socket(7)).
+        assert_eq!(listener.sizes().unwrap(), SocketSizes { receive_buffer: 40_000, send_buffer: 60_000 });
+        let accepted = accepted_from(&listener);
+        let socket = SockRef::from(&accepted);
+        assert_eq!((socket.recv_buffer_size().unwrap(), socket.send_buffer_size().unwrap()), (40_000, 60_000));
+    }
+
+    /// Every kind of listener on each overlapping address is seen, and none of the others.
+    #[test]
+    fn a_listener_on_a_part_of_the_address_counts_and_another_family_does_not() {
+        let kinds: [fn(&Socket); 3] = [
+            |_| {},
+            |socket| socket.set_reuse_address(true).unwrap(),
+            |socket| {
+                socket.set_reuse_address(true).unwrap();
+                socket.set_reuse_port(true).unwrap();
+            },
+        ];
+        // Theirs, whether it takes IPv4 as well, and which of ours it leaves alone.
+        let cases: [(&str, bool, &[&str]); 5] = [
+            ("127.0.0.1:0", false, &["[::1]", "[::]"]),
+            ("0.0.0.0:0", false, &["[::1]", "[::]"]),
+            ("[::1]:0", false, &["127.0.0.1", "0.0.0.0"]),
+            ("[::]:0", false, &["127.0.0.1", "0.0.0.0"]),
+            ("[::]:0", true, &[]),
+        ];
+        for (theirs, takes_ipv4, free) in cases {
+            for (kind, set) in kinds.iter().enumerate() {
+                let theirs: SocketAddr = theirs.parse().unwrap();
+                let socket = Socket::new(Domain::for_address(theirs), Type::STREAM, None).unwrap();
+                if theirs.is_ipv6() {
+                    socket.set_only_v6(!takes_ipv4).unwrap();
+                }
+                set(&socket);
+                socket.bind(&theirs.into()).unwrap();
+                socket.listen(1).unwrap();
+                let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+                for ours in ["127.0.0.1", "0.0.0.0", "[::1]", "[::]"] {
+                    let found = ensure_free(format!("{ours}:{port}").parse().unwrap()).is_ok();
+                    assert_eq!(found, free.contains(&ours), "{ours} beside {theirs} ({takes_ipv4}), kind {kind}");
+                }
+            }
+        }
     }
 
     #[test]

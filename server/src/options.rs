@@ -8,6 +8,7 @@ use protocol::server::HttpLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::balance::Balance;
+use crate::endpoint::Endpoint;
 
 /// What the server does with the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,18 +100,32 @@ impl Variant {
         }
     }
 
+    /// Every backend, in the order of the list.
+    pub fn backends() -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = Variant::ALL.iter().map(|variant| variant.backend()).collect();
+        names.dedup();
+        names
+    }
+
+    /// The variants of a backend, its default first.
+    pub fn variants_of(backend: &str) -> impl Iterator<Item = Variant> {
+        Variant::ALL.into_iter().filter(move |variant| variant.backend() == backend)
+    }
+
     /// The variant that two words name; without the second, the backend's default.
     ///
     /// # Errors
     /// A sentence that lists what there is.
     pub fn named(backend: &str, variant: Option<&str>) -> Result<Variant, String> {
-        let of_backend: Vec<Variant> = Variant::ALL.into_iter().filter(|v| v.backend() == backend).collect();
-        let Some(default) = of_backend.first() else {
-            return Err(format!("there is no backend {backend:?}; there are epoll, mio, io_uring and auto"));
+        let Some(default) = Variant::variants_of(backend).next() else {
+            return Err(format!(
+                "there is no backend {backend:?}; there are {} and auto",
+                Variant::backends().join(", ")
+            ));
         };
-        let Some(variant) = variant else { return Ok(*default) };
-        of_backend.iter().copied().find(|v| v.variant() == variant).ok_or_else(|| {
-            let names: Vec<&str> = of_backend.iter().map(|v| v.variant()).collect();
+        let Some(variant) = variant else { return Ok(default) };
+        Variant::variants_of(backend).find(|v| v.variant() == variant).ok_or_else(|| {
+            let names: Vec<&str> = Variant::variants_of(backend).map(Variant::variant).collect();
             format!("backend {backend} has no variant {variant:?}; it has {}", names.join(", "))
         })
     }
@@ -143,6 +158,51 @@ impl fmt::Display for Scheduling {
     }
 }
 
+/// What is set on listening sockets; accepted ones inherit it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// Longest accept queue asked for. The kernel cuts it to net.core.somaxconn (listen(2)).
+    pub backlog: u32,
+    /// SO_RCVBUF in bytes; `None` lets the kernel tune it. It gives twice as much (socket(7)).
+    pub receive_buffer: Option<u32>,
+    /// SO_SNDBUF, likewise.
+    pub send_buffer: Option<u32>,
+}
+
+impl SocketOptions {
+    /// The default backlog: asking for more than the kernel's default of 4,096 lets net.core.somaxconn
+    /// be the only setting to change.
+    pub const BACKLOG: u32 = 65_535;
+
+    pub(crate) fn backlog_for_listen(&self) -> i32 {
+        i32::try_from(self.backlog).unwrap_or(i32::MAX)
+    }
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        SocketOptions { backlog: SocketOptions::BACKLOG, receive_buffer: None, send_buffer: None }
+    }
+}
+
+/// How the kernel finds dead peers where no idle timeout does (tcp(7)): without it a peer that lost
+/// its power holds its place for ever.
+#[derive(Debug)]
+pub struct KeepAlive;
+
+impl KeepAlive {
+    /// Silence before the first probe (TCP_KEEPIDLE). Shorter than the 350 s after which common load balancers
+    /// forget a connection; longer than a heartbeat, so that those who send one are not probed.
+    pub const IDLE: Duration = Duration::from_secs(300);
+    /// Time between probes (TCP_KEEPINTVL).
+    pub const INTERVAL: Duration = Duration::from_secs(30);
+    /// Unanswered probes before the end (TCP_KEEPCNT).
+    pub const PROBES: u32 = 5;
+    /// TCP_USER_TIMEOUT: bytes that stay unacknowledged so long end a connection. It also overrides the
+    /// number of probes (`tcp_keepalive_timer`), so it has to be the time that those take.
+    pub const DEAD_AFTER: Duration = Duration::from_secs(300 + 5 * 30);
+}
+
 /// How one server runs.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -150,8 +210,10 @@ pub struct Options {
     pub workload: Workload,
     /// Which loop.
     pub variant: Variant,
-    /// Address and port; port 0 lets the kernel choose one, the same for every reactor.
-    pub listen: SocketAddr,
+    /// Where to listen, at least one place.
+    pub listen: Vec<Endpoint>,
+    /// What is set on listening sockets.
+    pub socket: SocketOptions,
     /// Number of reactors; each is one thread with a listener, an fd table and a shard of its own.
     pub reactors: usize,
     /// CPUs for the reactors in turn; empty: every CPU this process may use.
@@ -162,7 +224,7 @@ pub struct Options {
     pub scheduling: Scheduling,
     /// Most connections per reactor; 0: what the fd limit allows.
     pub connections_max: u32,
-    /// Close connections without a request for this long; zero: never.
+    /// Close connections without a request for this long; zero: never, and then [`KeepAlive`] finds dead peers.
     pub idle_timeout: Duration,
     /// Longest time for a request head; zero: no limit.
     pub header_timeout: Duration,
@@ -172,19 +234,25 @@ pub struct Options {
     pub drain_timeout: Duration,
     /// Accepts per turn: a flood of connections must not starve the ones that are open.
     pub accepts_per_turn_max: u32,
-    /// Memory for buffers per reactor in bytes.
+    /// Memory for buffers per reactor in bytes, at least [`crate::BUFFER_MEMORY_LEN_MIN`].
     pub buffer_memory_max: usize,
     /// Limits of the HTTP workload.
     pub http: HttpLimits,
 }
 
 impl Options {
+    /// Memory for buffers per reactor, unless a control group has less.
+    pub const BUFFER_MEMORY: usize = 256 << 20;
+    /// Accepts per turn. HAProxy takes 4, h2o 20; a turn here is shorter, since nothing blocks it.
+    pub const ACCEPTS_PER_TURN: u32 = 64;
+
     /// Defaults for a workload: loopback, a free port, epoll, one reactor per CPU.
     pub fn new(workload: Workload) -> Self {
         Options {
             workload,
             variant: Variant::EpollLevel,
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
+            socket: SocketOptions::default(),
             reactors: crate::sys::allowed_cpus().map_or(1, |cpus| cpus.len()),
             cpus: Vec::new(),
             balance: Balance::Hash,
@@ -194,9 +262,8 @@ impl Options {
             header_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
-            // HAProxy takes 4, h2o 20 per turn; a turn here is shorter, since nothing blocks it.
-            accepts_per_turn_max: 64,
-            buffer_memory_max: 256 << 20,
+            accepts_per_turn_max: Options::ACCEPTS_PER_TURN,
+            buffer_memory_max: Options::BUFFER_MEMORY,
             http: HttpLimits::default(),
         }
     }
@@ -211,6 +278,7 @@ mod tests {
         for variant in Variant::ALL {
             assert_eq!(Variant::named(variant.backend(), Some(variant.variant())), Ok(variant));
         }
+        assert_eq!(Variant::backends(), ["epoll", "mio", "io_uring"]);
         assert_eq!(Variant::named("io_uring", None), Ok(Variant::UringMultishot));
         assert!(Variant::named("kqueue", None).unwrap_err().contains("epoll, mio, io_uring"));
         assert!(Variant::named("epoll", Some("oneshot")).unwrap_err().contains("level, edge"));

@@ -1,8 +1,8 @@
 //! One reactor: a thread with a CPU, an fd table, a listener, a shard and a backend of its own.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::iter;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -15,12 +15,14 @@ use crate::backend::uring::{self, Uring, style};
 use crate::backend::{Backend, Parts};
 use crate::balance::Program;
 use crate::cpu_time::CpuTime;
+use crate::endpoint::Endpoint;
+use crate::listener::{self, Listener, SocketSizes};
 use crate::options::{Options, Scheduling, Variant, Workload};
 use crate::report::ReactorReport;
 use crate::shard::counters::CloseReason;
 use crate::shard::{Intake, Resources, Shard, Timeouts};
+use crate::sys;
 use crate::unavailable::Unavailable;
-use crate::{listener, sys};
 
 /// What the supervisor wants of a reactor. It only ever grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +62,8 @@ impl Line {
 
 /// What a reactor tells its supervisor.
 pub(crate) enum News {
-    /// It serves on this address, as the reactor of this index.
-    Ready { index: usize, address: SocketAddr },
+    /// It serves at these places, as the reactor of this index.
+    Ready { index: usize, endpoints: Vec<Endpoint>, sizes: SocketSizes },
     /// It cannot.
     Unavailable(Unavailable),
     /// It has ended.
@@ -72,7 +74,9 @@ pub(crate) enum News {
 pub(crate) struct Setup {
     pub(crate) index: usize,
     pub(crate) cpu: usize,
-    pub(crate) address: SocketAddr,
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// Unix sockets that listen already, in the order of their endpoints.
+    pub(crate) shared: Vec<Arc<OwnedFd>>,
     pub(crate) connections_max: u32,
     pub(crate) options: Options,
     /// What the reuseport group runs; only the first reactor has it.
@@ -113,24 +117,23 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     setup: Setup,
     news: &Sender<News>,
 ) -> Result<ReactorReport, Unavailable> {
-    let Setup { index, cpu, address, connections_max, options, program, line } = setup;
+    let Setup { index, cpu, endpoints, shared: unix, connections_max, options, program, line } = setup;
     sys::pin_to_cpu(cpu).map_err(|_| Unavailable::Cpu { cpu, allowed: sys::allowed_cpus().unwrap_or_default() })?;
     if options.scheduling == Scheduling::Batch {
         sys::schedule_as_batch().map_err(Unavailable::kernel("sched_setscheduler(2) with SCHED_BATCH"))?;
     }
-    sys::unshare_fd_table(line.doorbell.as_fd())
-        .map_err(Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE"))?;
-    let socket = listener::bind(address, B::LISTENER_NONBLOCKING).map_err(Unavailable::address(address))?;
-    if let Some(program) = program {
-        program.attach(&socket)?;
-    }
-    let listener = listener::listen(socket).map_err(Unavailable::address(address))?;
-    let address = listener.address().map_err(Unavailable::kernel("getsockname(2)"))?;
+    let kept: Vec<BorrowedFd<'_>> =
+        iter::once(line.doorbell.as_fd()).chain(unix.iter().map(|socket| socket.as_fd())).collect();
+    sys::unshare_fd_table(&kept).map_err(Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE"))?;
+    let (listeners, endpoints) = listen(&endpoints, &unix, B::LISTENER_NONBLOCKING, program.as_ref(), &options)?;
+    let sizes = listeners[0].sizes().map_err(Unavailable::kernel("getsockopt(2)"))?;
+    // The copies in this table stay open until the thread ends; nobody can connect to them by then.
+    drop(unix);
     let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
     let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
     let margin = if options.variant.backend() == "io_uring" { uring::SLAB_MARGIN } else { 0 };
     let mut backend = B::open(Parts {
-        listeners: vec![listener],
+        listeners,
         doorbell: line.doorbell.clone(),
         shard: Shard::new(shared, connections_max + margin)
             .map_err(|error| Unavailable::Memory { connections: connections_max, error })?,
@@ -138,7 +141,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         accepts_per_turn_max: options.accepts_per_turn_max,
     })?;
     // A supervisor that is gone has nothing to be told.
-    let _ = news.send(News::Ready { index, address });
+    let _ = news.send(News::Ready { index, endpoints, sizes });
     let result = serve(&mut backend, &line);
     let left = u64::from(backend.shard().len());
     let shared = &backend.shard().shared;
@@ -156,6 +159,35 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         cpu_time: CpuTime::of_thread(),
         error: result.err().map(|error| error.to_string()),
     })
+}
+
+/// Opens the listeners of one reactor, and says where they are: the first reactor chooses ports.
+fn listen(
+    endpoints: &[Endpoint],
+    unix: &[Arc<OwnedFd>],
+    nonblocking: bool,
+    program: Option<&Program>,
+    options: &Options,
+) -> Result<(Vec<Listener>, Vec<Endpoint>), Unavailable> {
+    let mut unix = unix.iter();
+    let mut listeners = Vec::with_capacity(endpoints.len());
+    let mut places = Vec::with_capacity(endpoints.len());
+    for endpoint in endpoints {
+        if let Endpoint::Tcp(address) = *endpoint {
+            let socket = listener::bind(address, nonblocking, options).map_err(Unavailable::address(address))?;
+            // Each address has a group of its own, and each group a program.
+            if let Some(program) = program {
+                program.attach(&socket)?;
+            }
+            let listener = listener::listen(socket, &options.socket).map_err(Unavailable::address(address))?;
+            places.push(listener.address().map_err(Unavailable::kernel("getsockname(2)"))?.into());
+            listeners.push(listener);
+        } else if let Some(shared) = unix.next() {
+            listeners.push(Listener::of_unix(shared.as_fd()).map_err(Unavailable::kernel("dup(2) of a listener"))?);
+            places.push(endpoint.clone());
+        }
+    }
+    Ok((listeners, places))
 }
 
 /// Turns until the reactor is told to end and has nothing left to do.

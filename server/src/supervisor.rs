@@ -1,17 +1,21 @@
 //! Starts the reactors one after the other, passes orders on, and gathers their accounts.
 
-use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, after, never, select, unbounded};
 
 use crate::balance::Program;
+use crate::endpoint::Endpoint;
+use crate::listener::{self, SocketSizes};
 use crate::options::Options;
 use crate::reactor::{self, Command, Line, News, Setup};
 use crate::report::Report;
+use crate::sys;
 use crate::unavailable::Unavailable;
-use crate::{listener, sys};
+use crate::unix_socket::SocketFile;
 
 /// Descriptors a reactor needs besides connections: epoll or ring, doorbells, listener, standard
 /// streams, and some for what the process inherited.
@@ -33,7 +37,10 @@ pub enum Order {
 
 /// A server whose reactors are all serving.
 pub struct Server {
-    address: SocketAddr,
+    endpoints: Vec<Endpoint>,
+    /// Go with the drain.
+    socket_files: Vec<SocketFile>,
+    sizes: SocketSizes,
     connections_max: u32,
     options: Options,
     lines: Vec<Line>,
@@ -49,6 +56,7 @@ impl Server {
     /// # Errors
     /// The first thing that cannot be had; then nothing is left running.
     pub fn start(options: Options) -> Result<Server, Unavailable> {
+        assert!(!options.listen.is_empty(), "a server listens somewhere");
         let connections_max = connections_max(&options)?;
         let cpus = if options.cpus.is_empty() {
             sys::allowed_cpus().map_err(Unavailable::kernel("sched_getaffinity(2)"))?
@@ -57,14 +65,25 @@ impl Server {
         };
         let cpus: Vec<usize> = cpus.into_iter().cycle().take(options.reactors.max(1)).collect();
         let mut program = Program::new(options.balance, &cpus)?;
-        listener::ensure_free(options.listen).map_err(Unavailable::address(options.listen))?;
+        for address in options.listen.iter().filter_map(Endpoint::tcp) {
+            listener::ensure_free(address).map_err(Unavailable::address(address))?;
+        }
+        let (socket_files, shared) = socket_files(&options)?;
         let (sender, news) = unbounded();
-        let address = options.listen;
-        let mut server = Server { address, connections_max, options, lines: vec![], threads: vec![], news };
+        let mut server = Server {
+            endpoints: options.listen.clone(),
+            socket_files,
+            sizes: SocketSizes::default(),
+            connections_max,
+            options,
+            lines: vec![],
+            threads: vec![],
+            news,
+        };
         for (index, cpu) in cpus.into_iter().enumerate() {
             // The first one attaches it before it listens; the others join its group.
             let program = program.take();
-            if let Err(unavailable) = server.start_reactor(index, cpu, program, &sender) {
+            if let Err(unavailable) = server.start_reactor(index, cpu, program, &shared, &sender) {
                 server.order(Command::Stop);
                 server.join();
                 return Err(unavailable);
@@ -80,13 +99,15 @@ impl Server {
         index: usize,
         cpu: usize,
         program: Option<Program>,
+        shared: &[Arc<OwnedFd>],
         sender: &Sender<News>,
     ) -> Result<(), Unavailable> {
         let line = Line::new().map_err(Unavailable::kernel("eventfd(2)"))?;
         let setup = Setup {
             index,
             cpu,
-            address: self.address,
+            endpoints: self.endpoints.clone(),
+            shared: shared.to_vec(),
             connections_max: self.connections_max,
             options: self.options.clone(),
             program,
@@ -101,16 +122,21 @@ impl Server {
         self.lines.push(line);
         // This holds a sender, so there is news to come.
         let news = self.news.recv().map_err(|_| Unavailable::reactor(index, None))?;
-        let (listening, address) = ready(news)?;
+        let (listening, endpoints, sizes) = ready(news)?;
         // The kernel numbers a group's listeners as they come, and its program counts on it.
         assert_eq!((listening, self.threads.len()), (index, index + 1), "a reactor listens out of turn");
-        self.address = address;
+        (self.endpoints, self.sizes) = (endpoints, sizes);
         Ok(())
     }
 
-    /// Where it listens; the port is never 0.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where it listens, in the order asked for; a port is never 0.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// What the kernel gave the first of its listeners.
+    pub fn socket_sizes(&self) -> SocketSizes {
+        self.sizes
     }
 
     /// Most connections per reactor.
@@ -154,7 +180,9 @@ impl Server {
         Report::new(self.options.balance, reports)
     }
 
-    fn order(&self, command: Command) {
+    fn order(&mut self, command: Command) {
+        // First, so that nobody connects to a unix socket whose queue was emptied for the last time.
+        self.socket_files.clear();
         for line in &self.lines {
             // A doorbell cannot fail while its reactor lives, and one that ended needs no order.
             let _ = line.order(command);
@@ -170,13 +198,27 @@ impl Server {
 }
 
 /// What is awaited of the reactor that is being started: which one listens, and where.
-fn ready(news: News) -> Result<(usize, SocketAddr), Unavailable> {
+fn ready(news: News) -> Result<(usize, Vec<Endpoint>, SocketSizes), Unavailable> {
     match news {
-        News::Ready { index, address } => Ok((index, address)),
+        News::Ready { index, endpoints, sizes } => Ok((index, endpoints, sizes)),
         News::Unavailable(unavailable) => Err(unavailable),
         // Not of this one, but of one that was started before, and serves since then.
         News::Ended(report) => Err(Unavailable::reactor(report.index, report.error)),
     }
+}
+
+/// Makes the unix sockets, which all reactors share.
+fn socket_files(options: &Options) -> Result<(Vec<SocketFile>, Vec<Arc<OwnedFd>>), Unavailable> {
+    let nonblocking = options.variant.backend() != "io_uring";
+    let (mut files, mut sockets) = (Vec::new(), Vec::new());
+    for endpoint in &options.listen {
+        if let Endpoint::Unix(path) = endpoint {
+            let (file, socket) = SocketFile::create(path, nonblocking, &options.socket)?;
+            files.push(file);
+            sockets.push(Arc::new(socket));
+        }
+    }
+    Ok((files, sockets))
 }
 
 /// The limit per reactor: what was asked for if it fits the fd limit, else what fits.

@@ -3,6 +3,7 @@
 use std::collections::TryReserveError;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -14,6 +15,22 @@ pub enum Unavailable {
     /// The address is taken.
     #[error("cannot listen on {0}: the address is in use; find its owner with `ss -ltnp 'sport = :{port}'`, or choose another port", port = .0.port())]
     AddressInUse(SocketAddr),
+    /// The port needs a capability.
+    #[error(
+        "cannot listen on {0}: the port is below net.ipv4.ip_unprivileged_port_start and needs CAP_NET_BIND_SERVICE; run `setcap cap_net_bind_service+ep \"$(command -v c10m)\"` or `sysctl -w net.ipv4.ip_unprivileged_port_start={port}`, or choose a port from 1024 on",
+        port = .0.port()
+    )]
+    PrivilegedPort(SocketAddr),
+    /// The path of a unix socket cannot be had.
+    #[error("cannot listen on unix:{}: {cause}; {fix}", path.display())]
+    UnixSocket {
+        /// What was asked for.
+        path: PathBuf,
+        /// What stands in the way.
+        cause: String,
+        /// What mends it.
+        fix: String,
+    },
     /// The address cannot be bound.
     #[error(
         "cannot listen on {address}: {error}; choose an address of this host (`ip address`) and a port the user may bind"
@@ -110,6 +127,8 @@ impl Unavailable {
     pub(crate) fn address(address: SocketAddr) -> impl FnOnce(io::Error) -> Unavailable {
         move |error| match error.kind() {
             io::ErrorKind::AddrInUse => Unavailable::AddressInUse(address),
+            // ip(7): of bind(2) only a port below ip_unprivileged_port_start says so.
+            io::ErrorKind::PermissionDenied if address.port() != 0 => Unavailable::PrivilegedPort(address),
             _ => Unavailable::Address { address, error },
         }
     }

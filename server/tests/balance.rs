@@ -25,7 +25,7 @@ fn serve(balance: Balance, reactors: usize, cpus: &[usize], clients: impl FnOnce
         Err(error) => panic!("{error}"),
     };
     let (sender, orders) = unbounded();
-    let address = server.address();
+    let address = server.endpoints()[0].tcp().expect("an address of TCP");
     let supervisor = thread::spawn(move || server.supervise(&orders));
     clients(address);
     sender.send(Order::Drain).expect("the supervisor listens");

@@ -21,12 +21,18 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 ///
 /// # Errors
 /// ENOSYS before Linux 5.9, EMFILE; no privilege is needed.
-pub(crate) fn unshare_fd_table(kept: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn unshare_fd_table(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     const FIRST_CLOSED: u32 = 3;
-    let kept = kept.as_raw_fd() as u32;
-    close_range(kept + 1, u32::MAX, libc::CLOSE_RANGE_UNSHARE)?;
-    if kept > FIRST_CLOSED {
-        close_range(FIRST_CLOSED, kept - 1, 0)?;
+    let mut kept: Vec<u32> = kept.iter().map(|descriptor| descriptor.as_raw_fd() as u32).collect();
+    kept.sort_unstable();
+    // What lies behind the last one goes with the unsharing itself, so that it is never copied.
+    close_range(kept.last().map_or(FIRST_CLOSED, |last| last + 1), u32::MAX, libc::CLOSE_RANGE_UNSHARE)?;
+    let mut first = FIRST_CLOSED;
+    for kept in kept {
+        if kept > first {
+            close_range(first, kept - 1, 0)?;
+        }
+        first = first.max(kept + 1);
     }
     Ok(())
 }
@@ -34,7 +40,7 @@ pub(crate) fn unshare_fd_table(kept: BorrowedFd<'_>) -> io::Result<()> {
 fn close_range(first: u32, last: u32, flags: libc::c_uint) -> io::Result<()> {
     // SAFETY: the first call of `unshare_fd_table` carries CLOSE_RANGE_UNSHARE (close_range(2)), so
     // both close in a table that only this thread has. A reactor calls it before it opens anything,
-    // and of what was open before it uses only the standard streams and the descriptor it keeps.
+    // and of what was open before it uses only the standard streams and the descriptors it keeps.
     match unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
@@ -169,16 +175,19 @@ mod tests {
     fn a_reactor_holds_nobody_elses_sockets() {
         let below = std::fs::File::open("/dev/null").unwrap();
         let kept = doorbell().unwrap();
+        let between = std::fs::File::open("/dev/null").unwrap();
+        let kept_too = doorbell().unwrap();
         let above = std::fs::File::open("/dev/null").unwrap();
-        let numbers = [below.as_raw_fd(), kept.as_raw_fd(), above.as_raw_fd()];
+        let numbers =
+            [&below as &dyn AsRawFd, &kept, &between, &kept_too, &above].map(|descriptor| descriptor.as_raw_fd());
         let open = std::thread::scope(|scope| {
             let reactor = scope.spawn(|| {
-                unshare_fd_table(kept.as_fd()).unwrap();
+                unshare_fd_table(&[kept_too.as_fd(), kept.as_fd()]).unwrap();
                 numbers.map(|number| std::fs::read_link(format!("/proc/thread-self/fd/{number}")).is_ok())
             });
             reactor.join().unwrap()
         });
-        assert_eq!(open, [false, true, false]);
-        assert!(below.metadata().is_ok() && above.metadata().is_ok(), "both are still open here");
+        assert_eq!(open, [false, true, false, true, false]);
+        assert!([below, between, above].iter().all(|file| file.metadata().is_ok()), "they are still open here");
     }
 }

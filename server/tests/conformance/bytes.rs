@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use server::{Variant, Workload};
+use server::{Endpoint, Variant, Workload};
 
 use crate::harness::{Client, GET, Running, pattern};
 
@@ -151,7 +151,9 @@ pub(crate) fn urgent_data(variant: Variant) {
 }
 
 pub(crate) fn ipv6(variant: Variant) {
-    let server = Running::start(Workload::Http, variant, |options| options.listen = "[::1]:0".parse().expect("valid"));
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.listen = vec![Endpoint::Tcp("[::1]:0".parse().expect("valid"))];
+    });
     server.connect().get();
     assert_eq!(server.drain().totals.requests, 1);
 }

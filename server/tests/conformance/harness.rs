@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Sender, unbounded};
-use server::{Balance, Options, Order, Report, Server, Variant, Workload};
+use server::{Balance, Endpoint, Options, Order, Report, Server, Variant, Workload};
 use socket2::{Domain, Socket, Type};
 
 /// Long enough for the slowest machine: it ends a test that hangs, it measures nothing.
@@ -55,6 +55,7 @@ fn stop(server: Server) {
 /// A running server. Dropping it without `drain` stops it.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    pub(crate) endpoints: Vec<Endpoint>,
     orders: Option<Sender<Order>>,
     supervisor: Option<JoinHandle<Report>>,
 }
@@ -68,9 +69,10 @@ impl Running {
         change(&mut options);
         let server = Server::start(options).unwrap_or_else(|error| panic!("{variant}: {error}"));
         let (sender, orders) = unbounded();
-        let address = server.address();
+        let endpoints = server.endpoints().to_vec();
+        let address = endpoints[0].tcp().expect("an address of TCP");
         let supervisor = std::thread::spawn(move || server.supervise(&orders));
-        Running { address, orders: Some(sender), supervisor: Some(supervisor) }
+        Running { address, endpoints, orders: Some(sender), supervisor: Some(supervisor) }
     }
 
     pub(crate) fn echo(variant: Variant) -> Running {

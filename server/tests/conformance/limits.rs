@@ -147,7 +147,7 @@ pub(crate) fn port_in_use(variant: Variant) {
     let address: SocketAddr = server.address;
     let mut options = Options::new(Workload::Http);
     options.variant = variant;
-    options.listen = address;
+    options.listen = vec![address.into()];
     match Server::start(options) {
         Err(error @ Unavailable::AddressInUse(_)) => assert!(error.to_string().contains("ss -ltnp"), "{error}"),
         Err(error) => panic!("another refusal: {error}"),

@@ -9,6 +9,7 @@ use protocol::server::Echo;
 
 use super::*;
 use crate::listener;
+use crate::options::{Options, Workload};
 use crate::shard::{Resources, Timeouts};
 
 /// Ends a test that hangs; measures nothing.
@@ -25,8 +26,9 @@ fn open<S: Style>() -> Option<(Uring<Echo, S>, SocketAddr)> {
         }
     }
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let socket = listener::bind(any, Uring::<Echo, S>::LISTENER_NONBLOCKING).expect("a free port");
-    let listener = listener::listen(socket).expect("a free port");
+    let options = Options::new(Workload::Echo);
+    let socket = listener::bind(any, Uring::<Echo, S>::LISTENER_NONBLOCKING, &options).expect("a free port");
+    let listener = listener::listen(socket, &options.socket).expect("a free port");
     let address = listener.address().expect("bound");
     let timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let backend = Uring::open(Parts {
