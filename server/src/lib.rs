@@ -15,6 +15,7 @@ mod options;
 mod reactor;
 mod report;
 mod shard;
+mod stats;
 mod supervisor;
 #[allow(unsafe_code)]
 mod sys;
@@ -30,6 +31,7 @@ pub use options::{KeepAlive, Options, Scheduling, SocketOptions, Variant, Worklo
 pub use report::{ReactorReport, Report, Spread};
 pub use shard::BUFFER_MEMORY_LEN_MIN;
 pub use shard::counters::{CloseReason, Counters};
+pub use stats::Stats;
 pub use supervisor::{Order, Server};
 pub use unavailable::Unavailable;
 pub use unix_socket::UNIX_PATH_LEN_MAX;

@@ -5,6 +5,7 @@ use std::iter;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
 
 use crossbeam::channel::Sender;
 use protocol::server::{Echo, Http, Protocol};
@@ -21,42 +22,66 @@ use crate::options::{Options, Scheduling, Variant, Workload};
 use crate::report::ReactorReport;
 use crate::shard::counters::CloseReason;
 use crate::shard::{Intake, Resources, Shard, Timeouts};
+use crate::stats::Snapshot;
 use crate::sys;
 use crate::unavailable::Unavailable;
 
 /// What the supervisor wants of a reactor. It only ever grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Command {
-    Serve = 0,
-    Drain = 1,
-    Stop = 2,
+    Serve,
+    Drain,
+    Stop,
 }
 
-/// How the supervisor reaches one reactor: a command and a bell to look at it.
+/// Bits of a [`Line`]: the drain has begun, the stop has, a snapshot is wanted.
+const DRAIN: u8 = 1;
+const STOP: u8 = 1 << 1;
+const SNAPSHOT: u8 = 1 << 2;
+
+/// How the supervisor reaches one reactor: what it wants, and a bell to look at it. A turn costs one load of
+/// it, whatever is asked.
 #[derive(Clone)]
 pub(crate) struct Line {
-    command: Arc<AtomicU8>,
+    wanted: Arc<AtomicU8>,
     doorbell: Arc<OwnedFd>,
 }
 
 impl Line {
     pub(crate) fn new() -> io::Result<Line> {
-        Ok(Line { command: Arc::new(AtomicU8::new(Command::Serve as u8)), doorbell: Arc::new(sys::doorbell()?) })
+        Ok(Line { wanted: Arc::new(AtomicU8::new(0)), doorbell: Arc::new(sys::doorbell()?) })
     }
 
     pub(crate) fn order(&self, command: Command) -> io::Result<()> {
-        self.command.fetch_max(command as u8, Ordering::Release);
+        let bit = match command {
+            Command::Serve => 0,
+            Command::Drain => DRAIN,
+            Command::Stop => STOP,
+        };
+        self.wanted.fetch_or(bit, Ordering::Release);
         sys::ring(&self.doorbell)
     }
 
+    /// Asks for a [`Snapshot`]; one that was asked before and has not answered yet will answer once.
+    pub(crate) fn ask_for_snapshot(&self) -> io::Result<()> {
+        self.wanted.fetch_or(SNAPSHOT, Ordering::Release);
+        sys::ring(&self.doorbell)
+    }
+
+    /// What is ordered, and whether a snapshot is wanted, which it is not any more then.
     #[inline]
-    fn read(&self) -> Command {
-        match self.command.load(Ordering::Acquire) {
-            0 => Command::Serve,
-            1 => Command::Drain,
-            _ => Command::Stop,
+    fn read(&self) -> (Command, bool) {
+        let wanted = self.wanted.load(Ordering::Acquire);
+        let snapshot = wanted & SNAPSHOT != 0;
+        if snapshot {
+            self.wanted.fetch_and(!SNAPSHOT, Ordering::AcqRel);
         }
+        let command = match wanted & (DRAIN | STOP) {
+            0 => Command::Serve,
+            DRAIN => Command::Drain,
+            _ => Command::Stop,
+        };
+        (command, snapshot)
     }
 }
 
@@ -66,6 +91,8 @@ pub(crate) enum News {
     Ready { index: usize, endpoints: Vec<Endpoint>, sizes: SocketSizes },
     /// It cannot.
     Unavailable(Unavailable),
+    /// What it counted so far.
+    Snapshot(Box<Snapshot>),
     /// It has ended.
     Ended(Box<ReactorReport>),
 }
@@ -142,7 +169,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     })?;
     // A supervisor that is gone has nothing to be told.
     let _ = news.send(News::Ready { index, endpoints, sizes });
-    let result = serve(&mut backend, &line);
+    let result = serve(&mut backend, &line, index, news);
     let left = u64::from(backend.shard().len());
     let shared = &backend.shard().shared;
     let buffers = shared.buffer_usage();
@@ -191,11 +218,20 @@ fn listen(
 }
 
 /// Turns until the reactor is told to end and has nothing left to do.
-fn serve<P: Protocol, B: Backend<P>>(backend: &mut B, line: &Line) -> io::Result<()> {
+fn serve<P: Protocol, B: Backend<P>>(
+    backend: &mut B,
+    line: &Line,
+    index: usize,
+    news: &Sender<News>,
+) -> io::Result<()> {
     let mut obeyed = Command::Serve;
     loop {
         backend.turn()?;
-        let command = line.read();
+        let (command, snapshot_wanted) = line.read();
+        if snapshot_wanted {
+            // A supervisor that is gone has nothing to be told.
+            let _ = news.send(News::Snapshot(Box::new(snapshot(backend.shard(), index))));
+        }
         if command != obeyed {
             if obeyed == Command::Serve {
                 backend.refuse_handshakes()?;
@@ -213,5 +249,18 @@ fn serve<P: Protocol, B: Backend<P>>(backend: &mut B, line: &Line) -> io::Result
         if obeyed != Command::Serve && shard.len() == 0 && shard.intake == Intake::Closed {
             return Ok(());
         }
+    }
+}
+
+#[cold]
+fn snapshot<P: Protocol, K>(shard: &Shard<P, K>, index: usize) -> Snapshot {
+    let buffers = shard.shared.buffer_usage();
+    Snapshot {
+        index,
+        taken: Instant::now(),
+        counters: shard.shared.counters().clone(),
+        connections: shard.len(),
+        buffers_in_use: buffers.used,
+        buffer_memory_bytes: buffers.memory_len as u64,
     }
 }

@@ -3,9 +3,9 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, after, never, select, unbounded};
+use crossbeam::channel::{Receiver, Sender, after, never, select, tick, unbounded};
 
 use crate::balance::Program;
 use crate::endpoint::Endpoint;
@@ -13,6 +13,7 @@ use crate::listener::{self, SocketSizes};
 use crate::options::Options;
 use crate::reactor::{self, Command, Line, News, Setup};
 use crate::report::Report;
+use crate::stats::{Stats, Watch};
 use crate::sys;
 use crate::unavailable::Unavailable;
 use crate::unix_socket::SocketFile;
@@ -146,34 +147,63 @@ impl Server {
 
     /// Serves until `orders` say otherwise, then returns the account. A drain that outlasts the
     /// drain timeout becomes a stop. A reactor that fails stops the others.
-    pub fn supervise(mut self, orders: &Receiver<Order>) -> Report {
+    pub fn supervise(self, orders: &Receiver<Order>) -> Report {
+        self.supervise_with(orders, None, &mut |_| {})
+    }
+
+    /// The same, and tells live counters every `interval`.
+    pub fn supervise_with(
+        mut self,
+        orders: &Receiver<Order>,
+        interval: Option<Duration>,
+        tell: &mut dyn FnMut(&Stats),
+    ) -> Report {
         let mut reports = Vec::new();
         let mut orders = orders.clone();
         let mut draining = false;
         let mut deadline = never::<Instant>();
+        let mut watch = Watch::new(self.threads.len());
+        let intervals = interval.map_or_else(never, tick);
         while reports.len() < self.threads.len() {
-            select! {
-                recv(orders) -> order => match order {
-                    Ok(Order::Drain) if !draining => {
-                        draining = true;
-                        deadline = after(self.options.drain_timeout);
-                        self.order(Command::Drain);
+            let stats = select! {
+                recv(orders) -> order => {
+                    match order {
+                        Ok(Order::Drain) if !draining => {
+                            draining = true;
+                            deadline = after(self.options.drain_timeout);
+                            self.order(Command::Drain);
+                        }
+                        Ok(_) => self.order(Command::Stop),
+                        // Nobody is left to give orders: serve on.
+                        Err(_) => orders = never(),
                     }
-                    Ok(_) => self.order(Command::Stop),
-                    // Nobody is left to give orders: serve on.
-                    Err(_) => orders = never(),
+                    None
                 },
-                recv(deadline) -> _ => self.order(Command::Stop),
+                recv(deadline) -> _ => {
+                    self.order(Command::Stop);
+                    None
+                },
+                recv(intervals) -> _ => {
+                    let stats = watch.next(draining);
+                    self.ask_for_snapshots();
+                    stats
+                },
                 recv(self.news) -> news => match news {
                     Ok(News::Ended(report)) => {
                         if report.error.is_some() {
                             self.order(Command::Stop);
                         }
+                        let index = report.index;
                         reports.push(*report);
+                        watch.ended(index, draining)
                     }
-                    Ok(_) => {}
+                    Ok(News::Snapshot(snapshot)) => watch.answered(*snapshot, draining),
+                    Ok(_) => None,
                     Err(_) => break,
                 },
+            };
+            if let Some(stats) = stats {
+                tell(&stats);
             }
         }
         self.join();
@@ -186,6 +216,13 @@ impl Server {
         for line in &self.lines {
             // A doorbell cannot fail while its reactor lives, and one that ended needs no order.
             let _ = line.order(command);
+        }
+    }
+
+    fn ask_for_snapshots(&self) {
+        for line in &self.lines {
+            // As above: one that ended has answered with its account.
+            let _ = line.ask_for_snapshot();
         }
     }
 
@@ -204,6 +241,7 @@ fn ready(news: News) -> Result<(usize, Vec<Endpoint>, SocketSizes), Unavailable>
         News::Unavailable(unavailable) => Err(unavailable),
         // Not of this one, but of one that was started before, and serves since then.
         News::Ended(report) => Err(Unavailable::reactor(report.index, report.error)),
+        News::Snapshot(_) => unreachable!("nobody asks before all reactors serve"),
     }
 }
 

@@ -100,6 +100,11 @@ macro_rules! counters {
                     *sum += part;
                 }
             }
+
+            /// Every counter but the closes, with its name in records.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)+].into_iter()
+            }
         }
     };
 }

@@ -1,12 +1,14 @@
-//! Where a server listens: several addresses and unix sockets.
+//! Where a server listens: several addresses, unix sockets; and what it tells while it serves.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use server::{Endpoint, Order, Variant, Workload};
+use crossbeam::channel::unbounded;
+use server::{CloseReason, Endpoint, Options, Order, Server, Variant, Workload};
 
 use crate::harness::{Client, GET, PATIENCE, Running, pattern};
 
@@ -125,4 +127,47 @@ pub(crate) fn unix_queue_is_served(variant: Variant) {
     // Nothing was left readable: a loop that spins makes 100,000 system calls in the 0.2 s before listeners close.
     assert!(report.totals.syscalls < 20_000, "{} system calls", report.totals.syscalls);
     drop(successor);
+}
+
+/// Live counters add up to the account, and go on through the drain.
+pub(crate) fn live_counters(variant: Variant) {
+    let mut options = Options::new(Workload::Http);
+    (options.variant, options.reactors) = (variant, REACTORS);
+    let server = Server::start(options).unwrap_or_else(|error| panic!("{variant}: {error}"));
+    let address = server.endpoints()[0].tcp().expect("an address of TCP");
+    let ((orders, received), (stats, told)) = (unbounded(), unbounded());
+    let supervisor = std::thread::spawn(move || {
+        let mut tell = |line: &server::Stats| stats.send(line.clone()).expect("the test receives");
+        server.supervise_with(&received, Some(Duration::from_millis(20)), &mut tell)
+    });
+    let mut clients: Vec<Client> = (0..10)
+        .map(|_| {
+            let stream = TcpStream::connect(address).expect("the server listens");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
+            Client { stream }
+        })
+        .collect();
+    clients.iter_mut().for_each(|client| drop(client.get()));
+    let next = || told.recv_timeout(PATIENCE).expect("a line each interval");
+    let mut seen: Vec<server::Stats> = Vec::new();
+    // A line may have been made between the connections and their requests.
+    while !(seen.iter().any(|line| line.requests_per_s > 0.0) && seen.iter().any(|line| line.connections == 10)) {
+        seen.push(next());
+    }
+    assert!(seen.iter().all(|line| line.answered <= REACTORS && line.reactors == REACTORS && !line.draining));
+    // They say what they closed, once.
+    clients.truncate(7);
+    let mut closed = 0;
+    while closed < 3 {
+        let line = next();
+        closed += line.closes.values().sum::<u64>();
+        seen.push(line);
+    }
+    assert_eq!((closed, seen.last().map(|line| line.connections)), (3, Some(7)));
+    orders.send(Order::Drain).expect("the supervisor listens");
+    while !next().draining {}
+    drop(clients);
+    let report = supervisor.join().expect("no panic");
+    assert_eq!((report.totals.requests, report.totals.accepts), (10, 10));
+    assert!(report.totals.closed_for(CloseReason::DrainForced) == 0 && report.exit_code() == 0);
 }
