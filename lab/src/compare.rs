@@ -55,7 +55,7 @@ pub(crate) fn run(args: CompareArgs) -> anyhow::Result<u8> {
         return Ok(refuse(&refusal));
     }
     if let Some(reason) = &args.despite {
-        eprintln!("c10m: WARNING: compared although the hosts differ in {}: {reason}", list(&found));
+        say!("c10m: WARNING: compared although the hosts differ in {}: {reason}", list(&found));
     }
     match pair {
         Pair::Experiments(records) => print_experiments(&args, &records.0, &records.1, &found),
@@ -64,7 +64,7 @@ pub(crate) fn run(args: CompareArgs) -> anyhow::Result<u8> {
 }
 
 fn refuse(complaint: &str) -> u8 {
-    eprintln!("c10m: {complaint}");
+    say!("c10m: {complaint}");
     2
 }
 
@@ -159,7 +159,7 @@ fn print_experiments(args: &CompareArgs, first: &Record, second: &Record, found:
     }
     let is_any_usable = pair.cells.iter().any(|cell| cell.comparison.is_some());
     if !is_any_usable {
-        eprintln!("c10m: no cell has a run on both sides that may be used: all are INVALID or lack the figure");
+        say!("c10m: no cell has a run on both sides that may be used: all are INVALID or lack the figure");
     }
     Ok(if is_any_usable { 0 } else { 4 })
 }

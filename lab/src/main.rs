@@ -3,14 +3,22 @@
 //! Exit codes: 0 done, 1 failed, 2 usage, 3 SLO breached or drain forced, 4 measurement invalid.
 #![forbid(unsafe_code)]
 
+/// Says a line on stderr, as eprintln! does, which panics where stderr is closed.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::say(format_args!($($words)*)) };
+}
+
 mod bench;
 mod compare;
 mod load;
 mod null_server;
 mod report;
 mod serve;
+mod size;
 mod tune;
 
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -58,10 +66,15 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("c10m: {error:#}");
+            say!("c10m: {error:#}");
             ExitCode::from(1)
         }
     }
+}
+
+/// Where nobody listens there is nobody to tell it to, and no reason to panic.
+fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn io_uring() -> tuning::IoUring {

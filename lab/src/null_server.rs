@@ -67,7 +67,7 @@ impl NullServerArgs {
 /// Serves until a signal or the end of its life, and prints a line at both ends.
 pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
     if args.life.is_zero() {
-        eprintln!("c10m: --for must be longer than zero");
+        say!("c10m: --for must be longer than zero");
         return Ok(2);
     }
     // Before the start, so that a signal that comes early ends it in order too.
@@ -80,7 +80,7 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
     let mut server = match NullServer::start(args.config()) {
         Ok(server) => server,
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
-            eprintln!("c10m: {error}");
+            say!("c10m: {error}");
             return Ok(2);
         }
         Err(error) => return Err(error).with_context(|| format!("cannot serve on {}", args.listen)),

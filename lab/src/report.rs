@@ -38,7 +38,7 @@ struct Rendered {
 /// Renders every run, or none when one of them cannot be read.
 pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
     if let Some(missing) = args.runs.iter().find(|run| !run.join("record.json").is_file()) {
-        eprintln!(
+        say!(
             "c10m: {} is no run: it has no record.json; name a directory that `c10m bench` wrote, as in results/runs/",
             missing.display()
         );
@@ -56,7 +56,7 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
         written.push(json!({ "run": run, "directory": directory, "files": names }));
         if !args.json {
             bench::print(&bench::terminal(rendered.tables.iter().cloned()))?;
-            eprintln!("c10m: wrote {} files into {}", names.len(), directory.display());
+            say!("c10m: wrote {} files into {}", names.len(), directory.display());
         }
     }
     if args.json {

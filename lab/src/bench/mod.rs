@@ -128,7 +128,7 @@ pub(crate) fn render_special(directory: &Path) -> anyhow::Result<Option<(Documen
 
 /// A usage error.
 fn refuse(message: &str) -> anyhow::Result<u8> {
-    eprintln!("c10m: {message}");
+    say!("c10m: {message}");
     Ok(2)
 }
 
@@ -148,13 +148,13 @@ fn conduct(args: &BenchArgs, experiment: &Experiment, mut scope: Scope) -> anyho
     let mut journal = match Journal::open(&directory, header, args.seed.is_some(), args.fresh) {
         Ok(journal) => journal,
         Err(Refusal { code, message }) => {
-            eprintln!("c10m: {message}");
+            say!("c10m: {message}");
             return Ok(code);
         }
     };
     let stop = stop_flag()?;
     warn_of_debug_build();
-    skipped.iter().for_each(|line| eprintln!("c10m: left out: {line}"));
+    skipped.iter().for_each(|line| say!("c10m: left out: {line}"));
     announce(experiment, &scope, &mut journal)?;
     let places = runner::places()?;
     let patience = Patience {
@@ -214,17 +214,17 @@ fn empty_header(args: &BenchArgs, name: &str, profile: Profile, source: Option<&
 /// Says what is about to be done, and notes in the journal when it is taken up again.
 fn announce(experiment: &Experiment, scope: &Scope, journal: &mut Journal) -> anyhow::Result<()> {
     if journal.torn_bytes() > 0 {
-        eprintln!("c10m: the last line of the journal was torn; the run it was about is repeated");
+        say!("c10m: the last line of the journal was torn; the run it was about is repeated");
     }
     let (seed, runs) = (journal.header().seed, scope.run_count());
     let minutes = (scope.expected_s() / 60.0).max(1.0);
     let what = format!("{} ({}): {runs} runs of {} s", experiment.name, scope.profile.word(), scope.seconds);
     match journal.runs().count() {
         0 if journal.lines().is_empty() => {
-            eprintln!("c10m: {what}, about {minutes:.0} min, seed {seed}");
+            say!("c10m: {what}, about {minutes:.0} min, seed {seed}");
         }
         done => {
-            eprintln!("c10m: {what}, seed {seed}: goes on after {done} that are finished");
+            say!("c10m: {what}, seed {seed}: goes on after {done} that are finished");
             journal.append(Line::Resumed(utc::rfc3339(SystemTime::now())))?;
         }
     }
@@ -244,7 +244,7 @@ fn publish(
     let files = assemble::files(outcome, &journal)?;
     let directory = run_directory::write_files(&args.out, &name, &files)
         .with_context(|| format!("cannot write below {}", args.out.display()))?;
-    eprintln!("c10m: wrote {}", directory.display());
+    say!("c10m: wrote {}", directory.display());
     let left = journal.directory().to_owned();
     journal.remove().with_context(|| format!("the results are written, but {} cannot be removed", left.display()))
 }
@@ -261,7 +261,7 @@ fn conclude(args: &BenchArgs, record: &Record) -> anyhow::Result<u8> {
         bail!("no run succeeded; the report says why");
     }
     if runs.all(|run| run.verdict.state == VerdictState::Invalid) {
-        eprintln!("c10m: no run was valid; the report says why");
+        say!("c10m: no run was valid; the report says why");
         return Ok(4);
     }
     Ok(0)
@@ -286,7 +286,7 @@ fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
 
 fn warn_of_debug_build() {
     if cfg!(debug_assertions) {
-        eprintln!("c10m: this is a debug build, its numbers mean nothing; use `cargo run --release`");
+        say!("c10m: this is a debug build, its numbers mean nothing; use `cargo run --release`");
     }
 }
 

@@ -64,7 +64,7 @@ impl Progress {
 
     /// A line that must be seen.
     pub(super) fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("c10m: {line}"));
+        self.bar.suspend(|| say!("c10m: {line}"));
     }
 
     /// Takes the bar away.
@@ -75,7 +75,7 @@ impl Progress {
     fn speak(&mut self, line: &str) {
         self.spoken = Some(Instant::now());
         if self.bar.is_hidden() {
-            eprintln!("c10m: {line}");
+            say!("c10m: {line}");
         }
     }
 

@@ -91,7 +91,7 @@ pub(super) fn print(args: &CompareArgs, first: &Value, second: &Value, found: &[
     }
     let is_invalid = states.iter().any(|state| state == "INVALID");
     if is_invalid {
-        eprintln!("c10m: a measurement is INVALID, so its figures must not be used: {} and {}", states[0], states[1]);
+        say!("c10m: a measurement is INVALID, so its figures must not be used: {} and {}", states[0], states[1]);
     }
     Ok(if is_invalid { 4 } else { 0 })
 }

@@ -137,7 +137,7 @@ struct ConnectionsGroup {
     sources: Vec<IpAddr>,
     /// Stop, close everything and fail when less memory of the host is left, for example 512M
     /// [default: a 32nd of all]
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::size::size)]
     memory_reserve: Option<u64>,
 }
 
@@ -268,18 +268,6 @@ fn parse_cpus(text: &str) -> Result<Cpus, LoadError> {
     loadgen::parse_cpus(text).map(Cpus)
 }
 
-/// A number of bytes, with k, M or G for powers of 1,024.
-fn parse_bytes(text: &str) -> Result<u64, String> {
-    let (digits, shift) = match text.strip_suffix(['k', 'K', 'M', 'G']) {
-        None => (text, 0),
-        Some(digits) if text.ends_with('G') => (digits, 30),
-        Some(digits) if text.ends_with('M') => (digits, 20),
-        Some(digits) => (digits, 10),
-    };
-    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    bytes.ok_or_else(|| "write a number of bytes, such as 64M or 2G".to_owned())
-}
-
 fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("write 'Name: value'")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
@@ -357,16 +345,6 @@ impl LoadArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes() {
-        for (text, expected) in [("5", 5), ("2k", 2048), ("3M", 3 << 20), ("1G", 1 << 30)] {
-            assert_eq!(parse_bytes(text), Ok(expected), "{text}");
-        }
-        for text in ["", "G", "-1", "1T", "99999999999999999999", "17179869184G"] {
-            assert!(parse_bytes(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn headers() {

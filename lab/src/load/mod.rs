@@ -48,7 +48,7 @@ pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
     let directory = match output.out.as_deref().map(Directory::claim).transpose() {
         Ok(directory) => directory,
         Err(message) => {
-            eprintln!("c10m: {message}");
+            say!("c10m: {message}");
             return Ok(LoadError::Usage(message).exit_code());
         }
     };
@@ -97,7 +97,7 @@ fn exit_code(record: &Record) -> u8 {
 
 /// Says what went wrong; the value is the exit code.
 fn refuse(error: &LoadError) -> u8 {
-    eprintln!("c10m: {error}");
+    say!("c10m: {error}");
     error.exit_code()
 }
 

@@ -84,7 +84,7 @@ pub(super) fn run(
         }))
     });
     if let Some(error) = &outcome.error {
-        eprintln!("c10m: {error:#}");
+        say!("c10m: {error:#}");
     }
     if let (true, Some(error)) = (outcome.steps.is_empty(), &outcome.error) {
         return Ok(error.downcast_ref::<LoadError>().map_or(1, LoadError::exit_code));

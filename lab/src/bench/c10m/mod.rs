@@ -87,7 +87,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
     }
     let (planned, skipped) = fitting(&steps);
     if planned.is_empty() {
-        skipped.iter().for_each(|line| eprintln!("c10m: {line}"));
+        skipped.iter().for_each(|line| say!("c10m: {line}"));
         return Ok(1);
     }
     let source = commit::current();
@@ -96,20 +96,20 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
     let mut journal = match Journal::open(&directory, header, args.seed.is_some(), args.fresh) {
         Ok(journal) => journal,
         Err(Refusal { code, message }) => {
-            eprintln!("c10m: {message}");
+            say!("c10m: {message}");
             return Ok(code);
         }
     };
     let stop = super::stop_flag()?;
     super::warn_of_debug_build();
-    skipped.iter().for_each(|line| eprintln!("c10m: left out: {line}"));
+    skipped.iter().for_each(|line| say!("c10m: left out: {line}"));
     let (count, minutes) = (planned.len(), (expected_s(&steps) / 60.0).max(1.0));
-    eprintln!("c10m: {NAME} ({}): {count} steps, about {minutes:.0} min", profile.word());
+    say!("c10m: {NAME} ({}): {count} steps, about {minutes:.0} min", profile.word());
     for (index, planned) in planned.iter().enumerate() {
         if done(&journal).any(|step| step.name == planned.step.name()) {
             continue;
         }
-        eprintln!("c10m: step {} of {count}: {}", index + 1, planned.step.name());
+        say!("c10m: step {} of {count}: {}", index + 1, planned.step.name());
         one_step(args, planned, &mut journal, &stop)?;
     }
     let record = record(args, profile, &journal, skipped)?;
@@ -149,7 +149,7 @@ fn one_step(args: &BenchArgs, planned: &Planned, journal: &mut Journal, stop: &A
                 super::command_line().join(" ")
             );
         }
-        eprintln!("c10m: {name} failed: {reason}");
+        say!("c10m: {name} failed: {reason}");
         journal.append(Line::Failure(format!("{name}: {reason}")))?;
     }
     journal.append(Line::LeftOut { cell: name.clone(), reason: format!("{name}: failed twice: {reason}") })
@@ -183,9 +183,12 @@ fn wait_until_quiet(
 /// A line for people who watch.
 fn say(step: &StepRecord) {
     let rate = step.connects_per_s().map_or("not all".to_owned(), |rate| format!("{rate:.0} connects/s"));
-    eprintln!(
+    say!(
         "c10m:   {} established, {rate}, {} heartbeats answered, {} not, {}",
-        step.established, step.heartbeat.count, step.heartbeats_failed, step.verdict
+        step.established,
+        step.heartbeat.count,
+        step.heartbeats_failed,
+        step.verdict
     );
 }
 
@@ -245,7 +248,7 @@ fn publish(args: &BenchArgs, record: &Record, journal: Journal, source: Option<(
     files.extend(files_of(&report::document(record)));
     let directory = run_directory::write_files(&args.out, &name, &files)
         .with_context(|| format!("cannot write below {}", args.out.display()))?;
-    eprintln!("c10m: wrote {}", directory.display());
+    say!("c10m: wrote {}", directory.display());
     let left = journal.directory().to_owned();
     journal.remove().with_context(|| format!("the results are written, but {} cannot be removed", left.display()))
 }

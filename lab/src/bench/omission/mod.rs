@@ -93,18 +93,18 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
     let mut journal = match Journal::open(&directory, header, args.seed.is_some(), args.fresh) {
         Ok(journal) => journal,
         Err(Refusal { code, message }) => {
-            eprintln!("c10m: {message}");
+            say!("c10m: {message}");
             return Ok(code);
         }
     };
     let stop = super::stop_flag()?;
     super::warn_of_debug_build();
-    skipped.iter().for_each(|line| eprintln!("c10m: left out: {line}"));
+    skipped.iter().for_each(|line| say!("c10m: left out: {line}"));
     let Header { repeats, seconds, seed, started_unix_ms, .. } = *journal.header();
     let started = UNIX_EPOCH + Duration::from_millis(started_unix_ms);
     let (runs, done) = (gathered.len() as u32 * repeats, runs::finished_count(&journal));
     let done = if done > 0 { format!(", {done} of them finished earlier") } else { String::new() };
-    eprintln!("c10m: {NAME}: {runs} runs of {seconds} s{done}, seed {seed}");
+    say!("c10m: {NAME}: {runs} runs of {seconds} s{done}, seed {seed}");
     let places = places()?;
     if let Err(error) = runs::gather(&mut gathered, &places, &mut journal, &stop) {
         let (done, command) = (runs::finished_count(&journal), super::command_line().join(" "));
@@ -186,7 +186,7 @@ fn write(
     } else {
         super::print(&super::terminal(report::tables(record)))?;
     }
-    eprintln!("c10m: wrote {}", directory.display());
+    say!("c10m: wrote {}", directory.display());
     Ok(())
 }
 
