@@ -13,4 +13,6 @@ mod program;
 mod report;
 mod rings;
 mod serve;
+mod serve_listen;
+mod serve_output;
 mod tune;

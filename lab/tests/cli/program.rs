@@ -55,15 +55,28 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Server {
+        Server::start_at("127.0.0.1:0", arguments)
+    }
+
+    /// At these places; its address is the first of TCP.
+    pub(crate) fn start_at(places: &str, arguments: &[&str]) -> Server {
         let mut command = c10m(&["serve"]);
-        command.args(arguments).args(["--listen", "127.0.0.1:0", "--json"]);
+        Server::of(command.args(arguments).args(["--listen", places]))
+    }
+
+    /// What the command starts, without its --json.
+    pub(crate) fn of(command: &mut Command) -> Server {
+        command.arg("--json");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("UTF-8");
         let ready: Value = serde_json::from_str(&line).expect("a JSON line");
         assert_eq!(ready["event"], "ready");
-        let address = ready["address"].as_str().expect("an address").parse().expect("a socket address");
+        let addresses = ready["addresses"].as_array().expect("addresses");
+        assert_eq!(ready["address"], addresses[0]);
+        let mut texts = addresses.iter().filter_map(Value::as_str);
+        let address = texts.find_map(|text| text.parse().ok()).unwrap_or_else(|| ([0; 4], 0).into());
         Server { child, address, ready, stdout }
     }
 
@@ -75,11 +88,22 @@ impl Server {
         kill_process(self.pid(), signal).expect("it runs");
     }
 
-    /// Waits for its end: the exit code and the last line.
+    /// The next line, which is JSON.
+    pub(crate) fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("UTF-8");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    /// Waits for its end: the exit code and the last line. What comes before it are live counters.
     pub(crate) fn account(mut self) -> (i32, Value) {
+        let mut exit = self.line();
+        while exit["event"] == "stats" {
+            exit = self.line();
+        }
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).expect("UTF-8");
-        let exit: Value = serde_json::from_str(&rest).unwrap_or_else(|error| panic!("{error}: {rest:?}"));
+        assert_eq!(rest, "", "the account is the last line");
         assert_eq!(exit["event"], "exit");
         (self.child.wait().expect("it runs").code().expect("no signal"), exit)
     }

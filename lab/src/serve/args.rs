@@ -1,0 +1,224 @@
+//! The arguments of `c10m serve`, and the options that they mean.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use server::{Balance, Endpoint, Options, Scheduling, SocketOptions, Variant, Workload};
+
+use super::listen::Listen;
+use super::memory;
+
+/// Not a doc comment at its argument, where the brackets would be a link.
+const PLACES: &str = "Where to listen: 127.0.0.1:8080, [::1]:8080, localhost:8080 (all its addresses), a port alone \
+                      (loopback only), unix:PATH (permissions by the umask; a path has no comma). Several: repeat it, \
+                      or separate them by commas. Port 0 takes a free one";
+
+/// Arguments of `c10m serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// What to serve.
+    workload: WorkloadArg,
+    #[arg(long, value_name = "PLACE", default_value = "8080", value_delimiter = ',', help = PLACES)]
+    pub(super) listen: Vec<Listen>,
+    #[arg(long, default_value = "epoll", help = backend_help())]
+    backend: String,
+    #[arg(long, help = variant_help())]
+    variant: Option<String>,
+    /// Event loops, each a thread with its own listener [default: one per CPU].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    reactors: Option<u16>,
+    /// CPUs for the reactors, in turn, like 0,2-3 [default: all].
+    #[arg(long, value_name = "LIST", value_parser = cpu_list)]
+    cpus: Option<CpuList>,
+    /// Who chooses the reactor of a new connection.
+    #[arg(long, value_enum, default_value_t = BalanceArg::Hash)]
+    balance: BalanceArg,
+    /// How the scheduler treats the reactors.
+    #[arg(long, value_enum, default_value_t = SchedulingArg::Normal)]
+    scheduling: SchedulingArg,
+    /// Most connections per reactor [default: what the fd limit allows].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    max_connections: Option<u32>,
+    /// Close a connection without requests after this time; 0s never, and then TCP keep-alive ends those whose peer is
+    /// gone: a probe after 5 min of silence, 5 more every 30 s.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    idle_timeout: Duration,
+    /// Longest time for a request head to arrive; 0s has no limit.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    header_timeout: Duration,
+    /// Close when a body or a reply makes no progress for this time; 0s never.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    stall_timeout: Duration,
+    /// Longest time for a drain; then connections are cut off and the exit code is 3.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    drain_timeout: Duration,
+    /// Longest accept queue of each listener; the kernel cuts it to net.core.somaxconn.
+    #[arg(long, value_name = "N", default_value_t = SocketOptions::BACKLOG,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    pub(super) backlog: u32,
+    /// Receive buffer of each connection, like 64KiB; the kernel doubles it, up to net.core.rmem_max [default: tuned by
+    /// the kernel].
+    #[arg(long, value_name = "BYTES", value_parser = socket_buffer)]
+    pub(super) rcvbuf: Option<u32>,
+    /// Send buffer of each connection, likewise, up to net.core.wmem_max.
+    #[arg(long, value_name = "BYTES", value_parser = socket_buffer)]
+    pub(super) sndbuf: Option<u32>,
+    /// Connections that a turn of the loop accepts at most, from each listener [default: 64]. Not with io_uring, whose
+    /// accept has no turns.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    accepts_per_turn: Option<u32>,
+    /// Memory for buffers in each reactor, like 64MiB, at least 4MiB [default: 256MiB; in a control group at most a
+    /// quarter of its memory for all reactors].
+    #[arg(long, value_name = "SIZE", value_parser = memory::parse)]
+    buffer_memory: Option<u64>,
+    /// Longest HTTP request body in bytes; longer ones are answered 413.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    max_body: u32,
+    /// Tell live counters at this interval.
+    #[arg(long, value_name = "TIME", value_parser = interval)]
+    pub(super) stats: Option<Duration>,
+    /// Print JSON lines on stdout: one when ready, one with all counters at the end, with --stats one each interval.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WorkloadArg {
+    /// Every byte comes back.
+    Echo,
+    /// HTTP/1.1: GET /, GET /bytes/N, POST /echo.
+    Http,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BalanceArg {
+    /// The kernel's hash of addresses and ports.
+    Hash,
+    /// The CPU that handles the SYN; on loopback that is the client's.
+    Cpu,
+    /// Each reactor in turn; needs CAP_BPF.
+    RoundRobin,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SchedulingArg {
+    /// As any thread.
+    Normal,
+    /// Waking up interrupts nobody: for many reactors on each CPU.
+    Batch,
+}
+
+/// CPUs in the order they were given; a bare `Vec` would make clap expect several arguments.
+#[derive(Debug, Clone)]
+struct CpuList(Vec<usize>);
+
+fn cpu_list(text: &str) -> Result<CpuList, loadgen::LoadError> {
+    Ok(CpuList(loadgen::parse_cpus(text)?.into_iter().map(|cpu| cpu as usize).collect()))
+}
+
+fn socket_buffer(text: &str) -> Result<u32, String> {
+    // setsockopt(2) takes an int, and the kernel doubles it.
+    const MOST: u64 = i32::MAX as u64 / 2;
+    match crate::size::size(text)? {
+        0 => Err("a buffer has a size; leave the option out to let the kernel tune it".into()),
+        bytes if bytes > MOST => Err(format!("a buffer has at most {MOST} bytes")),
+        bytes => u32::try_from(bytes).map_err(|error| error.to_string()),
+    }
+}
+
+/// Timers of a reactor have a resolution of 100 ms; a line more often says less than it costs.
+fn interval(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(100);
+    match humantime::parse_duration(text) {
+        Ok(interval) if interval >= LEAST => Ok(interval),
+        Ok(_) => Err("an interval is at least 100ms".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn backend_help() -> String {
+    format!("{}, or auto, which says what it chose and why", Variant::backends().join(", "))
+}
+
+fn variant_help() -> String {
+    let backends = Variant::backends().into_iter().map(|backend| {
+        let names: Vec<&str> = Variant::variants_of(backend).map(Variant::variant).collect();
+        format!("{backend}: {}.", names.join(", "))
+    });
+    format!("{} The first is the default", backends.collect::<Vec<_>>().join(" "))
+}
+
+impl ServeArgs {
+    /// The variant that is asked for, or chosen by `auto`, and why it was chosen.
+    ///
+    /// # Errors
+    /// What is wrong with the words.
+    pub(super) fn variant(&self) -> Result<(Variant, Option<String>), String> {
+        let variant = match (self.backend.as_str(), &self.variant) {
+            ("auto", None) => {
+                let choice = server::choose();
+                return Ok((choice.variant, Some(choice.reason)));
+            }
+            ("auto", Some(_)) => return Err("--variant goes with a backend; --backend auto chooses both".into()),
+            (backend, variant) => Variant::named(backend, variant.as_deref())?,
+        };
+        if self.accepts_per_turn.is_some() && variant.backend() == "io_uring" {
+            return Err("--accepts-per-turn goes with epoll and mio; an accept of io_uring has no turns".into());
+        }
+        Ok((variant, None))
+    }
+
+    /// Whether the words go with the places.
+    ///
+    /// # Errors
+    /// What does not.
+    pub(super) fn check(&self, endpoints: &[Endpoint]) -> Result<(), String> {
+        let is_balanced = matches!(self.balance, BalanceArg::Cpu | BalanceArg::RoundRobin);
+        if is_balanced && endpoints.iter().all(|endpoint| endpoint.tcp().is_none()) {
+            return Err("--balance goes with an address of TCP; all reactors share the queue of a unix socket".into());
+        }
+        Ok(())
+    }
+
+    /// The options of a server that listens at `endpoints`. What they need to know of the control group is in `group`;
+    /// a note says where it changed something.
+    ///
+    /// # Errors
+    /// Memory for buffers does not suffice.
+    pub(super) fn options(
+        &self,
+        variant: Variant,
+        endpoints: Vec<Endpoint>,
+        group: Option<tuning::Bound>,
+    ) -> Result<(Options, Option<String>), String> {
+        let workload = match self.workload {
+            WorkloadArg::Echo => Workload::Echo,
+            WorkloadArg::Http => Workload::Http,
+        };
+        let mut options = Options::new(workload);
+        options.variant = variant;
+        options.listen = endpoints;
+        options.socket = SocketOptions { backlog: self.backlog, receive_buffer: self.rcvbuf, send_buffer: self.sndbuf };
+        options.reactors = self.reactors.map_or(options.reactors, usize::from);
+        options.cpus = self.cpus.as_ref().map_or(vec![], |list| list.0.clone());
+        options.balance = match self.balance {
+            BalanceArg::Hash => Balance::Hash,
+            BalanceArg::Cpu => Balance::Cpu,
+            BalanceArg::RoundRobin => Balance::RoundRobin,
+        };
+        options.scheduling = match self.scheduling {
+            SchedulingArg::Normal => Scheduling::Normal,
+            SchedulingArg::Batch => Scheduling::Batch,
+        };
+        options.connections_max = self.max_connections.unwrap_or(0);
+        options.idle_timeout = self.idle_timeout;
+        options.header_timeout = self.header_timeout;
+        options.stall_timeout = self.stall_timeout;
+        options.drain_timeout = self.drain_timeout;
+        options.accepts_per_turn_max = self.accepts_per_turn.unwrap_or(Options::ACCEPTS_PER_TURN);
+        let memory = memory::choose(self.buffer_memory, group, options.reactors)?;
+        options.buffer_memory_max = memory.bytes as usize;
+        options.http.body_len_max = self.max_body;
+        Ok((options, memory.note))
+    }
+}

@@ -1,0 +1,166 @@
+//! `c10m serve`: runs a server until a signal drains it.
+
+mod announce;
+mod args;
+mod listen;
+mod memory;
+mod output;
+mod stats;
+
+use std::io;
+use std::thread;
+
+use anyhow::Context;
+use crossbeam::channel::{Receiver, unbounded};
+use server::{Order, Report, Server, Unavailable};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tuning::{Cgroup, SocketBounds};
+
+pub(crate) use args::ServeArgs;
+use output::Stream;
+
+/// Runs a server until it is drained.
+pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
+    let (variant, chosen) = match args.variant() {
+        Ok(choice) => choice,
+        Err(message) => return usage(&message),
+    };
+    // Before signals are caught: looking up a name may take its time, and may be interrupted.
+    let endpoints = match listen::endpoints(&args.listen)? {
+        Ok(endpoints) => endpoints,
+        Err(message) => return usage(&message),
+    };
+    if let Err(message) = args.check(&endpoints) {
+        return usage(&message);
+    }
+    let group = Cgroup::of_this_process().memory_bytes;
+    let (options, memory_note) = args.options(variant, endpoints, group).map_err(anyhow::Error::msg)?;
+    // Before the first reactor: a signal that arrives while starting must not kill half a server.
+    let orders = orders().context("cannot catch signals")?;
+    let mut voice = Voice::new(args.json).context("cannot start a thread")?;
+    if let Some(reason) = chosen {
+        voice.say(format!("c10m: chose {variant}: {reason}"));
+    }
+    let server = match Server::start(options.clone()) {
+        Ok(server) => server,
+        Err(unavailable) => return Ok(voice.fail(&refusal(&unavailable), &orders)),
+    };
+    let mut notes = listen::notes(&args.listen, server.endpoints());
+    notes.extend(memory_note);
+    notes.extend(announce::notes(
+        &options,
+        server.endpoints(),
+        server.socket_sizes(),
+        &SocketBounds::of_this_process(),
+    ));
+    if args.json {
+        voice.tell(announce::ready_event(&server, &options, &notes).to_string());
+    } else {
+        voice.say(announce::ready_sentence(&server, &options));
+        notes.iter().for_each(|note| voice.say(format!("c10m:   {note}")));
+    }
+    let report = server.supervise_with(&orders, args.stats, &mut |stats| voice.stats(stats));
+    Ok(voice.conclude(&report, &orders))
+}
+
+fn usage(message: &str) -> anyhow::Result<u8> {
+    say!("c10m: {message}");
+    Ok(2)
+}
+
+/// Why the server cannot start; of an address that is taken, by whom.
+fn refusal(unavailable: &Unavailable) -> String {
+    let Unavailable::AddressInUse(address) = unavailable else { return unavailable.to_string() };
+    let overlaps = |listening: &tuning::Listening| {
+        let (theirs, ours) = (listening.address.ip().to_canonical(), address.ip());
+        // A wildcard of IPv6 may take IPv4 as well; whether it does is not in /proc/net/tcp6.
+        theirs == ours || theirs.is_unspecified() || (ours.is_unspecified() && theirs.is_ipv4() == ours.is_ipv4())
+    };
+    let there: Vec<String> = tuning::listening(address.port())
+        .iter()
+        .filter(|listening| overlaps(listening))
+        .map(|listening| match &listening.owner {
+            Some((name, process)) => format!("{name} ({process}) listens on {}", listening.address),
+            None => format!("somebody listens on {}", listening.address),
+        })
+        .collect();
+    if there.is_empty() {
+        return unavailable.to_string();
+    }
+    format!("{unavailable}: {}; SO_REUSEPORT would share its connections", there.join(", "))
+}
+
+/// The first SIGTERM or SIGINT drains, the next one stops.
+fn orders() -> io::Result<Receiver<Order>> {
+    let (sender, orders) = unbounded();
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for _ in signals.forever() {
+            if sender.send(Order::Drain).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(orders)
+}
+
+/// Both streams: stdout is for programs, stderr for people, and the account goes to one of them.
+struct Voice {
+    json: bool,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+impl Voice {
+    fn new(json: bool) -> io::Result<Voice> {
+        let stderr = Stream::new("stderr", io::stderr(), None)?;
+        let stdout = Stream::new("stdout", io::stdout(), Some(stderr.sender()))?;
+        Ok(Voice { json, stdout, stderr })
+    }
+
+    fn say(&mut self, line: String) {
+        self.stderr.offer(line);
+    }
+
+    fn tell(&mut self, line: String) {
+        self.stdout.offer(line);
+    }
+
+    fn stats(&mut self, stats: &server::Stats) {
+        if self.json {
+            self.tell(stats::event(stats, self.stdout.lost()).to_string());
+        } else {
+            self.say(stats::words(stats, self.stderr.lost()));
+        }
+    }
+
+    /// Says the last words of a server that never served.
+    fn fail(self, message: &str, orders: &Receiver<Order>) -> u8 {
+        // Where it cannot be said, the exit code says it.
+        let _ = self.stderr.finish(vec![format!("c10m: {message}")], orders);
+        1
+    }
+
+    /// Gives the account. One that cannot be given is a failure, whatever the server did.
+    fn conclude(self, report: &Report, orders: &Receiver<Order>) -> u8 {
+        let code = report.exit_code();
+        let mut words = Vec::new();
+        let mut unwritten = false;
+        if self.json {
+            let event = announce::exit_event(report, code, self.stdout.lost());
+            if let Err(cause) = self.stdout.finish(vec![event.to_string()], orders) {
+                unwritten = true;
+                words.push(format!("c10m: the account could not be written to stdout: {cause}"));
+            }
+        } else {
+            words = announce::exit_sentences(report);
+        }
+        if let Some(error) = report.reactors.iter().find_map(|reactor| reactor.error.as_deref()) {
+            words.push(format!("c10m: a reactor failed: {error}"));
+        }
+        let said = self.stderr.finish(words, orders);
+        unwritten |= !self.json && said.is_err();
+        if unwritten { 1 } else { code }
+    }
+}

@@ -1,0 +1,154 @@
+//! Lines to stdout and stderr that nobody has to read: each stream is written by a thread of its own, so that a full
+//! pipe keeps a signal from nothing. Whether the last line arrived is asked at the end.
+
+use std::io::{self, Write};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, TrySendError, after, bounded, select};
+
+/// Lines that may wait for a reader; more are lost, and counted.
+const LINES_MAX: usize = 256;
+/// How long the end waits for a reader.
+const LAST_LINE_WAIT: Duration = Duration::from_secs(5);
+
+/// What the thread of a stream is told.
+pub(super) enum Order {
+    /// Write this line.
+    Line(String),
+    /// That was the last one.
+    End,
+}
+
+/// One of the two streams.
+pub(super) struct Stream {
+    lines: Sender<Order>,
+    /// Sent once, when every line was written or one could not be.
+    ended: Receiver<io::Result<()>>,
+    lost: u64,
+}
+
+impl Stream {
+    /// A thread that writes to `sink`. The first failure goes to `complain`; the lines after it are thrown away.
+    pub(super) fn new(
+        name: &str,
+        mut sink: impl Write + Send + 'static,
+        complain: Option<Sender<Order>>,
+    ) -> io::Result<Stream> {
+        let (lines, received) = bounded(LINES_MAX);
+        let (end, ended) = bounded(1);
+        let mut name_of_stream = Some(name.to_owned());
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let mut result = Ok(());
+            for order in received {
+                let Order::Line(line) = order else { break };
+                if result.is_err() {
+                    continue;
+                }
+                result = writeln!(sink, "{line}").and_then(|()| sink.flush());
+                if let (Err(error), Some(complain), Some(name)) = (&result, &complain, name_of_stream.take()) {
+                    // A stderr that has no room for this has other worries.
+                    let line = format!("c10m: cannot write to {name}: {error}; serving all the same");
+                    let _ = complain.try_send(Order::Line(line));
+                }
+            }
+            // Nobody waits for it when the wait was too long.
+            let _ = end.send(result);
+        })?;
+        Ok(Stream { lines, ended, lost: 0 })
+    }
+
+    /// For the complaints of another stream.
+    pub(super) fn sender(&self) -> Sender<Order> {
+        self.lines.clone()
+    }
+
+    /// Lines that found no place so far.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Queues a line, or counts it as lost: a reader that is too slow must not slow the server down.
+    pub(super) fn offer(&mut self, line: String) {
+        match self.lines.try_send(Order::Line(line)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.lost += 1,
+        }
+    }
+
+    /// Waits until everything is written, but not longer than for [`LAST_LINE_WAIT`] or the next of `hurry`.
+    ///
+    /// # Errors
+    /// Why the last line did not arrive.
+    pub(super) fn finish<T>(self, last: Vec<String>, hurry: &Receiver<T>) -> Result<(), String> {
+        let deadline = after(LAST_LINE_WAIT);
+        let unread = || Err("nobody reads it".to_owned());
+        for order in last.into_iter().map(Order::Line).chain([Order::End]) {
+            select! {
+                send(self.lines, order) -> _ => {},
+                recv(hurry) -> _ => return unread(),
+                recv(deadline) -> _ => return unread(),
+            }
+        }
+        select! {
+            recv(self.ended) -> result => match result {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("its thread is gone".to_owned()),
+            },
+            recv(hurry) -> _ => unread(),
+            recv(deadline) -> _ => unread(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam::channel::{never, unbounded};
+    use std::io::{BufRead, BufReader, PipeReader};
+
+    /// A pipe whose reader reads nothing; full before the first line.
+    fn full_pipe() -> (PipeReader, io::PipeWriter) {
+        let (reader, writer) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        while (&writer).write(&[b'x'; 4096]).is_ok() {}
+        while (&writer).write(b"x").is_ok() {}
+        rustix::io::ioctl_fionbio(&writer, false).unwrap();
+        (reader, writer)
+    }
+
+    #[test]
+    fn lines_arrive_in_order_and_the_end_waits_for_the_last() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut stream = Stream::new("test", writer, None).unwrap();
+        (0..100).for_each(|line| stream.offer(line.to_string()));
+        assert_eq!(stream.finish(vec!["last".into()], &never::<()>()), Ok(()));
+        let found: Vec<String> = BufReader::new(reader).lines().map(Result::unwrap).collect();
+        assert_eq!((found.len(), found[99].as_str(), found[100].as_str()), (101, "99", "last"));
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_holds_up_nothing_and_what_is_lost_is_counted() {
+        let (reader, writer) = full_pipe();
+        let mut stream = Stream::new("test", writer, None).unwrap();
+        (0..1000).for_each(|line| stream.offer(line.to_string()));
+        assert!(stream.lost() >= 1000 - LINES_MAX as u64 - 1, "{}", stream.lost());
+        let (hurry, orders) = unbounded();
+        hurry.send(()).unwrap();
+        assert_eq!(stream.finish(vec!["last".into()], &orders), Err("nobody reads it".into()));
+        drop(reader);
+    }
+
+    #[test]
+    fn a_failure_is_told_at_once_and_at_the_end() {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let (complaints, complained) = unbounded();
+        let mut stream = Stream::new("stdout", full, Some(complaints)).unwrap();
+        stream.offer("ready".into());
+        let Order::Line(complaint) = complained.recv().unwrap() else { panic!("no line") };
+        assert!(complaint.contains("cannot write to stdout") && complaint.contains("No space left"), "{complaint}");
+        assert!(stream.finish(vec!["last".into()], &never::<()>()).unwrap_err().contains("No space left"));
+        assert!(complained.recv().is_err(), "it complains once");
+    }
+}

@@ -1,0 +1,91 @@
+//! A line of live counters: JSON for programs, words for people.
+
+use serde_json::{Value, json};
+use server::Stats;
+
+/// One JSON line; `lost` lines before it found no reader.
+pub(super) fn event(stats: &Stats, lost: u64) -> Value {
+    let mut event = json!({"event": "stats", "lines_lost": lost});
+    if let (Value::Object(event), Ok(Value::Object(stats))) = (&mut event, serde_json::to_value(stats)) {
+        event.extend(stats);
+    }
+    event
+}
+
+/// The same in words. Reasons and pauses stand there only when they occurred.
+pub(super) fn words(stats: &Stats, lost: u64) -> String {
+    let mut line = format!(
+        "c10m: {} open, {} accepts/s, {} requests/s, {}/s in, {}/s out, {} buffers of {}",
+        tuning::thousands(stats.connections),
+        rate(stats.accepts_per_s),
+        rate(stats.requests_per_s),
+        tuning::bytes(stats.bytes_in_per_s.round() as u64),
+        tuning::bytes(stats.bytes_out_per_s.round() as u64),
+        tuning::thousands(stats.buffers_in_use),
+        tuning::bytes(stats.buffer_memory_bytes),
+    );
+    for (what, counts) in [("closed", &stats.closes), ("paused", &stats.pauses)] {
+        let counts: Vec<String> =
+            counts.iter().map(|(name, count)| format!("{} {name}", tuning::thousands(*count))).collect();
+        if !counts.is_empty() {
+            line += &format!("; {what} {}", counts.join(", "));
+        }
+    }
+    if stats.answered < stats.reactors {
+        line += &format!("; {} of {} reactors answered", stats.answered, stats.reactors);
+    }
+    if stats.draining {
+        line += "; draining";
+    }
+    if lost > 0 {
+        line += &format!("; {lost} lines found no reader");
+    }
+    line
+}
+
+/// One decimal where a whole number would say nothing.
+fn rate(per_s: f64) -> String {
+    if per_s > 0.0 && per_s < 100.0 { format!("{per_s:.1}") } else { tuning::thousands(per_s.round() as u64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats() -> Stats {
+        Stats {
+            elapsed_s: 3.0,
+            reactors: 2,
+            answered: 2,
+            draining: false,
+            connections: 12_000,
+            accepts_per_s: 2.5,
+            requests_per_s: 12_345.4,
+            bytes_in_per_s: 2048.0,
+            bytes_out_per_s: 0.0,
+            closes: [("reset", 1)].into(),
+            pauses: [].into(),
+            buffers_in_use: 3,
+            buffer_memory_bytes: 65_536,
+        }
+    }
+
+    #[test]
+    fn people_read_what_happened_and_nothing_else() {
+        let quiet = "c10m: 12,000 open, 2.5 accepts/s, 12,345 requests/s, 2.0 KiB/s in, 0 B/s out, 3 buffers of 64.0 KiB; closed 1 reset";
+        assert_eq!(words(&stats(), 0), quiet);
+        let busy = Stats { answered: 1, draining: true, pauses: [("full", 2)].into(), ..stats() };
+        let rest = "; paused 2 full; 1 of 2 reactors answered; draining; 7 lines found no reader";
+        assert_eq!(words(&busy, 7), format!("{quiet}{rest}"));
+    }
+
+    #[test]
+    fn programs_read_the_same() {
+        let event = event(&stats(), 1);
+        assert_eq!(
+            (&event["event"], &event["lines_lost"], &event["connections"]),
+            (&json!("stats"), &json!(1), &json!(12_000))
+        );
+        assert_eq!((&event["closes"], &event["answered"]), (&json!({"reset": 1}), &json!(2)));
+    }
+}
