@@ -88,7 +88,11 @@ fn refusal(unavailable: &Unavailable) -> String {
     if there.is_empty() {
         return unavailable.to_string();
     }
-    format!("{unavailable}: {}; SO_REUSEPORT would share its connections", there.join(", "))
+    format!(
+        "cannot listen on {address}: it is in use, {}, and SO_REUSEPORT would share the connections; end that (`ss -ltnp 'sport = :{}'` shows it), or choose another port",
+        there.join(", "),
+        address.port()
+    )
 }
 
 /// The first SIGTERM or SIGINT drains, the next one stops.

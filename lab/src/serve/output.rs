@@ -5,12 +5,14 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, TrySendError, after, bounded, select};
+use crossbeam::channel::{Receiver, Sender, TrySendError, after, bounded, never, select};
 
 /// Lines that may wait for a reader; more are lost, and counted.
 const LINES_MAX: usize = 256;
 /// How long the end waits for a reader.
 const LAST_LINE_WAIT: Duration = Duration::from_secs(5);
+/// The same once somebody is in a hurry: enough for a reader who reads.
+const HURRIED_WAIT: Duration = Duration::from_millis(300);
 
 /// What the thread of a stream is told.
 pub(super) enum Order {
@@ -76,28 +78,34 @@ impl Stream {
         }
     }
 
-    /// Waits until everything is written, but not longer than for [`LAST_LINE_WAIT`] or the next of `hurry`.
+    /// Waits until everything is written, but not longer than [`LAST_LINE_WAIT`], or than [`HURRIED_WAIT`] from the
+    /// next of `hurry` on.
     ///
     /// # Errors
     /// Why the last line did not arrive.
     pub(super) fn finish<T>(self, last: Vec<String>, hurry: &Receiver<T>) -> Result<(), String> {
-        let deadline = after(LAST_LINE_WAIT);
-        let unread = || Err("nobody reads it".to_owned());
-        for order in last.into_iter().map(Order::Line).chain([Order::End]) {
+        let (blocked, _nobody) = bounded(0);
+        let (mut hurry, mut deadline) = (hurry.clone(), after(LAST_LINE_WAIT));
+        let mut orders = last.into_iter().map(Order::Line).chain([Order::End]);
+        let mut order = orders.next();
+        loop {
+            let lines = if order.is_some() { &self.lines } else { &blocked };
             select! {
-                send(self.lines, order) -> _ => {},
-                recv(hurry) -> _ => return unread(),
-                recv(deadline) -> _ => return unread(),
+                // The message is made when there is room for it, not before.
+                send(lines, order.take().unwrap_or(Order::End)) -> _ => order = orders.next(),
+                recv(self.ended) -> result => return match result {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err("its thread is gone".to_owned()),
+                },
+                recv(hurry) -> ordered => {
+                    if ordered.is_ok() {
+                        deadline = after(HURRIED_WAIT);
+                    }
+                    hurry = never();
+                },
+                recv(deadline) -> _ => return Err("nobody reads it".to_owned()),
             }
-        }
-        select! {
-            recv(self.ended) -> result => match result {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err("its thread is gone".to_owned()),
-            },
-            recv(hurry) -> _ => unread(),
-            recv(deadline) -> _ => unread(),
         }
     }
 }
@@ -105,7 +113,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbeam::channel::{never, unbounded};
+    use crossbeam::channel::unbounded;
     use std::io::{BufRead, BufReader, PipeReader};
 
     /// A pipe whose reader reads nothing; full before the first line.
@@ -138,6 +146,18 @@ mod tests {
         hurry.send(()).unwrap();
         assert_eq!(stream.finish(vec!["last".into()], &orders), Err("nobody reads it".into()));
         drop(reader);
+    }
+
+    /// A second signal may come when the last line is on its way already.
+    #[test]
+    fn a_hurry_does_not_lose_a_line_that_is_read() {
+        for _ in 0..50 {
+            let (_reader, writer) = io::pipe().unwrap();
+            let stream = Stream::new("test", writer, None).unwrap();
+            let (hurry, orders) = unbounded();
+            hurry.send(()).unwrap();
+            assert_eq!(stream.finish(vec!["last".into()], &orders), Ok(()));
+        }
     }
 
     #[test]
