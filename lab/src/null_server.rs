@@ -85,7 +85,8 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
         }
         Err(error) => return Err(error).with_context(|| format!("cannot serve on {}", args.listen)),
     };
-    line(&json!({
+    // A reader that is gone by now is missed when it is owed the account.
+    let _ = line(&json!({
         "event": "ready",
         "address": server.address().to_string(),
         "pid": std::process::id(),
@@ -94,12 +95,12 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
     // A byte is a signal, an error the end of the life: either way this is the end.
     let _ = signalled.read(&mut [0]);
     server.stop().context("the null server failed")?;
-    line(&json!({"event": "exit", "requests": server.requests(), "stalls": server.stalls()}));
+    line(&json!({"event": "exit", "requests": server.requests(), "stalls": server.stalls()}))
+        .context("cannot write the account to stdout")?;
     Ok(0)
 }
 
-/// One JSON line. A reader that is gone is no reason to fail.
-fn line(value: &Value) {
+fn line(value: &Value) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{value}").and_then(|()| stdout.flush());
+    writeln!(stdout, "{value}").and_then(|()| stdout.flush())
 }

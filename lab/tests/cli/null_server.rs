@@ -49,6 +49,11 @@ fn it_announces_itself_serves_and_accounts_for_it() {
 fn it_ends_by_itself_and_refuses_nonsense() {
     let (code, stdout, _) = run(&["null-server", "echo", "--for", "50ms"]);
     assert_eq!((code, stdout.lines().count()), (0, 2), "{stdout}");
+    let full = fs::File::options().write(true).open("/dev/full").expect("every Linux has it");
+    let lost = c10m(&["null-server", "echo", "--for", "50ms"]).stdout(full).output().expect("the program starts");
+    let said = String::from_utf8(lost.stderr).expect("UTF-8");
+    assert_eq!(lost.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write the account to stdout: No space left"), "{said}");
     refuses(&["null-server", "http", "--stall", "2s"], 2, &["2s", "1s"]);
     refuses(&["null-server", "http", "--for", "0s"], 2, &["--for"]);
     refuses(&["null-server", "sockperf", "--message-len", "3"], 2, &["14"]);
