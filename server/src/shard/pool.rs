@@ -5,9 +5,9 @@
 //! buffers are back, so what one kind of traffic took another can have. Chunks beyond a small reserve
 //! go back to the kernel. Long buffers have memory of their own.
 //!
-//! Three marks, as parts of the limit: above [`HIGH`] the shard sheds connections that hold buffers
-//! without progress; the last part ([`RESERVE`]) is for short buffers only, which is what an ordinary
-//! request and its reply need; close to the limit ([`LOW`]) no connection is accepted.
+//! Two marks, as parts of the limit: above [`HIGH`] the shard sheds connections that hold buffers without
+//! progress; beyond [`RESERVE`] there are only short buffers, which is what an ordinary request and its reply
+//! need, and no connection is accepted.
 
 use std::num::NonZeroU32;
 
@@ -33,7 +33,7 @@ pub(crate) const MEMORY_LEN_MIN: usize = 4 << 20;
 const HIGH: usize = 6;
 /// ... until no more than 5/8 are in use.
 const CALM: usize = 5;
-/// Beyond 7/8 there are only short buffers. Beyond that the pool is low, too.
+/// Beyond 7/8 there are only short buffers.
 const RESERVE: usize = 7;
 
 /// A buffer that belongs to a connection: `start..start + len` is its content.

@@ -86,7 +86,7 @@ impl<K, S: Default> Connection<K, S> {
         if self.replying { Want::Wait } else { Want::Read }
     }
 
-    /// The drain began: an idle connection gets the short time that [`Timeouts::drain_quiet_ticks`]
+    /// The drain began: an idle connection gets the short time that `Timeouts::drain_quiet_ticks`
     /// leaves to a request that is on its way.
     pub(crate) fn drain<P: Protocol<State = S>>(&mut self, shared: &Resources<P>) {
         if self.timer == Timer::Idle {
