@@ -9,6 +9,7 @@ mod auto;
 mod backend;
 mod balance;
 mod cpu_time;
+mod drain;
 mod endpoint;
 mod listener;
 mod options;

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
@@ -105,6 +106,28 @@ impl Listener {
         let socket = SockRef::from(&self.socket);
         let (receive_buffer, send_buffer) = (socket.recv_buffer_size()?, socket.send_buffer_size()?);
         Ok(SocketSizes { receive_buffer, send_buffer })
+    }
+
+    /// Whether a connection waits in the accept queue. Takes nothing off it.
+    pub(crate) fn has_queued(&self) -> Result<bool, Errno> {
+        const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut entry = [PollFd::new(&self.socket, PollFlags::IN)];
+        poll(&mut entry, Some(&AT_ONCE))?;
+        Ok(entry[0].revents().contains(PollFlags::IN))
+    }
+
+    /// How many connections wait in the accept queue. Where the kernel does not count them, 1 stands
+    /// for some.
+    pub(crate) fn queued(&self) -> u64 {
+        match sys::queued_connections(self) {
+            Ok(count) => u64::from(count),
+            Err(_) => u64::from(self.has_queued().unwrap_or(true)),
+        }
+    }
+
+    /// From here on accept does not wait.
+    pub(crate) fn set_nonblocking(&self) -> Result<(), Errno> {
+        rustix::io::ioctl_fionbio(&self.socket, true)
     }
 
     /// Where a listener of TCP listens.
@@ -304,8 +327,10 @@ mod tests {
         let mut expected: Vec<SocketAddr> = queued.iter().map(|stream| stream.local_addr().unwrap()).collect();
         let mut found: Vec<SocketAddr> = Vec::new();
         for listener in &group {
-            while let Ok(accepted) = listener.accept() {
-                let mut accepted = TcpStream::from(accepted);
+            let counted = listener.queued();
+            let found_before = found.len() as u64;
+            while listener.has_queued().unwrap() {
+                let mut accepted = TcpStream::from(listener.accept().unwrap());
                 let peer = accepted.peer_addr().unwrap();
                 // It also works in both directions.
                 accepted.write_all(b"a").unwrap();
@@ -315,6 +340,7 @@ mod tests {
                 found.push(peer);
             }
             assert_eq!(listener.accept().unwrap_err(), Errno::AGAIN, "an empty queue is seen as empty");
+            assert_eq!((found.len() as u64 - found_before, listener.queued()), (counted, 0));
         }
         expected.sort_unstable();
         found.sort_unstable();

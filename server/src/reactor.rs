@@ -16,23 +16,15 @@ use crate::backend::uring::{self, Uring, style};
 use crate::backend::{Backend, Parts};
 use crate::balance::Program;
 use crate::cpu_time::CpuTime;
+use crate::drain::{Command, Drain};
 use crate::endpoint::Endpoint;
 use crate::listener::{self, Listener, SocketSizes};
 use crate::options::{Options, Scheduling, Variant, Workload};
 use crate::report::ReactorReport;
-use crate::shard::counters::CloseReason;
-use crate::shard::{Intake, Resources, Shard, Timeouts};
+use crate::shard::{Resources, Shard, Timeouts};
 use crate::stats::Snapshot;
 use crate::sys;
 use crate::unavailable::Unavailable;
-
-/// What the supervisor wants of a reactor. It only ever grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Command {
-    Serve,
-    Drain,
-    Stop,
-}
 
 /// Bits of a [`Line`]: the drain has begun, the stop has, a snapshot is wanted.
 const DRAIN: u8 = 1;
@@ -149,6 +141,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     if options.scheduling == Scheduling::Batch {
         sys::schedule_as_batch().map_err(Unavailable::kernel("sched_setscheduler(2) with SCHED_BATCH"))?;
     }
+    sys::leave_signals_to_others().map_err(Unavailable::kernel("pthread_sigmask(3)"))?;
     let kept: Vec<BorrowedFd<'_>> =
         iter::once(line.doorbell.as_fd()).chain(unix.iter().map(|socket| socket.as_fd())).collect();
     sys::unshare_fd_table(&kept).map_err(Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE"))?;
@@ -224,7 +217,7 @@ fn serve<P: Protocol, B: Backend<P>>(
     index: usize,
     news: &Sender<News>,
 ) -> io::Result<()> {
-    let mut obeyed = Command::Serve;
+    let mut drain = Drain::new();
     loop {
         backend.turn()?;
         let (command, snapshot_wanted) = line.read();
@@ -232,21 +225,7 @@ fn serve<P: Protocol, B: Backend<P>>(
             // A supervisor that is gone has nothing to be told.
             let _ = news.send(News::Snapshot(Box::new(snapshot(backend.shard(), index))));
         }
-        if command != obeyed {
-            if obeyed == Command::Serve {
-                backend.refuse_handshakes()?;
-                let shard = backend.shard();
-                shard.drain();
-                shard.intake.start_closing(shard.shared.now);
-            }
-            if command == Command::Stop {
-                backend.close_listeners()?;
-                backend.close_all(CloseReason::DrainForced);
-            }
-            obeyed = command;
-        }
-        let shard = backend.shard();
-        if obeyed != Command::Serve && shard.len() == 0 && shard.intake == Intake::Closed {
+        if drain.follow(backend, command)? {
             return Ok(());
         }
     }

@@ -59,7 +59,7 @@ impl Spread {
 /// The whole server's account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
-    /// Connections that a drain had to cut off.
+    /// Connections that a drain had to cut off, those among them that it could not even accept.
     pub forced_closes: u64,
     /// Who chose the reactor of a new connection.
     pub balance: Balance,
@@ -77,7 +77,7 @@ impl Report {
         let mut totals = Counters::default();
         reactors.iter().for_each(|reactor| totals.add(&reactor.counters));
         let accepts: Vec<u64> = reactors.iter().map(|reactor| reactor.counters.accepts).collect();
-        let forced_closes = totals.closed_for(CloseReason::DrainForced);
+        let forced_closes = totals.closed_for(CloseReason::DrainForced) + totals.queue_resets;
         Report { forced_closes, balance, spread: Spread::of(&accepts), totals, reactors }
     }
 

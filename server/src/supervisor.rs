@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, after, never, select, tick, unbounded};
 
 use crate::balance::Program;
+use crate::drain::Command;
 use crate::endpoint::Endpoint;
 use crate::listener::{self, SocketSizes};
 use crate::options::Options;
-use crate::reactor::{self, Command, Line, News, Setup};
+use crate::reactor::{self, Line, News, Setup};
 use crate::report::Report;
 use crate::stats::{Stats, Watch};
 use crate::sys;

@@ -116,7 +116,9 @@ impl<C: Cut> Ring<C> {
     /// moves all completions into `completions`. It is one system call.
     ///
     /// # Errors
-    /// What io_uring_enter(2) returns when the ring is unusable. The completions there are were moved all the same.
+    /// What io_uring_enter(2) returns. EAGAIN, EBUSY and ENOMEM: the kernel was short of something and neither
+    /// took nor told anything; nothing is lost, and the caller had better rest before it asks again. EBADR: it
+    /// dropped completions, see [`Ring::dropped`]. The completions there are were moved all the same.
     #[inline]
     pub fn submit_and_wait(&mut self, wait_max: Option<Duration>, completions: &mut Vec<Completion>) -> io::Result<()> {
         let wait = match wait_max {
@@ -203,10 +205,17 @@ impl<C: Cut> Ring<C> {
             completions.push(Completion { user_data: entry.user_data(), result, flags, filled });
         }
         match result.map_err(|error| (error.raw_os_error(), error)) {
+            Ok(_) | Err((Some(libc::ETIME | libc::EINTR), _)) => Ok(()),
             // EBUSY: completions overflowed; taking them out made room.
-            Ok(_) | Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => Ok(()),
+            Err((Some(libc::EBUSY | libc::EAGAIN), _)) if !completions.is_empty() => Ok(()),
             Err((_, error)) => Err(error),
         }
+    }
+
+    /// Completions that the kernel has dropped since the ring was opened: it keeps those that find no room in
+    /// the queue, unless it has no memory for them (IORING_FEAT_NODROP in io_uring_setup(2)).
+    pub fn dropped(&mut self) -> u32 {
+        self.inner.completion().overflow()
     }
 
     /// Cancels whatever is under way and waits until it has ended: then the kernel has no address left, and

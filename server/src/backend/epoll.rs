@@ -21,7 +21,7 @@ use crate::listener::Listener;
 use crate::shard::connection::{Connection, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Intake, Resources, SCRATCH_LEN, Shard, Trouble};
+use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble};
 use crate::sys;
 use crate::unavailable::Unavailable;
 
@@ -30,6 +30,9 @@ const CONNECTION: u8 = 0;
 const LISTENER: u8 = 1;
 const DOORBELL: u8 = 2;
 const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
+
+/// The resolution of timers.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Flag of a connection: registered for EPOLLOUT instead of EPOLLIN (level only).
 const AWAITS_ROOM: u16 = 1;
@@ -51,6 +54,8 @@ pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
     events: Vec<epoll::Event>,
     input: Box<[u8]>,
     accepts_per_turn_max: u32,
+    /// Accepted, but the kernel had no watch for them yet. Accept rests meanwhile, so they are few.
+    unwatched: Vec<ConnectionId>,
 }
 
 /// Where connections come from.
@@ -96,7 +101,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
         let token = epoll::EventData::new_u64(Token::new(NO_CONNECTION, DOORBELL).0);
         epoll::add(&epoll, &parts.doorbell, token, epoll::EventFlags::IN)
             .map_err(Unavailable::kernel("epoll_ctl(2) of the doorbell"))?;
-        let mut backend = Epoll {
+        let backend = Epoll {
             epoll,
             sources: parts.listeners.into_iter().map(|listener| Source { listener, accepts: Quota::ONE }).collect(),
             doorbell: parts.doorbell,
@@ -104,8 +109,14 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
             events: Vec::with_capacity(EVENTS_PER_TURN_MAX),
             input: vec![0; SCRATCH_LEN].into_boxed_slice(),
             accepts_per_turn_max: parts.accepts_per_turn_max,
+            unwatched: Vec::new(),
         };
-        backend.arm_accept().map_err(Unavailable::kernel("epoll_ctl(2) of the listener"))?;
+        for (index, source) in backend.sources.iter().enumerate() {
+            // Level-triggered in both variants: so a turn may leave connections in the accept queue.
+            let token = epoll::EventData::new_u64(listener_token(index).0);
+            epoll::add(&backend.epoll, &source.listener, token, epoll::EventFlags::IN)
+                .map_err(Unavailable::kernel("epoll_ctl(2) of the listener"))?;
+        }
         Ok(backend)
     }
 
@@ -117,7 +128,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
             let token = Token(event.data.u64());
             match token.tag() {
                 CONNECTION => self.on_event(token.id(), event.flags),
-                LISTENER => self.accept(token.id().index as usize)?,
+                LISTENER => self.accept(token.id().index as usize),
                 _ => {
                     self.shard.shared.counters.syscalls += 1;
                     sys::answer(&self.doorbell);
@@ -126,7 +137,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
         }
         self.events = events;
         if is_tick {
-            self.on_tick()?;
+            self.on_tick();
         }
         if self.shard.is_pressed() {
             self.shed();
@@ -134,20 +145,12 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
         Ok(())
     }
 
-    fn refuse_handshakes(&mut self) -> io::Result<()> {
-        self.sources.iter().try_for_each(|source| source.listener.refuse_handshakes())
+    fn listeners(&self) -> impl Iterator<Item = &Listener> {
+        self.sources.iter().map(|source| &source.listener)
     }
 
-    fn close_listeners(&mut self) -> io::Result<()> {
-        // Nothing is left behind in a queue.
-        self.accepts_per_turn_max = u32::MAX;
-        for index in 0..self.sources.len() {
-            self.sources[index].accepts.count = u32::MAX;
-            self.accept(index)?;
-        }
-        self.shard.intake = Intake::Closed;
-        self.sources.clear();
-        Ok(())
+    fn take_listeners(&mut self) -> Vec<Listener> {
+        self.sources.drain(..).map(|source| source.listener).collect()
     }
 
     fn obey(&mut self, id: ConnectionId, want: Want) {
@@ -156,6 +159,10 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
 
     fn receive_once_more(&mut self, id: ConnectionId) {
         self.receive(id, true);
+    }
+
+    fn is_idle(&self) -> bool {
+        true
     }
 
     fn shard(&mut self) -> &mut Shard<P, OwnedFd> {
@@ -169,55 +176,64 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         counters.turns += 1;
         counters.epoll_waits += 1;
         counters.syscalls += 1;
-        let timeout = self.shard.wait_max().map(timespec);
+        let mut wait_max = self.shard.wait_max();
+        if !self.unwatched.is_empty() {
+            wait_max = Some(wait_max.map_or(TICK, |wait_max| wait_max.min(TICK)));
+        }
         self.events.clear();
+        let timeout = wait_max.map(timespec);
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => self.shard.shared.rest(error),
         }
     }
 
     /// Ten times a second at most: timers, and the end of a pause of accept.
     #[cold]
-    fn on_tick(&mut self) -> io::Result<()> {
+    fn on_tick(&mut self) {
         self.expire();
+        if !self.unwatched.is_empty() {
+            self.watch_the_unwatched();
+        }
         let now = self.shard.shared.now;
-        if self.shard.intake.is_closing_due(now) {
-            self.close_listeners()?;
+        if self.shard.intake.resume(now) && !self.set_accept(epoll::EventFlags::IN) {
+            self.rest(Trouble::Memory);
         }
-        if self.shard.intake.resume(now) {
-            self.arm_accept()?;
-        }
-        Ok(())
     }
 
-    fn arm_accept(&mut self) -> io::Result<()> {
+    /// Accept goes on, or rests. It keeps its watch meanwhile: at the limit of watches it would not get
+    /// a new one, and the kernel needs no memory for a change.
+    fn set_accept(&mut self, interest: epoll::EventFlags) -> bool {
+        let mut done = true;
         for (index, source) in self.sources.iter().enumerate() {
             self.shard.shared.counters.syscalls += 1;
             self.shard.shared.counters.epoll_ctls += 1;
-            // Level-triggered in both variants: so a turn may leave connections in the accept queue.
             let token = epoll::EventData::new_u64(listener_token(index).0);
-            epoll::add(&self.epoll, &source.listener, token, epoll::EventFlags::IN)?;
+            done &= epoll::modify(&self.epoll, &source.listener, token, interest).is_ok();
         }
-        Ok(())
+        done
     }
 
-    fn disarm_accept(&mut self) -> io::Result<()> {
-        for source in &self.sources {
-            self.shard.shared.counters.syscalls += 1;
-            self.shard.shared.counters.epoll_ctls += 1;
-            epoll::delete(&self.epoll, &source.listener)?;
+    /// Takes note of what an accept met; true when it has to rest.
+    #[cold]
+    fn rest(&mut self, trouble: Trouble) -> bool {
+        let Shard { shared, intake, .. } = &mut self.shard;
+        let rests = intake.meet(trouble, shared.now, &mut shared.counters);
+        if rests {
+            // If it fails, the next event tries again.
+            self.set_accept(epoll::EventFlags::empty());
         }
-        Ok(())
+        rests
     }
 
     /// Accepts from the source of this index.
-    fn accept(&mut self, index: usize) -> io::Result<()> {
-        if matches!(self.shard.intake, Intake::Paused { .. }) {
-            // Another listener met trouble in this turn.
-            return Ok(());
+    fn accept(&mut self, index: usize) {
+        if !self.shard.intake.is_taking() {
+            // Another listener met trouble in this turn, or could not be silenced.
+            self.set_accept(epoll::EventFlags::empty());
+            return;
         }
-        let Some(source) = self.sources.get(index) else { return Ok(()) };
+        let Some(source) = self.sources.get(index) else { return };
         let quota = source.accepts.count.min(self.accepts_per_turn_max);
         for accepted in 0..quota {
             let trouble = if let Some(trouble) = self.shard.trouble() {
@@ -226,35 +242,60 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 self.shard.shared.counters.syscalls += 1;
                 match self.sources[index].listener.accept() {
                     Ok(socket) => {
-                        self.admit(socket);
-                        continue;
+                        self.shard.intake.succeed();
+                        if self.admit(socket) {
+                            continue;
+                        }
+                        // The kernel had no watch for it.
+                        Trouble::Memory
                     }
                     Err(Errno::AGAIN) => {
                         self.sources[index].accepts.missed(accepted);
-                        return Ok(());
+                        return;
                     }
-                    Err(error) => Trouble::of(&error.into()),
+                    Err(error) => Trouble::of(error),
                 }
             };
-            let Shard { shared, intake, .. } = &mut self.shard;
-            if intake.meet(trouble, shared.now, &mut shared.counters) {
-                return if matches!(self.shard.intake, Intake::Paused { .. }) { self.disarm_accept() } else { Ok(()) };
+            if self.rest(trouble) {
+                return;
             }
         }
         let accepts = &mut self.sources[index].accepts;
         if accepts.count <= self.accepts_per_turn_max {
             accepts.met();
         }
-        Ok(())
     }
 
-    fn admit(&mut self, socket: OwnedFd) {
-        let Some(id) = self.shard.admit(socket) else { return };
+    /// False when accept has to rest.
+    fn admit(&mut self, socket: OwnedFd) -> bool {
+        let Some(id) = self.shard.admit(socket) else { return true };
+        self.watch(id)
+    }
+
+    /// Watches a connection for events. False when the kernel has no watch for it now (ENOSPC:
+    /// fs.epoll.max_user_watches, ENOMEM); it is tried again at the next tick.
+    fn watch(&mut self, id: ConnectionId) -> bool {
         let flags = if EDGE { EDGES } else { epoll::EventFlags::IN };
-        if self.control(id, flags, true).is_err() {
-            // ENOSPC (fs.epoll.max_user_watches) or ENOMEM: this connection cannot be served.
-            self.shard.shared.counters.memory_pauses += 1;
-            self.act(id, Want::Close(CloseReason::SocketError));
+        match self.control(id, flags, true) {
+            Ok(()) => true,
+            Err(error) if Trouble::of(error) == Trouble::Memory => {
+                self.unwatched.push(id);
+                false
+            }
+            Err(error) => {
+                self.close(id, reason_of(error));
+                true
+            }
+        }
+    }
+
+    /// Adding reports what is ready already, so nothing that came meanwhile is missed.
+    #[cold]
+    fn watch_the_unwatched(&mut self) {
+        let ids = std::mem::take(&mut self.unwatched);
+        for id in ids {
+            // One that ended meanwhile is passed over in `control`.
+            self.watch(id);
         }
     }
 
@@ -305,7 +346,9 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                     short = count < self.input.len() && !not_drained;
                     connection.received(&self.input[..count], shared)
                 }
-                Err(Errno::AGAIN | Errno::INTR) => {
+                // The edge that told of the bytes does not come again.
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => {
                     shared.counters.empty_receives += 1;
                     return;
                 }
@@ -358,10 +401,11 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 }
                 Want::Read if connection.flags & AWAITS_ROOM != 0 => {
                     connection.flags &= !AWAITS_ROOM;
-                    match self.control(id, epoll::EventFlags::IN, false) {
-                        Ok(()) => Want::Read,
-                        Err(_) => Want::Close(CloseReason::SocketError),
+                    if let Err(error) = self.control(id, epoll::EventFlags::IN, false) {
+                        self.close(id, reason_of(error));
+                        return false;
                     }
+                    Want::Read
                 }
                 Want::Read => {
                     self.shard.settle(id);
@@ -394,8 +438,8 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         }
         connection.flags |= if EDGE { 0 } else { AWAITS_ROOM };
         let flags = if EDGE { EDGES } else { epoll::EventFlags::OUT };
-        if self.control(id, flags, false).is_err() {
-            self.act(id, Want::Close(CloseReason::SocketError));
+        if let Err(error) = self.control(id, flags, false) {
+            self.close(id, reason_of(error));
         }
     }
 }
@@ -416,6 +460,7 @@ fn send<P: Protocol>(connection: &mut Connection<OwnedFd, P::State>, shared: &mu
 pub(super) fn reason_of(error: Errno) -> CloseReason {
     match error {
         Errno::CONNRESET | Errno::PIPE => CloseReason::Reset,
+        Errno::NOMEM | Errno::NOBUFS | Errno::NOSPC => CloseReason::KernelMemory,
         _ => CloseReason::SocketError,
     }
 }

@@ -23,7 +23,7 @@ use crate::listener::Listener;
 use crate::shard::connection::{Connection, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Intake, Resources, SCRATCH_LEN, Shard, Trouble};
+use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble};
 use crate::sys;
 use crate::unavailable::Unavailable;
 
@@ -32,6 +32,9 @@ const CONNECTION: u8 = 0;
 const LISTENER: u8 = 1;
 const DOORBELL: u8 = 2;
 const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
+
+/// The resolution of timers.
+const TICK: Duration = Duration::from_millis(100);
 
 /// A token is a `usize` in mio; the three parts of ours need 64 bits.
 const _: () = assert!(size_of::<usize>() == 8, "connection ids travel in mio tokens, which are too small here");
@@ -45,6 +48,8 @@ pub(crate) struct Mio<P: Protocol> {
     events: Events,
     input: Box<[u8]>,
     accepts_per_turn_max: u32,
+    /// Accepted, but the kernel had no watch for them yet. Accept rests meanwhile, so they are few.
+    unwatched: Vec<ConnectionId>,
 }
 
 /// Where connections come from.
@@ -79,6 +84,7 @@ impl<P: Protocol> Backend<P> for Mio<P> {
             events: Events::with_capacity(EVENTS_PER_TURN_MAX),
             input: vec![0; SCRATCH_LEN].into_boxed_slice(),
             accepts_per_turn_max: parts.accepts_per_turn_max,
+            unwatched: Vec::new(),
         })
     }
 
@@ -104,7 +110,7 @@ impl<P: Protocol> Backend<P> for Mio<P> {
         }
         self.events = events;
         if is_tick {
-            self.on_tick()?;
+            self.on_tick();
         }
         if self.shard.is_pressed() {
             self.shed();
@@ -112,16 +118,12 @@ impl<P: Protocol> Backend<P> for Mio<P> {
         Ok(())
     }
 
-    fn refuse_handshakes(&mut self) -> io::Result<()> {
-        self.sources.iter().try_for_each(|source| source.listener.refuse_handshakes())
+    fn listeners(&self) -> impl Iterator<Item = &Listener> {
+        self.sources.iter().map(|source| &source.listener)
     }
 
-    fn close_listeners(&mut self) -> io::Result<()> {
-        self.accepts_per_turn_max = u32::MAX;
-        (0..self.sources.len()).for_each(|index| self.accept(index));
-        self.shard.intake = Intake::Closed;
-        self.sources.clear();
-        Ok(())
+    fn take_listeners(&mut self) -> Vec<Listener> {
+        self.sources.drain(..).map(|source| source.listener).collect()
     }
 
     fn obey(&mut self, id: ConnectionId, want: Want) {
@@ -130,6 +132,10 @@ impl<P: Protocol> Backend<P> for Mio<P> {
 
     fn receive_once_more(&mut self, id: ConnectionId) {
         self.receive(id);
+    }
+
+    fn is_idle(&self) -> bool {
+        true
     }
 
     fn shard(&mut self) -> &mut Shard<P, TcpStream> {
@@ -143,36 +149,44 @@ impl<P: Protocol> Mio<P> {
         counters.turns += 1;
         counters.epoll_waits += 1;
         counters.syscalls += 1;
-        let accepts_left = self.sources.iter().any(|source| source.accepts_left);
-        let timeout = if accepts_left { Some(Duration::ZERO) } else { self.shard.wait_max() };
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+        let mut wait_max = self.shard.wait_max();
+        if self.sources.iter().any(|source| source.accepts_left) {
+            wait_max = Some(Duration::ZERO);
+        } else if !self.unwatched.is_empty() {
+            wait_max = Some(wait_max.map_or(TICK, |wait_max| wait_max.min(TICK)));
+        }
+        match self.poll.poll(&mut self.events, wait_max) {
+            Ok(()) => Ok(()),
+            Err(error) => {
                 self.events.clear();
-                Ok(())
+                match Errno::from_io_error(&error) {
+                    Some(Errno::INTR) => Ok(()),
+                    Some(error) => self.shard.shared.rest(error),
+                    None => Err(error),
+                }
             }
-            result => result,
         }
     }
 
     /// Ten times a second at most: timers, and the end of a pause of accept.
     #[cold]
-    fn on_tick(&mut self) -> io::Result<()> {
+    fn on_tick(&mut self) {
         self.expire();
-        let now = self.shard.shared.now;
-        if self.shard.intake.is_closing_due(now) {
-            self.close_listeners()?;
+        if !self.unwatched.is_empty() {
+            self.watch_the_unwatched();
         }
+        let now = self.shard.shared.now;
         // A listener stays registered during a pause: being edge-triggered it makes no noise, but
         // what arrived meanwhile has to be asked for.
         if self.shard.intake.resume(now) {
             self.sources.iter_mut().for_each(|source| source.accepts_left = true);
         }
-        Ok(())
     }
 
     /// Accepts from the source of this index.
     fn accept(&mut self, index: usize) {
-        if matches!(self.shard.intake, Intake::Paused { .. }) {
+        if !self.shard.intake.is_taking() {
+            // Asked for at the end of the pause.
             return;
         }
         for _ in 0..self.accepts_per_turn_max {
@@ -183,11 +197,15 @@ impl<P: Protocol> Mio<P> {
                 self.shard.shared.counters.syscalls += 1;
                 match source.listener.accept() {
                     Ok(socket) => {
-                        self.admit(TcpStream::from_std(StdTcpStream::from(socket)));
-                        continue;
+                        self.shard.intake.succeed();
+                        if self.admit(TcpStream::from_std(StdTcpStream::from(socket))) {
+                            continue;
+                        }
+                        // The kernel had no watch for it.
+                        Trouble::Memory
                     }
                     Err(Errno::AGAIN) => return,
-                    Err(error) => Trouble::of(&error.into()),
+                    Err(error) => Trouble::of(error),
                 }
             };
             let Shard { shared, intake, .. } = &mut self.shard;
@@ -198,16 +216,46 @@ impl<P: Protocol> Mio<P> {
         self.sources[index].accepts_left = true;
     }
 
-    fn admit(&mut self, socket: TcpStream) {
-        let Some(id) = self.shard.admit(socket) else { return };
-        let Some((connection, shared)) = self.shard.find(id) else { return };
+    /// False when accept has to rest.
+    fn admit(&mut self, socket: TcpStream) -> bool {
+        let Some(id) = self.shard.admit(socket) else { return true };
+        self.watch(id, true)
+    }
+
+    /// Watches a connection for events. False when the kernel has no watch for it now (ENOSPC:
+    /// fs.epoll.max_user_watches, ENOMEM); it is tried again at the next tick.
+    fn watch(&mut self, id: ConnectionId, is_first: bool) -> bool {
+        let Some((connection, shared)) = self.shard.find(id) else { return true };
         shared.counters.syscalls += 1;
         shared.counters.epoll_ctls += 1;
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(&mut connection.socket, token(id, CONNECTION), interest).is_err() {
-            // ENOSPC (fs.epoll.max_user_watches) or ENOMEM: this connection cannot be served.
-            shared.counters.memory_pauses += 1;
-            self.act(id, Want::Close(CloseReason::SocketError));
+        let (registry, token) = (self.poll.registry(), token(id, CONNECTION));
+        let result = if is_first {
+            registry.register(&mut connection.socket, token, interest)
+        } else {
+            // In debug builds mio takes note of a registration before it is made, and refuses a second one.
+            registry.register(&mut SourceFd(&connection.socket.as_raw_fd()), token, interest)
+        };
+        match result {
+            Ok(()) => true,
+            Err(error) if Errno::from_io_error(&error).map(Trouble::of) == Some(Trouble::Memory) => {
+                self.unwatched.push(id);
+                false
+            }
+            Err(error) => {
+                self.close(id, reason(&error));
+                true
+            }
+        }
+    }
+
+    /// Registering reports what is ready already, so nothing that came meanwhile is missed.
+    #[cold]
+    fn watch_the_unwatched(&mut self) {
+        let ids = std::mem::take(&mut self.unwatched);
+        for id in ids {
+            // One that ended meanwhile is passed over.
+            self.watch(id, false);
         }
     }
 
@@ -315,8 +363,8 @@ impl<P: Protocol> Mio<P> {
         shared.counters.syscalls += 1;
         shared.counters.epoll_ctls += 1;
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().reregister(&mut connection.socket, token(id, CONNECTION), interest).is_err() {
-            self.act(id, Want::Close(CloseReason::SocketError));
+        if let Err(error) = self.poll.registry().reregister(&mut connection.socket, token(id, CONNECTION), interest) {
+            self.close(id, reason(&error));
         }
     }
 }

@@ -56,11 +56,11 @@ pub(crate) trait Backend<P: Protocol>: Sized {
     /// timers: no timer beats a request that is in hand.
     fn turn(&mut self) -> io::Result<()>;
 
-    /// Makes the kernel stop answering new handshakes; those under way still arrive.
-    fn refuse_handshakes(&mut self) -> io::Result<()>;
+    /// The listeners; none once they were taken.
+    fn listeners(&self) -> impl Iterator<Item = &Listener>;
 
-    /// Takes what is left in the accept queues and closes the listeners.
-    fn close_listeners(&mut self) -> io::Result<()>;
+    /// Ends accepting and hands the listeners out. What was accepted already may still come.
+    fn take_listeners(&mut self) -> Vec<Listener>;
 
     /// Does what a connection wants.
     fn obey(&mut self, id: ConnectionId, want: Want);
@@ -68,6 +68,9 @@ pub(crate) trait Backend<P: Protocol>: Sized {
     /// Receives what has arrived at a connection that waits for input, and handles it. A completion loop
     /// fetches all completions before it expires timers instead.
     fn receive_once_more(&mut self, id: ConnectionId);
+
+    /// Whether nothing is under way in the kernel that may bring another connection.
+    fn is_idle(&self) -> bool;
 
     /// This reactor's share.
     fn shard(&mut self) -> &mut Shard<P, Self::Socket>;

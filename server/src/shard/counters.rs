@@ -33,25 +33,27 @@ pub enum CloseReason {
     BuffersExhausted,
     /// More bytes arrived unasked than may be kept (multishot receive only).
     Overrun,
+    /// The kernel had no memory for it (ENOMEM, ENOBUFS).
+    KernelMemory,
     /// Another error of the socket.
     SocketError,
 }
 
 impl CloseReason {
     /// Number of different reasons.
-    pub const COUNT: usize = 13 + Violation::ALL.len();
+    pub const COUNT: usize = 14 + Violation::ALL.len();
 
     /// Every reason, in the order of the counters.
     pub fn all() -> impl Iterator<Item = CloseReason> {
         use CloseReason::{
-            BuffersExhausted, DrainForced, Drained, HeaderTimeout, IdleTimeout, Overrun, PeerClosed,
+            BuffersExhausted, DrainForced, Drained, HeaderTimeout, IdleTimeout, KernelMemory, Overrun, PeerClosed,
             PeerClosedMidRequest, Requested, Reset, Shed, SocketError, StallTimeout,
         };
         [PeerClosed, PeerClosedMidRequest, Reset, Requested]
             .into_iter()
             .chain(Violation::ALL.map(CloseReason::Violation))
             .chain([IdleTimeout, HeaderTimeout, StallTimeout, Drained, DrainForced])
-            .chain([Shed, BuffersExhausted, Overrun, SocketError])
+            .chain([Shed, BuffersExhausted, Overrun, KernelMemory, SocketError])
     }
 
     /// The name in records.
@@ -70,6 +72,7 @@ impl CloseReason {
             CloseReason::Shed => "shed",
             CloseReason::BuffersExhausted => "buffers_exhausted",
             CloseReason::Overrun => "overrun",
+            CloseReason::KernelMemory => "kernel_memory",
             CloseReason::SocketError => "socket_error",
         }
     }
@@ -144,7 +147,8 @@ counters! {
     stale_events,
     /// Pauses of accept because fds ran out (EMFILE, ENFILE).
     emfile_pauses,
-    /// Pauses of accept because kernel memory ran out (ENOBUFS, ENOMEM).
+    /// Pauses of accept because kernel memory ran out (ENOBUFS, ENOMEM), or the epoll watches of this
+    /// user (ENOSPC, fs.epoll.max_user_watches).
     memory_pauses,
     /// Pauses of accept because the connection limit was reached.
     full_pauses,
@@ -152,8 +156,23 @@ counters! {
     buffer_pauses,
     /// Connections that were closed while they lingered, because the peer neither closed nor stopped sending.
     lingers_cut,
+    /// Pauses of accept because it failed many times in a row for another reason.
+    error_pauses,
     /// Connections that were gone before accept returned them, and other errors of accept.
     accept_errors,
+    /// Attempts to stop new handshakes that failed when a drain began (setsockopt(2)).
+    refusal_errors,
+    /// Connections that were left in an accept queue when its listener closed, because accept failed:
+    /// the kernel reset them. They count as forced closes, not as accepts.
+    queue_resets,
+    /// Pauses of the whole reactor because the kernel could neither take submissions nor wait for
+    /// events (ENOMEM, EAGAIN, EBUSY of io_uring_enter(2) and epoll_wait(2)).
+    wait_pauses,
+    /// Times that io_uring_enter(2) said that completions were dropped (EBADR).
+    dropped_completion_reports,
+    /// Completions that the kernel dropped, for want of memory to keep those that found no room in the
+    /// queue. What they told is lost: their connections are not closed in order.
+    dropped_completions,
     ;
     /// Most bytes that a connection had received and could not process yet, because a reply was unsent or a
     /// request was incomplete.

@@ -1,7 +1,5 @@
 //! Whether new connections are taken, and when to try again after the host ran short of something.
 
-use std::io;
-
 use rustix::io::Errno;
 
 use super::counters::Counters;
@@ -15,20 +13,37 @@ const PAUSE_TICKS: u32 = (PAUSE_MS / TICK_MS) as u32 + 1;
 /// How long a drain goes on accepting after the listener stopped answering SYNs, so that handshakes
 /// that were half way arrive in the accept queue instead of being reset with the listener.
 const CLOSING_TICKS: u32 = 1;
+/// Accepts that fail in a row before accept rests. Each of them may be the fault of one connection,
+/// which says nothing of the next; so many are a fault of the listener or of the host.
+const FAILURES_MAX: u8 = 64;
 
 /// State of accept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Intake {
+enum State {
     #[default]
     Open,
     Paused {
         until: Tick,
     },
-    /// The drain began: no new handshakes, those under way are awaited.
+    /// The drain began: no new handshakes, those under way are awaited, the queues are emptied as
+    /// room permits. Accept may rest in here, too.
     Closing {
-        until: Tick,
+        look: Tick,
+        rests_until: Option<Tick>,
     },
+    /// The listeners are closed; what was accepted before is still served.
     Closed,
+    /// The reactor was stopped: whatever an accept still brings is cut off.
+    Cut {
+        look: Tick,
+    },
+}
+
+/// Accept of all listeners of a reactor: what one of them runs short of, the others lack as well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Intake {
+    state: State,
+    failures: u8,
 }
 
 /// What stopped an accept.
@@ -36,21 +51,23 @@ pub(crate) enum Intake {
 pub(crate) enum Trouble {
     /// EMFILE, ENFILE: descriptors ran out.
     Descriptors,
-    /// ENOBUFS, ENOMEM: kernel memory ran out.
+    /// ENOBUFS, ENOMEM: kernel memory ran out. ENOSPC: the user's epoll watches did
+    /// (epoll(7), `max_user_watches`).
     Memory,
     /// The limit on connections is reached.
     Full,
     /// The buffer pool has only its reserve left.
     Buffers,
-    /// This connection failed, the next may not (ECONNABORTED and what accept(2) lists with it).
+    /// This connection failed, the next may not (ECONNABORTED and what accept(2) lists with it); or
+    /// nobody knows.
     Connection,
 }
 
 impl Trouble {
-    pub(crate) fn of(error: &io::Error) -> Trouble {
-        match Errno::from_io_error(error) {
-            Some(Errno::MFILE | Errno::NFILE) => Trouble::Descriptors,
-            Some(Errno::NOBUFS | Errno::NOMEM) => Trouble::Memory,
+    pub(crate) fn of(error: Errno) -> Trouble {
+        match error {
+            Errno::MFILE | Errno::NFILE => Trouble::Descriptors,
+            Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC => Trouble::Memory,
             _ => Trouble::Connection,
         }
     }
@@ -58,49 +75,99 @@ impl Trouble {
 
 impl Intake {
     /// Takes note of `trouble`; true when accept must rest.
+    #[cold]
     pub(crate) fn meet(&mut self, trouble: Trouble, now: Tick, counters: &mut Counters) -> bool {
         match trouble {
             Trouble::Connection => {
                 counters.accept_errors += 1;
-                return false;
+                self.failures += 1;
+                if self.failures < FAILURES_MAX {
+                    return false;
+                }
+                counters.error_pauses += 1;
             }
             Trouble::Descriptors => counters.emfile_pauses += 1,
             Trouble::Memory => counters.memory_pauses += 1,
             Trouble::Full => counters.full_pauses += 1,
             Trouble::Buffers => counters.buffer_pauses += 1,
         }
-        if *self == Intake::Open {
-            *self = Intake::Paused { until: now.after(PAUSE_TICKS) };
+        self.failures = 0;
+        let until = now.after(PAUSE_TICKS);
+        match &mut self.state {
+            state @ State::Open => *state = State::Paused { until },
+            State::Closing { rests_until, .. } => *rests_until = Some(until),
+            State::Paused { .. } | State::Closed | State::Cut { .. } => {}
         }
         true
     }
 
+    /// An accept succeeded.
+    #[inline]
+    pub(crate) fn succeed(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Whether accept neither rests nor has ended.
+    #[inline]
+    pub(crate) fn is_taking(&self) -> bool {
+        matches!(self.state, State::Open | State::Closing { rests_until: None, .. })
+    }
+
     /// Ends a pause that is over; true when accept must be armed again.
     pub(crate) fn resume(&mut self, now: Tick) -> bool {
-        match *self {
-            Intake::Paused { until } if until <= now => {
-                *self = Intake::Open;
-                true
-            }
-            _ => false,
+        match &mut self.state {
+            State::Paused { until } if *until <= now => self.state = State::Open,
+            State::Closing { rests_until, .. } if rests_until.is_some_and(|until| until <= now) => *rests_until = None,
+            _ => return false,
         }
+        true
     }
 
+    /// The drain begins.
     pub(crate) fn start_closing(&mut self, now: Tick) {
-        if *self != Intake::Closed {
-            *self = Intake::Closing { until: now.after(CLOSING_TICKS + 1) };
+        let rests_until = match self.state {
+            State::Open => None,
+            State::Paused { until } => Some(until),
+            State::Closing { .. } | State::Closed | State::Cut { .. } => return,
+        };
+        self.state = State::Closing { look: now.after(CLOSING_TICKS + 1), rests_until };
+    }
+
+    /// Whether it is time to look if a closing listener may go, or a stopped reactor.
+    pub(crate) fn is_look_due(&self, now: Tick) -> bool {
+        matches!(self.state, State::Closing { look, .. } | State::Cut { look } if look <= now)
+    }
+
+    /// Puts the look off by a tick.
+    pub(crate) fn look_again(&mut self, now: Tick) {
+        if let State::Closing { look, .. } | State::Cut { look } = &mut self.state {
+            *look = now.after(1);
         }
     }
 
-    /// Whether the time has come to close the listener.
-    pub(crate) fn is_closing_due(&self, now: Tick) -> bool {
-        matches!(*self, Intake::Closing { until } if until <= now)
+    /// The listeners are closed.
+    pub(crate) fn close(&mut self) {
+        self.state = State::Closed;
+    }
+
+    /// The reactor is stopped.
+    pub(crate) fn cut(&mut self, now: Tick) {
+        self.state = State::Cut { look: now.after(1) };
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed | State::Cut { .. })
+    }
+
+    #[inline]
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(self.state, State::Cut { .. })
     }
 
     pub(crate) fn due(&self) -> Option<Tick> {
-        match *self {
-            Intake::Paused { until } | Intake::Closing { until } => Some(until),
-            Intake::Open | Intake::Closed => None,
+        match self.state {
+            State::Paused { until: due } | State::Closing { look: due, .. } | State::Cut { look: due } => Some(due),
+            State::Open | State::Closed => None,
         }
     }
 }
@@ -111,28 +178,67 @@ mod tests {
 
     #[test]
     fn a_pause_lasts_at_least_100_ms_and_ends() {
-        let (mut intake, mut counters) = (Intake::Open, Counters::default());
-        let error = io::Error::from(Errno::MFILE);
-        assert!(intake.meet(Trouble::of(&error), Tick(7), &mut counters));
+        let (mut intake, mut counters) = (Intake::default(), Counters::default());
+        assert!(intake.meet(Trouble::of(Errno::MFILE), Tick(7), &mut counters));
         assert_eq!((counters.emfile_pauses, intake.due()), (1, Some(Tick(9))));
-        assert!(!intake.resume(Tick(8)));
-        assert!(intake.resume(Tick(9)));
-        assert_eq!(intake, Intake::Open);
+        assert!(!intake.is_taking() && !intake.resume(Tick(8)));
+        assert!(intake.resume(Tick(9)) && intake.is_taking());
+        assert_eq!(intake, Intake::default());
+    }
+
+    /// epoll_ctl(2) says ENOSPC at the limit of watches, which is no fault of the connection.
+    #[test]
+    fn missing_watches_and_missing_memory_are_shortages() {
+        for error in [Errno::NOSPC, Errno::NOMEM, Errno::NOBUFS] {
+            assert_eq!(Trouble::of(error), Trouble::Memory, "{error:?}");
+        }
+        assert_eq!(Trouble::of(Errno::NFILE), Trouble::Descriptors);
+        assert_eq!(Trouble::of(Errno::INVAL), Trouble::Connection);
     }
 
     #[test]
     fn an_aborted_connection_is_no_reason_to_rest() {
-        let (mut intake, mut counters) = (Intake::Open, Counters::default());
-        let error = io::Error::from(Errno::CONNABORTED);
-        assert!(!intake.meet(Trouble::of(&error), Tick(0), &mut counters));
-        assert_eq!((counters.accept_errors, intake), (1, Intake::Open));
+        let (mut intake, mut counters) = (Intake::default(), Counters::default());
+        for _ in 0..10 * u64::from(FAILURES_MAX) {
+            assert!(!intake.meet(Trouble::of(Errno::CONNABORTED), Tick(0), &mut counters));
+            intake.succeed();
+        }
+        assert_eq!(counters.accept_errors, 10 * u64::from(FAILURES_MAX));
+        assert_eq!((counters.error_pauses, intake), (0, Intake::default()));
+    }
+
+    /// A listener that fails for good would be asked again and again.
+    #[test]
+    fn failures_in_a_row_are_a_reason_to_rest() {
+        let (mut intake, mut counters) = (Intake::default(), Counters::default());
+        let rests: Vec<bool> =
+            (0..FAILURES_MAX).map(|_| intake.meet(Trouble::of(Errno::INVAL), Tick(0), &mut counters)).collect();
+        assert_eq!(rests.iter().position(|rests| *rests), Some(usize::from(FAILURES_MAX) - 1));
+        assert_eq!((counters.error_pauses, intake.is_taking()), (1, false));
+        assert!(intake.resume(Tick(2)));
+        assert!(!intake.meet(Trouble::of(Errno::INVAL), Tick(2), &mut counters), "it counts from the start again");
     }
 
     #[test]
     fn a_drain_is_not_undone_by_a_pause() {
-        let mut intake = Intake::Open;
+        let mut intake = Intake::default();
         intake.start_closing(Tick(1));
-        assert!(intake.meet(Trouble::Descriptors, Tick(1), &mut Counters::default()));
-        assert!(!intake.resume(Tick(50)) && intake.is_closing_due(Tick(50)));
+        assert!(intake.is_taking());
+        assert!(intake.meet(Trouble::Full, Tick(1), &mut Counters::default()));
+        assert!(!intake.is_taking() && !intake.resume(Tick(2)));
+        assert!(intake.is_look_due(Tick(3)), "the listener is looked at during the pause, too");
+        assert!(intake.resume(Tick(3)) && intake.is_taking(), "what got room is taken in the drain");
+        assert!(intake.is_look_due(Tick(3)) && !intake.is_closed());
+        intake.look_again(Tick(3));
+        assert!(!intake.is_look_due(Tick(3)) && intake.is_look_due(Tick(4)));
+    }
+
+    #[test]
+    fn a_pause_goes_on_in_a_drain() {
+        let mut intake = Intake::default();
+        intake.meet(Trouble::Full, Tick(5), &mut Counters::default());
+        intake.start_closing(Tick(5));
+        assert!(!intake.is_taking());
+        assert!(intake.resume(Tick(7)) && intake.is_taking());
     }
 }

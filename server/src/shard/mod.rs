@@ -10,9 +10,11 @@ pub(crate) mod slab;
 mod wheel;
 
 use std::collections::TryReserveError;
+use std::io;
 use std::time::Duration;
 
 use protocol::server::{Echo, FILLER, Http, Protocol};
+use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use connection::{Connection, LOOKS_MAX, Want};
@@ -29,6 +31,10 @@ pub(crate) const SCRATCH_LEN: usize = 64 * 1024;
 
 /// The least memory for buffers of a reactor, in bytes.
 pub const BUFFER_MEMORY_LEN_MIN: usize = pool::MEMORY_LEN_MIN;
+
+/// Rest of a reactor that cannot wait for events: a hundred attempts a second are no load, and ten
+/// milliseconds no long time for those who wait.
+const REST: Duration = Duration::from_millis(10);
 
 /// Timeouts in ticks of 100 ms; `u32::MAX` is never.
 #[derive(Debug, Clone, Copy)]
@@ -136,6 +142,22 @@ impl<P: Protocol> Resources<P> {
     /// What is counted.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The kernel could not even wait for events: when it is short of something, what it was asked is
+    /// asked again after a short rest.
+    ///
+    /// # Errors
+    /// `error`, when it is no shortage.
+    #[cold]
+    pub(crate) fn rest(&mut self, error: Errno) -> io::Result<()> {
+        if !matches!(error, Errno::NOMEM | Errno::NOBUFS | Errno::NOSPC | Errno::AGAIN | Errno::BUSY) {
+            return Err(error.into());
+        }
+        self.counters.wait_pauses += 1;
+        self.counters.syscalls += 1;
+        std::thread::sleep(REST);
+        Ok(())
     }
 
     /// Starts the drain, as far as replies are concerned.

@@ -82,6 +82,24 @@ pub(crate) fn unacknowledged_len(socket: &impl AsFd) -> io::Result<u32> {
     }
 }
 
+/// Connections in the accept queue of a TCP listener: the kernel gives them as unacknowledged segments
+/// (`tcp_get_info` in net/ipv4/tcp.c: `sk_ack_backlog`, since Linux 2.6.23).
+///
+/// # Errors
+/// ENOTSUP for other sockets.
+pub(crate) fn queued_connections(listener: &impl AsFd) -> io::Result<u32> {
+    let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
+    let listener = listener.as_fd().as_raw_fd();
+    let place = info.as_mut_ptr().cast();
+    // SAFETY: the kernel writes at most `size` bytes, the length of `info`, and the length to `size`.
+    match unsafe { libc::getsockopt(listener, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut size) } {
+        // SAFETY: every field is a number, for which all bytes that were zeroed or written stand.
+        0 => Ok(unsafe { info.assume_init() }.tcpi_unacked),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Runs the calling thread on `cpu` only.
 ///
 /// # Errors
@@ -94,6 +112,31 @@ pub(crate) fn pin_to_cpu(cpu: usize) -> io::Result<()> {
     set.set(cpu);
     sched_setaffinity(None, &set)?;
     Ok(())
+}
+
+/// Leaves signals to the other threads. A handler that ran here would look for its descriptors (the pipe that
+/// tells the main thread, for instance) in this thread's table, and write to whatever has that number: a
+/// client's connection. The kernel prefers the main thread, but takes another one while that is stopped or
+/// traced (kernel/signal.c, `complete_signal`).
+///
+/// # Errors
+/// None that pthread_sigmask(3) knows.
+pub(crate) fn leave_signals_to_others() -> io::Result<()> {
+    // Of faults of the thread itself, which would kill the process unseen if they were blocked; and of profilers.
+    const KEPT: [libc::c_int; 7] =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGPROF];
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the C library fills the set that it is given.
+    unsafe { libc::sigfillset(set.as_mut_ptr()) };
+    for signal in KEPT {
+        // SAFETY: as above; the set was filled.
+        unsafe { libc::sigdelset(set.as_mut_ptr(), signal) };
+    }
+    // SAFETY: the set is read, and there is no place for the old one.
+    match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
 }
 
 /// Lets the calling thread wait for its turn instead of interrupting others when it wakes up.

@@ -269,3 +269,56 @@ fn queued_at_some_are_served(variant: Variant, reactors: usize, balance: Balance
     let report = server.account();
     assert_eq!((report.exit_code(), report.totals.requests), (0, 200));
 }
+
+/// Connections beyond the limit wait in the accept queue when the drain begins. Room frees within it.
+pub(crate) fn drain_at_the_limit(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.connections_max = 4;
+        options.drain_timeout = Duration::from_secs(3600);
+    });
+    let mut clients: Vec<Client> = (0..12).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.write(GET));
+    server.order(Order::Drain);
+    for mut client in clients {
+        let (head, _) = client.reply().expect("a queued connection was reset");
+        // A reply from before the drain does not announce it.
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert_eq!(client.read_to_end(), b"");
+    }
+    let report = server.account();
+    assert_eq!((report.exit_code(), report.forced_closes, report.totals.requests), (0, 0, 12));
+    assert!(report.totals.full_pauses > 0, "the limit was never met");
+}
+
+/// No room frees: at the deadline the queue is cut off like the rest, and the account has all of it.
+pub(crate) fn drain_at_the_limit_is_forced(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.connections_max = 2;
+        options.drain_timeout = Duration::from_millis(700);
+    });
+    let mut stuck: Vec<Client> = (0..2).map(|_| server.connect()).collect();
+    for client in &mut stuck {
+        client.write("GET /bytes/100000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.read(1000);
+    }
+    let mut queued: Vec<Client> = (0..10).map(|_| server.connect()).collect();
+    queued.iter_mut().for_each(|client| client.write(GET));
+    let report = server.drain();
+    assert_eq!((report.exit_code(), report.forced_closes, report.totals.accepts), (3, 12, 12));
+    assert!(report.totals.syscalls < 20_000, "{} system calls: a hot loop", report.totals.syscalls);
+}
+
+/// A stop finds connections everywhere: served, accepted but not yet seen, queued. Each of them is counted.
+pub(crate) fn stop_counts_every_connection(variant: Variant) {
+    for reactors in [1, 3] {
+        let server = Running::start(Workload::Http, variant, |options| {
+            options.accepts_per_turn_max = 1;
+            options.reactors = reactors;
+        });
+        let clients: Vec<Client> = (0..200).map(|_| server.connect()).collect();
+        server.order(Order::Stop);
+        let report = server.account();
+        drop(clients);
+        assert_eq!((report.exit_code(), report.totals.accepts, report.forced_closes), (3, 200, 200));
+    }
+}

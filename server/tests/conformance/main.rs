@@ -20,7 +20,8 @@ macro_rules! suite {
                 ends: half_close, half_close_in_a_request, reset, reset_under_load, refusal_reaches_the_peer,
                       close_on_request, drain_under_load, drain_of_idle, drain_forced, second_order_stops,
                       queued_connections_are_served, no_reset_overtakes_a_reply, idle_close_is_a_fin,
-                      drain_with_a_peer_that_stays;
+                      drain_with_a_peer_that_stays, drain_at_the_limit, drain_at_the_limit_is_forced,
+                      stop_counts_every_connection;
                 limits: idle_timeout, header_timeout, stalled_body, stalled_reply, connection_limit, port_in_use,
                         stalled_peers_free_their_places, empty_lines_are_no_progress, slow_reader_is_not_stalled;
                 http: strict_framing, long_heads_byte_by_byte, expectations, one_final_reply;

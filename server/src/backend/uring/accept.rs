@@ -1,17 +1,19 @@
 //! Accepting: which kind of accept is armed, and what becomes of what it brings.
 
-use std::io;
 use std::os::fd::AsRawFd;
 
 use io_uring::cqueue;
 use protocol::server::Protocol;
+use rustix::io::Errno;
 use uring::Completion;
 
 use super::style::Style;
 use super::{ACCEPT, Accept, CLOSE, Direct, IGNORED, MULTISHOT_ACCEPT_MARGIN, NO_CONNECTION, Source, Uring};
+use crate::backend::Backend;
 use crate::shard::connection::Want;
+use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Intake, Shard, Trouble};
+use crate::shard::{Shard, Trouble};
 
 impl<P: Protocol, S: Style> Uring<P, S> {
     /// Arms each listener that is not armed.
@@ -59,14 +61,14 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         if !cqueue::more(completion.flags) {
             self.sources[index].accept = Accept::None;
         }
-        let mut rest = false;
         match Direct::from_result(completion.result) {
             Some(socket) => self.admit(socket),
-            None if completion.result == -libc::ECANCELED => {}
+            // What is said of a listener that was taken away is that it ends.
+            None if completion.result == -libc::ECANCELED || self.sources[index].listener.is_none() => {}
             None => {
-                let error = io::Error::from_raw_os_error(-completion.result);
                 let Shard { shared, intake, .. } = &mut *self.shard;
-                rest = intake.meet(Trouble::of(&error), shared.now, &mut shared.counters);
+                let trouble = Trouble::of(Errno::from_raw_os_error(-completion.result));
+                intake.meet(trouble, shared.now, &mut shared.counters);
             }
         }
         if self.is_near_limit() {
@@ -76,14 +78,17 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                 }
             }
         }
-        if !rest && matches!(self.shard.intake, Intake::Open | Intake::Closing { .. }) {
+        if self.shard.intake.is_taking() {
             self.arm_accept(index);
         }
     }
 
     fn admit(&mut self, socket: Direct) {
         self.descriptors += 1;
+        self.shard.intake.succeed();
         match self.shard.admit(socket) {
+            // It was under way when the reactor was told to end at once.
+            Some(id) if self.shard.intake.is_cut() => self.close(id, CloseReason::DrainForced),
             Some(id) => self.act(id, Want::Read),
             None => {
                 // Thousands of connections whose last completions are still to come: very unlikely,

@@ -43,10 +43,9 @@ use self::style::{Receive, Style};
 use super::epoll::reason_of;
 use super::{Backend, Parts};
 use crate::listener::Listener;
+use crate::shard::Shard;
 use crate::shard::connection::Want;
-use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Intake, Shard};
 use crate::sys;
 use crate::unavailable::Unavailable;
 
@@ -192,18 +191,14 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
         Ok(())
     }
 
-    fn refuse_handshakes(&mut self) -> io::Result<()> {
-        self.sources.iter().filter_map(|source| source.listener.as_ref()).try_for_each(Listener::refuse_handshakes)
+    fn listeners(&self) -> impl Iterator<Item = &Listener> {
+        self.sources.iter().filter_map(|source| source.listener.as_ref())
     }
 
-    fn close_listeners(&mut self) -> io::Result<()> {
-        for index in 0..self.sources.len() {
-            // The accept holds the socket open, and has emptied its queue all along.
-            self.end_accept(index);
-            self.sources[index].listener = None;
-        }
-        self.shard.intake = Intake::Closed;
-        Ok(())
+    fn take_listeners(&mut self) -> Vec<Listener> {
+        // What their accepts have taken off the queues already is told by completions.
+        (0..self.sources.len()).for_each(|index| self.end_accept(index));
+        self.sources.iter_mut().filter_map(|source| source.listener.take()).collect()
     }
 
     fn obey(&mut self, id: ConnectionId, want: Want) {
@@ -212,6 +207,10 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
 
     /// All completions were fetched: see `on_tick`.
     fn receive_once_more(&mut self, _: ConnectionId) {}
+
+    fn is_idle(&self) -> bool {
+        self.sources.iter().all(|source| source.accept == Accept::None)
+    }
 
     fn shard(&mut self) -> &mut Shard<P, Direct> {
         &mut self.shard
@@ -240,7 +239,26 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         self.completions.clear();
         let counters = &mut self.shard.shared.counters;
         counters.turns += 1;
-        self.ring.submit_and_wait(S::GATHER, wait_max, &mut self.completions, counters)
+        match self.ring.submit_and_wait(S::GATHER, wait_max, &mut self.completions, counters) {
+            Ok(()) => Ok(()),
+            Err(error) => self.on_wait_failed(&error),
+        }
+    }
+
+    /// The kernel could not wait, or lost completions. What was queued is still queued.
+    #[cold]
+    fn on_wait_failed(&mut self, error: &io::Error) -> io::Result<()> {
+        let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
+        let shared = &mut self.shard.shared;
+        if errno != Errno::BADR {
+            return shared.rest(errno);
+        }
+        // It is said once (io_uring_enter(2)), and only how many there were. Their operations count as
+        // under way for ever: the connections are served until they need one of them, and at the end
+        // the account says what is missing.
+        shared.counters.dropped_completion_reports += 1;
+        shared.counters.dropped_completions = u64::from(self.ring.dropped());
+        Ok(())
     }
 
     fn handle_completions(&mut self) {
@@ -281,9 +299,6 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             self.expire();
         }
         let now = self.shard.shared.now;
-        if self.shard.intake.is_closing_due(now) {
-            self.close_listeners()?;
-        }
         if self.shard.intake.resume(now) {
             self.arm_accepts();
         }
@@ -315,9 +330,9 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             },
             Err(_) => match Errno::from_raw_os_error(-result) {
                 Errno::INTR | Errno::AGAIN => Want::Write,
-                Errno::NOBUFS | Errno::NOMEM => {
+                error @ (Errno::NOBUFS | Errno::NOMEM) => {
                     shared.counters.enobufs += 1;
-                    connection.give_up(CloseReason::SocketError, shared)
+                    connection.give_up(reason_of(error), shared)
                 }
                 error => connection.give_up(reason_of(error), shared),
             },

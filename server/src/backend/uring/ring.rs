@@ -197,8 +197,13 @@ impl<C: Cut> Ring<C> {
         unsafe { self.push(&entry, counters) };
     }
 
+    /// Completions that the kernel has dropped.
+    pub(super) fn dropped(&mut self) -> u32 {
+        self.inner.dropped()
+    }
+
     /// Submits what is queued and waits for a completion, at most for `wait_max`; then moves all
-    /// completions into `completions`.
+    /// completions into `completions`, whatever the kernel said.
     pub(super) fn submit_and_wait(
         &mut self,
         gather: Option<Gather>,
@@ -208,11 +213,11 @@ impl<C: Cut> Ring<C> {
     ) -> io::Result<()> {
         counters.enters += 1;
         counters.syscalls += 1;
-        match gather {
-            None => self.inner.submit_and_wait(wait_max, completions)?,
-            Some(gather) => self.inner.submit_and_gather(gather, wait_max, completions)?,
-        }
+        let result = match gather {
+            None => self.inner.submit_and_wait(wait_max, completions),
+            Some(gather) => self.inner.submit_and_gather(gather, wait_max, completions),
+        };
         counters.cqes += completions.len() as u64;
-        Ok(())
+        result
     }
 }

@@ -1,0 +1,181 @@
+//! How a reactor ends: it stops new handshakes, empties the accept queues as room permits, closes the
+//! listeners, and waits for its connections; or it cuts all of that off. What a connection does in a
+//! drain is its own affair (`shard::connection`), what the deadline is the supervisor's.
+
+use std::io;
+
+use protocol::server::Protocol;
+use rustix::io::Errno;
+
+use crate::backend::Backend;
+use crate::listener::Listener;
+use crate::shard::Trouble;
+use crate::shard::counters::{CloseReason, Counters};
+
+/// Attempts to stop new handshakes, one a tick. Each is an allocation of a few bytes in the kernel:
+/// what is missing for a second is missing for good.
+const REFUSALS_MAX: u32 = 10;
+/// Looks, one a tick, without any progress after which a stopped reactor gives up on what is left. Closing
+/// waits for nobody, so only a kernel that takes no submissions, or lost completions, gets there. Looks
+/// instead of time: a process that was stopped meanwhile (SIGSTOP) is not stuck.
+const STUCK_LOOKS: u32 = 30;
+/// Failures in a row after which what is left in an accept queue is counted instead of accepted.
+const FAILURES_MAX: u32 = 64;
+
+/// What the supervisor wants of a reactor. It only ever grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Command {
+    Serve = 0,
+    Drain = 1,
+    Stop = 2,
+}
+
+/// Connections that are cut off in one queue. Only one that grows meanwhile, because handshakes could not be
+/// stopped, holds more; what it holds in the end is counted.
+const QUEUED_MAX: u32 = 1 << 20;
+
+/// What a reactor has obeyed so far.
+pub(crate) struct Drain {
+    obeyed: Command,
+    /// Attempts to stop handshakes that are left; 0 once it was done.
+    refusals_left: u32,
+    /// Connections at the last look after the stop, and looks since they became fewer.
+    left: u32,
+    looks: u32,
+}
+
+impl Drain {
+    pub(crate) fn new() -> Drain {
+        Drain { obeyed: Command::Serve, refusals_left: REFUSALS_MAX, left: 0, looks: 0 }
+    }
+
+    /// Obeys `command`, once a turn. True when the reactor has nothing left to do.
+    ///
+    /// # Errors
+    /// Connections that cannot be ended even by force.
+    #[inline]
+    pub(crate) fn follow<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B, command: Command) -> io::Result<bool> {
+        if command == Command::Serve {
+            return Ok(false);
+        }
+        self.go_on(backend, command)
+    }
+
+    #[cold]
+    fn go_on<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B, command: Command) -> io::Result<bool> {
+        if self.obeyed == Command::Serve {
+            self.refuse_handshakes(backend);
+            let shard = backend.shard();
+            shard.drain();
+            shard.intake.start_closing(shard.shared.now);
+            self.obeyed = Command::Drain;
+        }
+        if command == Command::Stop && self.obeyed == Command::Drain {
+            stop(backend);
+            self.obeyed = Command::Stop;
+            self.left = backend.shard().len();
+        }
+        let shard = backend.shard();
+        if shard.intake.is_look_due(shard.shared.now) {
+            match self.obeyed {
+                Command::Stop => self.expect_progress(backend)?,
+                _ => self.look(backend),
+            }
+        }
+        Ok(backend.shard().intake.is_closed() && backend.shard().len() == 0 && backend.is_idle())
+    }
+
+    /// Closes the listeners once their queues are empty. Until then connections are accepted as room
+    /// permits, so that none of them is reset that could be served within the drain.
+    fn look<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B) {
+        self.refuse_handshakes(backend);
+        let queued = backend.listeners().try_fold(false, |queued, listener| Ok(queued | listener.has_queued()?));
+        backend.shard().shared.counters.syscalls += backend.listeners().count() as u64;
+        // Who cannot even ask asks again.
+        let is_empty = queued == Ok::<bool, Errno>(false);
+        if is_empty && self.refusals_left == 0 {
+            backend.take_listeners();
+            backend.shard().intake.close();
+        } else {
+            let shard = backend.shard();
+            shard.intake.look_again(shard.shared.now);
+        }
+    }
+
+    /// Stops new handshakes, unless that was done. A shortage passes, and then the next look tries
+    /// again; without it a listener that is closed resets who comes in between.
+    fn refuse_handshakes<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B) {
+        if self.refusals_left == 0 {
+            return;
+        }
+        let result = backend.listeners().try_for_each(Listener::refuse_handshakes);
+        let counters = &mut backend.shard().shared.counters;
+        counters.syscalls += 1;
+        self.refusals_left = match result {
+            Ok(()) => 0,
+            Err(error) => {
+                counters.refusal_errors += 1;
+                let passes = Errno::from_io_error(&error).is_some_and(|error| Trouble::of(error) == Trouble::Memory);
+                if passes { self.refusals_left - 1 } else { 0 }
+            }
+        };
+    }
+
+    /// After a stop connections only wait for the kernel. One that never lets go must not hold the
+    /// process for ever.
+    fn expect_progress<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B) -> io::Result<()> {
+        let shard = backend.shard();
+        let left = shard.len();
+        self.looks = if left == self.left { self.looks + 1 } else { 0 };
+        self.left = left;
+        if self.looks == STUCK_LOOKS {
+            let lost = shard.shared.counters.dropped_completions;
+            return Err(io::Error::other(format!(
+                "{left} connections could not be closed within 3 s of the stop: io_uring had no memory for submissions, or dropped completions (it said so of {lost})"
+            )));
+        }
+        shard.intake.look_again(shard.shared.now);
+        Ok(())
+    }
+}
+
+/// Cuts off every connection, and what is still queued.
+fn stop<P: Protocol, B: Backend<P>>(backend: &mut B) {
+    // First, because this frees descriptors.
+    backend.close_all(CloseReason::DrainForced);
+    let listeners = backend.take_listeners();
+    let shard = backend.shard();
+    shard.intake.cut(shard.shared.now);
+    listeners.iter().for_each(|listener| cut_queue(listener, &mut shard.shared.counters));
+}
+
+/// Accepts and closes what is queued, so that each connection that the kernel has completed is accounted
+/// for. What cannot be accepted is counted as the kernel has it.
+fn cut_queue(listener: &Listener, counters: &mut Counters) {
+    let mut failures = 0;
+    // A listener of io_uring waits; a failure here shows below.
+    let mut trouble = listener.set_nonblocking().is_err();
+    for _ in 0..QUEUED_MAX {
+        if trouble {
+            break;
+        }
+        counters.syscalls += 2;
+        match listener.accept() {
+            Ok(socket) => {
+                drop(socket);
+                counters.accepts += 1;
+                counters.closed(CloseReason::DrainForced);
+                failures = 0;
+            }
+            Err(Errno::AGAIN) => return,
+            Err(error) => {
+                counters.accept_errors += 1;
+                failures += 1;
+                trouble = Trouble::of(error) != Trouble::Connection || failures == FAILURES_MAX;
+            }
+        }
+    }
+    counters.syscalls += 1;
+    counters.queue_resets += listener.queued();
+}
