@@ -14,6 +14,7 @@ cargo clippy --workspace --all-targets --locked -- --deny warnings
 
 step "what the tests need"
 scripts/python.sh
+scripts/strace.sh
 
 step "tests"
 # Most tests wait for timers and peers, not for the CPU: run more of them at once than there are cores.

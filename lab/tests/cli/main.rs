@@ -2,6 +2,7 @@
 
 mod bench;
 mod c10m;
+mod faults;
 mod hogs;
 mod interchange;
 mod knee;
@@ -15,4 +16,6 @@ mod rings;
 mod serve;
 mod serve_listen;
 mod serve_output;
+mod shortages;
+mod sweep;
 mod tune;

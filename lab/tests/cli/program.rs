@@ -66,18 +66,28 @@ impl Server {
 
     /// What the command starts, without its --json.
     pub(crate) fn of(command: &mut Command) -> Server {
+        Server::try_of(command).unwrap_or_else(|(code, stderr)| panic!("it ended with {code:?}: {stderr}"))
+    }
+
+    /// Like `of`. When it ends before it serves, its exit code and what it said.
+    pub(crate) fn try_of(command: &mut Command) -> Result<Server, (Option<i32>, String)> {
         command.arg("--json");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("UTF-8");
+        if line.is_empty() {
+            let mut stderr = String::new();
+            child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("UTF-8");
+            return Err((child.wait().expect("it runs").code(), stderr));
+        }
         let ready: Value = serde_json::from_str(&line).expect("a JSON line");
         assert_eq!(ready["event"], "ready");
         let addresses = ready["addresses"].as_array().expect("addresses");
         assert_eq!(ready["address"], addresses[0]);
         let mut texts = addresses.iter().filter_map(Value::as_str);
         let address = texts.find_map(|text| text.parse().ok()).unwrap_or_else(|| ([0; 4], 0).into());
-        Server { child, address, ready, stdout }
+        Ok(Server { child, address, ready, stdout })
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -96,16 +106,27 @@ impl Server {
     }
 
     /// Waits for its end: the exit code and the last line. What comes before it are live counters.
-    pub(crate) fn account(mut self) -> (i32, Value) {
-        let mut exit = self.line();
-        while exit["event"] == "stats" {
-            exit = self.line();
-        }
+    pub(crate) fn account(self) -> (i32, Value) {
+        self.ended().unwrap_or_else(|(code, said)| panic!("{code:?}, no account: {said}"))
+    }
+
+    /// Like `account`; its exit code and all that it said when there was no account.
+    pub(crate) fn ended(mut self) -> Result<(i32, Value), (Option<i32>, String)> {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).expect("UTF-8");
-        assert_eq!(rest, "", "the account is the last line");
-        assert_eq!(exit["event"], "exit");
-        (self.child.wait().expect("it runs").code().expect("no signal"), exit)
+        let code = self.child.wait().expect("it runs").code();
+        let lines: Result<Vec<Value>, _> = rest.lines().map(serde_json::from_str).collect();
+        match (code, lines.unwrap_or_default().as_slice()) {
+            (Some(code), [stats @ .., exit])
+                if exit["event"] == "exit" && stats.iter().all(|line| line["event"] == "stats") =>
+            {
+                Ok((code, exit.clone()))
+            }
+            _ => {
+                self.child.stderr.take().expect("piped").read_to_string(&mut rest).expect("UTF-8");
+                Err((code, rest))
+            }
+        }
     }
 
     pub(crate) fn drain(self) -> (i32, Value) {

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -12,15 +13,15 @@ use seccompiler::{
 
 use crate::program::{PATIENCE, Server, c10m, eventually, finish, refused, refuses, run};
 
-const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+pub(crate) const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-fn connect(server: &Server) -> TcpStream {
+pub(crate) fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(server.address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
     stream
 }
 
-fn get(stream: &mut TcpStream) {
+pub(crate) fn get(stream: &mut TcpStream) {
     stream.write_all(GET).expect("it reads");
     let mut reply = [0; 12];
     stream.read_exact(&mut reply).expect("it answers");
@@ -59,22 +60,26 @@ fn what_cannot_be_had_is_refused_with_cause_and_fix() {
     }
 }
 
-const X86_64: bool = cfg!(target_arch = "x86_64");
+pub(crate) const X86_64: bool = cfg!(target_arch = "x86_64");
 const IO_URING_SETUP: i64 = 425;
 /// The numbers on x86_64, and those that all later architectures share.
 const BPF: i64 = if X86_64 { 321 } else { 280 };
-const SETSOCKOPT: i64 = if X86_64 { 54 } else { 208 };
+pub(crate) const SETSOCKOPT: i64 = if X86_64 { 54 } else { 208 };
 
 /// Runs `job` on a thread, and in children of it, where the system call of this number fails with EPERM.
 fn without<T: Send + 'static>(system_call: i64, job: impl FnOnce() -> T + Send + 'static) -> T {
-    under((system_call, vec![]), job)
+    under((system_call, vec![]), Errno::PERM, job)
 }
 
-/// Runs `job` on a thread, and in children of it, where what `rule` describes fails with EPERM.
-pub(crate) fn under<T: Send + 'static>(rule: (i64, Vec<SeccompRule>), job: impl FnOnce() -> T + Send + 'static) -> T {
+/// Runs `job` on a thread, and in children of it, where what `rule` describes fails with `error`.
+pub(crate) fn under<T: Send + 'static>(
+    rule: (i64, Vec<SeccompRule>),
+    error: Errno,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let job = move || {
         let architecture = std::env::consts::ARCH.try_into().expect("an architecture seccomp knows");
-        let refuse = SeccompAction::Errno(rustix::io::Errno::PERM.raw_os_error() as u32);
+        let refuse = SeccompAction::Errno(error.raw_os_error() as u32);
         let rules = [rule].into_iter().collect();
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture).expect("a valid filter");
         apply_filter(&BpfProgram::try_from(filter).expect("a valid program")).expect("seccomp works");
@@ -149,7 +154,7 @@ fn without_filters_a_drain_loses_nothing() {
     let is_filter = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, SO_ATTACH_FILTER);
     let rule = SeccompRule::new(vec![is_filter.expect("a valid condition")]).expect("a valid rule");
     for backend in ["epoll", "mio"] {
-        let (code, exit) = under((SETSOCKOPT, vec![rule.clone()]), move || {
+        let (code, exit) = under((SETSOCKOPT, vec![rule.clone()]), Errno::PERM, move || {
             let server = Server::start(&["http", "--reactors", "3", "--backend", backend]);
             let mut streams: Vec<TcpStream> = (0..50).map(|_| connect(&server)).collect();
             streams.iter_mut().for_each(|stream| stream.write_all(GET).expect("the kernel reads"));
