@@ -137,7 +137,10 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     news: &Sender<News>,
 ) -> Result<ReactorReport, Unavailable> {
     let Setup { index, cpu, endpoints, shared: unix, connections_max, options, program, line } = setup;
-    sys::pin_to_cpu(cpu).map_err(|_| Unavailable::Cpu { cpu, allowed: sys::allowed_cpus().unwrap_or_default() })?;
+    sys::pin_to_cpu(cpu).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => Unavailable::Cpu { cpu, allowed: sys::allowed_cpus().unwrap_or_default() },
+        _ => Unavailable::kernel("sched_setaffinity(2)")(error),
+    })?;
     if options.scheduling == Scheduling::Batch {
         sys::schedule_as_batch().map_err(Unavailable::kernel("sched_setscheduler(2) with SCHED_BATCH"))?;
     }

@@ -45,7 +45,7 @@ fn a_server_enters_by_index_only() {
         return;
     }
     for variant in VARIANTS {
-        let (code, exit) = under(enters_with(0), move || {
+        let (code, exit) = under(enters_with(0), rustix::io::Errno::PERM, move || {
             let server = serve(variant);
             let mut stream = TcpStream::connect(server.address).expect("it listens");
             stream.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
@@ -70,7 +70,8 @@ fn a_server_that_may_not_enter_by_index_fails_and_says_so() {
     }
     for reactors in ["1", "8"] {
         let arguments = ["serve", "echo", "--backend", "io_uring", "--listen", "127.0.0.1:0", "--reactors", reactors];
-        let (code, stdout, stderr) = under(enters_with(REGISTERED_RING), move || run(&arguments));
+        let (code, stdout, stderr) =
+            under(enters_with(REGISTERED_RING), rustix::io::Errno::PERM, move || run(&arguments));
         assert!(code == 1 && !stderr.contains("panicked"), "{code}: {stdout} {stderr}");
         assert!(format!("{stdout}{stderr}").contains("not permitted"), "{stdout} {stderr}");
     }
@@ -89,8 +90,9 @@ fn a_load_generator_enters_by_index_only() {
                 .map(str::to_owned)
                 .to_vec();
         arguments.extend(mode.iter().map(|word| (*word).to_owned()));
-        let (_, stdout, stderr) =
-            under(enters_with(0), move || run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
+        let (_, stdout, stderr) = under(enters_with(0), rustix::io::Errno::PERM, move || {
+            run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        });
         let record: serde_json::Value =
             serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
         assert!(record["requests"]["completed"].as_u64() > Some(0), "{mode:?}: {stderr}");
