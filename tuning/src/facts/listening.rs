@@ -9,8 +9,9 @@ use super::source::Source;
 /// Listeners come before connections in /proc/net/tcp (`net/ipv4/tcp_ipv4.c`, `tcp_seek_last_pos`), so with
 /// millions of connections the first lines are enough: this has room for more than 6,000 listeners.
 const LISTENERS_LEN_MAX: u64 = 1 << 20;
-/// Descriptors of a task that are looked at: a server opens its listeners before its connections.
-const DESCRIPTORS_MAX: usize = 1000;
+/// Descriptors of the first task of a process that are looked at, and of every further one: a server with
+/// hundreds of tables opens its listeners before its connections, so the lowest are enough.
+const DESCRIPTORS_MAX: [usize; 2] = [20_000, 1000];
 /// State of a listener in /proc/net/tcp (`include/net/tcp_states.h`, TCP_LISTEN).
 const LISTEN: &str = "0A";
 
@@ -93,12 +94,12 @@ fn owner(source: &Source<'_>, inode: u64) -> Option<(String, u32)> {
     let processes = source.names("proc").into_iter().filter_map(|name| name.parse::<u32>().ok());
     for process in processes {
         // A reactor has a descriptor table of its own, so every thread is looked at.
-        for task in source.names(&format!("proc/{process}/task")) {
+        for (place, task) in source.names(&format!("proc/{process}/task")).into_iter().enumerate() {
             let folder = format!("proc/{process}/task/{task}");
             let names = source.names(&format!("{folder}/fd"));
             let mut descriptors: Vec<u32> = names.into_iter().filter_map(|name| name.parse().ok()).collect();
             descriptors.sort_unstable();
-            let mut first = descriptors.iter().take(DESCRIPTORS_MAX);
+            let mut first = descriptors.iter().take(DESCRIPTORS_MAX[place.min(1)]);
             if first.any(|fd| source.link_name(&format!("{folder}/fd/{fd}")).as_deref() == Some(&wanted)) {
                 let name = source.first_lines(&format!("proc/{process}/comm"), 64)?;
                 return Some((name.trim_end().to_owned(), process));
