@@ -40,6 +40,8 @@ pub(crate) struct Drain {
     obeyed: Command,
     /// Attempts to stop handshakes that are left; 0 once it was done.
     refusals_left: u32,
+    /// Listeners, in their order, that refuse handshakes.
+    refusing: Vec<bool>,
     /// Connections at the last look after the stop, and looks since they became fewer.
     left: u32,
     looks: u32,
@@ -47,7 +49,7 @@ pub(crate) struct Drain {
 
 impl Drain {
     pub(crate) fn new() -> Drain {
-        Drain { obeyed: Command::Serve, refusals_left: REFUSALS_MAX, left: 0, looks: 0 }
+        Drain { obeyed: Command::Serve, refusals_left: REFUSALS_MAX, refusing: Vec::new(), left: 0, looks: 0 }
     }
 
     /// Obeys `command`, once a turn. True when the reactor has nothing left to do.
@@ -109,17 +111,23 @@ impl Drain {
         if self.refusals_left == 0 {
             return;
         }
-        let result = backend.listeners().try_for_each(Listener::refuse_handshakes);
-        let counters = &mut backend.shard().shared.counters;
-        counters.syscalls += 1;
-        self.refusals_left = match result {
-            Ok(()) => 0,
-            Err(error) => {
-                counters.refusal_errors += 1;
-                let passes = Errno::from_io_error(&error).is_some_and(|error| Trouble::of(error) == Trouble::Memory);
-                if passes { self.refusals_left - 1 } else { 0 }
+        self.refusing.resize(backend.listeners().count(), false);
+        let (mut calls, mut errors, mut passes) = (0, 0, false);
+        // Each by itself: what one cannot says nothing of the others.
+        for (listener, is_refusing) in backend.listeners().zip(&mut self.refusing).filter(|(_, done)| !**done) {
+            calls += 1;
+            match listener.refuse_handshakes() {
+                Ok(()) => *is_refusing = true,
+                Err(error) => {
+                    errors += 1;
+                    passes |= Errno::from_io_error(&error).is_some_and(|it| Trouble::of(it) == Trouble::Memory);
+                }
             }
-        };
+        }
+        let counters = &mut backend.shard().shared.counters;
+        counters.syscalls += calls;
+        counters.refusal_errors += errors;
+        self.refusals_left = if passes { self.refusals_left - 1 } else { 0 };
     }
 
     /// After a stop connections only wait for the kernel. One that never lets go must not hold the

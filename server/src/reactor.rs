@@ -1,4 +1,4 @@
-//! One reactor: a thread with a CPU, an fd table, a listener, a shard and a backend of its own.
+//! One reactor: a thread with a CPU, an fd table, listeners, a shard and a backend of its own.
 
 use std::io;
 use std::iter;
@@ -179,6 +179,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         buffer_memory_bytes: buffers.memory_len as u64,
         buffer_memory_bytes_peak: buffers.memory_len_peak as u64,
         buffer_memory_bytes_max: shared.buffer_memory_len_max() as u64,
+        buffer_memory_refusals: buffers.refusals,
         cpu_time: CpuTime::of_thread(),
         error: result.err().map(|error| error.to_string()),
     })

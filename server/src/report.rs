@@ -27,6 +27,8 @@ pub struct ReactorReport {
     pub buffer_memory_bytes_peak: u64,
     /// The most that it might have: the limit that was set, or what the kernel gave when it refused more.
     pub buffer_memory_bytes_max: u64,
+    /// Times that the kernel had no memory for buffers.
+    pub buffer_memory_refusals: u64,
     /// CPU time of its thread.
     pub cpu_time: CpuTime,
     /// What made it fail.

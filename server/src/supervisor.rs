@@ -293,6 +293,7 @@ mod tests {
             buffer_memory_bytes: 0,
             buffer_memory_bytes_peak: 0,
             buffer_memory_bytes_max: 0,
+            buffer_memory_refusals: 0,
             cpu_time: CpuTime::of_thread(),
             error: error.map(str::to_owned),
         }))

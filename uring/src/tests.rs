@@ -1,4 +1,4 @@
-//! Rings and buffers against the kernel of this machine.
+//! Rings and buffers against the kernel of the host.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};

@@ -4,6 +4,7 @@ mod bench;
 mod c10m;
 mod faults;
 mod hogs;
+mod in_hand;
 mod interchange;
 mod knee;
 mod load;

@@ -54,7 +54,7 @@ pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
     events: Vec<epoll::Event>,
     input: Box<[u8]>,
     accepts_per_turn_max: u32,
-    /// Accepted, but the kernel had no watch for them yet. Accept rests meanwhile, so they are few.
+    /// Accepted, but the kernel had no watch for them yet. Accept rests until they have one, so they are few.
     unwatched: Vec<ConnectionId>,
 }
 
@@ -150,6 +150,11 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
     }
 
     fn take_listeners(&mut self) -> Vec<Listener> {
+        for source in &self.sources {
+            // A unix socket is open elsewhere, too, so its watch would outlive this descriptor (epoll(7)). It was
+            // added, so this cannot fail.
+            let _ = epoll::delete(&self.epoll, &source.listener);
+        }
         self.sources.drain(..).map(|source| source.listener).collect()
     }
 
@@ -196,7 +201,8 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
             self.watch_the_unwatched();
         }
         let now = self.shard.shared.now;
-        if self.shard.intake.resume(now) && !self.set_accept(epoll::EventFlags::IN) {
+        if self.shard.intake.resume(now) && (!self.unwatched.is_empty() || !self.set_accept(epoll::EventFlags::IN)) {
+            // One more would not get a watch either.
             self.rest(Trouble::Memory);
         }
     }
@@ -413,10 +419,9 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 }
                 Want::Look => {
                     shared.counters.syscalls += 1;
-                    match sys::unacknowledged_len(&connection.socket) {
-                        Ok(queued) => connection.looked(queued, shared),
-                        Err(_) => Want::Close(CloseReason::SocketError),
-                    }
+                    // A socket that cannot tell shows no progress but by taking more.
+                    let queued = sys::unacknowledged_len(&connection.socket).unwrap_or(0);
+                    connection.looked(queued, shared)
                 }
                 Want::Close(reason) => {
                     shared.counters.syscalls += 1;

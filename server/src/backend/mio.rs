@@ -48,7 +48,7 @@ pub(crate) struct Mio<P: Protocol> {
     events: Events,
     input: Box<[u8]>,
     accepts_per_turn_max: u32,
-    /// Accepted, but the kernel had no watch for them yet. Accept rests meanwhile, so they are few.
+    /// Accepted, but the kernel had no watch for them yet. Accept rests until they have one, so they are few.
     unwatched: Vec<ConnectionId>,
 }
 
@@ -123,6 +123,11 @@ impl<P: Protocol> Backend<P> for Mio<P> {
     }
 
     fn take_listeners(&mut self) -> Vec<Listener> {
+        for source in &self.sources {
+            // A unix socket is open elsewhere, too, so its watch would outlive this descriptor (epoll(7)). It was
+            // added, so this cannot fail.
+            let _ = self.poll.registry().deregister(&mut SourceFd(&source.listener.as_raw_fd()));
+        }
         self.sources.drain(..).map(|source| source.listener).collect()
     }
 
@@ -179,6 +184,11 @@ impl<P: Protocol> Mio<P> {
         // A listener stays registered during a pause: being edge-triggered it makes no noise, but
         // what arrived meanwhile has to be asked for.
         if self.shard.intake.resume(now) {
+            if !self.unwatched.is_empty() {
+                // One more would not get a watch either.
+                let Shard { shared, intake, .. } = &mut self.shard;
+                intake.meet(Trouble::Memory, now, &mut shared.counters);
+            }
             self.sources.iter_mut().for_each(|source| source.accepts_left = true);
         }
     }
@@ -340,10 +350,9 @@ impl<P: Protocol> Mio<P> {
                 }
                 Want::Look => {
                     shared.counters.syscalls += 1;
-                    match sys::unacknowledged_len(&connection.socket) {
-                        Ok(queued) => connection.looked(queued, shared),
-                        Err(_) => Want::Close(CloseReason::SocketError),
-                    }
+                    // A socket that cannot tell shows no progress but by taking more.
+                    let queued = sys::unacknowledged_len(&connection.socket).unwrap_or(0);
+                    connection.looked(queued, shared)
                 }
                 Want::Close(reason) => {
                     shared.counters.syscalls += 1;

@@ -139,7 +139,7 @@ counters! {
     empty_receives,
     /// Sends that took less than was offered, EAGAIN included.
     short_sends,
-    /// Receives that found no provided buffer, and sends or accepts that found no kernel memory.
+    /// Receives that found no provided buffer, and sends that found no kernel memory.
     enobufs,
     /// Multishot receives cancelled because a reply was still unsent.
     receive_pauses,
@@ -154,7 +154,8 @@ counters! {
     full_pauses,
     /// Pauses of accept because the buffer pool was low.
     buffer_pauses,
-    /// Connections that were closed while they lingered, because the peer neither closed nor stopped sending.
+    /// Connections that lingered to the end of their time, or of the bytes that are discarded: the peer did not
+    /// close.
     lingers_cut,
     /// Pauses of accept because it failed many times in a row for another reason.
     error_pauses,

@@ -10,8 +10,8 @@ use super::wheel::{TICK_MS, Tick};
 const PAUSE_MS: u64 = 100;
 /// Ticks of a pause: rounded up, and one more because it starts in the middle of a tick.
 const PAUSE_TICKS: u32 = (PAUSE_MS / TICK_MS) as u32 + 1;
-/// How long a drain goes on accepting after the listener stopped answering SYNs, so that handshakes
-/// that were half way arrive in the accept queue instead of being reset with the listener.
+/// How long after the listeners stopped answering SYNs a drain looks for the first time whether their queues
+/// are empty: handshakes that were half way have arrived by then, instead of being reset with the listener.
 const CLOSING_TICKS: u32 = 1;
 /// Accepts that fail in a row before accept rests. Each of them may be the fault of one connection,
 /// which says nothing of the next; so many are a fault of the listener or of the host.

@@ -75,7 +75,7 @@ impl Timeouts {
             connection::Timer::Idle => self.idle_ticks,
             connection::Timer::Head => self.head_ticks,
             connection::Timer::Body => self.stall_ticks,
-            connection::Timer::Write => self.look_ticks,
+            connection::Timer::Reply | connection::Timer::Write => self.look_ticks,
             connection::Timer::Linger => self.linger_ticks,
         }
     }
@@ -175,7 +175,14 @@ pub(crate) struct Shard<P: Protocol, K> {
     slab: Slab<Connection<K, P::State>>,
     wheel: Wheel,
     started_ms: u64,
+    /// Debug builds: the connection that expired last. It must have been settled before the next one does.
+    last_expired: Option<ConnectionId>,
+    /// When it is worth looking for connections to shed again, after a look that found short buffers only.
+    shed_at: Tick,
 }
+
+/// Ticks after which a pool that the kernel refused memory asks for more again: 10 s.
+const RECOVERY_TICKS: u32 = 100;
 
 /// Connections that are shed at most between two looks at the pool.
 const SHED_MAX: usize = 32;
@@ -188,6 +195,8 @@ impl<P: Protocol, K> Shard<P, K> {
             slab: Slab::with_capacity(connections_max)?,
             wheel: Wheel::new(),
             started_ms: monotonic_ms(),
+            last_expired: None,
+            shed_at: Tick(0),
         };
         shard.shared.protocol.set_time(unix_seconds());
         Ok(shard)
@@ -260,6 +269,9 @@ impl<P: Protocol, K> Shard<P, K> {
         if now == self.shared.now {
             return false;
         }
+        if self.shared.now.0 / RECOVERY_TICKS != now.0 / RECOVERY_TICKS {
+            self.shared.pool.recover();
+        }
         self.shared.now = now;
         // A tenth of a second at most behind the clock, as every cached Date header is.
         self.shared.protocol.set_time(unix_seconds());
@@ -275,8 +287,16 @@ impl<P: Protocol, K> Shard<P, K> {
     /// when the turn's events are done and, where it waits for input, after looking for some once more: no
     /// timer beats a request that is in hand.
     pub(crate) fn next_expired(&mut self) -> Option<ConnectionId> {
+        if cfg!(debug_assertions)
+            && let Some(last) = self.last_expired.take()
+            && let Some(connection) = self.slab.get_mut(last)
+        {
+            let is_settled = !connection.is_uncovered() || connection.has_given_up();
+            assert!(is_settled, "a connection that expired was left without a timer");
+        }
         let id = self.wheel.next_expired(&mut self.slab, self.shared.now)?;
         self.slab.get_mut(id)?.set_covered(false);
+        self.last_expired = Some(id);
         Some(id)
     }
 
@@ -304,7 +324,7 @@ impl<P: Protocol, K> Shard<P, K> {
     /// Whether connections have to give way, because the pool runs out.
     #[inline]
     pub(crate) fn is_pressed(&self) -> bool {
-        self.shared.pool.pressure() > 0
+        self.shared.pool.pressure() > 0 && self.shed_at <= self.shared.now
     }
 
     /// Those that give way: of the connections that hold long buffers (short ones, if there is no other), the
@@ -333,6 +353,10 @@ impl<P: Protocol, K> Shard<P, K> {
                     break;
                 }
             }
+        }
+        // Short buffers free a chunk only when all of it is empty: not worth a look in every turn.
+        if oldest.iter().flatten().all(|((is_short, _), ..)| *is_short) {
+            self.shed_at = self.shared.now.after(1);
         }
         oldest
             .into_iter()

@@ -27,7 +27,8 @@ pub(crate) const BUFFER_LEN_MAX: usize = 1024 * 1024;
 const EMPTY_MAX: usize = 64;
 /// Buffers up to this length may use the reserve.
 pub(crate) const SHORT_LEN_MAX: usize = CLASS_LEN[1];
-/// The least limit that makes sense: above the marks there is room for a turn of long buffers.
+/// The least limit that makes sense: the reserve is 2,048 short buffers, and between the marks is room for
+/// eight long ones. A turn that keeps more of these at once closes those that find no room.
 pub(crate) const MEMORY_LEN_MIN: usize = 4 << 20;
 /// Above 6/8 of the limit, connections that hold buffers without progress are shed ...
 const HIGH: usize = 6;
@@ -96,6 +97,8 @@ pub(crate) struct BufferPool {
     long: Vec<Option<Pages>>,
     long_vacant: Vec<u32>,
     memory_len_max: usize,
+    /// What was asked for; `memory_len_max` is less while the kernel has no more.
+    memory_len_wanted: usize,
     usage: Usage,
     /// Bytes of buffers whose owner is gone, and which the kernel may still read.
     leaving: usize,
@@ -114,6 +117,8 @@ pub(crate) struct Usage {
     pub(crate) memory_len: usize,
     /// The most that ever were.
     pub(crate) memory_len_peak: usize,
+    /// Times that the kernel had none.
+    pub(crate) refusals: u64,
 }
 
 /// The pool's memory limit is reached, or the kernel has no more.
@@ -131,6 +136,7 @@ impl BufferPool {
             long: Vec::new(),
             long_vacant: Vec::new(),
             memory_len_max,
+            memory_len_wanted: memory_len_max,
             usage: Usage::default(),
             leaving: 0,
         }
@@ -258,7 +264,8 @@ impl BufferPool {
                 Ok(pages)
             }
             Err(_) => {
-                // What the kernel gave is the limit from here on, so that the marks keep their meaning.
+                // What the kernel gave is the limit for now, so that the marks keep their meaning.
+                self.usage.refusals += 1;
                 self.memory_len_max = self.memory_len_max.min(self.usage.memory_len.max(MEMORY_LEN_MIN));
                 Err(Exhausted)
             }
@@ -425,6 +432,11 @@ impl BufferPool {
     /// The limit in bytes: what was asked for, or what the kernel gave when it refused more.
     pub(crate) fn memory_len_max(&self) -> usize {
         self.memory_len_max
+    }
+
+    /// Some time has passed: the kernel may have memory again. Called every few seconds.
+    pub(crate) fn recover(&mut self) {
+        self.memory_len_max = self.memory_len_wanted.min(self.memory_len_max.saturating_mul(2));
     }
 }
 

@@ -68,8 +68,8 @@ pub(crate) fn bind_to_no_interface(listener: &impl AsFd) -> io::Result<()> {
     }
 }
 
-/// Bytes that the peer of a stream socket has not acknowledged, sent or not (SIOCOUTQ, tcp(7)); of a unix
-/// socket those it has not received.
+/// Bytes that the peer of a stream socket has not acknowledged, sent or not (SIOCOUTQ, tcp(7)). Of a unix socket
+/// it is the memory of messages that were not received to their end, so it changes in large steps.
 ///
 /// # Errors
 /// ENOTTY and EINVAL for what is no connected stream socket.

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use uring::Completion;
 
 use super::style::Style;
-use super::{ACCEPT, Accept, CLOSE, Direct, IGNORED, MULTISHOT_ACCEPT_MARGIN, NO_CONNECTION, Source, Uring};
+use super::{ACCEPT, Accept, CLOSE, Direct, IGNORED, MULTISHOT_ACCEPT_MARGIN, NO_ACCEPT, NO_CONNECTION, Source, Uring};
 use crate::backend::Backend;
 use crate::shard::connection::Want;
 use crate::shard::counters::CloseReason;
@@ -48,6 +48,26 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         if matches!(accept, Accept::Oneshot | Accept::Multishot) {
             *accept = Accept::Ending;
             self.ring.cancel(accept_token(index), IGNORED, &mut self.shard.shared.counters);
+        }
+    }
+
+    /// Its last completion may be lost: ends the accept, or learns that there is none, and arms it again.
+    pub(super) fn renew_accept(&mut self, index: usize) {
+        if self.sources[index].accept != Accept::None {
+            self.sources[index].accept = Accept::Ending;
+            let token = Token::new(accept_token(index).id(), NO_ACCEPT);
+            self.ring.cancel(accept_token(index), token, &mut self.shard.shared.counters);
+        }
+    }
+
+    /// The cancellation of an accept failed: with ENOENT there is none.
+    #[cold]
+    pub(super) fn on_no_accept(&mut self, index: usize, result: i32) {
+        if result == -libc::ENOENT && self.sources[index].accept == Accept::Ending {
+            self.sources[index].accept = Accept::None;
+            if self.shard.intake.is_taking() {
+                self.arm_accept(index);
+            }
         }
     }
 

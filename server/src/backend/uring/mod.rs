@@ -60,6 +60,7 @@ const NOTHING: u8 = 6;
 const POLL: u8 = 7;
 const SEND_INLINE: u8 = 8;
 const LOOK: u8 = 9;
+const NO_ACCEPT: u8 = 10;
 const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
 /// Of operations whose completion tells nothing new.
 const IGNORED: Token = Token::new(NO_CONNECTION, NOTHING);
@@ -81,6 +82,9 @@ const READABLE: u16 = PAUSING;
 
 /// The resolution of timers: the longest that the end of an inline send goes unnoticed.
 const TICK: Duration = Duration::from_millis(100);
+/// Rounds in which completions are fetched before timers expire. Each hands out the provided buffers once, so
+/// a server that has more in hand than so many rounds can take is late with its timers, not its requests.
+const FETCHES_MAX: u32 = 16;
 /// Unprocessed bytes at which a multishot receive is cancelled.
 const PAUSE_LEN: usize = 64 * 1024;
 /// Free descriptors below which connections are accepted one at a time: as many as the default
@@ -118,7 +122,7 @@ enum Accept {
     None,
     Oneshot,
     Multishot,
-    /// A multishot accept whose cancellation is under way.
+    /// One whose cancellation is under way.
     Ending,
 }
 
@@ -205,8 +209,18 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
         self.act(id, want);
     }
 
-    /// All completions were fetched: see `on_tick`.
-    fn receive_once_more(&mut self, _: ConnectionId) {}
+    /// All completions were fetched: see `on_tick`. A connection whose receive is not armed waits for a provided
+    /// buffer, so there may be something: its timer has to wait as well.
+    fn receive_once_more(&mut self, id: ConnectionId) {
+        let Some((connection, shared)) = self.shard.find(id) else { return };
+        let is_owed = match S::RECEIVE {
+            Receive::Poll => connection.flags & (READABLE | RECEIVING) != 0,
+            Receive::Multishot | Receive::Oneshot => connection.flags & RECEIVING == 0,
+        };
+        if is_owed {
+            connection.postpone(shared.now);
+        }
+    }
 
     fn is_idle(&self) -> bool {
         self.sources.iter().all(|source| source.accept == Accept::None)
@@ -220,7 +234,11 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
 impl<P: Protocol, S: Style> Uring<P, S> {
     /// How long a turn may wait.
     fn wait_max(&mut self) -> Option<Duration> {
-        let wait_max = self.shard.wait_max();
+        let mut wait_max = self.shard.wait_max();
+        if self.shard.shared.counters.dropped_completions > 0 {
+            // A doorbell may ring unheard.
+            wait_max = Some(wait_max.map_or(TICK, |wait_max| wait_max.min(TICK)));
+        }
         if !S::SENDS_INLINE || self.sends.is_empty() {
             return wait_max;
         }
@@ -258,6 +276,18 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         // the account says what is missing.
         shared.counters.dropped_completion_reports += 1;
         shared.counters.dropped_completions = u64::from(self.ring.dropped());
+        if S::Cut::IS_INCREMENTAL {
+            // Where the pieces of a buffer lie is counted by completions: from here on one peer could get the
+            // bytes of another.
+            return Err(io::Error::other(format!(
+                "io_uring dropped {} completions (EBADR), so the places of received pieces are lost; use another --variant than pieces, or give the host memory",
+                self.ring.dropped()
+            )));
+        }
+        // What else may be gone and would be missed: the doorbell's poll, and the accepts.
+        let token = Token::new(NO_CONNECTION, DOORBELL);
+        self.ring.poll_readable(self.doorbell.as_raw_fd(), token, &mut shared.counters);
+        (0..self.sources.len()).for_each(|index| self.renew_accept(index));
         Ok(())
     }
 
@@ -279,6 +309,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                     self.on_last(id, CLOSING_SOCKET);
                 }
                 ACCEPT => self.on_accept(id.index as usize, completion),
+                NO_ACCEPT => self.on_no_accept(id.index as usize, completion.result),
                 DOORBELL => self.on_doorbell(completion),
                 LOOK => self.on_look(id, completion.result),
                 _ => {}
@@ -291,16 +322,32 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     #[cold]
     fn on_tick(&mut self) -> io::Result<()> {
         if self.shard.may_expire() {
-            // What arrived before now goes before its connection's timer.
-            for _ in 0..S::ENTERS_PER_RECEIVE {
-                self.wait(Some(Duration::ZERO))?;
-                self.handle_completions();
-            }
+            self.fetch()?;
             self.expire();
         }
         let now = self.shard.shared.now;
         if self.shard.intake.resume(now) {
             self.arm_accepts();
+        }
+        Ok(())
+    }
+
+    /// Handles all that is complete by now: what arrived goes before its connection's timer.
+    fn fetch(&mut self) -> io::Result<()> {
+        for round in 0..FETCHES_MAX {
+            if !self.starved.is_empty() {
+                self.feed_starved();
+            }
+            self.completions.clear();
+            let counters = &mut self.shard.shared.counters;
+            if let Err(error) = self.ring.submit_and_fetch(&mut self.completions, counters) {
+                return self.on_wait_failed(&error);
+            }
+            let is_done = self.completions.is_empty() && self.starved.is_empty();
+            self.handle_completions();
+            if is_done && round + 1 >= S::ENTERS_PER_RECEIVE {
+                break;
+            }
         }
         Ok(())
     }
@@ -453,9 +500,9 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         let Some((connection, shared)) = self.shard.find(id) else { return };
         let (socket, unsent) = (connection.socket, connection.unsent(shared));
         let (start, len) = (unsent.as_ptr(), unsent.len());
-        // SAFETY: `unsent` is a pooled buffer (`keep`), whose memory is neither moved nor freed
-        // while the pool lives. It is pinned, so it is not given to anybody else before `on_send`.
-        // The pool outlives the operation: see `Drop`. The detour over a raw pointer only ends the
+        // SAFETY: `unsent` is the constant FILLER, or a pooled buffer (`keep`), whose memory is neither
+        // moved nor freed while it is taken. It is pinned, so it is not given back before `on_send`,
+        // and the pool outlives the operation: see `Drop`. The detour over a raw pointer only ends the
         // borrow of the shard, whose counters the ring wants.
         let unsent = unsafe { std::slice::from_raw_parts(start, len) };
         // SAFETY: as above.

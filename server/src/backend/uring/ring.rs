@@ -202,6 +202,19 @@ impl<C: Cut> Ring<C> {
         self.inner.dropped()
     }
 
+    /// Submits what is queued and moves all that is complete by now into `completions`, without waiting.
+    pub(super) fn submit_and_fetch(
+        &mut self,
+        completions: &mut Vec<Completion>,
+        counters: &mut Counters,
+    ) -> io::Result<()> {
+        counters.enters += 1;
+        counters.syscalls += 1;
+        let result = self.inner.submit_and_fetch(completions);
+        counters.cqes += completions.len() as u64;
+        result
+    }
+
     /// Submits what is queued and waits for a completion, at most for `wait_max`; then moves all
     /// completions into `completions`, whatever the kernel said.
     pub(super) fn submit_and_wait(

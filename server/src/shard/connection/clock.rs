@@ -8,7 +8,7 @@ use crate::shard::Resources;
 use crate::shard::counters::CloseReason;
 use crate::shard::wheel::{Deadline, Tick};
 
-/// Looks at an unsent reply within one stall timeout.
+/// Looks at an unsent reply within one stall timeout; one more finds it stalled for all of it.
 pub(in crate::shard) const LOOKS_MAX: u8 = 4;
 
 /// Which timeout runs.
@@ -20,6 +20,9 @@ pub(in crate::shard) enum Timer {
     Idle,
     Head,
     Body,
+    /// A reply was made and not offered to the socket yet: no clock is started for this moment, so an older
+    /// deadline stands, which means nothing but a look.
+    Reply,
     Write,
     Linger,
 }
@@ -41,6 +44,10 @@ impl<K, S: Default> Connection<K, S> {
             Timer::Write => {
                 // The next look, unless something is sent before.
                 self.deadline = shared.now.after(shared.timeouts.ticks(Timer::Write));
+                Want::Look
+            }
+            Timer::Reply => {
+                self.start(Timer::Write, shared);
                 Want::Look
             }
             Timer::Linger => {
@@ -79,7 +86,7 @@ impl<K, S: Default> Connection<K, S> {
         }
         let is_same = self.looks > 0 && queued == self.mark;
         let looks = if is_same { self.looks + 1 } else { 1 };
-        if looks >= LOOKS_MAX {
+        if looks > LOOKS_MAX {
             return self.give_up(CloseReason::StallTimeout, shared);
         }
         (self.mark, self.looks) = (queued, looks);
@@ -125,9 +132,18 @@ impl<K, S: Default> Connection<K, S> {
         !self.replying && matches!(self.timer, Timer::Idle | Timer::Head | Timer::Body)
     }
 
-    /// About when it last made progress.
+    /// Puts the deadline off by a tick: there may be input that could not be received yet.
+    pub(crate) fn postpone(&mut self, now: Tick) {
+        self.deadline = self.deadline.max(now.after(1));
+    }
+
+    /// About when it last made progress. Without a timeout nobody knows: then who waits for its peer to read
+    /// comes before all others.
     pub(in crate::shard) fn progress_at<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> Tick {
         let ticks = shared.timeouts.ticks(self.timer);
+        if self.deadline == Tick::NEVER {
+            return if self.replying { Tick(0) } else { shared.now };
+        }
         let quarters = if self.timer == Timer::Write { u32::from(self.looks) + 1 } else { 1 };
         Tick(self.deadline.0.saturating_sub(ticks.saturating_mul(quarters)))
     }

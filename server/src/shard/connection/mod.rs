@@ -206,8 +206,7 @@ impl<K, S: Default> Connection<K, S> {
         if step.requests > 0 {
             // A request is complete, which nothing else is: what is waited for behind its reply gets a
             // clock of its own, be it the next head or the next first byte.
-            self.timer = Timer::Write;
-            self.looks = 0;
+            self.timer = Timer::Reply;
         }
         self.next = match step.then {
             Then::KeepOpen if shared.draining && !P::ANNOUNCES_CLOSE && step.requests > 0 => {
@@ -301,8 +300,8 @@ impl<K, S: Default> Connection<K, S> {
         }
         place[..len].copy_from_slice(&shared.output[..len]);
         shared.output_len = 0;
-        // No other timer counts while a reply is under way; this one need not be started for a moment.
-        self.timer = Timer::Write;
+        // No other timer counts while a reply is under way.
+        self.timer = Timer::Reply;
         Some(len)
     }
 

@@ -35,12 +35,18 @@ struct World<P: Protocol> {
     peers: Vec<Peer>,
     random: Random,
     drained: bool,
+    is_patient: bool,
 }
 
 impl<P: Protocol> World<P> {
     fn new(seed: u64, make: &impl Fn() -> P, input: &mut dyn FnMut(&mut Random) -> Vec<u8>) -> World<P> {
         let mut random = Random(seed);
-        let [idle, head, stall] = TIMEOUTS;
+        let [mut idle, head, stall] = TIMEOUTS;
+        // Without an idle timeout silence is no reason to close; an unread reply is one all the same.
+        let is_patient = random.one_in(4);
+        if is_patient {
+            idle = Duration::ZERO;
+        }
         let memory = if random.one_in(3) { pool::MEMORY_LEN_MIN } else { 64 << 20 };
         let mut shard =
             Shard::new(Resources::new(make(), Timeouts::new(idle, head, stall), memory), 8).expect("memory");
@@ -52,7 +58,7 @@ impl<P: Protocol> World<P> {
             Peer::new(id, input, &mut random)
         });
         let peers = peers.collect();
-        World { shard, peers, random, drained: false }
+        World { shard, peers, random, drained: false, is_patient }
     }
 
     fn run(&mut self) {
@@ -72,9 +78,22 @@ impl<P: Protocol> World<P> {
             self.shed();
             self.peers.iter().for_each(|peer| self.shard.check(peer.id));
         }
+        // The kernel consumes what was lent to it within a turn, whatever the peer does.
+        for place in 0..self.peers.len() {
+            if matches!(self.peers[place].in_flight, Some(peer::Send::Lent(_))) {
+                self.complete(place);
+            }
+        }
         // From here on everybody is silent, and stays.
         self.peers.iter_mut().for_each(|peer| peer.falls_silent());
         (0..ALL_GONE_TICKS).for_each(|_| self.pass_time(1));
+        if self.is_patient {
+            for place in 0..self.peers.len() {
+                let is_replying = self.shard.find(self.peers[place].id).is_some_and(|(it, _)| it.is_replying());
+                assert!(!is_replying, "a reply that nobody reads holds its place for ever");
+                self.give_up(place, CloseReason::DrainForced);
+            }
+        }
         assert_eq!(self.shard.len(), 0, "a silent connection holds its place for ever");
     }
 
@@ -233,7 +252,7 @@ impl<P: Protocol> World<P> {
             let reason = connection.reason();
             return self.remove(place, reason);
         }
-        if peer.is_stuck {
+        if peer.is_stuck && matches!(send, peer::Send::Pinned(..)) {
             peer.in_flight = Some(send);
             return;
         }
