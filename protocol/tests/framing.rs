@@ -237,6 +237,13 @@ fn empty_lines() {
     assert_eq!(http.waiting(&state, false), Waiting::Request);
     let step = http.on_bytes(&mut state, b"\r\n", &mut Output::new(&mut space));
     assert_eq!((step.requests, step.then), (0, Then::Abort(Violation::BadRequest)));
+    // Half of an empty line begins no head, the first byte of a request does.
+    for (input, waiting) in [("\r", Waiting::Request), ("G", Waiting::Head), ("\r\nG", Waiting::Head)] {
+        let mut state = Default::default();
+        let step = http.on_bytes(&mut state, input.as_bytes(), &mut Output::new(&mut space));
+        assert_eq!((step.requests, step.then), (0, Then::KeepOpen));
+        assert_eq!(http.waiting(&state, step.consumed < input.len()), waiting, "{input:?}");
+    }
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub enum Then {
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// The first byte of a request.
+    /// The first byte of a request. An empty line before it is none, nor is a part of one.
     Request,
     /// The rest of a request head; the clock runs from its first byte (slowloris).
     Head,

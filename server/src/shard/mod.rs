@@ -474,8 +474,9 @@ mod tests {
             }
             connection.deadline().0
         };
-        let idle = receive(0, b"\r\n");
-        assert_eq!(receive(50, b""), idle);
+        let idle = receive(0, b"");
+        assert_eq!(receive(50, b"\r"), idle);
+        assert_eq!(receive(90, b"\n"), idle);
         let request = receive(100, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(request, idle + 100);
         assert_eq!(receive(200, b"\r\n"), request);
@@ -483,5 +484,9 @@ mod tests {
         assert!(head < request, "a head has less time");
         assert_eq!(receive(350, b"Host: a"), head);
         assert_eq!(receive(360, b"\r\n\r\n"), idle + 360);
+        // In two parts it is no progress either, and the head behind it gets its own time.
+        assert_eq!(receive(400, b"\r"), idle + 360);
+        assert_eq!(receive(410, b"\n"), idle + 360);
+        assert_eq!(receive(420, b"G"), head + 120);
     }
 }

@@ -51,6 +51,14 @@ pub(super) struct Progress {
 
 const _: () = assert!(HEAD_LEN_MAX <= u16::MAX as usize);
 
+impl Progress {
+    /// Whether a byte of the request line has arrived. A lone CR is none yet: it may be the first half of the
+    /// empty line that is skipped.
+    pub(super) fn has_begun(&self) -> bool {
+        self.scanned > 0
+    }
+}
+
 /// What the front of the input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Parsed {

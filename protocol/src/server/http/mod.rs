@@ -391,7 +391,7 @@ impl Protocol for Http {
 
     fn waiting(&self, state: &HttpState, unread: bool) -> Waiting {
         match state.phase {
-            Phase::Head(_) if unread => Waiting::Head,
+            Phase::Head(progress) if unread && progress.has_begun() => Waiting::Head,
             Phase::Head(_) => Waiting::Request,
             _ => Waiting::Body,
         }

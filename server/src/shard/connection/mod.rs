@@ -54,6 +54,16 @@ enum Next {
     Linger,
 }
 
+/// The timer of what the protocol waits for.
+#[inline(always)]
+fn timer_of(waiting: Waiting) -> Timer {
+    match waiting {
+        Waiting::Request => Timer::Idle,
+        Waiting::Head => Timer::Head,
+        Waiting::Body => Timer::Body,
+    }
+}
+
 /// Whether bytes behind a step's will be looked at again.
 fn keeps_rest(then: Then) -> bool {
     matches!(then, Then::KeepOpen | Then::More | Then::Fill)
@@ -381,12 +391,7 @@ impl<K, S: Default> Connection<K, S> {
     fn follow<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         match self.next {
             Next::Read if self.unread.is_none() && !self.peer_closed => {
-                let timer = match shared.protocol.waiting(&self.state, false) {
-                    Waiting::Request => Timer::Idle,
-                    Waiting::Head => Timer::Head,
-                    Waiting::Body => Timer::Body,
-                };
-                self.start(timer, shared);
+                self.start(timer_of(shared.protocol.waiting(&self.state, false)), shared);
                 Want::Read
             }
             Next::Read => self.follow_unread(shared),
@@ -411,7 +416,7 @@ impl<K, S: Default> Connection<K, S> {
             };
             return self.give_up(reason, shared);
         }
-        self.start(if waiting == Waiting::Body { Timer::Body } else { Timer::Head }, shared);
+        self.start(timer_of(waiting), shared);
         Want::Read
     }
 
