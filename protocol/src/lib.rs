@@ -9,6 +9,7 @@ mod bytes;
 mod chunked;
 pub mod client;
 mod fields;
+mod lines;
 mod output;
 pub mod server;
 #[cfg(test)]

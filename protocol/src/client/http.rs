@@ -1,12 +1,14 @@
 //! Client side of HTTP/1.1: one constant request, replies of any framing RFC 9112 §6.3 allows.
 //!
-//! A head is parsed whole, so an incomplete one is left with the caller; body bytes are verified where
-//! they arrive and never kept. What two parsers could read differently is a fault, not a guess.
+//! A head is parsed whole, so an incomplete one is left with the caller, and each of its bytes is looked at
+//! once until it is whole. Body bytes are verified where they arrive and never kept. What two parsers could
+//! read differently is a fault, not a guess.
 
 use super::{Client, Fault, Progress, Received};
 use crate::bytes::{is_token, is_value};
 use crate::chunked::{ChunkedDecoder, Piece};
 use crate::fields::{Coding, Framing};
+use crate::lines;
 use std::fmt;
 use std::mem::MaybeUninit;
 
@@ -84,15 +86,20 @@ pub struct HttpState {
 
 /// Where the reply stands, and how its body ends. The lengths have 32 bits so that the phase of the
 /// decoder has room for the other variants: 8 bytes in all.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 enum Body {
     /// The head has not been recognised yet.
-    #[default]
-    Head,
+    Head(lines::Progress),
     /// So many bytes are still to come.
     Sized(u32),
     Chunked(ChunkedDecoder),
     UntilClose,
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Body::Head(lines::Progress::default())
+    }
 }
 
 const _: () = assert!(size_of::<HttpState>() <= 16, "HTTP state is part of the bytes of an idle connection");
@@ -138,20 +145,18 @@ impl HttpClient {
     /// Parses a final head into `known`, or returns what else the input was.
     #[cold]
     fn parse_head(&mut self, state: &mut HttpState, input: &[u8]) -> Result<(), (usize, Option<Progress>)> {
-        // The limit applies to what is parsed, so that a long head is the same fault in any chunks.
-        let bounded = &input[..input.len().min(HttpClient::UNREAD_LEN_MAX)];
         let fault = |consumed, fault| (consumed, Some(Progress::Fault(fault)));
+        let whole = head_len(&mut state.body, input).map_err(|wrong| fault(0, wrong))?;
+        let head = &input[..whole.ok_or((0, Some(Progress::Incomplete)))?];
         let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut []);
         let parser = httparse::ParserConfig::default();
-        let consumed = match parser.parse_response_with_uninit_headers(&mut response, bounded, &mut headers) {
-            Ok(httparse::Status::Complete(len)) => len,
-            Ok(httparse::Status::Partial) if bounded.len() == HttpClient::UNREAD_LEN_MAX => {
-                return Err(fault(0, Fault::HeadTooLong));
-            }
-            Ok(httparse::Status::Partial) => return Err((0, Some(Progress::Incomplete))),
+        #[cfg(test)]
+        crate::work::add(head.len());
+        let consumed = match parser.parse_response_with_uninit_headers(&mut response, head, &mut headers) {
+            Ok(httparse::Status::Complete(len)) if len == head.len() => len,
             Err(httparse::Error::TooManyHeaders) => return Err(fault(0, Fault::HeadTooLong)),
-            Err(_) => return Err(fault(0, Fault::Malformed)),
+            _ => return Err(fault(0, Fault::Malformed)),
         };
         let status = response.code.unwrap_or(0);
         match status {
@@ -160,6 +165,7 @@ impl HttpClient {
             100..200 if state.interims == INTERIMS_MAX => return Err(fault(consumed, Fault::TooManyInterim)),
             100..200 => {
                 state.interims += 1;
+                state.body = Body::default();
                 return Err((consumed, None)); // the next head may be the one that counts
             }
             _ => {}
@@ -169,7 +175,7 @@ impl HttpClient {
         let body = self.body(status, &framing).map_err(|wrong| fault(consumed, wrong))?;
         let keep_open = !framing.close && (!is_http_1_0 || framing.keep_alive);
         self.known.bytes.clear();
-        self.known.bytes.extend_from_slice(&bounded[..consumed]);
+        self.known.bytes.extend_from_slice(head);
         self.known.state = HttpState { body, body_len: 0, status, keep_open, interims: 0 };
         Ok(())
     }
@@ -224,7 +230,7 @@ impl HttpClient {
     /// The body is whole: the verdict on the reply, and the state ready for the next one.
     fn finish(&self, state: &mut HttpState, keep_open: bool) -> Progress {
         let HttpState { status, body_len, .. } = *state;
-        state.body = Body::Head;
+        state.body = Body::default();
         match self.expected(status) {
             Some(expected) if expected.len() != body_len as usize => Progress::Fault(Fault::WrongLength),
             _ if (200..300).contains(&status) => Progress::Complete { keep_open },
@@ -254,8 +260,8 @@ impl Client for HttpClient {
         loop {
             let rest = &input[at..];
             let (consumed, progress) = match &mut state.body {
-                Body::Head if rest.is_empty() => (0, Some(Progress::Incomplete)),
-                Body::Head => self.on_head(state, rest),
+                Body::Head(_) if rest.is_empty() => (0, Some(Progress::Incomplete)),
+                Body::Head(_) => self.on_head(state, rest),
                 Body::Sized(0) => (0, Some(self.finish(state, state.keep_open))),
                 _ if rest.is_empty() => (0, Some(Progress::Incomplete)),
                 Body::Sized(remaining) => {
@@ -291,11 +297,38 @@ impl Client for HttpClient {
 
     fn on_close(&mut self, state: &mut HttpState) -> Progress {
         match state.body {
-            Body::Head if state.interims == 0 => Progress::Incomplete,
+            Body::Head(_) if state.interims == 0 => Progress::Incomplete,
             Body::UntilClose => self.finish(state, false),
-            Body::Head | Body::Sized(_) | Body::Chunked(_) => Progress::Fault(Fault::Truncated),
+            Body::Head(_) | Body::Sized(_) | Body::Chunked(_) => Progress::Fault(Fault::Truncated),
         }
     }
+}
+
+/// How a reply begins that this client understands, but for the minor version.
+const VERSION: &[u8] = b"HTTP/1.";
+
+/// The length of the head at the front of `input`, once it is whole. httparse takes a bare LF for a line end
+/// and skips empty lines in front of the status line, any number of them; another reader would see a part of
+/// a value, or another reply (RFC 9112 §2.2), so these are found here. A peer of another protocol is told
+/// from its first bytes.
+fn head_len(body: &mut Body, input: &[u8]) -> Result<Option<usize>, Fault> {
+    // The limit applies to what is looked at, so that a long head is the same fault in any chunks.
+    let input = &input[..input.len().min(HttpClient::UNREAD_LEN_MAX)];
+    let Body::Head(progress) = body else { return Ok(None) };
+    let version_len = input.len().min(VERSION.len());
+    if input[..version_len] != VERSION[..version_len] {
+        return Err(Fault::Malformed);
+    }
+    let check = |line: &[u8]| match line.strip_prefix(VERSION) {
+        Some([b'0' | b'1', b' ', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9']) => Ok(()),
+        Some([b'0' | b'1', b' ', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b' ', ..]) => Ok(()),
+        _ => Err(Fault::Malformed),
+    };
+    let whole = lines::scan::<false, _>(input, progress, Fault::Malformed, check)?;
+    if whole.is_none() && input.len() == HttpClient::UNREAD_LEN_MAX {
+        return Err(Fault::HeadTooLong);
+    }
+    Ok(whole)
 }
 
 /// What the head says about the end of the body and of the connection; `None` when it is ambiguous.

@@ -2,6 +2,7 @@
 
 use super::super::testing;
 use super::*;
+use crate::work;
 
 const OPEN: Progress = Progress::Complete { keep_open: true };
 const CLOSE: Progress = Progress::Complete { keep_open: false };
@@ -119,9 +120,20 @@ fn refusals_have_their_status() {
 
 #[test]
 fn violations() {
-    for input in
-        ["SSH-2.0-OpenSSH\r\n", "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n", "HTTP/1.1 200 OK\r\nA B: 1\r\n"]
-    {
+    for input in [
+        "SSH-2.0-OpenSSH\r\n",
+        "220 ready",
+        "HTTP/2.0 200 OK\r\n\r\n",
+        "HTTP/1.2 200 OK\r\n",
+        "HTTP/1.1 20 OK\r\n",
+        "HTTP/1.1 2000\r\n",
+        "HTTP/1.1  200 OK\r\n",
+        "HTTP/1.1 200 OK\r\nA B: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA : 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: 1\r\n B\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: \0",
+    ] {
         check(input, &[MALFORMED]);
     }
     for input in [
@@ -141,12 +153,70 @@ fn violations() {
     check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", &[TRUNCATED]);
 }
 
+/// RFC 9112 §2.2: what one reader takes for the end of a line is a part of a value to another.
+#[test]
+fn lines_end_with_crlf_and_nothing_comes_before_the_first() {
+    let reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX:\ty\r\n\r\nok";
+    check(reply, &[OPEN]);
+    for start in ["\r\n", "\n", "\r", "\r\n\r\n", "\n\r\n\n", " ", "\t"] {
+        check(&format!("{start}{reply}"), &[MALFORMED]);
+        // Nor behind a reply, be it the last or an interim one.
+        check(&format!("{reply}{start}{reply}"), &[OPEN, MALFORMED]);
+        check(&format!("HTTP/1.1 100 Continue\r\n\r\n{start}{reply}"), &[MALFORMED]);
+    }
+    for end in ["\n", "\r", "\r\r\n", "\n\r", "\n\r\n"] {
+        for input in [
+            format!("HTTP/1.1 200 OK{end}Content-Length: 2\r\n\r\nok"),
+            format!("HTTP/1.1 200{end}Content-Length: 2\r\n\r\nok"),
+            format!("HTTP/1.1 200 OK\r\nContent-Length: 2{end}A: b\r\n\r\nok"),
+            format!("HTTP/1.1 200 OK\r\nA: b{end}Content-Length: 2\r\n\r\nok"),
+            format!("HTTP/1.1 200 OK\r\nA:{end}Content-Length: 2\r\n\r\nok"),
+            format!("HTTP/1.1 200 OK\r\nA{end}Content-Length: 2\r\n\r\nok"),
+        ] {
+            check(&input, &[MALFORMED]);
+        }
+    }
+    for end in ["\n", "\r\r\n"] {
+        check(&format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{end}ok"), &[MALFORMED]);
+    }
+}
+
+/// However a head is cut, each of its bytes is looked at a few times and not once for each packet.
+#[test]
+fn the_work_is_linear() {
+    let head = |part: &str, count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", part.repeat(count));
+    for input in [
+        head("A: b\r\n", HEADERS_MAX - 1),
+        head(&format!("A: {}\r\n", "x".repeat(16_000)), 1),
+        head(&format!("A: {}\r\n", "\t".repeat(16_000)), 1),
+        head(&format!("{}: b\r\n", "x".repeat(16_000)), 1),
+        format!("HTTP/1.1 200 {}\r\n\r\n", "x".repeat(16_000)),
+        format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(16_000)),
+    ] {
+        for step in [1, 2, 7, 1000] {
+            let (mut client, mut state) = (client("GET", None), HttpState::default());
+            work::take();
+            for len in (step..input.len()).step_by(step).chain([input.len()]) {
+                let received = client.on_bytes(&mut state, &input.as_bytes()[..len]);
+                assert_eq!(received.progress, Progress::Incomplete);
+                assert!(received.consumed == 0 || len == input.len());
+            }
+            let work = work::take();
+            assert!(work >= input.len() as u64 / 2, "the counter counts nothing");
+            let bound = 5 * input.len() as u64 + 100;
+            assert!(work <= bound, "{work} bytes looked at, for {} in steps of {step}", input.len());
+        }
+    }
+}
+
 #[test]
 fn a_head_without_end_is_given_up() {
     let too_long = Progress::Fault(Fault::HeadTooLong);
     let input = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(17_000));
-    // Not every split of so long an input: parsing again at each byte is quadratic.
-    for pieces in [vec![input.as_bytes()], input.as_bytes().chunks(1000).collect()] {
+    // Not every split of so long an input: that is quadratic.
+    for pieces in
+        [vec![input.as_bytes()], input.as_bytes().chunks(1000).collect(), input.as_bytes().chunks(1).collect()]
+    {
         assert_eq!(testing::feed(&mut client("GET", None), 1, &pieces, true), [too_long]);
     }
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: 1\r\n".repeat(HEADERS_MAX + 1));

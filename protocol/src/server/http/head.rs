@@ -8,6 +8,7 @@ use super::authority;
 use super::line::{Action, Line};
 use crate::bytes::{ascii_len, is_token, text_len, trim};
 use crate::fields::{self, Coding};
+use crate::lines;
 use crate::server::Violation;
 
 /// Longest request head in bytes. A longer one is answered 431, or 414 when the request line alone is so
@@ -41,10 +42,7 @@ pub(super) struct Head {
 /// How far a head that is not complete has been looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// Bytes known to be in order.
-    scanned: u16,
-    /// Length of the request line with its CRLF, once that is known; the line is right then.
-    line_len: u16,
+    lines: lines::Progress,
     /// The one empty line that may precede a request was taken.
     skipped: bool,
 }
@@ -55,7 +53,7 @@ impl Progress {
     /// Whether a byte of the request line has arrived. A lone CR is none yet: it may be the first half of the
     /// empty line that is skipped.
     pub(super) fn has_begun(&self) -> bool {
-        self.scanned > 0
+        self.lines.scanned > 0
     }
 }
 
@@ -74,7 +72,7 @@ pub(super) fn parse(input: &[u8], progress: &mut Progress) -> Result<Parsed, Vio
     // Cut first, so that what lies behind the limit cannot change the answer.
     let input = &input[..input.len().min(HEAD_LEN_MAX)];
     // Only at the first look: a head that comes byte by byte is not parsed again and again.
-    if progress.scanned == 0
+    if progress.lines.scanned == 0
         && let Some(head) = parse_whole(input)
     {
         return Ok(Parsed::Head(head));
@@ -105,42 +103,18 @@ fn parse_part(input: &[u8], progress: &mut Progress) -> Result<Parsed, Violation
         *progress = Progress { skipped: true, ..Progress::default() };
         return Ok(Parsed::EmptyLine);
     }
-    let Some(head_len) = scan(input, progress)? else { return Ok(Parsed::Incomplete) };
-    let line_len = usize::from(progress.line_len);
+    let check = |line: &[u8]| Line::parse(line).map(|_| ());
+    let head_len = lines::scan::<true, _>(input, &mut progress.lines, Violation::BadRequest, check)?;
+    let line_len = usize::from(progress.lines.line_len);
+    let Some(head_len) = head_len else {
+        return match input.len() {
+            HEAD_LEN_MAX if line_len == 0 => Err(Violation::TargetTooLong),
+            HEAD_LEN_MAX => Err(Violation::HeadTooLong),
+            _ => Ok(Parsed::Incomplete),
+        };
+    };
     let line = Line::parse(&input[..line_len - 2])?;
     Head::new(line, line_len, &input[line_len..head_len]).map(Parsed::Head)
-}
-
-/// Looks for the end of the head from where the last look ended; returns its length. A fault is found where
-/// it is: a byte that cannot be there, a line end that is not CRLF, a request line when it is complete.
-fn scan(input: &[u8], progress: &mut Progress) -> Result<Option<usize>, Violation> {
-    let mut at = usize::from(progress.scanned);
-    loop {
-        let in_line = progress.line_len == 0;
-        let rest = &input[at..];
-        let len = if in_line { ascii_len(rest) } else { text_len(rest) };
-        at += len;
-        #[cfg(test)]
-        crate::work::add(len + 2);
-        match input[at..] {
-            [] | [b'\r'] => break,
-            [b'\r', b'\n', ..] if in_line => {
-                Line::parse(&input[..at])?;
-                progress.line_len = (at + 2) as u16;
-                at += 2;
-            }
-            [b'\r', b'\n', ..] if input[..at].ends_with(b"\r\n") => return Ok(Some(at + 2)),
-            [b'\r', b'\n', ..] => at += 2,
-            [b'\t', ..] if !in_line => at += 1,
-            _ => return Err(Violation::BadRequest),
-        }
-    }
-    progress.scanned = at as u16;
-    match input.len() {
-        HEAD_LEN_MAX if progress.line_len == 0 => Err(Violation::TargetTooLong),
-        HEAD_LEN_MAX => Err(Violation::HeadTooLong),
-        _ => Ok(None),
-    }
 }
 
 /// Header fields that matter here, gathered in one pass.
