@@ -113,7 +113,7 @@ pub(crate) fn long_heads_byte_by_byte(variant: Variant) {
     assert_eq!(report.totals.closed_for(CloseReason::Violation(Violation::TargetTooLong)), 1);
 }
 
-/// 100 comes before the body, and only where the body is taken.
+/// 100 comes before the body, and only where the body is taken; elsewhere the connection ends with the reply.
 pub(crate) fn expectations(variant: Variant) {
     let server = Running::http(variant);
     let mut client = server.connect();
@@ -123,13 +123,17 @@ pub(crate) fn expectations(variant: Variant) {
     client.write("hello");
     assert_eq!(client.reply().expect("a reply").1, b"hello");
     client.write("POST /none HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
-    assert!(client.reply().expect("a reply without the body").0.starts_with("HTTP/1.1 404 "));
-    client.write("0\r\n\r\n");
-    client.get();
+    let (head, _) = client.reply().expect("a reply without the body");
+    assert!(head.starts_with("HTTP/1.1 404 ") && head.contains("\r\nConnection: close\r\n"), "{head}");
+    // Neither the body nor a request in its place is taken for anything.
+    client.write_some(format!("0\r\n\r\n{GET}").as_bytes());
+    assert_eq!(client.read_to_end(), b"");
+    let mut client = server.connect();
     client.write("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9000000\r\n\r\n");
     assert!(client.reply().expect("a reply").0.starts_with("HTTP/1.1 413 "));
     assert_eq!(client.read_to_end(), b"");
-    server.drain();
+    let report = server.drain();
+    assert_eq!((report.totals.requests, report.totals.closed_for(CloseReason::Requested)), (3, 1));
 }
 
 /// The reply to a body of up to 64 KiB begins when the body is known to be right. Behind the first byte of

@@ -151,21 +151,31 @@ impl Http {
             (action, _) => action,
         };
         let echo = action == Action::Echo;
-        if head.expect_continue && echo && length > 0 {
+        if head.expect_continue && length > 0 {
+            if !echo {
+                self.answer_unasked(state, action, output);
+                return Ok(());
+            }
             output.push(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         state.phase = match head.framing {
             Framing::Length(_) if echo && (1..=COLLECT_LEN_MAX).contains(&(length as usize)) => {
                 Phase::Collect { collect: Collect::Length(length), action }
             }
-            // Who asks first and is refused may never send the body: the refusal does not wait for it.
-            Framing::Chunked if echo || !head.expect_continue => {
-                Phase::Collect { collect: Collect::chunked(self.limits.body_len_max), action }
-            }
+            Framing::Chunked => Phase::Collect { collect: Collect::chunked(self.limits.body_len_max), action },
             Framing::Length(_) => self.answer(state, action, Body::Length(u64::from(length)), output),
-            Framing::Chunked => self.answer(state, action, Body::Chunked, output),
         };
         Ok(())
+    }
+
+    /// Answers a request that asked first whether to send its body, and need not. Whether the body follows
+    /// all the same, the peer does not say (RFC 9110 §10.1.1), so nothing behind the head can be trusted to be
+    /// a request: the connection closes. What still comes is discarded.
+    #[cold]
+    fn answer_unasked(&self, state: &mut HttpState, action: Action, output: &mut Output<'_>) {
+        state.close = true;
+        state.phase = Phase::Length { remaining: 0, echo: false };
+        self.reply(state, action, Body::None, output);
     }
 
     /// Answers a request whose reply waited for `input`, its body, if that is enough of it; false if not.
