@@ -510,6 +510,22 @@ fn a_body_that_does_not_come_is_told_so_unless_the_reply_has_begun() {
     }
 }
 
+/// The head is what counts a request, not its answer.
+#[test]
+fn a_request_counts_once_its_head_is_right() {
+    for (input, requests) in [
+        (echo("Content-Length: 2\r\n", "a"), 1),
+        (echo("Content-Length: 2\r\n", "ab"), 1),
+        (chunked("1\r\nxy"), 1),
+        (echo("Content-Length: 1001\r\n", ""), 1),
+        (echo("Content-Length: x\r\n", ""), 0),
+        (echo("Expect: x\r\n", ""), 0),
+        (format!("GET / HTTP/1.1\r\n{HOST}"), 0),
+    ] {
+        assert_eq!(law(law::http, input.as_bytes()).requests, requests, "{input:?}");
+    }
+}
+
 #[test]
 fn a_drain_that_begins_while_a_body_is_waited_for_is_announced() {
     let (mut http, mut state, mut space) = (law::http(), Default::default(), [0; 1000]);

@@ -71,7 +71,8 @@ pub static FILLER: [u8; FILLER_LEN] = [b'x'; FILLER_LEN];
 pub struct Step {
     /// Bytes taken from the front of the input.
     pub consumed: usize,
-    /// Requests whose answer was begun. Echo has no framing: there one call is one request.
+    /// Requests whose head arrived whole and right, whether or not the answer was begun: that may wait for the
+    /// body. Echo has no framing: there one call is one request.
     pub requests: u32,
     /// What follows once the output is sent.
     pub then: Then,

@@ -117,7 +117,8 @@ counters! {
     turns,
     /// Connections accepted.
     accepts,
-    /// Requests whose answer was begun; for echo, receives that brought bytes.
+    /// Requests whose head arrived whole and right, also those whose body never did; for echo, receives that
+    /// brought bytes.
     requests,
     /// Bytes received.
     bytes_in,

@@ -214,7 +214,7 @@ impl<K, S: Default> Connection<K, S> {
     fn stepped<P: Protocol<State = S>>(&mut self, step: Step, shared: &mut Resources<P>) -> Want {
         shared.counters.requests += u64::from(step.requests);
         if step.requests > 0 {
-            // A request is complete, which nothing else is: what is waited for behind its reply gets a
+            // A head is complete, which is the only progress that counts: what is waited for behind its reply gets a
             // clock of its own, be it the next head or the next first byte.
             self.timer = Timer::Reply;
         }
