@@ -60,8 +60,11 @@ fn bytes_of_any_length() {
     check_http(format!("HEAD /bytes/7 HTTP/1.1\r\n{HOST}\r\n"), &[200], End::Open);
     check_http(format!("GET /bytes/100001 HTTP/1.1\r\n{HOST}\r\n"), &[404], End::Open);
     check_http(format!("GET /bytes/-1 HTTP/1.1\r\n{HOST}\r\n"), &[404], End::Open);
-    let body = format!("GET /bytes/7 HTTP/1.1\r\n{HOST}Content-Length: 1\r\n\r\nx");
-    check_http(&body, &[400], End::Aborted(Violation::BadRequest));
+    for (framing, body) in [("Content-Length: 1", "x"), ("Transfer-Encoding: chunked", "0\r\n\r\n")] {
+        let request = format!("GET /bytes/7 HTTP/1.1\r\n{HOST}{framing}\r\n\r\n{body}");
+        let reply = check_http(&request, &[400], End::Aborted(Violation::UnwantedBody));
+        assert!(reply.ends_with("\r\n\r\nthis target takes no body\n"), "{reply}");
+    }
 }
 
 #[test]

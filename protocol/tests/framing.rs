@@ -367,11 +367,8 @@ fn expectations() {
     accepted(200, &[echo("Expect: 100-continue\r\n", ""), echo("Expect:\r\n", "")]);
     check_http(format!("POST /echo HTTP/1.0\r\nExpect: 100-continue\r\n{body}\r\nab"), &[200], End::Closed);
     refused(413, Violation::BodyTooLong, &[echo("Expect: 100-continue\r\nContent-Length: 1001\r\n", "")]);
-    refused(
-        400,
-        Violation::BadRequest,
-        &[format!("GET /bytes/1 HTTP/1.1\r\n{HOST}Expect: 100-continue\r\n{body}\r\n")],
-    );
+    let unwanted = format!("GET /bytes/1 HTTP/1.1\r\n{HOST}Expect: 100-continue\r\n{body}\r\n");
+    refused(400, Violation::UnwantedBody, &[unwanted]);
     for (line, status) in [
         ("GET / HTTP/1.1", 200),
         ("HEAD / HTTP/1.1", 200),

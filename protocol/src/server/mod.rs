@@ -112,6 +112,8 @@ pub enum Violation {
     BadRequest,
     /// Body framing that is wrong or ambiguous (400): the way requests are smuggled.
     BadFraming,
+    /// A body for a target that takes none (400).
+    UnwantedBody,
     /// The body is longer than the limit (413).
     BodyTooLong,
     /// The request line is longer than the limit (414).
@@ -130,9 +132,10 @@ pub enum Violation {
 
 impl Violation {
     /// Every violation, in the order of the counters.
-    pub const ALL: [Violation; 9] = [
+    pub const ALL: [Violation; 10] = [
         Violation::BadRequest,
         Violation::BadFraming,
+        Violation::UnwantedBody,
         Violation::BodyTooLong,
         Violation::TargetTooLong,
         Violation::HeadTooLong,
@@ -147,6 +150,7 @@ impl Violation {
         match self {
             Violation::BadRequest => "bad_request",
             Violation::BadFraming => "bad_framing",
+            Violation::UnwantedBody => "unwanted_body",
             Violation::BodyTooLong => "body_too_long",
             Violation::TargetTooLong => "target_too_long",
             Violation::HeadTooLong => "head_too_long",

@@ -52,6 +52,7 @@ const CASES: &[Case] = &[
         400,
         Some(Violation::BadFraming),
     ),
+    ("GET /bytes/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", 400, Some(Violation::UnwantedBody)),
     ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\n0\n\n", 400, Some(Violation::BadFraming)),
 ];
 

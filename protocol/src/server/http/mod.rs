@@ -141,7 +141,7 @@ impl Http {
         let action = match (head.line.action, head.line.count) {
             // Content of a GET has no meaning (RFC 9110 §9.3.1), and a reply that streams cannot
             // be written while a body is skipped.
-            (Action::Bytes, _) if length > 0 => return Err(Violation::BadRequest),
+            (Action::Bytes, _) if length > 0 => return Err(Violation::UnwantedBody),
             (Action::Bytes, count) if count <= self.limits.bytes_max => {
                 self.reply(state, Action::Bytes, Body::Length(u64::from(count)), output);
                 state.phase = Phase::Fill { remaining: if state.head_only { 0 } else { count } };

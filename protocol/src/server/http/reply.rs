@@ -121,6 +121,7 @@ pub(super) fn explain(violation: Violation) -> (&'static str, &'static str) {
     match violation {
         Violation::BadRequest => ("400 Bad Request", "the request line or a header is not valid HTTP/1.1\n"),
         Violation::BadFraming => ("400 Bad Request", "the framing of the body is wrong or ambiguous\n"),
+        Violation::UnwantedBody => ("400 Bad Request", "this target takes no body\n"),
         Violation::BodyTooLong => ("413 Content Too Large", "the body is longer than this server accepts\n"),
         Violation::TargetTooLong => ("414 URI Too Long", "the request line is longer than this server accepts\n"),
         Violation::HeadTooLong => {
