@@ -116,6 +116,16 @@ fn methods() {
 
 #[test]
 fn targets() {
+    // What is beyond the limit is no target to any method that is known.
+    for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {
+        for target in ["/bytes/100001", "http://a/bytes/4294967295?x", "/bytes/4294967296"] {
+            accepted(404, &lines(&[&format!("{method} {target} HTTP/1.1")]));
+        }
+    }
+    accepted(404, &[format!("GET /bytes/100001 HTTP/1.1\r\n{HOST}Content-Length: 2\r\n\r\nab")]);
+    accepted(405, &lines(&["POST /bytes/100000 HTTP/1.1"]));
+    accepted(204, &lines(&["OPTIONS /bytes/100000 HTTP/1.1"]));
+    accepted(501, &lines(&["BREW /bytes/100001 HTTP/1.1"]));
     accepted(
         404,
         &lines(&["GET // HTTP/1.1", "GET /a|b{c}?d^e HTTP/1.1", "GET /%zz HTTP/1.1", "GET /bytes/-1 HTTP/1.1"]),

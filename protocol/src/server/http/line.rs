@@ -49,7 +49,7 @@ pub(super) enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) action: Action,
-    /// N of `/bytes/N`.
+    /// N of `/bytes/N`, whatever the method, unless that is unknown; else 0.
     pub(super) count: u32,
     pub(super) head_only: bool,
     pub(super) is_http_1_0: bool,
@@ -128,16 +128,17 @@ fn action(method: Method, target: &[u8]) -> Result<(Action, u32), Violation> {
     }
     let route = route(path(target)?);
     let allow = if matches!(route, Route::Echo) { Allow::Post } else { Allow::Read };
+    let count = if let Route::Bytes(count) = route { count } else { 0 };
     let action = match (route, method) {
-        (_, Method::Unknown) => Action::UnknownMethod,
+        (_, Method::Unknown) => return Ok((Action::UnknownMethod, 0)),
         (Route::NotFound, _) => Action::NotFound,
         (_, Method::Options) => Action::Options(allow),
         (Route::Hello, Method::Get | Method::Head) => Action::Hello,
-        (Route::Bytes(count), Method::Get | Method::Head) => return Ok((Action::Bytes, count)),
+        (Route::Bytes(_), Method::Get | Method::Head) => Action::Bytes,
         (Route::Echo, Method::Post) => Action::Echo,
         _ => Action::MethodNotAllowed(allow),
     };
-    Ok((action, 0))
+    Ok((action, count))
 }
 
 /// The path of a target: origin-form, or absolute-form, which a server MUST accept (RFC 9112 §3.2.2). The

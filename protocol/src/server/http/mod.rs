@@ -138,17 +138,19 @@ impl Http {
             Framing::Chunked => Some(u32::MAX),
         };
         let length = length.ok_or(Violation::BodyTooLong)?;
-        let action = match (head.line.action, head.line.count) {
+        let action = match head.line.action {
+            // No target, whatever the method.
+            _ if head.line.count > self.limits.bytes_max => Action::NotFound,
             // Content of a GET has no meaning (RFC 9110 §9.3.1), and a reply that streams cannot
             // be written while a body is skipped.
-            (Action::Bytes, _) if length > 0 => return Err(Violation::UnwantedBody),
-            (Action::Bytes, count) if count <= self.limits.bytes_max => {
+            Action::Bytes if length > 0 => return Err(Violation::UnwantedBody),
+            Action::Bytes => {
+                let count = head.line.count;
                 self.reply(state, Action::Bytes, Body::Length(u64::from(count)), output);
                 state.phase = Phase::Fill { remaining: if state.head_only { 0 } else { count } };
                 return Ok(());
             }
-            (Action::Bytes, _) => Action::NotFound,
-            (action, _) => action,
+            action => action,
         };
         let echo = action == Action::Echo;
         if head.expect_continue && length > 0 {
