@@ -25,7 +25,8 @@ macro_rules! suite {
                 limits: idle_timeout, header_timeout, stalled_body, stalled_reply, connection_limit, port_in_use,
                         stalled_peers_free_their_places, empty_lines_are_no_progress, slow_reader_is_not_stalled;
                 http: strict_framing, long_heads_byte_by_byte, expectations, one_final_reply;
-                memory: hogs_of_generated_replies, hogs_of_echoed_bodies, unread_input_is_bounded;
+                memory: hogs_of_generated_replies, hogs_of_echoed_bodies, hogs_of_collected_bodies,
+                        unread_input_is_bounded;
                 places: several_addresses, unix_socket, unix_queue_is_served, live_counters;
             );
         }

@@ -87,6 +87,34 @@ pub(crate) fn hogs_of_echoed_bodies(variant: Variant) {
     assert!(memory <= BUFFER_MEMORY_LEN_MIN as u64, "{memory} bytes");
 }
 
+/// Bodies that are waited for until they are whole, and never are: each holds all but its last byte. These
+/// give way, the oldest first, and who is served meanwhile does not notice.
+pub(crate) fn hogs_of_collected_bodies(variant: Variant) {
+    let server = start(Workload::Http, variant);
+    let body = pattern(60_000);
+    let request = [b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n", &body[1..]].concat();
+    let mut hogs = Vec::new();
+    for _ in 0..HOGS {
+        let mut hog = server.connect();
+        // It fits the socket buffers, so only a hog that was shed meanwhile fails to write it.
+        if let Err(error) = hog.stream.write_all(&request) {
+            assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+        }
+        hogs.push(hog);
+        if hogs.len() % (HOGS / PROBES) == 0 {
+            probe(&server);
+        }
+    }
+    let report = server.drain();
+    let closed = |reason| report.totals.closed_for(reason);
+    assert_eq!(closed(CloseReason::PeerClosed), PROBES as u64, "{:?}", report.totals);
+    let gave_way = closed(CloseReason::Shed) + closed(CloseReason::BuffersExhausted);
+    assert!(gave_way > 0, "nobody gave way: {:?}", report.totals);
+    assert_eq!(gave_way + closed(CloseReason::DrainForced), HOGS as u64, "{:?}", report.totals);
+    let memory: u64 = report.reactors.iter().map(|reactor| reactor.buffer_memory_bytes_peak).sum();
+    assert!(memory <= BUFFER_MEMORY_LEN_MIN as u64, "{memory} bytes");
+}
+
 /// What one peer that writes without end and never reads can make a server keep: of io_uring what is said at
 /// the head of `backend/uring`, of the others nothing, because they do not receive while a reply is unsent.
 pub(crate) fn unread_input_is_bounded(variant: Variant) {
