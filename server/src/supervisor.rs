@@ -19,7 +19,7 @@ use crate::sys;
 use crate::unavailable::Unavailable;
 use crate::unix_socket::SocketFile;
 
-/// Descriptors a reactor needs besides connections: epoll or ring, doorbells, listener, standard
+/// Descriptors a reactor needs besides connections and listeners: epoll or ring, doorbells, standard
 /// streams, and some for what the process inherited.
 const RESERVED_DESCRIPTORS: u64 = 64;
 /// Default limit on connections per reactor where the fd limit is practically infinite. Costs
@@ -263,13 +263,15 @@ fn socket_files(options: &Options) -> Result<(Vec<SocketFile>, Vec<Arc<OwnedFd>>
 /// The limit per reactor: what was asked for if it fits the fd limit, else what fits.
 fn connections_max(options: &Options) -> Result<u32, Unavailable> {
     let limit = sys::raise_fd_limit().map_err(Unavailable::kernel("setrlimit(RLIMIT_NOFILE)"))?;
-    let fits = limit.saturating_sub(RESERVED_DESCRIPTORS);
+    // Every reactor has a listener of its own for each place, or a copy of one.
+    let reserved = RESERVED_DESCRIPTORS + options.listen.len() as u64;
+    let fits = limit.saturating_sub(reserved);
     if fits == 0 {
         return Err(Unavailable::NoDescriptors(limit));
     }
     let wanted = u64::from(options.connections_max);
     if wanted > fits {
-        return Err(Unavailable::Descriptors { wanted, needed: wanted + RESERVED_DESCRIPTORS, limit, fits });
+        return Err(Unavailable::Descriptors { wanted, needed: wanted + reserved, limit, fits });
     }
     let most = if options.variant.backend() == "io_uring" { DIRECT_DESCRIPTORS_MAX } else { CONNECTIONS_MAX };
     Ok(if wanted > 0 { wanted } else { fits }.min(most) as u32)
@@ -297,6 +299,19 @@ mod tests {
             cpu_time: CpuTime::of_thread(),
             error: error.map(str::to_owned),
         }))
+    }
+
+    #[test]
+    fn every_place_takes_a_descriptor_from_the_connections() {
+        let mut options = Options::new(crate::options::Workload::Echo);
+        options.connections_max = u32::MAX;
+        let fits = |options: &Options| match connections_max(options) {
+            Err(Unavailable::Descriptors { wanted, needed, fits, .. }) => (needed - wanted, fits),
+            other => panic!("more than any limit allows: {other:?}"),
+        };
+        let one = fits(&options);
+        options.listen = vec![options.listen[0].clone(); 11];
+        assert_eq!(fits(&options), (one.0 + 10, one.1 - 10));
     }
 
     /// Reactors start one after the other, and serve at once: the news that one failed may come while the next
