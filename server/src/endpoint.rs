@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// One place to listen at. Prints as it is given on the command line: `127.0.0.1:8080`, `unix:/run/c10m.sock`.
+/// One place to listen at. Prints as it is given on the command line: `127.0.0.1:8080`, `unix:/tmp/c10m.sock`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// Address and port; port 0 lets the kernel choose one, the same for every reactor.

@@ -1,7 +1,7 @@
 //! Per-core TCP servers over epoll, mio and io_uring, under one protocol cut.
 //!
-//! A [`Server`] runs one reactor per core: a thread with its own SO_REUSEPORT listener, fd table,
-//! connections, buffers and counters. Nothing is shared on the hot path. The backends differ, all
+//! A [`Server`] runs one reactor per core: a thread with its own SO_REUSEPORT listeners, fd table,
+//! connections, buffers and counters. Only the listener of a unix socket is shared. The backends differ, all
 //! above "bytes arrived, bytes may leave" is the same (`shard::connection`).
 #![deny(unsafe_code)]
 
@@ -34,5 +34,5 @@ pub use shard::BUFFER_MEMORY_LEN_MIN;
 pub use shard::counters::{CloseReason, Counters};
 pub use stats::Stats;
 pub use supervisor::{Order, Server};
-pub use unavailable::Unavailable;
+pub use unavailable::{Unavailable, setcap};
 pub use unix_socket::UNIX_PATH_LEN_MAX;

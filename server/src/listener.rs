@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type}
 
 use crate::options::{KeepAlive, Options, SocketOptions};
 use crate::sys;
+use crate::unavailable::{BIND, Failure};
 
 /// Bytes that a connection may have in the kernel beyond what its peer's window and the network allow to
 /// send now (TCP_NOTSENT_LOWAT, tcp(7), Linux 3.12). Without it a reader that takes little has megabytes waiting, and room
@@ -21,8 +22,20 @@ const NOTSENT_LEN_MAX: u32 = 256 * 1024;
 /// Binds a socket that will listen in a reuseport group. Accepted sockets inherit what is set here,
 /// which saves a system call for each of them. Without TCP_NODELAY a reply in two pieces waits for a
 /// delayed ACK (40 ms).
-pub(crate) fn bind(address: SocketAddr, nonblocking: bool, options: &Options) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+pub(crate) fn bind(address: SocketAddr, nonblocking: bool, options: &Options) -> Result<Socket, Failure> {
+    let socket = socket(address)?;
+    set_options(&socket, address, options).map_err(Failure::of("setsockopt(2)"))?;
+    socket.set_nonblocking(nonblocking).map_err(Failure::of("fcntl(2)"))?;
+    socket.bind(&address.into()).map_err(Failure::of(BIND))?;
+    Ok(socket)
+}
+
+fn socket(address: SocketAddr) -> Result<Socket, Failure> {
+    let kind = Type::STREAM;
+    Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP)).map_err(Failure::of("socket(2)"))
+}
+
+fn set_options(socket: &Socket, address: SocketAddr, options: &Options) -> io::Result<()> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -42,10 +55,7 @@ pub(crate) fn bind(address: SocketAddr, nonblocking: bool, options: &Options) ->
         socket.set_tcp_keepalive(&probes)?;
         socket.set_tcp_user_timeout(Some(KeepAlive::DEAD_AFTER))?;
     }
-    set_sizes(&socket, &options.socket)?;
-    socket.set_nonblocking(nonblocking)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
+    set_sizes(socket, &options.socket)
 }
 
 /// Sizes of socket buffers, where they are asked for. The kernel must know before the socket listens,
@@ -61,8 +71,8 @@ pub(crate) fn set_sizes(socket: &Socket, options: &SocketOptions) -> io::Result<
 }
 
 /// Joins the reuseport group: from here on connections arrive.
-pub(crate) fn listen(socket: Socket, options: &SocketOptions) -> io::Result<Listener> {
-    socket.listen(options.backlog_for_listen())?;
+pub(crate) fn listen(socket: Socket, options: &SocketOptions) -> Result<Listener, Failure> {
+    socket.listen(options.backlog_for_listen()).map_err(Failure::of("listen(2)"))?;
     Ok(Listener { socket: socket.into(), family: Family::Tcp })
 }
 
@@ -169,19 +179,19 @@ impl AsRawFd for Listener {
 
 /// Fails with EADDRINUSE when anybody listens on `address`. With SO_REUSEPORT alone, a forgotten
 /// server of the same user would silently take half of the connections.
-pub(crate) fn ensure_free(address: SocketAddr) -> io::Result<()> {
+pub(crate) fn ensure_free(address: SocketAddr) -> Result<(), Failure> {
     if address.port() == 0 {
         return Ok(());
     }
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket(address)?;
     if address.is_ipv6() {
         // As the real one: it takes nothing from an IPv4 socket on the same port.
-        socket.set_only_v6(true)?;
+        socket.set_only_v6(true).map_err(Failure::of("setsockopt(2)"))?;
     }
     // Connections in TIME_WAIT do not matter, a listener does: socket(7), SO_REUSEADDR. One on a part of the address
     // counts as well: 127.0.0.1 of 0.0.0.0, and the other way round.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())
+    socket.set_reuse_address(true).map_err(Failure::of("setsockopt(2)"))?;
+    socket.bind(&address.into()).map_err(Failure::of(BIND))
 }
 
 fn drop_handshakes(listener: &impl AsFd) -> io::Result<()> {
@@ -211,11 +221,11 @@ mod tests {
 
     use crate::options::Workload;
 
-    fn open(address: SocketAddr) -> io::Result<Listener> {
+    fn open(address: SocketAddr) -> Result<Listener, Failure> {
         open_with(address, |_| {})
     }
 
-    fn open_with(address: SocketAddr, change: impl FnOnce(&mut Options)) -> io::Result<Listener> {
+    fn open_with(address: SocketAddr, change: impl FnOnce(&mut Options)) -> Result<Listener, Failure> {
         let mut options = Options::new(Workload::Echo);
         change(&mut options);
         listen(bind(address, true, &options)?, &options.socket)
@@ -288,18 +298,27 @@ mod tests {
         for (theirs, takes_ipv4, free) in cases {
             for (kind, set) in kinds.iter().enumerate() {
                 let theirs: SocketAddr = theirs.parse().unwrap();
-                let socket = Socket::new(Domain::for_address(theirs), Type::STREAM, None).unwrap();
-                if theirs.is_ipv6() {
-                    socket.set_only_v6(!takes_ipv4).unwrap();
+                let found_free = || -> Vec<&str> {
+                    let socket = Socket::new(Domain::for_address(theirs), Type::STREAM, None).unwrap();
+                    if theirs.is_ipv6() {
+                        socket.set_only_v6(!takes_ipv4).unwrap();
+                    }
+                    set(&socket);
+                    socket.bind(&theirs.into()).unwrap();
+                    socket.listen(1).unwrap();
+                    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+                    let is_free = |ours: &&str| ensure_free(format!("{ours}:{port}").parse().unwrap()).is_ok();
+                    ["127.0.0.1", "0.0.0.0", "[::1]", "[::]"].into_iter().filter(is_free).collect()
+                };
+                // Another process may have the same port in the other family, but not each time.
+                let mut found = found_free();
+                for _ in 0..20 {
+                    if found == free {
+                        break;
+                    }
+                    found = found_free();
                 }
-                set(&socket);
-                socket.bind(&theirs.into()).unwrap();
-                socket.listen(1).unwrap();
-                let port = socket.local_addr().unwrap().as_socket().unwrap().port();
-                for ours in ["127.0.0.1", "0.0.0.0", "[::1]", "[::]"] {
-                    let found = ensure_free(format!("{ours}:{port}").parse().unwrap()).is_ok();
-                    assert_eq!(found, free.contains(&ours), "{ours} beside {theirs} ({takes_ipv4}), kind {kind}");
-                }
+                assert_eq!(found, free, "beside {theirs} ({takes_ipv4}), kind {kind}");
             }
         }
     }
@@ -308,7 +327,7 @@ mod tests {
     fn a_port_with_a_listener_is_not_free_even_under_reuseport() {
         let listener = open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.address().unwrap();
-        assert_eq!(ensure_free(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(ensure_free(address).unwrap_err().error.kind(), io::ErrorKind::AddrInUse);
         assert!(open(address).is_ok(), "a second reactor joins the group");
         drop(listener);
         // The second one was dropped above, so nobody listens any more.

@@ -214,7 +214,8 @@ pub struct Options {
     pub listen: Vec<Endpoint>,
     /// What is set on listening sockets.
     pub socket: SocketOptions,
-    /// Number of reactors; each is one thread with a listener, an fd table and a shard of its own.
+    /// Number of reactors; each is one thread with listeners, an fd table and a shard of its own; the listener of a
+    /// unix socket is shared.
     pub reactors: usize,
     /// CPUs for the reactors in turn; empty: every CPU this process may use.
     pub cpus: Vec<usize>,

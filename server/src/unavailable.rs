@@ -1,6 +1,7 @@
 //! Why a server cannot start, in words that name the cause and what mends it.
 
 use std::collections::TryReserveError;
+use std::env;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,14 +14,15 @@ use crate::balance::Balance;
 #[derive(Debug, Error)]
 pub enum Unavailable {
     /// The address is taken.
-    #[error("cannot listen on {0}: the address is in use; find its owner with `ss -ltnp 'sport = :{port}'`, or choose another port", port = .0.port())]
+    #[error("cannot listen on {0}: the address is in use; find its owner with `ss -ltnp 'sport = :{port}'`, one that does not listen with `ss -tanp 'sport = :{port}'`, or choose another port", port = .0.port())]
     AddressInUse(SocketAddr),
-    /// The port needs a capability.
+    /// bind(2) said EACCES: the port needs a capability if it is below net.ipv4.ip_unprivileged_port_start, which the
+    /// owner of the server may know; if not, a security module forbids it.
     #[error(
-        "cannot listen on {0}: the port is below net.ipv4.ip_unprivileged_port_start and needs CAP_NET_BIND_SERVICE; run `setcap cap_net_bind_service+ep \"$(command -v c10m)\"` or `sysctl -w net.ipv4.ip_unprivileged_port_start={port}`, or choose a port from 1024 on",
-        port = .0.port()
+        "cannot listen on {0}: bind(2) failed: permission denied; if the port is below net.ipv4.ip_unprivileged_port_start, run {setcap}, else let the security module of this host allow it",
+        setcap = setcap("cap_net_bind_service")
     )]
-    PrivilegedPort(SocketAddr),
+    BindDenied(SocketAddr),
     /// The path of a unix socket cannot be had.
     #[error("cannot listen on unix:{}: {cause}; {fix}", path.display())]
     UnixSocket {
@@ -31,15 +33,17 @@ pub enum Unavailable {
         /// What mends it.
         fix: String,
     },
-    /// The address cannot be bound.
-    #[error(
-        "cannot listen on {address}: {error}; choose an address of this host (`ip address`) and a port the user may bind"
-    )]
+    /// Nobody can listen on the address.
+    #[error("cannot listen on {address}: {call} failed: {error}; {fix}")]
     Address {
         /// What was asked for.
         address: SocketAddr,
+        /// What was tried.
+        call: &'static str,
         /// What the kernel said.
         error: io::Error,
+        /// What mends it.
+        fix: &'static str,
     },
     /// io_uring is switched off or filtered.
     #[error("backend io_uring is unavailable: {cause}; {fix}, or use --backend epoll")]
@@ -57,7 +61,7 @@ pub enum Unavailable {
         /// What is missing.
         cause: String,
         /// What mends it.
-        fix: &'static str,
+        fix: String,
     },
     /// The connection limit does not fit the fd limit.
     #[error(
@@ -123,13 +127,76 @@ impl Unavailable {
         Unavailable::Reactor { index, error: error.unwrap_or_else(|| "it ended without an error".into()) }
     }
 
-    /// Names the address that could not be bound.
-    pub(crate) fn address(address: SocketAddr) -> impl FnOnce(io::Error) -> Unavailable {
-        move |error| match error.kind() {
-            io::ErrorKind::AddrInUse => Unavailable::AddressInUse(address),
-            // ip(7): of bind(2) only a port below ip_unprivileged_port_start says so.
-            io::ErrorKind::PermissionDenied if address.port() != 0 => Unavailable::PrivilegedPort(address),
-            _ => Unavailable::Address { address, error },
+    /// Names the address that nobody can listen on.
+    pub(crate) fn address(address: SocketAddr) -> impl FnOnce(Failure) -> Unavailable {
+        move |Failure { call, error }| {
+            let fix = match error.raw_os_error() {
+                Some(libc::EADDRINUSE) => return Unavailable::AddressInUse(address),
+                // ip(7). A call that seccomp filters says EPERM, or whatever the filter is made for.
+                Some(libc::EACCES) if call == BIND && address.port() != 0 => return Unavailable::BindDenied(address),
+                Some(libc::EPERM | libc::EACCES) => {
+                    "let the seccomp profile and the security module of this host allow the call"
+                }
+                Some(libc::EAFNOSUPPORT) => "choose an address of the other family: this kernel has none of this one",
+                Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                    "end what takes so many descriptors or so much memory, or raise the limits"
+                }
+                _ => "choose an address of this host (`ip address`)",
+            };
+            Unavailable::Address { address, call, error, fix }
         }
+    }
+}
+
+/// The one call whose EACCES has a meaning of its own.
+pub(crate) const BIND: &str = "bind(2)";
+
+/// A system call that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) call: &'static str,
+    pub(crate) error: io::Error,
+}
+
+impl Failure {
+    /// For `map_err`.
+    pub(crate) fn of(call: &'static str) -> impl FnOnce(io::Error) -> Failure {
+        move |error| Failure { call, error }
+    }
+}
+
+/// The command that gives this program a capability. It names the program that runs: the one that the path finds may
+/// be another, or none.
+pub fn setcap(capability: &str) -> String {
+    let program = env::current_exe().map_or_else(|_| "PATH-OF-C10M".into(), |path| path.display().to_string());
+    format!("`setcap {capability}+ep '{program}'`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bind_that_is_denied_speaks_of_the_port() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let text = |call, error| {
+            Unavailable::address(address)(Failure { call, error: io::Error::from_raw_os_error(error) }).to_string()
+        };
+        let denied = text(BIND, libc::EACCES);
+        let us = env::current_exe().unwrap().display().to_string();
+        assert!(denied.contains("ip_unprivileged_port_start") && denied.contains(&us), "{denied}");
+        for (call, error, word) in [
+            (BIND, libc::EPERM, "seccomp"),
+            ("setsockopt(2)", libc::EACCES, "seccomp"),
+            ("socket(2)", libc::EPERM, "seccomp"),
+            ("socket(2)", libc::EAFNOSUPPORT, "other family"),
+            ("socket(2)", libc::EMFILE, "descriptors"),
+            (BIND, libc::EADDRNOTAVAIL, "address of this host"),
+        ] {
+            let text = text(call, error);
+            assert!(text.contains(&format!("{call} failed: ")) && text.contains(word), "{text}");
+            assert!(!text.contains("ip_unprivileged_port_start"), "{text}");
+        }
+        assert!(text("listen(2)", libc::EADDRINUSE).contains("ss -tanp 'sport = :80'"));
     }
 }

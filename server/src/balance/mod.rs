@@ -21,7 +21,7 @@ use std::os::fd::AsFd;
 use serde::{Deserialize, Serialize};
 
 use crate::sys::bpf;
-use crate::unavailable::Unavailable;
+use crate::unavailable::{self, Unavailable};
 
 /// Who chooses the reactor of a new connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ impl Program {
                             program.len(),
                             cpu::INSTRUCTIONS_MAX
                         ),
-                        fix: "use at most --reactors 1024",
+                        fix: "use at most --reactors 1024".into(),
                     });
                 }
                 Some(Program::Cpu(program))
@@ -106,12 +106,12 @@ fn refused(balance: Balance, call: &'static str) -> impl FnOnce(io::Error) -> Un
             Some(libc::ENOMEM) => "run `sysctl -w net.core.optmem_max=131072`",
             _ if balance == Balance::Cpu => "run Linux 4.6 or later with a seccomp profile that allows setsockopt(2)",
             Some(libc::EPERM | libc::EACCES) => {
-                "run `setcap cap_bpf+ep \"$(command -v c10m)\"`, or allow CAP_BPF and bpf(2) in the container"
+                &format!("run {}, or allow CAP_BPF and bpf(2) in the container", unavailable::setcap("cap_bpf"))
             }
             Some(libc::ENOSYS) => "run a kernel with CONFIG_BPF_SYSCALL=y, or allow bpf(2) in the container",
             _ => "run Linux 5.12 or later",
         };
-        Unavailable::Balance { balance, cause: format!("{call} failed: {error}"), fix }
+        Unavailable::Balance { balance, cause: format!("{call} failed: {error}"), fix: fix.to_owned() }
     }
 }
 
