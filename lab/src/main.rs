@@ -12,6 +12,7 @@ mod bench;
 mod compare;
 mod load;
 mod null_server;
+mod output_stream;
 mod report;
 mod serve;
 mod size;

@@ -1,16 +1,20 @@
 //! `c10m null-server`: the load generator's null server as a process of its own, for experiments. Hidden
 //! from help: it is no server for anybody else.
 
-use std::io::{Read, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
+use crossbeam::channel::{Receiver, unbounded};
 use loadgen::null_server::{Config, NullServer, Stall, Workload, stall_offset};
-use serde_json::{Value, json};
+use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::output_stream::Stream;
 
 /// Arguments of `c10m null-server`.
 #[derive(Debug, Args)]
@@ -71,36 +75,43 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
         return Ok(2);
     }
     // Before the start, so that a signal that comes early ends it in order too.
-    let (mut signalled, signals) = UnixStream::pair().context("cannot make a pipe for signals")?;
-    for signal in [SIGTERM, SIGINT] {
-        let pipe = signals.try_clone().context("cannot make a pipe for signals")?;
-        signal_hook::low_level::pipe::register(signal, pipe).context("cannot catch signals")?;
-    }
-    signalled.set_read_timeout(Some(args.life)).context("cannot wait for signals")?;
+    let signals = signals().context("cannot catch signals")?;
+    let mut stdout = Stream::new("stdout", io::stdout(), None).context("cannot start a thread")?;
     let mut server = match NullServer::start(args.config()) {
         Ok(server) => server,
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             say!("c10m: {error}");
             return Ok(2);
         }
         Err(error) => return Err(error).with_context(|| format!("cannot serve on {}", args.listen)),
     };
     // A reader that is gone by now is missed when it is owed the account.
-    let _ = line(&json!({
+    let ready = json!({
         "event": "ready",
         "address": server.address().to_string(),
         "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"),
-    }));
-    // A byte is a signal, an error the end of the life: either way this is the end.
-    let _ = signalled.read(&mut [0]);
+    });
+    stdout.offer(ready.to_string());
+    // A signal or the end of its life: either way this is the end.
+    let _ = signals.recv_timeout(args.life);
     server.stop().context("the null server failed")?;
-    line(&json!({"event": "exit", "requests": server.requests(), "stalls": server.stalls()}))
-        .context("cannot write the account to stdout")?;
+    let exit = json!({"event": "exit", "requests": server.requests(), "stalls": server.stalls()});
+    stdout
+        .finish(vec![exit.to_string()], &signals)
+        .map_err(|cause| anyhow!("cannot write the account to stdout: {cause}"))?;
     Ok(0)
 }
 
-fn line(value: &Value) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{value}").and_then(|()| stdout.flush())
+fn signals() -> io::Result<Receiver<()>> {
+    let (sender, received) = unbounded();
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for _ in signals.forever() {
+            if sender.send(()).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(received)
 }

@@ -4,7 +4,6 @@ mod announce;
 mod args;
 mod listen;
 mod memory;
-mod output;
 mod stats;
 
 use std::io;
@@ -17,8 +16,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tuning::{Cgroup, SocketBounds};
 
+use crate::output_stream::Stream;
 pub(crate) use args::ServeArgs;
-use output::Stream;
 
 /// Runs a server until it is drained.
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::program::{PATIENCE, c10m, finish, refuses, run};
+use crate::program::{PATIENCE, c10m, eventually, finish, full_pipe, refuses, run};
 
 #[test]
 fn it_announces_itself_serves_and_accounts_for_it() {
@@ -59,6 +59,29 @@ fn it_ends_by_itself_and_refuses_nonsense() {
     refuses(&["null-server", "sockperf", "--message-len", "3"], 2, &["14"]);
     let (_, help, _) = run(&["--help"]);
     assert!(!help.contains("null-server"), "it is for experiments only: {help}");
+}
+
+/// The announcement waits in a full pipe; neither a signal nor the end of its life may wait behind it.
+#[test]
+fn a_reader_that_does_not_read_holds_up_no_end() {
+    for (life, signal) in [("1h", Some(Signal::TERM)), ("50ms", None)] {
+        let (reader, writer) = full_pipe();
+        // An address of this process, because the port cannot be read.
+        let [_, high, middle, low] = std::process::id().to_be_bytes();
+        let address = SocketAddr::from(([127, 64 + high % 64, middle, low], 20_777));
+        let mut command = c10m(&["null-server", "echo", "--for", life, "--listen", &address.to_string()]);
+        let mut child = command.stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
+        if let Some(signal) = signal {
+            eventually("a server that listens", || TcpStream::connect(address).is_ok());
+            kill_process(Pid::from_child(&child), signal).expect("it runs");
+        }
+        eventually("the end", || child.try_wait().expect("ours").is_some());
+        let output = child.wait_with_output().expect("it ended");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot write the account to stdout: nobody reads it"), "{said}");
+        drop(reader);
+    }
 }
 
 /// Without other tools, as on a fresh machine: what is missing is named, the rest is compared. The

@@ -1,6 +1,6 @@
 //! Starting the program and looking at what it does.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -141,6 +141,17 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A pipe that has no room for another byte, and a reader that reads none.
+pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = io::pipe().expect("a pipe");
+    rustix::io::ioctl_fionbio(&writer, true).expect("an option");
+    for piece in [4096, 1] {
+        while writer.write(&vec![b'x'; piece]).is_ok() {}
+    }
+    rustix::io::ioctl_fionbio(&writer, false).expect("an option");
+    (reader, writer)
 }
 
 pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {

@@ -15,7 +15,7 @@ const LAST_LINE_WAIT: Duration = Duration::from_secs(5);
 const HURRIED_WAIT: Duration = Duration::from_millis(300);
 
 /// What the thread of a stream is told.
-pub(super) enum Order {
+pub(crate) enum Order {
     /// Write this line.
     Line(String),
     /// That was the last one.
@@ -23,7 +23,7 @@ pub(super) enum Order {
 }
 
 /// One of the two streams.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     lines: Sender<Order>,
     /// Sent once, when every line was written or one could not be.
     ended: Receiver<io::Result<()>>,
@@ -32,7 +32,7 @@ pub(super) struct Stream {
 
 impl Stream {
     /// A thread that writes to `sink`. The first failure goes to `complain`; the lines after it are thrown away.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         mut sink: impl Write + Send + 'static,
         complain: Option<Sender<Order>>,
@@ -61,17 +61,17 @@ impl Stream {
     }
 
     /// For the complaints of another stream.
-    pub(super) fn sender(&self) -> Sender<Order> {
+    pub(crate) fn sender(&self) -> Sender<Order> {
         self.lines.clone()
     }
 
     /// Lines that found no place so far.
-    pub(super) fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         self.lost
     }
 
     /// Queues a line, or counts it as lost: a reader that is too slow must not slow the server down.
-    pub(super) fn offer(&mut self, line: String) {
+    pub(crate) fn offer(&mut self, line: String) {
         match self.lines.try_send(Order::Line(line)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.lost += 1,
@@ -83,7 +83,7 @@ impl Stream {
     ///
     /// # Errors
     /// Why the last line did not arrive.
-    pub(super) fn finish<T>(self, last: Vec<String>, hurry: &Receiver<T>) -> Result<(), String> {
+    pub(crate) fn finish<T>(self, last: Vec<String>, hurry: &Receiver<T>) -> Result<(), String> {
         let (blocked, _nobody) = bounded(0);
         let (mut hurry, mut deadline) = (hurry.clone(), after(LAST_LINE_WAIT));
         let mut orders = last.into_iter().map(Order::Line).chain([Order::End]);
