@@ -6,6 +6,9 @@ use tuning::Bound;
 /// One of so many parts of the control group's memory is for buffers by default; sockets, connections and the program
 /// itself need the rest.
 const PART: u64 = 4;
+/// One of so many parts is the most that goes without a word, and the most that the default takes where each reactor
+/// has the least it needs.
+const RISK_PART: u64 = 2;
 
 /// The limit of one reactor, and what has to be said of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,36 +37,41 @@ pub(super) fn choose(asked: Option<u64>, group: Option<Bound>, reactors: usize) 
     };
     let reactors = reactors.max(1) as u64;
     if let Some(bytes) = asked {
-        let note = (bytes.saturating_mul(reactors) > group).then(|| {
+        let all = bytes.saturating_mul(reactors);
+        let note = (all >= group / RISK_PART).then(|| {
             format!(
-                "--buffer-memory {} for each of {reactors} reactors is more than the {} of the control group: under load the kernel may end this process",
+                "buffers may take {} in each of {reactors} reactors, together {} of the control group's {}: under load the kernel may end this process",
                 tuning::bytes(bytes),
+                tuning::bytes(all),
                 tuning::bytes(group)
             )
         });
         return Ok(Choice { bytes, note });
     }
-    let share = group / PART / reactors;
-    let least = BUFFER_MEMORY_LEN_MIN as u64;
-    if share < least {
+    let (least, default) = (BUFFER_MEMORY_LEN_MIN as u64, Options::BUFFER_MEMORY as u64);
+    if least.saturating_mul(reactors) > group / RISK_PART {
+        let fits = group / RISK_PART / least;
+        let fewer = if fits > 1 { format!("use --reactors {fits}, ") } else { String::new() };
         return Err(format!(
-            "{reactors} reactors need at least {} each for buffers, and a quarter of the control group's {} is {} for all; use --reactors {}, give the group more memory, or set --buffer-memory",
+            "{reactors} reactor{} at least {} {}for buffers, and half of the control group's {} is {}; {fewer}give the group more memory, or set --buffer-memory",
+            if reactors == 1 { " needs" } else { "s need" },
             tuning::bytes(least),
+            if reactors == 1 { "" } else { "each " },
             tuning::bytes(group),
-            tuning::bytes(group / PART),
-            (group / PART / least).max(1)
+            tuning::bytes(group / RISK_PART),
         ));
     }
-    let default = Options::BUFFER_MEMORY as u64;
-    let note = (share < default).then(|| {
+    let bytes = (group / PART / reactors).clamp(least, default);
+    let note = (bytes < default).then(|| {
+        let part = if bytes.saturating_mul(reactors) > group / PART { "more than a quarter" } else { "a quarter" };
         format!(
-            "buffers may take {} in each reactor instead of {}, together a quarter of the control group's {}; --buffer-memory sets it",
-            tuning::bytes(share),
+            "buffers may take {} in each reactor instead of {}, together {part} of the control group's {}; --buffer-memory sets it",
+            tuning::bytes(bytes),
             tuning::bytes(default),
             tuning::bytes(group)
         )
     });
-    Ok(Choice { bytes: share.min(default), note })
+    Ok(Choice { bytes, note })
 }
 
 #[cfg(test)]
@@ -85,24 +93,42 @@ mod tests {
         check(Some(Bound::At(4096 * MIB)), 8, 128, true);
         check(Some(Bound::At(64 * MIB)), 1, 16, true);
         check(Some(Bound::At(64 * MIB)), 4, 4, true);
+        // The least that a reactor needs, up to half of the group.
+        check(Some(Bound::At(64 * MIB)), 5, 4, true);
+        check(Some(Bound::At(64 * MIB)), 8, 4, true);
         let note = choose(None, Some(Bound::At(64 * MIB)), 2).unwrap().note.unwrap();
         assert!(["8.0 MiB", "256.0 MiB", "64.0 MiB"].iter().all(|word| note.contains(word)), "{note}");
     }
 
     #[test]
-    fn too_many_reactors_for_the_group_are_refused_with_a_number_that_fits() {
-        let refusal = choose(None, Some(Bound::At(64 * MIB)), 5).unwrap_err();
-        assert!(refusal.contains("--reactors 4") && refusal.contains("--buffer-memory"), "{refusal}");
-        assert!(choose(None, Some(Bound::At(MIB)), 1).unwrap_err().contains("--reactors 1"));
+    fn the_least_of_each_reactor_may_be_more_than_a_quarter() {
+        let note = |reactors| choose(None, Some(Bound::At(64 * MIB)), reactors).unwrap().note.unwrap();
+        assert!(note(4).contains("together a quarter of"), "{}", note(4));
+        assert!(note(5).contains("4.0 MiB in each reactor") && note(5).contains("more than a quarter"), "{}", note(5));
     }
 
     #[test]
-    fn what_is_asked_for_holds_and_a_risk_is_said() {
-        let asked = Some(32 * MIB);
-        assert_eq!(choose(asked, None, 2), Ok(Choice { bytes: 32 * MIB, note: None }));
-        assert_eq!(choose(asked, Some(Bound::At(64 * MIB)), 2), Ok(Choice { bytes: 32 * MIB, note: None }));
-        let risky = choose(asked, Some(Bound::At(64 * MIB)), 3).unwrap();
-        assert_eq!((risky.bytes, risky.note.is_some()), (32 * MIB, true));
+    fn too_many_reactors_for_the_group_are_refused_with_a_number_that_fits() {
+        let refusal = |mib, reactors| choose(None, Some(Bound::At(mib * MIB)), reactors).unwrap_err();
+        let many = refusal(64, 9);
+        assert!(many.contains("--reactors 8") && many.contains("--buffer-memory"), "{many}");
+        // Where one is the most, fewer reactors are no way out, or not worth the advice.
+        for (mib, reactors) in [(1, 1), (8, 2)] {
+            let small = refusal(mib, reactors);
+            assert!(!small.contains("--reactors") && small.contains("more memory"), "{small}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_holds_and_a_risk_is_said_from_half_of_the_group_on() {
+        let asked = |mib: u64, group, reactors| choose(Some(mib * MIB), group, reactors).unwrap();
+        let group = Some(Bound::At(64 * MIB));
+        assert_eq!(asked(32, None, 2), Choice { bytes: 32 * MIB, note: None });
+        assert_eq!(asked(15, group, 2), Choice { bytes: 15 * MIB, note: None });
+        for (mib, reactors) in [(16, 2), (32, 3)] {
+            let risky = asked(mib, group, reactors);
+            assert_eq!((risky.bytes, risky.note.is_some()), (mib * MIB, true));
+        }
     }
 
     #[test]
