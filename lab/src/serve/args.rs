@@ -24,7 +24,7 @@ pub(crate) struct ServeArgs {
     backend: String,
     #[arg(long, help = variant_help())]
     variant: Option<String>,
-    /// Event loops, each a thread with its own listener [default: one per CPU].
+    /// Event loops, each a thread with its own listeners; a unix socket is shared [default: one per CPU].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     reactors: Option<u16>,
     /// CPUs for the reactors, in turn, like 0,2-3 [default: all].
@@ -40,7 +40,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
     max_connections: Option<u32>,
     /// Close a connection without requests after this time; 0s never, and then TCP keep-alive ends those whose peer is
-    /// gone: a probe after 5 min of silence, 5 more every 30 s.
+    /// gone: a probe after 5 min of silence, then every 30 s; it ends after 7.5 min.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     idle_timeout: Duration,
     /// Longest time for a request head to arrive; 0s has no limit.
@@ -56,25 +56,26 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = SocketOptions::BACKLOG,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
     pub(super) backlog: u32,
-    /// Receive buffer of each connection, like 64KiB; the kernel doubles it, up to net.core.rmem_max [default: tuned by
-    /// the kernel].
+    /// Receive buffer of each connection, like 64KiB; the kernel cuts it to net.core.rmem_max, and then doubles it
+    /// [default: tuned by the kernel].
     #[arg(long, value_name = "BYTES", value_parser = socket_buffer)]
     pub(super) rcvbuf: Option<u32>,
-    /// Send buffer of each connection, likewise, up to net.core.wmem_max.
+    /// Send buffer of each connection, likewise; it is cut to net.core.wmem_max.
     #[arg(long, value_name = "BYTES", value_parser = socket_buffer)]
     pub(super) sndbuf: Option<u32>,
     /// Connections that a turn of the loop accepts at most, from each listener [default: 64]. Not with io_uring, whose
-    /// accept has no turns.
+    /// accept has no turns, nor with auto, which may choose it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     accepts_per_turn: Option<u32>,
     /// Memory for buffers in each reactor, like 64MiB, at least 4MiB [default: 256MiB; in a control group at most a
-    /// quarter of its memory for all reactors].
+    /// quarter of its memory for all reactors, but at least 4MiB each].
     #[arg(long, value_name = "SIZE", value_parser = memory::parse)]
     buffer_memory: Option<u64>,
     /// Longest HTTP request body in bytes; longer ones are answered 413.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     max_body: u32,
-    /// Tell live counters at this interval.
+    /// Tell live counters at this interval, at least 100ms: on stderr, with --json on stdout. Closes and pauses are those
+    /// of the interval; at the end all are told.
     #[arg(long, value_name = "TIME", value_parser = interval)]
     pub(super) stats: Option<Duration>,
     /// Print JSON lines on stdout: one when ready, one with all counters at the end, with --stats one each interval.
@@ -155,6 +156,10 @@ impl ServeArgs {
     /// What is wrong with the words.
     pub(super) fn variant(&self) -> Result<(Variant, Option<String>), String> {
         let variant = match (self.backend.as_str(), &self.variant) {
+            // Not only where it does: what is a usage error must not depend on the host.
+            ("auto", None) if self.accepts_per_turn.is_some() => {
+                return Err("--accepts-per-turn goes with --backend epoll or mio; --backend auto may choose io_uring, whose accept has no turns".into());
+            }
             ("auto", None) => {
                 let choice = server::choose();
                 return Ok((choice.variant, Some(choice.reason)));

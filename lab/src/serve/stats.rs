@@ -15,7 +15,7 @@ pub(super) fn event(stats: &Stats, lost: u64) -> Value {
 /// The same in words. Reasons and pauses stand there only when they occurred.
 pub(super) fn words(stats: &Stats, lost: u64) -> String {
     let mut line = format!(
-        "c10m: {} open, {} accepts/s, {} requests/s, {}/s in, {}/s out, {} buffers of {}",
+        "c10m: {} open, {} accepts/s, {} requests/s, {}/s in, {}/s out, {} buffers in use, {} mapped",
         tuning::thousands(stats.connections),
         rate(stats.accepts_per_s),
         rate(stats.requests_per_s),
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn people_read_what_happened_and_nothing_else() {
-        let quiet = "c10m: 12,000 open, 2.5 accepts/s, 12,345 requests/s, 2.0 KiB/s in, 0 B/s out, 3 buffers of 64.0 KiB; closed 1 reset";
+        let quiet = "c10m: 12,000 open, 2.5 accepts/s, 12,345 requests/s, 2.0 KiB/s in, 0 B/s out, 3 buffers in use, 64.0 KiB mapped; closed 1 reset";
         assert_eq!(words(&stats(), 0), quiet);
         let busy = Stats { answered: 1, draining: true, pauses: [("full", 2)].into(), ..stats() };
         let rest = "; paused 2 full; 1 of 2 reactors answered; draining; 7 lines found no reader";
