@@ -26,10 +26,11 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
         Err(message) => return usage(&message),
     };
     // Before signals are caught: looking up a name may take its time, and may be interrupted.
-    let endpoints = match listen::endpoints(&args.listen)? {
-        Ok(endpoints) => endpoints,
+    let places = match listen::Places::of(&args.listen)? {
+        Ok(places) => places,
         Err(message) => return usage(&message),
     };
+    let endpoints = places.endpoints();
     if let Err(message) = args.check(&endpoints) {
         return usage(&message);
     }
@@ -45,7 +46,8 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
         Ok(server) => server,
         Err(unavailable) => return Ok(voice.fail(&refusal(&unavailable), &orders)),
     };
-    let mut notes = listen::notes(&args.listen, server.endpoints());
+    let mut notes = listen::notes(&places.places, server.endpoints());
+    notes.extend(places.notes);
     notes.extend(memory_note);
     notes.extend(announce::notes(
         &options,
