@@ -7,11 +7,12 @@ mod memory;
 mod stats;
 
 use std::io;
+use std::net::SocketAddr;
 use std::thread;
 
 use anyhow::Context;
 use crossbeam::channel::{Receiver, unbounded};
-use server::{Order, Report, Server, Unavailable};
+use server::{Order, Report, Server, Unavailable, setcap};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tuning::{Cgroup, SocketBounds};
@@ -70,9 +71,34 @@ fn usage(message: &str) -> anyhow::Result<u8> {
     Ok(2)
 }
 
-/// Why the server cannot start; of an address that is taken, by whom.
+/// Why the server cannot start, with what this host says of it.
 fn refusal(unavailable: &Unavailable) -> String {
-    let Unavailable::AddressInUse(address) = unavailable else { return unavailable.to_string() };
+    match unavailable {
+        Unavailable::AddressInUse(address) => in_use(*address),
+        Unavailable::BindDenied(address) => {
+            denied(*address, SocketBounds::of_this_process().unprivileged_port_start, unavailable)
+        }
+        _ => unavailable.to_string(),
+    }
+}
+
+/// Of a port that the user may not bind, what would allow it; `start` is the first one that needs no capability.
+fn denied(address: SocketAddr, start: Option<u64>, unavailable: &Unavailable) -> String {
+    let port = address.port();
+    let Some(start) = start else { return unavailable.to_string() };
+    if u64::from(port) < start {
+        return format!(
+            "cannot listen on {address}: the port is below net.ipv4.ip_unprivileged_port_start = {start} and needs CAP_NET_BIND_SERVICE; run {} or `sysctl -w net.ipv4.ip_unprivileged_port_start={port}`, or choose a port from {start} on",
+            setcap("cap_net_bind_service")
+        );
+    }
+    format!(
+        "cannot listen on {address}: bind(2) failed: permission denied, though ports from {start} on need no capability; let the security module or the seccomp profile of this host allow it, or choose another port"
+    )
+}
+
+/// Of an address that is taken, by whom.
+fn in_use(address: SocketAddr) -> String {
     let overlaps = |listening: &tuning::Listening| {
         let (theirs, ours) = (listening.address.ip().to_canonical(), address.ip());
         // A wildcard of IPv6 may take IPv4 as well; whether it does is not in /proc/net/tcp6.
@@ -87,7 +113,10 @@ fn refusal(unavailable: &Unavailable) -> String {
         })
         .collect();
     if there.is_empty() {
-        return unavailable.to_string();
+        return format!(
+            "cannot listen on {address}: it is in use, and as far as can be seen nobody listens there: a socket that does not listen holds it; `ss -tanp 'sport = :{}'` shows it unless it is only bound; end its owner, or choose another port",
+            address.port()
+        );
     }
     format!(
         "cannot listen on {address}: it is in use, {}, and SO_REUSEPORT would share the connections; end that (`ss -ltnp 'sport = :{}'` shows it), or choose another port",
