@@ -37,6 +37,8 @@ fn wrong_words_are_usage_errors() {
     refuses(&["serve", "echo", "--backend", "kqueue"], 2, &["kqueue", "epoll, mio, io_uring"]);
     refuses(&["serve", "echo", "--variant", "multishot"], 2, &["multishot", "level, edge"]);
     refuses(&["serve", "echo", "--backend", "auto", "--variant", "level"], 2, &["--backend auto"]);
+    let auto = ["serve", "echo", "--backend", "auto", "--accepts-per-turn", "9"];
+    refuses(&auto, 2, &["--accepts-per-turn", "--backend auto", "no turns"]);
     refuses(&["serve", "echo", "--listen", "nowhere"], 2, &["--listen"]);
     refuses(&["serve", "echo", "--idle-timeout", "soon"], 2, &["--idle-timeout"]);
     refuses(&["serve", "echo", "--reactors", "0"], 2, &["--reactors"]);
@@ -103,7 +105,8 @@ fn without_io_uring_its_backend_fails_and_only_auto_chooses_another() {
 
 #[test]
 fn without_bpf_round_robin_fails_and_nothing_else_needs_it() {
-    let words = ["--balance round-robin is unavailable", "not permitted", "setcap cap_bpf+ep", "--balance hash"];
+    let setcap = format!("setcap cap_bpf+ep '{}'", c10m(&[]).get_program().display());
+    let words = ["--balance round-robin is unavailable", "not permitted", &setcap, "--balance hash"];
     let arguments = ["serve", "echo", "--listen", "127.0.0.1:0", "--balance", "round-robin"];
     refused(without(BPF, move || run(&arguments)), &arguments, 1, &words);
     for balance in ["hash", "cpu"] {
@@ -252,6 +255,10 @@ fn help_is_there_and_fits_a_narrow_terminal() {
         let (code, stdout, _) = finish(c10m(arguments).env("COLUMNS", "60"));
         assert_eq!(code, 0);
         assert!(stdout.contains("Usage: c10m"), "{stdout}");
+        // A word without a blank cannot be wrapped.
+        for line in stdout.lines().filter(|line| line.chars().count() > 60) {
+            assert_eq!(line.split_whitespace().count(), 1, "{} is wider than the terminal: {line}", line.len());
+        }
     }
     let (code, _, stderr) = run(&[]);
     assert_eq!(code, 2);

@@ -8,11 +8,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::program::{PATIENCE, Server, c10m, finish, refused, refuses};
+use crate::program::{PATIENCE, Server, c10m, finish, refused, refuses, run};
+use crate::serve::{SETSOCKOPT, X86_64, under as under_filter};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
@@ -77,13 +79,17 @@ fn wrong_places_are_usage_errors() {
         ("70000", "70000 is no port"),
         ("127.0.0.1:80,*:80", "0.0.0.0:80,[::]:80"),
         ("0.0.0.0:80,127.0.0.1:80", "127.0.0.1:80 is a part of 0.0.0.0:80"),
-        ("unix:", "unix:/run/c10m.sock"),
+        ("unix:", "unix:/tmp/c10m.sock"),
+        ("127.0.0.1:8080,", "comma too many"),
+        ("localhost:http", "is no port"),
     ] {
         refuses(&["serve", "http", "--listen", place], 2, &[word]);
     }
     let long = format!("unix:/{}", "x".repeat(107));
     refuses(&["serve", "http", "--listen", &long], 2, &["room for 107"]);
-    refuses(&["serve", "http", "--listen", "name.invalid:80"], 1, &["name.invalid", "getent hosts"]);
+    // A label has at most 63 bytes, so no resolver is asked for this one.
+    let nobody = format!("{}:80", "x".repeat(64));
+    refuses(&["serve", "http", "--listen", &nobody], 1, &[&nobody[..64], "getent hosts"]);
     let unix = ["serve", "http", "--listen", "unix:/nonexistent/socket", "--balance", "cpu"];
     refuses(&unix, 2, &["--balance", "unix socket"]);
     refuses(&unix[..4], 1, &["unix:/nonexistent/socket", "directory that exists"]);
@@ -104,7 +110,9 @@ fn wrong_places_are_usage_errors() {
 #[test]
 fn several_places_are_served_alike() {
     let place = Place::new("several");
-    let places = format!("127.0.0.1:0,[::1]:0,{},127.0.0.1:0", place.listen());
+    // The same file in other words is the same place.
+    let again = format!("unix:{}", place.0.join("./socket").display());
+    let places = format!("127.0.0.1:0,[::1]:0,{},127.0.0.1:0,{again}", place.listen());
     let server = Server::start_at(&places, &["http", "--reactors", "2", "--listen", "localhost:0"]);
     let found = addresses(&server.ready);
     let ports: Vec<SocketAddr> = found.iter().filter_map(|address| address.parse().ok()).collect();
@@ -212,9 +220,63 @@ fn under(tool: &[&str], arguments: &[&str]) -> Option<(i32, String, String)> {
 fn a_low_port_names_the_capability_and_the_setting() {
     let arguments = ["serve", "http", "--listen", "0.0.0.0:80"];
     if let Some(result) = under(&["unshare", "--user", "--net"], &arguments) {
-        let words = ["0.0.0.0:80", "CAP_NET_BIND_SERVICE", "setcap", "ip_unprivileged_port_start=80"];
+        let program = c10m(&[]).get_program().display().to_string();
+        let setcap = format!("setcap cap_net_bind_service+ep '{program}'");
+        let words = ["0.0.0.0:80", "CAP_NET_BIND_SERVICE", &setcap, "start = 1024", "start=80", "from 1024 on"];
         refused(result, &arguments, 1, &words);
     }
+}
+
+/// A filter, a container's for one, may forbid a call; no port is to blame then.
+#[test]
+fn a_call_that_is_not_permitted_is_named() {
+    let (socket, bind) = if X86_64 { (41, 49) } else { (198, 200) };
+    let arguments = ["serve", "http", "--listen", "127.0.0.1:20778"];
+    for (call, errno, words) in [
+        (socket, Errno::PERM, ["socket(2) failed", "seccomp"]),
+        (bind, Errno::PERM, ["bind(2) failed", "seccomp"]),
+        (SETSOCKOPT, Errno::ACCESS, ["setsockopt(2) failed", "seccomp"]),
+        (bind, Errno::ACCESS, ["bind(2) failed", "need no capability"]),
+    ] {
+        let result = under_filter((call, vec![]), errno, move || run(&arguments));
+        assert!(!result.2.contains("setcap"), "{}", result.2);
+        refused(result, &arguments, 1, &words);
+    }
+}
+
+/// A socket that is bound, and does not listen.
+#[test]
+fn an_address_that_is_held_without_a_listener_says_so() {
+    let held = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    bind(&held, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    let bound = SocketAddr::try_from(rustix::net::getsockname(&held).expect("bound")).expect("an address");
+    let look = format!("ss -tanp 'sport = :{}'", bound.port());
+    refuses(&["serve", "http", "--listen", &bound.to_string()], 1, &["does not listen", &look]);
+}
+
+/// /etc/hosts names ::1 almost everywhere, also where IPv6 is switched off.
+#[test]
+fn addresses_of_a_name_that_this_host_does_not_have_are_left_out() {
+    let script = "set -e; printf '::1 localhost\\n127.0.0.1 localhost\\n::1 six\\n' > \"$HOSTS\"; \
+                  mount --bind \"$HOSTS\" /etc/hosts; ip link set lo up; \
+                  echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; exec \"$@\"";
+    let place = Place::new("no-ipv6");
+    let hosts = format!("HOSTS={}", place.0.join("hosts").display());
+    let namespace =
+        ["env", &hosts, "unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c", script, "sh"];
+    let literal = ["serve", "http", "--listen", "[::1]:8080"];
+    let Some(result) = under(&namespace, &literal) else { return };
+    refused(result, &literal, 1, &["[::1]:8080", "address of this host"]);
+    let none_left = ["serve", "http", "--listen", "six:8080"];
+    let result = under(&namespace, &none_left).expect("as before");
+    refused(result, &none_left, 1, &["[::1]:8080", "address of this host"]);
+
+    let mut command = Command::new(namespace[0]);
+    command.args(&namespace[1..]).arg(c10m(&[]).get_program()).args(["serve", "http", "--listen", "localhost:8080"]);
+    let server = Server::of(&mut command);
+    assert_eq!(addresses(&server.ready), ["127.0.0.1:8080"]);
+    assert!(notes(&server).contains("localhost:8080 is [::1]:8080 as well, which is left out"), "{}", server.ready);
+    assert_eq!(server.drain().0, 0);
 }
 
 #[test]
@@ -305,13 +367,14 @@ fn the_default_of_buffer_memory_fits_the_control_group() {
                   exec \"$@\"";
     let group = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"];
     let listen = place.listen();
-    let many = ["serve", "http", "--listen", &listen, "--reactors", "5"];
+    let many = ["serve", "http", "--listen", &listen, "--reactors", "9"];
     let Some(result) = under(&group, &many) else { return };
-    refused(result, &many, 1, &["5 reactors need at least 4.0 MiB", "64.0 MiB", "--reactors 4", "--buffer-memory"]);
+    refused(result, &many, 1, &["9 reactors need at least 4.0 MiB", "64.0 MiB", "--reactors 8", "--buffer-memory"]);
     for (reactors, asked, bytes, words) in [
         ("4", &[][..], 4 << 20, "a quarter of the control group's 64.0 MiB"),
-        ("5", &["--buffer-memory", "4MiB"], 4 << 20, ""),
-        ("5", &["--buffer-memory", "16MiB"], 16 << 20, "is more than the 64.0 MiB of the control group"),
+        ("5", &[], 4 << 20, "more than a quarter of the control group's 64.0 MiB"),
+        ("9", &["--buffer-memory", "4MiB"], 4 << 20, "together 36.0 MiB of the control group's 64.0 MiB"),
+        ("5", &["--buffer-memory", "16MiB"], 16 << 20, "together 80.0 MiB of the control group's 64.0 MiB"),
     ] {
         let mut command = Command::new(group[0]);
         command.args(&group[1..]).arg(c10m(&[]).get_program()).args(&many[..4]).args(["--reactors", reactors]);

@@ -1,7 +1,7 @@
 //! What `c10m serve` says: to readers who do not read, to full disks, at intervals, and in its help.
 
 use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use server::Variant;
 
-use crate::program::{PATIENCE, Server, c10m, eventually, refuses, run};
+use crate::program::{PATIENCE, Server, c10m, eventually, full_pipe, refuses, run};
 
 /// A server that is seen to serve by its unix socket, because what it says may reach nobody.
 struct Quiet {
@@ -47,17 +47,6 @@ impl Drop for Quiet {
         let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// A pipe that has no room for another byte, and a reader that reads none.
-fn full_pipe() -> (PipeReader, PipeWriter) {
-    let (reader, mut writer) = io::pipe().expect("a pipe");
-    rustix::io::ioctl_fionbio(&writer, true).expect("an option");
-    for piece in [4096, 1] {
-        while writer.write(&vec![b'x'; piece]).is_ok() {}
-    }
-    rustix::io::ioctl_fionbio(&writer, false).expect("an option");
-    (reader, writer)
 }
 
 fn text(mut stream: impl Read) -> String {
@@ -189,12 +178,22 @@ fn help_names_every_backend_and_variant() {
     assert_eq!(code, 0);
     let help: String = help.split_whitespace().collect::<Vec<&str>>().join(" ");
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("it is there");
+    // Rows of `| backend | variants | what |`; where the backend is left out, it is that of the row above.
+    let mut table: Vec<(String, &str)> = Vec::new();
+    for row in readme.lines().skip_while(|line| !line.starts_with("| `--backend` | `--variant`")).skip(2) {
+        let mut cells = row.split('|').skip(1).map(str::trim);
+        let (Some(backend), Some(variants)) = (cells.next(), cells.next()) else { break };
+        let backend = backend.trim_matches('`').to_owned();
+        let above = table.last().map(|(backend, _)| backend.clone()).unwrap_or_default();
+        table.push((if backend.is_empty() { above } else { backend }, variants));
+    }
     for backend in Variant::backends() {
         let names: Vec<&str> = Variant::variants_of(backend).map(Variant::variant).collect();
         let listed = format!("{backend}: {}.", names.join(", "));
         assert!(help.contains(&listed), "{listed:?} is not in the help: {help}");
         for name in &names {
-            assert!(readme.contains(&format!("`{name}`")), "the README does not know {backend} {name}");
+            let is_there = table.iter().any(|(of, row)| of == backend && row.contains(&format!("`{name}`")));
+            assert!(is_there, "the README does not know {backend} {name}");
         }
         refuses(&["serve", "http", "--backend", backend, "--variant", "best"], 2, &[&names.join(", ")]);
     }
