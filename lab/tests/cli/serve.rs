@@ -220,6 +220,26 @@ fn running_out_of_descriptors_pauses_accept_and_recovers() {
     }
 }
 
+/// A server that wakes up to 30 connections takes each in a turn of its own. The last one's reply says that it has taken
+/// all: the accept queue is in order.
+#[test]
+fn accepts_per_turn_bound_the_turns() {
+    for backend in ["epoll", "mio"] {
+        let options = ["http", "--backend", backend, "--reactors", "1", "--accepts-per-turn", "1"];
+        let server = Server::start(&options);
+        server.signal(Signal::STOP);
+        let mut streams: Vec<TcpStream> = (0..30).map(|_| connect(&server)).collect();
+        server.signal(Signal::CONT);
+        get(streams.last_mut().expect("thirty"));
+        // Two different signals: two of the same that wait are one (signal(7)).
+        server.signal(Signal::TERM);
+        server.signal(Signal::INT);
+        let (_, exit) = server.account();
+        let turns = exit["totals"]["turns"].as_u64().expect("a counter");
+        assert!(turns >= 30, "{backend} took {} connections in {turns} turns", exit["totals"]["accepts"]);
+    }
+}
+
 #[test]
 fn people_get_sentences_instead_of_json() {
     let mut command = c10m(&["serve", "echo", "--listen", "127.0.0.1:0"]);
