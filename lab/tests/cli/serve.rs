@@ -220,7 +220,7 @@ fn running_out_of_descriptors_pauses_accept_and_recovers() {
     }
 }
 
-/// A server that wakes up to 30 connections takes each in a turn of its own. The last one's reply says that it has taken
+/// A server that wakes up to 100 connections takes each in a turn of its own. The last one's reply says that it has taken
 /// all: the accept queue is in order.
 #[test]
 fn accepts_per_turn_bound_the_turns() {
@@ -228,15 +228,15 @@ fn accepts_per_turn_bound_the_turns() {
         let options = ["http", "--backend", backend, "--reactors", "1", "--accepts-per-turn", "1"];
         let server = Server::start(&options);
         server.signal(Signal::STOP);
-        let mut streams: Vec<TcpStream> = (0..30).map(|_| connect(&server)).collect();
+        let mut streams: Vec<TcpStream> = (0..100).map(|_| connect(&server)).collect();
         server.signal(Signal::CONT);
-        get(streams.last_mut().expect("thirty"));
+        get(streams.last_mut().expect("a hundred"));
         // Two different signals: two of the same that wait are one (signal(7)).
         server.signal(Signal::TERM);
         server.signal(Signal::INT);
         let (_, exit) = server.account();
         let turns = exit["totals"]["turns"].as_u64().expect("a counter");
-        assert!(turns >= 30, "{backend} took {} connections in {turns} turns", exit["totals"]["accepts"]);
+        assert!(turns >= 100, "{backend} took {} connections in {turns} turns", exit["totals"]["accepts"]);
     }
 }
 
