@@ -458,6 +458,16 @@ mod tests {
         assert_eq!(shard.trouble(), Some(Trouble::Full));
     }
 
+    /// The figures that the README gives.
+    #[test]
+    fn an_idle_connection_takes_what_the_documentation_says() {
+        let lens = [connection_len::<Echo, std::os::fd::OwnedFd>(), connection_len::<Http, std::os::fd::OwnedFd>()];
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+        let sentence =
+            format!("An idle connection takes {} B of user memory for echo, {} B for HTTP.", lens[0], lens[1]);
+        assert!(readme.contains(&sentence), "{sentence}");
+    }
+
     /// Only a complete request starts the idle timeout anew; what follows its reply gets a clock of its own.
     #[test]
     fn an_empty_line_is_no_progress() {
