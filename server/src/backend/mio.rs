@@ -91,17 +91,17 @@ impl<P: Protocol> Backend<P> for Mio<P> {
     fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
         let is_tick = self.shard.refresh_clock();
-        for index in 0..self.sources.len() {
-            if std::mem::take(&mut self.sources[index].accepts_left) {
-                self.accept(index);
-            }
-        }
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             let token = Token(event.token().0 as u64);
             match token.tag() {
                 CONNECTION => self.on_event(token.id(), event),
-                LISTENER => self.accept(token.id().index as usize),
+                // Below, so that what was left before and what has come since share the turn's quota.
+                LISTENER => {
+                    if let Some(source) = self.sources.get_mut(token.id().index as usize) {
+                        source.accepts_left = true;
+                    }
+                }
                 _ => {
                     self.shard.shared.counters.syscalls += 1;
                     sys::answer(&self.doorbell);
@@ -109,6 +109,11 @@ impl<P: Protocol> Backend<P> for Mio<P> {
             }
         }
         self.events = events;
+        for index in 0..self.sources.len() {
+            if std::mem::take(&mut self.sources[index].accepts_left) {
+                self.accept(index);
+            }
+        }
         if is_tick {
             self.on_tick();
         }
