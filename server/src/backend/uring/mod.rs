@@ -24,6 +24,7 @@ mod sends;
 pub(crate) mod style;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -232,65 +233,6 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
 }
 
 impl<P: Protocol, S: Style> Uring<P, S> {
-    /// How long a turn may wait.
-    fn wait_max(&mut self) -> Option<Duration> {
-        let mut wait_max = self.shard.wait_max();
-        if self.shard.shared.counters.dropped_completions > 0 {
-            // A doorbell may ring unheard.
-            wait_max = Some(wait_max.map_or(TICK, |wait_max| wait_max.min(TICK)));
-        }
-        if !S::SENDS_INLINE || self.sends.is_empty() {
-            return wait_max;
-        }
-        // Nothing reports their success, and timers start when they are settled.
-        let unsettled_max = if std::mem::take(&mut self.hurried) { Duration::ZERO } else { TICK };
-        Some(wait_max.map_or(unsettled_max, |wait_max| wait_max.min(unsettled_max)))
-    }
-
-    fn wait(&mut self, mut wait_max: Option<Duration>) -> io::Result<()> {
-        if !self.starved.is_empty() {
-            self.feed_starved();
-            if !self.starved.is_empty() {
-                wait_max = Some(Duration::ZERO);
-            }
-        }
-        self.completions.clear();
-        let counters = &mut self.shard.shared.counters;
-        counters.turns += 1;
-        match self.ring.submit_and_wait(S::GATHER, wait_max, &mut self.completions, counters) {
-            Ok(()) => Ok(()),
-            Err(error) => self.on_wait_failed(&error),
-        }
-    }
-
-    /// The kernel could not wait, or lost completions. What was queued is still queued.
-    #[cold]
-    fn on_wait_failed(&mut self, error: &io::Error) -> io::Result<()> {
-        let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
-        let shared = &mut self.shard.shared;
-        if errno != Errno::BADR {
-            return shared.rest(errno);
-        }
-        // It is said once (io_uring_enter(2)), and only how many there were. Their operations count as
-        // under way for ever: the connections are served until they need one of them, and at the end
-        // the account says what is missing.
-        shared.counters.dropped_completion_reports += 1;
-        shared.counters.dropped_completions = u64::from(self.ring.dropped());
-        if S::Cut::IS_INCREMENTAL {
-            // Where the pieces of a buffer lie is counted by completions: from here on one peer could get the
-            // bytes of another.
-            return Err(io::Error::other(format!(
-                "io_uring dropped {} completions (EBADR), so the places of received pieces are lost; use another --variant than pieces, or give the host memory",
-                self.ring.dropped()
-            )));
-        }
-        // What else may be gone and would be missed: the doorbell's poll, and the accepts.
-        let token = Token::new(NO_CONNECTION, DOORBELL);
-        self.ring.poll_readable(self.doorbell.as_raw_fd(), token, &mut shared.counters);
-        (0..self.sources.len()).for_each(|index| self.renew_accept(index));
-        Ok(())
-    }
-
     fn handle_completions(&mut self) {
         if S::SENDS_INLINE && !self.sends.is_empty() {
             self.settle_sends();
@@ -328,26 +270,6 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         let now = self.shard.shared.now;
         if self.shard.intake.resume(now) {
             self.arm_accepts();
-        }
-        Ok(())
-    }
-
-    /// Handles all that is complete by now: what arrived goes before its connection's timer.
-    fn fetch(&mut self) -> io::Result<()> {
-        for round in 0..FETCHES_MAX {
-            if !self.starved.is_empty() {
-                self.feed_starved();
-            }
-            self.completions.clear();
-            let counters = &mut self.shard.shared.counters;
-            if let Err(error) = self.ring.submit_and_fetch(&mut self.completions, counters) {
-                return self.on_wait_failed(&error);
-            }
-            let is_done = self.completions.is_empty() && self.starved.is_empty();
-            self.handle_completions();
-            if is_done && round + 1 >= S::ENTERS_PER_RECEIVE {
-                break;
-            }
         }
         Ok(())
     }

@@ -1,0 +1,58 @@
+//! What a shard promises its backend: when it takes connections, what starts a clock, what one costs.
+
+use super::*;
+use protocol::server::HttpLimits;
+
+#[test]
+fn accept_rests_while_only_the_reserve_of_the_pool_is_left() {
+    let timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let mut shard = Shard::<Echo, ()>::new(Resources::new(Echo, timeouts, pool::MEMORY_LEN_MIN), 1).unwrap();
+    assert_eq!(shard.trouble(), None);
+    let hogs: Vec<_> = std::iter::from_fn(|| shard.shared.pool.take(&[], SCRATCH_LEN).ok()).collect();
+    assert_eq!(shard.trouble(), Some(Trouble::Buffers));
+    hogs.into_iter().for_each(|buffer| shard.shared.pool.give_back(buffer));
+    assert_eq!(shard.trouble(), None);
+    shard.admit(()).unwrap();
+    assert_eq!(shard.trouble(), Some(Trouble::Full));
+}
+
+/// The figures that the README gives.
+#[test]
+fn an_idle_connection_takes_what_the_documentation_says() {
+    let lens = [connection_len::<Echo, std::os::fd::OwnedFd>(), connection_len::<Http, std::os::fd::OwnedFd>()];
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let sentence = format!("An idle connection takes {} B of user memory for echo, {} B for HTTP.", lens[0], lens[1]);
+    assert!(readme.contains(&sentence), "{sentence}");
+}
+
+/// Only a complete request starts the idle timeout anew; what follows its reply gets a clock of its own.
+#[test]
+fn an_empty_line_is_no_progress() {
+    let timeouts = Timeouts::new(Duration::from_secs(60), Duration::from_secs(10), Duration::ZERO);
+    let resources = Resources::new(Http::new(HttpLimits::default()), timeouts, pool::MEMORY_LEN_MIN);
+    let mut shard = Shard::<Http, ()>::new(resources, 1).unwrap();
+    let id = shard.admit(()).unwrap();
+    let mut receive = |now: u32, bytes: &[u8]| {
+        shard.shared.now = Tick(now);
+        let (connection, shared) = shard.find(id).unwrap();
+        if connection.received(bytes, shared) == Want::Write {
+            let len = connection.unsent(shared).len();
+            assert_eq!(connection.sent(len, shared), Want::Read);
+        }
+        connection.deadline().0
+    };
+    let idle = receive(0, b"");
+    assert_eq!(receive(50, b"\r"), idle);
+    assert_eq!(receive(90, b"\n"), idle);
+    let request = receive(100, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(request, idle + 100);
+    assert_eq!(receive(200, b"\r\n"), request);
+    let head = receive(300, b"GET / HTTP/1.1\r\n");
+    assert!(head < request, "a head has less time");
+    assert_eq!(receive(350, b"Host: a"), head);
+    assert_eq!(receive(360, b"\r\n\r\n"), idle + 360);
+    // In two parts it is no progress either, and the head behind it gets its own time.
+    assert_eq!(receive(400, b"\r"), idle + 360);
+    assert_eq!(receive(410, b"\n"), idle + 360);
+    assert_eq!(receive(420, b"G"), head + 120);
+}
