@@ -80,11 +80,13 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             }
             self.completions.clear();
             let counters = &mut self.shard.shared.counters;
-            if let Err(error) = self.ring.submit_and_fetch(&mut self.completions, counters) {
+            let result = self.ring.submit_and_fetch(&mut self.completions, counters);
+            let is_done = self.completions.is_empty() && self.starved.is_empty();
+            // Also behind a failure: what was taken off the ring is told only once.
+            self.handle_completions();
+            if let Err(error) = result {
                 return self.on_wait_failed(&error);
             }
-            let is_done = self.completions.is_empty() && self.starved.is_empty();
-            self.handle_completions();
             if is_done && round + 1 >= S::ENTERS_PER_RECEIVE {
                 break;
             }
