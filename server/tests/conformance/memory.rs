@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
-use server::{BUFFER_MEMORY_LEN_MIN, CloseReason, Variant, Workload};
+use server::{BUFFER_MEMORY_LEN_MIN, CloseReason, Report, Variant, Workload};
 
 use crate::harness::{Client, GET, Running, pattern};
 
@@ -53,6 +53,17 @@ pub(crate) fn hogs_of_generated_replies(variant: Variant) {
     assert!(memory < (BUFFER_MEMORY_LEN_MIN / 4) as u64, "{memory} bytes");
 }
 
+/// Ends the server: every probe was served and the limit held. Also how many hogs gave way.
+fn account(server: Running) -> (Report, u64) {
+    let report = server.drain();
+    let closed = |reason| report.totals.closed_for(reason);
+    assert_eq!(closed(CloseReason::PeerClosed), PROBES as u64, "{:?}", report.totals);
+    let gave_way = closed(CloseReason::Shed) + closed(CloseReason::BuffersExhausted);
+    let memory: u64 = report.reactors.iter().map(|reactor| reactor.buffer_memory_bytes_peak).sum();
+    assert!(memory <= BUFFER_MEMORY_LEN_MIN as u64, "{memory} bytes");
+    (report, gave_way)
+}
+
 /// Bodies come back to clients that never read: these give way, in the order in which they stopped, and
 /// who is served meanwhile does not notice.
 pub(crate) fn hogs_of_echoed_bodies(variant: Variant) {
@@ -73,18 +84,13 @@ pub(crate) fn hogs_of_echoed_bodies(variant: Variant) {
             probe(&server);
         }
     }
-    let report = server.drain();
-    let closed = |reason| report.totals.closed_for(reason);
-    assert_eq!(closed(CloseReason::PeerClosed), PROBES as u64, "{:?}", report.totals);
-    let gave_way = closed(CloseReason::Shed) + closed(CloseReason::BuffersExhausted);
+    let (report, gave_way) = account(server);
     if matches!(variant, Variant::UringOneshot | Variant::UringPoll) {
         // One provided buffer at a time: they never hold more.
         assert_eq!(gave_way, 0, "{:?}", report.totals);
     } else {
         assert!(gave_way > 0, "nobody gave way: {:?}", report.totals);
     }
-    let memory: u64 = report.reactors.iter().map(|reactor| reactor.buffer_memory_bytes_peak).sum();
-    assert!(memory <= BUFFER_MEMORY_LEN_MIN as u64, "{memory} bytes");
 }
 
 /// Bodies that are waited for until they are whole, and never are: each holds all but its last byte. These
@@ -105,14 +111,10 @@ pub(crate) fn hogs_of_collected_bodies(variant: Variant) {
             probe(&server);
         }
     }
-    let report = server.drain();
-    let closed = |reason| report.totals.closed_for(reason);
-    assert_eq!(closed(CloseReason::PeerClosed), PROBES as u64, "{:?}", report.totals);
-    let gave_way = closed(CloseReason::Shed) + closed(CloseReason::BuffersExhausted);
+    let (report, gave_way) = account(server);
     assert!(gave_way > 0, "nobody gave way: {:?}", report.totals);
-    assert_eq!(gave_way + closed(CloseReason::DrainForced), HOGS as u64, "{:?}", report.totals);
-    let memory: u64 = report.reactors.iter().map(|reactor| reactor.buffer_memory_bytes_peak).sum();
-    assert!(memory <= BUFFER_MEMORY_LEN_MIN as u64, "{memory} bytes");
+    let cut = report.totals.closed_for(CloseReason::DrainForced);
+    assert_eq!(gave_way + cut, HOGS as u64, "{:?}", report.totals);
 }
 
 /// What one peer that writes without end and never reads can make a server keep: of io_uring what is said at
