@@ -5,7 +5,7 @@ pub(crate) mod counters;
 mod intake;
 mod pool;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 pub(crate) mod slab;
 mod wheel;
 

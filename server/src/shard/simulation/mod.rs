@@ -8,7 +8,7 @@
 //! A failure prints its seed; `C10M_SEED=<seed> cargo test -p server simulation` repeats it.
 
 mod peer;
-mod random;
+pub(crate) mod random;
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! A backend whose turns a test takes one by one, over real sockets.
 
+mod storm;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -34,7 +36,7 @@ fn open<S: Style>() -> Option<(Uring<Echo, S>, SocketAddr)> {
     let backend = Uring::open(Parts {
         listeners: vec![listener],
         doorbell: Arc::new(sys::doorbell().expect("an eventfd")),
-        shard: Shard::new(Resources::new(Echo, timeouts, 1 << 24), 64).expect("memory"),
+        shard: Shard::new(Resources::new(Echo, timeouts, 1 << 28), 64).expect("memory"),
         connections_max: 64,
         accepts_per_turn_max: 64,
     });
