@@ -15,6 +15,7 @@ mod null_server;
 mod output_stream;
 mod report;
 mod serve;
+mod signals;
 mod size;
 mod tune;
 

@@ -3,18 +3,15 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
-use crossbeam::channel::{Receiver, unbounded};
 use loadgen::null_server::{Config, NullServer, Stall, Workload, stall_offset};
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use crate::output_stream::Stream;
+use crate::signals;
 
 /// Arguments of `c10m null-server`.
 #[derive(Debug, Args)]
@@ -75,7 +72,7 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
         return Ok(2);
     }
     // Before the start, so that a signal that comes early ends it in order too.
-    let signals = signals().context("cannot catch signals")?;
+    let signals = signals::received(()).context("cannot catch signals")?;
     let mut stdout = Stream::new("stdout", io::stdout(), None).context("cannot start a thread")?;
     let mut server = match NullServer::start(args.config()) {
         Ok(server) => server,
@@ -101,17 +98,4 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
         .finish(vec![exit.to_string()], &signals)
         .map_err(|cause| anyhow!("cannot write the account to stdout: {cause}"))?;
     Ok(0)
-}
-
-fn signals() -> io::Result<Receiver<()>> {
-    let (sender, received) = unbounded();
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    thread::Builder::new().name("signals".into()).spawn(move || {
-        for _ in signals.forever() {
-            if sender.send(()).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(received)
 }

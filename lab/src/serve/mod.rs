@@ -8,16 +8,14 @@ mod stats;
 
 use std::io;
 use std::net::SocketAddr;
-use std::thread;
 
 use anyhow::Context;
-use crossbeam::channel::{Receiver, unbounded};
+use crossbeam::channel::Receiver;
 use server::{Order, Report, Server, Unavailable, setcap};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use tuning::{Cgroup, SocketBounds};
 
 use crate::output_stream::Stream;
+use crate::signals;
 pub(crate) use args::ServeArgs;
 
 /// Runs a server until it is drained.
@@ -38,7 +36,8 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
     let group = Cgroup::of_this_process().memory_bytes;
     let (options, memory_note) = args.options(variant, endpoints, group).map_err(anyhow::Error::msg)?;
     // Before the first reactor: a signal that arrives while starting must not kill half a server.
-    let orders = orders().context("cannot catch signals")?;
+    // The first one drains, the next one stops.
+    let orders = signals::received(Order::Drain).context("cannot catch signals")?;
     let mut voice = Voice::new(args.json).context("cannot start a thread")?;
     if let Some(reason) = chosen {
         voice.say(format!("c10m: chose {variant}: {reason}"));
@@ -123,20 +122,6 @@ fn in_use(address: SocketAddr) -> String {
         there.join(", "),
         address.port()
     )
-}
-
-/// The first SIGTERM or SIGINT drains, the next one stops.
-fn orders() -> io::Result<Receiver<Order>> {
-    let (sender, orders) = unbounded();
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    thread::Builder::new().name("signals".into()).spawn(move || {
-        for _ in signals.forever() {
-            if sender.send(Order::Drain).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(orders)
 }
 
 /// Both streams: stdout is for programs, stderr for people, and the account goes to one of them.
