@@ -3,7 +3,7 @@
 use protocol::Output;
 use protocol::server::{Protocol, Waiting};
 
-use super::{Connection, Next, Want};
+use super::{Connection, Next, REPLYING, UNCOVERED, Want};
 use crate::shard::Resources;
 use crate::shard::counters::CloseReason;
 use crate::shard::wheel::{Deadline, Tick};
@@ -71,7 +71,7 @@ impl<K, S: Default> Connection<K, S> {
                 if shared.output_len == 0 {
                     return self.linger(reason, shared);
                 }
-                self.replying = true;
+                self.set(REPLYING, true);
                 Want::Write
             }
         }
@@ -82,15 +82,15 @@ impl<K, S: Default> Connection<K, S> {
     pub(crate) fn looked<P: Protocol<State = S>>(&mut self, queued: u32, shared: &mut Resources<P>) -> Want {
         if self.timer != Timer::Write {
             // Something was sent meanwhile.
-            return if self.replying { Want::Wait } else { Want::Read };
+            return if self.has(REPLYING) { Want::Wait } else { Want::Read };
         }
-        let is_same = self.looks > 0 && queued == self.mark;
+        let is_same = self.looks > 0 && queued == self.gauge;
         let looks = if is_same { self.looks + 1 } else { 1 };
         if looks > LOOKS_MAX {
             return self.give_up(CloseReason::StallTimeout, shared);
         }
-        (self.mark, self.looks) = (queued, looks);
-        if self.replying { Want::Wait } else { Want::Read }
+        (self.gauge, self.looks) = (queued, looks);
+        if self.has(REPLYING) { Want::Wait } else { Want::Read }
     }
 
     /// The drain began: an idle connection gets the short time that `Timeouts::drain_quiet_ticks`
@@ -111,25 +111,25 @@ impl<K, S: Default> Connection<K, S> {
         self.timer = timer;
         self.looks = 0;
         let deadline = shared.now.after(shared.timeouts.ticks(timer));
-        self.uncovered |= deadline < self.deadline;
+        self.set(UNCOVERED, self.has(UNCOVERED) || deadline < self.deadline);
         self.deadline = deadline;
     }
 
     /// Whether the timer wheel has to be told of the deadline.
     #[inline]
     pub(crate) fn is_uncovered(&self) -> bool {
-        self.uncovered
+        self.has(UNCOVERED)
     }
 
     /// The timer wheel has been told, or (`false`) has let go of it.
     pub(crate) fn set_covered(&mut self, is_covered: bool) {
-        self.uncovered = !is_covered;
+        self.set(UNCOVERED, !is_covered);
     }
 
     /// Whether bytes of the peer would change what its deadline means: then they are looked for once more
     /// before the deadline counts.
     pub(crate) fn waits_for_input(&self) -> bool {
-        !self.replying && matches!(self.timer, Timer::Idle | Timer::Head | Timer::Body)
+        !self.has(REPLYING) && matches!(self.timer, Timer::Idle | Timer::Head | Timer::Body)
     }
 
     /// Puts the deadline off by a tick: there may be input that could not be received yet.
@@ -142,7 +142,7 @@ impl<K, S: Default> Connection<K, S> {
     pub(in crate::shard) fn progress_at<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> Tick {
         let ticks = shared.timeouts.ticks(self.timer);
         if self.deadline == Tick::NEVER {
-            return if self.replying { Tick(0) } else { shared.now };
+            return if self.has(REPLYING) { Tick(0) } else { shared.now };
         }
         let quarters = if self.timer == Timer::Write { u32::from(self.looks) + 1 } else { 1 };
         Tick(self.deadline.0.saturating_sub(ticks.saturating_mul(quarters)))

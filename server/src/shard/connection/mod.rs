@@ -5,15 +5,17 @@
 //! here knows a file descriptor's operations or an event, so the simulation test can play the kernel.
 
 mod clock;
+mod reply;
 
 use protocol::Output;
-use protocol::server::{FILLER, FILLER_LEN, Protocol, Step, Then, Waiting};
+use protocol::server::{Protocol, Step, Then, Waiting};
 
 use super::counters::CloseReason;
 use super::pool::{BUFFER_LEN_MAX, Buffer};
 use super::wheel::Tick;
 use super::{Resources, Timeouts};
 pub(super) use clock::{LOOKS_MAX, Timer};
+pub(crate) use reply::PINNED;
 
 /// What a connection wants its backend to do: exactly one thing at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,16 +35,23 @@ pub(crate) enum Want {
     Close(CloseReason),
 }
 
-/// Bit of [`Connection::flags`]: the kernel may still read the unsent reply, so its buffer must not
-/// be given back. Set and cleared by the backend, through [`Connection::pin`] and `unpin`.
-pub(crate) const PINNED: u16 = 1 << 7;
+/// Marks of a connection. One byte for all of them, because idle connections are counted in bytes.
+///
+/// A reply is under way: in `unsent`, or for the length of one call in the shard's output.
+const REPLYING: u8 = 1;
+/// The peer will send no more.
+const PEER_CLOSED: u8 = 1 << 1;
+/// Our side is shut; what still comes is discarded.
+const LINGERING: u8 = 1 << 2;
+/// `unread` got bytes that the protocol has not seen.
+const FRESH: u8 = 1 << 3;
+/// The deadline moved earlier, or the timer wheel let go of it: the wheel has to be told.
+const UNCOVERED: u8 = 1 << 4;
 
 /// Bytes that a lingering connection discards before it is closed all the same: more than what can be
 /// under way when the reply is made, which is a full send buffer of the peer and a full receive buffer
 /// here (4 + 6 MiB, the defaults of net.ipv4.tcp_wmem and tcp_rmem).
 const LINGER_LEN_MAX: u32 = 16 << 20;
-/// A reply that is kept takes this much of the filler behind it along; then it fills a short buffer.
-const KEPT_FILLED_LEN: usize = 2048;
 /// What follows the reply that is being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -72,7 +81,7 @@ fn keeps_rest(then: Then) -> bool {
 /// State of one connection. `K` is the backend's socket handle, `S` the protocol's state.
 ///
 /// Invariants (see [`Connection::check`]): while a reply is unsent, bytes are only collected, never
-/// processed; a lingering connection owns no buffer; unless it is `uncovered`, the timer wheel comes back
+/// processed; a lingering connection owns no buffer; unless it is `UNCOVERED`, the timer wheel comes back
 /// to it no later than its deadline.
 pub(crate) struct Connection<K, S> {
     /// The backend's handle.
@@ -83,20 +92,14 @@ pub(crate) struct Connection<K, S> {
     unsent: Option<Buffer>,
     pub(crate) state: S,
     /// While it lingers: bytes discarded. Else: bytes the peer had not acknowledged at the last look.
-    mark: u32,
+    gauge: u32,
     next: Next,
     timer: Timer,
-    /// Looks in a row that saw the same mark.
+    /// Looks in a row that saw the same.
     looks: u8,
     reason: CloseReason,
-    /// A reply is under way: in `unsent`, or for the length of one call in the shard's output.
-    replying: bool,
-    peer_closed: bool,
-    lingering: bool,
-    /// `unread` got bytes that the protocol has not seen.
-    fresh: bool,
-    /// The deadline moved earlier, or the timer wheel let go of it: the wheel has to be told.
-    uncovered: bool,
+    /// What is so or not: `REPLYING` and those beside it.
+    marks: u8,
     /// Bits that belong to the backend (interest, operations in flight).
     pub(crate) flags: u16,
 }
@@ -113,28 +116,34 @@ impl<K, S: Default> Connection<K, S> {
             unread: None,
             unsent: None,
             state: S::default(),
-            mark: 0,
+            gauge: 0,
             next: Next::Read,
             timer: Timer::Idle,
             looks: 0,
             reason: CloseReason::PeerClosed,
-            replying: false,
-            peer_closed: false,
-            lingering: false,
-            fresh: false,
-            uncovered: false,
+            marks: 0,
             flags: 0,
         }
+    }
+
+    #[inline(always)]
+    fn has(&self, mark: u8) -> bool {
+        self.marks & mark != 0
+    }
+
+    #[inline(always)]
+    fn set(&mut self, mark: u8, is_so: bool) {
+        self.marks = if is_so { self.marks | mark } else { self.marks & !mark };
     }
 
     /// Bytes arrived. They are processed at once, or kept while a reply is unsent.
     #[inline(always)]
     pub(crate) fn received<P: Protocol<State = S>>(&mut self, bytes: &[u8], shared: &mut Resources<P>) -> Want {
         shared.counters.bytes_in += bytes.len() as u64;
-        if self.lingering {
+        if self.has(LINGERING) {
             return self.discard(bytes.len(), shared);
         }
-        if self.replying || self.unread.is_some() {
+        if self.has(REPLYING) || self.unread.is_some() {
             return self.collect(bytes, shared);
         }
         let mut output = Output::new(&mut shared.output);
@@ -154,8 +163,8 @@ impl<K, S: Default> Connection<K, S> {
     /// Bytes arrived that nobody will read.
     #[cold]
     fn discard<P: Protocol<State = S>>(&mut self, len: usize, shared: &mut Resources<P>) -> Want {
-        self.mark = self.mark.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        if self.mark > LINGER_LEN_MAX {
+        self.gauge = self.gauge.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+        if self.gauge > LINGER_LEN_MAX {
             shared.counters.lingers_cut += 1;
             return self.give_up(self.reason, shared);
         }
@@ -165,7 +174,7 @@ impl<K, S: Default> Connection<K, S> {
     /// Adds to what is unread, and processes it unless a reply is unsent.
     #[cold]
     fn collect<P: Protocol<State = S>>(&mut self, bytes: &[u8], shared: &mut Resources<P>) -> Want {
-        if self.replying && self.next == Next::Linger {
+        if self.has(REPLYING) && self.next == Next::Linger {
             return Want::Wait;
         }
         let kept = match &mut self.unread {
@@ -179,8 +188,8 @@ impl<K, S: Default> Connection<K, S> {
         shared.counters.unread_len_peak = shared.counters.unread_len_peak.max(unread_len);
         match kept {
             Err(_) => self.give_up(CloseReason::BuffersExhausted, shared),
-            Ok(()) if self.replying => {
-                self.fresh = true;
+            Ok(()) if self.has(REPLYING) => {
+                self.set(FRESH, true);
                 Want::Wait
             }
             Ok(()) => self.resume(shared),
@@ -189,7 +198,7 @@ impl<K, S: Default> Connection<K, S> {
 
     /// Offers what is unread to the protocol, or nothing when it only has more to write.
     fn resume<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
-        self.fresh = false;
+        self.set(FRESH, false);
         let mut output = Output::new(&mut shared.output);
         let Some(mut buffer) = self.unread.take() else {
             let step = shared.protocol.on_bytes(&mut self.state, &[], &mut output);
@@ -231,7 +240,7 @@ impl<K, S: Default> Connection<K, S> {
             Then::Fill => {
                 let left = shared.protocol.filler_left(&self.state);
                 assert!(left > 0, "filler that is none");
-                self.replying = true;
+                self.set(REPLYING, true);
                 self.next = Next::More;
                 // What fits behind the output goes in the same send.
                 shared.append_filler(left);
@@ -247,142 +256,9 @@ impl<K, S: Default> Connection<K, S> {
             }
         };
         if shared.output_len > 0 {
-            self.replying = true;
+            self.set(REPLYING, true);
             return Want::Write;
         }
-        self.follow(shared)
-    }
-
-    /// The bytes to send now. After [`Connection::keep`] their address is stable until `sent`.
-    #[inline]
-    pub(crate) fn unsent<'a, P: Protocol<State = S>>(&self, shared: &'a Resources<P>) -> &'a [u8] {
-        match &self.unsent {
-            Some(buffer) => shared.pool.content(buffer),
-            None if shared.output_len > 0 => &shared.output[..shared.output_len],
-            None => &FILLER[..self.filler_offered(shared)],
-        }
-    }
-
-    /// Filler that is offered to the socket at once.
-    #[inline]
-    fn filler_offered<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> usize {
-        shared.protocol.filler_left(&self.state).min(FILLER_LEN)
-    }
-
-    /// Moves the reply out of the shard's output into a buffer of its own: because the socket takes
-    /// no more now, or because the kernel will read it later.
-    ///
-    /// # Errors
-    /// The wish to close, when the pool is exhausted.
-    #[inline]
-    pub(crate) fn keep<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Result<(), Want> {
-        debug_assert!(self.replying);
-        if self.unsent.is_none() && shared.output_len > 0 {
-            // A little filler goes with a short reply, so that its head does not leave alone.
-            let len = shared.output_len.min(shared.literal_len.max(KEPT_FILLED_LEN));
-            let filler = len - shared.literal_len;
-            match shared.pool.take(&shared.output[..len], len) {
-                Ok(buffer) => self.unsent = Some(buffer),
-                Err(_) => return Err(self.give_up(CloseReason::BuffersExhausted, shared)),
-            }
-            shared.output_len = 0;
-            shared.protocol.filler_sent(&mut self.state, filler);
-        }
-        self.start(Timer::Write, shared);
-        Ok(())
-    }
-
-    /// Copies the reply out of the shard's output to `place`, for a backend that keeps it there until it
-    /// can tell [`Connection::lent`] how much of it the kernel took. Returns its length, or `None` when
-    /// there is no room for it, when it is in a buffer of its own, or when something is to follow as soon
-    /// as it is sent: such a send must not be silent.
-    #[inline]
-    pub(crate) fn lend<P: Protocol<State = S>>(
-        &mut self,
-        place: &mut [u8],
-        shared: &mut Resources<P>,
-    ) -> Option<usize> {
-        debug_assert!(self.replying);
-        let len = shared.output_len;
-        let is_last = self.next == Next::Read && self.unread.is_none() && !self.peer_closed;
-        if self.unsent.is_some() || len > place.len() || !is_last {
-            return None;
-        }
-        place[..len].copy_from_slice(&shared.output[..len]);
-        shared.output_len = 0;
-        // No other timer counts while a reply is under way.
-        self.timer = Timer::Reply;
-        Some(len)
-    }
-
-    /// The socket took all `len` bytes of a reply that was lent.
-    #[inline]
-    pub(crate) fn lent_all<P: Protocol<State = S>>(&mut self, len: usize, shared: &mut Resources<P>) -> Want {
-        shared.wrote(len);
-        self.sent(len, shared)
-    }
-
-    /// The socket took the first `count` bytes of a reply that was lent; see [`Connection::sent`]. What is
-    /// left is kept.
-    #[inline]
-    pub(crate) fn lent<P: Protocol<State = S>>(
-        &mut self,
-        reply: &[u8],
-        count: usize,
-        shared: &mut Resources<P>,
-    ) -> Want {
-        if count < reply.len() {
-            shared.output[..reply.len()].copy_from_slice(reply);
-        }
-        shared.wrote(reply.len());
-        self.sent(count, shared)
-    }
-
-    /// The socket took `count` bytes of what `unsent` returned. [`Want::Wait`] means that bytes are
-    /// left, and that they are kept; [`Want::Write`] that a further reply is ready.
-    #[inline(always)]
-    pub(crate) fn sent<P: Protocol<State = S>>(&mut self, count: usize, shared: &mut Resources<P>) -> Want {
-        shared.counters.bytes_out += count as u64;
-        let is_whole = match &mut self.unsent {
-            None if shared.output_len > 0 => {
-                let (offered, literal) = (std::mem::take(&mut shared.output_len), shared.literal_len);
-                if count < literal {
-                    let rest = &shared.output[count..literal];
-                    match shared.pool.take(rest, rest.len()) {
-                        Ok(buffer) => self.unsent = Some(buffer),
-                        Err(_) => return self.give_up(CloseReason::BuffersExhausted, shared),
-                    }
-                }
-                if offered > literal {
-                    shared.protocol.filler_sent(&mut self.state, count.saturating_sub(literal));
-                }
-                count == offered
-            }
-            None => {
-                let offered = self.filler_offered(shared);
-                shared.protocol.filler_sent(&mut self.state, count);
-                count == offered
-            }
-            Some(buffer) => {
-                buffer.advance(count);
-                let is_whole = buffer.len() == 0;
-                if is_whole && let Some(buffer) = self.unsent.take() {
-                    shared.pool.give_back(buffer);
-                }
-                is_whole
-            }
-        };
-        if !is_whole {
-            shared.counters.short_sends += 1;
-            if count > 0 || self.timer != Timer::Write {
-                self.start(Timer::Write, shared);
-            }
-            return Want::Wait;
-        }
-        if self.next == Next::More && shared.protocol.filler_left(&self.state) > 0 {
-            return Want::Write;
-        }
-        self.replying = false;
         self.follow(shared)
     }
 
@@ -390,13 +266,13 @@ impl<K, S: Default> Connection<K, S> {
     #[inline(always)]
     fn follow<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         match self.next {
-            Next::Read if self.unread.is_none() && !self.peer_closed => {
+            Next::Read if self.unread.is_none() && !self.has(PEER_CLOSED) => {
                 self.start(timer_of(shared.protocol.waiting(&self.state, false)), shared);
                 Want::Read
             }
             Next::Read => self.follow_unread(shared),
             Next::More => self.resume(shared),
-            Next::Linger if self.peer_closed => self.give_up(self.reason, shared),
+            Next::Linger if self.has(PEER_CLOSED) => self.give_up(self.reason, shared),
             Next::Linger => self.linger(self.reason, shared),
         }
     }
@@ -405,11 +281,11 @@ impl<K, S: Default> Connection<K, S> {
     /// partial request, or a peer that is gone.
     #[cold]
     fn follow_unread<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
-        if self.fresh {
+        if self.has(FRESH) {
             return self.resume(shared);
         }
         let waiting = shared.protocol.waiting(&self.state, self.unread.is_some());
-        if self.peer_closed {
+        if self.has(PEER_CLOSED) {
             let reason = match waiting {
                 Waiting::Request => CloseReason::PeerClosed,
                 Waiting::Head | Waiting::Body => CloseReason::PeerClosedMidRequest,
@@ -422,11 +298,11 @@ impl<K, S: Default> Connection<K, S> {
 
     /// The peer will send no more. Replies that are under way are finished first.
     pub(crate) fn peer_closed<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
-        self.peer_closed = true;
-        if self.lingering {
+        self.set(PEER_CLOSED, true);
+        if self.has(LINGERING) {
             return self.give_up(self.reason, shared);
         }
-        if self.replying {
+        if self.has(REPLYING) {
             return Want::Wait;
         }
         self.follow_unread(shared)
@@ -445,8 +321,8 @@ impl<K, S: Default> Connection<K, S> {
     fn linger<P: Protocol<State = S>>(&mut self, reason: CloseReason, shared: &mut Resources<P>) -> Want {
         self.reason = reason;
         self.release(shared);
-        self.lingering = true;
-        self.mark = 0;
+        self.set(LINGERING, true);
+        self.gauge = 0;
         self.start(Timer::Linger, shared);
         Want::Shutdown
     }
@@ -454,8 +330,8 @@ impl<K, S: Default> Connection<K, S> {
     /// Gives back every buffer, except one that the kernel may still read.
     fn release<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) {
         shared.output_len = 0;
-        self.replying = false;
-        self.fresh = false;
+        self.set(REPLYING, false);
+        self.set(FRESH, false);
         if let Some(buffer) = self.unread.take() {
             shared.pool.give_back(buffer);
         }
@@ -465,23 +341,6 @@ impl<K, S: Default> Connection<K, S> {
             }
         } else if let Some(buffer) = self.unsent.take() {
             shared.pool.give_back(buffer);
-        }
-    }
-
-    /// The kernel was given the address of the unsent reply.
-    #[inline]
-    pub(crate) fn pin(&mut self) {
-        self.flags |= PINNED;
-    }
-
-    /// The kernel has finished with it. A connection that gave up meanwhile gives its buffer back.
-    #[inline]
-    pub(crate) fn unpin<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) {
-        self.flags &= !PINNED;
-        if !self.replying
-            && let Some(buffer) = self.unsent.take()
-        {
-            shared.pool.give_back_left(buffer);
         }
     }
 
@@ -511,14 +370,14 @@ impl<K, S: Default> Connection<K, S> {
 
     /// Whether a reply is under way.
     pub(crate) fn is_replying(&self) -> bool {
-        self.replying
+        self.has(REPLYING)
     }
 
     /// The invariants of this type, for tests and debug builds.
     pub(crate) fn check(&self) {
         let pinned = self.flags & PINNED != 0;
-        assert!(self.unsent.is_none() || self.replying || pinned, "an unsent reply that nobody sends");
-        assert!(!self.lingering || (self.unread.is_none() && self.unsent.is_none()), "a lingering buffer");
-        assert!(!self.fresh || self.unread.is_some(), "fresh bytes without a buffer");
+        assert!(self.unsent.is_none() || self.has(REPLYING) || pinned, "an unsent reply that nobody sends");
+        assert!(!self.has(LINGERING) || (self.unread.is_none() && self.unsent.is_none()), "a lingering buffer");
+        assert!(!self.has(FRESH) || self.unread.is_some(), "fresh bytes without a buffer");
     }
 }

@@ -1,0 +1,165 @@
+//! The way of a reply: out of the shard's output at once, or kept, or lent to a backend that has a place for it.
+
+use protocol::server::{FILLER, FILLER_LEN, Protocol};
+
+use super::{Connection, Next, PEER_CLOSED, REPLYING, Timer, Want};
+use crate::shard::Resources;
+use crate::shard::counters::CloseReason;
+
+/// Bit of [`Connection::flags`]: the kernel may still read the unsent reply, so its buffer must not
+/// be given back. Set and cleared by the backend, through [`Connection::pin`] and `unpin`.
+pub(crate) const PINNED: u16 = 1 << 7;
+
+/// A reply that is kept takes this much of the filler behind it along; then it fills a short buffer.
+const KEPT_FILLED_LEN: usize = 2048;
+impl<K, S: Default> Connection<K, S> {
+    /// The bytes to send now. After [`Connection::keep`] their address is stable until `sent`.
+    #[inline]
+    pub(crate) fn unsent<'a, P: Protocol<State = S>>(&self, shared: &'a Resources<P>) -> &'a [u8] {
+        match &self.unsent {
+            Some(buffer) => shared.pool.content(buffer),
+            None if shared.output_len > 0 => &shared.output[..shared.output_len],
+            None => &FILLER[..self.filler_offered(shared)],
+        }
+    }
+
+    /// Filler that is offered to the socket at once.
+    #[inline]
+    fn filler_offered<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> usize {
+        shared.protocol.filler_left(&self.state).min(FILLER_LEN)
+    }
+
+    /// Moves the reply out of the shard's output into a buffer of its own: because the socket takes
+    /// no more now, or because the kernel will read it later.
+    ///
+    /// # Errors
+    /// The wish to close, when the pool is exhausted.
+    #[inline]
+    pub(crate) fn keep<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Result<(), Want> {
+        debug_assert!(self.has(REPLYING));
+        if self.unsent.is_none() && shared.output_len > 0 {
+            // A little filler goes with a short reply, so that its head does not leave alone.
+            let len = shared.output_len.min(shared.literal_len.max(KEPT_FILLED_LEN));
+            let filler = len - shared.literal_len;
+            match shared.pool.take(&shared.output[..len], len) {
+                Ok(buffer) => self.unsent = Some(buffer),
+                Err(_) => return Err(self.give_up(CloseReason::BuffersExhausted, shared)),
+            }
+            shared.output_len = 0;
+            shared.protocol.filler_sent(&mut self.state, filler);
+        }
+        self.start(Timer::Write, shared);
+        Ok(())
+    }
+
+    /// Copies the reply out of the shard's output to `place`, for a backend that keeps it there until it
+    /// can tell [`Connection::lent`] how much of it the kernel took. Returns its length, or `None` when
+    /// there is no room for it, when it is in a buffer of its own, or when something is to follow as soon
+    /// as it is sent: such a send must not be silent.
+    #[inline]
+    pub(crate) fn lend<P: Protocol<State = S>>(
+        &mut self,
+        place: &mut [u8],
+        shared: &mut Resources<P>,
+    ) -> Option<usize> {
+        debug_assert!(self.has(REPLYING));
+        let len = shared.output_len;
+        let is_last = self.next == Next::Read && self.unread.is_none() && !self.has(PEER_CLOSED);
+        if self.unsent.is_some() || len > place.len() || !is_last {
+            return None;
+        }
+        place[..len].copy_from_slice(&shared.output[..len]);
+        shared.output_len = 0;
+        // No other timer counts while a reply is under way.
+        self.timer = Timer::Reply;
+        Some(len)
+    }
+
+    /// The socket took all `len` bytes of a reply that was lent.
+    #[inline]
+    pub(crate) fn lent_all<P: Protocol<State = S>>(&mut self, len: usize, shared: &mut Resources<P>) -> Want {
+        shared.wrote(len);
+        self.sent(len, shared)
+    }
+
+    /// The socket took the first `count` bytes of a reply that was lent; see [`Connection::sent`]. What is
+    /// left is kept.
+    #[inline]
+    pub(crate) fn lent<P: Protocol<State = S>>(
+        &mut self,
+        reply: &[u8],
+        count: usize,
+        shared: &mut Resources<P>,
+    ) -> Want {
+        if count < reply.len() {
+            shared.output[..reply.len()].copy_from_slice(reply);
+        }
+        shared.wrote(reply.len());
+        self.sent(count, shared)
+    }
+
+    /// The socket took `count` bytes of what `unsent` returned. [`Want::Wait`] means that bytes are
+    /// left, and that they are kept; [`Want::Write`] that a further reply is ready.
+    #[inline(always)]
+    pub(crate) fn sent<P: Protocol<State = S>>(&mut self, count: usize, shared: &mut Resources<P>) -> Want {
+        shared.counters.bytes_out += count as u64;
+        let is_whole = match &mut self.unsent {
+            None if shared.output_len > 0 => {
+                let (offered, literal) = (std::mem::take(&mut shared.output_len), shared.literal_len);
+                if count < literal {
+                    let rest = &shared.output[count..literal];
+                    match shared.pool.take(rest, rest.len()) {
+                        Ok(buffer) => self.unsent = Some(buffer),
+                        Err(_) => return self.give_up(CloseReason::BuffersExhausted, shared),
+                    }
+                }
+                if offered > literal {
+                    shared.protocol.filler_sent(&mut self.state, count.saturating_sub(literal));
+                }
+                count == offered
+            }
+            None => {
+                let offered = self.filler_offered(shared);
+                shared.protocol.filler_sent(&mut self.state, count);
+                count == offered
+            }
+            Some(buffer) => {
+                buffer.advance(count);
+                let is_whole = buffer.len() == 0;
+                if is_whole && let Some(buffer) = self.unsent.take() {
+                    shared.pool.give_back(buffer);
+                }
+                is_whole
+            }
+        };
+        if !is_whole {
+            shared.counters.short_sends += 1;
+            if count > 0 || self.timer != Timer::Write {
+                self.start(Timer::Write, shared);
+            }
+            return Want::Wait;
+        }
+        if self.next == Next::More && shared.protocol.filler_left(&self.state) > 0 {
+            return Want::Write;
+        }
+        self.set(REPLYING, false);
+        self.follow(shared)
+    }
+
+    /// The kernel was given the address of the unsent reply.
+    #[inline]
+    pub(crate) fn pin(&mut self) {
+        self.flags |= PINNED;
+    }
+
+    /// The kernel has finished with it. A connection that gave up meanwhile gives its buffer back.
+    #[inline]
+    pub(crate) fn unpin<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) {
+        self.flags &= !PINNED;
+        if !self.has(REPLYING)
+            && let Some(buffer) = self.unsent.take()
+        {
+            shared.pool.give_back_left(buffer);
+        }
+    }
+}
