@@ -9,7 +9,7 @@ use protocol::server::Violation;
 use server::{Balance, CloseReason, Order, Variant, Workload};
 use socket2::SockRef;
 
-use crate::harness::{Client, GET, PATIENCE, Running, balances, eventually, pattern};
+use crate::harness::{Client, GET, PATIENCE, Running, balances, eventually, fill_to_the_limit, pattern};
 
 /// Sends RST instead of FIN when dropped (socket(7), SO_LINGER with time zero).
 fn reset_on_drop(stream: &TcpStream) {
@@ -276,17 +276,19 @@ pub(crate) fn drain_at_the_limit(variant: Variant) {
         options.connections_max = 4;
         options.drain_timeout = Duration::from_secs(3600);
     });
-    let mut clients: Vec<Client> = (0..12).map(|_| server.connect()).collect();
-    clients.iter_mut().for_each(|client| client.write(GET));
+    let (mut inside, mut waiting) = fill_to_the_limit(&server, 4, 8);
+    for client in inside.iter_mut().chain(&mut waiting) {
+        client.write(GET);
+    }
     server.order(Order::Drain);
-    for mut client in clients {
+    for mut client in inside.into_iter().chain(waiting) {
         let (head, _) = client.reply().expect("a queued connection was reset");
         // A reply from before the drain does not announce it.
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert_eq!(client.read_to_end(), b"");
     }
     let report = server.account();
-    assert_eq!((report.exit_code(), report.forced_closes, report.totals.requests), (0, 0, 12));
+    assert_eq!((report.exit_code(), report.forced_closes, report.totals.requests), (0, 0, 8 + 12));
     assert!(report.totals.full_pauses > 0, "the limit was never met");
 }
 

@@ -218,3 +218,16 @@ pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// Connects `room` clients, then `more`, and returns both when the server has met its limit of `room`: each
+/// client inside has had two replies, so the reactor has looked at its listener while others waited there.
+pub(crate) fn fill_to_the_limit(server: &Running, room: usize, more: usize) -> (Vec<Client>, Vec<Client>) {
+    let mut inside: Vec<Client> = (0..room).map(|_| server.connect()).collect();
+    let waiting = (0..more).map(|_| server.connect()).collect();
+    for _ in 0..2 {
+        for client in &mut inside {
+            client.get();
+        }
+    }
+    (inside, waiting)
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use server::{CloseReason, Options, Server, Unavailable, Variant, Workload};
 
-use crate::harness::{Client, GET, Running, eventually};
+use crate::harness::{GET, Running, eventually, fill_to_the_limit};
 
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -132,13 +132,14 @@ pub(crate) fn slow_reader_is_not_stalled(variant: Variant) {
 /// At the limit further connections wait in the accept queue, and are served when there is room.
 pub(crate) fn connection_limit(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| options.connections_max = 4);
-    let mut clients: Vec<Client> = (0..10).map(|_| server.connect()).collect();
-    clients.iter_mut().for_each(|client| client.write(GET));
-    for mut client in clients {
+    let (inside, mut waiting) = fill_to_the_limit(&server, 4, 6);
+    waiting.iter_mut().for_each(|client| client.write(GET));
+    drop(inside);
+    for mut client in waiting {
         assert!(client.reply().is_some());
     }
     let report = server.drain();
-    assert_eq!((report.totals.accepts, report.totals.requests), (10, 10));
+    assert_eq!((report.totals.accepts, report.totals.requests), (10, 8 + 6));
     assert!(report.totals.full_pauses > 0, "the limit was never met");
 }
 
