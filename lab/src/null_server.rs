@@ -73,7 +73,7 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
     }
     // Before the start, so that a signal that comes early ends it in order too.
     let signals = signals::received(()).context("cannot catch signals")?;
-    let mut stdout = Stream::new("stdout", io::stdout(), None).context("cannot start a thread")?;
+    let mut stdout = Stream::stdout(None).context("cannot start a thread")?;
     let mut server = match NullServer::start(args.config()) {
         Ok(server) => server,
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {

@@ -1,6 +1,7 @@
 //! Lines to stdout and stderr that nobody has to read: each stream is written by a thread of its own, so that a full
 //! pipe keeps a signal from nothing. Whether the last line arrived is asked at the end.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
@@ -31,11 +32,24 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// A thread that writes to `sink`. The first failure goes to `complain`; the lines after it are thrown away.
-    pub(crate) fn new(
+    /// That of standard output. Its first failure is told to `complaints`.
+    pub(crate) fn stdout(complaints: Option<Sender<Order>>) -> io::Result<Stream> {
+        Stream::new("stdout", io::stdout(), complaints, || leave(rustix::stdio::dup2_stdout))
+    }
+
+    /// That of standard error.
+    pub(crate) fn stderr() -> io::Result<Stream> {
+        Stream::new("stderr", io::stderr(), None, || leave(rustix::stdio::dup2_stderr))
+    }
+
+    /// A thread that writes to `sink`. The first failure goes to `complain`; the lines after it are thrown away, and
+    /// `leave` lets go of what cannot be written to: whoever waits for a line at the other end of a pipe sees its end
+    /// instead.
+    fn new(
         name: &str,
         mut sink: impl Write + Send + 'static,
         complain: Option<Sender<Order>>,
+        leave: impl Fn() + Send + 'static,
     ) -> io::Result<Stream> {
         let (lines, received) = bounded(LINES_MAX);
         let (end, ended) = bounded(1);
@@ -47,7 +61,11 @@ impl Stream {
                 if result.is_err() {
                     continue;
                 }
-                result = writeln!(sink, "{line}").and_then(|()| sink.flush());
+                // In one write, so that no reader gets half a line.
+                result = sink.write_all(format!("{line}\n").as_bytes()).and_then(|()| sink.flush());
+                if result.is_err() {
+                    leave();
+                }
                 if let (Err(error), Some(complain), Some(name)) = (&result, &complain, name_of_stream.take()) {
                     // A stderr that has no room for this has other worries.
                     let line = format!("c10m: cannot write to {name}: {error}; serving all the same");
@@ -110,6 +128,14 @@ impl Stream {
     }
 }
 
+/// Puts /dev/null in the place of a standard stream.
+fn leave(replace: fn(File) -> rustix::io::Result<()>) {
+    if let Ok(nothing) = File::options().write(true).open("/dev/null") {
+        // Without it the reader waits until the program ends, as before.
+        let _ = replace(nothing);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,7 +155,7 @@ mod tests {
     #[test]
     fn lines_arrive_in_order_and_the_end_waits_for_the_last() {
         let (reader, writer) = io::pipe().unwrap();
-        let mut stream = Stream::new("test", writer, None).unwrap();
+        let mut stream = Stream::new("test", writer, None, || {}).unwrap();
         (0..100).for_each(|line| stream.offer(line.to_string()));
         assert_eq!(stream.finish(vec!["last".into()], &never::<()>()), Ok(()));
         let found: Vec<String> = BufReader::new(reader).lines().map(Result::unwrap).collect();
@@ -139,7 +165,7 @@ mod tests {
     #[test]
     fn a_reader_that_does_not_read_holds_up_nothing_and_what_is_lost_is_counted() {
         let (reader, writer) = full_pipe();
-        let mut stream = Stream::new("test", writer, None).unwrap();
+        let mut stream = Stream::new("test", writer, None, || {}).unwrap();
         (0..1000).for_each(|line| stream.offer(line.to_string()));
         assert!(stream.lost() >= 1000 - LINES_MAX as u64 - 1, "{}", stream.lost());
         let (hurry, orders) = unbounded();
@@ -153,7 +179,7 @@ mod tests {
     fn a_hurry_does_not_lose_a_line_that_is_read() {
         for _ in 0..50 {
             let (_reader, writer) = io::pipe().unwrap();
-            let stream = Stream::new("test", writer, None).unwrap();
+            let stream = Stream::new("test", writer, None, || {}).unwrap();
             let (hurry, orders) = unbounded();
             hurry.send(()).unwrap();
             assert_eq!(stream.finish(vec!["last".into()], &orders), Ok(()));
@@ -164,7 +190,7 @@ mod tests {
     fn a_failure_is_told_at_once_and_at_the_end() {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let (complaints, complained) = unbounded();
-        let mut stream = Stream::new("stdout", full, Some(complaints)).unwrap();
+        let mut stream = Stream::new("stdout", full, Some(complaints), || {}).unwrap();
         stream.offer("ready".into());
         let Order::Line(complaint) = complained.recv().unwrap() else { panic!("no line") };
         assert!(complaint.contains("cannot write to stdout") && complaint.contains("No space left"), "{complaint}");

@@ -148,6 +148,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     let kept: Vec<BorrowedFd<'_>> =
         iter::once(line.doorbell.as_fd()).chain(unix.iter().map(|socket| socket.as_fd())).collect();
     sys::unshare_fd_table(&kept).map_err(Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE"))?;
+    sys::leave_stdout_to_others().map_err(Unavailable::kernel("dup2(2) of /dev/null"))?;
     let (listeners, endpoints) = listen(&endpoints, &unix, B::LISTENER_NONBLOCKING, program.as_ref(), &options)?;
     let sizes = listeners[0].sizes().map_err(Unavailable::kernel("getsockopt(2)"))?;
     // The copies in this table stay open until the thread ends; nobody can connect to them by then.

@@ -133,8 +133,8 @@ struct Voice {
 
 impl Voice {
     fn new(json: bool) -> io::Result<Voice> {
-        let stderr = Stream::new("stderr", io::stderr(), None)?;
-        let stdout = Stream::new("stdout", io::stdout(), Some(stderr.sender()))?;
+        let stderr = Stream::stderr()?;
+        let stdout = Stream::stdout(Some(stderr.sender()))?;
         Ok(Voice { json, stdout, stderr })
     }
 

@@ -77,6 +77,8 @@ impl Server {
         let mut line = String::new();
         stdout.read_line(&mut line).expect("UTF-8");
         if line.is_empty() {
+            // Either it has ended, or it serves and could not say so.
+            kill_process(Pid::from_child(&child), Signal::TERM).expect("nobody has waited for it");
             let mut stderr = String::new();
             child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("UTF-8");
             return Err((child.wait().expect("it runs").code(), stderr));

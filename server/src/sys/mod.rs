@@ -6,6 +6,7 @@
 pub(crate) mod bpf;
 pub(crate) mod pages;
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -35,6 +36,17 @@ pub(crate) fn unshare_fd_table(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
         first = first.max(kept + 1);
     }
     Ok(())
+}
+
+/// Puts /dev/null in the place of standard output in the fd table of the calling thread. A copy of it would keep a
+/// pipe open that the program gave up, and its reader waiting. The place stays taken, so that no socket gets its
+/// number.
+///
+/// # Errors
+/// Those of open(2).
+pub(crate) fn leave_stdout_to_others() -> io::Result<()> {
+    let nothing = File::options().write(true).open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stdout(nothing)?)
 }
 
 fn close_range(first: u32, last: u32, flags: libc::c_uint) -> io::Result<()> {
