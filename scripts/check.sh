@@ -4,6 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# A host without the pinned toolchain, and without a way to fetch it, may have the same compiler under another name.
+if command -v rustup > /dev/null && ! rustup which cargo > /dev/null 2>&1; then
+    export RUSTUP_TOOLCHAIN=stable
+fi
+
 step() { printf '\n== %s\n' "$*"; }
 
 step "format"
@@ -11,6 +16,9 @@ cargo fmt --all --check
 
 step "lints"
 cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+step "dependencies"
+scripts/deny.sh
 
 step "what the tests need"
 scripts/python.sh

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Advisories, licenses, bans and sources of the dependencies, by deny.toml. cargo-deny takes minutes to build, so it is
+# used where it is (`cargo install cargo-deny --locked`); lab/tests/dependencies.rs checks all but advisories anywhere.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v cargo-deny > /dev/null; then
+    echo "cargo-deny is not installed: advisories are not checked" >&2
+    exit 0
+fi
+checks=(bans licenses sources)
+if [[ -d "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs" ]]; then
+    checks+=(advisories)
+else
+    echo "no advisory data here (\`cargo deny fetch\` brings it): advisories are not checked" >&2
+fi
+cargo deny --offline --locked check "${checks[@]}"
