@@ -41,3 +41,4 @@ pub use options::{Engine, Options, WarmUp, parse_cpus};
 pub use record::Record;
 pub use run::{Outcome, Phase, Snapshot, run};
 pub use schedule::{Process, Stage};
+pub use sys::tie_to_this_thread;

@@ -1,5 +1,8 @@
-//! The five system calls that need `unsafe`, behind safe functions. Everything else goes through rustix.
+//! The system calls that need `unsafe`, behind safe functions. Everything else goes through rustix.
 
+mod child;
+
+pub use child::tie_to_this_thread;
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Errno;
 use std::mem::MaybeUninit;

@@ -1,0 +1,88 @@
+//! Ties a child process to the thread that starts it. What is done here happens in the child, between fork and exec.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+/// Whatever `command` starts gets `signal` when the calling thread ends, however that comes about, and runs on
+/// `cpus` from its first instruction; on those of the calling thread where there are none.
+///
+/// It is the thread that counts, not its process (PR_SET_PDEATHSIG, prctl(2)): start children from a thread that
+/// outlives them. The tie survives exec, except into a set-user-ID program. It does not reach the children of the
+/// child: a program with workers has to be sent a signal on which it ends them.
+pub fn tie_to_this_thread(command: &mut Command, signal: Signal, cpus: &[usize]) {
+    let parent = getpid();
+    let cpus = (!cpus.is_empty()).then(|| {
+        let mut set = CpuSet::new();
+        cpus.iter().for_each(|cpu| set.set(*cpu));
+        set
+    });
+    let in_child = move || tie(parent, signal, cpus.as_ref());
+    // SAFETY: between fork and exec it makes system calls and nothing else: no allocation, no lock, and errors are
+    // numbers (signal-safety(7)).
+    unsafe { command.pre_exec(in_child) };
+}
+
+/// Called by the child.
+fn tie(parent: Pid, signal: Signal, cpus: Option<&CpuSet>) -> io::Result<()> {
+    set_parent_process_death_signal(Some(signal))?;
+    // A parent that died before the tie was made will send nothing; the child has another parent by then.
+    if getppid() != Some(parent) {
+        return Err(Errno::SRCH.into());
+    }
+    if let Some(cpus) = cpus {
+        sched_setaffinity(None, cpus)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Stdio;
+    use std::thread;
+
+    use super::*;
+
+    fn sleep(signal: Signal, cpus: &[usize]) -> Command {
+        let mut command = Command::new("sleep");
+        command.arg("1000").stdin(Stdio::null());
+        tie_to_this_thread(&mut command, signal, cpus);
+        command
+    }
+
+    #[test]
+    fn a_child_ends_with_the_thread_that_started_it() {
+        for signal in [Signal::TERM, Signal::KILL] {
+            let started = thread::spawn(move || sleep(signal, &[]).spawn()).join().unwrap();
+            let status = started.unwrap().wait().unwrap();
+            assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_child_lives_as_long_as_its_thread_and_on_its_cpus() {
+        let allowed = rustix::thread::sched_getaffinity(None).unwrap();
+        let cpu = (0..CpuSet::MAX_CPU).rfind(|cpu| allowed.is_set(*cpu)).unwrap();
+        let mut child = sleep(Signal::KILL, &[cpu]).spawn().unwrap();
+        thread::spawn(|| {}).join().unwrap();
+        assert!(child.try_wait().unwrap().is_none(), "the end of another thread is nothing to it");
+        let pid = rustix::process::Pid::from_child(&child);
+        let found = rustix::thread::sched_getaffinity(Some(pid)).unwrap();
+        assert_eq!((found.count(), found.is_set(cpu)), (1, true));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_child_whose_parent_is_gone_does_not_begin() {
+        let mut command = Command::new("true");
+        // SAFETY: what is called makes system calls and nothing else.
+        unsafe { command.pre_exec(|| tie(Pid::INIT, Signal::KILL, None)) };
+        assert_eq!(command.spawn().unwrap_err().raw_os_error(), Some(Errno::SRCH.raw_os_error()));
+    }
+}
