@@ -9,6 +9,7 @@ macro_rules! say {
 }
 
 mod bench;
+mod built;
 mod compare;
 mod load;
 mod null_server;
@@ -30,7 +31,7 @@ use clap::{Parser, Subcommand};
 /// Per-core servers over epoll, mio and io_uring, a load generator that measures from the intended
 /// send time and judges its own validity, and experiments that compare.
 #[derive(Parser)]
-#[command(name = "c10m", version, arg_required_else_help = true)]
+#[command(name = "c10m", version = built::VERSION, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

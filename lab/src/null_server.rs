@@ -88,6 +88,7 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
         "address": server.address().to_string(),
         "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"),
+        "commit": crate::built::COMMIT,
     });
     stdout.offer(ready.to_string());
     // A signal or the end of its life: either way this is the end.

@@ -39,6 +39,7 @@ use results::report::{Document, Table};
 use results::{run as run_directory, utc};
 use server::Workload;
 
+use crate::built;
 use assemble::{Circumstances, Outcome};
 use journal::{Header, Journal, Line, Refusal};
 use limits::Limits;
@@ -141,7 +142,6 @@ fn conduct(args: &BenchArgs, experiment: &Experiment, mut scope: Scope) -> anyho
     if scope.run_count() == 0 {
         bail!("nothing can be run here: {}", skipped.join("; "));
     }
-    // Asked before the run: whoever edits meanwhile does not change the program that is running.
     let source = commit::current();
     let header = header(args, experiment, &scope, source.as_ref());
     let directory = args.out.join(format!(".{}-{}.unfinished", experiment.name, scope.profile.word()));
@@ -153,7 +153,7 @@ fn conduct(args: &BenchArgs, experiment: &Experiment, mut scope: Scope) -> anyho
         }
     };
     let stop = stop_flag()?;
-    warn_of_debug_build();
+    warn_of_build();
     skipped.iter().for_each(|line| say!("c10m: left out: {line}"));
     announce(experiment, &scope, &mut journal)?;
     let places = runner::places()?;
@@ -284,9 +284,13 @@ fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-fn warn_of_debug_build() {
+/// Says what makes the program unfit for figures, or its record doubtful.
+fn warn_of_build() {
     if cfg!(debug_assertions) {
         say!("c10m: this is a debug build, its numbers mean nothing; use `cargo run --release`");
+    }
+    if let Some(doubt) = built::doubt() {
+        say!("c10m: WARNING: {doubt}");
     }
 }
 

@@ -68,10 +68,11 @@ fn run_once(
     let mut display = Display::new(options, None, output.quiet);
     let outcome = loadgen::run(options, stop, |snapshot| display.show(&snapshot, stop));
     display.finish();
-    let outcome = match outcome {
+    let mut outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => return Ok(refuse(&error)),
     };
+    outcome.record.commit = Some(crate::built::COMMIT.to_owned());
     let written = directory.map_or(Ok(()), |directory| directory.write(files::of_run(&outcome)?));
     let record = &outcome.record;
     // A record that could not be written is printed whole: it may have taken hours.

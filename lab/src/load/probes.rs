@@ -36,6 +36,8 @@ const SAMPLES_DEVIATIONS: f64 = 5.0;
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     schema: u32,
+    /// What the program was built from.
+    commit: &'static str,
     target: &'a str,
     condition: String,
     connections: u32,
@@ -91,6 +93,7 @@ pub(super) fn run(
     }
     let document = Document {
         schema: SCHEMA,
+        commit: crate::built::COMMIT,
         target: &options.target,
         condition: condition.to_string(),
         connections: options.connections,
@@ -271,6 +274,7 @@ mod tests {
         let knee = found();
         let document = Document {
             schema: SCHEMA,
+            commit: "unknown",
             target: "tcp://127.0.0.1:1",
             condition: condition().to_string(),
             connections: 10,

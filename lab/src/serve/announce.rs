@@ -27,6 +27,7 @@ pub(super) fn ready_event(server: &Server, options: &Options, notes: &[String]) 
         "notes": notes,
         "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"),
+        "commit": crate::built::COMMIT,
     })
 }
 

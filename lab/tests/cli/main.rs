@@ -1,6 +1,7 @@
 //! The program as a user meets it: exit codes, messages, signals, output.
 
 mod bench;
+mod built;
 mod c10m;
 mod faults;
 mod hogs;

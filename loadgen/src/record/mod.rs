@@ -30,6 +30,9 @@ pub struct Record {
     pub schema: u32,
     /// Version of the program.
     pub version: String,
+    /// What the program was built from, with `-dirty` when its sources differed from that commit. Whoever runs the
+    /// generator knows; absent where nobody said.
+    pub commit: Option<String>,
     /// The target as given.
     pub target: String,
     /// The address it was resolved to.

@@ -89,6 +89,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     Record {
         schema: record::SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
+        commit: None,
         target: options.target.clone(),
         address: plan.target.address.to_string(),
         workload: plan.target.workload.name().into(),

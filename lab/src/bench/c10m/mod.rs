@@ -101,7 +101,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
         }
     };
     let stop = super::stop_flag()?;
-    super::warn_of_debug_build();
+    super::warn_of_build();
     skipped.iter().for_each(|line| say!("c10m: left out: {line}"));
     let (count, minutes) = (planned.len(), (expected_s(&steps) / 60.0).max(1.0));
     say!("c10m: {NAME} ({}): {count} steps, about {minutes:.0} min", profile.word());

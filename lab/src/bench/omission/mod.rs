@@ -98,7 +98,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
         }
     };
     let stop = super::stop_flag()?;
-    super::warn_of_debug_build();
+    super::warn_of_build();
     skipped.iter().for_each(|line| say!("c10m: left out: {line}"));
     let Header { repeats, seconds, seed, started_unix_ms, .. } = *journal.header();
     let started = UNIX_EPOCH + Duration::from_millis(started_unix_ms);
