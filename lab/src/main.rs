@@ -57,7 +57,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return ExitCode::from(tell(&answer)),
+    };
+    let result = match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Load(args) => load::run(*args),
         Command::Bench(args) => bench::run(args),
@@ -72,6 +76,19 @@ fn main() -> ExitCode {
             say!("c10m: {error:#}");
             ExitCode::from(1)
         }
+    }
+}
+
+/// Prints help, version or what is wrong with the command line; the value is the exit code. Help that cannot be
+/// written is a failure; a reader that has seen enough is none.
+fn tell(answer: &clap::Error) -> u8 {
+    let told = answer.print().and_then(|()| io::stdout().flush());
+    match told {
+        Err(error) if !answer.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            say!("c10m: cannot write to stdout: {error}");
+            1
+        }
+        _ => u8::from(answer.use_stderr()) * 2,
     }
 }
 

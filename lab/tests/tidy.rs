@@ -74,6 +74,51 @@ fn nothing_is_left_to_do_in_secret() {
     }
 }
 
+/// The part of a file that is compiled into a program, without comments; none of a file that only tests use.
+fn code_of_programs(name: &str, text: &str, test_files: &[String]) -> String {
+    let is_test = name.contains("/tests/") || name.ends_with("/tests.rs") || name.contains("/examples/");
+    if is_test || test_files.iter().any(|stem| name == format!("{stem}.rs") || name.starts_with(&format!("{stem}/"))) {
+        return String::new();
+    }
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Modules declared behind `#[cfg(test)]`, as paths without `.rs`.
+fn test_files(sources: &[(String, String)]) -> Vec<String> {
+    let declared = sources.iter().flat_map(|(name, text)| {
+        let stem = name.trim_end_matches(".rs");
+        let folder =
+            stem.strip_suffix("/mod").or(stem.strip_suffix("/lib")).or(stem.strip_suffix("/main")).unwrap_or(stem);
+        text.split("#[cfg(test)]\n").skip(1).filter_map(move |rest| {
+            let module = rest.lines().next()?.split_once("mod ")?.1.strip_suffix(';')?;
+            Some(format!("{folder}/{module}"))
+        })
+    });
+    declared.collect()
+}
+
+#[test]
+fn nothing_is_printed_by_macros_that_panic() {
+    let sources = sources();
+    let test_files = test_files(&sources);
+    for (name, text) in &sources {
+        // A build script talks to cargo by its stdout.
+        if name.ends_with("build.rs") {
+            continue;
+        }
+        let code = code_of_programs(name, text, &test_files);
+        for word in ["print!(", "println!("] {
+            assert!(
+                !code.contains(word),
+                "{name}: {word} panics where its stream is closed or full; use say! or write"
+            );
+        }
+    }
+    let name = "server/src/shard/simulation/mod.rs";
+    assert!(test_files.iter().any(|stem| name.starts_with(stem)), "modules for tests are found: {test_files:?}");
+}
+
 #[test]
 fn the_architecture_stays_short() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("it exists");

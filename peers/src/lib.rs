@@ -1,7 +1,7 @@
 //! What the peers have in common: arguments, CPUs, listeners, the line that says "ready", and the end.
 //! How a connection is served is each program's own, in the way its library documents as fast.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -69,25 +69,27 @@ impl Worker {
 pub fn run(about: &About, serve: fn(&Order) -> io::Result<()>) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments == ["about"] {
-        println!(
-            "{}",
-            json!({"library": about.library, "version": about.version, "workload": about.workload,
-                   "configuration": about.configuration})
-        );
-        return ExitCode::SUCCESS;
+        let line = json!({"library": about.library, "version": about.version, "workload": about.workload,
+                          "configuration": about.configuration});
+        return if writeln!(io::stdout(), "{line}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let order = match parse(about, &arguments) {
         Ok(order) => order,
         Err(reason) => {
-            eprintln!("{reason}\nusage: peer <{}> --listen ADDR:PORT --cpus LIST, or: peer about", about.workload);
+            say(&format!("{reason}\nusage: peer <{}> --listen ADDR:PORT --cpus LIST, or: peer about", about.workload));
             return ExitCode::from(2);
         }
     };
     match prepare(&order).and_then(|()| serve(&order)) {
-        Ok(()) => eprintln!("{}: the workers ended without being asked", about.library),
-        Err(error) => eprintln!("{}: {error}", about.library),
+        Ok(()) => say(&format!("{}: the workers ended without being asked", about.library)),
+        Err(error) => say(&format!("{}: {error}", about.library)),
     }
     ExitCode::FAILURE
+}
+
+/// Says a line on stderr, as eprintln! does, which panics where stderr is closed.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn parse(about: &About, arguments: &[String]) -> Result<Order, String> {
@@ -174,7 +176,8 @@ pub fn reserve(address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
 
 /// Prints the line that the caller waits for.
 pub fn print_ready(address: SocketAddr) {
-    println!("{}", json!({"event": "ready", "address": address.to_string()}));
+    // A caller that is gone has ended this process, or will miss the line.
+    let _ = writeln!(io::stdout(), "{}", json!({"event": "ready", "address": address.to_string()}));
 }
 
 #[cfg(test)]

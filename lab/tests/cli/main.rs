@@ -20,4 +20,5 @@ mod serve_listen;
 mod serve_output;
 mod shortages;
 mod sweep;
+mod streams;
 mod tune;

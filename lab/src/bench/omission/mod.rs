@@ -141,6 +141,8 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
     write(args, &record, source, started, &chart, &curves)?;
     let left = journal.directory().to_owned();
     journal.remove().with_context(|| format!("the results are written, but {} cannot be removed", left.display()))?;
+    // Last: a stdout that cannot be written to leaves nothing unfinished.
+    print(args, &record)?;
     Ok(0)
 }
 
@@ -181,13 +183,16 @@ fn write(
     let name = run_directory::name(&utc::date(started), host.trim(), &commit, dirty, NAME);
     let directory = run_directory::write_files(&args.out, &name, &files)
         .with_context(|| format!("cannot write below {}", args.out.display()))?;
-    if args.json {
-        super::print(&(serde_json::to_string(record)? + "\n"))?;
-    } else {
-        super::print(&super::terminal(report::tables(record)))?;
-    }
     say!("c10m: wrote {}", directory.display());
     Ok(())
+}
+
+fn print(args: &BenchArgs, record: &Record) -> anyhow::Result<()> {
+    if args.json {
+        super::print(&(serde_json::to_string(record)? + "\n"))
+    } else {
+        super::print(&super::terminal(report::tables(record)))
+    }
 }
 
 /// The report of a directory, and the tables for a terminal; `None` when its run is of another experiment.
