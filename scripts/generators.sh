@@ -11,7 +11,7 @@ tools="$PWD/target/tools"
 # program=package
 declare -A packages=(
     [wrk]=wrk [h2load]=nghttp2-client [hey]=hey [ab]=apache2-utils [sockperf]=sockperf
-    [nginx]=nginx-light [taskset]=util-linux
+    [nginx]=nginx-light
 )
 missing=()
 for program in "${!packages[@]}"; do

@@ -1,4 +1,5 @@
-//! A child process of an experiment: started, listened to, ended, and never left behind.
+//! A child process of an experiment: started, listened to, ended, and never left behind: not even where this
+//! process is killed, because the kernel ends it then.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -10,6 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
+
+use super::orphans;
 
 /// How long a child that is dropped may take to end in order before it is killed.
 const END_MAX: Duration = Duration::from_secs(3);
@@ -24,9 +27,18 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `command`; `what` names it in errors.
-    pub(super) fn start(command: &mut Command, what: &str) -> anyhow::Result<Process> {
+    /// Starts somebody else's program on `cpus`, or on those of this thread where there are none; `what` names it in
+    /// errors.
+    ///
+    /// It is sent SIGTERM when the calling thread ends: nginx and lighttpd take their workers with them on that.
+    pub(super) fn start(command: &mut Command, cpus: &[usize], what: &str) -> anyhow::Result<Process> {
+        Process::tied(command, Signal::TERM, cpus, what)
+    }
+
+    fn tied(command: &mut Command, signal: Signal, cpus: &[usize], what: &str) -> anyhow::Result<Process> {
+        loadgen::tie_to_this_thread(command, signal, cpus);
         let mut child = command
+            .env(orphans::VARIABLE, orphans::mark()?)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -36,10 +48,12 @@ impl Process {
         Ok(Process { child, stdout, what: what.to_owned() })
     }
 
-    /// This program again, with other arguments.
+    /// This program again, with other arguments. It is killed when the calling thread ends: it has nothing to put
+    /// in order, and a drain would take its time.
     pub(super) fn start_self(arguments: &[String]) -> anyhow::Result<Process> {
         let program = std::env::current_exe().context("cannot find this program's file")?;
-        Process::start(Command::new(program).args(arguments), &format!("c10m {}", arguments.join(" ")))
+        let what = format!("c10m {}", arguments.join(" "));
+        Process::tied(Command::new(program).args(arguments), Signal::KILL, &[], &what)
     }
 
     pub(super) fn pid(&self) -> u32 {

@@ -16,6 +16,8 @@ mod namespace;
 mod omission;
 mod opening;
 mod order;
+mod orphans;
+mod out;
 mod output;
 mod plan;
 mod points;
@@ -56,6 +58,8 @@ goes on. Before each run the machine must be quiet: for a tenth of a second no
 task waits for a CPU > 20 % of the time, no CPU of the experiment is used by
 others > 30 % or taken by a hypervisor > 20 %, and there are at most 500
 orphaned sockets, 4,000 in TIME-WAIT and 2,000 closed but not freed.
+
+No experiment begins while a process lives that a killed one left behind.
 
 Exit codes: 0 done, 1 failed, interrupted or the machine not quiet, 2 usage,
 4 no run was valid.";
@@ -141,6 +145,9 @@ fn conduct(args: &BenchArgs, experiment: &Experiment, mut scope: Scope) -> anyho
     let skipped = scope.leave_out_unavailable(&limits);
     if scope.run_count() == 0 {
         bail!("nothing can be run here: {}", skipped.join("; "));
+    }
+    if let Some(code) = refused_here(args, scope.loads.iter().any(Load::is_churn)) {
+        return Ok(code);
     }
     let source = commit::current();
     let header = header(args, experiment, &scope, source.as_ref());
@@ -242,8 +249,8 @@ fn publish(
     let date = utc::date(SystemTime::now());
     let name = run_directory::name(&date, &host_name(), &commit, dirty, &outcome.record.experiment);
     let files = assemble::files(outcome, &journal)?;
-    let directory = run_directory::write_files(&args.out, &name, &files)
-        .with_context(|| format!("cannot write below {}", args.out.display()))?;
+    let directory =
+        run_directory::write_files(&args.out, &name, &files).with_context(|| out::cannot_write(&args.out))?;
     say!("c10m: wrote {}", directory.display());
     let left = journal.directory().to_owned();
     journal.remove().with_context(|| format!("the results are written, but {} cannot be removed", left.display()))
@@ -275,10 +282,11 @@ fn seed(args: &BenchArgs) -> u64 {
     })
 }
 
-/// Becomes true with SIGINT or SIGTERM.
+/// Becomes true with SIGINT, SIGTERM or SIGHUP.
 fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    let signals = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+    for signal in signals.into_iter().chain(crate::signals::hang_up()) {
         signal_hook::flag::register(signal, stop.clone()).context("cannot catch signals")?;
     }
     Ok(stop)
@@ -292,6 +300,18 @@ fn warn_of_build() {
     if let Some(doubt) = built::doubt() {
         say!("c10m: WARNING: {doubt}");
     }
+}
+
+/// Says why nothing can be measured here, whatever it is, before anything is made; the value is the exit code.
+fn refused_here(args: &BenchArgs, needs_namespaces: bool) -> Option<u8> {
+    let cannot_enter = needs_namespaces.then(|| namespace::check().err()).flatten();
+    let unfit = cannot_enter.map(|error| format!("{} cannot be run here: {error:#}", args.experiment));
+    let (code, reason) = match unfit.or_else(orphans::refusal) {
+        Some(reason) => (1, reason),
+        None => (2, out::check(&args.out).err()?),
+    };
+    say!("c10m: {reason}");
+    Some(code)
 }
 
 fn host_name() -> String {

@@ -2,9 +2,10 @@
 //! the processes it started are, with every TIME-WAIT in it. Nothing of the host changes.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::thread;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 
 /// Size of the table of established connections in network namespaces made from now on (Linux 6.1,
 /// Documentation/networking/ip-sysctl.rst); it is that of the calling thread's namespace.
@@ -37,11 +38,31 @@ pub(super) fn inside<T: Send>(
     })
 }
 
+/// Whether [`inside`] can make its namespaces here. The two of the trial are gone when this returns.
+///
+/// # Errors
+/// What is missing, and the command that mends it.
+pub(super) fn check() -> anyhow::Result<()> {
+    inside(1, |_| Ok(()))
+}
+
 fn enter() -> anyhow::Result<()> {
-    loadgen::enter_new_namespace().context(
-        "cannot make a network namespace, which needs CAP_SYS_ADMIN: run as root, or in namespaces of your own with \
-         `unshare --user --map-root-user --net`",
-    )
+    loadgen::enter_new_namespace().map_err(|error| {
+        let mends = match error.kind() {
+            ErrorKind::PermissionDenied => {
+                ", which needs CAP_SYS_ADMIN: run as root, or in namespaces of your own with `unshare --user \
+                 --map-root-user --net`; in a container the runtime has to grant the capability, and its seccomp \
+                 profile unshare(2)"
+            }
+            // ENOSPC of unshare(2).
+            ErrorKind::StorageFull => {
+                ": this user has as many as user.max_net_namespaces allows; raise it with `sysctl -w \
+                 user.max_net_namespaces=1000`"
+            }
+            _ => "",
+        };
+        anyhow!("cannot make a network namespace ({error}){mends}")
+    })
 }
 
 /// TCP sockets of this thread's namespace.

@@ -10,6 +10,7 @@
 //! | orphaned TCP sockets | 500 |
 //! | connections in TIME-WAIT | 4,000 |
 //! | TCP sockets freed but still in the slab allocator | 2,000 and 64 for each CPU |
+//! | processes that another `bench` has started | none |
 //!
 //! A virtual machine loses a few percent of its CPUs all the time, and /proc counts in ticks of 10 ms: the
 //! limits are meant for moments that are clearly disturbed. TIME-WAITs end after a minute, all at once and on
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use results::report::{count, percent};
 
 use super::host_state::Look;
+use super::orphans;
 use super::plan::Places;
 
 /// Long enough for ten ticks of /proc/stat, short beside the shortest run.
@@ -61,7 +63,9 @@ pub(super) fn wait(
     let mut first: Option<String> = None;
     let cpus = [places.server, places.client];
     loop {
-        let reasons = judge(&Look::take(&cpus, LOOK), places.all.len() as u64).join(", ");
+        let mut reasons = judge(&Look::take(&cpus, LOOK), places.all.len() as u64);
+        reasons.extend(orphans::rivals());
+        let reasons = reasons.join(", ");
         let elapsed = start.elapsed();
         if is_stopped() {
             return Waited::Interrupted;

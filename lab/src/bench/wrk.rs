@@ -25,12 +25,12 @@ pub(super) fn measure(job: &Job<'_>, server: Running) -> anyhow::Result<Measured
     if load.rate.is_some() || load.pipeline != 1 || load.workload != Workload::Http {
         bail!("wrk only does HTTP in a closed loop");
     }
-    let mut command = Command::new("taskset");
-    command.args(["--cpu-list", &places.client.to_string(), "wrk", "--threads", "1", "--latency", "--connections"]);
+    let mut command = Command::new("wrk");
+    command.args(["--threads", "1", "--latency", "--connections"]);
     command.arg(load.connections.to_string()).arg("--duration").arg(format!("{}s", job.seconds.ceil() as u64));
     command.arg(server.url(load.workload));
     let busy_before = proc::cpu_busy_us(places.server)?;
-    let mut process = Process::start(&mut command, "wrk")?;
+    let mut process = Process::start(&mut command, &[places.client], "wrk")?;
     process.wait_for_output(job.stop)?;
     let (output, code, cpu_us) = process.finish_with_cpu_us()?;
     let busy_us = proc::cpu_busy_us(places.server)? - busy_before;

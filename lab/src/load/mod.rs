@@ -102,7 +102,7 @@ fn refuse(error: &LoadError) -> u8 {
     error.exit_code()
 }
 
-/// A flag that SIGINT and SIGTERM set.
+/// A flag that SIGINT, SIGTERM and SIGHUP set.
 fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -110,6 +110,10 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
         signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
             .context("cannot handle signals")?;
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot handle signals")?;
+    }
+    // It often comes twice, from the terminal and from the shell on it: it ends nothing at once.
+    if let Some(hang_up) = crate::signals::hang_up() {
+        signal_hook::flag::register(hang_up, Arc::clone(&stop)).context("cannot handle signals")?;
     }
     Ok(stop)
 }

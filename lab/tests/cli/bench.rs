@@ -121,6 +121,25 @@ fn what_cannot_be_run_is_refused() {
     refuses(&["bench", "omission", "--noisy"], 2, &["--noisy"]);
 }
 
+#[test]
+fn a_place_for_results_that_cannot_be_used_is_a_usage_error() {
+    let out = Out::new("place");
+    fs::write(&out.0, "a file").expect("writable");
+    let below = format!("{}/below", out.text());
+    for experiment in ["smoke", "omission", "c10m"] {
+        for (place, words) in
+            [(out.text(), "it is no directory"), (&below, "Not a directory"), ("/proc/c10m", "No such")]
+        {
+            refuses(
+                &["bench", experiment, "--out", place],
+                2,
+                &[&format!("--out {place}: "), words, "name a directory"],
+            );
+        }
+    }
+    fs::remove_file(&out.0).expect("ours");
+}
+
 /// A whole experiment with a foreign generator, as short as it can be: its figures mean nothing, its files
 /// must be complete.
 #[test]

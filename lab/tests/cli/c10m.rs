@@ -4,9 +4,14 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::program::{Server, c10m, eventually, refuses, run};
+use crate::program::{Server, c10m, eventually, refused, refuses, run};
+use crate::serve::{X86_64, under};
+
+/// unshare(2); the second number is that of all later architectures.
+const UNSHARE: i64 = if X86_64 { 272 } else { 97 };
 
 #[test]
 fn more_connections_than_memory_are_refused_with_what_would_fit() {
@@ -38,6 +43,27 @@ fn the_experiment_takes_no_repeats_and_has_profiles_of_its_own() {
     refuses(&["bench", "baseline", "--profile", "c1m"], 2, &["only the profile full"]);
     let (code, stdout, _) = run(&["bench", "list"]);
     assert!(code == 0 && stdout.contains("c5m") && stdout.contains("churn"), "{stdout}");
+}
+
+/// Said once, before anything is made or tried: not by each of its runs, three times.
+#[test]
+fn without_the_right_to_make_namespaces_nothing_begins() {
+    let out = std::env::temp_dir().join(format!("c10m-cli-namespaces-{}", std::process::id()));
+    for experiment in ["c10m", "churn"] {
+        let arguments = ["bench", experiment, "--noisy", "--out", out.to_str().expect("UTF-8")];
+        for (errno, words) in [
+            (Errno::PERM, ["CAP_SYS_ADMIN", "unshare --user --map-root-user --net"]),
+            (Errno::NOSPC, ["user.max_net_namespaces", "sysctl -w"]),
+        ] {
+            let arguments = arguments.map(str::to_owned);
+            let texts = arguments.clone();
+            let result = under((UNSHARE, vec![]), errno, move || run(&texts.each_ref().map(String::as_str)));
+            let [noun, command] = words;
+            let name = format!("{experiment} cannot be run here");
+            refused(result, &arguments.each_ref().map(String::as_str), 1, &[&name, noun, command]);
+        }
+        assert!(!out.exists(), "{experiment} left a directory");
+    }
 }
 
 /// Needs CAP_SYS_ADMIN, like the experiment.

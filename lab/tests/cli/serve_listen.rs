@@ -202,12 +202,20 @@ fn others_do_not_get_a_share_of_ours_either() {
     assert_eq!(server.drain().0, 0);
 }
 
-/// Runs the program under a tool of util-linux; `None` where this host does not let it, which is a failure in CI.
-fn under(tool: &[&str], arguments: &[&str]) -> Option<(i32, String, String)> {
+/// Whether this host lets a tool of util-linux run a program; where it does not, that is a failure in CI.
+pub(crate) fn is_allowed(tool: &[&str]) -> bool {
     let allowed = Command::new(tool[0]).args(&tool[1..]).arg("true").output();
-    if !allowed.as_ref().is_ok_and(|output| output.status.success()) {
+    let is_allowed = allowed.as_ref().is_ok_and(|output| output.status.success());
+    if !is_allowed {
         assert!(std::env::var_os("CI").is_none(), "CI must be able to run {tool:?}: {allowed:?}");
         eprintln!("skipped, {tool:?} does not run here: {allowed:?}");
+    }
+    is_allowed
+}
+
+/// Runs the program under a tool of util-linux; `None` where this host does not let it.
+fn under(tool: &[&str], arguments: &[&str]) -> Option<(i32, String, String)> {
+    if !is_allowed(tool) {
         return None;
     }
     let mut command = Command::new(tool[0]);

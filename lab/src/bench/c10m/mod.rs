@@ -85,6 +85,9 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
             "c10m runs each step once and for one heartbeat of each connection: leave out --repeats and --seconds",
         );
     }
+    if let Some(code) = super::refused_here(args, true) {
+        return Ok(code);
+    }
     let (planned, skipped) = fitting(&steps);
     if planned.is_empty() {
         skipped.iter().for_each(|line| say!("c10m: {line}"));
@@ -246,8 +249,8 @@ fn publish(args: &BenchArgs, record: &Record, journal: Journal, source: Option<(
     let name = run_directory::name(&date, &super::host_name(), &commit, dirty, &label);
     let mut files = vec![("record.json".to_owned(), serde_json::to_string_pretty(record)? + "\n")];
     files.extend(files_of(&report::document(record)));
-    let directory = run_directory::write_files(&args.out, &name, &files)
-        .with_context(|| format!("cannot write below {}", args.out.display()))?;
+    let directory =
+        run_directory::write_files(&args.out, &name, &files).with_context(|| super::out::cannot_write(&args.out))?;
     say!("c10m: wrote {}", directory.display());
     let left = journal.directory().to_owned();
     journal.remove().with_context(|| format!("the results are written, but {} cannot be removed", left.display()))

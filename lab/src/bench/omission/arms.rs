@@ -218,11 +218,6 @@ pub(super) struct Found {
     pub(super) version: String,
 }
 
-/// Whether foreign programs can be kept on one CPU (util-linux).
-pub(super) fn has_taskset() -> bool {
-    path_of("taskset").is_some()
-}
-
 /// Where `scripts/generators.sh` puts what Debian does not have, then the directories of PATH.
 fn path_of(program: &str) -> Option<PathBuf> {
     let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/bin");

@@ -27,7 +27,7 @@ use super::journal::{Header, Journal, Line, Refusal};
 use super::list::{Listed, ListedProfile};
 use super::plan::Profile;
 use super::runner::places;
-use super::{BenchArgs, commit};
+use super::{BenchArgs, commit, orphans, out};
 use arms::{ARMS, Arm};
 use parse::Reported;
 use record::{ArmRecord, Figures, Record, RunRecord, SCHEMA, percentile_medians};
@@ -85,6 +85,12 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
     }
     if args.noisy || args.wait_max.is_some() {
         return super::refuse("omission looks at no machine: leave out --noisy and --wait-max");
+    }
+    if let Some(code) = super::refused_here(args, false) {
+        return Ok(code);
+    }
+    if let Some(rivals) = orphans::rivals() {
+        say!("c10m: WARNING: {rivals}: each disturbs the other");
     }
     let source = commit::current();
     let (mut gathered, skipped) = runs::installed();
@@ -181,8 +187,8 @@ fn write(
     let (commit, dirty) = source.unwrap_or_default();
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = run_directory::name(&utc::date(started), host.trim(), &commit, dirty, NAME);
-    let directory = run_directory::write_files(&args.out, &name, &files)
-        .with_context(|| format!("cannot write below {}", args.out.display()))?;
+    let directory =
+        run_directory::write_files(&args.out, &name, &files).with_context(|| out::cannot_write(&args.out))?;
     say!("c10m: wrote {}", directory.display());
     Ok(())
 }

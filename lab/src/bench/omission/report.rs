@@ -42,7 +42,7 @@ enum Judgement {
 pub(super) fn notes(places: &Places) -> Vec<String> {
     let mut notes = vec![
         format!(
-            "Server on CPU {}, each load generator on CPU {} (the foreign ones by taskset).",
+            "Server on CPU {}, each load generator on CPU {}.",
             places.server, places.client
         ),
         format!(

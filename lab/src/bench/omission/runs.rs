@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::arms::{self, ARMS, Arm, Found};
+use super::arms::{ARMS, Arm, Found};
 use super::record::RunRecord;
 use super::{EVERY_MS, SERVER_EXTRA_S, STALL_MS};
 use crate::bench::child::Process;
@@ -45,12 +45,10 @@ struct Finished {
 
 /// The arms that can run, and a line for each program that is missing.
 pub(super) fn installed() -> (Vec<Gathered>, Vec<String>) {
-    let has_taskset = arms::has_taskset();
     let (mut gathered, mut skipped) = (Vec::new(), Vec::new());
     for arm in ARMS {
         let missing = |program: &str| format!("{}: {program} is not installed (scripts/generators.sh)", arm.name());
         match arm.find() {
-            Some(_) if arm.program() != "c10m" && !has_taskset => skipped.push(missing("taskset")),
             Some(found) => {
                 gathered.push(Gathered { arm, found, command: vec![], runs: vec![], histograms: vec![] });
             }
@@ -131,14 +129,11 @@ fn measure(entry: &Gathered, places: &Places, seconds: u32, seed: u64) -> anyhow
     let arm = entry.arm;
     let (mut server, address) = start_server(arm.workload(), places, seconds)?;
     let arguments = arm.arguments(&address, seconds, seed, places.client);
-    let mut command = if arm.program() == "c10m" {
-        Command::new(&entry.found.path)
-    } else {
-        let mut command = Command::new("taskset");
-        command.arg("--cpu-list").arg(places.client.to_string()).arg(&entry.found.path);
-        command
+    let generator = match arm.program() {
+        "c10m" => Process::start_self(&arguments)?,
+        program => Process::start(Command::new(&entry.found.path).args(&arguments), &[places.client], program)?,
     };
-    let (output, code) = Process::start(command.args(&arguments), arm.program())?.finish()?;
+    let (output, code) = generator.finish()?;
     if !server.is_running() {
         bail!("the server ended first: {}", server.complaint());
     }

@@ -78,7 +78,7 @@ pub(super) fn start(peer: Crate, cpus: &[usize]) -> anyhow::Result<Running> {
     let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     let mut command = Command::new(peer.path());
     command.args([word(peer.workload), "--listen", "127.0.0.1:0", "--cpus", &cpu_list.join(",")]);
-    let mut process = Process::start(&mut command, &format!("peer-{}", peer.name))?;
+    let mut process = Process::start(&mut command, &[], &format!("peer-{}", peer.name))?;
     let ready = process.read_event()?;
     let address = ready["address"].as_str().context("the server named no address")?.parse()?;
     let workers = vec![process.pid()];

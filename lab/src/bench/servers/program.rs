@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rustix::process::{Resource, getrlimit};
-use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::{Kind, Running, TemporaryDirectory};
 use crate::bench::child::Process;
-use crate::bench::proc;
+use crate::bench::{orphans, proc};
 
 /// How long a server may take to start.
 pub(super) const START_MAX: Duration = Duration::from_secs(10);
@@ -95,16 +94,18 @@ impl Program {
         let executable = find(self.executable).with_context(|| format!("{} is not installed", self.name))?;
         // None of them can choose a port and say which: take a free one and let go of it just before.
         let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?;
-        let name = format!("c10m-{}-{}-{}", self.executable, std::process::id(), address.port());
-        let directory = TemporaryDirectory(std::env::temp_dir().join(name));
+        let name = orphans::directory_name(&format!("{}-{}", self.executable, address.port()))?;
+        // Absolute, because the program works in it.
+        let directory = TemporaryDirectory(std::path::absolute(std::env::temp_dir().join(name))?);
         let descriptors = getrlimit(Resource::Nofile).maximum.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
         let site = Site { address, cpus: cpus.to_vec(), directory: directory.0.clone(), descriptors };
         write_files(&directory.0, &site, (self.configuration)(&site))
             .with_context(|| format!("cannot set up {} in {}", self.name, directory.0.display()))?;
         let mut command = Command::new(executable);
-        // A group of its own: lighttpd with several workers ends by signalling its whole process group.
-        command.args((self.arguments)(&site)).process_group(0);
-        let mut process = start_on(cpus, &mut command, self.name)?;
+        // A group of its own: lighttpd with several workers ends by signalling its whole process group. It works in
+        // the directory, by which its workers are known to `orphans`.
+        command.args((self.arguments)(&site)).current_dir(&directory.0).process_group(0);
+        let mut process = Process::start(&mut command, cpus, self.name)?;
         let children = (self.children)(cpus.len());
         let start = Instant::now();
         while TcpStream::connect(address).is_err() || proc::children(process.pid()).len() < children {
@@ -138,23 +139,6 @@ fn write_files(directory: &Path, site: &Site, configuration: String) -> std::io:
     fs::create_dir_all(directory)?;
     fs::write(site.body(), "Hello, World!")?;
     fs::write(site.configuration(), configuration)
-}
-
-/// Starts a child on `cpus`: it inherits them from the thread that starts it.
-fn start_on(cpus: &[usize], command: &mut Command, what: &str) -> anyhow::Result<Process> {
-    let mut set = CpuSet::new();
-    cpus.iter().for_each(|cpu| set.set(*cpu));
-    let started = std::thread::scope(|scope| {
-        let start = || {
-            sched_setaffinity(None, &set).with_context(|| format!("cannot run on the CPUs {cpus:?}"))?;
-            Process::start(command, what)
-        };
-        scope.spawn(start).join()
-    });
-    match started {
-        Ok(process) => process,
-        Err(_) => bail!("the thread that starts {what} panicked"),
-    }
 }
 
 /// The file of a program.
