@@ -17,7 +17,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 const WARM_UP: Duration = Duration::from_millis(200);
 
 /// Measures floor and ceiling with the connections, threads and CPUs of `options`; `None` when there is
-/// nothing to compare with, because no requests are timed. The null server runs on the first of the
+/// nothing to compare with, because no requests are timed or the run was stopped. The null server runs on the first of the
 /// watched CPUs, where the measured server is.
 ///
 /// # Errors
@@ -58,6 +58,10 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         ..options.clone()
     };
     let ceiling = run(&closed, stop, |_| {})?.record;
+    // Of half a calibration nothing follows, and the run itself will not take place either.
+    let Some(null_requests_per_second_max) = ceiling.requests_per_second.filter(|_| !ceiling.interrupted) else {
+        return Ok(None);
+    };
     let floor = match open_rate(options) {
         None => ceiling.response_us.clone(),
         Some(rate) => run(&Options { rate: Some(rate), pipeline: 1, ..closed }, stop, |_| {})?.record.response_us,
@@ -65,7 +69,7 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
     server.stop().map_err(failed)?;
     // With few requests there is no p99; the longest of them is an upper bound.
     let null_response_us_p99 = floor.p99.or(floor.max).unwrap_or(0.0);
-    Ok(Some(Calibration { null_response_us_p99, null_requests_per_second_max: ceiling.requests_per_second }))
+    Ok(Some(Calibration { null_response_us_p99, null_requests_per_second_max }))
 }
 
 /// The highest rate of the run; `None` in a closed loop.

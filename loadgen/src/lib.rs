@@ -23,6 +23,7 @@ pub mod null_server;
 mod options;
 mod pause;
 pub mod plan;
+mod ratio;
 pub mod record;
 mod run;
 pub mod schedule;

@@ -111,6 +111,9 @@ pub fn run(options: &SelfTestOptions, stop: &AtomicBool) -> Result<SelfTestRepor
         let attempt = compare::attempt(options, &open, &closed);
         let is_final = attempt.is_accepted || !attempt.noise.is_noisy || stop.load(Ordering::Relaxed);
         report.add(attempt);
+        if closed.record.interrupted || open.record.interrupted {
+            report.interrupt();
+        }
         if is_final {
             break;
         }

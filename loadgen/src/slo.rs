@@ -68,8 +68,10 @@ pub struct Measured<'a> {
     pub response: &'a Summary,
     /// Requests of the window.
     pub requests: &'a RequestCounts,
-    /// Completed requests per second of the window.
-    pub requests_per_second: f64,
+    /// Good replies received per second of the window; absent for one that is too short.
+    pub achieved_per_second: Option<f64>,
+    /// Whether the queue for a connection grew for all of the window.
+    pub is_queue_growing: bool,
 }
 
 /// Whether a run met its service level.
@@ -168,16 +170,24 @@ impl Clause {
                 let share = (requests.failed + unknown) as f64 / requests.scheduled as f64 * 100.0;
                 ((requests.scheduled > 0).then_some(share), "%", "no request was scheduled".into())
             }
-            Metric::RequestsPerSecond => (Some(measured.requests_per_second), "requests/s", String::new()),
+            Metric::RequestsPerSecond => {
+                (measured.achieved_per_second, "requests/s", "the window was too short for a rate".into())
+            }
         };
         let outcome =
             |held, why| SloClause { clause: self.text.clone(), measured: value, unit: unit.to_owned(), held, why };
         let Some(value) = value else { return outcome(false, missing) };
         let is_within = self.relation.holds(value, self.limit);
         let is_bound = unknown > 0 && matches!(self.metric, Metric::Max | Metric::Mean);
-        if is_bound && is_within && matches!(self.relation, Relation::Below | Relation::AtMost) {
+        let is_limit = matches!(self.relation, Relation::Below | Relation::AtMost);
+        if is_bound && is_within && is_limit {
             let why = format!("{unknown} requests had no reply, so this is only the least that it may be");
             return outcome(false, why);
+        }
+        let is_time = !matches!(self.metric, Metric::Error | Metric::RequestsPerSecond);
+        if measured.is_queue_growing && is_time && is_within && is_limit {
+            let why = "the target did not keep up with the rate: the longer the run, the longer the response times";
+            return outcome(false, why.to_owned());
         }
         outcome(is_within, self.doubt(response).unwrap_or_default())
     }
@@ -269,6 +279,10 @@ mod tests {
     }
 
     fn judge(text: &str, unknown: u64) -> SloOutcome {
+        judge_queue(text, unknown, false)
+    }
+
+    fn judge_queue(text: &str, unknown: u64, is_queue_growing: bool) -> SloOutcome {
         let requests = RequestCounts { scheduled: 10_000, failed: 5, censored: unknown, ..RequestCounts::default() };
         let response = Summary {
             count: 9_995,
@@ -279,8 +293,9 @@ mod tests {
             ci95: [("p50".to_owned(), [Some(990.0), Some(1010.0)]), ("p99".to_owned(), [Some(3800.0), None])].into(),
             ..Summary::default()
         };
-        let requests_per_second = 1000.0;
-        Slo::parse(text).unwrap().judge(&Measured { response: &response, requests: &requests, requests_per_second })
+        let achieved_per_second = Some(1000.0);
+        let measured = Measured { response: &response, requests: &requests, achieved_per_second, is_queue_growing };
+        Slo::parse(text).unwrap().judge(&measured)
     }
 
     #[test]
@@ -318,6 +333,23 @@ mod tests {
         }
     }
 
+    /// With a queue that grows a response time is that of this run's length, and a longer run breaks any limit.
+    #[test]
+    fn no_limit_on_times_holds_while_the_queue_grows() {
+        for (text, held, why) in [
+            ("p50<2ms", false, "did not keep up"),
+            ("p50<1ms", false, "95 %"),
+            ("max<=9.1ms", false, "did not keep up"),
+            ("p50>980us", true, ""),
+            ("rps>999", true, ""),
+            ("error<0.1%", true, ""),
+        ] {
+            let outcome = judge_queue(text, 0, true);
+            assert_eq!(outcome.held, held, "{text}");
+            assert!(outcome.clauses[0].why.contains(why), "{outcome:?}");
+        }
+    }
+
     #[test]
     fn one_broken_clause_breaks_the_level() {
         let outcome = judge("p50<2ms,rps>5000", 0);
@@ -328,8 +360,12 @@ mod tests {
 
     #[test]
     fn a_run_without_requests_meets_nothing() {
-        let nothing =
-            Measured { response: &Summary::default(), requests: &RequestCounts::default(), requests_per_second: 0.0 };
+        let nothing = Measured {
+            response: &Summary::default(),
+            requests: &RequestCounts::default(),
+            achieved_per_second: None,
+            is_queue_growing: false,
+        };
         let outcome = Slo::parse("p50<1s,max<1s,error<1%,rps>0").unwrap().judge(&nothing);
         assert!(outcome.clauses.iter().all(|clause| !clause.held), "{outcome:?}");
     }

@@ -5,6 +5,7 @@
 
 use crate::arrival_log::ArrivalLog;
 use crate::causes::Causes;
+use crate::ratio::greater;
 use crate::record::IntervalPhase;
 use hdrhistogram::Histogram;
 
@@ -116,6 +117,22 @@ counters! {
 }
 
 counters! {
+    /// How the open loop's queue fared between the ends of the window, and what came in meanwhile.
+    Pace {
+        /// Good replies, to requests of the warm-up too.
+        answered,
+        /// Arrivals that got a connection.
+        dispatched,
+        /// Arrivals of the warm-up that waited when the window began, and those dropped then.
+        waiting_start,
+        dropped,
+        /// Requests without a reply at either end.
+        in_flight_start,
+        in_flight_end,
+    }
+}
+
+counters! {
     /// Connects and connections of the whole run.
     Connects {
         attempts,
@@ -148,6 +165,8 @@ pub(crate) struct Slice {
     /// Open connections, and requests without a reply, at the end.
     pub(crate) open: u32,
     pub(crate) in_flight: u32,
+    /// Arrivals noticed and without a connection, at the end.
+    pub(crate) waiting: u64,
     /// CPU time of the worker, and the part of it that was polling with nothing to do.
     pub(crate) cpu_ns: u64,
     pub(crate) spun_ns: u64,
@@ -168,6 +187,7 @@ impl Slice {
             requests: Requests::default(),
             open: 0,
             in_flight: 0,
+            waiting: 0,
             cpu_ns: 0,
             spun_ns: 0,
             response: Recorder::new(),
@@ -234,12 +254,14 @@ pub(crate) struct Tally {
     pub(crate) completed_whole_run: u64,
     /// How well the schedule was kept.
     pub(crate) arrivals: ArrivalLog,
-    /// Share of the window for which this worker's thread was on a CPU and not just polling.
-    pub(crate) cpu_share: f64,
+    pub(crate) pace: Pace,
+    /// Share of the window for which this worker's thread was on a CPU and not just polling; `None` for a
+    /// window that is too short.
+    pub(crate) cpu_share: Option<f64>,
     /// Time of the window spent polling with nothing to do, over all workers.
     pub(crate) spun_ns: u64,
     /// Share of the window for which this worker was ready to run and had no CPU; `None` where the kernel
-    /// does not say.
+    /// does not say, and for a window that is too short.
     pub(crate) run_delay_share: Option<f64>,
     /// How often a worker lost its CPU to another within the window, over all workers.
     pub(crate) involuntary_switches: u64,
@@ -258,7 +280,8 @@ impl Tally {
             traffic: Traffic::default(),
             completed_whole_run: 0,
             arrivals: ArrivalLog::default(),
-            cpu_share: 0.0,
+            pace: Pace::default(),
+            cpu_share: None,
             spun_ns: 0,
             run_delay_share: None,
             involuntary_switches: 0,
@@ -276,12 +299,10 @@ impl Tally {
         self.traffic.add(&other.traffic);
         self.completed_whole_run += other.completed_whole_run;
         self.arrivals.add(&other.arrivals);
-        self.cpu_share = self.cpu_share.max(other.cpu_share);
+        self.pace.add(&other.pace);
+        self.cpu_share = greater(self.cpu_share, other.cpu_share);
         self.spun_ns += other.spun_ns;
-        self.run_delay_share = match (self.run_delay_share, other.run_delay_share) {
-            (Some(own), Some(others)) => Some(own.max(others)),
-            (own, others) => own.or(others),
-        };
+        self.run_delay_share = greater(self.run_delay_share, other.run_delay_share);
         self.involuntary_switches += other.involuntary_switches;
         self.window_ns = self.window_ns.max(other.window_ns);
     }

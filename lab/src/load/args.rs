@@ -33,8 +33,9 @@ Examples:
   ten seconds at one rate, thirty at another:
     c10m load tcp://127.0.0.1:7000 --stages 1000@10s,5000@30s
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 the SLO is breached
-or no rate met the condition, 4 the measurement is invalid.";
+Exit codes: 0 done, 1 failed or interrupted (with a report of what
+was measured), 2 usage, 3 the SLO is breached or no rate met the
+condition, 4 the measurement is invalid.";
 
 /// Arguments of `c10m load`.
 #[derive(Debug, Clone, Args)]

@@ -36,7 +36,7 @@ pub(crate) struct Condition {
 pub(super) struct Judgement {
     /// What was measured; absent when the quantile is.
     pub(super) measured_us: Option<f64>,
-    /// Whether that is below the limit.
+    /// Whether that is below the limit, and would be in a longer run.
     pub(super) held: bool,
 }
 
@@ -51,10 +51,13 @@ impl Condition {
         (SAMPLES_ABOVE_MIN / (1.0 - QUANTILES[self.quantile].share)).round()
     }
 
-    /// A quantile that is absent, because it lies among missing replies, does not hold.
+    /// A quantile that is absent, because it lies among missing replies, does not hold. Nor does one of a rate
+    /// that the target did not keep up with: it would be longer in a longer run.
     pub(super) fn judge(self, record: &Record) -> Judgement {
         let measured_us = (QUANTILES[self.quantile].of)(&record.response_us);
-        Judgement { measured_us, held: measured_us.is_some_and(|us| us < self.limit.as_secs_f64() * 1e6) }
+        let is_below = measured_us.is_some_and(|us| us < self.limit.as_secs_f64() * 1e6);
+        let is_queue_growing = record.queue.as_ref().is_some_and(|queue| queue.is_growing);
+        Judgement { measured_us, held: is_below && !is_queue_growing }
     }
 }
 
@@ -86,6 +89,17 @@ impl fmt::Display for Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_that_is_not_kept_up_with_does_not_hold() {
+        let condition: Condition = "p50<1h".parse().expect("a condition");
+        let mut record = crate::load::sample::record(Some(500.0));
+        record.response_us.p50 = Some(5.0);
+        for is_growing in [false, true] {
+            record.queue.as_mut().expect("an open loop").is_growing = is_growing;
+            assert_eq!(condition.judge(&record), Judgement { measured_us: Some(5.0), held: !is_growing });
+        }
+    }
 
     #[test]
     fn conditions() {

@@ -5,6 +5,7 @@ mod args;
 mod condition;
 mod display;
 mod files;
+mod headline;
 mod knee;
 mod memory;
 mod probes;
@@ -29,6 +30,8 @@ use files::Directory;
 const EXIT_INVALID: u8 = 4;
 /// Exit code of a run that did not meet its SLO.
 const EXIT_SLO_BREACHED: u8 = 3;
+/// Exit code of a run that was ended before its time: it did not do what it was asked for, whatever it found.
+const EXIT_INTERRUPTED: u8 = 1;
 
 /// Runs the load and prints its record; the value is the exit code.
 ///
@@ -87,8 +90,11 @@ fn run_once(
     Ok(exit_code(record))
 }
 
-/// An invalid measurement says nothing about the SLO, so it comes first.
+/// An invalid measurement says nothing about the SLO, so it comes first; half a run says nothing about the whole.
 fn exit_code(record: &Record) -> u8 {
+    if record.interrupted {
+        return EXIT_INTERRUPTED;
+    }
     match (record.verdict.state, &record.slo) {
         (State::Invalid, _) => EXIT_INVALID,
         (_, Some(slo)) if !slo.held => EXIT_SLO_BREACHED,

@@ -14,7 +14,7 @@ use super::condition::Condition;
 use super::display::Display;
 use super::files::{self, Directory};
 use super::knee::{self, End, Knee, LimitedBy, Limits, Probe, Step};
-use super::{EXIT_INVALID, print, refuse, table, write_json};
+use super::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, table, write_json};
 
 /// Version of the document.
 const SCHEMA: u32 = 1;
@@ -78,7 +78,7 @@ pub(super) fn run(
         let judgement = judge(&record);
         Ok(Some(Probe {
             rate,
-            achieved: record.requests_per_second,
+            achieved: record.achieved_per_second.unwrap_or(0.0),
             measured_us: judgement.measured_us,
             held: judgement.held,
             valid: record.verdict.state != State::Invalid,
@@ -130,9 +130,10 @@ fn exit_code(knee: &Knee) -> u8 {
         End::Found | End::RateLimit => 0,
         End::Failed => 1,
         End::NeverHeld => EXIT_NEVER_HELD,
-        End::ProbeLimit | End::Interrupted if knee.repeats > 0 => 0,
+        End::Interrupted => EXIT_INTERRUPTED,
+        End::ProbeLimit if knee.repeats > 0 => 0,
         // What is printed was never confirmed.
-        End::ProbeLimit | End::Interrupted => EXIT_INVALID,
+        End::ProbeLimit => EXIT_INVALID,
     }
 }
 
@@ -176,6 +177,9 @@ fn print_tables(
         ]
     });
     writeln!(output, "{}", document.target)?;
+    if document.probes.is_empty() {
+        return writeln!(output, "{}", textwrap::fill(&sentence(document.knee, condition), width));
+    }
     writeln!(output, "{}", table::table(&["probe", "rate/s", "replies/s", &quantile, ""], rows, width))?;
     writeln!(output, "{}", textwrap::fill(&sentence(document.knee, condition), width))
 }

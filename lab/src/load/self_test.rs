@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use loadgen::record::State;
 use loadgen::self_test::{self, SelfTestOptions, SelfTestReport};
 
-use super::{EXIT_INVALID, print, refuse, table, write_json};
+use super::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, table, write_json};
 
 /// Runs the test and prints what it found; the value is the exit code.
 ///
@@ -18,7 +18,11 @@ pub(super) fn run(options: &SelfTestOptions, json: bool, stop: &AtomicBool) -> a
         Err(error) => return Ok(refuse(&error)),
     };
     print(|stdout| if json { write_json(stdout, &report) } else { tables(stdout, &report, table::width()) })?;
-    Ok(if report.state == State::Invalid { EXIT_INVALID } else { 0 })
+    Ok(match report.state {
+        _ if report.interrupted => EXIT_INTERRUPTED,
+        State::Invalid => EXIT_INVALID,
+        _ => 0,
+    })
 }
 
 fn tables(output: &mut impl Write, report: &SelfTestReport, width: usize) -> io::Result<()> {
@@ -31,6 +35,9 @@ fn tables(output: &mut impl Write, report: &SelfTestReport, width: usize) -> io:
         report.connections,
         report.periods
     )?;
+    if report.interrupted {
+        return writeln!(output, "V16 not judged: {}", report.why);
+    }
     if let Some(attempt) = report.attempts.last() {
         let rows = attempt.quantities.iter().map(|quantity| {
             vec![

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
-use loadgen::record::{Record, State, Summary};
+use loadgen::record::{Check, Record, State, Summary};
 use loadgen::slo::SloOutcome;
+
+use super::headline;
 
 /// A quantile is in the record when at least this many samples lie above it.
 const SAMPLES_ABOVE_MIN: f64 = 10.0;
@@ -22,9 +24,12 @@ pub(super) fn width() -> usize {
 
 /// Prints everything a person wants to know.
 pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
+    for line in headline::headline(record) {
+        paragraph(output, &line, width, "", "  ")?;
+    }
     writeln!(
         output,
-        "{}\n{}, {} on {} connections, {:.1} s, seed {}",
+        "{}\n{}, {} on {} connections, {}, seed {}",
         record.target,
         match record.mode.as_str() {
             "idle" => "held idle",
@@ -34,9 +39,12 @@ pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> i
         },
         record.workload,
         record.connections.established,
-        record.duration_us as f64 / 1e6,
+        headline::seconds(record.duration_us as f64),
         record.seed
     )?;
+    if headline::is_nothing(record) {
+        return print_nothing(output, record, width);
+    }
     writeln!(output, "{}", counts(record, width))?;
     if record.requests.scheduled > 0 {
         writeln!(output, "{}", times(record, width))?;
@@ -72,8 +80,19 @@ fn slo_line(slo: &SloOutcome) -> String {
 }
 
 fn print_verdict(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
-    writeln!(output, "verdict {}", record.verdict.state.name())?;
-    for check in record.verdict.checks.iter().filter(|check| check.state > State::Valid) {
+    writeln!(output, "{}", headline::verdict(record))?;
+    print_checks(output, record.verdict.checks.iter().filter(|check| check.state > State::Valid), width)
+}
+
+/// Of a run without a window only what is wrong all the same: V13 says no more than the verdict.
+fn print_nothing(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
+    writeln!(output, "{}", headline::verdict(record))?;
+    let wrong = record.verdict.checks.iter().filter(|check| check.state > State::Valid && check.id != "V13");
+    print_checks(output, wrong, width)
+}
+
+fn print_checks<'a>(output: &mut impl Write, checks: impl Iterator<Item = &'a Check>, width: usize) -> io::Result<()> {
+    for check in checks {
         let found = format!("{} {} {}: {}", check.state.name(), check.id, check.title, check.value);
         paragraph(output, &found, width, "  ", "     ")?;
         paragraph(output, &check.why, width, "     ", "     ")?;
@@ -128,7 +147,7 @@ fn counts(record: &Record, width: usize) -> Table {
         count => format!("{:.2}", (cpu.user_us + cpu.system_us) as f64 / count as f64),
     };
     let row = vec![
-        tuning::thousands(record.requests_per_second as u64),
+        record.achieved_per_second.map_or("-".into(), |rate| tuning::thousands(rate.round() as u64)),
         tuning::thousands(requests.completed),
         tuning::thousands(requests.failed),
         tuning::thousands(requests.timed_out),

@@ -83,7 +83,7 @@ fn an_interrupt_gives_what_is_known() {
     let (mut stdout, mut stderr) = (String::new(), String::new());
     child.stdout.take().expect("piped").read_to_string(&mut stdout).expect("UTF-8");
     child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("UTF-8");
-    assert_eq!((child.wait().expect("it ran").code(), stderr.as_str()), (Some(4), ""), "{stdout}");
+    assert_eq!((child.wait().expect("it ran").code(), stderr.as_str()), (Some(1), ""), "{stdout}");
     let document: Value = serde_json::from_str(&stdout).expect("one JSON document");
     assert_eq!(document["knee"]["end"], "interrupted");
     assert!(document["probes"].as_array().is_some_and(|probes| !probes.is_empty()), "{document}");

@@ -5,7 +5,8 @@ use super::connection::Phase;
 use super::fleet::Fleet;
 use super::{CHECK_NS, Engine, Wait};
 use crate::clock::{self, duration_ns};
-use crate::control::{Control, Progress, Stage};
+use crate::control::{Control, Progress, Stage, Times};
+use crate::ratio::share_of;
 use crate::sys;
 use crate::tally::{Tally, Traffic};
 use protocol::client::Client;
@@ -32,6 +33,9 @@ struct Mark {
     run_delay_ns: Option<u64>,
     involuntary_switches: u64,
     traffic: Traffic,
+    completed: u64,
+    dispatched: u64,
+    in_flight: u64,
 }
 
 /// A worker: a fleet, and the engine that moves its bytes.
@@ -229,7 +233,11 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         let control = self.fleet.job.control;
         self.fleet.sweep(&mut self.engine, now);
         let mut edge_ns = u64::MAX;
-        if !self.fleet.is_measuring
+        if !self.fleet.is_measuring && control.is_stopped() {
+            // Interrupted before its time: a window of no length is the end.
+            now = clock::now_ns() + 1;
+            self.fleet.begin_window(Times { start_ns: now, end_ns: now }, now);
+        } else if !self.fleet.is_measuring
             && let Some(times) = control.times()
         {
             self.fleet.expect_window(times, now);
@@ -261,6 +269,9 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             run_delay_ns: clock::thread_run_delay_ns(),
             involuntary_switches: sys::thread_involuntary_switches(),
             traffic: self.fleet.tally.traffic,
+            completed: self.fleet.completed,
+            dispatched: self.fleet.dispatched,
+            in_flight: self.fleet.in_flight(),
         }
     }
 
@@ -269,14 +280,18 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         let worked_ns = (to.cpu_ns - from.cpu_ns).saturating_sub(to.spun_ns - from.spun_ns);
         let fleet = &mut self.fleet;
         fleet.may_open = false;
-        let wall_ns = (to.at_ns - from.at_ns).max(1) as f64;
-        fleet.tally.cpu_share = worked_ns as f64 / wall_ns;
+        let wall_ns = to.at_ns.saturating_sub(from.at_ns);
+        fleet.tally.cpu_share = share_of(worked_ns, wall_ns);
         fleet.tally.spun_ns = to.spun_ns - from.spun_ns;
         let run_delay_ns = to.run_delay_ns.zip(from.run_delay_ns).map(|(to, from)| to.saturating_sub(from));
-        fleet.tally.run_delay_share = run_delay_ns.map(|delay_ns| delay_ns as f64 / wall_ns);
+        fleet.tally.run_delay_share = run_delay_ns.and_then(|delay_ns| share_of(delay_ns, wall_ns));
         fleet.tally.involuntary_switches = to.involuntary_switches - from.involuntary_switches;
         fleet.tally.window_ns = fleet.window.len_ns;
         fleet.tally.traffic = to.traffic.since(from.traffic);
+        let pace = &mut fleet.tally.pace;
+        pace.answered = to.completed - from.completed;
+        pace.dispatched = to.dispatched - from.dispatched;
+        (pace.in_flight_start, pace.in_flight_end) = (from.in_flight, to.in_flight);
         let held = fleet.connections.iter().filter(|connection| !connection.flags.has(Flags::LOST));
         fleet.tally.connects.held = held.count() as u64;
     }

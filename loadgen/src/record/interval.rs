@@ -63,8 +63,12 @@ pub struct Interval {
     pub connections_open: u64,
     /// Requests without a reply at the end of the interval.
     pub in_flight: u64,
-    /// Share of the interval for which the busiest worker was on a CPU.
-    pub busiest_worker_share: f64,
+    /// Arrivals that waited for a free connection at the end of the interval, as far as they had been noticed:
+    /// a worker notices 65,536 at most.
+    #[serde(default)]
+    pub waiting: u64,
+    /// Share of the interval for which the busiest worker was on a CPU; absent for one that is too short.
+    pub busiest_worker_share: Option<f64>,
     /// done − intended.
     pub response_us: Quantiles,
     /// done − written.

@@ -1,6 +1,8 @@
 //! The JSON document of one run. Field names are the public format; nothing here measures.
 
+mod interruption;
 mod interval;
+mod queue;
 mod summary;
 
 use crate::clock_check::ClockCheck;
@@ -16,7 +18,9 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer,
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use interruption::Interruption;
 pub use interval::{Interval, IntervalPhase, LogEntry, Quantiles};
+pub use queue::Queue;
 pub use summary::Summary;
 pub(crate) use summary::{SAMPLES_ABOVE_MIN, samples_above};
 
@@ -67,12 +71,28 @@ pub struct Record {
     pub window_start_ns: u64,
     /// Whether the run was ended before its time.
     pub interrupted: bool,
+    /// In which part of the run; absent unless it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted_during: Option<Interruption>,
     /// Connections.
     pub connections: Connections,
     /// Requests intended within the window.
     pub requests: RequestCounts,
-    /// Completed requests of the window over its length.
-    pub requests_per_second: f64,
+    /// Completed requests of the window over its length: of those that were meant to be sent within it, with
+    /// their replies in the grace. What came in within the window is `achieved_per_second`; the two differ when a
+    /// target cannot keep up, or takes about as long as the window for a reply. Like every rate absent for a
+    /// window under 10 ms.
+    pub requests_per_second: Option<f64>,
+    /// Arrivals of the window over its length; absent without a schedule.
+    #[serde(default)]
+    pub offered_per_second: Option<f64>,
+    /// Good replies that were received within the window over its length, whenever their requests were meant to
+    /// be sent, in the warm-up too: what the target did.
+    #[serde(default)]
+    pub achieved_per_second: Option<f64>,
+    /// The queue for a free connection; absent without a schedule.
+    #[serde(default)]
+    pub queue: Option<Queue>,
     /// Bytes received in the window.
     pub bytes_in: u64,
     /// Bytes sent in the window.
@@ -219,7 +239,7 @@ pub struct Cpu {
     /// Time, contained in the above, that workers spent polling for the next arrival with nothing to do.
     pub polling_us: u64,
     /// Share of the window for which the busiest worker was on a CPU and not just polling.
-    pub busiest_worker_share: f64,
+    pub busiest_worker_share: Option<f64>,
     /// CPUs the workers were pinned to.
     pub cpus: Vec<u32>,
     /// Busy time of these CPUs, interrupts included.

@@ -3,6 +3,7 @@
 
 use crate::kernel::Sample;
 use crate::pause::between_bites;
+use crate::ratio::{greater, share_of};
 use crate::record::{self, Interval, IntervalPhase, LogEntry, Quantiles};
 use crate::tally::{Recorder, Slice};
 use crossbeam::channel::{Receiver, Sender, unbounded};
@@ -12,6 +13,8 @@ use std::collections::BTreeMap;
 const STEADY_COUNT: usize = 3;
 /// How far they may differ from their mean.
 const STEADY_SHARE: f64 = 0.05;
+/// A queue that grows by less may do so by chance.
+const GROWTH_MIN: f64 = 10.0;
 /// Fewer samples than this say nothing about a median.
 const STEADY_SAMPLES_MIN: u64 = 20;
 /// Slices that may always wait; with more workers as many as there are workers.
@@ -50,14 +53,25 @@ pub(crate) struct Collector {
     pub(crate) total: Box<Slice>,
     pub(crate) intervals: Vec<Interval>,
     log: Vec<RawEntry>,
-    /// Median in µs and replies of each interval of the warm-up.
-    warm_up: Vec<(f64, f64)>,
+    /// The intervals of the warm-up since the last one with too few samples.
+    warm_up: Vec<WarmUpInterval>,
+}
+
+/// What tells whether the warm-up has become steady.
+#[derive(Debug, Clone, Copy)]
+struct WarmUpInterval {
+    median_ns: f64,
+    /// Replies a µs.
+    rate: f64,
+    /// Arrivals, and those that waited at its end.
+    scheduled: u64,
+    waiting: u64,
 }
 
 #[derive(Debug)]
 struct Pending {
     sum: Box<Slice>,
-    busiest_share: f64,
+    busiest_share: Option<f64>,
 }
 
 /// A [`LogEntry`] before its compression, which is left for after the run.
@@ -111,17 +125,18 @@ impl Collector {
     }
 
     fn add(&mut self, mut slice: Box<Slice>) {
-        let wall_ns = slice.end_ns.saturating_sub(slice.start_ns).max(1);
-        let share = slice.cpu_ns.saturating_sub(slice.spun_ns) as f64 / wall_ns as f64;
+        let wall_ns = slice.end_ns.saturating_sub(slice.start_ns);
+        let share = share_of(slice.cpu_ns.saturating_sub(slice.spun_ns), wall_ns);
         match self.pending.get_mut(&place(&slice)) {
             None => {
                 self.pending.insert(place(&slice), Pending { sum: slice, busiest_share: share });
             }
             Some(pending) => {
-                pending.busiest_share = pending.busiest_share.max(share);
+                pending.busiest_share = greater(pending.busiest_share, share);
                 pending.sum.add_in_bites(&slice, || self.waiting.pause());
                 pending.sum.open += slice.open;
                 pending.sum.in_flight += slice.in_flight;
+                pending.sum.waiting += slice.waiting;
                 pending.sum.end_ns = pending.sum.end_ns.max(slice.end_ns);
                 slice.reset_in_bites(|| self.waiting.pause());
                 // The workers may have ended: then nobody needs it.
@@ -142,13 +157,17 @@ impl Collector {
         }
     }
 
-    fn conclude(&mut self, sum: &Slice, busiest_share: f64, window_start_ns: u64) {
+    fn conclude(&mut self, sum: &Slice, busiest_share: Option<f64>, window_start_ns: u64) {
         let interval = interval(sum, busiest_share, window_start_ns);
         match sum.phase {
             IntervalPhase::WarmUp if sum.response.histogram.len() >= STEADY_SAMPLES_MIN => {
-                let median = sum.response.histogram.value_at_quantile(0.5) as f64;
                 let wall_us = interval.duration_us.max(1) as f64;
-                self.warm_up.push((median, sum.requests.completed as f64 / wall_us));
+                self.warm_up.push(WarmUpInterval {
+                    median_ns: sum.response.histogram.value_at_quantile(0.5) as f64,
+                    rate: sum.requests.completed as f64 / wall_us,
+                    scheduled: sum.requests.scheduled,
+                    waiting: sum.waiting,
+                });
             }
             IntervalPhase::WarmUp => self.warm_up.clear(),
             IntervalPhase::Measured | IntervalPhase::Grace => self.total.add_in_bites(sum, || self.waiting.pause()),
@@ -162,16 +181,20 @@ impl Collector {
         self.intervals.push(interval);
     }
 
-    /// Whether the last intervals of the warm-up agree on the median, and in a closed loop on the rate.
+    /// Whether the last intervals of the warm-up agree on the median, and in a closed loop on the rate. A queue
+    /// that grows is never steady, though after some time the median rises by little in comparison.
     pub(crate) fn is_steady(&self, is_closed: bool) -> bool {
         let Some(last) = self.warm_up.len().checked_sub(STEADY_COUNT).map(|from| &self.warm_up[from..]) else {
             return false;
         };
-        let agree = |pick: fn(&(f64, f64)) -> f64| {
+        let agree = |pick: fn(&WarmUpInterval) -> f64| {
             let mean = last.iter().map(pick).sum::<f64>() / last.len() as f64;
             last.iter().all(|values| (pick(values) / mean - 1.0).abs() <= STEADY_SHARE)
         };
-        agree(|values| values.0) && (!is_closed || agree(|values| values.1))
+        let arrivals: u64 = last[1..].iter().map(|interval| interval.scheduled).sum();
+        let growth = last[STEADY_COUNT - 1].waiting.saturating_sub(last[0].waiting);
+        let grows = growth as f64 > (STEADY_SHARE * arrivals as f64).max(GROWTH_MIN);
+        !grows && agree(|interval| interval.median_ns) && (!is_closed || agree(|interval| interval.rate))
     }
 
     /// The log of all intervals, compressed.
@@ -200,7 +223,7 @@ impl Collector {
     }
 }
 
-fn interval(sum: &Slice, busiest_worker_share: f64, window_start_ns: u64) -> Interval {
+fn interval(sum: &Slice, busiest_worker_share: Option<f64>, window_start_ns: u64) -> Interval {
     let requests = &sum.requests;
     Interval {
         phase: sum.phase,
@@ -213,6 +236,7 @@ fn interval(sum: &Slice, busiest_worker_share: f64, window_start_ns: u64) -> Int
         timed_out: requests.timed_out,
         connections_open: u64::from(sum.open),
         in_flight: u64::from(sum.in_flight),
+        waiting: sum.waiting,
         busiest_worker_share,
         response_us: quantiles(&sum.response),
         service_us: quantiles(&sum.service),

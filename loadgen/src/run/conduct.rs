@@ -10,6 +10,7 @@ use crate::kernel::{self, Sample, Sampler};
 use crate::memory::{self, Shortage};
 use crate::options::WarmUp;
 use crate::pause;
+use crate::record::Interruption;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
@@ -42,7 +43,8 @@ pub(super) struct Conducted {
     /// Good replies between the first and the last sample.
     pub(super) completed: u64,
     pub(super) hiccups: HiccupReport,
-    pub(super) interrupted: bool,
+    /// When the run was ended before its time: in which part.
+    pub(super) interruption: Option<Interruption>,
     pub(super) has_opened: bool,
     /// From the first connect until the last worker had its connections, or had given up on the rest.
     pub(super) ramp_ns: u64,
@@ -89,6 +91,7 @@ pub(super) fn conduct(
     control.enter(Stage::Connect);
     let all_connected = conductor.wait_for_all(Progress::Connected);
     conducted.ramp_ns = clock::now_ns() - ramp_began_ns;
+    let was_stopped_early = control.is_stopped();
     conducted.has_opened = control.has_opened();
     if !all_connected || (!conducted.has_opened && !control.is_stopped()) {
         control.enter(Stage::Abandon);
@@ -111,8 +114,13 @@ pub(super) fn conduct(
     conducted.hiccups = hiccup.stop();
     conducted.kernel_established = conducted.samples.first().and_then(Sample::established);
     // A stop before the window leaves one of no length.
-    let was_cut = times.end_ns - times.start_ns < duration_ns(options.window());
-    conducted.interrupted = was_cut || (control.is_stopped() && clock::now_ns() < times.end_ns);
+    let has_window = times.end_ns > times.start_ns;
+    conducted.interruption = match control.is_stopped() {
+        true if was_stopped_early => Some(Interruption::Connecting),
+        true if !has_window => Some(Interruption::WarmUp),
+        true if clock::now_ns() < times.end_ns => Some(Interruption::Window),
+        _ => None,
+    };
     conductor.wait_for_end();
     conducted.shortage = conductor.shortage;
     conducted
@@ -191,12 +199,13 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         };
         let end_ns = start_ns.saturating_add(duration_ns(job.options.window()));
         let mut times = Times { start_ns, end_ns };
-        if self.control.is_stopped() {
-            let now_ns = clock::now_ns();
-            times = Times { start_ns: now_ns, end_ns: now_ns };
-        }
         self.control.set_window(times);
         self.wait_until(Phase::WarmingUp, times.start_ns);
+        let now_ns = clock::now_ns();
+        if self.control.is_stopped() && now_ns < times.start_ns {
+            // The workers give up their warm-up likewise, however long it was to be.
+            times = Times { start_ns: now_ns, end_ns: now_ns };
+        }
         self.collector.set_origin(self.window_start_ns, times.start_ns);
         self.window_start_ns = times.start_ns;
         (times, is_steady)

@@ -5,6 +5,7 @@ use crate::arrival_log::ArrivalLog;
 use crate::clock::duration_ns;
 use crate::engine::Job;
 use crate::kernel::KernelDelta;
+use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase};
 use crate::schedule::Process;
 use crate::tally::Traffic;
@@ -43,6 +44,7 @@ pub(super) fn arrivals(job: &Job<'_>, log: &ArrivalLog, window_ns: u64) -> Optio
         gap_sums,
         gaps_per_sample: log.gaps_per_stamp,
         mean_rate_ratio: log.count as f64 / expected,
+        expected,
         bin_count_max: log.bin_count_max,
         bin_count_mean: expected * 1e6 / window_ns as f64,
     })
@@ -52,7 +54,7 @@ pub(super) fn arrivals(job: &Job<'_>, log: &ArrivalLog, window_ns: u64) -> Optio
 pub(super) fn worker_shares(job: &Job<'_>, intervals: &[Interval]) -> Vec<f64> {
     let whole_us = duration_ns(job.options.interval_or_default()) / 1000;
     let whole = measured(intervals).filter(|interval| interval.duration_us >= whole_us / 2);
-    whole.map(|interval| interval.busiest_worker_share).collect()
+    whole.filter_map(|interval| interval.busiest_worker_share).collect()
 }
 
 /// The course of the quantiles.
@@ -85,7 +87,7 @@ pub(super) fn transport(kernel: &KernelDelta, traffic: &Traffic) -> Option<Trans
 pub(super) fn steal_share(job: &Job<'_>, kernel: &KernelDelta) -> Option<f64> {
     let is_own = |cpu: u32| job.options.cpus.is_empty() || job.options.cpus.contains(&cpu);
     let stolen = kernel.cpus.iter().filter(|time| is_own(time.cpu)).map(|time| time.steal_us).max()?;
-    (kernel.wall_us > 0).then(|| stolen as f64 / kernel.wall_us as f64)
+    share_of(stolen.saturating_mul(1000), kernel.wall_us.saturating_mul(1000))
 }
 
 /// How far the kernel's count rose over the connects, and the ends that each connection has in it.

@@ -4,6 +4,7 @@
 mod collect;
 mod conduct;
 mod evidence;
+mod pace;
 mod report;
 
 use crate::LoadError;
@@ -118,7 +119,7 @@ pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapsho
         });
     }
     collector.finish(conducted.window_start_ns);
-    if !conducted.has_opened && !conducted.interrupted {
+    if !conducted.has_opened && conducted.interruption.is_none() {
         let error = tally.connect_causes.most_frequent_error();
         let error = error.map_or_else(|| "ETIMEDOUT".into(), |errno| error_name(errno.raw_os_error() as usize));
         return Err(LoadError::Unreachable { address: plan.target.address, error });

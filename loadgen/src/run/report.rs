@@ -2,16 +2,17 @@
 
 use super::collect::Collector;
 use super::conduct::Conducted;
-use super::evidence;
+use super::{evidence, pace};
 use crate::clock::duration_ns;
 use crate::engine::{CONNECTION_LEN_MAX, Job};
 use crate::kernel::KernelDelta;
 use crate::options::Engine;
-use crate::record::{self, Connections, Cpu, Memory, Record, RequestCounts, Summary, Watched};
+use crate::ratio::per_second;
+use crate::record::{self, Connections, Cpu, Interruption, Memory, Record, RequestCounts, Summary, Watched};
 use crate::schedule::Process;
 use crate::slo::Measured;
 use crate::tally::Tally;
-use crate::validity::{self, Evidence};
+use crate::validity::{self, Evidence, Extent};
 
 pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, collector: &mut Collector) -> Record {
     let (options, plan) = (job.options, job.plan);
@@ -43,10 +44,18 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     let clamped = recorders.iter().map(|(_, recorder)| recorder.clamped).sum();
     let service_us = Summary::of(service, service_unknown);
     let back_pressure_us = Summary::of(&total.back_pressure, 0);
-    let requests_per_second = requests.completed as f64 * 1e9 / tally.window_ns.max(1) as f64;
+    let window_ns = tally.window_ns;
+    // A worker may have begun its window when the others heard of the stop.
+    let interruption = conducted.interruption.map(|part| if window_ns > 0 { Interruption::Window } else { part });
+    let requests_per_second = per_second(requests.completed, window_ns);
+    let achieved_per_second = per_second(tally.pace.answered, window_ns);
+    let is_scheduled = matches!(options.mode(), "open" | "heartbeat");
+    let queue = is_scheduled.then(|| pace::queue(&tally.pace, requests.scheduled, window_ns));
     let is_tun = options.engine == Engine::Tun;
     let is_co_located = is_tun || plan.target.address.ip().to_canonical().is_loopback();
     let verdict = validity::judge(&Evidence {
+        extent: Extent::of(window_ns, interruption),
+        queue: queue.as_ref(),
         mode: options.mode(),
         process: evidence::process(job),
         requests: Some(&requests),
@@ -80,11 +89,16 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         clock: Some(evidence::clock(job)),
         clamped,
         calibration: job.calibration,
-        requests_per_second,
+        achieved_per_second,
         disclosure: Some(evidence::disclosure(job, is_co_located)),
         is_co_located,
     });
-    let measured = Measured { response: &response, requests: &requests, requests_per_second };
+    let measured = Measured {
+        response: &response,
+        requests: &requests,
+        achieved_per_second,
+        is_queue_growing: queue.as_ref().is_some_and(|queue| queue.is_growing),
+    };
     let slo = options.slo.as_ref().map(|slo| slo.judge(&measured));
     Record {
         schema: record::SCHEMA,
@@ -106,8 +120,12 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         timeout_us: duration_ns(options.timeout) / 1000,
         window_start_unix_ms: conducted.window_start_unix_ms,
         window_start_ns: conducted.window_start_ns,
-        interrupted: conducted.interrupted,
+        interrupted: interruption.is_some(),
+        interrupted_during: interruption,
         requests_per_second,
+        offered_per_second: is_scheduled.then(|| per_second(requests.scheduled, window_ns)).flatten(),
+        achieved_per_second,
+        queue,
         bytes_in: tally.traffic.bytes_in,
         bytes_out: tally.traffic.bytes_out,
         service_us,

@@ -36,6 +36,9 @@ pub struct SelfTestReport {
     pub state: State,
     /// Whether every quantity of the last attempt is within 1 % of the truth.
     pub is_accepted: bool,
+    /// Whether the test was ended before its time. Then it proves nothing and is INVALID.
+    #[serde(default)]
+    pub interrupted: bool,
     /// What the state rests on.
     pub why: String,
     /// Each attempt; there is a second one only when the host disturbed the first.
@@ -132,6 +135,7 @@ impl SelfTestReport {
             seed: options.seed,
             state: State::Invalid,
             is_accepted: false,
+            interrupted: false,
             why: "nothing was measured".into(),
             attempts: Vec::new(),
         }
@@ -143,6 +147,12 @@ impl SelfTestReport {
         self.is_accepted = attempt.is_accepted;
         self.why = attempt.why();
         self.attempts.push(attempt);
+    }
+
+    /// The last attempt was cut short, so what it found means nothing.
+    pub(super) fn interrupt(&mut self) {
+        (self.interrupted, self.state, self.is_accepted) = (true, State::Invalid, false);
+        self.why = "interrupted, so the test proves nothing".into();
     }
 
     /// This result as a check of the published list.

@@ -64,6 +64,9 @@ pub(super) fn missing(evidence: &Evidence<'_>) -> Check {
         return rule.skipped("no requests", why);
     }
     let requests = evidence.requests.cloned().unwrap_or_default();
+    if requests.scheduled == 0 {
+        return rule.skipped("nothing was scheduled", "needs a request in the window: a longer one, or a higher rate");
+    }
     let count = requests.failed + requests.timed_out + requests.censored + requests.unsent;
     let missing = share(count, requests.scheduled, 0.0);
     let printed = evidence.response.into_iter().flat_map(|response| response.printed());

@@ -62,9 +62,8 @@ pub(super) fn arrivals(evidence: &Evidence<'_>) -> Check {
         },
         "constant" => {
             let finding = format!("at most {} in 1 ms, {:.3} on average", test.bin_count_max, test.bin_count_mean);
-            // Either edge of the window may cut off one arrival.
-            let arrivals = test.bin_count_mean * 1000.0 * evidence.windows.len().max(1) as f64;
-            (finding, constant(test), 2.0 / arrivals.max(1.0))
+            // Either edge of the window may cut off one arrival, which is more than all where few are expected.
+            (finding, constant(test), 2.0 / test.expected)
         }
         _ => {
             return rule
@@ -207,11 +206,14 @@ mod tests {
             // One arrival a second: the edges of ten seconds may cut off two.
             (1, 0.001, 0.9, State::Valid),
             (1, 0.001, 0.7, State::Invalid),
+            // One arrival where a tenth was expected once made a rate of 1,000 %.
+            (1, 0.000_01, 10.0, State::Valid),
         ] {
             expect("V11", expected, |run| {
                 run.evidence.process = "constant";
                 let test = run.arrivals();
                 (test.bin_count_max, test.bin_count_mean, test.mean_rate_ratio) = (most, mean, ratio);
+                test.expected = mean * 10_000.0;
             });
         }
     }

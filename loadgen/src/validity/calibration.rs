@@ -31,7 +31,10 @@ pub(super) fn null_server(evidence: &Evidence<'_>) -> Check {
         return rule
             .skipped("not calibrated", "needs --calibrate, which runs the same load against such a server first");
     };
-    let rate = evidence.requests_per_second / null.null_requests_per_second_max;
+    let Some(achieved) = evidence.achieved_per_second else {
+        return rule.skipped("not known", "needs a window of 10 ms at least");
+    };
+    let rate = achieved / null.null_requests_per_second_max;
     let p99 = evidence.response.and_then(|response| response.p99).filter(|p99| *p99 > 0.0);
     let floor = p99.map(|p99| null.null_response_us_p99 / p99);
     let is_beyond =

@@ -1,10 +1,13 @@
 //! What the checks look at. Who gathers it decides nothing; who judges it reads nothing else.
 
-use crate::record::{Connections, RequestCounts, Summary};
+use super::extent::Extent;
+use crate::record::{Connections, Queue, RequestCounts, Summary};
 
 /// Findings of one run. What is absent could not be read, or was not asked for, and skips its check.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence<'a> {
+    /// How much of a window there was.
+    pub extent: Extent,
     /// `closed`, `open`, `idle` or `heartbeat`.
     pub mode: &'a str,
     /// `poisson`, `constant` or `bursts`; empty without a schedule.
@@ -27,6 +30,8 @@ pub struct Evidence<'a> {
     pub late_far: u64,
     /// V3: requests whose back-pressure exceeded 1 ms.
     pub waited: u64,
+    /// V3: the queue for a free connection.
+    pub queue: Option<&'a Queue>,
     /// V1: the window second by second.
     pub windows: &'a [SendWindow],
     /// V11: the actual sends of the worst worker.
@@ -35,7 +40,7 @@ pub struct Evidence<'a> {
     /// the end of the window is to be left out: it has no share worth the name.
     pub worker_shares: &'a [f64],
     /// V4: share of the window for which the busiest worker was on a CPU.
-    pub busiest_worker_share: f64,
+    pub busiest_worker_share: Option<f64>,
     /// V5: share of the window for which a worker waited for a CPU, of the worst worker.
     pub run_delay_share: Option<f64>,
     /// V5: share of the window that the hypervisor gave to others, of the generator's worst CPU.
@@ -69,8 +74,8 @@ pub struct Evidence<'a> {
     pub clamped: u64,
     /// V15: what the generator does against a server that does nothing.
     pub calibration: Option<Calibration>,
-    /// V15: completed requests per second of the window.
-    pub requests_per_second: f64,
+    /// V15: good replies per second of the window.
+    pub achieved_per_second: Option<f64>,
     /// V20: what a reader must know about the host.
     pub disclosure: Option<Disclosure>,
     /// V20: whether the target is on this host.
@@ -98,6 +103,8 @@ pub struct ArrivalTest {
     pub gaps_per_sample: u32,
     /// Actual over intended rate of the window.
     pub mean_rate_ratio: f64,
+    /// Arrivals intended in the window.
+    pub expected: f64,
     /// Constant: greatest number of arrivals in 1 ms.
     pub bin_count_max: u64,
     /// Constant: mean number of arrivals in 1 ms.

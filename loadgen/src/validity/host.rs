@@ -44,7 +44,9 @@ pub(super) fn worker_cpu(evidence: &Evidence<'_>) -> Check {
     let shares = evidence.worker_shares;
     let most = shares.iter().copied().fold(0.0, f64::max);
     let saturated = shares.iter().filter(|&&share| share >= CPU_SHARE_INVALID).count();
-    let busy = evidence.busiest_worker_share;
+    let Some(busy) = evidence.busiest_worker_share else {
+        return rule.skipped("not known", "needs a window of 10 ms at least");
+    };
     let is_warn = busy.max(most) >= CPU_SHARE_WARN;
     let too_many = share(saturated as u64, shares.len() as u64, 0.0) > BUSY_INTERVALS_INVALID;
     let value = match shares.len() {
@@ -202,11 +204,13 @@ mod tests {
             (0.30, 3, 0.94, State::Warn),
         ] {
             expect("V4", expected, |run| {
-                run.evidence.busiest_worker_share = busy;
+                run.evidence.busiest_worker_share = Some(busy);
                 run.worker_shares[..saturated].fill(at);
             });
         }
-        expect("V4", State::Invalid, |run| (run.worker_shares, run.evidence.busiest_worker_share) = (Vec::new(), 0.95));
+        expect("V4", State::Invalid, |run| {
+            (run.worker_shares, run.evidence.busiest_worker_share) = (Vec::new(), Some(0.95))
+        });
     }
 
     #[test]
@@ -219,7 +223,7 @@ mod tests {
             ("V11", State::Skipped),
         ];
         expect_all(&expected, |run| {
-            (run.evidence.mode, run.evidence.busiest_worker_share) = ("closed", 1.0);
+            (run.evidence.mode, run.evidence.busiest_worker_share) = ("closed", Some(1.0));
             run.worker_shares.fill(1.0);
         });
     }

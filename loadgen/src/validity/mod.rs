@@ -10,6 +10,7 @@ mod arrivals;
 mod calibration;
 mod disclosure;
 mod evidence;
+mod extent;
 mod host;
 mod sampling;
 mod schedule;
@@ -19,6 +20,7 @@ mod sound;
 use crate::record::{Check, State, Verdict};
 
 pub use evidence::{ArrivalTest, Calibration, ClockFacts, Disclosure, Evidence, SendWindow, Steadiness, Transport};
+pub use extent::Extent;
 
 /// Runs every check.
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
@@ -44,6 +46,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         accounting::clamped(evidence),
         disclosure::disclosure(evidence),
     ];
+    let checks: Vec<Check> = checks.into_iter().map(|check| evidence.extent.hold(check)).collect();
     // VALID at least: a skipped check says nothing about the run.
     let state = checks.iter().map(|check| check.state).fold(State::Valid, State::max);
     Verdict { state, checks }

@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn v13_finds_too_few_samples() {
         for (count, expected) in
-            [(1000, State::Valid), (999, State::Warn), (12, State::Warn), (11, State::Invalid), (0, State::Invalid)]
+            [(1000, State::Valid), (999, State::Warn), (12, State::Warn), (11, State::Invalid), (1, State::Invalid)]
         {
             expect("V13", expected, |run| {
                 let requests = &mut run.requests;

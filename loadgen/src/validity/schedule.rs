@@ -3,7 +3,7 @@
 
 use super::evidence::{Evidence, SendWindow};
 use super::{percent, rule, share, state};
-use crate::record::{Check, Summary};
+use crate::record::{Check, State, Summary};
 
 /// V1: Caladan warns below 99.9 % of scheduled requests sent and gives up below 95 %.
 const SENT_SHARE_WARN: f64 = 0.999;
@@ -33,7 +33,11 @@ pub(super) fn sent(evidence: &Evidence<'_>) -> Check {
     if let Some(why) = evidence.why_unscheduled() {
         return rule.skipped("no schedule", why);
     }
-    let sent = evidence.requests.map_or(1.0, |requests| share(requests.sent, requests.scheduled, 1.0));
+    let (sent, scheduled) = evidence.requests.map_or((0, 0), |requests| (requests.sent, requests.scheduled));
+    if scheduled == 0 {
+        return rule.skipped("nothing was scheduled", "needs an arrival in the window: a longer one, or a higher rate");
+    }
+    let sent = share(sent, scheduled, 1.0);
     let short = evidence.windows.iter().filter_map(noticed_short);
     let worst = short.clone().fold(1.0, f64::min);
     let is_invalid = sent < SENT_SHARE_INVALID || worst < WINDOW_SHARE_INVALID;
@@ -108,11 +112,27 @@ pub(super) fn lateness(evidence: &Evidence<'_>) -> Check {
 
 /// V3: waiting for a connection or for the kernel. Never the generator's fault, hence never invalid.
 pub(super) fn back_pressure(evidence: &Evidence<'_>) -> Check {
-    let rule = rule("V3", "requests that waited > 1 ms to be sent", format!("> {}", percent(WAITED_SHARE_WARN)), "-");
+    let rule = rule(
+        "V3",
+        "requests that waited > 1 ms to be sent",
+        format!("> {}, or a queue that grew by more than chance", percent(WAITED_SHARE_WARN)),
+        "-",
+    );
     if let Some(why) = evidence.why_unscheduled() {
         return rule.skipped("no schedule", why);
     }
     let count = evidence.back_pressure.map_or(0, |back_pressure| back_pressure.count);
+    if let Some(queue) = evidence.queue.filter(|queue| queue.is_growing) {
+        let value =
+            format!("{} of {count}; {} waited at the start, {} at the end", evidence.waited, queue.start, queue.end);
+        return rule.judged(
+            value,
+            State::Warn,
+            "the target, over these connections, could not keep up with the rate. achieved_per_second is what it \
+             does. The response times contain the wait in a queue that grew until the window ended: a longer window \
+             has longer ones, so they say nothing about the target. Lower --rate, or raise --connections",
+        );
+    }
     if count == 0 {
         return rule.skipped("nothing was sent", "needs a request that was sent");
     }
@@ -129,7 +149,7 @@ pub(super) fn back_pressure(evidence: &Evidence<'_>) -> Check {
 mod tests {
     use super::super::sound::{Run, expect, expect_all};
     use super::*;
-    use crate::record::State;
+    use crate::record::{Queue, RequestCounts};
 
     #[test]
     fn v1_finds_requests_that_were_not_sent() {
@@ -194,6 +214,36 @@ mod tests {
         expect("V3", State::Warn, |run| run.evidence.waited = 101);
         expect("V3", State::Warn, |run| run.evidence.waited = 10_000);
         expect("V3", State::Skipped, |run| run.back_pressure = Summary::default());
+    }
+
+    #[test]
+    fn v3_finds_a_queue_that_grows() {
+        const GROWING: Queue = Queue {
+            start: 2,
+            end: 60,
+            growth_per_second: Some(5.8),
+            is_growing: true,
+            dropped: 58,
+            in_flight_start: 4,
+            in_flight_end: 4,
+        };
+        expect("V3", State::Warn, |run| run.evidence.queue = Some(&GROWING));
+        // Nothing of the window was sent: that is when it matters most.
+        expect("V3", State::Warn, |run| {
+            (run.evidence.queue, run.back_pressure) = (Some(&GROWING), Summary::default());
+        });
+        const STANDING: Queue = Queue { end: 2, is_growing: false, ..GROWING };
+        expect("V3", State::Valid, |run| run.evidence.queue = Some(&STANDING));
+    }
+
+    #[test]
+    fn a_window_without_arrivals_proves_nothing() {
+        let skipped = ["V1", "V2", "V3", "V8"].map(|id| (id, State::Skipped));
+        let expected: Vec<_> = skipped.into_iter().chain([("V13", State::Invalid)]).collect();
+        expect_all(&expected, |run| {
+            run.requests = RequestCounts::default();
+            (run.response.count, run.lateness.count, run.back_pressure.count) = (0, 0, 0);
+        });
     }
 
     #[test]

@@ -10,6 +10,10 @@ use std::collections::VecDeque;
 /// nothing is lost either; the memory of an overloaded run is bounded.
 const WAITING_MAX: usize = 64 * 1024;
 
+/// Of the arrivals that wait when the window begins, those stay that take up to one part in this many of the
+/// window to work off; see [`Fleet::backlog_max`].
+const BACKLOG_PARTS: u64 = 20;
+
 /// An arrival that has come due.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Noticed {
@@ -25,13 +29,15 @@ pub(super) struct Queue {
     waiting: VecDeque<Noticed>,
     /// The last turn that found arrivals due and `waiting` full.
     overfull_at_ns: u64,
+    /// Arrivals of the warm-up for which there was no room; `None` in the window, where they wait in the schedule.
+    overflow: Option<u64>,
     /// Each connection at most once ([`Flags::QUEUED`]), so the capacity reserved at the start suffices.
     idle: VecDeque<u32>,
 }
 
 impl Queue {
     pub(super) fn new(arrivals: Arrivals) -> Self {
-        Queue { arrivals, waiting: VecDeque::new(), overfull_at_ns: 0, idle: VecDeque::new() }
+        Queue { arrivals, waiting: VecDeque::new(), overfull_at_ns: 0, overflow: None, idle: VecDeque::new() }
     }
 
     /// Reserves what the steady state needs.
@@ -40,9 +46,23 @@ impl Queue {
         self.waiting.reserve_exact(WAITING_MAX);
     }
 
-    /// Arrivals from here on; those noticed before stay in the queue.
-    pub(super) fn begin(&mut self, arrivals: Arrivals) {
+    /// Arrivals of the warm-up from here on.
+    pub(super) fn begin_warm_up(&mut self, arrivals: Arrivals) {
+        (self.arrivals, self.overflow) = (arrivals, Some(0));
+    }
+
+    /// Arrivals of the window from here on. Those noticed before stay in the queue, but only the last
+    /// `stay_max` of them; returns how many did not.
+    pub(super) fn begin_window(&mut self, arrivals: Arrivals, stay_max: usize) -> u64 {
         self.arrivals = arrivals;
+        let excess = self.waiting.len().saturating_sub(stay_max);
+        self.waiting.drain(..excess);
+        excess as u64 + self.overflow.take().unwrap_or(0)
+    }
+
+    /// Arrivals noticed and without a connection, those of the warm-up without room among them.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.len() as u64 + self.overflow.unwrap_or(0)
     }
 
     /// Moves one arrival that is due before `end_ns` from the schedule to those waiting.
@@ -54,7 +74,11 @@ impl Queue {
         }
         if self.waiting.len() >= WAITING_MAX {
             self.overfull_at_ns = now;
-            return None;
+            let overflow = self.overflow.as_mut()?;
+            // It belongs to no window and nobody will miss it: counted, so that it can be said.
+            *overflow += 1;
+            self.arrivals.advance();
+            return Some(Noticed { intended, reached: now });
         }
         // What was due while there was no room to note it down was kept waiting by the connections,
         // not by a late generator: that is back-pressure.
@@ -137,6 +161,23 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
                 return Some(index);
             }
         }
+    }
+
+    /// Arrivals noticed and without a connection, heartbeats among them.
+    pub(super) fn waiting(&self) -> u64 {
+        self.queue.waiting() + self.overdue
+    }
+
+    /// How many arrivals of the warm-up may still wait in a window of this length that begins now.
+    ///
+    /// A queue at the window's start is what a warm-up is for: a target near its limit has one, and a window that
+    /// began without would flatter it. But where the target cannot keep up, the queue is as long as the warm-up
+    /// was, and a window spent on working it off measures nothing that was meant to be sent in it. So what the
+    /// target answers in a twentieth of the window, at the pace of the warm-up, may stay.
+    pub(super) fn backlog_max(&self, now: u64, len_ns: u64) -> usize {
+        let warm_up_ns = now.saturating_sub(self.window.start_ns).max(1);
+        let answered = (self.completed + self.failed) as f64;
+        (answered * (len_ns / BACKLOG_PARTS) as f64 / warm_up_ns as f64) as usize
     }
 
     /// Whether arrivals of the window wait for a connection, and there is one to wait for.

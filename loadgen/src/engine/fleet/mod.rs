@@ -58,6 +58,8 @@ pub(super) struct Fleet<'a, C: Client, K, const OPEN: bool> {
     beats: Option<Beats>,
     /// Beats that came due on connections that could not send, over all of them.
     overdue: u64,
+    /// Arrivals that got a connection since the load began.
+    pub(super) dispatched: u64,
     /// Connections that are to be opened as soon as there is room.
     to_open: VecDeque<u32>,
     /// Connections that were never opened so far begin here.
@@ -109,6 +111,7 @@ impl<'a, C: Client, K, const OPEN: bool> Fleet<'a, C, K, OPEN> {
             queue: Queue::new(job.arrivals(index, None)),
             beats: None,
             overdue: 0,
+            dispatched: 0,
             to_open: VecDeque::new(),
             untouched: 0,
             next_open_ns: 0,

@@ -30,6 +30,9 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         // In a closed loop the request is meant to be sent when the connection is free, which is now:
         // a second look at the clock would tell nothing new.
         connection.since = if OPEN { clock::now_ns() } else { intended };
+        if OPEN {
+            self.dispatched += 1;
+        }
         if self.window.contains(intended) {
             self.slice.requests.sent += u64::from(self.pipeline);
             if OPEN {

@@ -16,7 +16,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     pub(in crate::engine) fn begin_warm_up(&mut self, begin_ns: u64) {
         // Half of all time: a difference to an earlier stamp must not look like one to a later.
         self.window = Window { start_ns: begin_ns, len_ns: u64::MAX / 2 };
-        self.queue.begin(self.job.arrivals(self.index, Some((Part::WarmUp, begin_ns))));
+        self.queue.begin_warm_up(self.job.arrivals(self.index, Some((Part::WarmUp, begin_ns))));
         self.begin_beats_if_any(begin_ns);
         self.is_loading = true;
         self.begin_slice(IntervalPhase::WarmUp, 0, begin_ns);
@@ -37,6 +37,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.hand_over(now);
         let start_ns = if self.end_ns == times.start_ns { times.start_ns } else { now };
         let len_ns = times.end_ns - times.start_ns;
+        let backlog_max = self.backlog_max(now, len_ns);
         self.window = Window { start_ns, len_ns };
         self.end_ns = start_ns + len_ns;
         self.is_measuring = true;
@@ -45,8 +46,13 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         if OPEN && expected > 0.0 {
             self.tally.arrivals = ArrivalLog::new(expected, len_ns);
         }
-        self.queue.begin(self.job.arrivals(self.index, Some((Part::Window, start_ns))));
+        // Beats of the warm-up begin anew with the window's, so those overdue go.
+        let overdue = self.overdue;
+        let dropped =
+            self.queue.begin_window(self.job.arrivals(self.index, Some((Part::Window, start_ns))), backlog_max);
         self.begin_beats_if_any(start_ns);
+        self.tally.pace.dropped = dropped + overdue;
+        self.tally.pace.waiting_start = self.waiting();
         self.begin_slice(IntervalPhase::Measured, 0, start_ns);
     }
 
@@ -95,12 +101,19 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.begin_slice(IntervalPhase::Grace, 0, now);
     }
 
+    /// Requests without a reply.
+    pub(in crate::engine) fn in_flight(&self) -> u64 {
+        u64::from(self.busy) * u64::from(self.pipeline)
+    }
+
     /// Hands the current interval over.
     pub(in crate::engine) fn hand_over(&mut self, now: u64) {
+        let waiting = self.waiting();
         let slice = &mut self.slice;
         slice.end_ns = now;
         slice.open = self.open;
         slice.in_flight = self.busy * u32::from(self.pipeline);
+        slice.waiting = waiting;
         slice.cpu_ns = clock::thread_cpu_ns().saturating_sub(self.slice_cpu_ns);
         let empty = self.job.slices.empty.try_recv().unwrap_or_else(|_| Slice::new());
         let full = std::mem::replace(&mut self.slice, empty);

@@ -1,0 +1,207 @@
+//! What a run has to say before its tables: that the target could not keep up, or that nothing was to be
+//! sent; and beside the verdict, that it was interrupted. Reads the record; judges nothing anew.
+
+use loadgen::record::{Queue, Record};
+
+/// Achieved below this part of what was offered is told, though nothing waited for a connection.
+const ACHIEVED_SHARE_MIN: f64 = 0.9;
+
+/// What comes before everything else; empty when all went as asked.
+pub(super) fn headline(record: &Record) -> Vec<String> {
+    let (Some(queue), false) = (&record.queue, is_nothing(record)) else { return Vec::new() };
+    let mut lines = Vec::new();
+    match (record.requests.scheduled, record.offered_per_second, record.achieved_per_second) {
+        (0, ..) => lines.push(no_arrival(record)),
+        (_, Some(offered), Some(achieved)) if queue.is_growing => {
+            lines.push(overload(record, queue, offered, achieved))
+        }
+        (_, Some(offered), Some(achieved)) => lines.extend(lag(queue, offered, achieved)),
+        _ => {}
+    }
+    lines.extend(more_connections(record, queue));
+    if queue.dropped > 0 && queue.is_growing {
+        lines.push(format!(
+            "{} requests of the warm-up still waited when the window began and were dropped",
+            tuning::thousands(queue.dropped)
+        ));
+    }
+    lines
+}
+
+fn overload(record: &Record, queue: &Queue, offered: f64, achieved: f64) -> String {
+    // A connection that is gone is no slow target.
+    let who = match record.connections.open {
+        0 => "no connection is left",
+        _ => "the target cannot keep up",
+    };
+    format!(
+        "offered {}/s, achieved {}/s: {who}; the queue grew by {} requests/s ({} waiting at the end)",
+        per_second(offered),
+        per_second(achieved),
+        per_second(queue.growth_per_second.unwrap_or_default()),
+        tuning::thousands(queue.end)
+    )
+}
+
+/// Requests pile up in the target instead of in the queue: it may be slow to reply, or unable to keep up.
+fn lag(queue: &Queue, offered: f64, achieved: f64) -> Option<String> {
+    let more = queue.in_flight_end.saturating_sub(queue.in_flight_start);
+    (achieved < ACHIEVED_SHARE_MIN * offered && more > queue.in_flight_start).then(|| {
+        format!(
+            "offered {}/s, achieved {}/s: {} more requests were without a reply at the end of the window than at its \
+             start",
+            per_second(offered),
+            per_second(achieved),
+            tuning::thousands(more)
+        )
+    })
+}
+
+/// Little's law: a rate keeps as many connections busy as requests come in the time of a reply.
+fn more_connections(record: &Record, queue: &Queue) -> Option<String> {
+    let service_s = record.service_us.mean.filter(|_| queue.is_growing)? / 1e6;
+    let busy = (record.offered_per_second? * service_s).ceil();
+    (record.mode == "open" && busy > record.connections.established as f64).then(|| {
+        format!(
+            "with {} a reply this rate keeps {} connections busy, and there are {}: more of them (-c) may help",
+            seconds(service_s * 1e6),
+            tuning::thousands(busy as u64),
+            tuning::thousands(record.connections.established)
+        )
+    })
+}
+
+fn no_arrival(record: &Record) -> String {
+    let window = seconds(record.duration_us as f64);
+    match record.rate.filter(|rate| *rate > 0.0) {
+        Some(rate) => {
+            let every = seconds(1e6 / rate);
+            format!("no request was due in the window of {window}: --rate {rate} has one in {every} on average")
+        }
+        None => format!("no request was due in the window of {window}"),
+    }
+}
+
+/// Whether there was no window to measure in.
+pub(super) fn is_nothing(record: &Record) -> bool {
+    record.interrupted_during.is_some_and(|part| part.why_nothing().is_some())
+}
+
+/// The verdict, and that the run was interrupted if it was.
+pub(super) fn verdict(record: &Record) -> String {
+    let state = record.verdict.state.name();
+    match record.interrupted_during {
+        None => format!("verdict {state}"),
+        Some(part) => match part.why_nothing() {
+            Some(why) => format!("verdict {state}, {why}"),
+            None => format!(
+                "verdict {state}, interrupted after {} of {}",
+                number(record.duration_us as f64 / 1e6),
+                seconds(record.duration_planned_us as f64)
+            ),
+        },
+    }
+}
+
+/// A length in s, or in ms below a tenth of a second.
+pub(super) fn seconds(us: f64) -> String {
+    if us < 100_000.0 { format!("{} ms", number(us / 1e3)) } else { format!("{} s", number(us / 1e6)) }
+}
+
+/// One digit behind the point, unless it is zero.
+fn number(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+fn per_second(rate: f64) -> String {
+    if rate < 100.0 { number(rate) } else { tuning::thousands(rate.round() as u64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::sample;
+    use loadgen::record::Interruption;
+
+    fn record() -> Record {
+        let mut record = sample::record(Some(500.0));
+        record.connections.open = 4;
+        (record.offered_per_second, record.achieved_per_second) = (Some(10.0), Some(4.0));
+        let queue = record.queue.as_mut().expect("an open loop");
+        (queue.start, queue.end, queue.dropped) = (0, 60, 58);
+        (queue.growth_per_second, queue.is_growing) = (Some(6.0), true);
+        record
+    }
+
+    #[test]
+    fn a_target_that_cannot_keep_up_comes_first() {
+        let mut record = record();
+        (record.connections.established, record.service_us.mean) = (4, Some(1_000_400.0));
+        let lines = headline(&record);
+        assert_eq!(
+            lines,
+            [
+                "offered 10/s, achieved 4/s: the target cannot keep up; the queue grew by 6 requests/s (60 waiting at \
+                 the end)",
+                "with 1 s a reply this rate keeps 11 connections busy, and there are 4: more of them (-c) may help",
+                "58 requests of the warm-up still waited when the window began and were dropped"
+            ]
+        );
+        (record.connections.open, record.service_us.mean) = (0, None);
+        assert!(headline(&record)[0].contains("achieved 4/s: no connection is left; the queue"));
+    }
+
+    #[test]
+    fn a_rate_that_is_reached_needs_no_words() {
+        assert_eq!(headline(&sample::record(None)), Vec::<String>::new(), "a closed loop");
+        let mut record = record();
+        record.achieved_per_second = Some(9.9);
+        if let Some(queue) = &mut record.queue {
+            (queue.is_growing, queue.in_flight_start, queue.in_flight_end) = (false, 0, 60);
+        }
+        assert_eq!(headline(&record), Vec::<String>::new());
+        record.achieved_per_second = Some(4.0);
+        let expected = "offered 10/s, achieved 4/s: 60 more requests were without a reply at the end of the window \
+                        than at its start";
+        assert_eq!(headline(&record), [expected]);
+    }
+
+    #[test]
+    fn a_window_without_arrivals_says_why() {
+        let mut record = record();
+        (record.requests.scheduled, record.rate, record.duration_us) = (0, Some(0.1), 1_000_000);
+        if let Some(queue) = &mut record.queue {
+            queue.is_growing = false;
+        }
+        assert_eq!(
+            headline(&record),
+            ["no request was due in the window of 1 s: --rate 0.1 has one in 10 s on average"]
+        );
+    }
+
+    #[test]
+    fn an_interruption_stands_beside_the_verdict() {
+        let mut record = record();
+        let state = record.verdict.state.name();
+        assert_eq!(verdict(&record), format!("verdict {state}"));
+        (record.duration_us, record.duration_planned_us) = (1_123_456, 20_000_000);
+        for (part, words) in [
+            (Interruption::Window, "interrupted after 1.1 of 20 s"),
+            (Interruption::WarmUp, "interrupted during the warm-up: nothing was measured"),
+            (Interruption::Connecting, "interrupted while connecting: nothing was measured"),
+        ] {
+            record.interrupted_during = Some(part);
+            assert_eq!(verdict(&record), format!("verdict {state}, {words}"));
+            assert_eq!(is_nothing(&record), part != Interruption::Window);
+        }
+        assert_eq!(headline(&record), Vec::<String>::new());
+    }
+
+    #[test]
+    fn lengths_have_a_fitting_unit() {
+        for (us, expected) in [(1000.0, "1 ms"), (15_400.0, "15.4 ms"), (100_000.0, "0.1 s"), (10_000_000.0, "10 s")] {
+            assert_eq!(seconds(us), expected);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The queue of an open loop: arrivals that wait for a free connection, and whether they become more and more.
+
+use serde::{Deserialize, Serialize};
+
+/// It grows when it does by this share of the arrivals: with less the run would have to be a hundred times as
+/// long to make up for it. Ours.
+const GROWTH_SHARE_MIN: f64 = 0.01;
+/// Poisson arrivals vary by the root of their number, and a queue that only varies by chance goes back again:
+/// with three deviations one target in 370 that is just able to keep up is said not to be.
+const GROWTH_DEVIATIONS_MIN: f64 = 3.0;
+
+/// Arrivals without a connection, and requests without a reply, at both ends of the window. Arrivals of the
+/// warm-up are among them: what waits, waits, whenever it came.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Waiting for a free connection when the window began.
+    pub start: u64,
+    /// The same at its end: those at its start and the window's arrivals, less what was sent in it.
+    pub end: u64,
+    /// The difference a second; absent for a window that is too short.
+    pub growth_per_second: Option<f64>,
+    /// Whether it grew by more than chance explains: the target, over these connections, cannot keep up.
+    pub is_growing: bool,
+    /// Requests of the warm-up that still waited when the window began and were dropped, because working them
+    /// off would have taken more than a twentieth of it.
+    pub dropped: u64,
+    /// Sent and without a reply when the window began.
+    pub in_flight_start: u64,
+    /// The same at its end.
+    pub in_flight_end: u64,
+}
+
+impl Queue {
+    /// Whether a queue that went from `start` to `end` over so many arrivals is one that grows.
+    pub(crate) fn grows(start: u64, end: u64, arrivals: u64) -> bool {
+        let arrivals = arrivals as f64;
+        let chance = (GROWTH_SHARE_MIN * arrivals).max(GROWTH_DEVIATIONS_MIN * arrivals.sqrt());
+        end.saturating_sub(start) as f64 > chance
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_grows_by_more_than_chance() {
+        for (start, end, arrivals, grows) in [
+            (0, 60, 100, true),
+            (0, 30, 100, false),
+            (2, 62, 100, true),
+            (60, 60, 100, false),
+            (60, 0, 100, false),
+            (0, 0, 0, false),
+            // 1 % of a million; chance is 3,000.
+            (0, 10_000, 1_000_000, false),
+            (0, 10_001, 1_000_000, true),
+        ] {
+            assert_eq!(Queue::grows(start, end, arrivals), grows, "{start} to {end} of {arrivals}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! How much of a window there was to judge. A run that was interrupted before its window has measured nothing,
+//! and of a window of next to no length there is no share and no rate; neither is held against the generator.
+
+use crate::ratio::SPAN_NS_MIN;
+use crate::record::{Check, Interruption, State};
+
+/// How much of a window there was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// Long enough for shares and rates.
+    #[default]
+    Enough,
+    /// Too short for them; its length in µs.
+    Short(u64),
+    /// The run was interrupted before its window.
+    Nothing(Interruption),
+}
+
+/// What needs no window: that the accounts balance.
+const ACCOUNTING: &str = "V7";
+/// Whether there is anything to quote.
+const SAMPLES: &str = "V13";
+/// What is a share of time, or a rate.
+const BY_TIME: [&str; 5] = ["V4", "V5", "V6", "V11", "V15"];
+
+impl Extent {
+    /// Of a window of this length.
+    pub(crate) fn of(window_ns: u64, interruption: Option<Interruption>) -> Extent {
+        match interruption {
+            Some(early) if early.why_nothing().is_some() => Extent::Nothing(early),
+            _ if window_ns < SPAN_NS_MIN => Extent::Short(window_ns / 1000),
+            _ => Extent::Enough,
+        }
+    }
+
+    /// Leaves a check as it is, or says why it was not judged.
+    pub(super) fn hold(self, check: Check) -> Check {
+        let unjudged = |why| Check { value: "not judged".to_owned(), state: State::Skipped, why, ..check.clone() };
+        match self {
+            Extent::Nothing(early) if check.id != ACCOUNTING => {
+                let why = early.why_nothing().unwrap_or_default();
+                match check.id == SAMPLES {
+                    // The verdict is that of the worst check, and this is no measurement.
+                    true => Check { value: "none".to_owned(), state: State::Invalid, why: why.to_owned(), ..check },
+                    false => unjudged(format!("not judged: {why}")),
+                }
+            }
+            Extent::Short(window_us) if BY_TIME.contains(&check.id.as_str()) => unjudged(format!(
+                "not judged: the window lasted {} ms; needs {} ms at least",
+                window_us as f64 / 1e3,
+                SPAN_NS_MIN / 1_000_000
+            )),
+            Extent::Enough | Extent::Short(_) | Extent::Nothing(_) => check,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sound::{Run, expect_all};
+    use super::*;
+
+    #[test]
+    fn a_run_without_a_window_has_measured_nothing() {
+        for early in [Interruption::Connecting, Interruption::WarmUp] {
+            for mode in ["open", "closed", "idle"] {
+                let mut run = Run::sound();
+                run.evidence.extent = Extent::of(0, Some(early));
+                (run.evidence.mode, run.evidence.busiest_worker_share) = (mode, Some(51_417.0));
+                if mode == "idle" {
+                    run.requests = crate::record::RequestCounts::default();
+                    run.response.count = 0;
+                }
+                let verdict = run.verdict();
+                assert_eq!(verdict.state, State::Invalid);
+                for check in &verdict.checks {
+                    let expected = match check.id.as_str() {
+                        "V7" => State::Valid,
+                        "V13" => State::Invalid,
+                        _ => State::Skipped,
+                    };
+                    assert_eq!(check.state, expected, "{mode}: {check:?}");
+                    assert!(check.id == "V7" || check.why.contains("nothing was measured"), "{mode}: {check:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_of_next_to_no_length_has_no_shares() {
+        let short = |run: &mut Run| {
+            run.evidence.extent = Extent::of(1_500_000, None);
+            run.evidence.busiest_worker_share = Some(51_417.0);
+        };
+        expect_all(&BY_TIME.map(|id| (id, State::Skipped)), short);
+        let mut run = Run::sound();
+        short(&mut run);
+        let why = &run.verdict().checks[3].why;
+        assert_eq!(why, "not judged: the window lasted 1.5 ms; needs 10 ms at least");
+        assert_eq!(Extent::of(SPAN_NS_MIN, None), Extent::Enough);
+        assert_eq!(Extent::of(SPAN_NS_MIN, Some(Interruption::Window)), Extent::Enough);
+    }
+}
