@@ -147,8 +147,12 @@ fn lines(plan: &Plan, snapshot: &Snapshot<'_>, rate: Option<f64>, width: usize) 
     }
     let mut counts =
         format!("open {}/{}", tuning::thousands(snapshot.connections_open), tuning::thousands(plan.connections));
-    if let Some(Interval { in_flight, lateness_us, .. }) = last {
-        counts += &format!("   in flight {}   late p99 {}", tuning::thousands(*in_flight), time(lateness_us.p99));
+    if let Some(Interval { in_flight, waiting, lateness_us, .. }) = last {
+        counts += &format!("   in flight {}", tuning::thousands(*in_flight));
+        if *waiting > 0 {
+            counts += &format!("   waiting {}", tuning::thousands(*waiting));
+        }
+        counts += &format!("   late p99 {}", time(lateness_us.p99));
     }
     counts += &format!("   errors {}", tuning::thousands(snapshot.failed));
     lines.push(counts);
@@ -267,6 +271,13 @@ mod tests {
         ] {
             assert_eq!(lines(&plan(), &snapshot, Some(12_345.6), 60), expected);
         }
+    }
+
+    #[test]
+    fn a_queue_is_shown_while_there_is_one() {
+        let interval = Interval { waiting: 1234, ..interval() };
+        let lines = lines(&plan(), &snapshot(Phase::Measuring, 35, Some(&interval)), None, 78);
+        assert_eq!(lines[2], "open 250/1,000   in flight 64   waiting 1,234   late p99 1.2 us   errors 3");
     }
 
     #[test]
