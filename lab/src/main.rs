@@ -1,6 +1,6 @@
 //! The program `c10m`: parse, run the sub-command, turn its answer into an exit code.
 //!
-//! Exit codes: 0 done, 1 failed, 2 usage, 3 SLO breached or drain forced, 4 measurement invalid.
+//! Exit codes: 0 done, 1 failed or interrupted, 2 usage, 3 SLO breached or drain forced, 4 measurement invalid.
 #![forbid(unsafe_code)]
 
 /// Says a line on stderr, as eprintln! does, which panics where stderr is closed.

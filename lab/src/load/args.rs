@@ -174,7 +174,8 @@ struct RequestsGroup {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Measurement")]
 struct MeasurementGroup {
-    /// What the run must meet, or exit code 3, for example 'p99<5ms,error<0.1%'
+    /// What the run must meet, or exit code 3, for example 'p99<5ms,error<0.1%'; no limit on times holds at a
+    /// rate that the target does not keep up with
     #[arg(long, value_parser = parse_slo, value_name = "SPEC", conflicts_with = "find_knee")]
     slo: Option<Slo>,
     /// Measure this generator against a server that does nothing first, so that its own share shows

@@ -328,6 +328,21 @@ mod tests {
         assert_eq!(collector.intervals[0].start_us, -500_000);
     }
 
+    /// After a few seconds of overload the median rises by less than 5 % from interval to interval.
+    #[test]
+    fn a_queue_that_grows_is_not_steady() {
+        for (growth, is_steady) in [(0, true), (5, true), (20, false)] {
+            let (mut collector, slices) = Collector::new(1);
+            for index in 0..4 {
+                let mut slice = slice(IntervalPhase::WarmUp, index, 100, 1000 + u64::from(index));
+                (slice.requests.scheduled, slice.waiting) = (100, 5000 + growth * u64::from(index));
+                slices.full.send((0, slice)).unwrap();
+            }
+            collector.collect(0);
+            assert_eq!(collector.is_steady(false), is_steady, "{growth} an interval");
+        }
+    }
+
     #[test]
     fn steady_means_three_in_a_row_that_agree() {
         for (medians, is_steady) in [

@@ -239,6 +239,24 @@ mod tests {
         assert!(queue.notice(9000, 2000).is_none(), "the end is exclusive");
     }
 
+    /// The backlog of a warm-up once took the window, and what had no room in the queue went without a word.
+    #[test]
+    fn the_backlog_of_the_warm_up_is_cut_and_counted() {
+        let overflow = 10;
+        let mut queue = queue();
+        queue.begin_warm_up(queue.arrivals.clone());
+        let due = 1000 * (WAITING_MAX as u64 + overflow);
+        let noticed = std::iter::from_fn(|| queue.notice(due, u64::MAX)).count() as u64;
+        assert_eq!((noticed, queue.waiting.len()), (WAITING_MAX as u64 + overflow, WAITING_MAX));
+        assert_eq!(queue.waiting(), noticed, "those without room wait as well");
+        let dropped = queue.begin_window(queue.arrivals.clone(), 3);
+        assert_eq!((dropped, queue.waiting()), (noticed - 3, 3));
+        let last: Vec<u64> = queue.waiting.iter().map(|noticed| noticed.intended / 1000).collect();
+        let newest = WAITING_MAX as u64;
+        assert_eq!(last, [newest - 2, newest - 1, newest], "those that have waited longest go");
+        assert_eq!(queue.begin_window(queue.arrivals.clone(), usize::MAX), 0, "a queue that fits stays");
+    }
+
     /// Lateness once took the blame for a full queue: an overloaded target looked like a slow generator.
     #[test]
     fn a_full_queue_is_back_pressure_and_not_lateness() {
