@@ -19,7 +19,7 @@ pub(super) fn headline(record: &Record) -> Vec<String> {
         _ => {}
     }
     lines.extend(more_connections(record, queue));
-    if queue.dropped > 0 && queue.is_growing {
+    if queue.dropped > 0 {
         lines.push(format!(
             "{} requests of the warm-up still waited when the window began and were dropped",
             tuning::thousands(queue.dropped)
@@ -158,7 +158,7 @@ mod tests {
         let mut record = record();
         record.achieved_per_second = Some(9.9);
         if let Some(queue) = &mut record.queue {
-            (queue.is_growing, queue.in_flight_start, queue.in_flight_end) = (false, 0, 60);
+            (queue.is_growing, queue.in_flight_start, queue.in_flight_end, queue.dropped) = (false, 0, 60, 0);
         }
         assert_eq!(headline(&record), Vec::<String>::new());
         record.achieved_per_second = Some(4.0);
@@ -172,7 +172,7 @@ mod tests {
         let mut record = record();
         (record.requests.scheduled, record.rate, record.duration_us) = (0, Some(0.1), 1_000_000);
         if let Some(queue) = &mut record.queue {
-            queue.is_growing = false;
+            (queue.is_growing, queue.dropped) = (false, 0);
         }
         assert_eq!(
             headline(&record),

@@ -142,9 +142,10 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 
 fn counts(record: &Record, width: usize) -> Table {
     let (requests, cpu) = (&record.requests, &record.cpu);
-    let cpu_us = match cpu.requests_completed_in_window {
-        0 => "-".into(),
-        count => format!("{:.2}", (cpu.user_us + cpu.system_us) as f64 / count as f64),
+    // Of a window that is too short for a rate the CPU time is that of its edges.
+    let cpu_us = match (cpu.requests_completed_in_window, record.achieved_per_second) {
+        (0, _) | (_, None) => "-".into(),
+        (count, Some(_)) => format!("{:.2}", (cpu.user_us + cpu.system_us) as f64 / count as f64),
     };
     let row = vec![
         record.achieved_per_second.map_or("-".into(), |rate| tuning::thousands(rate.round() as u64)),
