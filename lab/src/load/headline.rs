@@ -103,6 +103,13 @@ pub(super) fn verdict(record: &Record) -> String {
     }
 }
 
+/// Why some checks are not among those listed: of so short a window there is neither rate nor share.
+pub(super) fn unjudged(record: &Record) -> Option<String> {
+    (record.achieved_per_second.is_none() && !is_nothing(record)).then(|| {
+        format!("not judged: rates and shares of a window of {}; they need 10 ms", seconds(record.duration_us as f64))
+    })
+}
+
 /// A length in s, or in ms below a tenth of a second.
 pub(super) fn seconds(us: f64) -> String {
     if us < 100_000.0 { format!("{} ms", number(us / 1e3)) } else { format!("{} s", number(us / 1e6)) }

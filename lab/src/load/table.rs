@@ -81,6 +81,9 @@ fn slo_line(slo: &SloOutcome) -> String {
 
 fn print_verdict(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
     writeln!(output, "{}", headline::verdict(record))?;
+    if let Some(line) = headline::unjudged(record) {
+        paragraph(output, &line, width, "  ", "     ")?;
+    }
     print_checks(output, record.verdict.checks.iter().filter(|check| check.state > State::Valid), width)
 }
 

@@ -177,7 +177,8 @@ fn a_run_that_ends_by_itself_was_not_interrupted() {
     let target = format!("http://{}", server.address);
     let (code, text, _) = run(&["load", &target, "-d", "200ms", "--warmup", "0s"]);
     assert!(code == 0 || code == 4, "{text}");
-    assert!(text.contains("verdict ") && !text.contains("interrupted") && text.contains(", 0.2 s, seed"), "{text}");
+    assert!(text.contains("verdict ") && text.contains(", 0.2 s, seed"), "{text}");
+    assert!(!text.contains("interrupted") && !text.contains("not judged"), "{text}");
     let (_, text, _) = run(&["load", "--json", &target, "-d", "200ms", "--warmup", "0s"]);
     let record = parse(&text);
     assert_eq!((&record["interrupted"], record.get("interrupted_during")), (&false.into(), None));
@@ -199,6 +200,7 @@ fn a_window_of_next_to_no_length_has_no_shares() {
         }
         let (_, text, _) = run(&[&["load", &target, "-d", "1ms", "--warmup", "0s"], more].concat());
         assert!(text.contains(", 1 ms, seed "), "{text}");
+        assert!(text.contains("  not judged: rates and shares of a window of 1 ms; they need 10 ms\n"), "{text}");
     }
 }
 
