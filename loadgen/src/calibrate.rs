@@ -4,8 +4,7 @@
 use crate::engine::TUN_SERVER;
 use crate::null_server::{Config, NullServer, Workload};
 use crate::options::{Engine, Options, WarmUp};
-use crate::plan::{HostLimits, Plan};
-use crate::target::Workload as Spoken;
+use crate::target::{Speech, TargetFacts};
 use crate::validity::Calibration;
 use crate::{LoadError, run};
 use std::net::Ipv4Addr;
@@ -26,10 +25,9 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
     if options.mode() == "idle" {
         return Ok(None);
     }
-    let plan = Plan::new(options, HostLimits::read())?;
-    let workload = match plan.target.workload {
-        Spoken::Echo => Workload::Echo { message_len: options.payload_len },
-        Spoken::Http { .. } => Workload::Http,
+    let workload = match TargetFacts::of(&options.target)?.speech {
+        Speech::Echo => Workload::Echo { message_len: options.payload_len },
+        Speech::Http => Workload::Http,
     };
     // The engine `tun` comes in through its device.
     let (listen, host) = match options.engine {
@@ -51,6 +49,9 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         expect_body: None,
         slo: None,
         calibrate: false,
+        // A closed loop has neither.
+        coalesce: Duration::ZERO,
+        realtime: false,
         // The null server is on this host, whatever the target is.
         sources: Vec::new(),
         i_own: (options.engine == Engine::Tun).then(|| host.to_string()),
@@ -64,7 +65,11 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
     };
     let floor = match open_rate(options) {
         None => ceiling.response_us.clone(),
-        Some(rate) => run(&Options { rate: Some(rate), pipeline: 1, ..closed }, stop, |_| {})?.record.response_us,
+        Some(rate) => {
+            let (coalesce, realtime) = (options.coalesce, options.realtime);
+            let open = Options { rate: Some(rate), pipeline: 1, coalesce, realtime, ..closed };
+            run(&open, stop, |_| {})?.record.response_us
+        }
     };
     server.stop().map_err(failed)?;
     // With few requests there is no p99; the longest of them is an upper bound.

@@ -1,7 +1,6 @@
 //! Why a run did not take place. A run that took place always ends in a record, however bad.
 
 use std::io;
-use std::net::SocketAddr;
 
 /// What went wrong, why, and what mends it.
 #[derive(Debug, thiserror::Error)]
@@ -13,13 +12,16 @@ pub enum LoadError {
     #[error("{0}")]
     Refused(String),
     /// Not one connection could be established.
-    #[error("{}", unreachable(*address, error))]
+    #[error("{}", unreachable(address, error))]
     Unreachable {
-        /// The resolved target.
-        address: SocketAddr,
+        /// The address of the target, or the first of several.
+        address: String,
         /// Name of the error, as in errno(3).
         error: String,
     },
+    /// No address of a target with several answered before the run.
+    #[error("no address of the target answers: {0}; is the server running, and does it listen there?")]
+    NoneAnswers(String),
     /// The host's memory ran short; all connections are closed again.
     #[error(
         "stopped with {open} of {wanted} connections open: {} MiB of memory are left, less than the reserve of {} MiB; \
@@ -57,6 +59,7 @@ impl LoadError {
         match self {
             LoadError::Usage(_) | LoadError::Refused(_) => 2,
             LoadError::Unreachable { .. }
+            | LoadError::NoneAnswers(_)
             | LoadError::NoRing(_)
             | LoadError::OutOfMemory { .. }
             | LoadError::Setup { .. }
@@ -65,8 +68,13 @@ impl LoadError {
     }
 }
 
-fn unreachable(address: SocketAddr, error: &str) -> String {
+fn unreachable(address: &str, error: &str) -> String {
     match error {
+        "ENOENT" => format!("there is no socket at {address} (ENOENT): is the server running, and is this its path?"),
+        "EACCES" if address.starts_with("unix:") => {
+            format!("{address} may not be connected to (EACCES): it takes write permission to the socket (`ls -l`)")
+        }
+        "EPROTOTYPE" => format!("{address} is no stream socket (EPROTOTYPE), which is what servers listen on"),
         "ECONNREFUSED" => format!("target {address} refused the connection (ECONNREFUSED): is the server running?"),
         "ETIMEDOUT" => format!(
             "target {address} did not answer (ETIMEDOUT): is the address right, and does a firewall drop packets? \

@@ -3,12 +3,18 @@
 //! A plan that cannot be carried out is refused here, with the command that mends it, instead of
 //! failing with EMFILE or EADDRNOTAVAIL in the middle of a measurement.
 
+mod routes;
+
 use crate::LoadError;
 use crate::engine::check_tun;
 use crate::options::{Engine, Options};
-use crate::target::{self, Namespace, Permission, Target};
+use crate::target::{self, Namespace, Permission, Resolve, Target};
+use routes::Routes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::AtomicBool;
+
+pub(crate) use routes::Route;
 
 /// Descriptors a worker needs beside its connections: the standard three, epoll, a timer, and a few
 /// for what its libraries open.
@@ -67,8 +73,10 @@ fn port_count(range: &str) -> u32 {
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(crate) target: Target,
-    /// Source addresses to bind, connections taking turns; empty leaves the choice to the kernel.
-    pub sources: Vec<IpAddr>,
+    /// The addresses that are connected to, connections taking turns over all workers; never empty.
+    pub(crate) routes: Vec<Route>,
+    /// Addresses of the target that are left out, each with the reason.
+    pub(crate) left_out: Vec<(target::Address, String)>,
     /// Connections of each worker.
     pub connections: Vec<u32>,
     /// What the plan was made for.
@@ -81,12 +89,22 @@ impl Plan {
     /// # Errors
     /// [`LoadError::Usage`] and [`LoadError::Refused`], each saying what to change.
     pub fn new(options: &Options, limits: HostLimits) -> Result<Plan, LoadError> {
+        Plan::with_names(options, limits, target::resolve, &AtomicBool::new(false))
+    }
+
+    /// The same with names looked up by `resolve`. A stop ends the trial of a target with several addresses.
+    pub(crate) fn with_names(
+        options: &Options,
+        limits: HostLimits,
+        resolve: Resolve,
+        stop: &AtomicBool,
+    ) -> Result<Plan, LoadError> {
         options.check()?;
-        let target = Target::parse(&options.target)?;
+        let target = Target::parse(&options.target, resolve)?;
         let (namespace, is_tun) = (target::namespace(), options.engine == Engine::Tun);
         // First, because nothing makes up for a wrong place.
         if is_tun {
-            check_tun(options, target.address, namespace)?;
+            check_tun(options, &target.addresses, namespace)?;
         }
         target.check_allowed(Permission {
             private: options.allow_private,
@@ -96,11 +114,30 @@ impl Plan {
         let connections = split(options.connections, options.threads);
         if is_tun {
             // Its connections take no descriptor and no port of the kernel's.
-            return Ok(Plan { target, sources: Vec::new(), connections, limits });
+            let routes = target.addresses.iter().map(|address| Route::to(address.clone())).collect();
+            return Ok(Plan { target, routes, left_out: Vec::new(), connections, limits });
         }
-        let sources = plan_sources(options, &target, limits)?;
         check_descriptors(&connections, limits)?;
-        Ok(Plan { target, sources, connections, limits })
+        let Routes { routes, left_out } = routes::find(options, &target, limits, stop)?;
+        Ok(Plan { target, routes, left_out, connections, limits })
+    }
+
+    /// Different source addresses in use; 0 when the kernel chooses.
+    pub(crate) fn source_count(&self) -> usize {
+        let mut sources: Vec<IpAddr> = self.routes.iter().flat_map(|route| route.sources.iter().copied()).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        sources.len()
+    }
+
+    /// Whether the other end of every connection is on this host.
+    pub(crate) fn is_here(&self) -> bool {
+        self.routes.iter().all(|route| route.address.is_here())
+    }
+
+    /// Whether the connections are none of TCP.
+    pub(crate) fn is_unix(&self) -> bool {
+        self.routes.iter().any(|route| route.address.is_unix())
     }
 }
 
@@ -128,14 +165,22 @@ fn check_descriptors(connections: &[u32], limits: HostLimits) -> Result<(), Load
     )))
 }
 
-fn plan_sources(options: &Options, target: &Target, limits: HostLimits) -> Result<Vec<IpAddr>, LoadError> {
-    let target_address = target.address.ip();
+/// The sources of so many connections to one address; none leaves the choice to the kernel.
+fn plan_sources(
+    options: &Options,
+    target_address: IpAddr,
+    connections: u32,
+    limits: HostLimits,
+) -> Result<Vec<IpAddr>, LoadError> {
     let per_source = limits.connections_per_source();
-    let needed = options.connections.div_ceil(per_source) as usize;
+    let needed = connections.div_ceil(per_source) as usize;
     let mut given = options.sources.clone();
     given.sort_unstable();
     given.dedup();
-    if let Some(other) = given.iter().find(|source| source.is_ipv4() != target_address.is_ipv4()) {
+    given.retain(|source| source.is_ipv4() == target_address.is_ipv4());
+    if given.is_empty()
+        && let Some(other) = options.sources.first()
+    {
         return Err(LoadError::Usage(format!(
             "--source {other} and target {target_address} are of different families"
         )));
@@ -144,9 +189,9 @@ fn plan_sources(options: &Options, target: &Target, limits: HostLimits) -> Resul
     let is_churn = options.requests_per_connection > 0;
     let wanted = match is_loopback_v4 {
         true if is_churn => {
-            (options.connections.div_ceil((per_source / LOOPBACK_FILL).max(1)) as usize).max(LOOPBACK_SOURCES_CHURN)
+            (connections.div_ceil((per_source / LOOPBACK_FILL).max(1)) as usize).max(LOOPBACK_SOURCES_CHURN)
         }
-        true => options.connections.div_ceil((per_source / LOOPBACK_FILL).max(1)) as usize,
+        true => connections.div_ceil((per_source / LOOPBACK_FILL).max(1)) as usize,
         false => needed,
     };
     if given.is_empty() && wanted <= 1 {
@@ -164,7 +209,7 @@ fn plan_sources(options: &Options, target: &Target, limits: HostLimits) -> Resul
             "{} connections need {needed} source addresses: one carries {per_source} to one target \
              (net.ipv4.ip_local_port_range has {} ports, 1 in {PORT_RESERVE_SHARE} kept free), {} given; \
              add addresses with --source A,B,…",
-            options.connections,
+            connections,
             limits.ports,
             given.len()
         )));
@@ -219,12 +264,15 @@ mod tests {
 
     #[test]
     fn loopback_takes_as_many_sources_as_it_needs() {
-        let sources = |connections| Plan::new(&options("tcp://127.0.0.1:7", connections, 500), LIMITS).unwrap().sources;
+        let sources = |connections| {
+            let plan = Plan::new(&options("tcp://127.0.0.1:7", connections, 500), LIMITS).unwrap();
+            plan.routes[0].sources.clone()
+        };
         assert!(sources(15_624).is_empty(), "one source: the kernel may choose it");
         assert_eq!(sources(15_625), ["127.1.0.1".parse::<IpAddr>().unwrap(), "127.1.0.2".parse().unwrap()]);
         assert_eq!(sources(5_000_000).len(), 321);
         let churn = Options { requests_per_connection: 1, ..options("tcp://127.0.0.1:7", 1, 1) };
-        assert_eq!(Plan::new(&churn, LIMITS).unwrap().sources.len(), LOOPBACK_SOURCES_CHURN);
+        assert_eq!(Plan::new(&churn, LIMITS).unwrap().source_count(), LOOPBACK_SOURCES_CHURN);
         let many = loopback_sources(1000).unwrap();
         let distinct: std::collections::BTreeSet<_> = many.iter().collect();
         assert_eq!(distinct.len(), 1000);
@@ -239,9 +287,9 @@ mod tests {
         with.sources = vec!["10.0.0.3".parse().unwrap(), "10.0.0.3".parse().unwrap()];
         refusal(&with, "1 given");
         with.sources.push("10.0.0.4".parse().unwrap());
-        assert_eq!(Plan::new(&with, LIMITS).unwrap().sources.len(), 2);
+        assert_eq!(Plan::new(&with, LIMITS).unwrap().source_count(), 2);
         with.sources.push("fd00::1".parse().unwrap());
-        refusal(&with, "different families");
+        refusal(&with, "--source fd00::1 is of the other family");
     }
 
     #[test]

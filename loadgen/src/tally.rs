@@ -243,6 +243,8 @@ impl Slice {
 pub(crate) struct Tally {
     pub(crate) request_causes: Causes,
     pub(crate) connects: Connects,
+    /// Of the connections open when the load began: those of each route of the plan.
+    pub(crate) established_by_route: Vec<u64>,
     /// Failed connects, and connections lost while no request was outstanding.
     pub(crate) connect_causes: Causes,
     pub(crate) connect: Recorder,
@@ -274,6 +276,7 @@ impl Tally {
         Tally {
             request_causes: Causes::new(),
             connects: Connects::default(),
+            established_by_route: Vec::new(),
             connect_causes: Causes::new(),
             connect: Recorder::new(),
             first_response: Recorder::new(),
@@ -292,6 +295,10 @@ impl Tally {
     /// Adds another worker's tally; the longest window and the busiest worker's share remain.
     pub(crate) fn add(&mut self, other: &Tally) {
         self.connects.add(&other.connects);
+        self.established_by_route.resize(self.established_by_route.len().max(other.established_by_route.len()), 0);
+        for (own, others) in self.established_by_route.iter_mut().zip(&other.established_by_route) {
+            *own += others;
+        }
         self.request_causes.add(&other.request_causes);
         self.connect_causes.add(&other.connect_causes);
         self.connect.add(&other.connect);

@@ -1,14 +1,31 @@
-//! What is loaded: the target's scheme, address and path, and whether it may be loaded at all.
+//! What is loaded: the target's workload and its addresses, and whether it may be loaded at all.
+
+mod address;
+mod credentials;
+mod text;
+mod trial;
 
 use crate::LoadError;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use text::Place;
+use url::Host;
+
+pub(crate) use address::Address;
+pub(crate) use credentials::Secret;
+pub(crate) use trial::Attempt;
+
+/// Addresses of one name at most; a look-up by UDP has room for about 30.
+const ADDRESSES_MAX: usize = 64;
 
 /// What is spoken on the connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Workload {
     Echo,
-    Http { host: String, path: String },
+    Http { host: String, path: String, authorization: Option<Secret> },
 }
 
 impl Workload {
@@ -20,16 +37,65 @@ impl Workload {
     }
 }
 
+/// What a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// Every byte comes back.
+    Echo,
+    /// HTTP/1.1.
+    Http,
+}
+
+/// What the text of a target says without a look at the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetFacts {
+    /// The text without credentials.
+    pub shown: String,
+    /// What is spoken.
+    pub speech: Speech,
+    /// Whether it is a unix socket.
+    pub is_unix: bool,
+    /// Whether it is known to be on this host: loopback by its address or as `localhost`, or a unix socket.
+    pub is_here: bool,
+}
+
+impl TargetFacts {
+    /// Reads a target.
+    ///
+    /// # Errors
+    /// [`LoadError::Usage`] with what to write instead.
+    pub fn of(text: &str) -> Result<TargetFacts, LoadError> {
+        let written = text::parse(text)?;
+        let (is_unix, is_here) = match &written.place {
+            Place::Address(address) => (address.is_unix(), address.is_here()),
+            Place::Name { host, .. } => (false, host.trim_end_matches('.') == "localhost"),
+        };
+        let speech = match written.workload {
+            Workload::Echo => Speech::Echo,
+            Workload::Http { .. } => Speech::Http,
+        };
+        Ok(TargetFacts { shown: written.shown, speech, is_unix, is_here })
+    }
+}
+
+/// Finds the addresses of a name; tests put their own in its place.
+pub(crate) type Resolve = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+/// The system's resolver.
+pub(crate) fn resolve(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok((name, port).to_socket_addrs()?.collect())
+}
+
 /// A target resolved once: a name that changes its address in mid-run must not change the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) workload: Workload,
-    /// The one address that is connected to.
-    pub(crate) address: SocketAddr,
-    /// The host as it was written.
-    host: String,
-    /// Everything the host resolves to.
-    resolved: Vec<IpAddr>,
+    /// All that the host resolves to, each once; never empty.
+    pub(crate) addresses: Vec<Address>,
+    /// The host as it was written, but without brackets; none of a unix socket.
+    host: Option<String>,
+    /// The target as it was written, but without credentials.
+    pub(crate) shown: String,
 }
 
 /// What may be loaded beside loopback.
@@ -81,37 +147,31 @@ fn judge_namespace(own: Option<u64>, first: Option<u64>, release: &str) -> Names
 }
 
 impl Target {
-    pub(crate) fn parse(text: &str) -> Result<Target, LoadError> {
-        let usage = |message: String| LoadError::Usage(message);
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(usage(format!(
-                "target {text:?} has no scheme; write tcp://host:port or http://host:port/path"
-            )));
-        };
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let workload = match scheme {
-            "tcp" if !matches!(path, "" | "/") => {
-                return Err(usage(format!("a tcp:// target has no path: write tcp://{authority}")));
+    /// Reads a target and looks up its name.
+    ///
+    /// # Errors
+    /// [`LoadError::Usage`] with what to write instead.
+    pub(crate) fn parse(text: &str, resolve: Resolve) -> Result<Target, LoadError> {
+        let text::Written { workload, place, shown } = text::parse(text)?;
+        let (addresses, host) = match place {
+            Place::Address(address) => {
+                let host = address.ip().map(|address| address.to_string());
+                (vec![address], host)
             }
-            "tcp" => Workload::Echo,
-            "http" => Workload::Http {
-                host: authority.to_owned(),
-                path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
-            },
-            other => {
-                return Err(usage(format!("the scheme {other}:// is not known; known are tcp:// (echo) and http://")));
+            Place::Name { host, port } => {
+                let addresses = look_up(&host, port, resolve)?;
+                (addresses.into_iter().map(Address::Tcp).collect(), Some(host))
             }
         };
-        let default_port = (workload != Workload::Echo).then_some(80);
-        let found = resolve(authority, default_port)?;
-        // Servers of this project listen on 127.0.0.1 by default, while `localhost` may give ::1 first.
-        let address = found.iter().find(|address| address.is_ipv4()).or(found.first());
-        let Some(&address) = address else {
-            return Err(usage(format!("target {authority:?} has no usable address and port")));
-        };
-        let host = authority.strip_suffix(&format!(":{}", address.port())).unwrap_or(authority);
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Target { address, workload, host, resolved: found.iter().map(SocketAddr::ip).collect() })
+        Ok(Target { workload, addresses, host, shown })
+    }
+
+    /// Which of the addresses answer, in their order; a lone one is left to the run to try.
+    pub(crate) fn answers(attempts: &[Attempt], patience: Duration, stop: &AtomicBool) -> Vec<Result<(), String>> {
+        match attempts {
+            [_] => vec![Ok(())],
+            several => trial::answers(several, patience, stop),
+        }
     }
 
     /// Load is a weapon: loopback is always fine, private ranges when asked for or in a namespace of
@@ -119,16 +179,20 @@ impl Target {
     /// next look-up may choose another.
     pub(crate) fn check_allowed(&self, permission: Permission<'_>) -> Result<(), LoadError> {
         if let Some(own) = permission.own {
-            let named = own.trim_start_matches('[').trim_end_matches(']');
-            return match named == self.host {
+            let Some(host) = &self.host else {
+                return Err(LoadError::Usage(format!(
+                    "--i-own {own} names a host, and a unix socket has none: leave it out"
+                )));
+            };
+            return match host_name(own) == *host {
                 true => Ok(()),
                 false => Err(LoadError::Usage(format!(
                     "--i-own {own} is not the host of the target, which is {host}: write --i-own {host} if that is yours",
-                    host = self.host
                 ))),
             };
         }
-        self.resolved.iter().try_for_each(|address| self.check_address(address.to_canonical(), permission))
+        let addresses = self.addresses.iter().filter_map(Address::ip);
+        addresses.into_iter().try_for_each(|address| self.check_address(address.to_canonical(), permission))
     }
 
     fn check_address(&self, address: IpAddr, permission: Permission<'_>) -> Result<(), LoadError> {
@@ -142,26 +206,44 @@ impl Target {
             (false, false) => Err(LoadError::Refused(format!(
                 "target {address} is a public address; load is an attack on whoever did not ask for it. \
                  If the host is yours, say so with --i-own {}",
-                self.host
+                self.host.as_deref().unwrap_or_default()
             ))),
         }
     }
 }
 
-fn resolve(authority: &str, default_port: Option<u16>) -> Result<Vec<SocketAddr>, LoadError> {
-    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-    let full = match (has_port, default_port) {
-        (true, _) => authority.to_owned(),
-        (false, Some(port)) => format!("{authority}:{port}"),
-        (false, None) => {
-            return Err(LoadError::Usage(format!("target {authority:?} has no port; write {authority}:PORT")));
-        }
-    };
-    let found = full.to_socket_addrs().map_err(|error| {
-        LoadError::Usage(format!("target {full:?} cannot be resolved ({error}); write an address and a port"))
+/// A host as the target has it: in lower case, a name of another script in its ASCII form, no brackets.
+fn host_name(text: &str) -> String {
+    match Host::parse(text).or_else(|_| Host::parse(&format!("[{text}]"))) {
+        Ok(Host::Domain(name)) => name,
+        Ok(Host::Ipv4(address)) => address.to_string(),
+        Ok(Host::Ipv6(address)) => address.to_string(),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// Every address of a name once. IPv4 comes first: servers of this project listen on 127.0.0.1 by default,
+/// while `localhost` may give ::1 first.
+fn look_up(name: &str, port: u16, resolve: Resolve) -> Result<Vec<SocketAddr>, LoadError> {
+    let found = resolve(name, port).map_err(|error| {
+        LoadError::Usage(format!(
+            "the host {name} cannot be resolved ({error}); look at `getent ahosts {name}`, or write an address"
+        ))
     })?;
-    let found: Vec<SocketAddr> = found.filter(|address| address.port() != 0).collect();
-    Ok(found)
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    match addresses.len() {
+        0 => Err(LoadError::Usage(format!("the host {name} has no address; look at `getent ahosts {name}`"))),
+        1..=ADDRESSES_MAX => Ok(addresses),
+        count => Err(LoadError::Usage(format!(
+            "the host {name} has {count} addresses, and a run shares its connections among {ADDRESSES_MAX} at most: name one"
+        ))),
+    }
 }
 
 fn is_private(address: IpAddr) -> bool {
@@ -178,38 +260,76 @@ fn is_private(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn targets() {
-        let http = |host: &str, path: &str| Workload::Http { host: host.into(), path: path.into() };
-        for (text, workload, address) in [
-            ("tcp://127.0.0.1:7", Workload::Echo, "127.0.0.1:7"),
-            ("tcp://[::1]:7/", Workload::Echo, "[::1]:7"),
-            ("http://127.0.0.1", http("127.0.0.1", "/"), "127.0.0.1:80"),
-            ("http://[::1]/x", http("[::1]", "/x"), "[::1]:80"),
-            ("http://127.0.0.1:8080/a/b?c", http("127.0.0.1:8080", "/a/b?c"), "127.0.0.1:8080"),
-            ("http://localhost:81/", http("localhost:81", "/"), "127.0.0.1:81"),
-        ] {
-            let target = Target::parse(text).unwrap();
-            assert_eq!((target.workload, target.address), (workload, address.parse().unwrap()), "{text}");
-            assert!(!target.host.contains([':', '[']) || text.contains('['), "{text}: {}", target.host);
+    fn parse(text: &str) -> Target {
+        Target::parse(text, |_, _| panic!("an address needs no look-up")).unwrap()
+    }
+
+    /// What stands in for a name server.
+    fn three(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        match name {
+            "three.test" => Ok(["::1", "127.0.0.1", "127.0.0.2", "127.0.0.1"]
+                .map(|ip| (ip.parse::<IpAddr>().unwrap(), port).into())
+                .into()),
+            "mixed.test" => {
+                Ok(["127.0.0.1", "203.0.113.1"].map(|ip| (ip.parse::<IpAddr>().unwrap(), port).into()).into())
+            }
+            "many.test" => Ok((0..65).map(|last| ([127, 0, 1, last], port).into()).collect()),
+            "none.test" => Ok(Vec::new()),
+            _ => Err(io::Error::other("no such host")),
         }
     }
 
     #[test]
-    fn bad_targets_say_what_to_write() {
+    fn a_name_stands_for_all_its_addresses() {
+        let target = Target::parse("http://three.test:81/", three).unwrap();
+        let addresses: Vec<String> = target.addresses.iter().map(Address::to_string).collect();
+        assert_eq!(addresses, ["127.0.0.1:81", "127.0.0.2:81", "[::1]:81"], "each once, IPv4 first");
         for (text, part) in [
-            ("127.0.0.1:7", "no scheme"),
-            ("udp://127.0.0.1:7", "known are tcp://"),
-            ("https://127.0.0.1/", "known are tcp://"),
-            ("tcp://127.0.0.1", "no port"),
-            ("tcp://127.0.0.1:7/path", "no path"),
-            ("tcp://127.0.0.1:0", "no usable"),
-            ("tcp://127.0.0.1:99999", "cannot be resolved"),
-            ("tcp://:", "cannot be resolved"),
+            ("tcp://other.test:1", "getent ahosts other.test"),
+            ("tcp://none.test:1", "has no address"),
+            ("tcp://many.test:1", "65 addresses"),
         ] {
-            let error = Target::parse(text).unwrap_err();
-            assert!(error.to_string().contains(part), "{text}: {error}");
+            let error = Target::parse(text, three).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
             assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_is_on_this_host() {
+        let target = parse("unix:/run/x.sock");
+        target.check_allowed(Permission::default()).unwrap();
+        let own = Permission { own: Some("localhost"), ..Permission::default() };
+        assert!(target.check_allowed(own).unwrap_err().to_string().contains("leave it out"));
+        for (text, speech, is_unix, is_here) in [
+            ("unix:/x", Speech::Http, true, true),
+            ("tcp+unix:/x", Speech::Echo, true, true),
+            ("tcp://127.1.2.3:7", Speech::Echo, false, true),
+            ("http://localhost:80/path?x", Speech::Http, false, true),
+            ("localhost:80", Speech::Http, false, true),
+            ("http://[::1]", Speech::Http, false, true),
+            ("tcp://198.18.0.1:7", Speech::Echo, false, false),
+            ("http://localhost@example.org/localhost", Speech::Http, false, false),
+        ] {
+            let facts = TargetFacts::of(text).unwrap();
+            assert_eq!((facts.speech, facts.is_unix, facts.is_here), (speech, is_unix, is_here), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_named_again_in_any_way_it_is_written() {
+        for (text, own) in [
+            ("http://Three.TEST:81/", "three.test"),
+            ("http://three.test:81/", "THREE.test"),
+            ("http://b\u{fc}cher.three.test:81/", "B\u{fc}cher.three.test"),
+            ("http://[2001:db8::1]:81/", "[2001:db8:0::1]"),
+            ("http://[2001:db8::1]:81/", "2001:db8::1"),
+            ("http://192.0.2.1:81/", "192.0.2.1"),
+        ] {
+            let resolve: Resolve = |_, port| Ok(vec![([192, 0, 2, 1], port).into()]);
+            let target = Target::parse(text, resolve).unwrap();
+            let permission = Permission { own: Some(own), ..Permission::default() };
+            assert!(target.check_allowed(permission).is_ok(), "{text} {own}");
         }
     }
 
@@ -230,16 +350,17 @@ mod tests {
             ("tcp://0.0.0.0:1", false, false),
             ("tcp://[2001:db8::1]:1", false, false),
         ] {
-            let target = Target::parse(text).unwrap();
+            let target = parse(text);
+            let host = target.host.clone().unwrap();
             let private = Permission { private: true, ..Permission::default() };
             assert_eq!(target.check_allowed(Permission::default()).is_ok(), always, "{text}");
             assert_eq!(target.check_allowed(private).is_ok(), when_asked, "{text}");
             let own_namespace = Permission { is_in_own_namespace: true, ..Permission::default() };
             assert!(target.check_allowed(own_namespace).is_ok(), "{text}");
-            let own = Permission { own: Some(&target.host), ..Permission::default() };
+            let own = Permission { own: Some(&host), ..Permission::default() };
             assert!(target.check_allowed(own).is_ok(), "{text}");
             let other = Permission { own: Some("example.org"), ..private };
-            assert!(target.check_allowed(other).unwrap_err().to_string().contains(&target.host), "{text}");
+            assert!(target.check_allowed(other).unwrap_err().to_string().contains(&host), "{text}");
         }
     }
 
@@ -263,9 +384,8 @@ mod tests {
 
     #[test]
     fn every_address_of_a_name_is_judged() {
-        let mut target = Target::parse("tcp://127.0.0.1:1").unwrap();
-        target.resolved.push("203.0.113.1".parse().unwrap());
+        let target = Target::parse("tcp://mixed.test:1", three).unwrap();
         let error = target.check_allowed(Permission { private: true, ..Permission::default() }).unwrap_err();
-        assert!(error.to_string().contains("--i-own 127.0.0.1"), "{error}");
+        assert!(error.to_string().contains("--i-own mixed.test"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use loadgen::record::State;
-use loadgen::{LoadError, Options};
+use loadgen::{LoadError, Options, TargetFacts};
 use serde::Serialize;
 
 use super::args::OutputGroup;
@@ -91,10 +91,12 @@ pub(super) fn run(
     if let (true, Some(error)) = (outcome.steps.is_empty(), &outcome.error) {
         return Ok(error.downcast_ref::<LoadError>().map_or(1, LoadError::exit_code));
     }
+    // It was read before; should it be unreadable there has been no probe.
+    let target = TargetFacts::of(&options.target).map(|facts| facts.shown).unwrap_or_default();
     let document = Document {
         schema: SCHEMA,
         commit: crate::built::COMMIT,
-        target: &options.target,
+        target: &target,
         condition: condition.to_string(),
         connections: options.connections,
         threads: options.threads,

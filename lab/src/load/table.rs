@@ -45,6 +45,7 @@ pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> i
     if headline::is_nothing(record) {
         return print_nothing(output, record, width);
     }
+    super::addresses::print(output, record, width)?;
     writeln!(output, "{}", counts(record, width))?;
     if record.requests.scheduled > 0 {
         writeln!(output, "{}", times(record, width))?;

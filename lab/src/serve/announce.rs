@@ -33,13 +33,14 @@ pub(super) fn ready_event(server: &Server, options: &Options, notes: &[String]) 
 
 /// The same in a sentence.
 pub(super) fn ready_sentence(server: &Server, options: &Options) -> String {
-    let (workload, scheme) = match options.workload {
-        Workload::Echo => ("echo", "tcp://"),
-        Workload::Http => ("http", "http://"),
+    // As `c10m load` takes them.
+    let (workload, scheme, unix_scheme) = match options.workload {
+        Workload::Echo => ("echo", "tcp://", "tcp+"),
+        Workload::Http => ("http", "http://", ""),
     };
     let place = |endpoint: &Endpoint| match endpoint {
         Endpoint::Tcp(address) => format!("{scheme}{address}"),
-        Endpoint::Unix(_) => endpoint.to_string(),
+        Endpoint::Unix(_) => format!("{unix_scheme}{endpoint}"),
     };
     let places: Vec<String> = server.endpoints().iter().map(place).collect();
     format!(

@@ -15,7 +15,8 @@ use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send, socket_with, sockopt,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, bind, connect, recv, send,
+    socket_with, sockopt,
 };
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 use std::net::SocketAddr;
@@ -37,6 +38,8 @@ const INTEREST: EventFlags = EventFlags::IN.union(EventFlags::OUT).union(EventFl
 /// One epoll instance and what its sockets are read into.
 pub(super) struct Epoll {
     epoll: OwnedFd,
+    /// Of the plan's routes.
+    addresses: Vec<SocketAddrAny>,
     /// Wakes a wait without a timeout every [`CHECK_NS`]; made when first needed.
     ticker: Option<OwnedFd>,
     resets: bool,
@@ -57,24 +60,28 @@ impl Token {
 impl Engine for Epoll {
     type Socket = OwnedFd;
 
-    fn new(_: &Job<'_>, _: usize) -> Result<Self, LoadError> {
+    fn new(job: &Job<'_>, _: usize) -> Result<Self, LoadError> {
+        let addresses = job.plan.routes.iter().map(|route| route.address.for_rustix()).collect::<Result<_, _>>();
+        let addresses = addresses.map_err(|errno| setup("write the address of the target", errno))?;
         let epoll =
             epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| setup("create an epoll instance", errno))?;
         let no_event = epoll::Event { flags: EventFlags::empty(), data: epoll::EventData::new_u64(0) };
         let events = vec![no_event; EVENTS_MAX_CLOSED];
-        Ok(Epoll { epoll, ticker: None, resets: false, scratch: vec![0; READ_LEN], events })
+        Ok(Epoll { epoll, addresses, ticker: None, resets: false, scratch: vec![0; READ_LEN], events })
     }
 
     fn connect(
         &mut self,
         token: Token,
-        target: SocketAddr,
+        route: usize,
         source: Option<SocketAddr>,
         _: &mut u8,
         traffic: &mut Traffic,
     ) -> Result<OwnedFd, Errno> {
-        let socket = new_socket(target, source, SocketFlags::NONBLOCK, self.resets)?;
-        match connect(&socket, &target) {
+        let target = &self.addresses[route];
+        let socket = new_socket(target.address_family(), source, SocketFlags::NONBLOCK, self.resets)?;
+        // A full accept queue is EAGAIN where the socket is one of unix (connect(2)): tried again like a refusal.
+        match connect(&socket, target) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(errno) => return Err(errno),
         }
@@ -137,15 +144,18 @@ impl Engine for Epoll {
     }
 }
 
-/// A socket for `target`, bound to `source` but to no port yet.
+/// A socket of a family, bound to `source` but to no port yet.
 pub(super) fn new_socket(
-    target: SocketAddr,
+    family: AddressFamily,
     source: Option<SocketAddr>,
     flags: SocketFlags,
     resets: bool,
 ) -> Result<OwnedFd, Errno> {
-    let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = socket_with(family, SocketType::STREAM, flags | SocketFlags::CLOEXEC, None)?;
+    if family == AddressFamily::UNIX {
+        // It has no segments, no TIME-WAIT and no ports.
+        return Ok(socket);
+    }
     // A batch is one send; holding its last segment back for an ACK would only add delay.
     sockopt::set_tcp_nodelay(&socket, true)?;
     if resets {

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::record::IntervalPhase;
 use crate::schedule::{Arrivals, Part, Schedule};
 use crate::tally::{Slice, Tally, Traffic};
-use crate::target::Workload;
+use crate::target::{Secret, Workload};
 use crate::validity::Calibration;
 use crate::{Engine as EngineName, LoadError, Options, sys};
 use crossbeam::channel::{Receiver, Sender};
@@ -29,6 +29,7 @@ use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 pub(crate) use connection::CONNECTION_LEN_MAX;
 pub(crate) use tun::{SERVER as TUN_SERVER, check as check_tun};
@@ -59,11 +60,12 @@ trait Engine: Sized {
     /// Makes the engine of a worker.
     fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError>;
 
-    /// Starts a connect. The outcome is reported by `on_connected` or `fail_to_open`.
+    /// Starts a connect to the address of route number `route` of the plan. The outcome is reported by
+    /// `on_connected` or `fail_to_open`.
     fn connect(
         &mut self,
         token: Token,
-        target: SocketAddr,
+        route: usize,
         source: Option<SocketAddr>,
         under_way: &mut u8,
         traffic: &mut Traffic,
@@ -126,12 +128,13 @@ pub(crate) struct Job<'a> {
 
 impl Job<'_> {
     /// The HTTP request of this run.
-    fn request(&self, host: &str, path: &str) -> HttpRequest {
+    fn request(&self, host: &str, path: &str, authorization: Option<&Secret>) -> HttpRequest {
+        let authorization = authorization.map(|secret| ("Authorization".to_owned(), secret.reveal().to_owned()));
         HttpRequest {
             method: self.options.method.clone(),
             path: path.to_owned(),
             host: host.to_owned(),
-            headers: self.options.headers.clone(),
+            headers: authorization.into_iter().chain(self.options.headers.clone()).collect(),
             body: self.options.body.clone().into_bytes(),
             expect_body: self.options.expect_body.clone().map(String::into_bytes),
         }
@@ -139,8 +142,15 @@ impl Job<'_> {
 
     /// Refuses a request that no worker could write.
     pub(crate) fn check_request(&self) -> Result<(), LoadError> {
-        if let Workload::Http { host, path } = &self.plan.target.workload {
-            HttpClient::new(&self.request(host, path), 1).map_err(|bad| LoadError::Usage(bad.to_string()))?;
+        if let Workload::Http { host, path, authorization } = &self.plan.target.workload {
+            let is_given = |name: &str| self.options.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+            if authorization.is_some() && is_given("authorization") {
+                return Err(LoadError::Usage(
+                    "the target has credentials, and --header gives Authorization: leave one of them out".into(),
+                ));
+            }
+            HttpClient::new(&self.request(host, path, authorization.as_ref()), 1)
+                .map_err(|bad| LoadError::Usage(bad.to_string()))?;
         }
         Ok(())
     }
@@ -199,8 +209,9 @@ impl Job<'_> {
                 let client = EchoClient::new(self.options.payload_len as usize, self.options.pipeline, seed);
                 self.choose_engine(index, client)
             }
-            Workload::Http { host, path } => {
-                let client = HttpClient::new(&self.request(host, path), self.options.pipeline);
+            Workload::Http { host, path, authorization } => {
+                let request = self.request(host, path, authorization.as_ref());
+                let client = HttpClient::new(&request, self.options.pipeline);
                 let client = client.map_err(|bad| LoadError::Usage(bad.to_string()))?;
                 self.choose_engine(index, client.with_body_len_max(self.options.body_len_max))
             }
@@ -240,6 +251,11 @@ impl Job<'_> {
             ))
         })
     }
+}
+
+/// How late a deadline of so many connections may be met: they are looked at in rounds of this length.
+pub(crate) fn deadline_grain(connections: u32) -> Duration {
+    Duration::from_nanos(fleet::sweep_round_ns(u64::from(connections)))
 }
 
 fn setup(what: &'static str, errno: rustix::io::Errno) -> LoadError {

@@ -164,6 +164,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             let _ = sys::set_realtime(true);
         }
         self.fleet.tally.connects.established = u64::from(self.fleet.open);
+        self.fleet.tally.established_by_route = self.fleet.open_by_route();
         self.fleet.begin_warm_up(begin_ns);
         let (mut started, mut mark) = (0, None);
         loop {

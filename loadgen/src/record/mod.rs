@@ -1,6 +1,7 @@
 //! The JSON document of one run. Field names are the public format; nothing here measures.
 
 mod interruption;
+mod addresses;
 mod interval;
 mod queue;
 mod summary;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use interruption::Interruption;
+pub use addresses::TargetAddress;
 pub use interval::{Interval, IntervalPhase, LogEntry, Quantiles};
 pub use queue::Queue;
 pub use summary::Summary;
@@ -37,10 +39,13 @@ pub struct Record {
     /// What the program was built from, with `-dirty` when its sources differed from that commit. Whoever runs the
     /// generator knows; absent where nobody said.
     pub commit: Option<String>,
-    /// The target as given.
+    /// The target as given, without credentials.
     pub target: String,
-    /// The address it was resolved to.
+    /// The first address that was connected to.
     pub address: String,
+    /// All addresses of the target, those that were left out included.
+    #[serde(default)]
+    pub addresses: Vec<TargetAddress>,
     /// `echo` or `http`.
     pub workload: String,
     /// How the generator did its I/O.
@@ -374,7 +379,7 @@ impl Connections {
             lost: connects.lost,
             closed: connects.closed,
             open: connects.open,
-            sources: plan.sources.len() as u64,
+            sources: plan.source_count() as u64,
             ramp_us,
             errors: tally.connect_causes.named(),
         }

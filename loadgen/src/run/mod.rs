@@ -6,6 +6,8 @@ mod conduct;
 mod evidence;
 mod pace;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use crate::LoadError;
 use crate::affinity::{self, Affinity};
@@ -21,6 +23,7 @@ use crate::plan::{HostLimits, Plan};
 use crate::record::{Interval, LogEntry, Record};
 use crate::schedule::{Schedule, Stage as RateStage};
 use crate::tally::Tally;
+use crate::target::{self, Resolve};
 use collect::Collector;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher};
@@ -75,8 +78,18 @@ type Handles<'scope> = [ScopedJoinHandle<'scope, Result<Tally, LoadError>>];
 ///
 /// # Errors
 /// When the run could not take place at all; see [`LoadError`].
-pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapshot<'_>)) -> Result<Outcome, LoadError> {
-    let plan = Plan::new(options, HostLimits::read())?;
+pub fn run(options: &Options, stop: &AtomicBool, observe: impl FnMut(Snapshot<'_>)) -> Result<Outcome, LoadError> {
+    run_with_names(options, target::resolve, stop, observe)
+}
+
+/// The same with names looked up by `resolve`.
+fn run_with_names(
+    options: &Options,
+    resolve: Resolve,
+    stop: &AtomicBool,
+    mut observe: impl FnMut(Snapshot<'_>),
+) -> Result<Outcome, LoadError> {
+    let plan = Plan::with_names(options, HostLimits::read(), resolve, stop)?;
     let calibration = match options.calibrate {
         true => calibrate::against_null_server(options, stop)?,
         false => None,
@@ -122,7 +135,7 @@ pub fn run(options: &Options, stop: &AtomicBool, mut observe: impl FnMut(Snapsho
     if !conducted.has_opened && conducted.interruption.is_none() {
         let error = tally.connect_causes.most_frequent_error();
         let error = error.map_or_else(|| "ETIMEDOUT".into(), |errno| error_name(errno.raw_os_error() as usize));
-        return Err(LoadError::Unreachable { address: plan.target.address, error });
+        return Err(LoadError::Unreachable { address: plan.routes[0].address.to_string(), error });
     }
     let record = report::make_record(&job, &conducted, &tally, &mut collector);
     Ok(Outcome { record, log: collector.take_log() })

@@ -52,7 +52,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     let is_scheduled = matches!(options.mode(), "open" | "heartbeat");
     let queue = is_scheduled.then(|| pace::queue(&tally.pace, requests.scheduled, window_ns));
     let is_tun = options.engine == Engine::Tun;
-    let is_co_located = is_tun || plan.target.address.ip().to_canonical().is_loopback();
+    let is_co_located = is_tun || plan.is_here();
     let verdict = validity::judge(&Evidence {
         extent: Extent::of(window_ns, interruption),
         queue: queue.as_ref(),
@@ -79,10 +79,11 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         hiccup_gaps: conducted.hiccups.gaps_over_100ms,
         host_shortages: tally.connect_causes.host_shortages() + tally.request_causes.host_shortages(),
         is_about_shortages: false,
+        is_unix: plan.is_unix(),
         // Of the engine's own ends the kernel knows nothing. Where connections come and go, most are on their way at
         // any moment, and how many are established says nothing.
         kernel_established: evidence::kernel_established(conducted, is_co_located && !is_tun)
-            .filter(|_| options.requests_per_connection == 0),
+            .filter(|_| options.requests_per_connection == 0 && !plan.is_unix()),
         is_alone: job.host.is_in_own_namespace,
         steadiness: Some(evidence::steadiness(conducted, &collector.intervals)),
         transport: evidence::transport(&kernel, &tally.traffic),
@@ -104,8 +105,9 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         schema: record::SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
         commit: None,
-        target: options.target.clone(),
-        address: plan.target.address.to_string(),
+        target: plan.target.shown.clone(),
+        address: plan.routes[0].address.to_string(),
+        addresses: record::TargetAddress::all(plan, tally),
         workload: plan.target.workload.name().into(),
         engine: options.engine.name().into(),
         mode: options.mode().into(),

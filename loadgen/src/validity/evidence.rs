@@ -64,6 +64,8 @@ pub struct Evidence<'a> {
     /// V9: whether the network namespace is the run's own. In a shared one others close connections as
     /// well, so the kernel's count is told and not judged.
     pub is_alone: bool,
+    /// V9, V17: whether the connections are those of a unix socket, of which TCP's counters say nothing.
+    pub is_unix: bool,
     /// V12: quantiles interval by interval.
     pub steadiness: Option<Steadiness>,
     /// V17: the network stack under the generator, in the window.

@@ -138,6 +138,9 @@ pub(super) fn transport(evidence: &Evidence<'_>) -> Check {
         format!("> {} sent again, or any drop or memory pressure", percent(RETRANSMITTED_SHARE_WARN)),
         format!("> {} sent again", percent(RETRANSMITTED_SHARE_INVALID)),
     );
+    if evidence.is_unix {
+        return rule.skipped("no segments", "a unix socket has no TCP below it, so nothing can be lost or sent again");
+    }
     let Some(found) = evidence.transport else {
         return rule.skipped("not known", "needs /proc/net/snmp, /proc/net/netstat and /proc/net/softnet_stat");
     };
@@ -290,6 +293,10 @@ mod tests {
         ] {
             expect("V17", expected, |run| run.evidence.transport = found);
         }
+        expect("V17", State::Skipped, |run| {
+            // What others in the namespace lost is none of a unix socket's business.
+            (run.evidence.is_unix, run.evidence.transport) = (true, Some(Transport { retrans_segs: 10_001, ..sound }));
+        });
     }
 
     #[test]

@@ -17,6 +17,7 @@ use protocol::client::Client;
 use std::collections::VecDeque;
 
 use arrivals::Queue;
+pub(super) use opening::sweep_round_ns;
 
 /// The part of a run that is being recorded: requests intended within it.
 #[derive(Debug, Clone, Copy, Default)]

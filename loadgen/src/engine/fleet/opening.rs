@@ -7,7 +7,6 @@ use crate::engine::CHECK_NS;
 use crate::engine::connection::{Flags, Phase, reopen_delay_ns};
 use protocol::client::Client;
 use rustix::io::Errno;
-use std::net::SocketAddr;
 
 /// Connects in flight per worker, and over all workers that open at the same time. A burst above the target's backlog (often
 /// 128, at most somaxconn) is answered with dropped SYNs, whose retransmission takes a second.
@@ -26,7 +25,7 @@ pub(super) fn in_flight_max(workers: usize) -> u32 {
 }
 
 /// The time one look at everything takes when all workers together have so many connections.
-pub(super) fn sweep_round_ns(connections: u64) -> u64 {
+pub(in crate::engine) fn sweep_round_ns(connections: u64) -> u64 {
     SWEEP_NS.max(connections * SWEEP_NS_PER_CONNECTION)
 }
 
@@ -94,20 +93,40 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         })
     }
 
+    /// The route of a connection, and its number there. Workers take turns: over all of them the connections
+    /// have every number once, and with few connections each they do not use the same sources.
+    fn route(&self, index: usize) -> (usize, usize) {
+        let plan = self.job.plan;
+        let number = index * plan.connections.len() + self.index;
+        (number % plan.routes.len(), number / plan.routes.len())
+    }
+
+    /// Open connections of each route.
+    pub(in crate::engine) fn open_by_route(&self) -> Vec<u64> {
+        let mut open = vec![0; self.job.plan.routes.len()];
+        if let [all] = &mut open[..] {
+            *all = u64::from(self.open);
+            return open;
+        }
+        for (index, connection) in self.connections.iter().enumerate() {
+            open[self.route(index).0] += u64::from(matches!(connection.phase, Phase::Idle | Phase::Busy));
+        }
+        open
+    }
+
     /// Starts a connect.
     fn open<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         // Read here: the time at which the turn began may be many connects ago.
         let now = clock::now_ns();
         self.tally.connects.attempts += 1;
         let plan = self.job.plan;
-        // Workers take turns as well, or with few connections each all would use the same sources.
-        let turn = index * plan.connections.len() + self.index;
-        let source = (!plan.sources.is_empty()).then(|| SocketAddr::new(plan.sources[turn % plan.sources.len()], 0));
+        let (route, turn) = self.route(index);
+        let source = plan.routes[route].source(turn);
         let connection = &mut self.connections[index];
         let token = Token { index: index as u32, generation: connection.generation };
         let traffic = &mut self.tally.traffic;
         traffic.connect += 1;
-        match engine.connect(token, plan.target.address, source, &mut connection.under_way, traffic) {
+        match engine.connect(token, route, source, &mut connection.under_way, traffic) {
             Ok(socket) => {
                 connection.socket = Some(socket);
                 connection.phase = Phase::Opening;

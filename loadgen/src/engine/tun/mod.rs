@@ -60,7 +60,7 @@ impl Engine for Tun {
     type Socket = Simulated;
 
     fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
-        let Some(server) = place::server(job.plan.target.address) else {
+        let Some(server) = place::server(&job.plan.routes[0].address) else {
             return Err(LoadError::Usage("--engine tun needs an IPv4 target".into()));
         };
         let block = place::block(worker);
@@ -83,7 +83,7 @@ impl Engine for Tun {
     fn connect(
         &mut self,
         token: Token,
-        _: SocketAddr,
+        _: usize,
         _: Option<SocketAddr>,
         _: &mut u8,
         traffic: &mut Traffic,

@@ -2,7 +2,7 @@
 
 use crate::LoadError;
 use crate::options::Options;
-use crate::target::Namespace;
+use crate::target::{Address, Namespace};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use tcp::client::Block;
 
@@ -17,8 +17,8 @@ pub(super) fn block(worker: usize) -> Block {
 }
 
 /// The target as this engine needs it.
-pub(super) fn server(target: SocketAddr) -> Option<SocketAddrV4> {
-    match target {
+pub(super) fn server(target: &Address) -> Option<SocketAddrV4> {
+    match target.tcp()? {
         SocketAddr::V4(address) => Some(address),
         SocketAddr::V6(_) => None,
     }
@@ -30,8 +30,23 @@ pub(super) fn is_local(address: Ipv4Addr) -> bool {
 }
 
 /// Refuses what cannot work.
-pub(crate) fn check(options: &Options, target: SocketAddr, namespace: Namespace) -> Result<(), LoadError> {
+pub(crate) fn check(options: &Options, addresses: &[Address], namespace: Namespace) -> Result<(), LoadError> {
     let usage = |message: String| Err(LoadError::Usage(message));
+    let target = match addresses {
+        [Address::Tcp(target)] => *target,
+        [unix @ Address::Unix(_)] => {
+            return usage(format!(
+                "--engine tun speaks TCP through a device, which does not lead to {unix}: use --engine epoll or io_uring"
+            ));
+        }
+        several => {
+            let addresses: Vec<String> = several.iter().map(Address::to_string).collect();
+            return usage(format!(
+                "--engine tun has one server behind its devices, and the target is {}: write one of them",
+                addresses.join(" and ")
+            ));
+        }
+    };
     if !options.sources.is_empty() {
         return usage("--source does not go with --engine tun, whose connections come from 198.18.1.0 on".into());
     }
@@ -98,9 +113,16 @@ mod tests {
 
     #[test]
     fn only_where_it_can_and_may_work() {
-        let server: SocketAddr = (SERVER, 7).into();
-        check(&options(), server, Namespace::Own).unwrap();
-        check(&Options { i_own: Some("198.18.0.1".into()), ..options() }, server, Namespace::Unknown).unwrap();
+        let server = [Address::Tcp((SERVER, 7).into())];
+        check(&options(), &server, Namespace::Own).unwrap();
+        check(&Options { i_own: Some("198.18.0.1".into()), ..options() }, &server, Namespace::Unknown).unwrap();
+        let several = [server[0].clone(), Address::Tcp(([198, 18, 0, 2], 7).into())];
+        for (addresses, part) in
+            [(&several[..], "198.18.0.1:7 and 198.18.0.2:7"), (&[Address::Unix("/x".into())], "unix:/x")]
+        {
+            let error = check(&options(), addresses, Namespace::Own).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+        }
         let peers_max = Block::PEERS_MAX;
         for (options, target, namespace, part) in [
             (options(), "198.18.0.1:7", Namespace::First, "unshare --net"),
@@ -113,7 +135,7 @@ mod tests {
             (Options { threads: 512, connections: 512, ..options() }, "198.18.0.1:7", Namespace::Own, "511 threads"),
             (Options { connections: peers_max * 2 + 1, ..options() }, "198.18.0.1:7", Namespace::Own, "--threads"),
         ] {
-            let error = check(&options, target.parse().unwrap(), namespace).unwrap_err();
+            let error = check(&options, &[Address::Tcp(target.parse().unwrap())], namespace).unwrap_err();
             assert!(error.to_string().contains(part), "{error}");
             assert_eq!(error.exit_code(), 2);
         }

@@ -21,7 +21,7 @@ use io_uring::{cqueue, opcode, squeue};
 use protocol::client::Client;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
+use rustix::net::{AddressFamily, SocketFlags};
 use sends::Sends;
 use socket2::SockAddr;
 use std::net::SocketAddr;
@@ -84,7 +84,8 @@ pub(super) struct Uring {
     /// Taken out while a turn hands their content to the fleet.
     buffers: Option<ProvidedBuffers<Whole>>,
     sends: Sends,
-    target: Option<SockAddr>,
+    /// Of the plan's routes.
+    addresses: Vec<SockAddr>,
     tick: Box<Timespec>,
     is_ticking: bool,
     resets: bool,
@@ -101,13 +102,16 @@ impl Engine for Uring {
 
     fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
         let connections = job.plan.connections[worker];
+        let addresses = job.plan.routes.iter().map(|route| route.address.for_ring()).collect::<Result<_, _>>();
+        let addresses =
+            addresses.map_err(|source| LoadError::Setup { what: "write the address of the target", source })?;
         let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections };
         let (ring, buffers) = Ring::open(sizes).map_err(LoadError::NoRing)?;
         Ok(Uring {
             ring,
             buffers: Some(buffers),
             sends: Sends::default(),
-            target: None,
+            addresses,
             tick: Box::new(Timespec::new().nsec(CHECK_NS as u32)),
             is_ticking: false,
             resets: false,
@@ -121,23 +125,23 @@ impl Engine for Uring {
     fn connect(
         &mut self,
         token: Token,
-        target: SocketAddr,
+        route: usize,
         source: Option<SocketAddr>,
         under_way: &mut u8,
         traffic: &mut Traffic,
     ) -> Result<Place, Errno> {
-        let socket = new_socket(target, source, SocketFlags::empty(), self.resets)?;
+        let family = AddressFamily::from_raw(self.addresses[route].family());
+        let socket = new_socket(family, source, SocketFlags::empty(), self.resets)?;
         let place = Place::of(token);
         traffic.register += 1;
         let registered = self.ring.place(token.index, socket.as_fd());
         registered.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         // From here on the ring holds the socket; our descriptor is closed at the end of this function.
         traffic.close += 1;
-        let address = self.target.get_or_insert_with(|| target.into());
+        let address = &self.addresses[route];
         let entry = opcode::Connect::new(place.fixed(), address.as_ptr().cast(), address.len()).build();
         *under_way |= CONNECTING;
-        // SAFETY: the address is a field that is set once and outlives the ring; growing or moving the
-        // engine cannot happen while the ring has operations, because workers keep it in one place.
+        // SAFETY: the address lies in a vector that never changes and is dropped after the ring.
         unsafe { self.push(entry.user_data(user_data(CONNECT, token)), traffic) };
         Ok(place)
     }
