@@ -11,6 +11,8 @@ macro_rules! say {
 mod bench;
 mod built;
 mod compare;
+mod count;
+mod given;
 mod load;
 mod null_server;
 mod output_stream;

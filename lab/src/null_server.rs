@@ -10,12 +10,15 @@ use clap::{Args, ValueEnum};
 use loadgen::null_server::{Config, NullServer, Stall, Workload, stall_offset};
 use serde_json::json;
 
+use crate::given::Given;
 use crate::output_stream::Stream;
 use crate::signals;
 
 /// Arguments of `c10m null-server`.
 #[derive(Debug, Args)]
 pub(crate) struct NullServerArgs {
+    #[command(flatten)]
+    given: Given,
     /// What to speak
     workload: WorkloadArg,
     /// Address and port; port 0 takes a free one
@@ -31,7 +34,7 @@ pub(crate) struct NullServerArgs {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     stall: Option<Duration>,
     /// The period of the stalls
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration, requires = "stall")]
     every: Duration,
     /// Longest life, so that it is never left behind
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
@@ -69,6 +72,10 @@ impl NullServerArgs {
 pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
     if args.life.is_zero() {
         say!("c10m: --for must be longer than zero");
+        return Ok(2);
+    }
+    if args.given.has("message_len") && matches!(args.workload, WorkloadArg::Http) {
+        say!("c10m: --message-len has no effect on http: it needs echo or sockperf");
         return Ok(2);
     }
     // Before the start, so that a signal that comes early ends it in order too.

@@ -1,5 +1,7 @@
 //! Everything a run can be told, and the checks that need no look at the host.
 
+mod grain;
+
 use crate::LoadError;
 use crate::schedule::{Process, Stage};
 use crate::slo::Slo;
@@ -41,7 +43,7 @@ impl Engine {
 /// One run. `Options::default()` with a target is a short closed-loop run over 10 connections.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `tcp://host:port` (echo) or `http://host:port/path`.
+    /// `http://host:port/path`, `tcp://host:port` (echo), `unix:PATH` (HTTP) or `tcp+unix:PATH` (echo).
     pub target: String,
     /// Connections held, over all workers.
     pub connections: u32,
@@ -194,6 +196,7 @@ impl Options {
         if self.duration.is_zero() || self.timeout.is_zero() || self.connect_timeout.is_zero() {
             return usage("--duration, --timeout and --connect-timeout must be longer than zero".into());
         }
+        grain::check(self)?;
         self.check_schedule()?;
         if !(1..=u32::from(u16::MAX)).contains(&self.pipeline) {
             return usage(format!("--pipeline {} must be between 1 and 65,535", self.pipeline));

@@ -4,6 +4,7 @@
 //! failing with EMFILE or EADDRNOTAVAIL in the middle of a measurement.
 
 mod routes;
+mod watched;
 
 use crate::LoadError;
 use crate::engine::check_tun;
@@ -101,6 +102,7 @@ impl Plan {
     ) -> Result<Plan, LoadError> {
         options.check()?;
         let target = Target::parse(&options.target, resolve)?;
+        watched::check(options)?;
         let (namespace, is_tun) = (target::namespace(), options.engine == Engine::Tun);
         // First, because nothing makes up for a wrong place.
         if is_tun {

@@ -197,16 +197,20 @@ impl Arrivals {
     }
 }
 
-/// Reads stages such as `rate=1000@10s,5000@30s`; `duration` parses the part behind the `@`.
+/// Reads stages such as `rate=1000@10s,5k@30s`; `rate` parses the part before the `@`, `duration` that behind it.
 ///
 /// # Errors
 /// What is wrong and how it is written.
-pub fn parse_stages(text: &str, duration: impl Fn(&str) -> Option<Duration>) -> Result<Vec<Stage>, String> {
+pub fn parse_stages(
+    text: &str,
+    rate: impl Fn(&str) -> Option<f64>,
+    duration: impl Fn(&str) -> Option<Duration>,
+) -> Result<Vec<Stage>, String> {
     let stage = |part: &str| {
         let bad = || format!("{part:?} is no stage; write RATE@DURATION, for example rate=1000@10s,5000@30s");
         let part = part.trim();
-        let (rate, held) = part.strip_prefix("rate=").unwrap_or(part).split_once('@').ok_or_else(bad)?;
-        let rate: f64 = rate.trim().parse().map_err(|_| bad())?;
+        let (written, held) = part.strip_prefix("rate=").unwrap_or(part).split_once('@').ok_or_else(bad)?;
+        let rate = rate(written.trim()).ok_or_else(bad)?;
         let duration = duration(held.trim()).filter(|duration| !duration.is_zero()).ok_or_else(bad)?;
         Ok(Stage { rate, duration })
     };
@@ -322,12 +326,13 @@ mod tests {
 
     #[test]
     fn stages_are_read() {
+        let rate = |text: &str| text.parse().ok();
         let seconds = |text: &str| text.strip_suffix('s')?.parse().ok().map(Duration::from_secs);
-        let stages = parse_stages("rate=1000@10s, 5e3@30s", seconds).unwrap();
+        let stages = parse_stages("rate=1000@10s, 5e3@30s", rate, seconds).unwrap();
         let expected = [(1000.0, 10), (5000.0, 30)].map(|(rate, s)| Stage { rate, duration: Duration::from_secs(s) });
         assert_eq!(stages, expected);
         for text in ["", "1000", "@10s", "x@10s", "1000@", "1000@0s", "1000@10s,"] {
-            assert!(parse_stages(text, seconds).unwrap_err().contains("RATE@DURATION"), "{text:?}");
+            assert!(parse_stages(text, rate, seconds).unwrap_err().contains("RATE@DURATION"), "{text:?}");
         }
     }
 }

@@ -78,7 +78,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "DIR", default_value = "results/runs")]
     out: PathBuf,
     /// Repeats of every arm [default: the experiment's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = crate::count::between(1_u32, 1000))]
     repeats: Option<u32>,
     /// Seconds of each measured interval [default: the experiment's]
     #[arg(long, value_name = "S", value_parser = seconds)]

@@ -11,6 +11,8 @@ use loadgen::slo::Slo;
 use loadgen::{Engine, LoadError, Options, Process, Stage, WarmUp};
 
 use super::condition::Condition;
+use crate::count;
+use crate::given::Given;
 
 /// Longest warm-up with `--warmup auto`.
 const WARM_UP_MAX: Duration = Duration::from_secs(10);
@@ -30,6 +32,11 @@ Examples:
     c10m load http://127.0.0.1:8080/ --find-knee 'p99<5ms'
   is this generator right? (a server that stalls, closed form):
     c10m load --self-test
+  counts are understood as 10k, 2.5M, 1e6:
+    c10m load http://127.0.0.1:8080/ -c 10k -r 2.5e4
+  HTTP and echo over a unix socket:
+    c10m load unix:/run/server.sock
+    c10m load tcp+unix:/run/echo.sock
   ten seconds at one rate, thirty at another:
     c10m load tcp://127.0.0.1:7000 --stages 1000@10s,5000@30s
 
@@ -41,7 +48,10 @@ condition, 4 the measurement is invalid.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LoadArgs {
-    /// What to load: tcp://HOST:PORT (echo) or http://HOST:PORT/PATH
+    #[command(flatten)]
+    given: Given,
+    /// What to load: http://HOST:PORT/PATH (http:// may be left out), tcp://HOST:PORT (echo), unix:PATH (HTTP over
+    /// a unix socket; http+unix://%2FPATH%2FOF%2FSOCKET/PATH names a path), tcp+unix:PATH (echo)
     #[arg(required_unless_present = "self_test")]
     target: Option<String>,
     #[command(flatten)]
@@ -66,10 +76,10 @@ pub(crate) struct LoadArgs {
 #[command(next_help_heading = "Load")]
 struct LoadGroup {
     /// Connections to hold
-    #[arg(short = 'c', long, default_value_t = 10, value_name = "N")]
+    #[arg(short = 'c', long, default_value_t = 10, value_name = "N", value_parser = count::between(0, u32::MAX))]
     connections: u32,
     /// Requests per second in total; absent: closed loop; 0: hold the connections idle
-    #[arg(short = 'r', long, value_name = "R")]
+    #[arg(short = 'r', long, value_name = "R", value_parser = count::rate)]
     rate: Option<f64>,
     /// Length of the measured window [default: 10s; 3s for each probe of --find-knee]
     #[arg(short = 'd', long, value_parser = humantime::parse_duration)]
@@ -78,7 +88,7 @@ struct LoadGroup {
     #[arg(long, default_value = "auto", value_parser = parse_warm_up, value_name = "auto|DURATION")]
     warmup: WarmUp,
     /// Worker threads
-    #[arg(short = 't', long, default_value_t = 1, value_name = "T")]
+    #[arg(short = 't', long, default_value_t = 1, value_name = "T", value_parser = count::between(0, u32::MAX))]
     threads: u32,
     /// Pin worker i to the i-th of these CPUs, for example 0,2-3
     #[arg(long, value_parser = parse_cpus, value_name = "LIST")]
@@ -98,7 +108,7 @@ struct ScheduleGroup {
     #[arg(long, value_parser = parse_stages, value_name = "SPEC", conflicts_with_all = ["rate", "duration"])]
     stages: Option<Stages>,
     /// Arrivals of one group with --schedule bursts
-    #[arg(long, default_value_t = 10, value_name = "N")]
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = count::between(0, u32::MAX))]
     burst: u32,
     /// Each connection sends once in this time, at a phase of its own
     #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION", conflicts_with = "rate")]
@@ -122,10 +132,10 @@ struct ScheduleGroup {
 #[command(next_help_heading = "Connections")]
 struct ConnectionsGroup {
     /// Connects started per second at most; absent: as fast as the target answers
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", value_parser = count::rate)]
     connect_rate: Option<f64>,
     /// Close and open each connection again after so many requests; 0 keeps it
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = count::between(0, u16::MAX))]
     requests_per_connection: u16,
     /// How long a connect may take
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
@@ -146,7 +156,7 @@ struct ConnectionsGroup {
 #[command(next_help_heading = "Requests")]
 struct RequestsGroup {
     /// Requests written in one send (closed loop only)
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = count::between(0, u32::MAX))]
     pipeline: u32,
     /// How long a reply may take
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
@@ -252,7 +262,12 @@ struct Cpus(Vec<u32>);
 struct Stages(Vec<Stage>);
 
 fn parse_stages(text: &str) -> Result<Stages, String> {
-    loadgen::schedule::parse_stages(text, |duration| humantime::parse_duration(duration).ok()).map(Stages)
+    loadgen::schedule::parse_stages(
+        text,
+        |rate| count::rate(rate).ok(),
+        |duration| humantime::parse_duration(duration).ok(),
+    )
+    .map(Stages)
 }
 
 fn parse_slo(text: &str) -> Result<Slo, LoadError> {
@@ -276,6 +291,11 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
 }
 
 impl LoadArgs {
+    /// Which options were given by name.
+    pub(super) fn given(&self) -> &Given {
+        &self.given
+    }
+
     /// The condition of a search, when one is asked for.
     pub(super) fn condition(&self) -> Option<Condition> {
         self.measurement.find_knee

@@ -1,9 +1,11 @@
 //! `c10m load`: one load run, or a search for the rate a server can bear. This file leads from flags to
 //! exit code; what is shown, printed and written has a file each.
 
+mod addresses;
 mod args;
 mod condition;
 mod display;
+mod effects;
 mod files;
 mod headline;
 mod knee;
@@ -40,12 +42,17 @@ const EXIT_INTERRUPTED: u8 = 1;
 /// printed here.
 pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
     let (condition, output) = (args.condition(), args.output.clone());
+    let given = args.given().clone();
     if let Some(options) = args.self_test() {
+        if let Err(error) = effects::check_self_test(&given) {
+            return Ok(refuse(&error));
+        }
         return self_test::run(&options, output.json, &*stop_on_signals()?);
     }
     let options = args.into_options();
     // Before the directory is made: a run that is refused leaves nothing behind.
-    if let Err(error) = options.check().and_then(|()| memory::check(&options)) {
+    let checked = options.check().and_then(|()| effects::check(&given, &options, condition.is_some()));
+    if let Err(error) = checked.and_then(|()| memory::check(&options)) {
         return Ok(refuse(&error));
     }
     let directory = match output.out.as_deref().map(Directory::claim).transpose() {

@@ -7,6 +7,8 @@ use server::{Balance, Endpoint, Options, Scheduling, SocketOptions, Variant, Wor
 
 use super::listen::Listen;
 use super::memory;
+use crate::count;
+use crate::given::Given;
 
 /// Not a doc comment at its argument, where the brackets would be a link.
 const PLACES: &str = "Where to listen: 127.0.0.1:8080, [::1]:8080, localhost:8080 (all its addresses), a port alone \
@@ -16,6 +18,8 @@ const PLACES: &str = "Where to listen: 127.0.0.1:8080, [::1]:8080, localhost:808
 /// Arguments of `c10m serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    given: Given,
     /// What to serve.
     workload: WorkloadArg,
     #[arg(long, value_name = "PLACE", default_value = "8080", value_delimiter = ',', help = PLACES)]
@@ -25,7 +29,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, help = variant_help())]
     variant: Option<String>,
     /// Event loops, each a thread with its own listeners; a unix socket is shared [default: one per CPU].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = count::between(1_u16, 1024))]
     reactors: Option<u16>,
     /// CPUs for the reactors, in turn, like 0,2-3 [default: all].
     #[arg(long, value_name = "LIST", value_parser = cpu_list)]
@@ -37,7 +41,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum, default_value_t = SchedulingArg::Normal)]
     scheduling: SchedulingArg,
     /// Most connections per reactor [default: what the fd limit allows].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    #[arg(long, value_name = "N", value_parser = count::between(1_u32, 4_194_304))]
     max_connections: Option<u32>,
     /// Close a connection without requests after this time; 0s never, and then TCP keep-alive ends those whose peer is
     /// gone: a probe after 5 min of silence, then every 30 s; it ends after 7.5 min.
@@ -54,7 +58,7 @@ pub(crate) struct ServeArgs {
     drain_timeout: Duration,
     /// Longest accept queue of each listener; the kernel cuts it to net.core.somaxconn.
     #[arg(long, value_name = "N", default_value_t = SocketOptions::BACKLOG,
-          value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+          value_parser = count::between(1, i32::MAX.unsigned_abs()))]
     pub(super) backlog: u32,
     /// Receive buffer of each connection, like 64KiB; the kernel cuts it to net.core.rmem_max, and then doubles it
     /// [default: tuned by the kernel].
@@ -65,7 +69,7 @@ pub(crate) struct ServeArgs {
     pub(super) sndbuf: Option<u32>,
     /// Connections that a turn of the loop accepts at most, from each listener [default: 64]. Not with io_uring, whose
     /// accept has no turns, nor with auto, which may choose it.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, value_name = "N", value_parser = count::between(1_u32, 65_536))]
     accepts_per_turn: Option<u32>,
     /// Memory for buffers in each reactor, like 64MiB, at least 4MiB [default: 256MiB; in a control group at most a
     /// quarter of its memory for all reactors, but at least 4MiB each].
@@ -181,6 +185,24 @@ impl ServeArgs {
         let is_balanced = matches!(self.balance, BalanceArg::Cpu | BalanceArg::RoundRobin);
         if is_balanced && endpoints.iter().all(|endpoint| endpoint.tcp().is_none()) {
             return Err("--balance goes with an address of TCP; all reactors share the queue of a unix socket".into());
+        }
+        self.check_effects(endpoints)
+    }
+
+    /// Refuses options that would do nothing.
+    fn check_effects(&self, endpoints: &[Endpoint]) -> Result<(), String> {
+        let is_echo = matches!(self.workload, WorkloadArg::Echo);
+        for (name, flag) in [("header_timeout", "--header-timeout"), ("max_body", "--max-body")] {
+            if is_echo && self.given.has(name) {
+                return Err(format!("{flag} has no effect on echo, which has neither heads nor bodies: it needs http"));
+            }
+        }
+        if self.rcvbuf.is_some() && endpoints.iter().all(|endpoint| endpoint.tcp().is_none()) {
+            // unix(7): SO_RCVBUF has no effect on its sockets; what is sent waits on the sender's account.
+            return Err(
+                "--rcvbuf has no effect on a unix socket, where --sndbuf bounds both ways: it needs an address of TCP"
+                    .into(),
+            );
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ Exit codes: 0 whenever a plan was made, also one that does not fit
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PlanArgs {
-    /// Connections open at the same time; k and M are understood, as in 2.5M.
+    /// Connections open at the same time; 10k, 2.5M and 1e6 are understood.
     #[arg(long, value_name = "N", value_parser = count)]
     connections: u64,
     /// What the server speaks.
@@ -51,7 +51,7 @@ pub(super) struct PlanArgs {
     #[arg(long)]
     ring_clients: bool,
     /// Event loops of the server, and workers of a generator here [default: one per CPU, one worker].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = crate::count::between(1_u64, 1024))]
     reactors: Option<u64>,
     /// Client addresses there are [default: what loopback has; elsewhere unknown].
     #[arg(long, value_name = "N", value_parser = count)]

@@ -1,0 +1,75 @@
+//! Which options the user gave by name. An option that is given and has no effect is refused, and a default is
+//! not given: clap knows which is which, but only while it fills in the arguments.
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+/// The names of the arguments of a sub-command that are on its command line. It must be the first field of the
+/// arguments it belongs to, because clap takes out what it fills in, in their order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Given(Vec<String>);
+
+impl Given {
+    /// Whether the argument, by the name of its field, is on the command line.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|given| given == name)
+    }
+
+    /// All of them.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl FromArgMatches for Given {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Given, clap::Error> {
+        let is_given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        Ok(Given(matches.ids().map(|id| id.as_str().to_owned()).filter(|name| is_given(name)).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Given::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Given {
+    fn augment_args(command: Command) -> Command {
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Words {
+        #[command(flatten)]
+        given: Given,
+        #[arg(long, default_value_t = 7)]
+        number: u32,
+        #[arg(long)]
+        flag: bool,
+        place: Option<String>,
+    }
+
+    #[test]
+    fn a_default_is_not_given() {
+        for (line, expected) in
+            [("words", &[][..]), ("words --number 7", &["number"][..]), ("words --flag x", &["flag", "place"])]
+        {
+            let words = Words::parse_from(line.split(' '));
+            let mut names: Vec<&str> = words.given.names().filter(|name| *name != "Words").collect();
+            names.sort_unstable();
+            assert_eq!(names, expected, "{line}");
+            assert_eq!(words.number, 7);
+            assert_eq!((words.flag, words.place.is_some()), (words.given.has("flag"), words.given.has("place")));
+        }
+    }
+}

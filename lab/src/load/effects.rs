@@ -1,0 +1,263 @@
+//! Options of `c10m load` that have no effect on the run that is asked for. They are refused, with what would
+//! give them one: whoever writes `--burst 50` believes that there are bursts.
+
+use super::args::LoadArgs;
+use crate::given::Given;
+use loadgen::{Engine, LoadError, Options, Process, Speech, TargetFacts, WarmUp};
+
+/// What an option needs to have an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Nothing: it always has one, or the load generator itself refuses it where it has none.
+    Nothing,
+    /// Arrivals in groups.
+    Bursts,
+    /// Arrivals from a schedule.
+    Rate,
+    /// Sends at times of their own: a rate or heartbeats.
+    Arrivals,
+    /// A worker that may poll.
+    Polling,
+    /// Requests at all.
+    Requests,
+    /// Echo.
+    Echo,
+    /// HTTP.
+    Http,
+    /// Connections of the kernel's TCP.
+    KernelTcp,
+}
+
+/// Every option by the name of its field, and what it needs. A test holds this list against the command line.
+const NEEDS: [(&str, &[Need]); 42] = [
+    ("target", &[Need::Nothing]),
+    ("connections", &[Need::Nothing]),
+    ("rate", &[Need::Nothing]),
+    ("duration", &[Need::Nothing]),
+    ("warmup", &[Need::Requests]),
+    ("threads", &[Need::Nothing]),
+    ("cpus", &[Need::Nothing]),
+    ("engine", &[Need::Nothing]),
+    ("schedule", &[Need::Rate]),
+    ("stages", &[Need::Nothing]),
+    ("burst", &[Need::Bursts]),
+    ("heartbeat", &[Need::Nothing]),
+    ("spin", &[Need::Arrivals, Need::Polling]),
+    ("coalesce", &[Need::Arrivals]),
+    ("realtime", &[Need::Arrivals]),
+    // Recorded, and the pattern of echo messages; experiments give it to every run.
+    ("seed", &[Need::Nothing]),
+    ("connect_rate", &[Need::Nothing]),
+    ("requests_per_connection", &[Need::Requests]),
+    ("connect_timeout", &[Need::Nothing]),
+    ("reset", &[Need::KernelTcp]),
+    ("sources", &[Need::Nothing]),
+    ("memory_reserve", &[Need::Nothing]),
+    ("pipeline", &[Need::Nothing]),
+    ("timeout", &[Need::Requests]),
+    ("payload", &[Need::Echo, Need::Requests]),
+    ("method", &[Need::Http, Need::Requests]),
+    ("headers", &[Need::Http, Need::Requests]),
+    ("body", &[Need::Http, Need::Requests]),
+    ("expect_body", &[Need::Http, Need::Requests]),
+    ("body_len_max", &[Need::Http, Need::Requests]),
+    ("slo", &[Need::Nothing]),
+    ("calibrate", &[Need::Requests]),
+    ("self_test", &[Need::Nothing]),
+    ("interval", &[Need::Nothing]),
+    ("find_knee", &[Need::Nothing]),
+    ("watch_pid", &[Need::Nothing]),
+    ("watch_cpus", &[Need::Nothing]),
+    ("out", &[Need::Nothing]),
+    ("json", &[Need::Nothing]),
+    ("quiet", &[Need::Nothing]),
+    // Permissions, which need not be used.
+    ("allow_private", &[Need::Nothing]),
+    ("i_own", &[Need::Nothing]),
+];
+
+/// What the self-test listens to.
+const OF_SELF_TEST: [&str; 4] = ["self_test", "cpus", "watch_cpus", "json"];
+
+/// The run that is asked for.
+struct Run<'a> {
+    options: &'a Options,
+    target: TargetFacts,
+    /// How it sends: `closed`, `open`, `heartbeat` or `idle`.
+    mode: &'static str,
+}
+
+impl Need {
+    fn is_met(self, run: &Run<'_>) -> bool {
+        match self {
+            Need::Nothing => true,
+            Need::Bursts => run.mode == "open" && run.options.process == Process::Bursts,
+            Need::Rate => run.mode == "open",
+            Need::Arrivals => matches!(run.mode, "open" | "heartbeat"),
+            Need::Polling => run.options.coalesce.is_zero(),
+            Need::Requests => run.mode != "idle",
+            Need::Echo => run.target.speech == Speech::Echo,
+            Need::Http => run.target.speech == Speech::Http,
+            Need::KernelTcp => run.options.engine != Engine::Tun && !run.target.is_unix,
+        }
+    }
+
+    /// Completes "it needs".
+    fn words(self) -> &'static str {
+        match self {
+            Need::Nothing => "nothing",
+            Need::Bursts => "--schedule bursts, and --rate or --stages",
+            Need::Rate => "--rate above 0, or --stages",
+            Need::Arrivals => "an open loop: --rate above 0, --stages or --heartbeat",
+            Need::Polling => "a worker that polls, and --coalesce makes it sleep: leave one of them out",
+            Need::Requests => "requests, and --rate 0 holds the connections idle",
+            Need::Echo => "an echo target, tcp://HOST:PORT or tcp+unix:PATH",
+            Need::Http => "an http:// target",
+            Need::KernelTcp => "connections of the kernel's TCP: no unix socket, and not --engine tun",
+        }
+    }
+}
+
+/// Whether an option asks for nothing: its value is what there is without it, in any mode.
+fn asks_for_nothing(name: &str, options: &Options) -> bool {
+    match name {
+        "warmup" => options.warmup == WarmUp::Fixed(std::time::Duration::ZERO),
+        "spin" => options.spin.is_zero(),
+        "coalesce" => options.coalesce.is_zero(),
+        "requests_per_connection" => options.requests_per_connection == 0,
+        _ => false,
+    }
+}
+
+/// Refuses the first option that has no effect.
+///
+/// # Errors
+/// [`LoadError::Usage`], naming the option and what would give it an effect; or what is wrong with the target.
+pub(super) fn check(given: &Given, options: &Options, is_search: bool) -> Result<(), LoadError> {
+    let target = TargetFacts::of(&options.target)?;
+    // Every probe of a search has a rate.
+    let run = Run { options, target, mode: if is_search { "open" } else { options.mode() } };
+    for (name, needs) in NEEDS.iter().filter(|(name, _)| given.has(name) && !asks_for_nothing(name, options)) {
+        if let Some(need) = needs.iter().find(|need| !need.is_met(&run)) {
+            return Err(LoadError::Usage(format!("{} has no effect here: it needs {}", flag(name), need.words())));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what the self-test does not listen to.
+///
+/// # Errors
+/// [`LoadError::Usage`], naming the option.
+pub(super) fn check_self_test(given: &Given) -> Result<(), LoadError> {
+    let known = NEEDS.iter().map(|(name, _)| *name);
+    let stray = known.filter(|name| given.has(name)).find(|name| !OF_SELF_TEST.contains(name));
+    match stray {
+        None => Ok(()),
+        Some(name) => Err(LoadError::Usage(format!(
+            "{} has no effect on --self-test, which chooses its own load: only --cpus, --watch-cpus (for the server) \
+             and --json apply",
+            flag(name)
+        ))),
+    }
+}
+
+/// As it is written on the command line.
+fn flag(name: &str) -> String {
+    let arguments = <LoadArgs as clap::Args>::augment_args(clap::Command::new("load"));
+    let long = arguments.get_arguments().find(|argument| argument.get_id() == name).and_then(clap::Arg::get_long);
+    long.map_or_else(|| name.to_owned(), |long| format!("--{long}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: LoadArgs,
+    }
+
+    fn refusal(line: &str) -> Option<String> {
+        let args = Line::parse_from(["load"].into_iter().chain(line.split(' '))).args;
+        let (given, is_search) = (args.given().clone(), args.condition().is_some());
+        let result = match args.self_test() {
+            Some(_) => check_self_test(&given),
+            None => check(&given, &args.into_options(), is_search),
+        };
+        result.err().map(|error| {
+            assert_eq!(error.exit_code(), 2);
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn every_option_is_in_the_list() {
+        let arguments = <LoadArgs as clap::Args>::augment_args(clap::Command::new("load"));
+        for argument in arguments.get_arguments() {
+            let name = argument.get_id().as_str();
+            assert!(NEEDS.iter().any(|(known, _)| *known == name), "what does {name} need to have an effect?");
+        }
+        for (name, needs) in NEEDS {
+            let is_known = arguments.get_arguments().any(|argument| argument.get_id() == name);
+            assert!(is_known && !needs.is_empty(), "{name} is no option any more");
+        }
+    }
+
+    #[test]
+    fn options_without_effect_are_refused_with_what_would_give_them_one() {
+        for (line, option, need) in [
+            ("http://127.0.0.1/ --burst 5", "--burst", "--schedule bursts"),
+            ("http://127.0.0.1/ -r 5 --burst 10", "--burst", "--schedule bursts"),
+            ("http://127.0.0.1/ --schedule bursts --burst 5", "--schedule", "--rate above 0"),
+            ("http://127.0.0.1/ --schedule poisson", "--schedule", "--stages"),
+            ("http://127.0.0.1/ --schedule constant -r 0", "--schedule", "--rate above 0"),
+            ("http://127.0.0.1/ --heartbeat 1s --schedule constant", "--schedule", "--rate"),
+            ("http://127.0.0.1/ --coalesce 1ms", "--coalesce", "an open loop"),
+            ("http://127.0.0.1/ --spin 1ms", "--spin", "an open loop"),
+            ("http://127.0.0.1/ -r 5 --coalesce 1ms --spin 1ms", "--spin", "leave one"),
+            ("http://127.0.0.1/ --realtime", "--realtime", "an open loop"),
+            ("http://127.0.0.1/ --payload 64", "--payload", "tcp://"),
+            ("unix:/x --payload 64", "--payload", "tcp+unix:"),
+            ("tcp://127.0.0.1:1 --method POST", "--method", "http://"),
+            ("tcp://127.0.0.1:1 --header A:b", "--header", "http://"),
+            ("tcp+unix:/x --body x", "--body", "http://"),
+            ("tcp://127.0.0.1:1 --expect-body x", "--expect-body", "http://"),
+            ("tcp://127.0.0.1:1 --body-len-max 5", "--body-len-max", "http://"),
+            ("tcp://127.0.0.1:1 -r 0 --payload 5", "--payload", "idle"),
+            ("tcp://127.0.0.1:1 -r 0 --timeout 5s", "--timeout", "idle"),
+            ("tcp://127.0.0.1:1 -r 0 --warmup 1s", "--warmup", "idle"),
+            ("tcp://127.0.0.1:1 -r 0 --calibrate", "--calibrate", "idle"),
+            ("tcp://127.0.0.1:1 -r 0 --requests-per-connection 5", "--requests-per-connection", "idle"),
+            ("tcp://198.18.0.1:1 --engine tun --reset", "--reset", "not --engine tun"),
+            ("unix:/x --reset", "--reset", "no unix socket"),
+            ("--self-test -c 5", "--connections", "--self-test"),
+            ("--self-test --quiet", "--quiet", "--self-test"),
+            ("--self-test --timeout 5s", "--timeout", "--self-test"),
+        ] {
+            let found = refusal(line).unwrap_or_else(|| panic!("{line} is not refused"));
+            assert!(found.starts_with(option) && found.contains(need), "{line}: {found}");
+        }
+    }
+
+    #[test]
+    fn options_with_effect_are_not() {
+        for line in [
+            "http://127.0.0.1/ -r 5 --schedule bursts --burst 10",
+            "http://127.0.0.1/ --stages 5@1s --schedule bursts --burst 10",
+            "http://127.0.0.1/ --find-knee p99<5ms --schedule constant --spin 1ms",
+            "http://127.0.0.1/ --method POST --body x --header A:b --expect-body y --body-len-max 5",
+            "tcp://127.0.0.1:1 --payload 5 --reset --timeout 1s --calibrate",
+            "tcp://127.0.0.1:1 --heartbeat 1s --spin 0s --coalesce 20ms --realtime",
+            "tcp://127.0.0.1:1 --heartbeat 1s --spin 0s --coalesce 0s",
+            "tcp://127.0.0.1:1 -r 0 --warmup 0ms --reset --seed 5",
+            "tcp://127.0.0.1:1 --coalesce 0s --requests-per-connection 0 --seed 5",
+            "unix:/x --header A:b -r 5 --coalesce 1ms",
+            "--self-test --cpus 0 --watch-cpus 1 --json",
+        ] {
+            assert_eq!(refusal(line), None, "{line}");
+        }
+    }
+}
