@@ -93,6 +93,11 @@ impl Causes {
         short.iter().map(|errno| self.errors[errno.raw_os_error() as usize]).sum()
     }
 
+    /// How often a system call failed with this error.
+    pub(crate) fn count_of(&self, errno: Errno) -> u64 {
+        self.errors[(errno.raw_os_error() as usize).min(ERRNO_MAX)]
+    }
+
     /// The counters above zero under their names.
     pub(crate) fn named(&self) -> BTreeMap<String, u64> {
         let mut named = BTreeMap::new();

@@ -74,6 +74,10 @@ fn unreachable(address: &str, error: &str) -> String {
         "EACCES" if address.starts_with("unix:") => {
             format!("{address} may not be connected to (EACCES): it takes write permission to the socket (`ls -l`)")
         }
+        "EAGAIN" if address.starts_with("unix:") => format!(
+            "the accept queue of {address} was full all the time (EAGAIN): does the server accept? --connect-timeout sets \
+             how long to wait"
+        ),
         "EPROTOTYPE" => format!("{address} is no stream socket (EPROTOTYPE), which is what servers listen on"),
         "ECONNREFUSED" => format!("target {address} refused the connection (ECONNREFUSED): is the server running?"),
         "ETIMEDOUT" => format!(

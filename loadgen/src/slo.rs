@@ -142,7 +142,14 @@ impl Clause {
         let number = number.ok_or_else(|| bad("it does not end in a number and its unit"))?;
         let scale = match metric {
             Metric::Error => (unit == "%").then_some(1.0).ok_or_else(|| bad("errors are limited in %"))?,
-            Metric::RequestsPerSecond => unit.is_empty().then_some(1.0).ok_or_else(|| bad("rps takes no unit"))?,
+            // As rates are written everywhere.
+            Metric::RequestsPerSecond => match unit {
+                "" => 1.0,
+                "k" | "K" => 1e3,
+                "M" => 1e6,
+                "G" => 1e9,
+                _ => return Err(bad("rps takes no unit but k, M or G")),
+            },
             _ => {
                 let known = TIME_UNITS.iter().find(|(name, _)| *name == unit);
                 known.ok_or_else(|| bad("a time needs one of the units ns, us, ms, s"))?.1
@@ -241,6 +248,9 @@ mod tests {
             ("mean>=.5ms", Metric::Mean, Relation::AtLeast, 500.0),
             ("error<0.1%", Metric::Error, Relation::Below, 0.1),
             ("rps>1000", Metric::RequestsPerSecond, Relation::Above, 1000.0),
+            ("rps>=2.5k", Metric::RequestsPerSecond, Relation::AtLeast, 2500.0),
+            ("rps>1e6", Metric::RequestsPerSecond, Relation::Above, 1e6),
+            ("rps>1M", Metric::RequestsPerSecond, Relation::Above, 1e6),
         ] {
             let slo = Slo::parse(text).unwrap();
             let clause = &slo.clauses[0];
@@ -269,7 +279,7 @@ mod tests {
             ("error<0.1", "%"),
             ("error<101%", "100 %"),
             ("rps>1000ms", "no unit"),
-            ("p99<5ms,rps>1k", "\"rps>1k\""),
+            ("p99<5ms,rps>1kB", "\"rps>1kB\""),
         ] {
             let error = Slo::parse(text).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{text}");

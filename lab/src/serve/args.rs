@@ -45,13 +45,13 @@ pub(crate) struct ServeArgs {
     max_connections: Option<u32>,
     /// Close a connection without requests after this time; 0s never, and then TCP keep-alive ends those whose peer is
     /// gone: a probe after 5 min of silence, then every 30 s; it ends after 7.5 min.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = timeout)]
     idle_timeout: Duration,
     /// Longest time for a request head to arrive; 0s has no limit.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
     header_timeout: Duration,
     /// Close when a body or a reply makes no progress for this time; 0s never.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout)]
     stall_timeout: Duration,
     /// Longest time for a drain; then connections are cut off and the exit code is 3.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
@@ -137,6 +137,16 @@ fn interval(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(interval) if interval >= LEAST => Ok(interval),
         Ok(_) => Err("an interval is at least 100ms".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Deadlines are looked at every 100 ms, the tick of the reactors' timers; a shorter one would be met late.
+fn timeout(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(100);
+    match humantime::parse_duration(text) {
+        Ok(timeout) if timeout.is_zero() || timeout >= LEAST => Ok(timeout),
+        Ok(_) => Err("below the grain of the clock, which is 100ms; 0s is none at all".into()),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -33,6 +33,9 @@ fn options_of_servers_without_effect_are_refused() {
     refuses(&["serve", "echo", "--header-timeout", "5s"], 2, &["--header-timeout", "http"]);
     refuses(&["serve", "echo", "--max-body", "5"], 2, &["--max-body", "http"]);
     refuses(&["serve", "http", "--listen", "unix:/nonexistent/x", "--rcvbuf", "64KiB"], 2, &["--rcvbuf", "--sndbuf"]);
+    for option in ["--idle-timeout", "--header-timeout", "--stall-timeout"] {
+        refuses(&["serve", "http", option, "99ms"], 2, &[option, "100ms"]);
+    }
     refuses(&["null-server", "echo", "--every", "1s"], 2, &["--stall"]);
     refuses(&["null-server", "http", "--message-len", "64"], 2, &["--message-len", "echo"]);
 }

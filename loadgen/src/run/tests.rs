@@ -148,3 +148,33 @@ fn a_unix_socket_carries_echo() {
         assert_eq!(transport.state, State::Skipped, "{transport:?}");
     }
 }
+
+/// A worker that found the accept queue full took that for refusals, and gave up after sixteen of them.
+#[test]
+fn a_full_accept_queue_is_no_refusal() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+    let path = std::env::temp_dir().join(format!("c10m-full-{}.sock", std::process::id()));
+    // What a killed test has left behind.
+    let _ = std::fs::remove_file(&path);
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    listen(&socket, 0).unwrap();
+    let listener = std::os::unix::net::UnixListener::from(socket);
+    let server = thread::spawn(move || {
+        // Each of the two workers is to meet a full queue first.
+        thread::sleep(Duration::from_millis(100));
+        (0..40).map_while(|_| listener.accept().ok()).map(|(stream, _)| stream).collect::<Vec<_>>()
+    });
+    let target = format!("tcp+unix:{}", path.display());
+    let options = Options {
+        connections: 40,
+        rate: Some(0.0),
+        connect_timeout: Duration::from_secs(60),
+        ..options(target, Engine::Epoll)
+    };
+    let record = run(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(record.connections.established, 40, "{:?}", record.connections);
+    assert_eq!(record.connections.errors.keys().collect::<Vec<_>>(), ["EAGAIN"], "{:?}", record.connections);
+    drop(server.join().unwrap());
+}

@@ -123,7 +123,8 @@ fn form(text: &str) -> Result<(Form, &str), LoadError> {
 
 /// A text for messages about what could not be read: nothing in front of an @ is shown, whatever it is.
 fn discreet(text: &str) -> String {
-    let start = text.find("://").map_or(0, |position| position + 3);
+    let scheme = text.find("://").filter(|&position| !text[..position].contains('@'));
+    let start = scheme.map_or(0, |position| position + 3);
     match text.rfind('@') {
         Some(end) if end >= start => format!("{}…{}", &text[..start], &text[end..]),
         _ => text.to_owned(),
@@ -177,7 +178,7 @@ fn url(text: &str, form: Form, rest: &str) -> Result<Written, LoadError> {
             () => Ok(Written { workload: Workload::Echo, place, shown }),
         };
     }
-    let authorization = credentials::basic(url.username(), url.password()).map_err(|why| bad(why))?;
+    let authorization = credentials::basic(url.username(), url.password()).map_err(bad)?;
     let host = match url.port() {
         Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
         None => url.host_str().unwrap_or_default().to_owned(),

@@ -39,10 +39,12 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.opening < self.opening_max
     }
 
-    /// Whether the target never answered and it makes no sense to ask on.
+    /// Whether the target never answered and it makes no sense to ask on. A full accept queue is an answer: of a
+    /// unix socket it is EAGAIN (connect(2)), where TCP drops the SYN and lets the connect wait.
     pub(in crate::engine) fn is_hopeless(&self) -> bool {
         let connects = &self.tally.connects;
-        connects.opened == 0 && connects.failed >= HOPELESS_FAILURES.min(self.connections.len() as u64)
+        let refused = connects.failed - self.tally.connect_causes.count_of(Errno::AGAIN).min(connects.failed);
+        connects.opened == 0 && refused >= HOPELESS_FAILURES.min(self.connections.len() as u64)
     }
 
     /// Whether some connection has yet to be opened for the first time.

@@ -161,6 +161,7 @@ fn no_message_shows_a_password() {
         "u:secret@h:99999",
         "tcp://u:secret@h:1",
         "http:u:secret@h",
+        "u:secret@h h://x",
     ] {
         let error = parse(text).unwrap_err().to_string();
         assert!(!error.contains("secret"), "{text}: {error}");
