@@ -41,7 +41,7 @@ pub fn feed<C: Client>(client: &mut C, pipeline: u32, pieces: &[&[u8]]) -> Vec<P
         kept.extend_from_slice(piece);
         while !kept.is_empty() {
             if outstanding == 0 {
-                client.begin(&mut state);
+                client.begin(&mut state, pipeline);
                 outstanding = pipeline;
             }
             let received = client.on_bytes(&mut state, &kept);

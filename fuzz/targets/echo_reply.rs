@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     let mut sender = make();
     let mut sent = Vec::new();
     while sent.len() < bytes.len() {
-        sent.extend_from_slice(sender.begin(&mut Default::default()));
+        sent.extend_from_slice(sender.begin(&mut Default::default(), PIPELINE));
     }
     let replies: Vec<u8> = sent.iter().zip(&bytes).map(|(sent, change)| sent ^ change).collect();
     let whole = feed(&mut make(), PIPELINE, &[&replies]);

@@ -40,7 +40,7 @@ fn receive(input: &[u8], cuts: &[usize]) -> Progress {
     let request = HttpRequest { host: "a".into(), path: "/".into(), ..HttpRequest::default() };
     let mut client = HttpClient::new(&request, 1).expect("a valid request").with_body_len_max(50);
     let mut state = <HttpClient as Client>::State::default();
-    client.begin(&mut state);
+    client.begin(&mut state, 1);
     let (mut unread, mut from, mut progress) = (Vec::new(), 0, Progress::Incomplete);
     for to in cuts.iter().copied().chain([input.len()]) {
         unread.extend_from_slice(&input[from..to.max(from)]);
@@ -53,7 +53,7 @@ fn receive(input: &[u8], cuts: &[usize]) -> Progress {
                 Progress::Incomplete => break,
                 Progress::Fault(_) => return progress,
                 Progress::Complete { .. } | Progress::Refused { .. } => {
-                    client.begin(&mut state);
+                    client.begin(&mut state, 1);
                 }
             }
         }

@@ -24,7 +24,7 @@ use crate::validity::Calibration;
 use crate::{Engine as EngineName, LoadError, Options, sys};
 use crossbeam::channel::{Receiver, Sender};
 use fleet::{Fleet, Token};
-use protocol::client::{Client, EchoClient, HttpClient, HttpRequest};
+use protocol::client::{Client, EchoClient, HttpClient, HttpRequest, StatusSet};
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 use std::net::SocketAddr;
@@ -136,6 +136,7 @@ impl Job<'_> {
             host: host.to_owned(),
             headers: authorization.into_iter().chain(self.options.headers.clone()).collect(),
             body: self.options.body.clone().into_bytes(),
+            expect_status: StatusSet::default(),
             expect_body: self.options.expect_body.clone().map(String::into_bytes),
         }
     }

@@ -85,12 +85,14 @@ impl Client for EchoClient {
     /// Every byte is verified where it arrives; nothing is ever left unconsumed.
     const UNREAD_LEN_MAX: usize = 1;
 
-    fn begin(&mut self, state: &mut EchoState) -> &[u8] {
-        let first = self.next;
-        self.next = first.wrapping_add(u64::from(self.pipeline));
-        *state = EchoState { first, answered: 0, verified: 0 };
+    fn begin(&mut self, state: &mut EchoState, count: u32) -> &[u8] {
+        // A smaller batch is the end of a full one, whose first messages count as answered.
+        let skipped = self.pipeline - count;
+        let first = self.next.wrapping_sub(u64::from(skipped));
+        self.next = self.next.wrapping_add(u64::from(count));
+        *state = EchoState { first, answered: skipped, verified: 0 };
         self.number(first);
-        &self.messages
+        &self.messages[skipped as usize * self.message_len..]
     }
 
     fn batch(&mut self, state: &EchoState) -> &[u8] {
@@ -133,7 +135,7 @@ mod tests {
     const WRONG: Progress = Progress::Fault(Fault::WrongBody);
 
     fn batch(message_len: usize, pipeline: u32) -> Vec<u8> {
-        EchoClient::new(message_len, pipeline, 7).begin(&mut EchoState::default()).to_vec()
+        EchoClient::new(message_len, pipeline, 7).begin(&mut EchoState::default(), pipeline).to_vec()
     }
 
     #[test]
@@ -162,12 +164,34 @@ mod tests {
     fn a_short_send_goes_on_with_the_same_bytes() {
         let mut client = EchoClient::new(12, 2, 1);
         let (mut one, mut two) = (EchoState::default(), EchoState::default());
-        let first = client.begin(&mut one).to_vec();
-        let second = client.begin(&mut two).to_vec();
+        let first = client.begin(&mut one, 2).to_vec();
+        let second = client.begin(&mut two, 2).to_vec();
         assert_ne!(first, second);
         assert_eq!(client.batch(&one), first);
         assert_eq!(client.batch(&two), second);
         // Replies to the first connection are verified although the messages are numbered for the second.
         assert_eq!(client.on_bytes(&mut one, &first).progress, DONE);
+    }
+
+    #[test]
+    fn a_smaller_batch_is_numbered_on_and_verified() {
+        for message_len in [3, 12] {
+            let mut client = EchoClient::new(message_len, 3, 1);
+            let (mut states, mut sent) = (Vec::new(), Vec::new());
+            for count in [1, 3, 2] {
+                let mut state = EchoState::default();
+                sent.push(client.begin(&mut state, count).to_vec());
+                assert_eq!(sent[states.len()].len(), message_len * count as usize);
+                states.push(state);
+            }
+            let numbers: Vec<u8> = sent.concat().chunks(message_len).map(|message| message[0]).collect();
+            assert!(message_len < NUMBER_LEN || numbers == [0, 1, 2, 3, 4, 5], "{numbers:?}");
+            for (state, sent) in states.iter_mut().zip(&sent) {
+                assert!(client.batch(state).ends_with(sent), "what a short send left is at the end");
+                for message in sent.chunks(message_len) {
+                    assert_eq!(client.on_bytes(state, message).progress, DONE, "{message_len}");
+                }
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! once until it is whole. Body bytes are verified where they arrive and never kept. What two parsers could
 //! read differently is a fault, not a guess.
 
-use super::{Client, Fault, Progress, Received};
+use super::{Client, Fault, Progress, Received, StatusSet};
 use crate::bytes::{is_token, is_value};
 use crate::chunked::{ChunkedDecoder, Piece};
 use crate::fields::{Coding, Framing};
@@ -34,7 +34,10 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     /// Sent with a Content-Length unless empty.
     pub body: Vec<u8>,
-    /// When given, the body of every 2xx reply must be exactly this.
+    /// The statuses that are a success.
+    pub expect_status: StatusSet,
+    /// When given, the body of every reply with such a status must be exactly this; but for 304, which never
+    /// has one (RFC 9110 §15.4.5).
     pub expect_body: Option<Vec<u8>>,
 }
 
@@ -54,7 +57,9 @@ impl std::error::Error for BadRequest {}
 pub struct HttpClient {
     /// The request, `pipeline` times.
     requests: Vec<u8>,
+    request_len: usize,
     is_head: bool,
+    expect_status: StatusSet,
     expect_body: Option<Vec<u8>>,
     body_len_max: u32,
     known: KnownHead,
@@ -113,7 +118,9 @@ impl HttpClient {
         let bytes = request.to_bytes()?;
         Ok(HttpClient {
             requests: bytes.repeat(pipeline as usize),
+            request_len: bytes.len(),
             is_head: request.method == "HEAD",
+            expect_status: request.expect_status,
             expect_body: request.expect_body.clone(),
             body_len_max: BODY_LEN_MAX,
             known: KnownHead::default(),
@@ -203,9 +210,10 @@ impl HttpClient {
         }
     }
 
-    /// The body this reply must have: replies other than 2xx have one of their own.
+    /// The body this reply must have: replies with another status have one of their own.
     fn expected(&self, status: u16) -> Option<&[u8]> {
-        self.expect_body.as_deref().filter(|_| !self.is_head && (200..300).contains(&status))
+        let has_body = !self.is_head && status != 304;
+        self.expect_body.as_deref().filter(|_| has_body && self.expect_status.contains(status))
     }
 
     /// Verifies body bytes; they continue at `state.body_len` and do not go beyond `body_len_max`.
@@ -233,7 +241,7 @@ impl HttpClient {
         state.body = Body::default();
         match self.expected(status) {
             Some(expected) if expected.len() != body_len as usize => Progress::Fault(Fault::WrongLength),
-            _ if (200..300).contains(&status) => Progress::Complete { keep_open },
+            _ if self.expect_status.contains(status) => Progress::Complete { keep_open },
             _ => Progress::Refused { status, keep_open },
         }
     }
@@ -246,8 +254,8 @@ impl Client for HttpClient {
     const UNREAD_LEN_MAX: usize = 16 * 1024;
 
     #[inline]
-    fn begin(&mut self, _: &mut HttpState) -> &[u8] {
-        &self.requests
+    fn begin(&mut self, _: &mut HttpState, count: u32) -> &[u8] {
+        &self.requests[self.requests.len() - count as usize * self.request_len..]
     }
 
     fn batch(&mut self, _: &HttpState) -> &[u8] {
@@ -301,6 +309,10 @@ impl Client for HttpClient {
             Body::UntilClose => self.finish(state, false),
             Body::Head(_) | Body::Sized(_) | Body::Chunked(_) => Progress::Fault(Fault::Truncated),
         }
+    }
+
+    fn last_head(&self) -> &[u8] {
+        &self.known.bytes
     }
 }
 

@@ -5,14 +5,16 @@
 
 mod echo;
 mod http;
+mod status;
 
 pub use echo::EchoClient;
 pub use http::{BadRequest, HttpClient, HttpRequest};
+pub use status::StatusSet;
 
 /// One workload seen from the client. One value per worker; `State` is per connection.
 ///
-/// Requests are written in batches of a size fixed when the client is made (one request, or as many
-/// as are pipelined). The bytes of a batch live in the client and are lent, not copied: a request
+/// Requests are written in batches of at most the size given when the client is made (one request, or as
+/// many as are pipelined). The bytes of a batch live in the client and are lent, not copied: a request
 /// costs no memory per connection, and sending it costs no copy in user space.
 pub trait Client {
     /// Per connection: how far the current reply has been recognised. Counted in the memory budget.
@@ -25,10 +27,11 @@ pub trait Client {
     /// lives, for example by a kernel that sends them later.
     const IS_CONSTANT: bool;
 
-    /// Starts the next batch and lends its bytes. Every reply to the batch before has arrived.
-    fn begin(&mut self, state: &mut Self::State) -> &[u8];
+    /// Starts the next batch, of `count` requests, and lends its bytes. Nothing of the batch before is
+    /// waited for any more.
+    fn begin(&mut self, state: &mut Self::State, count: u32) -> &[u8];
 
-    /// Lends the bytes of the batch in progress again, for what a short send left behind.
+    /// Lends bytes that end with those of the batch in progress, for what a short send left behind.
     fn batch(&mut self, state: &Self::State) -> &[u8];
 
     /// Looks at bytes of the oldest unanswered request's reply. Bytes behind `consumed` belong to
@@ -41,6 +44,12 @@ pub trait Client {
     /// connection (RFC 9112 §6.3 case 8); for all others this is a truncated reply, or
     /// [`Progress::Incomplete`] when no byte of the reply has been consumed.
     fn on_close(&mut self, state: &mut Self::State) -> Progress;
+
+    /// Lends the head that was recognised last, of whichever connection: what a refusal looked like whose bytes
+    /// came in pieces. Empty where replies have no head, or the last was too long to keep.
+    fn last_head(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// What one call to [`Client::on_bytes`] found.
@@ -64,7 +73,7 @@ pub enum Progress {
     },
     /// The reply is wrong; the connection cannot be used any further.
     Fault(Fault),
-    /// The reply is well framed but not a success (for HTTP a status other than 2xx).
+    /// The reply is well framed but not a success (for HTTP a status that was not expected).
     Refused {
         /// The status the server gave.
         status: u16,
@@ -146,7 +155,7 @@ pub(crate) mod testing {
     /// what was reported; `closed` ends the input with the peer's close.
     pub(crate) fn feed<C: Client>(client: &mut C, requests: usize, pieces: &[&[u8]], closed: bool) -> Vec<Progress> {
         let mut state = C::State::default();
-        client.begin(&mut state);
+        client.begin(&mut state, requests as u32);
         let (mut reports, mut kept) = (Vec::new(), Vec::new());
         for piece in pieces {
             kept.extend_from_slice(piece);

@@ -24,7 +24,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         connection.phase = Phase::Busy;
         connection.outstanding = self.pipeline;
         self.busy += 1;
-        let bytes = self.client.begin(&mut connection.state);
+        let bytes = self.client.begin(&mut connection.state, u32::from(self.pipeline));
         let sent =
             engine.send(socket, token, bytes, C::IS_CONSTANT, &mut connection.under_way, &mut self.tally.traffic);
         // In a closed loop the request is meant to be sent when the connection is free, which is now:

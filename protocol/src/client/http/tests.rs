@@ -19,7 +19,7 @@ fn client(method: &str, expect_body: Option<&str>) -> HttpClient {
         expect_body: expect_body.map(|body| body.as_bytes().to_vec()),
         ..HttpRequest::default()
     };
-    HttpClient::new(&request, 1).unwrap()
+    HttpClient::new(&request, 8).unwrap()
 }
 
 /// Without an expected body; the peer closes after `input`, which must not matter unless expected.
@@ -116,6 +116,35 @@ fn refusals_have_their_status() {
     check("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", &[refused(304, true)]);
     check("HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n", &[refused(503, false)]);
     check_body("hello", "HTTP/1.1 500 Oh\r\nContent-Length: 1\r\n\r\nx", refused(500, true));
+}
+
+#[test]
+fn expected_statuses_are_a_success() {
+    let make = |expect_status: &str, expect_body: Option<&str>| {
+        let request = HttpRequest {
+            path: "/".into(),
+            expect_status: expect_status.parse().unwrap(),
+            expect_body: expect_body.map(|body| body.as_bytes().to_vec()),
+            ..HttpRequest::default()
+        };
+        HttpClient::new(&request, 8).unwrap()
+    };
+    let check = |statuses: &str, body: Option<&str>, input: &str, expected: &[Progress]| {
+        testing::check(|| make(statuses, body), expected.len(), input.as_bytes(), true, expected);
+    };
+    let refused = |status| Progress::Refused { status, keep_open: true };
+    let same = "HTTP/1.1 304 Same\r\nContent-Length: 9\r\n\r\n";
+    let missing = "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno";
+    let good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let all = format!("{same}{missing}{good}");
+    check("2xx,304", None, &all, &[OPEN, refused(404), OPEN]);
+    check("404", None, &all, &[refused(304), OPEN, refused(200)]);
+    check("200-404", None, &all, &[OPEN, OPEN, OPEN]);
+    // A body is expected where the status is, but for 304, which has none.
+    check("2xx,304", Some("ok"), &all, &[OPEN, refused(404), OPEN]);
+    check("404", Some("no"), missing, &[OPEN]);
+    check("404", Some("ok"), missing, &[Progress::Fault(Fault::WrongBody)]);
+    check("404", Some("no"), &format!("{good}{missing}"), &[refused(200), OPEN]);
 }
 
 #[test]
@@ -243,6 +272,16 @@ fn expected_bodies() {
 fn replies_to_head_have_no_body() {
     let input = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
     testing::check(|| client("HEAD", Some("hello")), 1, input, true, &[OPEN]);
+}
+
+#[test]
+fn a_batch_may_be_smaller_than_the_largest() {
+    let mut client = client("GET", None);
+    let (mut state, one) = (HttpState::default(), "GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    for count in [1, 3, 8] {
+        assert_eq!(client.begin(&mut state, count), one.repeat(count as usize).as_bytes());
+        assert!(client.batch(&state).ends_with(one.repeat(count as usize).as_bytes()));
+    }
 }
 
 #[test]
