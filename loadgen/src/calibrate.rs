@@ -46,7 +46,9 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         warmup: WarmUp::Fixed(WARM_UP),
         interval: None,
         connect_rate: None,
+        expect_status: None,
         expect_body: None,
+        requests: None,
         slo: None,
         calibrate: false,
         // A closed loop has neither.

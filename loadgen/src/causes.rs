@@ -117,35 +117,51 @@ impl Causes {
     }
 }
 
-/// The name of an error number in records: errno(3), with words for what peers do to connections.
+/// Error numbers with a name of their own in records, errno(3) or a word for what peers do to connections, and what
+/// they mean.
+pub(crate) const ERRORS: [(Errno, &str, &str); 20] = [
+    (Errno::CONNRESET, "connection_reset", "the server reset the connection"),
+    (Errno::PIPE, "broken_pipe", "the server had closed the connection when the request was written"),
+    (Errno::CONNREFUSED, "ECONNREFUSED", "nobody listens there"),
+    (Errno::TIMEDOUT, "ETIMEDOUT", "the server did not answer a connect or a segment in time"),
+    (Errno::CONNABORTED, "ECONNABORTED", "this host ended the connection"),
+    (Errno::HOSTUNREACH, "EHOSTUNREACH", "no route to the host"),
+    (Errno::NETUNREACH, "ENETUNREACH", "no route to the network"),
+    (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL", "no source address or port was left on this host"),
+    (Errno::ADDRINUSE, "EADDRINUSE", "the source address and port are in use"),
+    (Errno::MFILE, "EMFILE", "no descriptor was left to a worker (`ulimit -n`)"),
+    (Errno::NFILE, "ENFILE", "no descriptor was left on this host (fs.file-max)"),
+    (Errno::NOBUFS, "ENOBUFS", "the kernel was short of buffers"),
+    (Errno::NOMEM, "ENOMEM", "the kernel was short of memory"),
+    (Errno::NOSPC, "ENOSPC", "no watch was left for epoll (fs.epoll.max_user_watches)"),
+    (Errno::AGAIN, "EAGAIN", "the queue of a unix socket was full (connect(2))"),
+    (Errno::NOENT, "ENOENT", "there is no such unix socket"),
+    (Errno::PROTOTYPE, "EPROTOTYPE", "the unix socket is of another kind"),
+    (Errno::ACCESS, "EACCES", "the kernel does not permit this connect"),
+    (Errno::PERM, "EPERM", "a rule of this host's firewall forbids it"),
+    (Errno::INVAL, "EINVAL", "the kernel refuses the call: source and target do not fit together"),
+];
+
+/// The name of an error number in records.
 pub(crate) fn error_name(number: usize) -> String {
-    let number = number as i32;
-    let known = [
-        (Errno::CONNRESET, "connection_reset"),
-        (Errno::PIPE, "broken_pipe"),
-        (Errno::CONNREFUSED, "ECONNREFUSED"),
-        (Errno::TIMEDOUT, "ETIMEDOUT"),
-        (Errno::CONNABORTED, "ECONNABORTED"),
-        (Errno::HOSTUNREACH, "EHOSTUNREACH"),
-        (Errno::NETUNREACH, "ENETUNREACH"),
-        (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL"),
-        (Errno::ADDRINUSE, "EADDRINUSE"),
-        (Errno::MFILE, "EMFILE"),
-        (Errno::NFILE, "ENFILE"),
-        (Errno::NOBUFS, "ENOBUFS"),
-        (Errno::NOMEM, "ENOMEM"),
-        (Errno::NOSPC, "ENOSPC"),
-        (Errno::AGAIN, "EAGAIN"),
-        (Errno::NOENT, "ENOENT"),
-        (Errno::PROTOTYPE, "EPROTOTYPE"),
-        (Errno::ACCESS, "EACCES"),
-        (Errno::PERM, "EPERM"),
-        (Errno::INVAL, "EINVAL"),
-    ];
-    known
-        .iter()
-        .find(|(errno, _)| errno.raw_os_error() == number)
-        .map_or_else(|| format!("errno_{number}"), |(_, name)| (*name).into())
+    let known = ERRORS.iter().find(|(errno, ..)| errno.raw_os_error() as usize == number);
+    known.map_or_else(|| format!("errno_{number}"), |(_, name, _)| (*name).into())
+}
+
+#[cfg(test)]
+impl Causes {
+    /// Each counter at one.
+    pub(crate) fn with_all() -> Causes {
+        Causes {
+            faults: [1; Fault::ALL.len()],
+            closed_by_peer: 1,
+            unsolicited: 1,
+            timeout: 1,
+            batch_lost: 1,
+            statuses: Box::new([1; STATUS_MAX + 1]),
+            errors: Box::new([1; ERRNO_MAX + 1]),
+        }
+    }
 }
 
 #[cfg(test)]

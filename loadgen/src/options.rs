@@ -5,6 +5,7 @@ mod grain;
 use crate::LoadError;
 use crate::schedule::{Process, Stage};
 use crate::slo::Slo;
+use protocol::client::StatusSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -49,8 +50,10 @@ pub struct Options {
     pub connections: u32,
     /// Worker threads.
     pub threads: u32,
-    /// Length of the measured window.
+    /// Length of the measured window; with `requests` the most that it may be.
     pub duration: Duration,
+    /// So many requests are sent in all, none of them in a warm-up; the window ends with the last of them.
+    pub requests: Option<u64>,
     /// Load before the window: verified, but in no total.
     pub warmup: WarmUp,
     /// Requests per second in total. `None` is a closed loop; zero holds the connections idle.
@@ -98,9 +101,11 @@ pub struct Options {
     /// HTTP headers beside Host and Content-Length.
     pub headers: Vec<(String, String)>,
     /// HTTP request body.
-    pub body: String,
-    /// When given, every 2xx reply must have exactly this body.
-    pub expect_body: Option<String>,
+    pub body: Vec<u8>,
+    /// The HTTP statuses that are a success; 2xx when absent.
+    pub expect_status: Option<StatusSet>,
+    /// When given, every reply with such a status must have exactly this body (a 304 has none).
+    pub expect_body: Option<Vec<u8>>,
     /// Longest body of an HTTP reply in bytes; a longer one is a fault of the reply.
     pub body_len_max: u32,
     /// Worker i is pinned to `cpus[i % len]`; empty leaves the workers to the scheduler.
@@ -129,6 +134,7 @@ impl Default for Options {
             connections: 10,
             threads: 1,
             duration: Duration::from_secs(10),
+            requests: None,
             warmup: WarmUp::Fixed(Duration::from_millis(500)),
             rate: None,
             stages: Vec::new(),
@@ -151,7 +157,8 @@ impl Default for Options {
             payload_len: 64,
             method: String::new(),
             headers: Vec::new(),
-            body: String::new(),
+            body: Vec::new(),
+            expect_status: None,
             expect_body: None,
             body_len_max: 1 << 30,
             cpus: Vec::new(),
@@ -170,6 +177,9 @@ impl Default for Options {
 const THREADS_MAX: u32 = 1024;
 /// Longest batch in bytes; the messages of a batch live in one buffer per worker.
 const BATCH_LEN_MAX: u64 = 64 << 20;
+
+/// A window that ends with its requests and has no other end: ten years, which no clock of 64 bits in ns overflows.
+pub const WHATEVER_IT_TAKES: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Beats closer than this are a rate.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(1);
@@ -198,6 +208,7 @@ impl Options {
         }
         grain::check(self)?;
         self.check_schedule()?;
+        self.check_requests()?;
         if !(1..=u32::from(u16::MAX)).contains(&self.pipeline) {
             return usage(format!("--pipeline {} must be between 1 and 65,535", self.pipeline));
         }
@@ -259,6 +270,29 @@ impl Options {
         Ok(())
     }
 
+    /// What excludes a number of requests, and what only HTTP has.
+    fn check_requests(&self) -> Result<(), LoadError> {
+        let usage = |message: &str| Err(LoadError::Usage(message.into()));
+        if self.expect_status.is_some() && self.target.starts_with("tcp://") {
+            return usage("--expect-status needs an http:// target: an echo has no status");
+        }
+        let Some(requests) = self.requests else { return Ok(()) };
+        if requests == 0 {
+            return usage("--requests must be at least 1; to hold connections without a request, use --rate 0");
+        }
+        if self.warmup != WarmUp::Fixed(Duration::ZERO) {
+            return usage(
+                "--requests counts every request that reaches the server, so there is no warm-up: leave out --warmup",
+            );
+        }
+        match self.mode() {
+            "idle" => usage("--requests needs a rate above 0, or none: --rate 0 sends nothing"),
+            "heartbeat" => usage("--heartbeat goes on for --duration: leave out --requests"),
+            _ if !self.stages.is_empty() => usage("--stages say when the run ends: leave out --requests"),
+            _ => Ok(()),
+        }
+    }
+
     /// `closed`, `open`, `heartbeat` or `idle`.
     pub fn mode(&self) -> &'static str {
         match (self.rate, self.stages.is_empty(), self.heartbeat) {
@@ -279,6 +313,10 @@ impl Options {
     pub fn interval_or_default(&self) -> Duration {
         const ROUND_MS: [u64; 8] = [50, 100, 250, 500, 1000, 5000, 10_000, 60_000];
         self.interval.unwrap_or_else(|| {
+            // A run that ends with its requests may be short or long: a second suits both.
+            if self.requests.is_some() && self.window() >= WHATEVER_IT_TAKES {
+                return Duration::from_secs(1);
+            }
             let wanted_ms = self.window().as_millis() as u64 / 40;
             Duration::from_millis(ROUND_MS.into_iter().rev().find(|&round| round <= wanted_ms).unwrap_or(ROUND_MS[0]))
         })
@@ -315,7 +353,9 @@ mod tests {
     #[test]
     fn contradictions_are_usage_errors() {
         let good = Options::default;
+        let counted = || Options { requests: Some(1), warmup: WarmUp::Fixed(Duration::ZERO), ..good() };
         good().check().unwrap();
+        counted().check().unwrap();
         for (name, options) in [
             ("--connections", Options { connections: 0, ..good() }),
             ("--threads", Options { threads: 0, ..good() }),
@@ -336,6 +376,15 @@ mod tests {
             ("--interval", Options { interval: Some(Duration::from_millis(9)), ..good() }),
             ("--burst", Options { process: Process::Bursts, burst: 0, ..good() }),
             ("--payload", Options { payload_len: 65_537, ..good() }),
+            ("--requests", Options { requests: Some(0), ..counted() }),
+            ("--warmup", Options { requests: Some(1), ..good() }),
+            ("--rate", Options { rate: Some(0.0), ..counted() }),
+            ("--heartbeat", Options { heartbeat: Some(SECOND), ..counted() }),
+            ("--stages", Options { stages: vec![STAGE], ..counted() }),
+            (
+                "--expect-status",
+                Options { expect_status: Some(StatusSet::default()), target: "tcp://a:1".into(), ..good() },
+            ),
         ] {
             let error = options.check().unwrap_err();
             assert_eq!(error.exit_code(), 2);

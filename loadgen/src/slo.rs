@@ -163,7 +163,7 @@ impl Clause {
 
     fn judge(&self, measured: &Measured<'_>) -> SloClause {
         let requests = measured.requests;
-        let unknown = requests.timed_out + requests.censored + requests.unsent;
+        let unknown = requests.without_good_reply();
         let response = measured.response;
         let nothing = "no response time was recorded";
         let (value, unit, missing) = match self.metric {
@@ -174,7 +174,7 @@ impl Clause {
             Metric::Max => (response.max, "us", nothing.into()),
             Metric::Mean => (response.mean, "us", nothing.into()),
             Metric::Error => {
-                let share = (requests.failed + unknown) as f64 / requests.scheduled as f64 * 100.0;
+                let share = unknown as f64 / requests.scheduled as f64 * 100.0;
                 ((requests.scheduled > 0).then_some(share), "%", "no request was scheduled".into())
             }
             Metric::RequestsPerSecond => {
@@ -188,7 +188,7 @@ impl Clause {
         let is_bound = unknown > 0 && matches!(self.metric, Metric::Max | Metric::Mean);
         let is_limit = matches!(self.relation, Relation::Below | Relation::AtMost);
         if is_bound && is_within && is_limit {
-            let why = format!("{unknown} requests had no reply, so this is only the least that it may be");
+            let why = format!("{unknown} requests had no good reply, so this is only the least that it may be");
             return outcome(false, why);
         }
         let is_time = !matches!(self.metric, Metric::Error | Metric::RequestsPerSecond);
@@ -218,7 +218,7 @@ fn why_absent(count: u64, p: f64, unknown: u64) -> String {
         let needed = (SAMPLES_ABOVE_MIN / (1.0 - p)).round();
         return format!("it needs {needed:.0} samples, there were {count}: run longer");
     }
-    format!("it falls among the {unknown} requests without a reply")
+    format!("it falls among the {unknown} requests without a good reply")
 }
 
 impl Relation {
@@ -293,7 +293,12 @@ mod tests {
     }
 
     fn judge_queue(text: &str, unknown: u64, is_queue_growing: bool) -> SloOutcome {
-        let requests = RequestCounts { scheduled: 10_000, failed: 5, censored: unknown, ..RequestCounts::default() };
+        let requests = RequestCounts {
+            scheduled: 10_000,
+            failed: unknown / 2,
+            censored: unknown.div_ceil(2),
+            ..RequestCounts::default()
+        };
         let response = Summary {
             count: 9_995,
             p50: Some(1000.0),
@@ -322,12 +327,12 @@ mod tests {
             ("p99.9<1s", 0, false, None, "us", "it needs 10000 samples, there were 9995"),
             ("p90<1s", 3000, false, None, "us", "among the 3000 requests"),
             ("max<9.1ms", 0, true, Some(9000.0), "us", ""),
-            ("max<9.1ms", 1, false, Some(9000.0), "us", "1 requests had no reply"),
+            ("max<9.1ms", 1, false, Some(9000.0), "us", "1 requests had no good reply"),
             ("max>8ms", 1, true, Some(9000.0), "us", ""),
             ("mean<=1ms", 1, false, Some(1200.0), "us", ""),
-            ("error<0.1%", 0, true, Some(0.05), "%", ""),
-            ("error<0.1%", 5, false, Some(0.1), "%", ""),
-            ("error<=0.1%", 5, true, Some(0.1), "%", ""),
+            ("error<0.1%", 5, true, Some(0.05), "%", ""),
+            ("error<0.1%", 10, false, Some(0.1), "%", ""),
+            ("error<=0.1%", 10, true, Some(0.1), "%", ""),
             ("rps>999", 0, true, Some(1000.0), "requests/s", ""),
             ("rps>1000", 0, false, Some(1000.0), "requests/s", ""),
         ] {

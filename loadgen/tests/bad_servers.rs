@@ -126,7 +126,7 @@ fn check(case: &Case, engine: Engine, rate: Option<f64>) {
         rate,
         // With this seed the last byte of an echo message is no question mark.
         seed: Some(1),
-        expect_body: case.expect_body.map(str::to_owned),
+        expect_body: case.expect_body.map(|body| body.as_bytes().to_vec()),
         warmup: WarmUp::Fixed(Duration::ZERO),
         engine,
         body_len_max: 1 << 16,

@@ -9,7 +9,7 @@ use super::{CompareArgs, DRIFT};
 use crate::bench;
 
 /// What makes two loads the same load.
-const LOAD: [(&str, &str); 10] = [
+const LOAD: [(&str, &str); 11] = [
     ("workload", "/workload"),
     ("mode", "/mode"),
     ("schedule", "/schedule"),
@@ -18,6 +18,7 @@ const LOAD: [(&str, &str); 10] = [
     ("pipeline", "/pipeline"),
     ("requests a connection", "/requests_per_connection"),
     ("window, µs", "/duration_planned_us"),
+    ("requests in all", "/requests/asked"),
     ("engine", "/engine"),
     ("threads", "/threads"),
 ];

@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use loadgen::self_test::SelfTestOptions;
 use loadgen::slo::Slo;
-use loadgen::{Engine, LoadError, Options, Process, Stage, WarmUp};
+use loadgen::{Engine, LoadError, Options, Process, Stage, StatusSet, WHATEVER_IT_TAKES, WarmUp};
 
+use super::body::{self, Body};
 use super::condition::Condition;
 use crate::count;
 use crate::given::Given;
@@ -24,6 +25,8 @@ const EXAMPLES: &str = "\
 Examples:
   closed loop, as fast as 64 connections allow:
     c10m load http://127.0.0.1:8080/ -c 64
+  100,000 requests, no more and no less:
+    c10m load http://127.0.0.1:8080/ -c 64 -n 100000
   open loop, latency from the intended send time, files:
     c10m load tcp://127.0.0.1:7000 -r 20000 --out run1
   15,000 connections that do nothing:
@@ -81,13 +84,18 @@ struct LoadGroup {
     /// Requests per second in total; absent: closed loop; 0: hold the connections idle
     #[arg(short = 'r', long, value_name = "R", value_parser = count::rate)]
     rate: Option<f64>,
-    /// Length of the measured window [default: 10s; 3s for each probe of --find-knee]
+    /// Length of the measured window, with -n the most that it may take [default: 10s; 3s for each probe of
+    /// --find-knee; as long as it takes with -n]
     #[arg(short = 'd', long, value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// Load before the window, in no total: `auto` waits until the median is steady, at most 10s
-    #[arg(long, default_value = "auto", value_parser = parse_warm_up, value_name = "auto|DURATION")]
-    warmup: WarmUp,
-    /// Worker threads
+    /// Send so many requests, exactly, and stop when all have ended; there is no warm-up
+    #[arg(short = 'n', long, value_name = "N", value_parser = count::between(1, u64::MAX), conflicts_with = "find_knee")]
+    requests: Option<u64>,
+    /// Load before the window, in no total: `auto` waits until the median is steady, at most 10s [default: auto;
+    /// none with -n]
+    #[arg(long, value_parser = parse_warm_up, value_name = "auto|DURATION")]
+    warmup: Option<WarmUp>,
+    /// Worker threads; no more than connections
     #[arg(short = 't', long, default_value_t = 1, value_name = "T", value_parser = count::between(0, u32::MAX))]
     threads: u32,
     /// Pin worker i to the i-th of these CPUs, for example 0,2-3
@@ -170,12 +178,15 @@ struct RequestsGroup {
     /// HTTP header, as often as needed
     #[arg(long = "header", value_parser = parse_header, value_name = "'K: V'")]
     headers: Vec<(String, String)>,
-    /// HTTP request body
-    #[arg(long, default_value = "", value_name = "STRING", hide_default_value = true)]
-    body: String,
-    /// What the body of every 2xx reply must be
-    #[arg(long, value_name = "STRING")]
-    expect_body: Option<String>,
+    /// HTTP request body; @FILE reads it from a file, @@ is one @
+    #[arg(long, value_name = "STRING|@FILE", value_parser = body::parse)]
+    body: Option<Body>,
+    /// The HTTP statuses that are a success: codes, classes and ranges, for example 2xx,304 [default: 2xx]
+    #[arg(long, value_name = "LIST", value_parser = str::parse::<StatusSet>)]
+    expect_status: Option<StatusSet>,
+    /// What the body of every reply with such a status must be (a 304 has none); @FILE as above
+    #[arg(long, value_name = "STRING|@FILE", value_parser = body::parse)]
+    expect_body: Option<Body>,
     /// A longer reply body is a fault of the server
     #[arg(long, default_value_t = 1 << 30, value_name = "BYTES")]
     body_len_max: u32,
@@ -310,16 +321,28 @@ impl LoadArgs {
         })
     }
 
+    /// What is done otherwise than it was asked for.
+    pub(super) fn note(&self) -> Option<String> {
+        let LoadGroup { threads, connections, .. } = self.load;
+        (threads > connections && connections > 0)
+            .then(|| format!("--threads {threads} is lowered to {connections}: each worker needs a connection"))
+    }
+
     /// What the load generator is told.
     pub(super) fn into_options(self) -> Options {
         let LoadArgs { target, load, schedule, connections, requests, measurement, safety, .. } = self;
-        let duration = if measurement.find_knee.is_some() { PROBE_DURATION } else { DURATION };
+        let (duration, warmup) = match (&measurement.find_knee, load.requests) {
+            (Some(_), _) => (PROBE_DURATION, WarmUp::UntilSteady(WARM_UP_MAX)),
+            (None, Some(_)) => (WHATEVER_IT_TAKES, WarmUp::Fixed(Duration::ZERO)),
+            (None, None) => (DURATION, WarmUp::UntilSteady(WARM_UP_MAX)),
+        };
         Options {
             target: target.unwrap_or_default(),
             connections: load.connections,
-            threads: load.threads,
+            threads: load.threads.min(load.connections.max(1)),
             duration: load.duration.unwrap_or(duration),
-            warmup: load.warmup,
+            requests: load.requests,
+            warmup: load.warmup.unwrap_or(warmup),
             rate: load.rate,
             process: match schedule.schedule {
                 ScheduleName::Poisson => Process::Poisson,
@@ -344,8 +367,9 @@ impl LoadArgs {
             payload_len: requests.payload,
             method: requests.method,
             headers: requests.headers,
-            body: requests.body,
-            expect_body: requests.expect_body,
+            body: requests.body.map_or_else(Vec::new, |body| body.0),
+            expect_status: requests.expect_status,
+            expect_body: requests.expect_body.map(|body| body.0),
             body_len_max: requests.body_len_max,
             cpus: load.cpus.map_or_else(Vec::new, |cpus| cpus.0),
             sources: connections.sources,

@@ -40,6 +40,8 @@ struct Plan {
     /// Absent when the warm-up lasts until the response is steady.
     warmup: Option<Duration>,
     duration: Duration,
+    /// Requests after which it ends, should that be sooner.
+    requests: Option<u64>,
     is_idle: bool,
 }
 
@@ -57,6 +59,7 @@ impl Display {
                 WarmUp::UntilSteady(_) => None,
             },
             duration: options.window(),
+            requests: options.requests,
             is_idle: options.mode() == "idle",
         };
         // Let the first call draw.
@@ -166,6 +169,9 @@ fn progress(plan: &Plan, snapshot: &Snapshot<'_>) -> String {
     let (name, done, left) = match snapshot.phase {
         Phase::Connecting => ("connecting", snapshot.connections_open as f64 / plan.connections.max(1) as f64, None),
         Phase::WarmingUp if plan.warmup.is_none() => ("warming up", 0.0, None),
+        Phase::Measuring if let Some(requests) = plan.requests => {
+            ("measuring", (snapshot.completed + snapshot.failed) as f64 / requests.max(1) as f64, None)
+        }
         phase @ (Phase::WarmingUp | Phase::Measuring) => {
             let (name, before) =
                 if phase == Phase::WarmingUp { ("warming up", Duration::ZERO) } else { ("measuring", warmup) };
@@ -218,6 +224,7 @@ mod tests {
             connections: 1000,
             warmup: Some(Duration::from_secs(5)),
             duration: Duration::from_secs(75),
+            requests: None,
             is_idle: false,
         }
     }
@@ -297,6 +304,13 @@ mod tests {
         let plan = Plan { is_idle: true, title: Some("a title".into()), ..plan() };
         let found = lines(&plan, &snapshot(Phase::Measuring, 75, None), Some(0.0), 60);
         assert_eq!(found, ["measuring  ████████████████████   0 s left   a title", "open 250/1,000   errors 3"]);
+    }
+
+    #[test]
+    fn counted_requests_are_the_measure_of_progress() {
+        let plan = Plan { requests: Some(12), ..plan() };
+        let snapshot = Snapshot { completed: 3, ..snapshot(Phase::Measuring, 3600, None) };
+        assert_eq!(lines(&plan, &snapshot, None, 60)[0], "measuring  ██████████░░░░░░░░░░");
     }
 
     #[test]

@@ -29,11 +29,13 @@ enum Need {
 }
 
 /// Every option by the name of its field, and what it needs. A test holds this list against the command line.
-const NEEDS: [(&str, &[Need]); 42] = [
+const NEEDS: [(&str, &[Need]); 44] = [
     ("target", &[Need::Nothing]),
     ("connections", &[Need::Nothing]),
     ("rate", &[Need::Nothing]),
     ("duration", &[Need::Nothing]),
+    // Refused by the generator itself where it contradicts the mode.
+    ("requests", &[Need::Nothing]),
     ("warmup", &[Need::Requests]),
     ("threads", &[Need::Nothing]),
     ("cpus", &[Need::Nothing]),
@@ -59,6 +61,7 @@ const NEEDS: [(&str, &[Need]); 42] = [
     ("method", &[Need::Http, Need::Requests]),
     ("headers", &[Need::Http, Need::Requests]),
     ("body", &[Need::Http, Need::Requests]),
+    ("expect_status", &[Need::Http, Need::Requests]),
     ("expect_body", &[Need::Http, Need::Requests]),
     ("body_len_max", &[Need::Http, Need::Requests]),
     ("slo", &[Need::Nothing]),

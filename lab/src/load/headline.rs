@@ -94,13 +94,15 @@ pub(super) fn verdict(record: &Record) -> String {
         None => format!("verdict {state}"),
         Some(part) => match part.why_nothing() {
             Some(why) => format!("verdict {state}, {why}"),
-            None => format!(
-                "verdict {state}, interrupted after {} of {}",
-                number(record.duration_us as f64 / 1e6),
-                seconds(record.duration_planned_us as f64)
-            ),
+            None => format!("verdict {state}, interrupted after {}", progress(record)),
         },
     }
+}
+
+/// How far an interrupted run came; one that was to send so many requests has no length.
+fn progress(record: &Record) -> String {
+    let Some(planned_us) = record.duration_planned_us else { return seconds(record.duration_us as f64) };
+    format!("{} of {}", number(record.duration_us as f64 / 1e6), seconds(planned_us as f64))
 }
 
 /// Why some checks are not among those listed: of so short a window there is neither rate nor share.
@@ -192,7 +194,7 @@ mod tests {
         let mut record = record();
         let state = record.verdict.state.name();
         assert_eq!(verdict(&record), format!("verdict {state}"));
-        (record.duration_us, record.duration_planned_us) = (1_123_456, 20_000_000);
+        (record.duration_us, record.duration_planned_us) = (1_123_456, Some(20_000_000));
         for (part, words) in [
             (Interruption::Window, "interrupted after 1.1 of 20 s"),
             (Interruption::WarmUp, "interrupted during the warm-up: nothing was measured"),

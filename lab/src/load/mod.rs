@@ -3,9 +3,11 @@
 
 mod addresses;
 mod args;
+mod body;
 mod condition;
 mod display;
 mod effects;
+mod explain;
 mod files;
 mod headline;
 mod knee;
@@ -48,6 +50,9 @@ pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
             return Ok(refuse(&error));
         }
         return self_test::run(&options, output.json, &*stop_on_signals()?);
+    }
+    if let Some(note) = args.note() {
+        say!("c10m: {note}");
     }
     let options = args.into_options();
     // Before the directory is made: a run that is refused leaves nothing behind.

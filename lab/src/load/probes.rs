@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use loadgen::record::State;
+use loadgen::record::{LikelyCause, State};
 use loadgen::{LoadError, Options, TargetFacts};
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use super::condition::Condition;
 use super::display::Display;
 use super::files::{self, Directory};
 use super::knee::{self, End, Knee, LimitedBy, Limits, Probe, Step};
-use super::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, table, write_json};
+use super::{EXIT_INTERRUPTED, EXIT_INVALID, explain, print, refuse, table, write_json};
 
 /// Version of the document.
 const SCHEMA: u32 = 1;
@@ -45,6 +45,9 @@ struct Document<'a> {
     /// Length of a probe.
     duration_us: u64,
     knee: &'a Knee,
+    /// Why no probe completed a request, when none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    likely_cause: Option<&'a LikelyCause>,
     probes: &'a [Step],
 }
 
@@ -65,6 +68,7 @@ pub(super) fn run(
     };
     let seed = options.seed.unwrap_or_else(random_seed);
     let judge = |record: &loadgen::Record| condition.judge(record);
+    let (mut likely_cause, mut has_completed) = (None, false);
     let outcome = knee::search(limits, |stage, rate, index| {
         let title = format!("{} {}, {}/s", stage.name(), index + 1, tuning::thousands(rate as u64));
         let options = Options { rate: Some(rate), seed: Some(seed.wrapping_add(index as u64)), ..options.clone() };
@@ -75,6 +79,8 @@ pub(super) fn run(
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
+        has_completed |= record.requests.completed > 0;
+        likely_cause = record.likely_cause.clone().or(likely_cause.take());
         let judgement = judge(&record);
         Ok(Some(Probe {
             rate,
@@ -102,6 +108,7 @@ pub(super) fn run(
         threads: options.threads,
         duration_us: options.duration.as_micros() as u64,
         knee: &outcome.knee,
+        likely_cause: likely_cause.as_ref().filter(|_| !has_completed),
         probes: &outcome.steps,
     };
     conclude(&document, condition, output, directory)?;
@@ -178,6 +185,9 @@ fn print_tables(
             word(probe).to_owned(),
         ]
     });
+    if let Some(cause) = document.likely_cause {
+        explain::likely(output, cause, width)?;
+    }
     writeln!(output, "{}", document.target)?;
     if document.probes.is_empty() {
         return writeln!(output, "{}", textwrap::fill(&sentence(document.knee, condition), width));
@@ -287,6 +297,7 @@ mod tests {
             threads: 1,
             duration_us: 3_000_000,
             knee: &knee,
+            likely_cause: None,
             probes: &probes,
         };
         let mut bytes = Vec::new();

@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
-use loadgen::record::{Check, Record, State, Summary};
+use loadgen::record::{Record, Summary};
 use loadgen::slo::SloOutcome;
 
-use super::headline;
+use super::{explain, headline};
 
 /// A quantile is in the record when at least this many samples lie above it.
 const SAMPLES_ABOVE_MIN: f64 = 10.0;
@@ -24,6 +24,7 @@ pub(super) fn width() -> usize {
 
 /// Prints everything a person wants to know.
 pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
+    explain::first(output, record, width)?;
     for line in headline::headline(record) {
         paragraph(output, &line, width, "", "  ")?;
     }
@@ -43,7 +44,7 @@ pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> i
         record.seed
     )?;
     if headline::is_nothing(record) {
-        return print_nothing(output, record, width);
+        return explain::verdict(output, record, width);
     }
     super::addresses::print(output, record, width)?;
     writeln!(output, "{}", counts(record, width))?;
@@ -56,15 +57,11 @@ pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> i
     if let ("idle", Some(bytes)) = (record.mode.as_str(), record.memory.per_connection_bytes) {
         writeln!(output, "the generator's own memory: {bytes:.0} bytes per connection")?;
     }
-    for (what, errors) in [("requests", &record.requests.errors), ("connections", &record.connections.errors)] {
-        for (name, count) in errors {
-            writeln!(output, "{what} lost to {name}: {count}")?;
-        }
-    }
+    explain::errors(output, record, width)?;
     if let Some(slo) = &record.slo {
         paragraph(output, &slo_line(slo), width, "", "    ")?;
     }
-    print_verdict(output, record, width)
+    explain::verdict(output, record, width)
 }
 
 /// Whether the run met its SLO, clause by clause.
@@ -80,32 +77,14 @@ fn slo_line(slo: &SloOutcome) -> String {
     format!("slo {word}: {}", clauses.collect::<Vec<_>>().join("; "))
 }
 
-fn print_verdict(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
-    writeln!(output, "{}", headline::verdict(record))?;
-    if let Some(line) = headline::unjudged(record) {
-        paragraph(output, &line, width, "  ", "     ")?;
-    }
-    print_checks(output, record.verdict.checks.iter().filter(|check| check.state > State::Valid), width)
-}
-
-/// Of a run without a window only what is wrong all the same: V13 says no more than the verdict.
-fn print_nothing(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
-    writeln!(output, "{}", headline::verdict(record))?;
-    let wrong = record.verdict.checks.iter().filter(|check| check.state > State::Valid && check.id != "V13");
-    print_checks(output, wrong, width)
-}
-
-fn print_checks<'a>(output: &mut impl Write, checks: impl Iterator<Item = &'a Check>, width: usize) -> io::Result<()> {
-    for check in checks {
-        let found = format!("{} {} {}: {}", check.state.name(), check.id, check.title, check.value);
-        paragraph(output, &found, width, "  ", "     ")?;
-        paragraph(output, &check.why, width, "     ", "     ")?;
-    }
-    Ok(())
-}
-
 /// Text that fits the width.
-fn paragraph(output: &mut impl Write, text: &str, width: usize, first: &str, others: &str) -> io::Result<()> {
+pub(super) fn paragraph(
+    output: &mut impl Write,
+    text: &str,
+    width: usize,
+    first: &str,
+    others: &str,
+) -> io::Result<()> {
     let options = textwrap::Options::new(width).initial_indent(first).subsequent_indent(others);
     textwrap::wrap(text, options).iter().try_for_each(|line| writeln!(output, "{line}"))
 }
@@ -229,7 +208,7 @@ fn times(record: &Record, width: usize) -> Table {
     table(&["us", "p50", "p90", "p99", "p99.9", "p99.99", "max"], rows, width)
 }
 
-/// Why quantiles are missing, too few samples or too many requests without a reply, with the rows for
+/// Why quantiles are missing, too few samples or too many requests without a good reply, with the rows for
 /// which it is so.
 fn missing(record: &Record) -> Vec<(Vec<&'static str>, String)> {
     let mut reasons: Vec<(Vec<&'static str>, String)> = Vec::new();
@@ -261,12 +240,10 @@ fn missing_in(row: &Row<'_>, record: &Record) -> Vec<String> {
         reasons.push(format!("{} {samples}; needed for {}", tuning::thousands(count), scarce.join(", ")));
     }
     if !censored.is_empty() {
-        let requests = &record.requests;
-        let unknown = requests.timed_out + requests.censored + requests.unsent;
         reasons.push(format!(
-            "{} would be among the {} requests without a reply, of which only a lower bound is known",
+            "{} would be among the {} requests without a good reply, of which only a lower bound is known",
             censored.join(", "),
-            tuning::thousands(unknown)
+            tuning::thousands(record.requests.without_good_reply())
         ));
     }
     reasons
@@ -334,7 +311,7 @@ mod tests {
     fn what_is_missing_is_explained() {
         let text = text(&record(), 200);
         for expected in [
-            "- response, service: p99.9, p99.99 would be among the 1,123 requests without a reply",
+            "- response, service: p99.9, p99.99 would be among the 1,123 requests without a good reply",
             "- connect: 10 samples; needed for p50 20, p90 100, p99 1,000, p99.9 10,000, p99.99 100,000",
             "- first response: 1 sample; needed for p50 20",
             "requests lost to timeout: 100",

@@ -37,6 +37,8 @@ impl Flags {
     pub(super) const BEGUN: Flags = Flags(1 << 4);
     /// Stands in the queue of connections to open.
     pub(super) const TO_OPEN: Flags = Flags(1 << 5);
+    /// Its outstanding requests are to be sent again on its next socket.
+    pub(super) const AGAIN: Flags = Flags(1 << 6);
 
     #[inline]
     pub(super) fn has(self, flag: Flags) -> bool {
@@ -57,7 +59,7 @@ impl Flags {
 /// A connection. Its address in memory never changes; its slot outlives many sockets.
 #[derive(Debug)]
 pub(super) struct Connection<S, K> {
-    /// Busy: when the batch was meant to be sent.
+    /// Busy, or to be sent again: when the batch was meant to be sent.
     pub(super) intended: u64,
     /// Busy: when the batch was handed to the kernel. See [`Phase`] for the others.
     pub(super) since: u64,
@@ -69,7 +71,7 @@ pub(super) struct Connection<S, K> {
     /// Counts sockets: an event for an earlier one is told apart and ignored. It wraps around, long
     /// after the kernel has forgotten the first.
     pub(super) generation: u16,
-    /// Requests of the batch without a reply.
+    /// Requests of the batch without a reply. Beyond its socket only with [`Flags::AGAIN`].
     pub(super) outstanding: u16,
     /// Requests that may still be sent on this socket, when that is limited.
     pub(super) requests_left: u16,
@@ -112,7 +114,8 @@ impl<S: Default, K> Connection<S, K> {
     /// The invariants between the fields; called where debug builds can afford it.
     pub(super) fn check(&self) {
         debug_assert_eq!(self.socket.is_some(), self.phase != Phase::Closed, "an open phase has a socket");
-        debug_assert!(self.phase == Phase::Busy || self.outstanding == 0, "only Busy waits");
+        let waits = self.phase == Phase::Busy || self.flags.has(Flags::AGAIN);
+        debug_assert!(waits || self.outstanding == 0, "only Busy waits");
         debug_assert!(self.phase == Phase::Busy || self.kept == NOTHING, "only a batch leaves bytes over");
     }
 }

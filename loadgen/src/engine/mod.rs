@@ -24,7 +24,7 @@ use crate::validity::Calibration;
 use crate::{Engine as EngineName, LoadError, Options, sys};
 use crossbeam::channel::{Receiver, Sender};
 use fleet::{Fleet, Token};
-use protocol::client::{Client, EchoClient, HttpClient, HttpRequest, StatusSet};
+use protocol::client::{Client, EchoClient, HttpClient, HttpRequest};
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 use std::net::SocketAddr;
@@ -135,9 +135,9 @@ impl Job<'_> {
             path: path.to_owned(),
             host: host.to_owned(),
             headers: authorization.into_iter().chain(self.options.headers.clone()).collect(),
-            body: self.options.body.clone().into_bytes(),
-            expect_status: StatusSet::default(),
-            expect_body: self.options.expect_body.clone().map(String::into_bytes),
+            body: self.options.body.clone(),
+            expect_status: self.options.expect_status.unwrap_or_default(),
+            expect_body: self.options.expect_body.clone(),
         }
     }
 
@@ -165,9 +165,19 @@ impl Job<'_> {
     /// Arrivals that one worker expects in the window.
     pub(crate) fn expected_arrivals(&self, index: usize) -> f64 {
         let window = self.options.window();
-        match self.options.heartbeat {
+        let all = match self.options.heartbeat {
             Some(period) => f64::from(self.plan.connections[index]) * window.as_secs_f64() / period.as_secs_f64(),
             None => self.schedule.expected_until(duration_ns(window)) / f64::from(self.schedule.workers),
+        };
+        self.share(index).map_or(all, |share| all.min(share as f64))
+    }
+
+    /// How long the window is expected to be, which may end before its time.
+    fn expected_window_ns(&self) -> u64 {
+        let window_ns = duration_ns(self.options.window());
+        match (self.options.requests, self.options.rate) {
+            (Some(requests), Some(rate)) => window_ns.min((requests as f64 / rate * 1e9) as u64),
+            _ => window_ns,
         }
     }
 

@@ -1,11 +1,11 @@
 //! The stages of a worker: establish, hold, warm up, measure, let outstanding requests finish.
 
 use super::connection::Flags;
-use super::connection::Phase;
 use super::fleet::Fleet;
 use super::{CHECK_NS, Engine, Wait};
 use crate::clock::{self, duration_ns};
 use crate::control::{Control, Progress, Stage, Times};
+use crate::options::WHATEVER_IT_TAKES;
 use crate::ratio::share_of;
 use crate::sys;
 use crate::tally::{Tally, Traffic};
@@ -48,7 +48,15 @@ impl<C: Client, E: Engine, const OPEN: bool> Worker<'_, C, E, OPEN> {
     /// Goes through all stages and returns what was measured.
     pub(super) fn run(self) -> Tally {
         let Worker { fleet, engine } = self;
-        let mut course = Course { engine, fleet, check_at_ns: 0, spun_ns: 0, next_open_ns: u64::MAX, has_more: false };
+        let mut course = Course {
+            engine,
+            fleet,
+            check_at_ns: 0,
+            spun_ns: 0,
+            next_open_ns: u64::MAX,
+            has_more: false,
+            last_open_ns: 0,
+        };
         let control = course.fleet.job.control;
         control.workers[course.fleet.index].advance(Progress::Ready);
         while control.is_at(Stage::Prepare) {
@@ -88,6 +96,8 @@ struct Course<'a, C: Client, E: Engine, const OPEN: bool> {
     next_open_ns: u64,
     /// The last turn took so many events that there may be more.
     has_more: bool,
+    /// When a connection was last seen open.
+    last_open_ns: u64,
 }
 
 impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
@@ -166,6 +176,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         self.fleet.tally.connects.established = u64::from(self.fleet.open);
         self.fleet.tally.established_by_route = self.fleet.open_by_route();
         self.fleet.begin_warm_up(begin_ns);
+        self.last_open_ns = now;
         let (mut started, mut mark) = (0, None);
         loop {
             if now >= self.check_at_ns {
@@ -174,7 +185,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             if mark.is_none() && self.fleet.is_measuring {
                 mark = Some(self.mark(now));
             }
-            if self.fleet.is_measuring && now >= self.fleet.end_ns {
+            if self.fleet.is_measuring && (now >= self.fleet.end_ns || self.has_finished(now)) {
                 break;
             }
             if self.fleet.has_to_open() {
@@ -182,8 +193,8 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             }
             if OPEN {
                 self.fleet.dispatch(&mut self.engine, now, BEATS_PER_TURN);
-            } else if started < self.fleet.connections.len() {
-                started = self.start_some(started, now);
+            } else if self.is_starting(started) {
+                started = self.fleet.start_some(&mut self.engine, started, STARTS_PER_TURN, now);
             }
             now = self.wait(now, started);
         }
@@ -198,8 +209,8 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
     /// Waits for the next event or the next moment at which there is something to do.
     fn wait(&mut self, now: u64, started: usize) -> u64 {
         if !OPEN {
-            let is_starting = started < self.fleet.connections.len() || self.next_open_ns <= now;
-            return self.turn(if is_starting { Wait::Poll } else { Wait::Loosely });
+            let has_more = self.is_starting(started) || self.next_open_ns <= now;
+            return self.turn(if has_more { Wait::Poll } else { Wait::Loosely });
         }
         let arrival_ns = self.fleet.next_arrival_ns();
         let coalesce_ns = self.fleet.job.coalesce_ns();
@@ -250,7 +261,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             }
         }
         if self.fleet.is_measuring {
-            if control.is_stopped() && now < self.fleet.end_ns {
+            if (control.is_stopped() || self.is_cut_off(now)) && now < self.fleet.end_ns {
                 // Everything sent so far stays in the window, for which `now` may be too early as well.
                 self.fleet.cut_window(clock::now_ns() + 1);
             }
@@ -297,15 +308,29 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         fleet.tally.connects.held = held.count() as u64;
     }
 
-    /// Sends the first batch of some connections of a closed loop; returns how many have theirs.
-    fn start_some(&mut self, started: usize, now: u64) -> usize {
-        let end = self.fleet.connections.len().min(started + STARTS_PER_TURN);
-        for index in started..end {
-            if self.fleet.connections[index].phase == Phase::Idle {
-                self.fleet.on_free(&mut self.engine, index, now);
-            }
+    /// Whether connections of a closed loop still wait for their first batch.
+    fn is_starting(&self, started: usize) -> bool {
+        started < self.fleet.connections.len() && self.fleet.may_send()
+    }
+
+    /// Whether the requests of this worker were all sent and have ended; then so has its window.
+    fn has_finished(&mut self, now: u64) -> bool {
+        let has_finished = self.fleet.has_finished();
+        if has_finished {
+            self.fleet.cut_window(now + 1);
         }
-        end
+        has_finished
+    }
+
+    /// Whether a run that has no other end than its requests cannot send any: not one connection was open for as
+    /// long as one connect may take.
+    fn is_cut_off(&mut self, now: u64) -> bool {
+        if self.fleet.open > 0 {
+            self.last_open_ns = now;
+        }
+        let options = self.fleet.job.options;
+        options.window() >= WHATEVER_IT_TAKES
+            && now.saturating_sub(self.last_open_ns) > duration_ns(options.connect_timeout)
     }
 
     /// Gives outstanding replies a grace, and arrivals that waited for a connection their turn; then enters
@@ -318,9 +343,14 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         // The traffic of the window is settled; what the grace adds does not belong to it.
         let traffic = self.fleet.tally.traffic;
         let mut now = ended_at_ns;
-        while (self.fleet.busy > 0 || self.fleet.has_waiting()) && now < until_ns {
+        let is_awaited =
+            |fleet: &Fleet<'_, C, E::Socket, OPEN>| fleet.busy > 0 || fleet.has_waiting() || fleet.has_to_repeat();
+        while is_awaited(&self.fleet) && now < until_ns {
             if control.is_stopped() {
                 until_ns = until_ns.min(now + GRACE_NS_MAX_STOPPED);
+            }
+            if self.fleet.has_to_repeat() {
+                self.open_some(now);
             }
             now = self.turn(Wait::Until(until_ns.min(now + CHECK_NS)));
             self.fleet.sweep(&mut self.engine, now);

@@ -1,7 +1,8 @@
 //! The JSON document of one run. Field names are the public format; nothing here measures.
 
-mod interruption;
 mod addresses;
+mod cause;
+mod interruption;
 mod interval;
 mod queue;
 mod summary;
@@ -19,8 +20,9 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer,
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub use interruption::Interruption;
 pub use addresses::TargetAddress;
+pub use cause::{CauseKind, LikelyCause};
+pub use interruption::Interruption;
 pub use interval::{Interval, IntervalPhase, LogEntry, Quantiles};
 pub use queue::Queue;
 pub use summary::Summary;
@@ -64,8 +66,9 @@ pub struct Record {
     pub threads: u32,
     /// Length of the window as measured.
     pub duration_us: u64,
-    /// Length of the window as asked for.
-    pub duration_planned_us: u64,
+    /// Length of the window as asked for; absent when it was to end with its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_planned_us: Option<u64>,
     /// Load before the window.
     pub warmup_us: u64,
     /// Timeout of one request.
@@ -74,6 +77,9 @@ pub struct Record {
     pub window_start_unix_ms: u64,
     /// CLOCK_MONOTONIC in ns at the start of the window, to match it with what else happened on this host.
     pub window_start_ns: u64,
+    /// The HTTP statuses that were a success; absent for echo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect_status: Option<String>,
     /// Whether the run was ended before its time.
     pub interrupted: bool,
     /// In which part of the run; absent unless it was.
@@ -102,7 +108,7 @@ pub struct Record {
     pub bytes_in: u64,
     /// Bytes sent in the window.
     pub bytes_out: u64,
-    /// done − intended; requests without a reply enter with the time they have been missing for.
+    /// done − intended; requests without a good reply enter with the time they have been missing one for.
     pub response_us: Summary,
     /// done − written, of completed requests. In a closed loop the same as the response time of
     /// completed requests, because a request is written when it is intended.
@@ -140,6 +146,9 @@ pub struct Record {
     pub watched: Option<Watched>,
     /// Memory of the generator.
     pub memory: Memory,
+    /// Why nothing went well, when nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likely_cause: Option<LikelyCause>,
     /// Whether the numbers above deserve belief.
     pub verdict: Verdict,
     /// Whether the service level asked for was met; absent when none was asked for.
@@ -181,9 +190,13 @@ pub struct Connections {
 }
 
 /// Requests whose intended time lies in the window. `scheduled = sent + unsent`,
-/// `sent = completed + failed + timed_out + censored`; `errors` adds up to `failed + timed_out`.
+/// `sent = completed + failed + timed_out + censored`; `errors` adds up to `failed + timed_out`. Every one of
+/// them has a response time: exact when completed, else the least that it may be.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RequestCounts {
+    /// How many were to be sent; absent when their number had no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u64>,
     /// Meant to be sent.
     pub scheduled: u64,
     /// Handed to the kernel.
@@ -198,10 +211,21 @@ pub struct RequestCounts {
     pub timed_out: u64,
     /// Without an answer when the grace after the window ended.
     pub censored: u64,
+    /// Written once more, because the server had announced the end of the connection with an earlier reply: it has
+    /// not processed them. Neither failures nor counted as sent again.
+    #[serde(default)]
+    pub resent: u64,
     /// Good replies of the whole run, warm-up and grace included: what the server should have counted.
     pub completed_whole_run: u64,
     /// Failures and timeouts by cause.
     pub errors: BTreeMap<String, u64>,
+}
+
+impl RequestCounts {
+    /// Requests of which only the least is known that their response time may be.
+    pub fn without_good_reply(&self) -> u64 {
+        self.failed + self.timed_out + self.censored + self.unsent
+    }
 }
 
 /// System calls in the window, over all workers.
@@ -334,6 +358,9 @@ pub struct Check {
     pub state: State,
     /// What it means, or what would run a skipped check; empty for a plain pass.
     pub why: String,
+    /// Whether it says no more than [`Record::likely_cause`] does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
 }
 
 /// The compressed V2 encoding of HdrHistogram, as its tools exchange it.
@@ -387,9 +414,11 @@ impl Connections {
 }
 
 impl RequestCounts {
-    pub(crate) fn of(requests: &Requests, tally: &Tally) -> RequestCounts {
-        let Requests { scheduled, sent, unsent, completed, failed, timed_out, censored } = *requests;
+    pub(crate) fn of(requests: &Requests, tally: &Tally, asked: Option<u64>) -> RequestCounts {
+        let Requests { scheduled, sent, unsent, completed, failed, timed_out, censored, resent } = *requests;
         RequestCounts {
+            asked,
+            resent,
             scheduled,
             sent,
             unsent,

@@ -6,6 +6,7 @@ use crate::statistics::ranks;
 use crate::tally::Recorder;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A quantile is printed when at least this many samples lie above it (V13).
@@ -15,7 +16,8 @@ const ROUNDING: f64 = 1e-6;
 const NS_PER_US: f64 = 1000.0;
 
 /// A distribution of times in µs. A quantile with fewer than 10 samples above it is absent, and so is
-/// one that falls among requests whose reply never came.
+/// one that falls among requests without a good reply: these count as longer than all others, because any of
+/// them may have been. `max` and `mean` take the least that they may have been.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Summary {
@@ -40,39 +42,75 @@ pub(crate) fn samples_above(count: u64, p: f64) -> f64 {
     count as f64 * (1.0 - p) + ROUNDING
 }
 
-/// Value of quantile `p` in µs, if enough samples lie above it and fewer than those are unknown.
-fn quantile_us(histogram: &Histogram<u64>, unknown: u64, p: f64) -> Option<f64> {
-    let above = samples_above(histogram.len(), p);
-    let is_known = above >= SAMPLES_ABOVE_MIN && (unknown as f64) < above - 2.0 * ROUNDING;
-    is_known.then(|| histogram.value_at_quantile(p) as f64 / NS_PER_US)
+/// Samples in order of length, those of which only the least is known behind all others.
+struct Samples<'a> {
+    known: Cow<'a, Histogram<u64>>,
+    /// With those that are not known.
+    count: u64,
 }
 
-/// The 95 % interval of quantile `p` in µs. Each end is the outer edge of its bucket.
-fn interval_us(histogram: &Histogram<u64>, unknown: u64, p: f64) -> [Option<f64>; 2] {
-    let count = histogram.len();
-    let ranks = ranks(count, p);
-    // Half a rank lower, because the histogram rounds the product of quantile and count up.
-    let at = |rank: u64| histogram.value_at_quantile((rank as f64 - 0.5) / count as f64);
-    let is_known = |rank: &u64| *rank <= count.saturating_sub(unknown);
-    let lower = ranks.lower.filter(is_known).map(|rank| histogram.lowest_equivalent(at(rank)) as f64 / NS_PER_US);
-    let upper = ranks.upper.filter(is_known).map(|rank| at(rank) as f64 / NS_PER_US);
-    [lower, upper]
+impl<'a> Samples<'a> {
+    /// `missing` has those samples of `all` that are lower bounds.
+    fn new(all: &'a Recorder, missing: Option<&Recorder>) -> Samples<'a> {
+        let count = all.histogram.len();
+        let known = match missing.filter(|missing| !missing.histogram.is_empty()) {
+            None => Cow::Borrowed(&all.histogram),
+            Some(missing) => {
+                let mut known = all.histogram.clone();
+                known.subtract(&missing.histogram).expect("each of them was recorded in both");
+                Cow::Owned(known)
+            }
+        };
+        Samples { known, count }
+    }
+
+    fn unknown(&self) -> u64 {
+        self.count - self.known.len()
+    }
+
+    /// The sample at a rank, counted from 1, in ns; the upper edge of its bucket.
+    fn at(&self, rank: u64) -> u64 {
+        // Half a rank lower, because the histogram rounds the product of quantile and count up.
+        self.known.value_at_quantile((rank as f64 - 0.5) / self.known.len() as f64)
+    }
+
+    /// Value of quantile `p` in µs, if enough samples lie above it and fewer than those are unknown.
+    fn quantile_us(&self, p: f64) -> Option<f64> {
+        let above = samples_above(self.count, p);
+        let is_known = above >= SAMPLES_ABOVE_MIN && (self.unknown() as f64) < above - 2.0 * ROUNDING;
+        let rank = (self.count as f64 * p - ROUNDING).ceil() as u64;
+        is_known.then(|| self.at(rank) as f64 / NS_PER_US)
+    }
+
+    /// The 95 % interval of quantile `p` in µs. Each end is the outer edge of its bucket.
+    fn interval_us(&self, p: f64) -> [Option<f64>; 2] {
+        let ranks = ranks(self.count, p);
+        let is_known = |rank: &u64| *rank <= self.known.len();
+        let lower = |rank| self.known.lowest_equivalent(self.at(rank)) as f64 / NS_PER_US;
+        let upper = |rank| self.at(rank) as f64 / NS_PER_US;
+        [ranks.lower.filter(is_known).map(lower), ranks.upper.filter(is_known).map(upper)]
+    }
 }
 
 impl Summary {
-    /// Summarises a recorder. `unknown` of its samples are lower bounds and count as longer than all
-    /// others: a request without a reply has been waited for through the whole grace.
-    pub(crate) fn of(recorder: &Recorder, unknown: u64) -> Summary {
+    /// Summarises a recorder, every sample of which is known.
+    pub(crate) fn of(recorder: &Recorder) -> Summary {
+        Summary::with_missing(recorder, None)
+    }
+
+    /// Summarises a recorder; `missing` has those of its samples that are lower bounds.
+    pub(crate) fn with_missing(recorder: &Recorder, missing: Option<&Recorder>) -> Summary {
         let histogram = &recorder.histogram;
         let count = histogram.len();
         if count == 0 {
             return Summary::default();
         }
+        let samples = Samples::new(recorder, missing);
         let us = |value: u64| Some(value as f64 / NS_PER_US);
-        let quantile = |p: f64| quantile_us(histogram, unknown, p);
+        let quantile = |p: f64| samples.quantile_us(p);
         let mut summary = Summary {
             count,
-            min: us(histogram.min()),
+            min: us(if samples.known.is_empty() { histogram.min() } else { samples.known.min() }),
             p50: quantile(0.5),
             p90: quantile(0.9),
             p99: quantile(0.99),
@@ -82,7 +120,7 @@ impl Summary {
             mean: Some(histogram.mean() / NS_PER_US),
             ci95: BTreeMap::new(),
         };
-        let intervals = summary.printed().map(|(name, p, _)| (name.to_owned(), interval_us(histogram, unknown, p)));
+        let intervals = summary.printed().map(|(name, p, _)| (name.to_owned(), samples.interval_us(p)));
         summary.ci95 = intervals.collect();
         summary
     }
@@ -105,10 +143,11 @@ impl Summary {
 }
 
 impl Quantiles {
-    /// The quantiles of one interval, every sample of which is known.
-    pub(crate) fn of(recorder: &Recorder) -> Quantiles {
+    /// The quantiles of one interval; `missing` has those of its samples that are lower bounds.
+    pub(crate) fn of(recorder: &Recorder, missing: Option<&Recorder>) -> Quantiles {
         let histogram = &recorder.histogram;
-        let quantile = |p: f64| quantile_us(histogram, 0, p);
+        let samples = Samples::new(recorder, missing);
+        let quantile = |p: f64| samples.quantile_us(p);
         Quantiles {
             count: histogram.len(),
             p50: quantile(0.5),
@@ -139,11 +178,11 @@ mod tests {
             [(0, 0), (19, 0), (20, 1), (99, 1), (100, 2), (999, 2), (1000, 3), (10_000, 4), (100_000, 5)]
         {
             let recorder = recorder((1..=count).map(|value| value * 1000));
-            let summary = Summary::of(&recorder, 0);
+            let summary = Summary::of(&recorder);
             assert_eq!(summary.printed().count(), printed, "{count} samples");
             assert_eq!(summary.ci95.len(), printed, "{count} samples");
             assert_eq!(summary.max.is_some(), count > 0);
-            let quantiles = Quantiles::of(&recorder);
+            let quantiles = Quantiles::of(&recorder, None);
             assert_eq!((quantiles.count, quantiles.p50, quantiles.p90), (summary.count, summary.p50, summary.p90));
             assert_eq!((quantiles.p99, quantiles.p99_9, quantiles.max), (summary.p99, summary.p99_9, summary.max));
         }
@@ -166,7 +205,8 @@ mod tests {
             (500, &[], &[]),
             (1000, &[], &[]),
         ] {
-            let summary = Summary::of(&recorder((1..=1000).map(|ms| ms * 1_000_000)), unknown);
+            let times = |from: u64| recorder((from..=1000).map(|ms| ms * 1_000_000));
+            let summary = Summary::with_missing(&times(1), Some(&times(1001 - unknown)));
             let names: Vec<&str> = summary.printed().map(|(name, _, _)| name).collect();
             assert_eq!(names, printed, "{unknown} unknown");
             let names: Vec<&str> =
@@ -178,17 +218,32 @@ mod tests {
 
     #[test]
     fn what_is_missing_does_not_change_what_is_known() {
-        let known = (1..=990).map(|ms| ms * 1_000_000);
-        let all = Summary::of(&recorder(known.clone().chain((0..10).map(|_| 5_000_000_000))), 10);
-        let longer = Summary::of(&recorder(known.chain((0..10).map(|_| 60_000_000_000))), 10);
-        assert_eq!((all.p50, all.p90, &all.ci95), (longer.p50, longer.p90, &longer.ci95));
-        assert!(all.p99.is_none() && all.max < longer.max);
+        let with = |missing: u64| {
+            let missing = std::iter::repeat_n(missing, 10);
+            let all = recorder((1..=990).map(|ms| ms * 1_000_000).chain(missing.clone()));
+            (
+                Summary::with_missing(&all, Some(&recorder(missing.clone()))),
+                Quantiles::of(&all, Some(&recorder(missing))),
+            )
+        };
+        // However early the connections of these ten were lost.
+        for (earlier, later) in [(5_000_000_000, 60_000_000_000), (1000, 990_000_000)] {
+            let ((all, interval), (longer, _)) = (with(earlier), with(later));
+            assert_eq!((all.p50, all.p90, &all.ci95), (longer.p50, longer.p90, &longer.ci95));
+            assert_eq!((interval.p50, interval.p90, interval.p99), (all.p50, all.p90, None));
+            // To the width of a bucket, and not what was lost after 1 us.
+            assert_eq!(all.min.map(f64::round), Some(1000.0));
+            assert_eq!(all.min, longer.min);
+            assert!(all.p99.is_none() && all.max <= longer.max);
+            let p90_us = all.p90.unwrap();
+            assert!((p90_us / 900_000.0 - 1.0).abs() < 0.001, "{p90_us}: the 900th of 1,000");
+        }
     }
 
     #[test]
     fn intervals_are_the_samples_at_their_ranks() {
         // 0.9 of 1,000 lies between samples 881 and 919; the histogram keeps three digits.
-        let summary = Summary::of(&recorder((1..=1000).map(|us| us * 1000)), 0);
+        let summary = Summary::of(&recorder((1..=1000).map(|us| us * 1000)));
         let [Some(lower), Some(upper)] = summary.ci95["p90"] else { panic!("{summary:?}") };
         for (found, expected) in [(lower, 881.0), (upper, 919.0)] {
             assert!((found / expected - 1.0).abs() < 0.001, "{found}, not {expected}");
@@ -209,7 +264,7 @@ mod tests {
                 let gap: f64 = Exp1.sample(&mut random);
                 recorder.record((gap * 1e6) as u64);
             });
-            let summary = Summary::of(&recorder, 0);
+            let summary = Summary::of(&recorder);
             for (name, p, _) in summary.printed() {
                 let [Some(lower), Some(upper)] = summary.ci95[name] else { panic!("{summary:?}") };
                 let truth_us = -1000.0 * (1.0 - p).ln();

@@ -238,17 +238,17 @@ fn interval(sum: &Slice, busiest_worker_share: Option<f64>, window_start_ns: u64
         in_flight: u64::from(sum.in_flight),
         waiting: sum.waiting,
         busiest_worker_share,
-        response_us: quantiles(&sum.response),
-        service_us: quantiles(&sum.service),
-        lateness_us: quantiles(&sum.lateness),
-        back_pressure_us: quantiles(&sum.back_pressure),
+        response_us: quantiles(&sum.response, sum.missing.as_deref()),
+        service_us: quantiles(&sum.service, None),
+        lateness_us: quantiles(&sum.lateness, None),
+        back_pressure_us: quantiles(&sum.back_pressure, None),
         kernel: None,
     }
 }
 
-fn quantiles(recorder: &Recorder) -> Quantiles {
+fn quantiles(recorder: &Recorder, missing: Option<&Recorder>) -> Quantiles {
     between_bites();
-    Quantiles::of(recorder)
+    Quantiles::of(recorder, missing)
 }
 
 fn raw_entry(tag: &'static str, phase: IntervalPhase, interval: &Interval, recorder: &Recorder) -> RawEntry {

@@ -7,7 +7,7 @@ use crate::engine::Job;
 use crate::kernel::KernelDelta;
 use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase};
-use crate::schedule::Process;
+use crate::schedule::{Process, Schedule};
 use crate::tally::Traffic;
 use crate::validity::{ArrivalTest, ClockFacts, Disclosure, SendWindow, Steadiness, Transport};
 
@@ -36,8 +36,9 @@ pub(super) fn arrivals(job: &Job<'_>, log: &ArrivalLog, window_ns: u64) -> Optio
     let share = window_ns as f64 / duration_ns(job.options.window()).max(1) as f64;
     let expected = match job.options.heartbeat {
         Some(_) => job.expected_arrivals(0) * share,
-        None => job.schedule.expected_until(window_ns) / f64::from(job.schedule.workers),
+        None => expected(&job.schedule, job.options.requests, log.last_ns, window_ns),
     };
+    let span_ns = if job.options.requests.is_some() { log.last_ns.clamp(1, window_ns) } else { window_ns };
     let units = |ns: u64| job.schedule.expected_until(ns) / f64::from(job.schedule.workers);
     let gap_sums = log.stamps.windows(2).map(|pair| units(pair[1]) - units(pair[0])).collect();
     Some(ArrivalTest {
@@ -46,8 +47,18 @@ pub(super) fn arrivals(job: &Job<'_>, log: &ArrivalLog, window_ns: u64) -> Optio
         mean_rate_ratio: log.count as f64 / expected,
         expected,
         bin_count_max: log.bin_count_max,
-        bin_count_mean: expected * 1e6 / window_ns as f64,
+        bin_count_mean: expected * 1e6 / span_ns as f64,
     })
+}
+
+/// Arrivals that a worker was to have. A window that ends with its requests ends with their last reply, and the
+/// schedule with its last arrival, which is one more than there are gaps before it.
+fn expected(schedule: &Schedule, requests: Option<u64>, last_ns: u64, window_ns: u64) -> f64 {
+    let of_worker = |until_ns| schedule.expected_until(until_ns) / f64::from(schedule.workers);
+    match requests {
+        Some(_) => (of_worker(last_ns) + 1.0).min(of_worker(window_ns).max(1.0)),
+        None => of_worker(window_ns),
+    }
 }
 
 /// CPU shares of whole intervals of the window.
@@ -116,5 +127,26 @@ pub(super) fn disclosure(job: &Job<'_>, is_co_located: bool) -> Disclosure {
         clocksource: job.clock.clocksource.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         seed: Some(job.schedule.seed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Stage;
+    use std::time::Duration;
+
+    /// A server that takes a second for the last of 50 replies made the rate look a tenth of what it was.
+    #[test]
+    fn a_window_that_ends_with_its_replies_does_not_thin_the_rate_out() {
+        let stages = vec![Stage { rate: 1000.0, duration: Duration::from_secs(3600) }];
+        let schedule = Schedule { process: Process::Constant, stages, burst: 1, seed: 0, workers: 1 };
+        let (last_ns, window_ns) = (49_000_000, 1_049_000_000);
+        assert_eq!(expected(&schedule, Some(50), last_ns, window_ns), 50.0);
+        assert_eq!(expected(&schedule, None, last_ns, window_ns), 1049.0);
+        // Cut short, it had as many as fit.
+        assert_eq!(expected(&schedule, Some(1000), 49_900_000, 50_000_000), 50.0);
+        let two = Schedule { workers: 2, ..schedule };
+        assert_eq!(expected(&two, Some(50), 48_000_000, window_ns), 25.0);
     }
 }

@@ -4,6 +4,7 @@
 mod collect;
 mod conduct;
 mod evidence;
+mod likely;
 mod pace;
 mod report;
 #[cfg(test)]

@@ -2,16 +2,17 @@
 
 use super::collect::Collector;
 use super::conduct::Conducted;
-use super::{evidence, pace};
+use super::{evidence, likely, pace};
 use crate::clock::duration_ns;
 use crate::engine::{CONNECTION_LEN_MAX, Job};
 use crate::kernel::KernelDelta;
-use crate::options::Engine;
+use crate::options::{Engine, WHATEVER_IT_TAKES};
 use crate::ratio::per_second;
 use crate::record::{self, Connections, Cpu, Interruption, Memory, Record, RequestCounts, Summary, Watched};
 use crate::schedule::Process;
 use crate::slo::Measured;
 use crate::tally::Tally;
+use crate::target::Workload;
 use crate::validity::{self, Evidence, Extent};
 
 pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, collector: &mut Collector) -> Record {
@@ -22,14 +23,16 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         _ => KernelDelta::default(),
     };
     let total = &collector.total;
-    let requests = RequestCounts::of(&total.requests, tally);
+    let requests = RequestCounts::of(&total.requests, tally, options.requests);
     let connections = Connections::of(tally, plan, conducted.ramp_ns / 1000);
-    let unknown = requests.timed_out + requests.censored + requests.unsent;
-    let response = Summary::of(&total.response, unknown);
-    let lateness = Summary::of(&total.lateness, 0);
+    let response = Summary::with_missing(&total.response, total.missing.as_deref());
+    let lateness = Summary::of(&total.lateness);
     // A closed loop does not record service times: without losses they are the response times.
     let is_closed = options.mode() == "closed";
-    let (service, service_unknown) = if is_closed { (&total.response, unknown) } else { (&total.service, 0) };
+    let (service, service_us) = match is_closed {
+        true => (&total.response, response.clone()),
+        false => (&total.service, Summary::of(&total.service)),
+    };
     let busiest_worker_share = tally.cpu_share;
     let recorders = [
         ("response", &total.response),
@@ -42,8 +45,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     ];
     let histograms = recorders.iter().map(|(name, recorder)| ((*name).to_owned(), record::encode(recorder))).collect();
     let clamped = recorders.iter().map(|(_, recorder)| recorder.clamped).sum();
-    let service_us = Summary::of(service, service_unknown);
-    let back_pressure_us = Summary::of(&total.back_pressure, 0);
+    let back_pressure_us = Summary::of(&total.back_pressure);
     let window_ns = tally.window_ns;
     // A worker may have begun its window when the others heard of the stop.
     let interruption = conducted.interruption.map(|part| if window_ns > 0 { Interruption::Window } else { part });
@@ -53,7 +55,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     let queue = is_scheduled.then(|| pace::queue(&tally.pace, requests.scheduled, window_ns));
     let is_tun = options.engine == Engine::Tun;
     let is_co_located = is_tun || plan.is_here();
-    let verdict = validity::judge(&Evidence {
+    let mut verdict = validity::judge(&Evidence {
         extent: Extent::of(window_ns, interruption),
         queue: queue.as_ref(),
         mode: options.mode(),
@@ -94,6 +96,10 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         disclosure: Some(evidence::disclosure(job, is_co_located)),
         is_co_located,
     });
+    let likely_cause = likely::cause(job, &requests, &connections, tally.sample.as_ref());
+    if likely_cause.is_some() {
+        likely::mark_what_follows(&mut verdict);
+    }
     let measured = Measured {
         response: &response,
         requests: &requests,
@@ -117,11 +123,12 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         pipeline: options.pipeline,
         threads: options.threads,
         duration_us: tally.window_ns / 1000,
-        duration_planned_us: duration_ns(options.window()) / 1000,
+        duration_planned_us: (options.window() < WHATEVER_IT_TAKES).then(|| duration_ns(options.window()) / 1000),
         warmup_us: conducted.warm_up_ns / 1000,
         timeout_us: duration_ns(options.timeout) / 1000,
         window_start_unix_ms: conducted.window_start_unix_ms,
         window_start_ns: conducted.window_start_ns,
+        expect_status: expect_status(job),
         interrupted: interruption.is_some(),
         interrupted_during: interruption,
         requests_per_second,
@@ -131,10 +138,10 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         bytes_in: tally.traffic.bytes_in,
         bytes_out: tally.traffic.bytes_out,
         service_us,
-        first_byte_us: Summary::of(&total.first_byte, 0),
+        first_byte_us: Summary::of(&total.first_byte),
         back_pressure_us,
-        connect_us: Summary::of(&tally.connect, 0),
-        time_to_first_response_us: Summary::of(&tally.first_response, 0),
+        connect_us: Summary::of(&tally.connect),
+        time_to_first_response_us: Summary::of(&tally.first_response),
         response_us: response,
         lateness_us: lateness,
         clamped,
@@ -151,8 +158,15 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         memory: memory(conducted, connections.established),
         requests,
         connections,
+        likely_cause,
         verdict,
     }
+}
+
+/// The statuses that were a success, where there are any.
+fn expect_status(job: &Job<'_>) -> Option<String> {
+    let is_http = matches!(job.plan.target.workload, Workload::Http { .. });
+    is_http.then(|| job.options.expect_status.unwrap_or_default().to_string())
 }
 
 /// One millisecond, or a tenth of the median response where that is more.

@@ -166,6 +166,7 @@ impl SelfTestReport {
             invalid: format!("> {:.0} %", DEVIATION_INVALID * 100.0),
             state: self.state,
             why: if self.state == State::Valid { String::new() } else { self.why.clone() },
+            follows: false,
         }
     }
 }

@@ -16,7 +16,6 @@ const CONNECTION_SHARE_INVALID: f64 = 0.999;
 pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
     let requests = evidence.requests.cloned().unwrap_or_default();
     let connections = evidence.connections.cloned().unwrap_or_default();
-    let unanswered = requests.timed_out + requests.censored + requests.unsent;
     let identities = [
         ("scheduled = sent + unsent", requests.scheduled, requests.sent + requests.unsent),
         (
@@ -26,9 +25,9 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
         ),
         ("errors = failed + timed_out", requests.errors.values().sum(), requests.failed + requests.timed_out),
         (
-            "response times = completed + timed_out + censored + unsent",
+            "response times = completed + failed + timed_out + censored + unsent",
             evidence.response.map_or(0, |response| response.count),
-            requests.completed + unanswered,
+            requests.completed + requests.without_good_reply(),
         ),
         (
             "attempts = opened + failed + pending",
@@ -50,9 +49,9 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
 
 /// V8: replies that failed or never came, against what lies above each quantile.
 ///
-/// A quantile that falls among requests without a reply is never printed, so nothing can be quoted from
-/// there. Failed requests have no response time at all: beyond p99 they make a quantile one of answered
-/// requests only, which is a warning; from p99 on the tail is gone and the run with it.
+/// Of these requests only the least is known that their response time may be. A quantile that falls among them is
+/// never printed, so nothing can be quoted from there; beyond p99 they are a warning, because the quantiles that are
+/// printed say little of such a server; from p99 on the tail is gone and the run with it.
 pub(super) fn missing(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
         "V8",
@@ -67,7 +66,7 @@ pub(super) fn missing(evidence: &Evidence<'_>) -> Check {
     if requests.scheduled == 0 {
         return rule.skipped("nothing was scheduled", "needs a request in the window: a longer one, or a higher rate");
     }
-    let count = requests.failed + requests.timed_out + requests.censored + requests.unsent;
+    let count = requests.without_good_reply();
     let missing = share(count, requests.scheduled, 0.0);
     let printed = evidence.response.into_iter().flat_map(|response| response.printed());
     // 1 − 0.99 is a little more than 0.01 in binary, so a share of exactly 1 % would pass.
@@ -84,8 +83,8 @@ pub(super) fn missing(evidence: &Evidence<'_>) -> Check {
             .to_owned()
         }
         false => format!(
-            "as many replies failed or never came as make up half of what lies above {}: it is the quantile of \
-             answered requests only; requests.errors says why",
+            "as many replies failed or never came as make up half of what lies above {}: what a good reply would have \
+             taken is unknown there; requests.errors says why",
             if doubtful.is_empty() { "p99".into() } else { doubtful.join(" and ") }
         ),
     };
@@ -183,7 +182,6 @@ mod tests {
         ] {
             expect("V8", expected, |run| {
                 (run.requests.failed, run.requests.completed) = (failed, 10_000 - failed);
-                run.response.count = 10_000 - failed;
                 run.requests.errors.insert("wrong_body".into(), failed);
                 if !quotes_p99_9 {
                     run.response.p99_9 = None;

@@ -69,7 +69,7 @@ impl Rule {
     fn judged(self, value: String, state: State, why: impl Into<String>) -> Check {
         let why = if state == State::Valid { String::new() } else { why.into() };
         let Rule { id, title, warn, invalid } = self;
-        Check { id: id.into(), title: title.into(), value, warn, invalid, state, why }
+        Check { id: id.into(), title: title.into(), value, warn, invalid, state, why, follows: false }
     }
 
     /// `why` tells what would run the check.

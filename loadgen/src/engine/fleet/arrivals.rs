@@ -31,13 +31,37 @@ pub(super) struct Queue {
     overfull_at_ns: u64,
     /// Arrivals of the warm-up for which there was no room; `None` in the window, where they wait in the schedule.
     overflow: Option<u64>,
+    /// Arrivals that may still be noticed.
+    left: u64,
     /// Each connection at most once ([`Flags::QUEUED`]), so the capacity reserved at the start suffices.
     idle: VecDeque<u32>,
 }
 
 impl Queue {
     pub(super) fn new(arrivals: Arrivals) -> Self {
-        Queue { arrivals, waiting: VecDeque::new(), overfull_at_ns: 0, overflow: None, idle: VecDeque::new() }
+        let waiting = VecDeque::new();
+        Queue { arrivals, waiting, overfull_at_ns: 0, overflow: None, left: u64::MAX, idle: VecDeque::new() }
+    }
+
+    /// From now on so many arrivals are noticed, and no more.
+    pub(super) fn set_left(&mut self, left: u64) {
+        self.left = left;
+    }
+
+    /// Whether all arrivals there may be were noticed and sent.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.left == 0 && self.waiting.is_empty()
+    }
+
+    /// The next arrival; `u64::MAX` when there is none.
+    #[inline]
+    fn next_ns(&self) -> u64 {
+        if self.left > 0 { self.arrivals.next_ns() } else { u64::MAX }
+    }
+
+    fn advance(&mut self) {
+        self.arrivals.advance();
+        self.left -= 1;
     }
 
     /// Reserves what the steady state needs.
@@ -68,7 +92,7 @@ impl Queue {
     /// Moves one arrival that is due before `end_ns` from the schedule to those waiting.
     #[inline]
     fn notice(&mut self, now: u64, end_ns: u64) -> Option<Noticed> {
-        let intended = self.arrivals.next_ns();
+        let intended = self.next_ns();
         if intended > now || intended >= end_ns {
             return None;
         }
@@ -83,7 +107,7 @@ impl Queue {
         // What was due while there was no room to note it down was kept waiting by the connections,
         // not by a late generator: that is back-pressure.
         let reached = if intended <= self.overfull_at_ns { intended } else { now };
-        self.arrivals.advance();
+        self.advance();
         let noticed = Noticed { intended, reached };
         self.waiting.push_back(noticed);
         Some(noticed)
@@ -92,7 +116,7 @@ impl Queue {
     /// When the next arrival wants to be noticed.
     #[inline]
     pub(super) fn wake_at_ns(&self) -> u64 {
-        if self.waiting.len() < WAITING_MAX { self.arrivals.next_ns() } else { u64::MAX }
+        if self.waiting.len() < WAITING_MAX { self.next_ns() } else { u64::MAX }
     }
 }
 
@@ -182,7 +206,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Whether arrivals of the window wait for a connection, and there is one to wait for.
     pub(in crate::engine) fn has_waiting(&self) -> bool {
-        let has_waiting = !self.queue.waiting.is_empty() || self.queue.arrivals.next_ns() < self.end_ns;
+        let has_waiting = !self.queue.waiting.is_empty() || self.queue.next_ns() < self.end_ns;
         OPEN && self.open > 0 && (has_waiting || self.overdue > 0)
     }
 
@@ -199,9 +223,9 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         while let Some(noticed) = self.queue.waiting.pop_front() {
             self.censor_arrival(noticed.intended, now);
         }
-        while self.queue.arrivals.next_ns() < self.end_ns {
-            let intended = self.queue.arrivals.next_ns();
-            self.queue.arrivals.advance();
+        while self.queue.next_ns() < self.end_ns {
+            let intended = self.queue.next_ns();
+            self.queue.advance();
             // It was never noticed, so it is not scheduled yet; its wait was for room to note it down.
             self.count_scheduled(intended, intended.max(self.window.start_ns));
             self.censor_arrival(intended, now);
@@ -212,7 +236,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     pub(super) fn censor_arrival(&mut self, intended: u64, now: u64) {
         if self.window.contains(intended) {
             self.slice.requests.unsent += 1;
-            self.slice.response.record(now - intended);
+            self.slice.record_missing(now - intended, 1);
         }
     }
 }
@@ -255,6 +279,18 @@ mod tests {
         let newest = WAITING_MAX as u64;
         assert_eq!(last, [newest - 2, newest - 1, newest], "those that have waited longest go");
         assert_eq!(queue.begin_window(queue.arrivals.clone(), usize::MAX), 0, "a queue that fits stays");
+    }
+
+    #[test]
+    fn no_more_arrivals_are_noticed_than_there_may_be() {
+        let mut queue = queue();
+        queue.set_left(3);
+        let noticed: Vec<u64> = std::iter::from_fn(|| queue.notice(9000, u64::MAX)).map(|one| one.intended).collect();
+        assert_eq!(noticed, [1000, 2000, 3000]);
+        assert_eq!((queue.next_ns(), queue.wake_at_ns()), (u64::MAX, u64::MAX));
+        assert!(!queue.is_used_up(), "they wait for a connection");
+        queue.waiting.clear();
+        assert!(queue.is_used_up());
     }
 
     /// Lateness once took the blame for a full queue: an overloaded target looked like a slow generator.

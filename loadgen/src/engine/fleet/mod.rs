@@ -1,10 +1,13 @@
 //! The connections of one worker and everything about them that does not depend on how I/O is done:
 //! what is sent when, what a reply means, what is counted. An engine moves the bytes.
 
+mod again;
 mod arrivals;
 mod beats;
 mod opening;
+mod quota;
 mod requests;
+mod sample;
 mod slices;
 
 use super::connection::Connection;
@@ -76,6 +79,10 @@ pub(super) struct Fleet<'a, C: Client, K, const OPEN: bool> {
     opening: u32,
     pub(super) open: u32,
     pub(super) busy: u32,
+    /// Connections whose requests are to be sent again.
+    to_repeat: u32,
+    /// Requests that a closed loop may still send.
+    quota: u64,
     /// Replies and failures since the load began, for progress displays.
     pub(super) completed: u64,
     pub(super) failed: u64,
@@ -122,6 +129,8 @@ impl<'a, C: Client, K, const OPEN: bool> Fleet<'a, C, K, OPEN> {
             opening: 0,
             open: 0,
             busy: 0,
+            to_repeat: 0,
+            quota: if options.requests.is_some() { 0 } else { u64::MAX },
             completed: 0,
             failed: 0,
             may_open: true,

@@ -61,7 +61,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         now: u64,
     ) -> u64 {
         for _ in 0..count_max {
-            if !self.may_open || !self.has_room_to_open() {
+            if !(self.may_open || self.has_to_repeat()) || !self.has_room_to_open() {
                 return u64::MAX;
             }
             if now < self.next_open_ns {
@@ -79,7 +79,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         while let Some(index) = self.to_open.pop_front() {
             let connection = &mut self.connections[index as usize];
             connection.flags.clear(Flags::TO_OPEN);
-            if connection.phase != Phase::Closed {
+            if connection.phase != Phase::Closed || !(self.may_open || connection.flags.has(Flags::AGAIN)) {
                 continue;
             }
             if engine.is_free(connection.under_way) {
@@ -89,7 +89,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             connection.since = 0;
         }
         let index = self.untouched;
-        (index < self.connections.len()).then(|| {
+        (self.may_open && index < self.connections.len()).then(|| {
             self.untouched += 1;
             index
         })
@@ -159,6 +159,9 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
         self.opening -= 1;
         self.open += 1;
+        if self.connections[index].flags.has(Flags::AGAIN) {
+            return self.send_again(engine, index, now);
+        }
         self.on_free(engine, index, now);
     }
 
@@ -194,7 +197,9 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             engine.close(socket, token, &mut connection.under_way, &mut self.tally.traffic);
         }
         connection.generation = connection.generation.wrapping_add(1);
-        connection.outstanding = 0;
+        if !connection.flags.has(Flags::AGAIN) {
+            connection.outstanding = 0;
+        }
         connection.phase = Phase::Closed;
         connection.flags.clear(Flags::BEGUN);
         connection.flags.clear(Flags::FRESH);
@@ -214,9 +219,10 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         let has_room = self.has_room_to_open();
         let connection = &mut self.connections[index];
         connection.since = u64::MAX;
-        if !self.may_open {
+        if !self.may_open(index) {
             return;
         }
+        let connection = &mut self.connections[index];
         if self.to_open.is_empty() && self.open_gap_ns == 0 && engine.is_free(connection.under_way) && has_room {
             self.open(engine, index);
         } else if !connection.flags.has(Flags::TO_OPEN) {
@@ -267,7 +273,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
                 Phase::Opening if age_ns > self.connect_timeout_ns => {
                     self.fail_to_open(engine, index, Errno::TIMEDOUT, now);
                 }
-                Phase::Closed if now >= connection.since && self.may_open => self.open_soon(engine, index),
+                Phase::Closed if now >= connection.since && self.may_open(index) => self.open_soon(engine, index),
                 _ => {}
             }
         }

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::engine::connection::{Flags, Phase};
 use crate::engine::shelf::NOTHING;
 use protocol::client::{Client, Fault, Progress};
+use rustix::io::Errno;
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// Sends the next batch on an idle connection.
@@ -17,34 +18,64 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         intended: u64,
         reached: u64,
     ) {
-        let connection = &mut self.connections[index];
-        let token = Token { index: index as u32, generation: connection.generation };
-        let Some(socket) = &connection.socket else { return };
-        connection.intended = intended;
-        connection.phase = Phase::Busy;
-        connection.outstanding = self.pipeline;
-        self.busy += 1;
-        let bytes = self.client.begin(&mut connection.state, u32::from(self.pipeline));
-        let sent =
-            engine.send(socket, token, bytes, C::IS_CONSTANT, &mut connection.under_way, &mut self.tally.traffic);
-        // In a closed loop the request is meant to be sent when the connection is free, which is now:
-        // a second look at the clock would tell nothing new.
-        connection.since = if OPEN { clock::now_ns() } else { intended };
+        // Options::check: an open loop sends one by one.
+        let count = if OPEN { 1 } else { self.take_batch() };
+        if count == 0 {
+            return;
+        }
+        // In a closed loop the request is meant to be sent when the connection is free, which is now.
+        let Some(unsent) = self.write_batch(engine, index, count, intended, intended) else { return };
         if OPEN {
             self.dispatched += 1;
         }
         if self.window.contains(intended) {
-            self.slice.requests.sent += u64::from(self.pipeline);
+            self.slice.requests.sent += u64::from(count);
             if OPEN {
                 self.slice.lateness.record(reached - intended);
-                self.slice.back_pressure.record(connection.since - reached);
+                self.slice.back_pressure.record(self.connections[index].since - reached);
             } else {
-                self.slice.requests.scheduled += u64::from(self.pipeline);
+                self.slice.requests.scheduled += u64::from(count);
             }
         }
-        match sent {
-            Ok(len) if len == bytes.len() => {}
-            Ok(len) => self.shelf.place(&mut connection.kept).unsent = bytes.len() - len,
+        self.settle_send(engine, index, unsent);
+    }
+
+    /// Hands a batch to the engine; returns how many bytes the kernel had no room for, or `None` without a socket.
+    #[inline]
+    pub(super) fn write_batch<E: Engine<Socket = K>>(
+        &mut self,
+        engine: &mut E,
+        index: usize,
+        count: u16,
+        intended: u64,
+        now: u64,
+    ) -> Option<Result<usize, Errno>> {
+        let connection = &mut self.connections[index];
+        let token = Token { index: index as u32, generation: connection.generation };
+        let socket = connection.socket.as_ref()?;
+        connection.intended = intended;
+        connection.phase = Phase::Busy;
+        connection.outstanding = count;
+        self.busy += 1;
+        let bytes = self.client.begin(&mut connection.state, u32::from(count));
+        let sent =
+            engine.send(socket, token, bytes, C::IS_CONSTANT, &mut connection.under_way, &mut self.tally.traffic);
+        // Of a closed loop a second look at the clock would tell nothing new.
+        connection.since = if OPEN { clock::now_ns() } else { now };
+        Some(sent.map(|len| bytes.len() - len))
+    }
+
+    /// What follows from the outcome of [`Fleet::write_batch`], once the batch is counted.
+    #[inline]
+    pub(super) fn settle_send<E: Engine<Socket = K>>(
+        &mut self,
+        engine: &mut E,
+        index: usize,
+        unsent: Result<usize, Errno>,
+    ) {
+        match unsent {
+            Ok(0) => {}
+            Ok(unsent) => self.shelf.place(&mut self.connections[index].kept).unsent = unsent,
             Err(errno) => self.lose(engine, index, Cause::Error(errno)),
         }
     }
@@ -113,9 +144,11 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         while at < bytes.len() {
             let connection = &mut self.connections[index];
             if connection.outstanding == 0 {
+                self.keep_sample(&bytes[at..]);
                 return self.lose(engine, index, Cause::Unsolicited);
             }
-            let received = self.client.on_bytes(&mut connection.state, &bytes[at..]);
+            let reply_bytes = &bytes[at..];
+            let received = self.client.on_bytes(&mut connection.state, reply_bytes);
             at += received.consumed;
             match received.progress {
                 Progress::Incomplete => {
@@ -124,11 +157,17 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
                     }
                     return self.on_part(index);
                 }
-                Progress::Fault(fault) => return self.lose(engine, index, Cause::Fault(fault)),
+                Progress::Fault(fault) => {
+                    self.keep_sample(reply_bytes);
+                    return self.lose(engine, index, Cause::Fault(fault));
+                }
                 reply @ (Progress::Complete { .. } | Progress::Refused { .. }) => {
                     if now == 0 {
                         now = clock::now_ns(); // one look at the clock serves all replies of a read
                         self.looked_at_ns = now;
+                    }
+                    if matches!(reply, Progress::Refused { .. }) {
+                        self.keep_refusal(reply_bytes);
                     }
                     if !self.on_reply(index, reply, now) {
                         return self.on_announced_close(engine, index);
@@ -185,7 +224,11 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             Progress::Refused { status, keep_open } => {
                 self.failed += 1;
                 if is_measured {
+                    // It took no longer than this, but a good reply would have: a server that refuses quickly must
+                    // not look like one that answers quickly.
+                    let waited_ns = now - connection.intended;
                     self.slice.requests.failed += 1;
+                    self.slice.record_missing(waited_ns, 1);
                     self.tally.request_causes.count_status(status);
                 }
                 keep_open
@@ -210,18 +253,10 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// The connection has carried what it was meant to carry.
-    fn close_as_planned<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+    pub(super) fn close_as_planned<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         self.tally.connects.closed += 1;
         self.close(engine, index);
         self.open_soon(engine, index);
-    }
-
-    /// The peer said with its last reply that it closes. That loses requests behind that reply, but
-    /// it is not a fault of the connection.
-    #[cold]
-    fn on_announced_close<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
-        self.fail_outstanding(index, Cause::ClosedByPeer);
-        self.close_as_planned(engine, index);
     }
 
     /// The peer has closed its side.
@@ -234,13 +269,22 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         let has_unread = self.shelf.look(connection.kept).is_some_and(|kept| !kept.unread.is_empty());
         match self.client.on_close(&mut connection.state) {
             reply @ (Progress::Complete { .. } | Progress::Refused { .. }) => {
+                if matches!(reply, Progress::Refused { .. }) {
+                    self.keep_refusal(&[]);
+                }
                 let now = clock::now_ns();
                 self.on_reply(index, reply, now);
                 self.on_announced_close(engine, index);
             }
-            Progress::Incomplete if has_unread => self.lose(engine, index, Cause::Fault(Fault::Truncated)),
+            Progress::Incomplete if has_unread => {
+                self.keep_unread(index);
+                self.lose(engine, index, Cause::Fault(Fault::Truncated));
+            }
             Progress::Incomplete => self.lose(engine, index, Cause::ClosedByPeer),
-            Progress::Fault(fault) => self.lose(engine, index, Cause::Fault(fault)),
+            Progress::Fault(fault) => {
+                self.keep_refusal(&[]);
+                self.lose(engine, index, Cause::Fault(fault));
+            }
         }
     }
 
@@ -265,12 +309,12 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         if lost == 0 || !self.window.contains(connection.intended) {
             return;
         }
+        // How long a good reply would have taken is unknown, but it is longer than this.
+        let waited_ns = clock::now_ns().saturating_sub(connection.intended);
+        self.slice.record_missing(waited_ns, lost);
         if cause == Cause::Timeout {
-            // How long the reply would have taken is unknown, but it is longer than this.
-            let waited_ns = clock::now_ns() - connection.intended;
             self.slice.requests.timed_out += lost;
             self.tally.request_causes.count_n(cause, lost);
-            self.slice.response.record_n(waited_ns, lost);
         } else {
             self.slice.requests.failed += lost;
             self.tally.request_causes.count(cause);
@@ -285,7 +329,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             if connection.outstanding > 0 && self.window.contains(connection.intended) {
                 let count = u64::from(connection.outstanding);
                 self.slice.requests.censored += count;
-                self.slice.response.record_n(now - connection.intended, count);
+                self.slice.record_missing(now - connection.intended, count);
             }
         }
         if OPEN {

@@ -16,7 +16,9 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     pub(in crate::engine) fn begin_warm_up(&mut self, begin_ns: u64) {
         // Half of all time: a difference to an earlier stamp must not look like one to a later.
         self.window = Window { start_ns: begin_ns, len_ns: u64::MAX / 2 };
-        self.queue.begin_warm_up(self.job.arrivals(self.index, Some((Part::WarmUp, begin_ns))));
+        // Where requests are counted none is sent before the window.
+        let part = self.job.options.requests.is_none().then_some((Part::WarmUp, begin_ns));
+        self.queue.begin_warm_up(self.job.arrivals(self.index, part));
         self.begin_beats_if_any(begin_ns);
         self.is_loading = true;
         self.begin_slice(IntervalPhase::WarmUp, 0, begin_ns);
@@ -44,10 +46,11 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.tally.request_causes = Causes::new();
         let expected = self.job.expected_arrivals(self.index);
         if OPEN && expected > 0.0 {
-            self.tally.arrivals = ArrivalLog::new(expected, len_ns);
+            self.tally.arrivals = ArrivalLog::new(expected, self.job.expected_window_ns());
         }
         // Beats of the warm-up begin anew with the window's, so those overdue go.
         let overdue = self.overdue;
+        self.begin_quota();
         let dropped =
             self.queue.begin_window(self.job.arrivals(self.index, Some((Part::Window, start_ns))), backlog_max);
         self.begin_beats_if_any(start_ns);

@@ -1,0 +1,48 @@
+//! Requests that are sent again: a server that announces the end of a connection with a reply has not processed
+//! the requests behind that reply, and a client may repeat them (RFC 9112 §9.6, RFC 9110 §9.2.2). So they are no
+//! failures: they wait in their slot for its next socket, and keep the time they were meant to be sent.
+//!
+//! It ends, because every one of those connections has answered one request at least.
+
+use super::{Engine, Fleet};
+use crate::engine::connection::Flags;
+use protocol::client::Client;
+
+impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
+    /// The peer said with its last reply that it closes: no fault of the connection, nor of what is outstanding.
+    #[cold]
+    pub(super) fn on_announced_close<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+        let connection = &mut self.connections[index];
+        if connection.outstanding > 0 {
+            connection.flags.set(Flags::AGAIN);
+            self.to_repeat += 1;
+        }
+        self.close_as_planned(engine, index);
+    }
+
+    /// The connection has its next socket: what waited for it is written again. Of the requests a connection may
+    /// carry (`--requests-per-connection`) this counts as a whole batch, so it never carries more.
+    #[cold]
+    pub(super) fn send_again<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, now: u64) {
+        let connection = &mut self.connections[index];
+        connection.flags.clear(Flags::AGAIN);
+        self.to_repeat -= 1;
+        let (count, intended) = (connection.outstanding, connection.intended);
+        let Some(unsent) = self.write_batch(engine, index, count, intended, now) else { return };
+        if self.window.contains(intended) {
+            self.slice.requests.resent += u64::from(count);
+        }
+        self.settle_send(engine, index, unsent);
+    }
+
+    /// Whether a connection may be opened: all until the window closes, after it those that requests wait for.
+    #[inline]
+    pub(super) fn may_open(&self, index: usize) -> bool {
+        self.may_open || self.connections[index].flags.has(Flags::AGAIN)
+    }
+
+    /// Whether requests wait for the next socket of their connection.
+    pub(in crate::engine) fn has_to_repeat(&self) -> bool {
+        self.to_repeat > 0
+    }
+}

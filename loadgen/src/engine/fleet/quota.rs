@@ -1,0 +1,66 @@
+//! How many requests a worker may send in all (`--requests`): its share, none of it before the window. Where there
+//! is no such number the share never ends.
+
+use super::{Engine, Fleet};
+use crate::engine::Job;
+use crate::engine::connection::Phase;
+use protocol::client::Client;
+
+impl Job<'_> {
+    /// Requests of one worker; the first workers take what is left over.
+    pub(in crate::engine) fn share(&self, worker: usize) -> Option<u64> {
+        let workers = self.plan.connections.len() as u64;
+        self.options.requests.map(|total| total / workers + u64::from((worker as u64) < total % workers))
+    }
+}
+
+impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
+    /// The window has begun: the share may be sent.
+    pub(super) fn begin_quota(&mut self) {
+        let share = self.job.share(self.index).unwrap_or(u64::MAX);
+        // An open loop takes from it when it notices an arrival, a closed one when it sends.
+        if OPEN {
+            self.queue.set_left(share);
+        } else {
+            self.quota = share;
+        }
+    }
+
+    /// How many requests the next batch of a closed loop has; 0 when all have been sent.
+    #[inline]
+    pub(super) fn take_batch(&mut self) -> u16 {
+        let count = u64::from(self.pipeline).min(self.quota);
+        self.quota -= count;
+        count as u16
+    }
+
+    /// Whether a closed loop may send.
+    #[inline]
+    pub(in crate::engine) fn may_send(&self) -> bool {
+        self.quota > 0
+    }
+
+    /// Whether all requests of a limited share were sent and have ended, well or badly.
+    #[inline]
+    pub(in crate::engine) fn has_finished(&self) -> bool {
+        let is_sent = if OPEN { self.queue.is_used_up() } else { self.quota == 0 };
+        is_sent && self.busy == 0 && self.to_repeat == 0
+    }
+
+    /// Sends the first batch of the connections from `started` on, `count_max` at most; returns how many have theirs.
+    pub(in crate::engine) fn start_some<E: Engine<Socket = K>>(
+        &mut self,
+        engine: &mut E,
+        started: usize,
+        count_max: usize,
+        now: u64,
+    ) -> usize {
+        let end = self.connections.len().min(started + count_max);
+        for index in started..end {
+            if self.connections[index].phase == Phase::Idle {
+                self.on_free(engine, index, now);
+            }
+        }
+        end
+    }
+}
