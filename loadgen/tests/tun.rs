@@ -5,7 +5,7 @@
 use loadgen::host::HostFacts;
 use loadgen::null_server::{Config, NullServer, Workload};
 use loadgen::record::Record;
-use loadgen::{Engine, LoadError, Options, WarmUp, enter_new_namespace};
+use loadgen::{Engine, LoadError, Options, WHATEVER_IT_TAKES, WarmUp, enter_new_namespace};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -66,6 +66,27 @@ fn check(record: &Record, server: &NullServer) {
     assert!(requests.completed > 0 && requests.failed == 0 && requests.timed_out == 0, "{requests:?}");
     assert_eq!(requests.completed_whole_run, server.requests(), "{requests:?}");
     assert_eq!(record.engine, "tun");
+}
+
+#[test]
+fn so_many_requests_reach_the_server() {
+    in_namespace(|| {
+        for (rate, pipeline, requests) in [(None, 4, 2001), (Some(5000.0), 1, 1000)] {
+            let server = serve(64);
+            let options = Options {
+                rate,
+                pipeline,
+                connections: 100,
+                requests: Some(requests),
+                duration: WHATEVER_IT_TAKES,
+                warmup: WarmUp::Fixed(Duration::ZERO),
+                ..options(server.address().port())
+            };
+            let record = run(&options);
+            check(&record, &server);
+            assert_eq!((record.requests.sent, server.requests()), (requests, requests), "{:?}", record.requests);
+        }
+    });
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod output;
 mod overload;
 mod program;
 mod refusals;
+mod replies;
 mod report;
 mod rings;
 mod serve;
