@@ -192,11 +192,11 @@ fn what_answers_a_syn_is_looked_at() {
         (RST, 0, Outcome::default(), vec![]),
         (RST.with(ACK), 0, Outcome::default(), vec![seen(RST, 0, 0, b"")]),
         (RST.with(ACK), 2, Outcome::default(), vec![seen(RST, 2, 0, b"")]),
-        (SYN.with(ACK), 0, Outcome::default(), vec![seen(RST, 0, 0, b"")]),
-        (SYN.with(ACK), 2, Outcome::default(), vec![seen(RST, 2, 0, b"")]),
+        (SYN.with(ACK), 0, Outcome::default(), vec![seen(RST, 0, 0, b""), seen(SYN, 0, 0, b"")]),
+        (SYN.with(ACK), 2, Outcome::default(), vec![seen(RST, 2, 0, b""), seen(SYN, 0, 0, b"")]),
         (ACK, 1, Outcome::default(), vec![]),
         (FIN.with(ACK), 1, Outcome::default(), vec![]),
-        (ACK, 5, Outcome::default(), vec![seen(RST, 5, 0, b"")]),
+        (ACK, 5, Outcome::default(), vec![seen(RST, 5, 0, b""), seen(SYN, 0, 0, b"")]),
         (Flags::default(), 0, Outcome::default(), vec![]),
     ] {
         let mut talk = Talk::opening(1, 77);
@@ -539,7 +539,7 @@ fn a_peer_is_opened_again_above_its_last_number() {
         assert!((65_536..1 << 20).contains(&above), "{above}");
         // The server still has the old connection and says so (half-open, RFC 9293 §3.5.1).
         assert_eq!(talk.hear(ACK, 2, 2, b""), Outcome::default());
-        assert_eq!(talk.says(), [seen(RST, 2, 0, b"")]);
+        assert_eq!(talk.says(), [seen(RST, 2, 0, b""), seen(SYN, above, 0, b"")]);
         talk.ours = talk.ours.plus(above);
         talk.establish();
         talk.client.abort(0);

@@ -10,10 +10,11 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpCidr};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use support::{Random, at_ms, client, sent};
+use tcp::Sequence;
 use tcp::client::{Client, Ending, Received};
-use tcp::wire::{Checksums, Flags, Packet};
+use tcp::wire::{Checksums, Flags, Packet, Segment};
 
 const SEEDS: u64 = 150;
 /// Simulated time after which everything must be over.
@@ -238,6 +239,11 @@ impl World {
 
     fn on_ending(&mut self, index: usize, ending: Ending, random: &mut Random) {
         let user = &mut self.users[index];
+        // smoltcp ignores a SYN for the 10 s of its TIME-WAIT, and of the last three of seven a link that loses 6 %
+        // loses all, once in 5,000 calls.
+        if ending == Ending::TimedOut && !user.is_open && self.to_server.faults.lost > 0 {
+            return self.open(index, random);
+        }
         assert_eq!(ending, Ending::Closed, "peer {index}: {user:?}");
         assert!(user.has_closed && user.received == user.bytes.len(), "peer {index} ended early: {user:?}");
         assert!(self.client.is_free(index as u32));
@@ -320,6 +326,63 @@ fn play(seed: u64) {
     }
     let counters = world.client.counters();
     assert!(faults.damaged > 0 || counters.rejected == 0, "{counters:?}");
+}
+
+/// A client is killed, and another with the same addresses calls while the server still has the connections. The
+/// challenges are played by hand, as smoltcp 0.14 leaves a SYN for a connection unanswered. It judges the rest: whether
+/// the reset ends that connection, and whether the SYN behind it begins another.
+#[test]
+fn a_client_that_is_started_again_gets_its_connections_back_at_once() {
+    const PEERS: u32 = 20;
+    let random = &mut Random(7);
+    // Sockets that listen stand behind those with a connection, which so get what is meant for it.
+    let mut server = Server::new(PEERS as usize * 2, random);
+    // What the server's connection with each port sends next, and expects.
+    let mut numbers = HashMap::new();
+    let mut now_ms = 0;
+    for is_second in [false, true] {
+        server.turn(now_ms, random);
+        let mut client = client(PEERS, 1);
+        (0..PEERS).for_each(|index| client.open(index, at_ms(now_ms)));
+        let mut established = 0;
+        // A SYN that waits for its timer would be sent after a second.
+        for _ in 0..50 {
+            now_ms += 2;
+            let mut replies = Vec::new();
+            for bytes in sent(&mut client) {
+                let packet = Packet::parse(&bytes, Checksums::Ours).unwrap();
+                let (port, flags) = (packet.source.port(), packet.segment.flags);
+                if flags == Flags::RST {
+                    numbers.remove(&port);
+                }
+                match numbers.get(&port).filter(|_| flags == Flags::SYN) {
+                    Some(&(sequence, acknowledgement)) => replies.push(challenge(&packet, sequence, acknowledgement)),
+                    None => server.port.arrived.push_back(bytes),
+                }
+            }
+            server.turn(now_ms, random);
+            replies.append(&mut server.port.sent);
+            for bytes in replies {
+                let Packet { destination, segment, .. } = Packet::parse(&bytes, Checksums::Ours).unwrap();
+                numbers.insert(destination.port(), (segment.sequence.plus(segment.len()), segment.acknowledgement));
+                let received = client.on_packet(&bytes, Checksums::Ours, at_ms(now_ms));
+                established += u32::from(received.is_some_and(|received| received.is_established));
+            }
+            client.acknowledge();
+            assert_eq!(client.on_time(at_ms(now_ms)), None);
+        }
+        assert_eq!(established, PEERS, "within 100 ms: {:?}", client.counters());
+        assert_eq!(client.counters().replaced, if is_second { u64::from(PEERS) } else { 0 });
+        now_ms += 5000;
+    }
+}
+
+/// What a connection answers to a SYN (RFC 5961 §4.2).
+fn challenge(syn: &Packet<'_>, sequence: Sequence, acknowledgement: Sequence) -> Vec<u8> {
+    let segment = Segment { sequence, acknowledgement, flags: Flags::ACK, window: 1000, ..Segment::default() };
+    let mut bytes = Vec::new();
+    Packet { source: syn.destination, destination: syn.source, segment }.write(Checksums::Ours, &mut bytes);
+    bytes
 }
 
 #[test]

@@ -109,6 +109,9 @@ pub struct Counters {
     pub retransmitted: u64,
     /// Segments for no connection that were answered with a reset.
     pub refused: u64,
+    /// Connections of a client before this one that the server still had, and that were reset to make room.
+    /// Most were established: that client was killed.
+    pub replaced: u64,
     /// Segments whose numbers cannot be right, answered with an acknowledgement or not at all.
     pub unacceptable: u64,
 }
@@ -337,6 +340,9 @@ impl Client {
             return None;
         }
         peer.marks.set(Marks::RECOVERING);
+        if matches!(state, State::SynSent | State::SynReceived) {
+            peer.marks.clear(Marks::CALLED_AGAIN);
+        }
         self.resend(index);
         None
     }

@@ -51,6 +51,9 @@ impl Marks {
     pub(super) const OWES_ACK: Marks = Marks(1 << 1);
     /// The caller has more to send than there was room for.
     pub(super) const BLOCKED: Marks = Marks(1 << 2);
+    /// In SYN-SENT, where nobody sends yet: a connection of an earlier client was reset, and the SYN was sent
+    /// again, since the timer ran last. The same bit as [`Marks::BLOCKED`].
+    pub(super) const CALLED_AGAIN: Marks = Marks::BLOCKED;
     /// Sends again what got lost, and nothing new before that.
     pub(super) const RECOVERING: Marks = Marks(1 << 3);
 

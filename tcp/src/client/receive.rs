@@ -86,6 +86,9 @@ impl Client {
         let acknowledges = segment.flags.has(Flags::ACK);
         if acknowledges && segment.acknowledgement != peer.next {
             self.refuse(packet);
+            if !segment.flags.has(Flags::RST) {
+                self.call_again(index, segment, now);
+            }
             return None;
         }
         if segment.flags.has(Flags::RST) {
@@ -118,11 +121,33 @@ impl Client {
         Some(received)
     }
 
+    /// The server has a connection of an earlier client with these addresses, and its challenge (RFC 5961 §4) has
+    /// just been answered with a reset. Now a SYN finds no connection in its way, so it is sent at once: nothing
+    /// was lost, and the timer of a lost SYN, a second at first, would be waited for in vain (RFC 9293 §3.5.1).
+    ///
+    /// Once for each time the timer runs: a server that answers every SYN like this gets two where one that is
+    /// silent gets one. Linux answers a connection with a challenge twice a second at most
+    /// (net.ipv4.tcp_invalid_ratelimit), and all connections net.ipv4.tcp_challenge_ack_limit times a second, 1000
+    /// before Linux 5.19; a SYN without an answer is sent again in its time, like any other.
+    #[cold]
+    fn call_again(&mut self, index: u32, segment: &Segment<'_>, now: Tick) {
+        let peer = &mut self.peers[index as usize];
+        if peer.marks.has(Marks::CALLED_AGAIN) {
+            return;
+        }
+        peer.marks.set(Marks::CALLED_AGAIN);
+        peer.since = now.low();
+        // With a SYN it answers an old one of ours, whose connection has not been established.
+        self.counters.replaced += u64::from(!segment.flags.has(Flags::SYN));
+        self.emit_syn(index);
+    }
+
     fn establish(&mut self, index: u32) {
         let peer = &mut self.peers[index as usize];
         (peer.state, peer.in_flight) = (State::Established, 0);
         peer.marks.set_retries(0);
         peer.marks.clear(Marks::RECOVERING);
+        peer.marks.clear(Marks::CALLED_AGAIN);
     }
 
     /// A segment in any state with both numbers known (RFC 9293 §3.10.7.4).
