@@ -152,6 +152,8 @@ counters! {
         established,
         /// Open from the start of the window to its end.
         held,
+        /// Connections of a dead client that the server still had, and that were reset to make room.
+        replaced,
     }
 }
 

@@ -92,6 +92,15 @@ fn whatever_acknowledges_the_dead_client_is_answered_so() {
     }
 }
 
+/// The old connection may speak first, before its peer is opened.
+#[test]
+fn data_for_a_peer_that_was_never_opened_ends_the_old_connection() {
+    let mut client = client(1, 1);
+    assert_eq!(hear(&mut client, 1000, Segment { data: b"late", ..challenge() }), (false, None));
+    assert_eq!(says(&mut client), [(RST, OLD_EXPECTED)]);
+    assert_eq!(client.counters().replaced, 1);
+}
+
 /// However often it is challenged, a peer gives up in the end.
 #[test]
 fn a_server_that_challenges_every_syn_is_given_up() {

@@ -8,6 +8,7 @@ mod hogs;
 mod in_hand;
 mod interchange;
 mod interrupted;
+mod killed;
 mod knee;
 mod load;
 mod modes;

@@ -182,6 +182,9 @@ pub struct Connections {
     pub open: u64,
     /// Source addresses in use; 0 when the kernel chose.
     pub sources: u64,
+    /// Connections of an earlier run that was killed, which the server still had and which gave way to those of this
+    /// one. Only the engine `tun` meets them: it calls from the same addresses and ports in each run.
+    pub replaced: u64,
     /// From the first connect until all were established, or no worker tried any more.
     #[serde(default)]
     pub ramp_us: u64,
@@ -407,6 +410,7 @@ impl Connections {
             closed: connects.closed,
             open: connects.open,
             sources: plan.source_count() as u64,
+            replaced: connects.replaced,
             ramp_us,
             errors: tally.connect_causes.named(),
         }

@@ -101,9 +101,11 @@ pub(super) fn steal_share(job: &Job<'_>, kernel: &KernelDelta) -> Option<f64> {
     share_of(stolen.saturating_mul(1000), kernel.wall_us.saturating_mul(1000))
 }
 
-/// How far the kernel's count rose over the connects, and the ends that each connection has in it.
-pub(super) fn kernel_established(conducted: &Conducted, has_both_ends: bool) -> Option<(u64, u64)> {
-    let rise = conducted.kernel_established?.saturating_sub(conducted.kernel_established_before?);
+/// How far the kernel's count rose over the connects, and the ends that each connection has in it. Of the count before
+/// them is taken what was left of a dead client and has given way to these connections.
+pub(super) fn kernel_established(conducted: &Conducted, replaced: u64, has_both_ends: bool) -> Option<(u64, u64)> {
+    let before = conducted.kernel_established_before?.saturating_sub(replaced);
+    let rise = conducted.kernel_established?.saturating_sub(before);
     Some((rise, if has_both_ends { 2 } else { 1 }))
 }
 

@@ -84,7 +84,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         is_unix: plan.is_unix(),
         // Of the engine's own ends the kernel knows nothing. Where connections come and go, most are on their way at
         // any moment, and how many are established says nothing.
-        kernel_established: evidence::kernel_established(conducted, is_co_located && !is_tun)
+        kernel_established: evidence::kernel_established(conducted, connections.replaced, is_co_located && !is_tun)
             .filter(|_| options.requests_per_connection == 0 && !plan.is_unix()),
         is_alone: job.host.is_in_own_namespace,
         steadiness: Some(evidence::steadiness(conducted, &collector.intervals)),

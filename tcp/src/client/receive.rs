@@ -53,11 +53,27 @@ impl Client {
         let index = self.config.block.index_of(&packet.destination);
         let index = index.filter(|&index| packet.source == self.config.server && (index as usize) < self.peers.len());
         match index.map(|index| (index, self.peers[index as usize].state)) {
-            None | Some((_, State::Closed)) => self.refuse(&packet),
+            None => {
+                self.note_replaced(&packet);
+                self.refuse(&packet);
+            }
+            Some((_, State::Closed)) => self.refuse(&packet),
             Some((index, State::SynSent)) => return self.on_handshake(index, &packet, now),
             Some((index, _)) => return self.on_segment(index, &packet, now),
         }
         None
+    }
+
+    /// What the server sends to a peer that was never opened belongs to a connection of an earlier client, which the
+    /// reset that follows will end.
+    #[cold]
+    fn note_replaced(&mut self, packet: &Packet<'_>) {
+        let is_for_peer =
+            self.config.block.index_of(&packet.destination).is_some_and(|index| index < self.config.peers_max);
+        let flags = packet.segment.flags;
+        if is_for_peer && packet.source == self.config.server && flags.has(Flags::ACK) {
+            self.counters.replaced += u64::from(!flags.has(Flags::SYN) && !flags.has(Flags::RST));
+        }
     }
 
     /// Answers a segment that belongs to no connection (RFC 9293 §3.10.7.1).

@@ -147,7 +147,9 @@ impl Engine for Tun {
             self.on_ending(fleet, index as usize, ending);
         }
         self.flush(&mut fleet.tally.traffic);
-        fleet.tally.traffic.retransmits = self.peers.counters().retransmitted;
+        let counters = self.peers.counters();
+        fleet.tally.traffic.retransmits = counters.retransmitted;
+        fleet.tally.connects.replaced = counters.replaced;
         count
     }
 }
