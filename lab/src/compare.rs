@@ -1,18 +1,20 @@
 //! `c10m compare`: two runs against each other, after making sure that they may be compared. What a ratio
 //! means and what may be claimed of it belongs to `results`.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use results::compare::{CellPair, Conflict, RunPair, compare, conflicts};
 use results::record::Record;
 use results::report::{ABSENT, Table, measure};
 use results::run as run_directory;
 use results::stats::Judgement;
+use results::visible::visible_line;
 use serde_json::{Value, json};
 
 use crate::bench;
+use crate::record_file::{Kind, RecordFile, Refusal};
 
 mod loads;
 
@@ -20,8 +22,14 @@ mod loads;
 const DRIFT: &str = "These runs took place at different times: unlike arms within one run they do not share the host's drift, which \
     can be larger than any difference here. To compare two variants, run both in one experiment.";
 
+const NOTES: &str = "\
+Exit codes: 0 done, 1 a record is damaged, 2 usage: what was named is no record,
+or of another kind or a newer c10m, or the two are not comparable, 4 no run of
+theirs is valid.";
+
 /// Arguments of `c10m compare`.
 #[derive(Debug, Args)]
+#[command(after_help = NOTES)]
 pub(crate) struct CompareArgs {
     /// The run to compare with: a directory, or its record.json.
     first: PathBuf,
@@ -43,9 +51,12 @@ enum Pair {
 
 /// Compares, or says why not: exit code 2 for runs that are not comparable, 4 when no run of theirs is valid.
 pub(crate) fn run(args: CompareArgs) -> anyhow::Result<u8> {
-    let pair = match read(&args.first, &args.second)? {
+    let pair = match read(&args.first, &args.second) {
         Ok(pair) => pair,
-        Err(complaint) => return Ok(refuse(&complaint)),
+        Err(refusal) => {
+            say!("c10m: {refusal}");
+            return Ok(refusal.code);
+        }
     };
     let found = match &pair {
         Pair::Experiments(records) => conflicts(&records.0, &records.1),
@@ -68,35 +79,39 @@ fn refuse(complaint: &str) -> u8 {
     2
 }
 
-/// Both files; the inner error is for a pair that nobody can compare.
-fn read(first: &Path, second: &Path) -> anyhow::Result<Result<Pair, String>> {
-    let values = (document(first)?, document(second)?);
-    let is_load = |value: &Value| value.get("response_us").is_some() && value.get("experiment").is_none();
-    let is_experiment = |value: &Value| value.get("cells").is_some();
-    if is_load(&values.0) && is_load(&values.1) {
-        return Ok(Ok(Pair::Loads(values.0, values.1)));
-    }
-    for (path, value) in [(first, &values.0), (second, &values.1)] {
-        if !is_load(value) && !is_experiment(value) {
-            return Ok(Err(format!(
-                "{} is neither a run of `c10m bench` that compares arms nor one of `c10m load --out`",
-                path.display()
+/// Both files, which have to be of one kind.
+fn read(first: &Path, second: &Path) -> Result<Pair, Refusal> {
+    let records = [RecordFile::open(first)?, RecordFile::open(second)?];
+    for record in &records {
+        if !matches!(record.kind, Kind::Comparison | Kind::Load) {
+            return Err(Refusal::usage(format!(
+                "{} is neither a run of `c10m bench` that compares arms nor one of `c10m load --out`: `{}` wrote it",
+                record.path.display(),
+                record.kind.command()
             )));
         }
     }
-    if is_load(&values.0) || is_load(&values.1) {
-        return Ok(Err(
-            "one of these is a run of `c10m bench`, the other one of `c10m load`: name two of a kind".to_owned()
-        ));
+    let damaged = |path: &Path, complaint: &dyn fmt::Display| {
+        Refusal::failed(format!("cannot read the record {}: {complaint}", path.display()))
+    };
+    let [first, second] = records;
+    match (first.kind, second.kind) {
+        (Kind::Load, Kind::Load) => {
+            for load in [&first, &second] {
+                loads::check(&load.document).map_err(|complaint| damaged(&load.path, &complaint))?;
+            }
+            Ok(Pair::Loads(first.document, second.document))
+        }
+        (Kind::Comparison, Kind::Comparison) => {
+            let record = |RecordFile { path, document, .. }: RecordFile| {
+                run_directory::of_json(document).map_err(|error| damaged(&path, &error))
+            };
+            Ok(Pair::Experiments(Box::new((record(first)?, record(second)?))))
+        }
+        _ => Err(Refusal::usage(
+            "one of these is a run of `c10m bench`, the other one of `c10m load`: name two of a kind".to_owned(),
+        )),
     }
-    let record = |path: &Path| run_directory::read(path).with_context(|| format!("cannot read {}", path.display()));
-    Ok(Ok(Pair::Experiments(Box::new((record(first)?, record(second)?)))))
-}
-
-fn document(path: &Path) -> anyhow::Result<Value> {
-    let file = if path.is_dir() { path.join("record.json") } else { path.to_owned() };
-    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no record", file.display()))
 }
 
 /// Why this may not be compared, in one line; `None` when it may.
@@ -127,8 +142,8 @@ fn refusal(found: &[Conflict], despite: Option<&str>) -> Option<String> {
 fn brief(text: &str) -> String {
     const CHARACTERS_MAX: usize = 120;
     match text.char_indices().nth(CHARACTERS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.trim_end().to_owned(),
+        Some((end, _)) => format!("{}…", visible_line(&text[..end])),
+        None => visible_line(text.trim_end()).into_owned(),
     }
 }
 
@@ -203,8 +218,8 @@ fn summary(args: &CompareArgs, first: &Record, second: &Record, pair: &RunPair) 
     let comparisons = pair.cells.iter().filter_map(|cell| cell.comparison).filter(|found| found.interval.is_some());
     let false_expected: f64 = comparisons.map(|comparison| comparison.chance_of_error()).sum();
     let mut lines = vec![
-        format!("first:  {} ({}, {})", args.first.display(), first.commit, first.started_at),
-        format!("second: {} ({}, {})", args.second.display(), second.commit, second.started_at),
+        format!("first:  {} ({}, {})", args.first.display(), brief(&first.commit), brief(&first.started_at)),
+        format!("second: {} ({}, {})", args.second.display(), brief(&second.commit), brief(&second.started_at)),
         format!("The second run against the first: {}.", counts.join(", ")),
         format!(
             "Were the programs alike, up to {} of these would be called a difference by chance.",

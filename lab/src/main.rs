@@ -16,6 +16,7 @@ mod given;
 mod load;
 mod null_server;
 mod output_stream;
+mod record_file;
 mod report;
 mod serve;
 mod signals;
@@ -94,9 +95,11 @@ fn tell(answer: &clap::Error) -> u8 {
     }
 }
 
-/// Where nobody listens there is nobody to tell it to, and no reason to panic.
+/// Where nobody listens there is nobody to tell it to, and no reason to panic. What would act on a terminal is made
+/// visible: a line may quote a record or a server.
 fn say(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let line = line.to_string();
+    let _ = writeln!(io::stderr(), "{}", results::visible::visible(&line));
 }
 
 fn io_uring() -> tuning::IoUring {

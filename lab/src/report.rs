@@ -1,7 +1,6 @@
 //! `c10m report`: renders the report of runs again from their records, and prints its tables.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -11,14 +10,22 @@ use results::{report, run as run_directory};
 use serde_json::json;
 
 use crate::bench;
+use crate::record_file::{Kind, RecordFile, Refusal};
+
+const NOTES: &str = "\
+Exit codes: 0 done, 1 a record is damaged or a report cannot be written, 2 usage:
+what was named is no run of `c10m bench`, or of a newer c10m, or --out has a
+report already.";
 
 /// Arguments of `c10m report`.
 #[derive(Debug, Args)]
+#[command(after_help = NOTES)]
 pub(crate) struct ReportArgs {
-    /// Directories of runs, as `c10m bench` writes them.
+    /// Directories of runs, as `c10m bench` writes them, or the record.json in them.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Write the report below this directory instead of into the run; with several runs, each into a directory of its name.
+    /// Write the report into this directory, which has none yet, instead of into the run; with several runs, each into a
+    /// directory of its name, numbered where two have one name.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write nothing, and print the block of results for a README.
@@ -35,23 +42,30 @@ struct Rendered {
     tables: Vec<report::Table>,
 }
 
+/// A run that was named.
+struct Named {
+    record: RecordFile,
+    directory: PathBuf,
+}
+
 /// Renders every run, or none when one of them cannot be read.
 pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
-    if let Some(missing) = args.runs.iter().find(|run| !run.join("record.json").is_file()) {
-        say!(
-            "c10m: {} is no run: it has no record.json; name a directory that `c10m bench` wrote, as in results/runs/",
-            missing.display()
-        );
-        return Ok(2);
-    }
+    let named: Result<Vec<Named>, Refusal> = args.runs.iter().map(|run| open(run)).collect();
+    let places = named.and_then(|named| Ok((places(&args, &named)?, named)));
+    let (places, named) = match places {
+        Ok(found) => found,
+        Err(refusal) => {
+            say!("c10m: {refusal}");
+            return Ok(refusal.code);
+        }
+    };
     if args.readme {
-        return print_readme(&args.runs);
+        return print_readme(named);
     }
-    let rendered: Vec<Rendered> = args.runs.iter().map(|run| render(run)).collect::<anyhow::Result<_>>()?;
+    let rendered: Vec<Rendered> = named.into_iter().map(render).collect::<anyhow::Result<_>>()?;
     let mut written = Vec::new();
-    for (run, rendered) in args.runs.iter().zip(&rendered) {
-        let directory = place(&args, run);
-        write(&directory, &rendered.files)?;
+    for ((run, directory), rendered) in args.runs.iter().zip(&places).zip(&rendered) {
+        write(directory, &rendered.files)?;
         let names: Vec<&str> = rendered.files.iter().map(|(name, _)| name.as_str()).collect();
         written.push(json!({ "run": run, "directory": directory, "files": names }));
         if !args.json {
@@ -65,13 +79,26 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn render(directory: &Path) -> anyhow::Result<Rendered> {
-    if let Some((document, tables)) = bench::render_special(directory)? {
-        return Ok(Rendered { files: report::files(&document), tables });
+/// A run of `bench`; the others have no report.
+fn open(run: &Path) -> Result<Named, Refusal> {
+    let record = RecordFile::open(run)?;
+    if !matches!(record.kind, Kind::Comparison | Kind::Omission | Kind::Steps) {
+        return Err(Refusal::usage(format!(
+            "{} is a record of `{}`, which has no report: `c10m report` is for runs of `c10m bench`, and `c10m compare` \
+             puts two loads side by side",
+            record.path.display(),
+            record.kind.command()
+        )));
     }
-    let run = run_directory::open(directory).with_context(|| format!("cannot read {}", directory.display()))?;
-    let files = report::render(&run.record, &run.curves, &run.points);
-    Ok(Rendered { files, tables: tables(&run.record) })
+    let directory = record.directory()?;
+    Ok(Named { record, directory })
+}
+
+fn render(named: Named) -> anyhow::Result<Rendered> {
+    let path = named.record.path.clone();
+    let rendered = bench::render(named.record, &named.directory)?;
+    let (document, tables) = rendered.with_context(|| format!("{} is no run of `c10m bench`", path.display()))?;
+    Ok(Rendered { files: report::files(&document), tables })
 }
 
 /// The tables of a report that a terminal has room for.
@@ -81,13 +108,30 @@ pub(crate) fn tables(record: &Record) -> Vec<report::Table> {
     report::table_rows(record).into_iter().chain(report::ratio_tables(record)).chain(overview).chain(rest).collect()
 }
 
-/// Where the report of a run belongs.
-fn place(args: &ReportArgs, run: &Path) -> PathBuf {
-    match &args.out {
-        None => run.to_owned(),
-        Some(out) if args.runs.len() == 1 => out.clone(),
-        Some(out) => out.join(name(run)),
+/// Where the report of each run belongs: beside its record, or below --out, where it replaces that of no other run.
+fn places(args: &ReportArgs, runs: &[Named]) -> Result<Vec<PathBuf>, Refusal> {
+    let Some(out) = &args.out else { return Ok(runs.iter().map(|run| run.directory.clone()).collect()) };
+    let mut places: Vec<PathBuf> = Vec::new();
+    for run in runs {
+        let place = match runs.len() {
+            1 => out.clone(),
+            _ => {
+                let name = name(&run.directory);
+                let numbered = (2u32..).map(|number| out.join(format!("{name}-{number}")));
+                let mut candidates = std::iter::once(out.join(&name)).chain(numbered);
+                candidates.find(|place| !places.contains(place)).unwrap_or_else(|| out.join(&name))
+            }
+        };
+        if let Some(found) = ["record.json", "report.md"].into_iter().find(|name| place.join(name).exists()) {
+            return Err(Refusal::usage(format!(
+                "--out {}: there is a {found} of an earlier run or report; name another directory, or leave out --out to \
+                 write the report beside its record",
+                place.display()
+            )));
+        }
+        places.push(place);
     }
+    Ok(places)
 }
 
 /// The name of a run's directory, also of `.`.
@@ -111,16 +155,14 @@ fn write(directory: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_readme(runs: &[PathBuf]) -> anyhow::Result<u8> {
-    for run in runs {
-        let record = match run_directory::read(run) {
-            Ok(record) => record,
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                bail!("{} holds no comparison of arms, so there is no block for a README: {error}", run.display())
-            }
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", run.display())),
-        };
-        bench::print(&report::readme_block(&record, run.to_string_lossy().trim_end_matches('/')))?;
+fn print_readme(runs: Vec<Named>) -> anyhow::Result<u8> {
+    for Named { record, directory } in runs {
+        if record.kind != Kind::Comparison {
+            bail!("{} holds no comparison of arms, so there is no block for a README", directory.display());
+        }
+        let comparison = run_directory::of_json(record.document)
+            .with_context(|| format!("cannot read the record {}", record.path.display()))?;
+        bench::print(&report::readme_block(&comparison, directory.to_string_lossy().trim_end_matches('/')))?;
     }
     Ok(0)
 }

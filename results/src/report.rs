@@ -17,6 +17,7 @@ mod verdicts;
 
 use crate::record::{Cell, Point, Record};
 use crate::run::Curve;
+use crate::visible::visible;
 
 pub use agreement::agreement_table;
 pub use champions::champions_table;
@@ -60,14 +61,14 @@ pub fn render(record: &Record, curves: &[Curve], points: &[Point]) -> Vec<(Strin
 pub fn files(document: &Document) -> Vec<(String, String)> {
     let mut files = vec![("report.md".to_owned(), markdown_of(document)), ("report.html".to_owned(), html(document))];
     files.extend(document.figures());
-    files
+    files.into_iter().map(|(name, text)| (name, visible(&text).into_owned())).collect()
 }
 
 /// `report.md` for a directory without charts.
 pub fn markdown(record: &Record) -> String {
     let mut document = document(record, &[], &[]);
     document.blocks = without_figures(document.blocks);
-    markdown_of(&document)
+    visible(&markdown_of(&document)).into_owned()
 }
 
 fn without_figures(blocks: Vec<Block>) -> Vec<Block> {

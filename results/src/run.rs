@@ -5,9 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::hgrm;
+use serde_json::Value;
+
 use crate::histogram::Latencies;
-use crate::record::{Cell, Loop, Metric, Point, Record};
+use crate::record::{Cell, Loop, Metric, Point, Record, SCHEMA};
+use crate::{hgrm, named_file};
 
 /// Lengths within which an abbreviated commit is unambiguous and still readable.
 const COMMIT_LEN_MIN: usize = 7;
@@ -66,6 +68,8 @@ pub fn write_files(base: &Path, name: &str, files: &[(String, String)]) -> io::R
     fs::create_dir_all(base)?;
     // In the same directory, so that the final rename stays within one file system.
     let temporary = base.join(format!(".{name}.{}", std::process::id()));
+    // If there is one, it is another's: of a process with the same number in another container, or of one that died.
+    fs::create_dir(&temporary).map_err(|error| named(&temporary, &error.to_string()))?;
     let written = fill(&temporary, files).and_then(|()| publish(&temporary, base, name));
     if written.is_err() {
         // The first error is the one to report; what is left over is hidden and harmless.
@@ -75,7 +79,6 @@ pub fn write_files(base: &Path, name: &str, files: &[(String, String)]) -> io::R
 }
 
 fn fill(directory: &Path, files: &[(String, String)]) -> io::Result<()> {
-    fs::create_dir(directory)?;
     for (name, text) in files {
         // Two histograms whose names differ only in punctuation must not hide one another.
         let mut file = fs::File::create_new(directory.join(name))?;
@@ -102,11 +105,32 @@ fn publish(temporary: &Path, base: &Path, name: &str) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{SAME_NAME_MAX} runs named {name}")))
 }
 
-/// Reads the record of a run: its directory, or the file itself. A record of schema 1 gets the keys of its
-/// cells, and the generators and servers that it only has in the names of its arms.
+/// Reads the record of a run: its directory, or the file itself; see [`of_json`].
+///
+/// # Errors
+/// When it cannot be read, or is none.
 pub fn read(path: &Path) -> io::Result<Record> {
     let path = if path.is_dir() { path.join("record.json") } else { path.to_owned() };
-    let mut record: Record = serde_json::from_str(&fs::read_to_string(path)?)?;
+    of_json(serde_json::from_str(&named_file::text(&path, named_file::RECORD_BYTES_MAX)?)?)
+}
+
+/// The record in a document. One of schema 1 gets the keys of its cells, and the generators and servers that it only
+/// has in the names of its arms.
+///
+/// # Errors
+/// When the document is of a newer schema, lacks something, or has a key that is none: files are named after keys.
+pub fn of_json(value: Value) -> io::Result<Record> {
+    let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
+    let schema = value.get("schema").and_then(Value::as_u64);
+    if !schema.is_some_and(|schema| (1..=u64::from(SCHEMA)).contains(&schema)) {
+        let found = value.get("schema").map_or("none".to_owned(), Value::to_string);
+        return Err(invalid(format!("its schema is {found}, and those from 1 to {SCHEMA} can be read")));
+    }
+    let mut record: Record = serde_json::from_value(value)?;
+    let keys = record.cells.iter().map(|cell| cell.key.as_str()).filter(|key| !key.is_empty());
+    if let Some(key) = keys.clone().find(|key| word(key) != **key) {
+        return Err(invalid(format!("the key {key:?} of a cell has more than small letters, digits and dashes")));
+    }
     let is_about_generators = record.metric == Metric::ClientCpu;
     for cell in record.cells.iter_mut().filter(|cell| cell.key.is_empty()) {
         cell.key = key_of_schema_1(cell);
@@ -164,7 +188,14 @@ pub struct Run {
 /// # Errors
 /// When the record cannot be read, or another file is there and makes no sense; the text names it.
 pub fn open(directory: &Path) -> io::Result<Run> {
-    let record = read(directory)?;
+    beside(read(directory)?, directory)
+}
+
+/// The same for a record that has been read.
+///
+/// # Errors
+/// When a file beside it is there and makes no sense; the text names it.
+pub fn beside(record: Record, directory: &Path) -> io::Result<Run> {
     let curves = match text(&directory.join("latency.hlog"))? {
         Some(log) => curves_of_log(&record, &log).map_err(|error| named(&directory.join("latency.hlog"), &error))?,
         None => curves_of_files(&record, directory)?,
@@ -176,9 +207,12 @@ pub fn open(directory: &Path) -> io::Result<Run> {
     Ok(Run { record, curves, points: points.map_err(|error| named(&series, &error.to_string()))? })
 }
 
-/// The text of a file that need not exist.
-fn text(path: &Path) -> io::Result<Option<String>> {
-    match fs::read_to_string(path) {
+/// The text of a file beside a record, which need not exist.
+///
+/// # Errors
+/// When it is there and cannot be read, or is larger than any of them; the text names it.
+pub fn text(path: &Path) -> io::Result<Option<String>> {
+    match named_file::text(path, named_file::SERIES_BYTES_MAX) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(named(path, &error.to_string())),

@@ -13,8 +13,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use results::named_file;
 use results::record::{MemoryCell, Point, RunOfCell};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::opening::Opening;
@@ -23,6 +25,8 @@ use super::opening::Opening;
 pub(super) const FORMAT: u32 = 1;
 const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
+/// The largest journal that is read: histograms and series of some thousand runs.
+const JOURNAL_BYTES_MAX: u64 = 1 << 30;
 /// Times the directory may vanish between its creation and the lock: the process that had it has just finished.
 const LOCK_TRIES_MAX: u32 = 10;
 
@@ -195,6 +199,23 @@ impl Journal {
         })
     }
 
+    /// Finished steps of an experiment of its own kind.
+    ///
+    /// # Errors
+    /// When one is not of that kind: it would be run again, and missing from what was found.
+    pub(super) fn steps<T: DeserializeOwned>(&self) -> anyhow::Result<Vec<T>> {
+        let steps = self.lines.iter().enumerate().filter_map(|(index, line)| match line {
+            Line::Step(step) => Some((index, step)),
+            _ => None,
+        });
+        let read = |(index, step): (usize, &Box<serde_json::Value>)| {
+            // The header is the first line of the file, and lines count from one.
+            serde_json::from_value((**step).clone())
+                .map_err(|error| anyhow!("{}: {error}", damaged(&self.directory.join(JOURNAL), index + 2).message))
+        };
+        steps.map(read).collect()
+    }
+
     /// Bytes of a torn last line that were dropped.
     pub(super) fn torn_bytes(&self) -> usize {
         self.torn_bytes
@@ -272,18 +293,15 @@ struct Found {
 
 /// Reads a journal; `None` when there is none, or not even its header was completed.
 fn read(path: &Path) -> Result<Option<Found>, Refusal> {
-    let bytes = match fs::read(path) {
+    let text = match named_file::text(path, JOURNAL_BYTES_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.with_context(|| format!("cannot read {}", path.display()))?,
     };
+    let bytes = text.as_bytes();
     let mut pieces = bytes.split_inclusive(|byte| *byte == b'\n').peekable();
-    let Some(Ok(header)) = pieces.next().filter(|piece| piece.ends_with(b"\n")).map(serde_json::from_slice::<Header>)
-    else {
-        if pieces.peek().is_none() {
-            return Ok(None);
-        }
-        return Err(damaged(path, 1));
-    };
+    // A header without its end was never completed, and there is nothing behind it.
+    let Some(first) = pieces.next().filter(|piece| piece.ends_with(b"\n")) else { return Ok(None) };
+    let Ok(header) = serde_json::from_slice::<Header>(first) else { return Err(unknown(path, first)) };
     let mut lines = Vec::new();
     let mut torn_bytes = 0;
     while let Some(piece) = pieces.next() {
@@ -295,6 +313,22 @@ fn read(path: &Path) -> Result<Option<Found>, Refusal> {
         }
     }
     Ok(Some(Found { header, lines, valid_len: (bytes.len() - torn_bytes) as u64, torn_bytes }))
+}
+
+/// A header that is none, or that of another version of this program.
+fn unknown(path: &Path, header: &[u8]) -> Refusal {
+    let header: serde_json::Value = serde_json::from_slice(header).unwrap_or_default();
+    match header["format"].as_u64() {
+        Some(format) if format != u64::from(FORMAT) => Refusal {
+            code: 2,
+            message: format!(
+                "{} has format {format}, and this c10m goes on with format {FORMAT}: use the c10m that began it, or \
+                 discard it with --fresh",
+                path.display()
+            ),
+        },
+        _ => damaged(path, 1),
+    }
 }
 
 fn damaged(path: &Path, number: usize) -> Refusal {

@@ -37,17 +37,22 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use clap::Args;
 use results::record::{Record, VerdictState};
-use results::report::{Document, Table};
+use results::report::{self, Document, Table};
 use results::{run as run_directory, utc};
 use server::Workload;
 
 use crate::built;
+use crate::record_file::{Kind, RecordFile};
 use assemble::{Circumstances, Outcome};
 use journal::{Header, Journal, Line, Refusal};
 use limits::Limits;
 pub(crate) use output::{print, terminal};
 use plan::{Arm, Experiment, Load, Profile, Scope};
 use runner::{Ended, Patience, Runner};
+
+/// Names of the experiments whose records have a form of their own.
+pub(crate) const OMISSION: &str = omission::NAME;
+pub(crate) const C10M: &str = c10m::NAME;
 
 /// Longest wait for a quiet machine, before each run; with --noisy none.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -126,9 +131,19 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
     }
 }
 
-/// The report of a run of an experiment of its own kind; `None` for all others.
-pub(crate) fn render_special(directory: &Path) -> anyhow::Result<Option<(Document, Vec<Table>)>> {
-    Ok(omission::render(directory)?.or(c10m::render(directory)?))
+/// The report of a run in `directory`, and its tables for a terminal; `None` for what is no run of `bench`.
+pub(crate) fn render(record: RecordFile, directory: &Path) -> anyhow::Result<Option<(Document, Vec<Table>)>> {
+    let RecordFile { path, kind, document } = record;
+    let rendered = match kind {
+        Kind::Omission => omission::render(document, directory),
+        Kind::Steps => c10m::render(document),
+        Kind::Comparison => run_directory::of_json(document)
+            .and_then(|record| run_directory::beside(record, directory))
+            .map(|run| (report::document(&run.record, &run.curves, &run.points), crate::report::tables(&run.record)))
+            .map_err(anyhow::Error::from),
+        Kind::Load | Kind::Knee | Kind::SelfTest => return Ok(None),
+    };
+    rendered.map(Some).with_context(|| format!("cannot read the record {}", path.display()))
 }
 
 /// A usage error.

@@ -35,6 +35,29 @@ const FIGURES: [(&str, &str); 8] = [
     ("failed requests", "/requests/failed"),
 ];
 
+/// Whether a record of a load has everything that is compared: what is missing on both sides would look alike.
+///
+/// # Errors
+/// What it lacks.
+pub(super) fn check(load: &Value) -> Result<(), String> {
+    // Left out of a record where connections are kept.
+    for (_, pointer) in LOAD.into_iter().filter(|(_, pointer)| *pointer != "/requests_per_connection") {
+        load.pointer(pointer).ok_or_else(|| format!("it lacks {pointer}"))?;
+    }
+    for (_, pointer) in FIGURES {
+        let figure = load.pointer(pointer).ok_or_else(|| format!("it lacks {pointer}"))?;
+        // A quantile that too few values support is null.
+        if !figure.is_number() && !figure.is_null() {
+            return Err(format!("{pointer} is no number"));
+        }
+    }
+    match load.pointer("/verdict/state").and_then(Value::as_str) {
+        Some("VALID" | "WARN" | "INVALID") => {}
+        _ => return Err("it lacks a /verdict/state of VALID, WARN or INVALID".to_owned()),
+    }
+    load.get("host").filter(|host| host.is_object()).map(|_| ()).ok_or_else(|| "it lacks /host".to_owned())
+}
+
 pub(super) fn conflicts(first: &Value, second: &Value) -> Vec<Conflict> {
     let mut found = Vec::new();
     let mut differ = |what: &str, a: Option<&Value>, b: Option<&Value>, is_host: bool| {

@@ -21,6 +21,8 @@ use loadgen::Outcome;
 use loadgen::record::{Interval, IntervalPhase};
 use results::histogram::Latencies;
 use results::{hgrm, hlog, series};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 /// The columns that lead a row of `series.csv`.
 const COLUMNS_FIRST: [&str; 3] = ["start_us", "duration_us", "phase"];
@@ -94,14 +96,25 @@ impl Directory {
         for (name, _) in files {
             let path = self.path.join(name);
             // Another run may have been quicker since the directory was claimed.
-            anyhow::ensure!(!path.exists(), "{}: it has appeared meanwhile", self.failure(name));
-            fs::rename(self.temporary(name), path).with_context(|| self.failure(name))?;
+            rename_to_new(&self.temporary(name), &path).with_context(|| self.failure(name))?;
         }
         Ok(())
     }
 
     fn failure(&self, name: &str) -> String {
         format!("cannot write {}", self.path.join(name).display())
+    }
+}
+
+/// Gives a file a name that no file has.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // A file system that does not know the flag (rename(2)): asked beforehand, which leaves a gap.
+        Err(Errno::INVAL) if !to.exists() => fs::rename(from, to),
+        Err(Errno::INVAL | Errno::EXIST) => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "it has appeared meanwhile"))
+        }
+        other => Ok(other?),
     }
 }
 

@@ -25,6 +25,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use loadgen::record::{Record, State};
 use loadgen::{LoadError, Options};
+use results::visible::visible;
 
 pub(crate) use args::LoadArgs;
 use display::Display;
@@ -141,10 +142,13 @@ fn write_json(output: &mut impl Write, document: &impl serde::Serialize) -> io::
     writeln!(output)
 }
 
-/// Prints on stdout. A reader that has seen enough, as in `| head`, is no error.
-fn print(write: impl FnOnce(&mut io::BufWriter<io::StdoutLock<'_>>) -> io::Result<()>) -> anyhow::Result<()> {
-    let mut stdout = io::BufWriter::new(io::stdout().lock());
-    match write(&mut stdout).and_then(|()| stdout.flush()) {
+/// Prints on stdout. A reader that has seen enough, as in `| head`, is no error. What would act on a terminal is made
+/// visible, in JSON, too.
+fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    write(&mut text)?;
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(visible(&String::from_utf8_lossy(&text)).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(()),
     }

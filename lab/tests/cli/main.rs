@@ -17,6 +17,7 @@ mod orphans;
 mod output;
 mod overload;
 mod program;
+mod records;
 mod refusals;
 mod replies;
 mod report;

@@ -5,7 +5,8 @@ use super::table::Table;
 
 /// The whole file.
 pub fn markdown(document: &Document) -> String {
-    format!("# {}\n\n{}\n\n{}", plain(&document.title), plain(&document.question), blocks(&document.blocks))
+    let question = at_start(plain(&document.question));
+    format!("# {}\n\n{question}\n\n{}", plain(&document.title), blocks(&document.blocks))
 }
 
 /// Only the blocks, for a text that has a title already.
@@ -20,25 +21,27 @@ pub(super) fn blocks(blocks: &[Block]) -> String {
 fn write(blocks: &[Block], text: &mut String) {
     for block in blocks {
         match block {
-            Block::Heading(heading) => text.push_str(&format!("## {}\n\n", plain(heading))),
+            Block::Heading(heading) => text.push_str(&format!("## {}\n\n", inline(heading))),
             Block::Answer(sentences) => {
                 let sentences: Vec<String> =
-                    sentences.iter().map(|sentence| format!("> {}", inline(sentence))).collect();
+                    sentences.iter().map(|sentence| format!("> {}", paragraph(sentence))).collect();
                 text.push_str(&format!("{}\n\n", sentences.join("\n>\n")));
             }
-            Block::Paragraph(words) => text.push_str(&format!("{}\n\n", inline(words))),
+            Block::Paragraph(words) => text.push_str(&format!("{}\n\n", paragraph(words))),
             Block::List(items) => {
-                items.iter().for_each(|item| text.push_str(&format!("- {}\n", inline(item))));
+                items.iter().for_each(|item| text.push_str(&format!("- {}\n", paragraph(item))));
                 text.push('\n');
             }
             Block::Commands(lines) => {
                 let lines: Vec<String> = lines.iter().map(|line| one_line(line)).collect();
-                text.push_str(&format!("```sh\n{}\n```\n\n", lines.join("\n")));
+                let lines = lines.join("\n");
+                let fence = fence(&lines);
+                text.push_str(&format!("{fence}sh\n{lines}\n{fence}\n\n"));
             }
             Block::Table(table) => write_table(table, text),
             Block::Figure(figure) => {
                 let alt = plain(&figure.alt).replace('[', "(").replace(']', ")");
-                text.push_str(&format!("![{alt}]({})\n\n{}\n\n", figure.name, inline(&figure.caption)));
+                text.push_str(&format!("![{alt}]({})\n\n{}\n\n", figure.name, paragraph(&figure.caption)));
             }
             Block::Details { summary, blocks } => {
                 text.push_str(&format!("<details><summary>{}</summary>\n\n", escaped(summary)));
@@ -52,7 +55,7 @@ fn write(blocks: &[Block], text: &mut String) {
 /// All columns but the first and the last are numbers, so they are aligned to the right.
 fn write_table(table: &Table, text: &mut String) {
     if !table.title.is_empty() {
-        text.push_str(&format!("### {}\n\n", plain(&table.title)));
+        text.push_str(&format!("### {}\n\n", inline(&table.title)));
     }
     let mut line = |fields: Vec<String>| text.push_str(&format!("| {} |\n", fields.join(" | ")));
     line(table.header.iter().map(|name| inline(name)).collect());
@@ -64,22 +67,67 @@ fn write_table(table: &Table, text: &mut String) {
     text.push('\n');
 }
 
+/// Longer than any run of backticks in the code, which so cannot end it (CommonMark 4.5).
+fn fence(code: &str) -> String {
+    let longest = code.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}
+
 /// Text with its code; what is code is left alone but for what would end a cell of a table.
 fn inline(text: &str) -> String {
     let text = one_line(text);
     let spans = spans(&text).into_iter();
-    spans
-        .map(|span| if span.is_code { format!("`{}`", span.text.replace('|', "\\|")) } else { plain_kept(span.text) })
-        .collect()
+    let spans = spans.map(|span| match span.is_code {
+        // A bar behind a backslash ends the cell whatever is done, unless it is no code.
+        true if span.text.contains("\\|") => plain_kept(span.text),
+        true => format!("`{}`", span.text.replace('|', "\\|")),
+        false => plain_kept(span.text),
+    });
+    spans.collect()
 }
 
-/// Text of one line that cannot break a table or start HTML.
+/// The same where it begins a line.
+fn paragraph(text: &str) -> String {
+    at_start(inline(text))
+}
+
+/// Text of one line that cannot break a table, start HTML, become code or load an image.
 pub fn plain(text: &str) -> String {
     plain_kept(&one_line(text))
 }
 
+/// What is left of CommonMark is emphasis, which hides nothing and reaches no further than its paragraph.
 fn plain_kept(text: &str) -> String {
-    text.replace('|', "\\|").replace('<', "\\<")
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let is_escaped = match character {
+            '\\' | '|' | '<' | '`' => true,
+            // An entity, which a reader would see as the character that it names.
+            '&' => rest.peek().is_some_and(|next| *next == '#' || next.is_ascii_alphanumeric()),
+            // The middle of a link or an image.
+            '(' => kept.ends_with(']'),
+            _ => false,
+        };
+        if is_escaped {
+            kept.push('\\');
+        }
+        kept.push(character);
+    }
+    kept
+}
+
+/// Escapes what at the beginning of a line would start a heading, a list, a quotation or a block of code.
+fn at_start(text: String) -> String {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let begins = |at: usize, those: &[char]| text[at..].starts_with(those);
+    if begins(0, &['#', '>', '+', '*', '=', '~', '-']) {
+        format!("\\{text}")
+    } else if digits > 0 && begins(digits, &['.', ')']) && text[digits + 1..].starts_with([' ']) {
+        format!("{}\\{}", &text[..digits], &text[digits..])
+    } else {
+        text
+    }
 }
 
 fn one_line(text: &str) -> String {
@@ -95,6 +143,31 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::Figure;
+
+    #[test]
+    fn text_stays_text() {
+        for (text, expected) in [
+            ("a | b", "a \\| b"),
+            ("a \\| b", "a \\\\\\| b"),
+            ("`a \\| b`", "a \\\\\\| b"),
+            ("`a | b`", "`a \\| b`"),
+            ("one ` alone", "one \\` alone"),
+            ("```", "\\`"),
+            ("two\nlines\r\nthree", "two lines three"),
+            ("<script> & <!--", "\\<script> & \\<!--"),
+            ("&lt;b> &#60; R&D", "\\&lt;b> \\&#60; R\\&D"),
+            ("![x](http://host/y)", "![x]\\(http://host/y)"),
+            ("# no heading", "\\# no heading"),
+            ("1. no list", "1\\. no list"),
+            ("1.5 times", "1.5 times"),
+            ("- no list", "\\- no list"),
+        ] {
+            assert_eq!(paragraph(text), expected, "{text:?}");
+        }
+        assert_eq!(inline("-5 %"), "-5 %", "in a table it begins nothing");
+        assert_eq!(plain("`x`"), "\\`x\\`");
+        assert_eq!((fence("a"), fence("a ```` b")), ("```".into(), "`````".into()));
+    }
 
     #[test]
     fn every_block_has_its_form() {

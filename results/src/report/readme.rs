@@ -89,12 +89,12 @@ pub fn readme_block(record: &Record, run: &str) -> String {
     format!(
         "{}\n{body}\n[{}]({run}/report.md), {} repeats of {} s, {} runs, seed {}, commit {}: intervals, latency, host, how to repeat.\n{}\n",
         opening(run),
-        record.experiment,
+        markdown::plain(&record.experiment),
         record.repeats,
         record.seconds_per_run,
         count(record.cells.iter().map(|cell| cell.runs.len()).sum::<usize>() as f64),
         record.seed,
-        record.commit.get(..12).unwrap_or(&record.commit),
+        markdown::plain(record.commit.get(..12).unwrap_or(&record.commit)),
         CLOSING
     )
 }

@@ -8,8 +8,6 @@ mod report;
 mod step;
 mod watch;
 
-use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -109,7 +107,7 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<u8> {
     let (count, minutes) = (planned.len(), (expected_s(&steps) / 60.0).max(1.0));
     say!("c10m: {NAME} ({}): {count} steps, about {minutes:.0} min", profile.word());
     for (index, planned) in planned.iter().enumerate() {
-        if done(&journal).any(|step| step.name == planned.step.name()) {
+        if done(&journal)?.iter().any(|step| step.name == planned.step.name()) {
             continue;
         }
         say!("c10m: step {} of {count}: {}", index + 1, planned.step.name());
@@ -196,11 +194,8 @@ fn say(step: &StepRecord) {
 }
 
 /// The steps that are finished.
-fn done(journal: &Journal) -> impl Iterator<Item = StepRecord> {
-    journal.lines().iter().filter_map(|line| match line {
-        Line::Step(step) => serde_json::from_value((**step).clone()).ok(),
-        _ => None,
-    })
+fn done(journal: &Journal) -> anyhow::Result<Vec<StepRecord>> {
+    journal.steps()
 }
 
 fn header(args: &BenchArgs, profile: Profile, steps: &[Step], source: Option<&(String, bool)>) -> Header {
@@ -238,7 +233,7 @@ fn record(args: &BenchArgs, profile: Profile, journal: &Journal, mut skipped: Ve
         notes: report::notes(),
         skipped,
         incidents,
-        steps: done(journal).collect(),
+        steps: done(journal)?,
     })
 }
 
@@ -268,14 +263,11 @@ fn conclude(args: &BenchArgs, record: &Record, steps: usize) -> anyhow::Result<u
     Ok(u8::from(record.steps.iter().filter(|step| is_held(step)).count() < steps))
 }
 
-/// The report of a run of this experiment, from its record; `None` when it is of another.
-pub(crate) fn render(directory: &Path) -> anyhow::Result<Option<(Document, Vec<Table>)>> {
-    let path = directory.join("record.json");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let value: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
-    if value["experiment"] != NAME {
-        return Ok(None);
-    }
-    let record: Record = serde_json::from_value(value).with_context(|| format!("{}", path.display()))?;
-    Ok(Some((report::document(&record), report::tables(&record))))
+/// The report of a run of this experiment, and its tables.
+///
+/// # Errors
+/// When the record lacks something.
+pub(super) fn render(document: serde_json::Value) -> anyhow::Result<(Document, Vec<Table>)> {
+    let record: Record = serde_json::from_value(document)?;
+    Ok((report::document(&record), report::tables(&record)))
 }

@@ -201,31 +201,25 @@ fn print(args: &BenchArgs, record: &Record) -> anyhow::Result<()> {
     }
 }
 
-/// The report of a directory, and the tables for a terminal; `None` when its run is of another experiment.
+/// The report of a record, and the tables for a terminal; histograms are in the directory of its run.
 ///
 /// # Errors
-/// When a file of the directory cannot be read.
-pub(crate) fn render(directory: &Path) -> anyhow::Result<Option<(Document, Vec<Table>)>> {
-    let path = directory.join("record.json");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let value: Value = serde_json::from_str(&text).with_context(|| format!("{} is no record", path.display()))?;
-    if value["experiment"] != NAME {
-        return Ok(None);
-    }
-    let record: Record = serde_json::from_value(value).with_context(|| format!("{} is no record", path.display()))?;
+/// When it lacks something, or a file of the directory makes no sense.
+pub(super) fn render(document: Value, directory: &Path) -> anyhow::Result<(Document, Vec<Table>)> {
+    let record: Record = serde_json::from_value(document)?;
     let truth = truth::of_record(&record);
     let mut curves = Vec::new();
     for arm in ARMS {
         let Some(name) = arm.histogram_name() else { continue };
         let path = directory.join(format!("{name}.hgrm"));
-        if let Ok(text) = fs::read_to_string(&path) {
+        if let Some(text) = run_directory::text(&path)? {
             let points = hgrm::points(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
             let points = points.into_iter().map(|(quantile, us)| (quantile, us / 1000.0)).collect();
             curves.push(picture::Curve { name: arm.name().to_owned(), points });
         }
     }
     let chart = picture::chart(&record, &truth, &curves).svg()?;
-    Ok(Some((report::document(&record, chart), report::tables(&record))))
+    Ok((report::document(&record, chart), report::tables(&record)))
 }
 
 /// The merged response times of this project's generator.

@@ -82,7 +82,7 @@ pub(super) fn gather(
         for index in indices {
             ensure_running(stop)?;
             let name = gathered[index].arm.name();
-            if !finished(journal).any(|known| known.arm == name && known.run.repeat == repeat) {
+            if !journal.steps::<Finished>()?.iter().any(|known| known.arm == name && known.run.repeat == repeat) {
                 bar.set_message(name);
                 let measured = measure(&gathered[index], places, seconds, seed.wrapping_add(u64::from(repeat)));
                 // Ctrl-C reaches the children too: what they say then is not what went wrong.
@@ -100,7 +100,7 @@ pub(super) fn gather(
         }
     }
     bar.finish_and_clear();
-    for finished in finished(journal) {
+    for finished in journal.steps::<Finished>()? {
         let Some(entry) = gathered.iter_mut().find(|entry| entry.arm.name() == finished.arm) else { continue };
         if entry.command.is_empty() {
             entry.command = finished.command;
@@ -111,17 +111,9 @@ pub(super) fn gather(
     Ok(())
 }
 
-/// What the journal has, in the order in which it was run.
-fn finished(journal: &Journal) -> impl Iterator<Item = Finished> {
-    journal.lines().iter().filter_map(|line| match line {
-        Line::Step(step) => serde_json::from_value((**step).clone()).ok(),
-        _ => None,
-    })
-}
-
 /// How many runs the journal has.
 pub(super) fn finished_count(journal: &Journal) -> usize {
-    finished(journal).count()
+    journal.lines().iter().filter(|line| matches!(line, Line::Step(_))).count()
 }
 
 /// One run: a server, a generator, both accounts.

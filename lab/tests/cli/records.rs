@@ -1,0 +1,265 @@
+//! Files that are no record, or not the one that was meant: `report` and `compare` say why, print nothing that acts on
+//! a terminal, and replace nothing.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::program::{refuses, run};
+
+/// A directory of its own for each test, removed when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("c10m-records-{name}-{}", std::process::id()));
+        // What a killed test has left behind.
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).expect("new");
+        Scratch(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("UTF-8").to_owned()
+    }
+
+    /// The directory of a run with this record.
+    fn run(&self, name: &str, record: &Value) -> String {
+        let directory = self.path(name);
+        fs::create_dir_all(&directory).expect("new");
+        fs::write(format!("{directory}/record.json"), record.to_string()).expect("writable");
+        directory
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It is below the directory for temporary files; what cannot be removed is the system's to clear.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A record of each kind: one that was published, cut short, and what is enough to tell the others.
+fn comparison() -> Value {
+    let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/runs");
+    let mut paths: Vec<PathBuf> = fs::read_dir(runs).expect("runs").map(|run| run.expect("readable").path()).collect();
+    paths.sort();
+    let path = paths.iter().rfind(|path| path.to_string_lossy().ends_with("-baseline")).expect("a baseline");
+    let text = fs::read_to_string(path.join("record.json")).expect("readable");
+    let mut record: Value = serde_json::from_str(&text).expect("JSON");
+    record["cells"].as_array_mut().expect("cells").truncate(2);
+    record["memory"] = json!([]);
+    record
+}
+
+fn load() -> Value {
+    let summary = json!({ "count": 1, "p50": 1.0, "p90": 1.0, "p99": null, "p99_9": null });
+    json!({
+        "schema": 1, "workload": "echo", "mode": "open", "schedule": "poisson", "rate": 10.0, "pipeline": 1,
+        "requests_per_connection": 0, "duration_planned_us": 1, "engine": "epoll", "threads": 1,
+        "connections": { "target": 1 }, "requests": { "failed": 0 }, "requests_per_second": 10.0, "host": {},
+        "response_us": summary, "service_us": summary, "lateness_us": summary, "verdict": { "state": "VALID" },
+    })
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let scratch = Scratch::new("file");
+    let whole = scratch.run("whole", &comparison());
+    let socket = scratch.path("socket");
+    let _listener = UnixListener::bind(&socket).expect("a socket");
+    let (nowhere, empty) = (scratch.path("nowhere"), scratch.path(""));
+    for (named, code, words) in [
+        ("/dev/zero", 2, ["is no record", "a device"]),
+        (&socket, 2, ["is no record", "a socket"]),
+        (&nowhere, 2, ["no record.json", "c10m bench"]),
+        (&empty, 2, ["no record.json", "c10m bench"]),
+    ] {
+        refuses(&["report", named], code, &words);
+        refuses(&["report", &whole, named], code, &words);
+        refuses(&["compare", named, &whole], code, &words);
+        refuses(&["compare", &whole, named], code, &words);
+    }
+}
+
+/// The opening of a pipe waits for its writer, and there is none.
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let scratch = Scratch::new("pipe");
+    let pipe = scratch.path("record.json");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo starts");
+    assert!(made.success());
+    for named in [&pipe, &scratch.path("")] {
+        refuses(&["report", named], 2, &["a pipe"]);
+        refuses(&["compare", named, named], 2, &["a pipe"]);
+    }
+}
+
+#[test]
+fn a_file_without_end_is_not_read_to_the_end() {
+    let scratch = Scratch::new("huge");
+    let path = scratch.path("record.json");
+    // Sparse: it takes no room.
+    fs::File::create(&path).and_then(|file| file.set_len(1 << 40)).expect("a large file");
+    refuses(&["report", &path], 1, &["cannot read the record", "64 MiB"]);
+    refuses(&["compare", &path, &path], 1, &["cannot read the record", "64 MiB"]);
+    let run = scratch.run("run", &comparison());
+    fs::File::create(format!("{run}/series.jsonl")).and_then(|file| file.set_len(1 << 40)).expect("a large file");
+    refuses(&["report", &run], 1, &["series.jsonl", "256 MiB"]);
+}
+
+#[test]
+fn damaged_records_are_refused() {
+    let scratch = Scratch::new("damaged");
+    let whole = comparison();
+    let text = whole.to_string();
+    for part in ["", "{", "nonsense", &text[..text.len() / 2], "\u{1b}[31m{"] {
+        let run = scratch.run("part", &whole);
+        fs::write(format!("{run}/record.json"), part).expect("writable");
+        refuses(&["report", &run], 1, &["is no record"]);
+        refuses(&["compare", &run, &run], 1, &["is no record"]);
+    }
+    for field in ["repeats", "seed", "metric", "schema", "cells"] {
+        let mut lacking = whole.clone();
+        lacking.as_object_mut().expect("an object").remove(field);
+        let run = scratch.run(field, &lacking);
+        // Without its cells it is of no kind.
+        let code = if field == "cells" { 2 } else { 1 };
+        refuses(&["report", &run], code, &["record"]);
+        refuses(&["compare", &run, &run], code, &["record"]);
+    }
+    let mut outside = whole.clone();
+    outside["cells"][0]["key"] = "../../etc/passwd".into();
+    refuses(&["report", &scratch.run("outside", &outside)], 1, &["key"]);
+    for pointer in ["engine", "response_us", "verdict", "host"] {
+        let mut lacking = load();
+        // What both lack must not pass as what both have.
+        lacking.as_object_mut().expect("an object").remove(pointer);
+        let run = scratch.run(pointer, &lacking);
+        let code = if pointer == "response_us" { 2 } else { 1 };
+        refuses(&["compare", &run, &run], code, &["record"]);
+    }
+}
+
+#[test]
+fn newer_schemas_and_other_kinds_are_named() {
+    let scratch = Scratch::new("kinds");
+    let whole = scratch.run("whole", &comparison());
+    let mut newer = comparison();
+    newer["schema"] = 99.into();
+    let newer = scratch.run("newer", &newer);
+    refuses(&["report", &newer], 2, &["schema 99", "up to 2", "newer one"]);
+    refuses(&["compare", &whole, &newer], 2, &["schema 99"]);
+    for (name, record, command) in [
+        ("load", load(), "`c10m load`"),
+        ("knee", json!({ "schema": 1, "knee": {}, "probes": [] }), "--find-knee"),
+        ("self-test", json!({ "schema": 1, "stall_us": 1, "attempts": [] }), "--self-test"),
+    ] {
+        let run = scratch.run(name, &record);
+        refuses(&["report", &run], 2, &[command, "no report"]);
+        if name == "load" {
+            refuses(&["compare", &run, &whole], 2, &["two of a kind"]);
+        } else {
+            refuses(&["compare", &whole, &run], 2, &["neither a run of", command]);
+        }
+    }
+    let (code, _, stderr) = run(&["compare", &scratch.run("a", &load()), &scratch.run("b", &load())]);
+    assert_eq!(code, 0, "{stderr}");
+}
+
+/// Moves the cursor, sets the title, and begins a line of its own.
+const EVIL: &str = "\u{1b}]0;title\u{7}\u{9b}2J\r\nc10m: all is well | `";
+
+#[test]
+fn what_acts_on_a_terminal_is_shown() {
+    let scratch = Scratch::new("evil");
+    let mut record = comparison();
+    for name in ["experiment", "question", "started_at", "version", "commit"] {
+        record[name] = format!("{EVIL}{name}").into();
+    }
+    record["notes"] = json!([EVIL]);
+    record["host"]["kernel"]["release"] = EVIL.into();
+    for cell in record["cells"].as_array_mut().expect("cells") {
+        cell["arm"] = format!("{EVIL}arm").into();
+        cell["workload"] = EVIL.into();
+    }
+    let evil = scratch.run("evil", &record);
+    record["experiment"] = "another".into();
+    record["host"]["kernel"]["release"] = "6".into();
+    let (other, plain) = (scratch.run("other", &record), scratch.run("plain", &comparison()));
+    let mut kernel: Value =
+        serde_json::from_str(&fs::read_to_string(format!("{evil}/record.json")).expect("readable")).expect("JSON");
+    kernel["host"]["kernel"]["release"] = "7".into();
+    let kernel = scratch.run("kernel", &kernel);
+    for arguments in [
+        &["report", &evil][..],
+        &["report", &evil, "--readme"],
+        &["report", &evil, "--json"],
+        &["compare", &evil, &evil],
+        &["compare", &evil, &evil, "--json"],
+        &["compare", &evil, &other],
+        &["compare", &plain, &evil],
+        &["compare", &evil, &kernel],
+        &["compare", &evil, &kernel, "--despite", EVIL],
+    ] {
+        let (_, stdout, stderr) = run(arguments);
+        for text in [&stdout, &stderr] {
+            assert_eq!(text.find(|c: char| c.is_control() && c != '\n'), None, "{arguments:?}: {text:?}");
+            let is_forged =
+                text.lines().any(|line| line.starts_with("c10m: all is well") && !arguments.contains(&EVIL));
+            assert!(!is_forged, "{arguments:?}: {text}");
+        }
+        assert!(!stdout.is_empty() || !stderr.is_empty(), "{arguments:?}");
+    }
+    for file in fs::read_dir(&evil).expect("readable").map(|entry| entry.expect("readable").path()) {
+        let text = fs::read_to_string(&file).expect("readable");
+        let is_ours = !file.ends_with("record.json");
+        assert!(!is_ours || !text.contains(|c: char| c.is_control() && c != '\n'), "{}", file.display());
+    }
+}
+
+#[test]
+fn reports_of_runs_with_one_name_are_all_there() {
+    let scratch = Scratch::new("names");
+    let named = |directory: &str, question: &str| {
+        let mut record = comparison();
+        record["question"] = question.into();
+        scratch.run(directory, &record)
+    };
+    let runs = [named("a/q", "first?"), named("b/q", "second?"), named("c/q-2", "third?")];
+    let out = scratch.path("out");
+    let file = format!("{}/record.json", runs[1]);
+    let (code, stdout, stderr) = run(&["report", &runs[0], &file, &runs[2], "--out", &out, "--json"]);
+    assert_eq!(code, 0, "{stderr}");
+    let json: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    for (index, (name, question)) in [("q", "first?"), ("q-2", "second?"), ("q-2-2", "third?")].into_iter().enumerate()
+    {
+        let directory = format!("{out}/{name}");
+        assert_eq!(json["runs"][index]["directory"], directory);
+        let report = fs::read_to_string(format!("{directory}/report.md")).expect("a report");
+        assert!(report.contains(question), "{directory}");
+    }
+    // Neither that of another time, nor that beside another record.
+    refuses(&["report", &runs[1], "--out", &format!("{out}/q")], 2, &["--out", "report.md"]);
+    refuses(&["report", &runs[0], &runs[1], "--out", &out], 2, &["--out", "report.md"]);
+    refuses(&["report", &runs[0], "--out", &runs[1]], 2, &["--out", "record.json"]);
+    assert!(!Path::new(&runs[1]).join("report.md").exists());
+}
+
+#[test]
+fn the_record_of_a_run_stands_for_the_run() {
+    let scratch = Scratch::new("record");
+    let directory = scratch.run("q", &comparison());
+    let (code, _, stderr) = run(&["report", &format!("{directory}/record.json")]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(Path::new(&directory).join("report.md").is_file());
+    let (code, block, _) = run(&["report", &format!("{directory}/record.json"), "--readme"]);
+    assert!(code == 0 && block.starts_with(&format!("<!-- results: {directory} -->\n")), "{block}");
+    let copy = scratch.path("copy.json");
+    fs::copy(format!("{directory}/record.json"), &copy).expect("a copy");
+    refuses(&["report", &copy], 2, &["without its run", "record.json"]);
+    let (code, _, stderr) = run(&["compare", &copy, &directory]);
+    assert_eq!(code, 0, "{stderr}");
+}

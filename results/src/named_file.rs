@@ -1,0 +1,67 @@
+//! Reads files that somebody names: regular ones only, and none without end. A device, a pipe or a file of the wrong
+//! kind is an error with its reason, and neither waits nor fills the memory.
+
+use std::fs::{self, File, FileType};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+/// The largest record that is read. The largest that was published has 13 MiB.
+pub const RECORD_BYTES_MAX: u64 = 64 << 20;
+/// The largest of the files beside a record, `series.jsonl` and `latency.hlog`.
+pub const SERIES_BYTES_MAX: u64 = 256 << 20;
+
+/// The text of a file of at most `bytes_max`.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] for what is no regular file, [`ErrorKind::FileTooLarge`] beyond the limit,
+/// [`ErrorKind::InvalidData`] for what is no text, and whatever reading fails with.
+pub fn text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    // Asked before the file is opened: the opening of a pipe waits for its writer, and that of a device may act.
+    let kind = fs::metadata(path)?.file_type();
+    if !kind.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {}, not a file", word(kind))));
+    }
+    let mut bytes = Vec::new();
+    // One byte more, to see whether there is any.
+    File::open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        let message = format!("it has more than the {} MiB that are read", bytes_max >> 20);
+        return Err(io::Error::new(ErrorKind::FileTooLarge, message));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no text in UTF-8"))
+}
+
+fn word(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_regular_files_are_read() {
+        let path = std::env::temp_dir().join(format!("results-named-file-{}", std::process::id()));
+        fs::write(&path, "12345678").unwrap();
+        assert_eq!(text(&path, 8).unwrap(), "12345678");
+        assert_eq!(text(&path, 7).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        fs::write(&path, [0xff]).unwrap();
+        assert_eq!(text(&path, 8).unwrap_err().kind(), ErrorKind::InvalidData);
+        fs::remove_file(&path).unwrap();
+        for (path, expected) in [("/dev/zero", "a device"), ("/", "a directory")] {
+            let error = text(Path::new(path), 8).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(expected), "{path}: {error}");
+        }
+        assert_eq!(text(Path::new("/nonexistent"), 8).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}
