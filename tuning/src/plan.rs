@@ -4,10 +4,12 @@
 pub mod budget;
 mod commands;
 mod descriptors;
+mod fit;
 mod host;
 mod limit;
 mod network;
 mod predict;
+mod readable;
 mod request;
 mod room;
 mod slabs;
@@ -19,8 +21,10 @@ use serde::Serialize;
 use crate::audit::IoUring;
 use crate::facts::Facts;
 
+pub use fit::Fit;
 pub use host::Host;
 pub use predict::{Owner, Part, Prediction, Shape, predict};
+pub use readable::Unreadable;
 pub use request::{Backend, Request, Side, Workload};
 pub use slabs::{Basis, Slabs};
 
@@ -97,6 +101,12 @@ pub struct Plan {
     pub request: Request,
     /// Reactors and workers of the programs as the request has them, before anything is mended.
     pub threads: Threads,
+    /// Whether they fit.
+    pub fit: Fit,
+    /// Why no host can have them; absent where one can.
+    pub impossible: Option<String>,
+    /// What could not be read. Unless it is empty, all numbers that fit are upper bounds.
+    pub unreadable: Vec<Unreadable>,
     /// What the connections need.
     pub needs: Needs,
     /// Memory a new process can have now in bytes, a thirty-second kept free; `None`: not readable.
@@ -136,10 +146,16 @@ impl Plan {
         let commands = commands::in_order(&subject, &judged);
         let chain: Vec<Link> = judged.into_iter().map(|(link, _)| link).collect();
         let walls = limit::walls();
+        let needs = subject.needs();
+        let unreadable = readable::unreadable(&subject, &chain);
+        let impossible = fit::impossible(&subject, needs.memory_bytes);
         Plan {
             request,
             threads: Threads { reactors: subject.reactors, workers: subject.workers },
-            needs: subject.needs(),
+            fit: Fit::of(&chain, &unreadable, impossible.as_deref()),
+            impossible,
+            unreadable,
+            needs,
             memory_bytes_available: subject.memory_available(),
             memory_fits: subject.memory_fits(),
             fits_now: chain.iter().filter(|link| walls.contains(&link.id)).filter_map(|link| link.hit_at).min(),

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use comfy_table::presets::UTF8_NO_BORDERS;
 use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, Width};
 use server::Variant;
-use tuning::plan::{Backend, Host, Link, Owner, Plan, Request, Side, Verdict, Workload};
+use tuning::plan::{Backend, Host, Link, Owner, Plan, Request, Side, Unreadable, Verdict, Workload};
 use tuning::{Facts, IoUring, bytes, thousands};
 
 use super::count::{count, short};
@@ -26,7 +26,7 @@ Examples:
     c10m tune plan --connections 5M --side tun --heartbeat 60s
 
 Exit codes: 0 whenever a plan was made, also one that does not fit
-(see `first_wall` of --json); 2 usage.";
+(see `fit` and `first_wall` of --json); 2 usage.";
 
 /// Arguments of `c10m tune plan`.
 #[derive(Debug, clap::Args)]
@@ -202,19 +202,36 @@ fn answer(plan: &Plan, width: usize) -> String {
     }
     parts.extend(needs.addresses.map(|addresses| format!("{} client addresses", thousands(addresses))));
     line(&format!("Needs: {}.", parts.join(", ")));
-    let fits = plan.fits_now.map_or("any number".to_owned(), thousands);
-    line(&match plan.first_wall {
-        Some(wall) => format!("First wall: {wall}. As things are, {fits} fit."),
-        None => format!("No wall: they fit as things are; {fits} would."),
-    });
-    match (plan.first_wall, plan.fits_mended) {
-        (None, _) => {}
-        (Some(_), None) => line("With the commands below all of them fit."),
-        (Some(_), Some(most)) => {
-            line(&format!("With the commands below {} fit; the rest no command mends.", thousands(most)));
+    line(&verdict(plan));
+    if let (Some(_), Some(most)) = (plan.first_wall, plan.fits_mended) {
+        line(&format!("With the commands below {} fit; the rest no command mends.", thousands(most)));
+    } else if plan.first_wall.is_some() && plan.impossible.is_none() {
+        let hedge = if plan.unreadable.is_empty() { "" } else { ", as far as readable," };
+        line(&format!("With the commands below{hedge} all of them fit."));
+    }
+    if !plan.unreadable.is_empty() {
+        line("Not readable, so whatever fits is an upper bound:");
+        for Unreadable { what, how } in &plan.unreadable {
+            text.push_str(&format!("  {what} ({how})\n"));
         }
     }
     text
+}
+
+/// What a reader wants to know first.
+fn verdict(plan: &Plan) -> String {
+    let is_known = plan.unreadable.is_empty();
+    if let Some(reason) = &plan.impossible {
+        return format!("Impossible on any host: {reason}.");
+    }
+    let unknown = if is_known { "any number" } else { "no limit that could be read" };
+    let fits = plan.fits_now.map_or(unknown.to_owned(), thousands);
+    match (plan.first_wall, is_known) {
+        (Some(wall), true) => format!("First wall: {wall}. As things are, {fits} fit."),
+        (Some(wall), false) => format!("First wall that is readable: {wall}. As things are, at most {fits} fit."),
+        (None, true) => format!("No wall: they fit as things are; {fits} would."),
+        (None, false) => format!("No wall as far as readable: whether they fit is not known. At most: {fits}."),
+    }
 }
 
 fn new_table(width: u16) -> Table {

@@ -2,6 +2,7 @@
 //! and the memory a cgroup leaves. Reads only.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::slabs::Slabs;
@@ -14,6 +15,8 @@ pub struct Host {
     pub(super) threads_max: Option<u64>,
     /// What the memory cgroups of this process still allow; `None` is no limit.
     pub(super) cgroup_bytes_left: Option<u64>,
+    /// What could not be read of that: what it is, and the file.
+    pub(super) unreadable: Vec<(&'static str, String)>,
 }
 
 impl Host {
@@ -27,10 +30,19 @@ impl Host {
         let groups = Cgroups::read(root);
         let threads = ["proc/sys/kernel/threads-max", "proc/sys/kernel/pid_max"].map(|path| number(&root.join(path)));
         let pids = groups.limits("pids", "pids.max", "pids.max").into_iter();
+        let always = [
+            ("threads there may be", "proc/sys/kernel/threads-max"),
+            ("numbers of threads", "proc/sys/kernel/pid_max"),
+            ("the cgroups of this process", "proc/self/cgroup"),
+        ];
+        let missing = |path: &str| fs::read_to_string(root.join(path)).is_err();
+        let always =
+            always.into_iter().filter(|(_, path)| missing(path)).map(|(what, path)| (what, format!("/{path}")));
         Host {
             slabs: Slabs::read(root, page_bytes, groups.charges_memory()),
             threads_max: threads.into_iter().flatten().chain(pids.map(|(max, _)| max)).min(),
             cgroup_bytes_left: groups.memory_left(),
+            unreadable: always.chain(groups.unreadable()).collect(),
         }
     }
 
@@ -90,6 +102,31 @@ impl<'a> Cgroups<'a> {
             .map(|ancestor| mount.join(ancestor))
             .filter_map(|directory| Some((number(&directory.join(file))?, directory)))
             .collect()
+    }
+
+    /// Limits of groups that are there and are not ours to read, and limits on memory without what of it is used.
+    fn unreadable(&self) -> Vec<(&'static str, String)> {
+        let mut missing = Vec::new();
+        for (what, controller, v1, v2) in [
+            ("threads the cgroup allows", "pids", "pids.max", "pids.max"),
+            ("memory the cgroup allows", "memory", "memory.limit_in_bytes", "memory.max"),
+        ] {
+            let Some((mount, path, is_v2)) = self.group(controller) else { continue };
+            let below = Path::new(path.trim_start_matches('/'));
+            for directory in below.ancestors().map(|ancestor| mount.join(ancestor)) {
+                let file = directory.join(if is_v2 { v2 } else { v1 });
+                // Where a file is not there, as in the group of all, there is no limit.
+                let is_denied = fs::read_to_string(&file).is_err_and(|error| error.kind() != io::ErrorKind::NotFound);
+                let used = directory.join(if is_v2 { "memory.current" } else { "memory.usage_in_bytes" });
+                let is_unused = controller == "memory" && number(&file).is_some() && number(&used).is_none();
+                for (is_missing, file) in [(is_denied, file), (is_unused, used)] {
+                    if is_missing {
+                        missing.push((what, file.display().to_string()));
+                    }
+                }
+            }
+        }
+        missing
     }
 
     fn memory_left(&self) -> Option<u64> {
