@@ -50,27 +50,25 @@ fn a_fact_that_cannot_be_read_is_no_good_news() {
     let files = desktop_with(ALL);
     let root = Root::new("readable", &files);
     let mut unseen = 0;
-    for connections in [1000, 50_000, 1_000_000, 50_000_000] {
+    for connections in [1000, 1_000_000, 50_000_000] {
         for side in [Side::Server, Side::Both, Side::Tun] {
-            for heartbeat_ms in [None, Some(1000)] {
-                let request = request(connections, side, heartbeat_ms);
-                let all = plan(&root, request);
-                assert_eq!(all.unreadable, [], "everything is there");
-                for (file, content) in &files {
-                    let path = root.path().join(file);
-                    fs::remove_file(&path).unwrap();
-                    let some = plan(&root, request);
-                    fs::write(&path, content).unwrap();
-                    let of = |link: &Link| some.chain.iter().find(|other| other.id == link.id).map(|link| link.verdict);
-                    let is_better = all.chain.iter().any(|link| {
-                        link.verdict == Verdict::Wall && of(link).is_none_or(|verdict| verdict != Verdict::Wall)
-                    });
-                    assert!(goodness(&some) <= goodness(&all), "{file}: {:?} was {:?}", some.fit, all.fit);
-                    // A limit that is no longer in sight, or has become wider, is named.
-                    let is_wider = some.fits_now.unwrap_or(u64::MAX) > all.fits_now.unwrap_or(u64::MAX);
-                    assert!(!(is_better || is_wider) || !some.unreadable.is_empty(), "{file} is not named");
-                    unseen += usize::from(!some.unreadable.is_empty());
-                }
+            let request = request(connections, side, Some(1000));
+            let all = plan(&root, request);
+            assert_eq!(all.unreadable, [], "everything is there");
+            for (file, content) in &files {
+                let path = root.path().join(file);
+                fs::remove_file(&path).unwrap();
+                let some = plan(&root, request);
+                fs::write(&path, content).unwrap();
+                let of = |link: &Link| some.chain.iter().find(|other| other.id == link.id).map(|link| link.verdict);
+                let is_better = all.chain.iter().any(|link| {
+                    link.verdict == Verdict::Wall && of(link).is_none_or(|verdict| verdict != Verdict::Wall)
+                });
+                assert!(goodness(&some) <= goodness(&all), "{file}: {:?} was {:?}", some.fit, all.fit);
+                // A limit that is no longer in sight, or has become wider, is named.
+                let is_wider = some.fits_now.unwrap_or(u64::MAX) > all.fits_now.unwrap_or(u64::MAX);
+                assert!(!(is_better || is_wider) || !some.unreadable.is_empty(), "{file} is not named");
+                unseen += usize::from(!some.unreadable.is_empty());
             }
         }
     }

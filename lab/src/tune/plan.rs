@@ -369,6 +369,10 @@ mod tests {
                             assert!(line.chars().count() <= width.into(), "{width}: {line:?}");
                         }
                         assert!(plan.chain.iter().all(|link| text.contains(link.id)), "a name was broken");
+                        // Next to nothing of this host can be read.
+                        let claims = ["any number", "they fit as things are", "below all of them fit"];
+                        assert!(!claims.iter().any(|claim| text.contains(claim)), "{text}");
+                        assert!(text.contains("  fs.nr_open (as root: sysctl fs.nr_open)"), "{text}");
                     }
                 }
             }

@@ -104,25 +104,39 @@ impl<'a> Cgroups<'a> {
             .collect()
     }
 
-    /// Limits of groups that are there and are not ours to read, and limits on memory without what of it is used.
+    /// Limits of groups that are not ours to read, and limits on memory without what of it is used. A limit that is
+    /// not there, as in the group of all, is none; but where the group itself is not in sight, nothing is known.
     fn unreadable(&self) -> Vec<(&'static str, String)> {
         let mut missing = Vec::new();
-        for (what, controller, v1, v2) in [
-            ("threads the cgroup allows", "pids", "pids.max", "pids.max"),
-            ("memory the cgroup allows", "memory", "memory.limit_in_bytes", "memory.max"),
+        for (what, controller, [limit_v1, limit_v2], [used_v1, used_v2]) in [
+            ("threads the cgroup allows", "pids", ["pids.max"; 2], ["pids.current"; 2]),
+            (
+                "memory the cgroup allows",
+                "memory",
+                ["memory.limit_in_bytes", "memory.max"],
+                ["memory.usage_in_bytes", "memory.current"],
+            ),
         ] {
             let Some((mount, path, is_v2)) = self.group(controller) else { continue };
-            let below = Path::new(path.trim_start_matches('/'));
-            for directory in below.ancestors().map(|ancestor| mount.join(ancestor)) {
-                let file = directory.join(if is_v2 { v2 } else { v1 });
-                // Where a file is not there, as in the group of all, there is no limit.
-                let is_denied = fs::read_to_string(&file).is_err_and(|error| error.kind() != io::ErrorKind::NotFound);
-                let used = directory.join(if is_v2 { "memory.current" } else { "memory.usage_in_bytes" });
-                let is_unused = controller == "memory" && number(&file).is_some() && number(&used).is_none();
-                for (is_missing, file) in [(is_denied, file), (is_unused, used)] {
-                    if is_missing {
-                        missing.push((what, file.display().to_string()));
+            let own = mount.join(path.trim_start_matches('/'));
+            if !own.is_dir() {
+                missing.push((what, own.display().to_string()));
+                continue;
+            }
+            let (limit, used) = if is_v2 { (limit_v2, used_v2) } else { (limit_v1, used_v1) };
+            for directory in own.ancestors().take_while(|directory| directory.starts_with(&mount)) {
+                let [limit, used] = [limit, used].map(|file| directory.join(file));
+                let has_limit = match fs::read_to_string(&limit) {
+                    Ok(text) => text.trim() != "max",
+                    // Both files come with the controller, so one alone has been hidden.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && !used.exists() => false,
+                    Err(_) => {
+                        missing.push((what, limit.display().to_string()));
+                        continue;
                     }
+                };
+                if has_limit && controller == "memory" && number(&used).is_none() {
+                    missing.push((what, used.display().to_string()));
                 }
             }
         }
