@@ -14,8 +14,8 @@ use crate::record_file::{Kind, RecordFile, Refusal};
 
 const NOTES: &str = "\
 Exit codes: 0 done, 1 a record is damaged or a report cannot be written, 2 usage:
-what was named is no run of `c10m bench`, or of a newer c10m, or --out has a
-report already.";
+what was named is no run of `c10m bench`, or of a newer c10m, or --out has
+another report.";
 
 /// Arguments of `c10m report`.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(crate) struct ReportArgs {
     /// Directories of runs, as `c10m bench` writes them, or the record.json in them.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Write the report into this directory, which has none yet, instead of into the run; with several runs, each into a
+    /// Write the report into this directory, which has no other, instead of into the run; with several runs, each into a
     /// directory of its name, numbered where two have one name.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -51,18 +51,20 @@ struct Named {
 /// Renders every run, or none when one of them cannot be read.
 pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
     let named: Result<Vec<Named>, Refusal> = args.runs.iter().map(|run| open(run)).collect();
-    let places = named.and_then(|named| Ok((places(&args, &named)?, named)));
-    let (places, named) = match places {
-        Ok(found) => found,
-        Err(refusal) => {
-            say!("c10m: {refusal}");
-            return Ok(refusal.code);
-        }
+    let named = match named {
+        Ok(named) => named,
+        Err(refusal) => return Ok(refuse(&refusal)),
     };
+    let places = places(&args, &named);
     if args.readme {
         return print_readme(named);
     }
     let rendered: Vec<Rendered> = named.into_iter().map(render).collect::<anyhow::Result<_>>()?;
+    if args.out.is_some()
+        && let Some(refusal) = places.iter().zip(&rendered).find_map(|(place, rendered)| occupied(place, rendered))
+    {
+        return Ok(refuse(&refusal));
+    }
     let mut written = Vec::new();
     for ((run, directory), rendered) in args.runs.iter().zip(&places).zip(&rendered) {
         write(directory, &rendered.files)?;
@@ -108,30 +110,43 @@ pub(crate) fn tables(record: &Record) -> Vec<report::Table> {
     report::table_rows(record).into_iter().chain(report::ratio_tables(record)).chain(overview).chain(rest).collect()
 }
 
-/// Where the report of each run belongs: beside its record, or below --out, where it replaces that of no other run.
-fn places(args: &ReportArgs, runs: &[Named]) -> Result<Vec<PathBuf>, Refusal> {
-    let Some(out) = &args.out else { return Ok(runs.iter().map(|run| run.directory.clone()).collect()) };
+fn refuse(refusal: &Refusal) -> u8 {
+    say!("c10m: {refusal}");
+    refusal.code
+}
+
+/// Where the report of each run belongs: beside its record, or below --out, each in a place of its own.
+fn places(args: &ReportArgs, runs: &[Named]) -> Vec<PathBuf> {
+    let Some(out) = &args.out else { return runs.iter().map(|run| run.directory.clone()).collect() };
+    if runs.len() == 1 {
+        return vec![out.clone()];
+    }
     let mut places: Vec<PathBuf> = Vec::new();
     for run in runs {
-        let place = match runs.len() {
-            1 => out.clone(),
-            _ => {
-                let name = name(&run.directory);
-                let numbered = (2u32..).map(|number| out.join(format!("{name}-{number}")));
-                let mut candidates = std::iter::once(out.join(&name)).chain(numbered);
-                candidates.find(|place| !places.contains(place)).unwrap_or_else(|| out.join(&name))
-            }
-        };
-        if let Some(found) = ["record.json", "report.md"].into_iter().find(|name| place.join(name).exists()) {
-            return Err(Refusal::usage(format!(
-                "--out {}: there is a {found} of an earlier run or report; name another directory, or leave out --out to \
-                 write the report beside its record",
-                place.display()
-            )));
+        let name = name(&run.directory);
+        let mut place = out.join(&name);
+        let mut number = 2;
+        while places.contains(&place) {
+            place = out.join(format!("{name}-{number}"));
+            number += 1;
         }
         places.push(place);
     }
-    Ok(places)
+    places
+}
+
+/// Why a report may not be written to a place below --out: there is another run's. The same once more is no loss.
+fn occupied(place: &Path, rendered: &Rendered) -> Option<Refusal> {
+    let is_same = |name: &str| {
+        let own = rendered.files.iter().find(|(file, _)| file == name);
+        own.is_some_and(|(_, text)| fs::read(place.join(name)).is_ok_and(|found| found == text.as_bytes()))
+    };
+    let found = ["record.json", "report.md"].into_iter().find(|name| place.join(name).exists() && !is_same(name))?;
+    Some(Refusal::usage(format!(
+        "--out {}: there is a {found} of another run or report; name another directory, or leave out --out to write the \
+         report beside its record",
+        place.display()
+    )))
 }
 
 /// The name of a run's directory, also of `.`.

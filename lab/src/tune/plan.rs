@@ -372,7 +372,7 @@ mod tests {
                         // Next to nothing of this host can be read.
                         let claims = ["any number", "they fit as things are", "below all of them fit"];
                         assert!(!claims.iter().any(|claim| text.contains(claim)), "{text}");
-                        assert!(text.contains("  fs.nr_open (as root: sysctl fs.nr_open)"), "{text}");
+                        assert!(text.contains("  fs.file-max (as root: sysctl fs.file-max)"), "{text}");
                     }
                 }
             }

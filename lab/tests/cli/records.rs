@@ -243,7 +243,7 @@ fn reports_of_runs_with_one_name_are_all_there() {
     }
     // Neither that of another time, nor that beside another record.
     refuses(&["report", &runs[1], "--out", &format!("{out}/q")], 2, &["--out", "report.md"]);
-    refuses(&["report", &runs[0], &runs[1], "--out", &out], 2, &["--out", "report.md"]);
+    refuses(&["report", &runs[1], &runs[0], "--out", &out], 2, &["--out", "report.md"]);
     refuses(&["report", &runs[0], "--out", &runs[1]], 2, &["--out", "record.json"]);
     assert!(!Path::new(&runs[1]).join("report.md").exists());
 }

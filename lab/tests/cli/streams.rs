@@ -135,7 +135,7 @@ fn what_answers_at_once_keeps_its_code() {
         case(&[&with_out[..], &["--json"]].concat(), &[0], Tells::Result),
         case(&["report", run, "--readme"], &[0], Tells::Result),
         case(&["compare", run, run], &[0], Tells::Result),
-        case(&["compare", run, "/nonexistent"], &[1], Tells::Nothing),
+        case(&["compare", run, "/nonexistent"], &[2], Tells::Nothing),
         case(&["tune", "audit"], &[0], Tells::Result),
         case(&["tune", "audit", "--json"], &[0], Tells::Result),
         case(&["tune", "plan", "--connections", "10k"], &[0], Tells::Result),

@@ -53,7 +53,10 @@ fn a_plan_is_complete_in_json() {
 fn a_plan_that_does_not_fit_is_an_answer() {
     let (code, stdout, stderr) = run(&["tune", "plan", "--connections", "18446744073709551615"]);
     assert_eq!((code, stderr.as_str()), (0, ""));
-    assert!(stdout.contains("First wall: "), "{stdout}");
+    assert!(stdout.contains("Impossible on any host: "), "{stdout}");
+    let (code, large, stderr) = run(&["tune", "plan", "--connections", "1000000M"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(large.contains("First wall") && !large.contains("Impossible"), "{large}");
     let copied = |line: &&str| line.contains('→') || line.starts_with("  ");
     let people = stdout.lines().filter(|line| !copied(line));
     assert!(people.clone().count() > 20 && people.clone().all(|line| line.chars().count() <= 80), "{stdout}");
