@@ -205,12 +205,12 @@ impl Journal {
     /// When one is not of that kind: it would be run again, and missing from what was found.
     pub(super) fn steps<T: DeserializeOwned>(&self) -> anyhow::Result<Vec<T>> {
         let steps = self.lines.iter().enumerate().filter_map(|(index, line)| match line {
-            Line::Step(step) => Some((index, step)),
+            Line::Step(step) => Some((index, &**step)),
             _ => None,
         });
-        let read = |(index, step): (usize, &Box<serde_json::Value>)| {
+        let read = |(index, step): (usize, &serde_json::Value)| {
             // The header is the first line of the file, and lines count from one.
-            serde_json::from_value((**step).clone())
+            serde_json::from_value(step.clone())
                 .map_err(|error| anyhow!("{}: {error}", damaged(&self.directory.join(JOURNAL), index + 2).message))
         };
         steps.map(read).collect()
