@@ -1,41 +1,66 @@
 //! `c10m load` that is ended before its time, or has next to no time: it says so, and draws no figure from it.
 
 use std::fs;
+use std::io::Read;
 use std::net::TcpListener;
 use std::process::{Child, Stdio};
+use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::program::{Server, c10m, eventually, run};
 
-fn start(arguments: &[&str]) -> Child {
+/// A load that ends with its test, whatever becomes of that.
+struct Load(Child);
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        // Errors mean that it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(arguments: &[&str]) -> Load {
     let mut command = c10m(&[&["load"], arguments].concat());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+    Load(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts"))
 }
 
 /// Exit code and stdout after the signal; stderr stays empty.
-fn interrupt(mut child: Child, signal: Signal) -> (Option<i32>, String) {
-    kill_process(Pid::from_child(&child), signal).expect("it runs");
+fn interrupt(mut load: Load, signal: Signal) -> (Option<i32>, String) {
+    let child = &mut load.0;
+    let (stdout, stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+    // Read while it ends: a record is longer than a pipe.
+    let [stdout, stderr] = [thread::spawn(|| text(stdout)), thread::spawn(|| text(stderr))];
+    kill_process(Pid::from_child(child), signal).expect("it runs");
     eventually("the end", || child.try_wait().expect("ours").is_some());
-    let output = child.wait_with_output().expect("it ended");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    assert_eq!(text(output.stderr), "");
-    (output.status.code(), text(output.stdout))
+    let code = child.wait().expect("it ended").code();
+    assert_eq!(stderr.join().expect("no panic"), "");
+    (code, stdout.join().expect("no panic"))
 }
 
-/// The load has begun when a connection has carried a request.
-fn wait_for_load(server: &Server) {
-    let stat = format!("/proc/{}/stat", server.child.id());
-    eventually("load", || {
-        let fields = fs::read_to_string(&stat).expect("it runs");
-        let ticks = fields.rsplit(')').next().expect("fields").split_whitespace().skip(11).take(2);
-        ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>() >= 5
-    });
+fn text(mut stream: impl Read) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("UTF-8");
+    text
 }
 
-fn wait_for_thread(child: &Child, name: &str) {
-    let tasks = format!("/proc/{}/task", child.id());
+/// A server that tells ten times a second how it is loaded.
+fn serve() -> Server {
+    Server::start(&["http", "--stats", "100ms"])
+}
+
+/// The load has gone on for a tenth of a second when two lines in a row tell of requests.
+fn wait_for_load(server: &mut Server) {
+    let mut lines = 0;
+    while lines < 2 {
+        lines = if server.line()["requests_per_s"].as_f64() > Some(0.0) { lines + 1 } else { 0 };
+    }
+}
+
+fn wait_for_thread(load: &Load, name: &str) {
+    let tasks = format!("/proc/{}/task", load.0.id());
     eventually(name, || {
         let tasks = fs::read_dir(&tasks).expect("it runs");
         tasks
@@ -54,19 +79,19 @@ fn checks(record: &Value) -> &[Value] {
 
 #[test]
 fn a_window_that_was_cut_short_says_after_how_long() {
-    let server = Server::start(&["http"]);
+    let mut server = serve();
     let target = format!("http://{}", server.address);
     let load = [target.as_str(), "-d", "500s", "--warmup", "0s"];
     let child = start(&load);
-    wait_for_load(&server);
+    wait_for_load(&mut server);
     let (code, text) = interrupt(child, Signal::INT);
     assert_eq!(code, Some(1), "{text}");
     let verdict = text.lines().find(|line| line.starts_with("verdict ")).expect("a verdict");
     assert!(verdict.contains(", interrupted after ") && verdict.ends_with(" of 500 s"), "{text}");
 
-    let server = Server::start(&["http"]);
+    let mut server = serve();
     let child = start(&[&["--json", &format!("http://{}", server.address)], &load[1..]].concat());
-    wait_for_load(&server);
+    wait_for_load(&mut server);
     let (code, text) = interrupt(child, Signal::TERM);
     let record = parse(&text);
     assert_eq!(code, Some(1), "{record}");
@@ -79,26 +104,12 @@ fn a_window_that_was_cut_short_says_after_how_long() {
 #[test]
 fn before_the_window_nothing_was_measured() {
     for (arguments, rate) in [(["--warmup", "1h"], "1000"), (["--warmup", "auto"], "20")] {
-        let server = Server::start(&["http"]);
+        let mut server = serve();
         let target = format!("http://{}", server.address);
-        let load = |json: &'static [&'static str]| {
-            let more = [target.as_str(), "-r", rate, "-d", "20s", "--watch-cpus", "0"];
-            let child = start(&[json, &more, &arguments].concat());
-            // At a rate this low no interval has the samples to be called steady, so it warms up for 10 s.
-            wait_for_thread(&child, "load-0");
-            child
-        };
-        let child = load(&[]);
-        // The connections are there, so it is at least on its way to the warm-up.
-        let tcp = format!("/proc/{}/net/tcp", server.child.id());
-        let port = format!(":{:04X} ", server.address.port());
-        let established = || {
-            let table = fs::read_to_string(&tcp).expect("it runs");
-            // 01 is ESTABLISHED (include/net/tcp_states.h).
-            table.lines().filter(|line| line.contains(&port) && line.split_whitespace().nth(3) == Some("01")).count()
-        };
-        eventually("connections", || established() >= 20);
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        // At a rate this low no interval has the samples to be called steady, so `auto` warms up for 10 s.
+        let more = [target.as_str(), "-r", rate, "-d", "20s", "--watch-cpus", "0"];
+        let child = start(&[&more[..], &arguments].concat());
+        wait_for_load(&mut server);
         let (code, text) = interrupt(child, Signal::INT);
         assert_eq!(code, Some(1), "{text}");
         let verdict = "verdict INVALID, interrupted during the warm-up: nothing was measured";
@@ -111,10 +122,10 @@ fn before_the_window_nothing_was_measured() {
 
 #[test]
 fn a_record_of_nothing_has_no_shares_and_no_judgement() {
-    let server = Server::start(&["http"]);
+    let mut server = serve();
     let target = format!("http://{}", server.address);
     let child = start(&["--json", &target, "-r", "4000", "-d", "20s", "--warmup", "1h", "--slo", "p99<5ms"]);
-    wait_for_load(&server);
+    wait_for_load(&mut server);
     let (code, text) = interrupt(child, Signal::TERM);
     let record = parse(&text);
     assert_eq!((code, &record["interrupted_during"]), (Some(1), &"warm_up".into()), "{record}");
