@@ -23,6 +23,12 @@ const LOAD: [(&str, &str); 11] = [
     ("threads", "/threads"),
 ];
 
+/// What ends a window: its length, or so many requests. A record has one of them at least.
+const ENDS: [&str; 2] = ["/duration_planned_us", "/requests/asked"];
+
+/// What a record leaves out where it does not apply; the first where connections are kept.
+const OPTIONAL: [&str; 3] = ["/requests_per_connection", ENDS[0], ENDS[1]];
+
 /// Figures that two runs can be compared in, and what they are called.
 const FIGURES: [(&str, &str); 8] = [
     ("requests/s, co-located", "/requests_per_second"),
@@ -40,9 +46,11 @@ const FIGURES: [(&str, &str); 8] = [
 /// # Errors
 /// What it lacks.
 pub(super) fn check(load: &Value) -> Result<(), String> {
-    // Left out of a record where connections are kept.
-    for (_, pointer) in LOAD.into_iter().filter(|(_, pointer)| *pointer != "/requests_per_connection") {
+    for (_, pointer) in LOAD.into_iter().filter(|(_, pointer)| !OPTIONAL.contains(pointer)) {
         load.pointer(pointer).ok_or_else(|| format!("it lacks {pointer}"))?;
+    }
+    if ENDS.iter().all(|pointer| load.pointer(pointer).is_none()) {
+        return Err(format!("it lacks {}", ENDS.join(" and ")));
     }
     for (_, pointer) in FIGURES {
         let figure = load.pointer(pointer).ok_or_else(|| format!("it lacks {pointer}"))?;

@@ -61,7 +61,7 @@ fn the_server_counts_as_many_requests_as_were_asked_for() {
 fn what_a_number_of_requests_excludes_is_refused() {
     let target = "http://127.0.0.1:1/";
     for (extra, word) in [
-        (&["-n", "0"][..], "at least 1"),
+        (&["-n", "0"][..], "not in 1..="),
         (&["-n", "9", "--warmup", "1s"], "--warmup"),
         (&["-n", "9", "--warmup", "auto"], "--warmup"),
         (&["-n", "9", "--rate", "0"], "--rate"),
