@@ -8,12 +8,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What all members are compiled by.
+const OF_WORKSPACE: [&str; 3] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
 /// What a member of the workspace is compiled from. Tests are not: they change nothing in the program.
 const PARTS: [&str; 4] = ["Cargo.toml", "build.rs", "src", "templates"];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned();
     let sources = sources(&root);
+    // Without them every build would count as clean, whatever was changed.
+    assert!(
+        sources.len() > OF_WORKSPACE.len(),
+        "the workspace's `members = [` and its members have to stand on one line"
+    );
     let present = sources.iter().map(|source| root.join(source)).filter(|path| path.exists());
     // A path that is missing would count as changed each time.
     for path in present.chain(marks_of_the_commit(&root)) {
@@ -72,7 +79,7 @@ pub(crate) fn sources(root: &Path) -> Vec<String> {
     let members = manifest.lines().find_map(|line| line.strip_prefix("members = [")).unwrap_or_default();
     let members = members.split('"').skip(1).step_by(2);
     let parts = members.flat_map(|member| PARTS.map(|part| format!("{member}/{part}")));
-    ["Cargo.toml".to_owned(), "Cargo.lock".to_owned()].into_iter().chain(parts).collect()
+    OF_WORKSPACE.map(str::to_owned).into_iter().chain(parts).collect()
 }
 
 /// Files that change when another commit is checked out or made: the log of HEAD where git keeps one, HEAD itself,

@@ -4,9 +4,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# A host without the pinned toolchain, and without a way to fetch it, may have the same compiler under another name.
+# Where rustup has the pinned compiler under another name only, that is used, and said.
+pinned="$(sed --quiet 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)"
 if command -v rustup > /dev/null && ! rustup which cargo > /dev/null 2>&1; then
     export RUSTUP_TOOLCHAIN=stable
+    echo "no toolchain $pinned here: using stable" >&2
+fi
+if [[ "$(rustc --version)" != "rustc $pinned "* ]]; then
+    # An older one cargo refuses (rust-version); a newer one has more lints.
+    echo "rust-toolchain.toml names $pinned, this is $(rustc --version)" >&2
 fi
 
 step() { printf '\n== %s\n' "$*"; }

@@ -47,8 +47,12 @@ pub(crate) fn doubt() -> Option<String> {
 /// no checkout of this project.
 fn differences(place: &Path, commit: &str) -> Option<String> {
     let git = |arguments: &[&str]| {
-        let output = Command::new("git").arg("--no-optional-locks").arg("-C").arg(place).args(arguments).output();
-        output.ok()
+        let mut command = Command::new("git");
+        // A hook of git sets these, for whatever repository it is about (githooks(5)).
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            command.env_remove(variable);
+        }
+        command.arg("--no-optional-locks").arg("-C").arg(place).args(arguments).output().ok()
     };
     let top = git(&["rev-parse", "--show-toplevel"]).filter(|output| output.status.success())?;
     let top = String::from_utf8(top.stdout).ok()?;
