@@ -16,6 +16,9 @@ const TLS_RECORDS: [[u8; 2]; 2] = [[0x15, 0x03], [0x16, 0x03]];
 /// Names of errors that mean an end of the connection before the reply.
 const ENDS: [&str; 4] = ["closed_by_peer", "connection_reset", "broken_pipe", "truncated"];
 
+/// Names of errors whose bytes were not understood as a reply.
+const NO_HEADS: [&str; 2] = ["malformed", "unsolicited_bytes"];
+
 /// What is known of a run in which nothing was completed.
 #[derive(Debug, Clone, Copy)]
 struct Findings<'a> {
@@ -61,20 +64,28 @@ impl Findings<'_> {
         let is_tls = TLS_RECORDS.iter().any(|start| bytes.starts_with(start));
         // nginx: "The plain HTTP request was sent to HTTPS port"; Go: "Client sent an HTTP request to an HTTPS server".
         let wants_tls = bytes.starts_with(b"HTTP/1.") && has(" 400 ") && has("https");
+        // Of a reply whose head was good the sample may be a part of the body, which proves nothing.
+        let is_no_reply = self.is_http && self.has_no_head();
         let (kind, text) = match self.is_http {
             _ if is_tls || wants_tls => (CauseKind::Tls, "this looks like TLS, which is not spoken here: wrong port?"),
             false if bytes.starts_with(b"HTTP/1.") => {
                 (CauseKind::Http, "this is an HTTP server: write the target as http://HOST:PORT/PATH")
             }
-            true if bytes.starts_with(format!("{} ", self.method).as_bytes()) => {
+            true if is_no_reply && bytes.starts_with(format!("{} ", self.method).as_bytes()) => {
                 (CauseKind::Echo, "the server sends the request back: for an echo write the target as tcp://HOST:PORT")
             }
-            true if !b"HTTP/1.".starts_with(&bytes[..bytes.len().min(7)]) => {
+            true if is_no_reply && !b"HTTP/1.".starts_with(&bytes[..bytes.len().min(7)]) => {
                 return Some((CauseKind::NotHttp, format!("the server does not speak HTTP/1.1{}", peculiar(bytes))));
             }
             _ => return None,
         };
         Some((kind, text.to_owned()))
+    }
+
+    /// Whether there were bytes that are no reply of HTTP at all.
+    fn has_no_head(&self) -> bool {
+        let all = self.requests.errors.keys().chain(self.connections.errors.keys());
+        all.into_iter().any(|name| NO_HEADS.contains(&name.as_str()))
     }
 
     /// What the errors by name give away.
@@ -214,6 +225,9 @@ mod tests {
             (true, &[("status_302", 9)], &[], b"HTTP/1.1 302 Found\r\n\r\n", CauseKind::Status, "all replies were 302"),
             (true, &[("status_405", 9), ("timeout", 1)], &[], b"", CauseKind::Status, "most replies were 405"),
             (true, &[("wrong_length", 9)], &[], b"HTTP/1.1 200 OK\r\n", CauseKind::WrongReply, "--expect-body"),
+            // Head and body came in two pieces: the sample is of the second.
+            (true, &[("wrong_body", 9)], &[], b"hello", CauseKind::WrongReply, "--expect-body"),
+            (true, &[("wrong_body", 9)], &[], b"GET / is what was asked", CauseKind::WrongReply, "--expect-body"),
             (false, &[("wrong_body", 9)], &[], b"hello", CauseKind::WrongReply, "no echo"),
             (true, &[("timeout", 9)], &[], b"", CauseKind::NoReply, "did not answer"),
             (true, &[], &[], b"", CauseKind::NoReply, "did not answer"),
