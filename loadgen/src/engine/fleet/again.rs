@@ -2,9 +2,11 @@
 //! the requests behind that reply, and a client may repeat them (RFC 9112 §9.6, RFC 9110 §9.2.2). So they are no
 //! failures: they wait in their slot for its next socket, and keep the time they were meant to be sent.
 //!
-//! It ends, because every one of those connections has answered one request at least.
+//! It ends, because every one of those connections has answered one request at least, and because requests that
+//! find no next connection within `--timeout` of the time they were meant to be sent have failed.
 
 use super::{Engine, Fleet};
+use crate::causes::Cause;
 use crate::engine::connection::Flags;
 use protocol::client::Client;
 
@@ -33,6 +35,19 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             self.slice.requests.resent += u64::from(count);
         }
         self.settle_send(engine, index, unsent);
+    }
+
+    /// Requests that wait for the next socket of their connection have the deadline of those that wait for a reply.
+    /// Without one a run that counts its requests would wait for ever for a server that no longer listens.
+    #[inline]
+    pub(super) fn give_up_repeat_if_late(&mut self, index: usize, now: u64) {
+        let connection = &mut self.connections[index];
+        // A closed loop writes when it means to; an open one has nothing behind a reply that could wait here.
+        if connection.flags.has(Flags::AGAIN) && now.saturating_sub(connection.intended) > self.timeout_ns {
+            connection.flags.clear(Flags::AGAIN);
+            self.to_repeat -= 1;
+            self.fail_outstanding(index, Cause::Timeout);
+        }
     }
 
     /// Whether a connection may be opened: all until the window closes, after it those that requests wait for.

@@ -265,6 +265,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         for _ in 0..share {
             let index = self.sweep_next;
             self.sweep_next = if index + 1 == self.connections.len() { 0 } else { index + 1 };
+            self.give_up_repeat_if_late(index, now);
             let connection = &self.connections[index];
             // A stamp taken in this turn may lie after `now`.
             let age_ns = now.saturating_sub(connection.since);

@@ -302,7 +302,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// Counts the outstanding requests of a connection under `cause`.
-    fn fail_outstanding(&mut self, index: usize, cause: Cause) {
+    pub(super) fn fail_outstanding(&mut self, index: usize, cause: Cause) {
         let connection = &mut self.connections[index];
         let lost = u64::from(std::mem::take(&mut connection.outstanding));
         self.failed += lost;
