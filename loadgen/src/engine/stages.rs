@@ -56,6 +56,8 @@ impl<C: Client, E: Engine, const OPEN: bool> Worker<'_, C, E, OPEN> {
             next_open_ns: u64::MAX,
             has_more: false,
             last_open_ns: 0,
+            opened: 0,
+            attempts: 0,
         };
         let control = course.fleet.job.control;
         control.workers[course.fleet.index].advance(Progress::Ready);
@@ -96,8 +98,11 @@ struct Course<'a, C: Client, E: Engine, const OPEN: bool> {
     next_open_ns: u64,
     /// The last turn took so many events that there may be more.
     has_more: bool,
-    /// When a connection was last seen open.
+    /// When a connection was last seen open, or was opened, or the next connect was not due yet; and how many had
+    /// been opened and tried by then.
     last_open_ns: u64,
+    opened: u64,
+    attempts: u64,
 }
 
 impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
@@ -323,10 +328,15 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
     }
 
     /// Whether a run that has no other end than its requests cannot send any: not one connection was open for as
-    /// long as one connect may take.
+    /// long as one connect may take. A connection may come and go between two looks; and a slow ramp
+    /// (`--connect-rate`) may leave a gap before the next connect, but only until that one was tried: where all are
+    /// refused there is always a next one.
     fn is_cut_off(&mut self, now: u64) -> bool {
-        if self.fleet.open > 0 {
-            self.last_open_ns = now;
+        let connects = &self.fleet.tally.connects;
+        let (opened, attempts) = (connects.opened, connects.attempts);
+        let is_next_ahead = self.next_open_ns > now && self.next_open_ns != u64::MAX;
+        if self.fleet.open > 0 || opened != self.opened || (is_next_ahead && attempts == self.attempts) {
+            (self.last_open_ns, self.opened, self.attempts) = (now, opened, attempts);
         }
         let options = self.fleet.job.options;
         options.window() >= WHATEVER_IT_TAKES
