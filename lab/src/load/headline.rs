@@ -43,18 +43,22 @@ fn overload(record: &Record, queue: &Queue, offered: f64, achieved: f64) -> Stri
     )
 }
 
-/// Requests pile up in the target instead of in the queue: it may be slow to reply, or unable to keep up.
+/// Requests pile up in the target, or fewer of them in the queue than chance would explain: the target may be slow to
+/// reply, or unable to keep up.
 fn lag(queue: &Queue, offered: f64, achieved: f64) -> Option<String> {
-    let more = queue.in_flight_end.saturating_sub(queue.in_flight_start);
-    (achieved < ACHIEVED_SHARE_MIN * offered && more > queue.in_flight_start).then(|| {
-        format!(
-            "offered {}/s, achieved {}/s: {} more requests were without a reply at the end of the window than at its \
-             start",
-            per_second(offered),
-            per_second(achieved),
-            tuning::thousands(more)
-        )
-    })
+    let unanswered = queue.in_flight_end.saturating_sub(queue.in_flight_start);
+    let waiting = queue.end.saturating_sub(queue.start);
+    let (more, how) = match achieved < ACHIEVED_SHARE_MIN * offered {
+        true if unanswered > queue.in_flight_start => (unanswered, "were without a reply"),
+        true if waiting > 0 => (waiting, "waited for a connection"),
+        _ => return None,
+    };
+    Some(format!(
+        "offered {}/s, achieved {}/s: {} more requests {how} at the end of the window than at its start",
+        per_second(offered),
+        per_second(achieved),
+        tuning::thousands(more)
+    ))
 }
 
 /// Little's law: a rate keeps as many connections busy as requests come in the time of a reply.
@@ -172,6 +176,12 @@ mod tests {
         assert_eq!(headline(&record), Vec::<String>::new());
         record.achieved_per_second = Some(4.0);
         let expected = "offered 10/s, achieved 4/s: 60 more requests were without a reply at the end of the window \
+                        than at its start";
+        assert_eq!(headline(&record), [expected]);
+        if let Some(queue) = &mut record.queue {
+            (queue.in_flight_start, queue.in_flight_end, queue.end) = (4, 4, 6);
+        }
+        let expected = "offered 10/s, achieved 4/s: 6 more requests waited for a connection at the end of the window \
                         than at its start";
         assert_eq!(headline(&record), [expected]);
     }

@@ -25,6 +25,7 @@ pub use cause::{CauseKind, LikelyCause};
 pub use interruption::Interruption;
 pub use interval::{Interval, IntervalPhase, LogEntry, Quantiles};
 pub use queue::Queue;
+pub(crate) use queue::Spread;
 pub use summary::Summary;
 pub(crate) use summary::{SAMPLES_ABOVE_MIN, samples_above};
 

@@ -52,7 +52,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     let requests_per_second = per_second(requests.completed, window_ns);
     let achieved_per_second = per_second(tally.pace.answered, window_ns);
     let is_scheduled = matches!(options.mode(), "open" | "heartbeat");
-    let queue = is_scheduled.then(|| pace::queue(&tally.pace, requests.scheduled, window_ns));
+    let queue = is_scheduled.then(|| pace::queue(&tally.pace, requests.scheduled, window_ns, pace::spread(job)));
     let is_tun = options.engine == Engine::Tun;
     let is_co_located = is_tun || plan.is_here();
     let mut verdict = validity::judge(&Evidence {
