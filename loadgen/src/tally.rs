@@ -119,7 +119,7 @@ counters! {
 }
 
 counters! {
-    /// How the open loop's queue fared between the ends of the window, and what came in meanwhile.
+    /// How the open loop's queue fared while requests arrived (see [`Tally::paced_ns`]), and what came in meanwhile.
     Pace {
         /// Good replies, to requests of the warm-up too.
         answered,
@@ -278,6 +278,9 @@ pub(crate) struct Tally {
     /// How well the schedule was kept.
     pub(crate) arrivals: ArrivalLog,
     pub(crate) pace: Pace,
+    /// The time from the start of the window for which requests arrived: all of it, or until the last one where
+    /// they are counted (`--requests`). What lies behind only works the queue off, as the grace does.
+    pub(crate) paced_ns: u64,
     /// Share of the window for which this worker's thread was on a CPU and not just polling; `None` for a
     /// window that is too short.
     pub(crate) cpu_share: Option<f64>,
@@ -306,6 +309,7 @@ impl Tally {
             completed_whole_run: 0,
             arrivals: ArrivalLog::default(),
             pace: Pace::default(),
+            paced_ns: 0,
             cpu_share: None,
             spun_ns: 0,
             run_delay_share: None,
@@ -330,6 +334,7 @@ impl Tally {
         self.completed_whole_run += other.completed_whole_run;
         self.arrivals.add(&other.arrivals);
         self.pace.add(&other.pace);
+        self.paced_ns = self.paced_ns.max(other.paced_ns);
         self.cpu_share = greater(self.cpu_share, other.cpu_share);
         self.spun_ns += other.spun_ns;
         self.run_delay_share = greater(self.run_delay_share, other.run_delay_share);

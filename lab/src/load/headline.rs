@@ -111,7 +111,7 @@ fn progress(record: &Record) -> String {
 
 /// Why some checks are not among those listed: of so short a window there is neither rate nor share.
 pub(super) fn unjudged(record: &Record) -> Option<String> {
-    (record.achieved_per_second.is_none() && !is_nothing(record)).then(|| {
+    (record.requests_per_second.is_none() && !is_nothing(record)).then(|| {
         format!("not judged: rates and shares of a window of {}; they need 10 ms", seconds(record.duration_us as f64))
     })
 }

@@ -1,7 +1,7 @@
 //! The stages of a worker: establish, hold, warm up, measure, let outstanding requests finish.
 
 use super::connection::Flags;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, LastArrival};
 use super::{CHECK_NS, Engine, Wait};
 use crate::clock::{self, duration_ns};
 use crate::control::{Control, Progress, Stage, Times};
@@ -305,10 +305,19 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         fleet.tally.involuntary_switches = to.involuntary_switches - from.involuntary_switches;
         fleet.tally.window_ns = fleet.window.len_ns;
         fleet.tally.traffic = to.traffic.since(from.traffic);
+        // Where arrivals are counted, the time in which the last of them are only worked off is not looked at.
+        let window_end_ns = fleet.window.start_ns + fleet.window.len_ns;
+        let end = fleet.last_arrival.unwrap_or(LastArrival {
+            at_ns: window_end_ns,
+            completed: to.completed,
+            dispatched: to.dispatched,
+            in_flight: to.in_flight,
+        });
+        fleet.tally.paced_ns = end.at_ns.min(window_end_ns).saturating_sub(fleet.window.start_ns);
         let pace = &mut fleet.tally.pace;
-        pace.answered = to.completed - from.completed;
-        pace.dispatched = to.dispatched - from.dispatched;
-        (pace.in_flight_start, pace.in_flight_end) = (from.in_flight, to.in_flight);
+        pace.answered = end.completed - from.completed;
+        pace.dispatched = end.dispatched - from.dispatched;
+        (pace.in_flight_start, pace.in_flight_end) = (from.in_flight, end.in_flight);
         let held = fleet.connections.iter().filter(|connection| !connection.flags.has(Flags::LOST));
         fleet.tally.connects.held = held.count() as u64;
     }

@@ -95,7 +95,8 @@ pub struct Record {
     /// target cannot keep up, or takes about as long as the window for a reply. Like every rate absent for a
     /// window under 10 ms.
     pub requests_per_second: Option<f64>,
-    /// Arrivals of the window over its length; absent without a schedule.
+    /// Arrivals of the window over its length, or over the time to the last of them where they are counted
+    /// (`--requests`), as is the next rate; absent without a schedule.
     #[serde(default)]
     pub offered_per_second: Option<f64>,
     /// Good replies that were received within the window over its length, whenever their requests were meant to

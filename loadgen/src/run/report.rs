@@ -50,9 +50,9 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     // A worker may have begun its window when the others heard of the stop.
     let interruption = conducted.interruption.map(|part| if window_ns > 0 { Interruption::Window } else { part });
     let requests_per_second = per_second(requests.completed, window_ns);
-    let achieved_per_second = per_second(tally.pace.answered, window_ns);
+    let achieved_per_second = per_second(tally.pace.answered, tally.paced_ns);
     let is_scheduled = matches!(options.mode(), "open" | "heartbeat");
-    let queue = is_scheduled.then(|| pace::queue(&tally.pace, requests.scheduled, window_ns, pace::spread(job)));
+    let queue = is_scheduled.then(|| pace::queue(&tally.pace, requests.scheduled, tally.paced_ns, pace::spread(job)));
     let is_tun = options.engine == Engine::Tun;
     let is_co_located = is_tun || plan.is_here();
     let mut verdict = validity::judge(&Evidence {
@@ -132,7 +132,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         interrupted: interruption.is_some(),
         interrupted_during: interruption,
         requests_per_second,
-        offered_per_second: is_scheduled.then(|| per_second(requests.scheduled, window_ns)).flatten(),
+        offered_per_second: is_scheduled.then(|| per_second(requests.scheduled, tally.paced_ns)).flatten(),
         achieved_per_second,
         queue,
         bytes_in: tally.traffic.bytes_in,

@@ -48,9 +48,15 @@ impl Queue {
         self.left = left;
     }
 
+    /// Whether all arrivals there may be were noticed.
+    #[inline]
+    pub(super) fn has_seen_all(&self) -> bool {
+        self.left == 0
+    }
+
     /// Whether all arrivals there may be were noticed and sent.
     pub(super) fn is_used_up(&self) -> bool {
-        self.left == 0 && self.waiting.is_empty()
+        self.has_seen_all() && self.waiting.is_empty()
     }
 
     /// The next arrival; `u64::MAX` when there is none.
@@ -159,11 +165,12 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             self.count_scheduled(noticed.intended, noticed.reached);
         }
         while !self.queue.waiting.is_empty() {
-            let Some(index) = self.pop_idle() else { return };
+            let Some(index) = self.pop_idle() else { break };
             if let Some(noticed) = self.queue.waiting.pop_front() {
                 self.send_batch(engine, index, noticed.intended, noticed.reached);
             }
         }
+        self.note_last_arrival_if_any(now);
     }
 
     /// Counts an arrival of the window.

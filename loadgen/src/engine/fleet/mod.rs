@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 
 use arrivals::Queue;
 pub(super) use opening::sweep_round_ns;
+pub(super) use quota::LastArrival;
 
 /// The part of a run that is being recorded: requests intended within it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,6 +65,8 @@ pub(super) struct Fleet<'a, C: Client, K, const OPEN: bool> {
     overdue: u64,
     /// Arrivals that got a connection since the load began.
     pub(super) dispatched: u64,
+    /// How things stood when the last arrival of a limited share had come.
+    pub(super) last_arrival: Option<LastArrival>,
     /// Connections that are to be opened as soon as there is room.
     to_open: VecDeque<u32>,
     /// Connections that were never opened so far begin here.
@@ -120,6 +123,7 @@ impl<'a, C: Client, K, const OPEN: bool> Fleet<'a, C, K, OPEN> {
             beats: None,
             overdue: 0,
             dispatched: 0,
+            last_arrival: None,
             to_open: VecDeque::new(),
             untouched: 0,
             next_open_ns: 0,

@@ -6,6 +6,15 @@ use crate::engine::Job;
 use crate::engine::connection::Phase;
 use protocol::client::Client;
 
+/// How things stood when the last arrival of a worker's share had come due.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct LastArrival {
+    pub(in crate::engine) at_ns: u64,
+    pub(in crate::engine) completed: u64,
+    pub(in crate::engine) dispatched: u64,
+    pub(in crate::engine) in_flight: u64,
+}
+
 impl Job<'_> {
     /// Requests of one worker; the first workers take what is left over.
     pub(in crate::engine) fn share(&self, worker: usize) -> Option<u64> {
@@ -45,6 +54,20 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     pub(in crate::engine) fn has_finished(&self) -> bool {
         let is_sent = if OPEN { self.queue.is_used_up() } else { self.quota == 0 };
         is_sent && self.busy == 0 && self.to_repeat == 0
+    }
+
+    /// Notes how things stand when the last arrival of the share has come, once: what follows only works the queue
+    /// off, and must not hide that there was one.
+    #[inline]
+    pub(super) fn note_last_arrival_if_any(&mut self, now: u64) {
+        if self.queue.has_seen_all() && self.is_measuring && self.last_arrival.is_none() {
+            self.last_arrival = Some(LastArrival {
+                at_ns: now,
+                completed: self.completed,
+                dispatched: self.dispatched,
+                in_flight: self.in_flight(),
+            });
+        }
     }
 
     /// Sends the first batch of the connections from `started` on, `count_max` at most; returns how many have theirs.
