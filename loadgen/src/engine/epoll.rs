@@ -203,11 +203,13 @@ impl Epoll {
         match connection.phase {
             Phase::Opening => self.on_connected(fleet, token, has_ended, flags.contains(EventFlags::IN)),
             Phase::Idle | Phase::Busy => {
-                if flags.contains(EventFlags::OUT) && fleet.has_unsent(index) {
-                    fleet.send_rest(self, index);
-                }
+                // First what the peer said: it may answer early and close (413), and then a send fails (EPIPE,
+                // ECONNRESET) while the reply still waits to be read.
                 if has_ended || flags.contains(EventFlags::IN) {
                     self.on_readable(fleet, token, has_ended);
+                }
+                if flags.contains(EventFlags::OUT) && fleet.has_unsent(index) && fleet.find(token).is_some() {
+                    fleet.send_rest(self, index);
                 }
             }
             Phase::Closed => {}
