@@ -48,22 +48,25 @@ pub(super) fn errors(output: &mut impl Write, record: &Record, width: usize) -> 
         }
     }
     if record.requests.resent > 0 {
-        let connections = record.connections.closed.max(1);
-        paragraph(
-            output,
-            &format!(
-                "sent again: {} requests, because the server announced the end of a connection with the reply before \
-                 them. They are no failures, but they cost a connect: it ends connections after about {} requests \
-                 (keepalive_requests of nginx, MaxKeepAliveRequests of Apache); raise that, or lower --pipeline",
-                thousands(record.requests.resent),
-                thousands((record.requests.completed_whole_run / connections).max(1)),
-            ),
-            width,
-            "",
-            "  ",
-        )?;
+        paragraph(output, &resent(record), width, "", "  ")?;
     }
     Ok(())
+}
+
+/// What was sent again, why, and what to do about it.
+fn resent(record: &Record) -> String {
+    let requests = record.requests.completed_whole_run / record.connections.closed.max(1);
+    // Where the generator closes connections, too, their number says nothing about the server.
+    let when = match record.requests_per_connection {
+        None => format!(" after about {} requests", thousands(requests.max(1))),
+        Some(_) => String::new(),
+    };
+    format!(
+        "requests were sent again {} times, because the server announced the end of a connection with an earlier \
+         reply. They are no failures, but they cost a connect: it ends connections{when} (keepalive_requests of \
+         nginx, MaxKeepAliveRequests of Apache); raise that, or lower --pipeline",
+        thousands(record.requests.resent),
+    )
 }
 
 /// The checks worth reading; those that follow from the likely cause are only counted. Where there was no window,
@@ -143,12 +146,14 @@ mod tests {
             "requests lost to status_405: 7 (the path does not permit this --method)",
             "requests lost to timeout: 1 (no reply within --timeout)",
             "connections lost to ECONNREFUSED: 2 (nobody listens there)",
-            "sent again: 1,234 requests",
+            "requests were sent again 1,234 times",
             "about 100 requests",
         ] {
             assert!(shown.replace("\n  ", " ").contains(part), "{part:?} is not in\n{shown}");
         }
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        record.requests_per_connection = Some(7);
+        assert!(!resent(&record).contains("after about"), "closes of both sides say nothing of one");
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub struct Record {
     pub seed: u64,
     /// Requests per batch.
     pub pipeline: u32,
+    /// Requests after which a connection was closed; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_connection: Option<u16>,
     /// Worker threads.
     pub threads: u32,
     /// Length of the window as measured.

@@ -121,6 +121,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         rate: options.rate,
         seed: job.schedule.seed,
         pipeline: options.pipeline,
+        requests_per_connection: (options.requests_per_connection > 0).then_some(options.requests_per_connection),
         threads: options.threads,
         duration_us: tally.window_ns / 1000,
         duration_planned_us: (options.window() < WHATEVER_IT_TAKES).then(|| duration_ns(options.window()) / 1000),
