@@ -4,9 +4,10 @@
 mod support;
 
 use loadgen::record::{CauseKind, Record, State};
-use loadgen::{Engine, Options, WHATEVER_IT_TAKES, WarmUp};
-use std::net::TcpListener;
-use std::sync::atomic::AtomicBool;
+use loadgen::{Engine, Options, Process, WHATEVER_IT_TAKES, WarmUp};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::{Act, Manner, Server, Speech, check_identities};
 
@@ -242,6 +243,117 @@ fn what_is_sent_again_keeps_its_intended_time_and_is_awaited_at_the_end() {
     serve.join().unwrap();
     let found = &record.requests;
     assert_eq!((found.completed, found.censored, found.resent), (1, 3, 0), "{found:?}");
+}
+
+/// Answers whatever comes on the connection of `first`; announces the end of that of `second` with its first reply.
+fn serve_one_of_two(first: TcpStream, second: TcpStream) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, mut bytes, mut answered, mut buffer) = (&first, Vec::new(), 0, [0; 4096]);
+            while let Ok(len @ 1..) = stream.read(&mut buffer) {
+                bytes.extend_from_slice(&buffer[..len]);
+                let asked = bytes.windows(4).filter(|window| window == b"\r\n\r\n").count();
+                let replies = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".repeat(asked - answered);
+                answered = asked;
+                if stream.write_all(&replies).is_err() {
+                    return;
+                }
+            }
+        });
+        let (mut stream, mut buffer) = (&second, [0; 4096]);
+        let _ = stream.read(&mut buffer).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
+        // Until the peer has closed as well: a reset would overtake the reply. Either result is that end.
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    });
+}
+
+/// The fault: requests that waited for a next connection had no deadline, so a counted run never ended where one
+/// connection lived on and another could not be made again.
+#[test]
+fn requests_that_cannot_be_sent_again_time_out() {
+    for engine in ENGINES {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = format!("http://{}/", listener.local_addr().unwrap());
+        let serve = std::thread::spawn(move || {
+            let (first, second) = (listener.accept().unwrap().0, listener.accept().unwrap().0);
+            drop(listener);
+            serve_one_of_two(first, second);
+        });
+        let timeout = Duration::from_secs(1);
+        let options = Options { engine, timeout, connections: 2, pipeline: 4, ..counted(target, 40) };
+        let stop = AtomicBool::new(false);
+        let record = std::thread::scope(|scope| {
+            let run = scope.spawn(|| loadgen::run(&options, &stop, |_| {}).unwrap().record);
+            let begun = Instant::now();
+            while !run.is_finished() && begun.elapsed() < LONG {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            stop.store(true, Ordering::SeqCst);
+            run.join().unwrap()
+        });
+        serve.join().unwrap();
+        check_identities(&record);
+        let found = &record.requests;
+        assert!(!record.interrupted, "{engine:?}: it went on for ever: {found:?}");
+        assert_eq!((found.sent, found.completed, found.timed_out), (40, 37, 3), "{engine:?}: {found:?}");
+    }
+}
+
+/// The fault: the window lasts until the queue is worked off, so an unreachable rate looked like a lower one, which
+/// was reached.
+#[test]
+fn counted_requests_do_not_hide_an_unreachable_rate() {
+    for (manner, is_growing) in [(Manner::Late(Duration::from_millis(250)), true), (Manner::Good, false)] {
+        let server = Server::start(Speech::Http, &[manner]);
+        let record = run(&Options { rate: Some(40.0), process: Process::Constant, ..counted(server.target(), 40) });
+        let queue = record.queue.as_ref().unwrap();
+        let shown = format!("{manner:?}: {:?} {queue:?} {:?}", record.offered_per_second, record.requests);
+        // Forty arrivals have 39 gaps, and the last is noticed late on a busy machine; all of the drain takes 1.5 s more.
+        assert!(record.offered_per_second.is_some_and(|rate| (28.0..42.0).contains(&rate)), "{shown}");
+        assert_eq!((queue.is_growing, record.requests.completed), (is_growing, 40), "{shown}");
+        assert_eq!(record.achieved_per_second < Some(25.0), is_growing, "{:?} {shown}", record.achieved_per_second);
+    }
+}
+
+/// The fault: between two connects of a slow ramp no connection is open, which was taken for the end of the server.
+#[test]
+fn a_slow_ramp_of_short_connections_is_no_end() {
+    for engine in ENGINES {
+        let server = Server::start(Speech::Http, &[Manner::Good]);
+        let record = run(&Options {
+            engine,
+            connections: 1,
+            requests_per_connection: 1,
+            connect_rate: Some(3.0),
+            connect_timeout: Duration::from_millis(100),
+            ..counted(server.target(), 4)
+        });
+        assert_eq!((record.requests.sent, server.answered()), (4, 4), "{engine:?}: {:?}", record.requests);
+    }
+}
+
+/// The fault: with room for the rest of a request and an early reply at once, the rest was sent first; that failed,
+/// and the reply was never read.
+#[test]
+fn an_early_refusal_is_read_before_the_rest_is_sent() {
+    const REQUESTS: u64 = 5;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("http://{}/", listener.local_addr().unwrap());
+    let serve = std::thread::spawn(move || {
+        for _ in 0..REQUESTS {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            // The peer fills the buffers of the connection meanwhile.
+            std::thread::sleep(Duration::from_millis(50));
+            // To close with bytes unread is a reset (RFC 2525 section 2.17).
+            stream.write_all(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
+        }
+    });
+    let body = vec![b'x'; 8 << 20];
+    let record = run(&Options { method: "POST".into(), body, connections: 1, ..counted(target, REQUESTS) });
+    serve.join().unwrap();
+    assert_eq!(record.requests.errors, [("status_413".to_owned(), REQUESTS)].into(), "{:?}", record.requests);
 }
 
 #[test]
