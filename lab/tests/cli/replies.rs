@@ -145,7 +145,10 @@ fn requests_behind_the_last_reply_of_a_connection_are_no_failures() {
         assert_eq!(count(&record, "/connections/lost"), 0);
         let (_, stdout, _) = run(&[&["load"], &arguments[..]].concat());
         let text = stdout.replace("\n  ", " ");
-        assert!(text.contains("sent again: ") && text.contains("about 5 requests (keepalive_requests"), "{stdout}");
+        assert!(
+            text.contains("requests were sent again ") && text.contains("about 5 requests (keepalive_requests"),
+            "{stdout}"
+        );
         assert!(!text.contains("lost to"), "{stdout}");
     }
 }
