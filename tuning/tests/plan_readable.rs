@@ -19,6 +19,7 @@ const ALL: &[(&str, &str)] = &[
     ("proc/sys/kernel/threads-max", "120000"),
     ("proc/sys/kernel/pid_max", "4194304"),
     ("proc/self/cgroup", "0::/user\n"),
+    ("sys/fs/cgroup/user/cgroup.procs", "1\n"),
     ("sys/fs/cgroup/user/memory.max", "9000000000\n"),
     ("sys/fs/cgroup/user/memory.current", "1000000000\n"),
     ("sys/fs/cgroup/user/pids.max", "70000\n"),
@@ -73,6 +74,36 @@ fn a_fact_that_cannot_be_read_is_no_good_news() {
         }
     }
     assert!(unseen > 100, "{unseen}");
+}
+
+/// Where the groups are not in sight, whatever they allow is not known.
+#[test]
+fn cgroups_out_of_sight_are_no_good_news() {
+    let seen = |name: &str, cgroup: &'static str, procs: Option<&str>| {
+        let mut files = desktop_with(ALL);
+        files.retain(|(file, _)| !file.starts_with("sys/fs/cgroup/"));
+        files.push(("proc/self/cgroup", cgroup));
+        let root = Root::new(name, &files);
+        fs::create_dir_all(root.path().join("sys/fs/cgroup/memory")).unwrap();
+        if let Some(procs) = procs {
+            fs::write(root.path().join(procs), "1\n").unwrap();
+        }
+        plan(&root, request(1000, Side::Server, None))
+    };
+    let whole = seen("cgroup-of-all", "0::/\n", Some("sys/fs/cgroup/cgroup.procs"));
+    assert_eq!(whole.unreadable, [], "the group of all has no limits");
+    assert_ne!(whole.fit, Fit::AsFarAsReadable);
+    for (name, cgroup, procs, how) in [
+        ("cgroup-unmounted", "0::/\n", None, "sys/fs/cgroup/cgroup.procs"),
+        ("cgroup-v1-unmounted", "4:memory:/\n", None, "sys/fs/cgroup/memory/cgroup.procs"),
+        ("cgroup-above", "0::/../..\n", Some("sys/fs/cgroup/cgroup.procs"), "/proc/self/cgroup"),
+        ("cgroup-beside", "0::/../other\n", Some("sys/fs/cgroup/cgroup.procs"), "/proc/self/cgroup"),
+    ] {
+        let hidden = seen(name, cgroup, procs);
+        assert_eq!(hidden.fit, Fit::AsFarAsReadable, "{name}: {:?}", hidden.unreadable);
+        let found = hidden.unreadable.iter().find(|missing| missing.what == "memory the cgroup allows");
+        assert!(found.is_some_and(|missing| missing.how.contains(how)), "{name}: {:?}", hidden.unreadable);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::slabs::Slabs;
 
@@ -94,9 +94,11 @@ impl<'a> Cgroups<'a> {
         let Some((mount, path, is_v2)) = self.group(controller) else {
             return Vec::new();
         };
+        if is_above(path) {
+            return Vec::new();
+        }
         let file = if is_v2 { file_v2 } else { file_v1 };
         let below = Path::new(path.trim_start_matches('/'));
-        // A path with `..` belongs to a cgroup namespace above this one: nothing of it is visible.
         below
             .ancestors()
             .map(|ancestor| mount.join(ancestor))
@@ -118,9 +120,16 @@ impl<'a> Cgroups<'a> {
             ),
         ] {
             let Some((mount, path, is_v2)) = self.group(controller) else { continue };
+            if is_above(path) {
+                missing.push((what, "/proc/self/cgroup".to_owned()));
+                continue;
+            }
             let own = mount.join(path.trim_start_matches('/'));
-            if !own.is_dir() {
-                missing.push((what, own.display().to_string()));
+            // Every group has this file, that of all, too (cgroup-v2.rst, "Core Interface Files"; cgroup-v1/cgroups.rst
+            // 1.2): a directory without it is a mount point without its mount.
+            let members = own.join("cgroup.procs");
+            if !members.exists() {
+                missing.push((what, members.display().to_string()));
                 continue;
             }
             let (limit, used) = if is_v2 { (limit_v2, used_v2) } else { (limit_v1, used_v1) };
@@ -153,6 +162,12 @@ impl<'a> Cgroups<'a> {
         });
         left.min()
     }
+}
+
+/// Whether a path of /proc/self/cgroup leads out of the cgroup namespace (cgroup_namespaces(7)): what can be read below
+/// the mount is then of other groups.
+fn is_above(path: &str) -> bool {
+    Path::new(path).components().any(|component| component == Component::ParentDir)
 }
 
 /// One number; `max`, an absent file and nonsense are none.
