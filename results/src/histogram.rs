@@ -6,6 +6,8 @@ use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
+mod bounded;
+
 /// Significant decimal digits kept by every histogram of the project.
 const DIGITS: u8 = 3;
 
@@ -48,8 +50,9 @@ impl Latencies {
     /// Reads one histogram; plain and deflated V2 are both understood.
     pub fn decode(text: &str) -> Result<Latencies, HistogramError> {
         let bytes = BASE64_STANDARD.decode(text.trim())?;
+        let plain = bounded::plain(&bytes)?;
         let histogram = Deserializer::new()
-            .deserialize(&mut bytes.as_slice())
+            .deserialize(&mut plain.as_ref())
             .map_err(|error| HistogramError::Format(format!("{error:?}")))?;
         Ok(Latencies { histogram })
     }
