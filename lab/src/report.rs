@@ -69,7 +69,9 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
     for ((run, directory), rendered) in args.runs.iter().zip(&places).zip(&rendered) {
         write(directory, &rendered.files)?;
         let names: Vec<&str> = rendered.files.iter().map(|(name, _)| name.as_str()).collect();
-        written.push(json!({ "run": run, "directory": directory, "files": names }));
+        // A path that is no UTF-8 has no other form in JSON: `json!` panics at one.
+        let (run, place) = (run.display().to_string(), directory.display().to_string());
+        written.push(json!({ "run": run, "directory": place, "files": names }));
         if !args.json {
             bench::print(&bench::terminal(rendered.tables.iter().cloned()))?;
             say!("c10m: wrote {} files into {}", names.len(), directory.display());

@@ -335,7 +335,8 @@ fn host_name() -> String {
 
 /// The command line without the places of the program and of its output on this machine.
 fn command_line() -> Vec<String> {
-    without_out(std::env::args().skip(1))
+    // A name of a file need not be UTF-8, and `args` panics at one.
+    without_out(std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()))
 }
 
 fn without_out(arguments: impl Iterator<Item = String>) -> Vec<String> {

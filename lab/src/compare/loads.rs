@@ -98,9 +98,11 @@ pub(super) fn print(args: &CompareArgs, first: &Value, second: &Value, found: &[
     if args.json {
         let figures =
             rows.map(|(name, a, b, ratio)| json!({ "figure": name, "first": a, "second": b, "ratio": ratio }));
+        // As text: a path that is no UTF-8 has no other form in JSON, and `json!` panics at one.
+        let [a, b] = [&args.first, &args.second].map(|path| path.display().to_string());
         let document = json!({
-            "first": { "run": args.first, "verdict": states[0] },
-            "second": { "run": args.second, "verdict": states[1] },
+            "first": { "run": a, "verdict": states[0] },
+            "second": { "run": b, "verdict": states[1] },
             "despite": args.despite,
             "host_differences": found,
             "note": DRIFT,
