@@ -119,7 +119,7 @@ fn refusal(found: &[Conflict], despite: Option<&str>) -> Option<String> {
     let fatal: Vec<&Conflict> = found.iter().filter(|conflict| !conflict.is_host).collect();
     let all = |conflicts: &[&Conflict]| {
         let one = |conflict: &&Conflict| {
-            format!("{}: {} against {}", conflict.what, brief(&conflict.first), brief(&conflict.second))
+            format!("{}: {} against {}", visible_line(&conflict.what), brief(&conflict.first), brief(&conflict.second))
         };
         conflicts.iter().map(one).collect::<Vec<_>>().join("; ")
     };
@@ -148,13 +148,17 @@ fn brief(text: &str) -> String {
 }
 
 fn list(found: &[Conflict]) -> String {
-    found.iter().map(|conflict| conflict.what.as_str()).collect::<Vec<_>>().join(", ")
+    found.iter().map(|conflict| visible_line(&conflict.what)).collect::<Vec<_>>().join(", ")
 }
 
 fn print_experiments(args: &CompareArgs, first: &Record, second: &Record, found: &[Conflict]) -> anyhow::Result<u8> {
     let pair = compare(first, second);
     if args.json {
-        let of = |path: &Path, record: &Record| json!({ "run": path, "commit": record.commit, "started_at": record.started_at });
+        let of = |path: &Path, record: &Record| {
+            // As text: a path that is no UTF-8 has no other form in JSON, and `json!` panics at one.
+            let run = path.display().to_string();
+            json!({ "run": run, "commit": record.commit, "started_at": record.started_at })
+        };
         let document = json!({
             "first": of(&args.first, first),
             "second": of(&args.second, second),

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use results::named_file;
+use results::visible::visible_line;
 use serde_json::Value;
 
 /// Name of a record in the directory of its run.
@@ -86,7 +87,8 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
+        // One line, whatever a record, a path or the complaint about them has in it.
+        formatter.write_str(&visible_line(&self.message))
     }
 }
 
