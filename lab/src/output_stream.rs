@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, after, bounded, never, select};
+use results::visible::visible;
 
 /// Lines that may wait for a reader; more are lost, and counted.
 const LINES_MAX: usize = 256;
@@ -62,7 +63,7 @@ impl Stream {
                     continue;
                 }
                 // In one write, so that no reader gets half a line.
-                result = sink.write_all(format!("{line}\n").as_bytes()).and_then(|()| sink.flush());
+                result = sink.write_all(format!("{}\n", visible(&line)).as_bytes()).and_then(|()| sink.flush());
                 if result.is_err() {
                     leave();
                 }
@@ -140,6 +141,7 @@ fn leave(replace: fn(File) -> rustix::io::Result<()>) {
 mod tests {
     use super::*;
     use crossbeam::channel::unbounded;
+    use results::visible::visible;
     use std::io::{BufRead, BufReader, PipeReader};
 
     /// A pipe whose reader reads nothing; full before the first line.

@@ -107,7 +107,11 @@ fn in_use(address: SocketAddr) -> String {
         .iter()
         .filter(|listening| overlaps(listening))
         .map(|listening| match &listening.owner {
-            Some((name, process)) => format!("{name} ({process}) listens on {}", listening.address),
+            Some((name, process)) => {
+                // Any process chooses its name.
+                let name = results::visible::visible_line(name);
+                format!("{name} ({process}) listens on {}", listening.address)
+            }
             None => format!("somebody listens on {}", listening.address),
         })
         .collect();
