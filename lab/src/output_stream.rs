@@ -141,7 +141,6 @@ fn leave(replace: fn(File) -> rustix::io::Result<()>) {
 mod tests {
     use super::*;
     use crossbeam::channel::unbounded;
-    use results::visible::visible;
     use std::io::{BufRead, BufReader, PipeReader};
 
     /// A pipe whose reader reads nothing; full before the first line.
