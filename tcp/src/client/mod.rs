@@ -339,9 +339,10 @@ impl Client {
             self.emit(index, Flags::ACK, sequence, &[]);
             return None;
         }
-        peer.marks.set(Marks::RECOVERING);
         if matches!(state, State::SynSent | State::SynReceived) {
             peer.marks.clear(Marks::CALLED_AGAIN);
+        } else {
+            peer.marks.set(Marks::RECOVERING);
         }
         self.resend(index);
         None

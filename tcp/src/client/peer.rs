@@ -56,6 +56,9 @@ impl Marks {
     pub(super) const CALLED_AGAIN: Marks = Marks::BLOCKED;
     /// Sends again what got lost, and nothing new before that.
     pub(super) const RECOVERING: Marks = Marks(1 << 3);
+    /// In SYN-SENT, where nothing is recovered: the connection of an earlier client that this one replaces is counted.
+    /// The same bit as [`Marks::RECOVERING`].
+    pub(super) const REPLACES: Marks = Marks::RECOVERING;
 
     #[inline]
     pub(super) const fn has(self, mark: Marks) -> bool {

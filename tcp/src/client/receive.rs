@@ -153,8 +153,12 @@ impl Client {
         }
         peer.marks.set(Marks::CALLED_AGAIN);
         peer.since = now.low();
-        // With a SYN it answers an old one of ours, whose connection has not been established.
-        self.counters.replaced += u64::from(!segment.flags.has(Flags::SYN));
+        // With a SYN it answers an old one of ours, whose connection has not been established. The reset may get lost,
+        // and then there is another challenge for the same connection.
+        if !segment.flags.has(Flags::SYN) && !peer.marks.has(Marks::REPLACES) {
+            peer.marks.set(Marks::REPLACES);
+            self.counters.replaced += 1;
+        }
         self.emit_syn(index);
     }
 
