@@ -6,7 +6,7 @@ use super::{CHECK_NS, Engine, Wait};
 use crate::clock::{self, duration_ns};
 use crate::control::{Control, Progress, Stage, Times};
 use crate::options::WHATEVER_IT_TAKES;
-use crate::ratio::share_of;
+use crate::ratio::{SPAN_NS_MIN, share_of};
 use crate::sys;
 use crate::tally::{Tally, Traffic};
 use protocol::client::Client;
@@ -297,7 +297,9 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         let worked_ns = (to.cpu_ns - from.cpu_ns).saturating_sub(to.spun_ns - from.spun_ns);
         let fleet = &mut self.fleet;
         fleet.may_open = false;
-        let wall_ns = to.at_ns.saturating_sub(from.at_ns);
+        // A worker that got no CPU sees the end of a short window late; its length is what was asked for all the same.
+        let is_long = fleet.window.len_ns >= SPAN_NS_MIN;
+        let wall_ns = to.at_ns.saturating_sub(from.at_ns) * u64::from(is_long);
         fleet.tally.cpu_share = share_of(worked_ns, wall_ns);
         fleet.tally.spun_ns = to.spun_ns - from.spun_ns;
         let run_delay_ns = to.run_delay_ns.zip(from.run_delay_ns).map(|(to, from)| to.saturating_sub(from));

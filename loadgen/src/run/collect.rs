@@ -172,10 +172,10 @@ impl Collector {
             IntervalPhase::WarmUp => self.warm_up.clear(),
             IntervalPhase::Measured | IntervalPhase::Grace => self.total.add_in_bites(sum, || self.waiting.pause()),
         }
-        for (tag, recorder) in sum.recorders() {
+        for (tag, recorder) in sum.ranked_recorders() {
             if !recorder.histogram.is_empty() {
                 self.waiting.pause();
-                self.log.push(raw_entry(tag, sum.phase, &interval, recorder));
+                self.log.push(raw_entry(tag, sum.phase, &interval, &recorder));
             }
         }
         self.intervals.push(interval);

@@ -14,6 +14,7 @@ use crate::slo::Measured;
 use crate::tally::Tally;
 use crate::target::Workload;
 use crate::validity::{self, Evidence, Extent};
+use std::borrow::Cow;
 
 pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, collector: &mut Collector) -> Record {
     let (options, plan) = (job.options, job.plan);
@@ -30,13 +31,14 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
     // A closed loop does not record service times: without losses they are the response times.
     let is_closed = options.mode() == "closed";
     let (service, service_us) = match is_closed {
-        true => (&total.response, response.clone()),
-        false => (&total.service, Summary::of(&total.service)),
+        true => (total.answered(), Summary::of(&total.answered())),
+        false => (Cow::Borrowed(&total.service), Summary::of(&total.service)),
     };
+    let ranked = total.ranked_response();
     let busiest_worker_share = tally.cpu_share;
     let recorders = [
-        ("response", &total.response),
-        ("service", service),
+        ("response", ranked.as_ref()),
+        ("service", service.as_ref()),
         ("first_byte", &total.first_byte),
         ("lateness", &total.lateness),
         ("back_pressure", &total.back_pressure),
