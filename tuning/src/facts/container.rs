@@ -67,12 +67,17 @@ fn hints(source: &mut Source<'_>, groups: &str) -> Vec<&'static str> {
     if names.iter().any(|name| groups.contains(name)) {
         hints.push("control group named by a container manager");
     }
-    // One line that maps everything to itself is the first user namespace (user_namespaces(7)).
-    let map = source.text("proc/self/uid_map").unwrap_or_default();
-    if !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"]) {
+    if has_user_namespace(source) {
         hints.push("user namespace");
     }
     hints
+}
+
+/// Whether this process is in another user namespace than the first. One line that maps everything to itself is the
+/// first (user_namespaces(7)).
+pub(super) fn has_user_namespace(source: &mut Source<'_>) -> bool {
+    let map = source.text("proc/self/uid_map").unwrap_or_default();
+    !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
 }
 
 fn cgroup(source: &mut Source<'_>, groups: &str) -> Cgroup {

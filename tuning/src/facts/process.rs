@@ -146,10 +146,14 @@ pub(super) fn capabilities(source: &mut Source<'_>) -> Capabilities {
     });
     let effective = effective.map(capability_names);
     let has = |name: &str| effective.as_ref().map(|names| names.iter().any(|found| found == name));
+    // The kernel asks for these two in the first user namespace before it raises a hard limit (setrlimit(2)) or goes
+    // beyond fs.file-max; those of another namespace are no help (user_namespaces(7)).
+    let is_first = !super::container::has_user_namespace(source);
+    let over_host = |name: &str| has(name).map(|has| has && is_first);
     Capabilities {
-        sys_resource: has("sys_resource"),
+        sys_resource: over_host("sys_resource"),
         net_admin: has("net_admin"),
-        sys_admin: has("sys_admin"),
+        sys_admin: over_host("sys_admin"),
         missing: effective
             .as_ref()
             .map(|_| CAPABILITIES_THAT_MATTER.into_iter().filter(|name| has(name) == Some(false)).collect()),
@@ -206,6 +210,21 @@ mod tests {
         assert_eq!(capability_names(1 << 12 | 1 << 24), ["net_admin", "sys_resource"]);
         assert_eq!(capability_names(1 | 1 << 40 | 1 << 63), ["chown", "checkpoint_restore", "bit_63"]);
         assert!(CAPABILITIES_THAT_MATTER.iter().all(|name| CAPABILITIES.contains(name)));
+    }
+
+    /// As anybody in `unshare --user --map-root-user`, whose set is full.
+    #[test]
+    fn the_rights_of_a_user_namespace_are_none_over_the_host() {
+        let root = std::env::temp_dir().join(format!("tuning-rights-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("proc/self")).unwrap();
+        std::fs::write(root.join("proc/self/status"), "CapEff:\t000001ffffffffff\n").unwrap();
+        for (map, expected) in [("0 0 4294967295\n", true), ("0 65534 1\n", false)] {
+            std::fs::write(root.join("proc/self/uid_map"), map).unwrap();
+            let found = capabilities(&mut Source::new(&root));
+            assert_eq!((found.sys_resource, found.sys_admin), (Some(expected), Some(expected)), "{map}");
+            assert_eq!(found.net_admin, Some(true), "its own network namespace is its own");
+        }
+        std::fs::remove_dir_all(root).unwrap();
     }
 
     #[test]

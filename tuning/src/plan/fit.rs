@@ -53,7 +53,7 @@ impl Fit {
 pub(super) fn impossible(subject: &Subject<'_>, memory_bytes: u64) -> Option<String> {
     let connections = subject.connections;
     if connections == 0 {
-        return Some("0 connections need nothing, so there is nothing to plan".to_owned());
+        return Some("with 0 connections there is nothing to plan".to_owned());
     }
     if subject.request.side != Side::Tun && connections > TUPLES_MAX {
         return Some(format!(
