@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
+
 /// The largest record that is read. The largest that was published has 13 MiB.
 pub const RECORD_BYTES_MAX: u64 = 64 << 20;
 /// The largest of the files beside a record, `series.jsonl` and `latency.hlog`.
@@ -17,19 +19,30 @@ pub const SERIES_BYTES_MAX: u64 = 256 << 20;
 /// [`ErrorKind::InvalidInput`] for what is no regular file, [`ErrorKind::FileTooLarge`] beyond the limit,
 /// [`ErrorKind::InvalidData`] for what is no text, and whatever reading fails with.
 pub fn text(path: &Path, bytes_max: u64) -> io::Result<String> {
-    // Asked before the file is opened: the opening of a pipe waits for its writer, and that of a device may act.
-    let kind = fs::metadata(path)?.file_type();
-    if !kind.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {}, not a file", word(kind))));
+    // Asked before the file is opened: the opening of a device may act.
+    check_kind(fs::metadata(path)?.file_type())?;
+    // Asked again of what was opened, which may be another file by now. Without O_NONBLOCK the opening of a pipe would
+    // wait for its writer, and so would the reading of the files of /proc that do (/proc/kmsg).
+    let file: File = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?.into();
+    check_kind(file.metadata()?.file_type())?;
+    if rustix::fs::fstatfs(&file)?.f_type == rustix::fs::PROC_SUPER_MAGIC {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is a file of /proc, which the kernel makes up"));
     }
     let mut bytes = Vec::new();
     // One byte more, to see whether there is any.
-    File::open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         let message = format!("it has more than the {} MiB that are read", bytes_max >> 20);
         return Err(io::Error::new(ErrorKind::FileTooLarge, message));
     }
     String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no text in UTF-8"))
+}
+
+fn check_kind(kind: FileType) -> io::Result<()> {
+    if kind.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {}, not a file", word(kind))))
 }
 
 fn word(kind: FileType) -> &'static str {
@@ -57,7 +70,7 @@ mod tests {
         fs::write(&path, [0xff]).unwrap();
         assert_eq!(text(&path, 8).unwrap_err().kind(), ErrorKind::InvalidData);
         fs::remove_file(&path).unwrap();
-        for (path, expected) in [("/dev/zero", "a device"), ("/", "a directory")] {
+        for (path, expected) in [("/dev/zero", "a device"), ("/", "a directory"), ("/proc/self/stat", "/proc")] {
             let error = text(Path::new(path), 8).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(error.to_string().contains(expected), "{path}: {error}");
