@@ -10,6 +10,12 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected bytes, or a unit as in 64KiB, 64MiB, 1GiB".to_owned())
 }
 
+/// A size that a field of 32 bits has room for.
+pub(crate) fn small(text: &str) -> Result<u32, String> {
+    let bytes = size(text)?;
+    u32::try_from(bytes).map_err(|_| format!("{bytes} bytes are more than {}", u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +48,11 @@ mod tests {
             ("99999999TiB", None),
         ] {
             assert_eq!(size(text).ok(), expected, "{text:?}");
+            assert_eq!(
+                small(text).ok().map(u64::from),
+                expected.filter(|size| *size <= u64::from(u32::MAX)),
+                "{text:?}"
+            );
         }
     }
 }

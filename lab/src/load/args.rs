@@ -170,7 +170,7 @@ struct RequestsGroup {
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     timeout: Duration,
     /// Size of an echo message, 1 to 65,536
-    #[arg(long, default_value_t = 64, value_name = "BYTES")]
+    #[arg(long, default_value_t = 64, value_name = "BYTES", value_parser = crate::size::small)]
     payload: u32,
     /// HTTP method
     #[arg(long, default_value = "GET")]
@@ -188,7 +188,7 @@ struct RequestsGroup {
     #[arg(long, value_name = "STRING|@FILE", value_parser = body::parse)]
     expect_body: Option<Body>,
     /// A longer reply body is a fault of the server
-    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES")]
+    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES", value_parser = crate::size::small)]
     body_len_max: u32,
 }
 

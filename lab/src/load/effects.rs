@@ -24,6 +24,8 @@ enum Need {
     Echo,
     /// HTTP.
     Http,
+    /// Successful replies that have a body.
+    Body,
     /// Connections of the kernel's TCP.
     KernelTcp,
 }
@@ -62,9 +64,9 @@ const NEEDS: [(&str, &[Need]); 44] = [
     ("headers", &[Need::Http, Need::Requests]),
     ("body", &[Need::Http, Need::Requests]),
     ("expect_status", &[Need::Http, Need::Requests]),
-    ("expect_body", &[Need::Http, Need::Requests]),
+    ("expect_body", &[Need::Http, Need::Requests, Need::Body]),
     ("body_len_max", &[Need::Http, Need::Requests]),
-    ("slo", &[Need::Nothing]),
+    ("slo", &[Need::Requests]),
     ("calibrate", &[Need::Requests]),
     ("self_test", &[Need::Nothing]),
     ("interval", &[Need::Nothing]),
@@ -101,6 +103,7 @@ impl Need {
             Need::Requests => run.mode != "idle",
             Need::Echo => run.target.speech == Speech::Echo,
             Need::Http => run.target.speech == Speech::Http,
+            Need::Body => has_body(run.options),
             Need::KernelTcp => run.options.engine != Engine::Tun && !run.target.is_unix,
         }
     }
@@ -116,9 +119,18 @@ impl Need {
             Need::Requests => "requests, and --rate 0 holds the connections idle",
             Need::Echo => "an echo target, tcp://HOST:PORT or tcp+unix:PATH",
             Need::Http => "an http:// target",
+            Need::Body => "a reply with a body: no --method HEAD, and --expect-status with more than 1xx, 204 and 304",
             Need::KernelTcp => "connections of the kernel's TCP: no unix socket, and not --engine tun",
         }
     }
+}
+
+/// Whether a reply that is a success can have a body (RFC 9110 §6.4.1).
+fn has_body(options: &Options) -> bool {
+    let may_have = |status: u16| !matches!(status, 100..=199 | 204 | 304);
+    let statuses = options.expect_status.unwrap_or_default();
+    !options.method.eq_ignore_ascii_case("HEAD")
+        && (100..600).any(|status| may_have(status) && statuses.contains(status))
 }
 
 /// Whether an option asks for nothing: its value is what there is without it, in any mode.
@@ -234,6 +246,9 @@ mod tests {
             ("tcp://127.0.0.1:1 -r 0 --warmup 1s", "--warmup", "idle"),
             ("tcp://127.0.0.1:1 -r 0 --calibrate", "--calibrate", "idle"),
             ("tcp://127.0.0.1:1 -r 0 --requests-per-connection 5", "--requests-per-connection", "idle"),
+            ("tcp://127.0.0.1:1 -r 0 --slo p99<5ms", "--slo", "idle"),
+            ("http://127.0.0.1/ --method HEAD --expect-body x", "--expect-body", "no --method HEAD"),
+            ("http://127.0.0.1/ --expect-status 204,304 --expect-body x", "--expect-body", "--expect-status"),
             ("tcp://198.18.0.1:1 --engine tun --reset", "--reset", "not --engine tun"),
             ("unix:/x --reset", "--reset", "no unix socket"),
             ("--self-test -c 5", "--connections", "--self-test"),
@@ -257,6 +272,7 @@ mod tests {
             "tcp://127.0.0.1:1 --heartbeat 1s --spin 0s --coalesce 0s",
             "tcp://127.0.0.1:1 -r 0 --warmup 0ms --reset --seed 5",
             "tcp://127.0.0.1:1 --coalesce 0s --requests-per-connection 0 --seed 5",
+            "http://127.0.0.1/ --expect-status 200,304 --expect-body x --slo p99<5ms",
             "unix:/x --header A:b -r 5 --coalesce 1ms",
             "--self-test --cpus 0 --watch-cpus 1 --json",
         ] {
