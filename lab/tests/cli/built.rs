@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::interchange::Scratch;
 use crate::program::{Server, c10m, finish, run};
+use crate::scratch::Scratch;
 
 /// The build script's, who tells this file what it tells the program.
 const COMMIT: &str = env!("C10M_COMMIT");
@@ -59,9 +59,9 @@ fn a_copied_program_keeps_its_commit() {
     let scratch = Scratch::new("copied");
     let place = scratch.0.join("checkout");
     checkout(&place);
-    let copy = scratch.text("copy");
+    let copy = scratch.path("copy");
     fs::copy(c10m(&[]).get_program(), &copy).expect("readable and writable");
-    let out = scratch.text("out");
+    let out = scratch.path("out");
     let mut command = Command::new(copy);
     command.args(["bench", "smoke", "--repeats", "1", "--noisy", "--json", "--out", &out]);
     let (_, stdout, stderr) = finish(command.current_dir(&place).stdin(Stdio::null()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
@@ -13,29 +13,7 @@ use results::hlog;
 use serde_json::Value;
 
 use crate::program::{Server, finish, run};
-
-/// A directory of its own for each test, removed when dropped.
-pub(crate) struct Scratch(pub(crate) PathBuf);
-
-impl Scratch {
-    pub(crate) fn new(name: &str) -> Scratch {
-        let path = std::env::temp_dir().join(format!("c10m-{name}-{}", std::process::id()));
-        // What a killed test has left behind.
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("writable");
-        Scratch(path)
-    }
-
-    pub(crate) fn text(&self, name: &str) -> String {
-        self.0.join(name).into_os_string().into_string().expect("UTF-8")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::scratch::Scratch;
 
 /// The Python that scripts/python.sh has made.
 pub(crate) fn python_command() -> Command {
@@ -114,7 +92,7 @@ fn a_log_is_read_line_by_line() {
         encoded,
     });
     let scratch = Scratch::new("made-up");
-    let path = scratch.text("made-up.hlog");
+    let path = scratch.path("made-up.hlog");
     fs::write(&path, hlog::text(1_700_000_000_000, lines)).expect("writable");
     let found = python(&[&path]);
     assert_eq!(found.len(), histograms.len(), "{found:?}");
@@ -148,12 +126,12 @@ fn the_files_of_a_run_say_the_same() {
     let server = Server::start(&["echo"]);
     let target = format!("tcp://{}", server.address);
     let scratch = Scratch::new("real");
-    let out = scratch.text("out");
+    let out = scratch.path("out");
     let (code, stdout, stderr) =
         run(&["load", &target, "-r", "3000", "-d", "2500ms", "--warmup", "300ms", "--json", "--out", &out]);
     assert!(code == 0 || code == 4, "{stderr}");
     let printed: Value = serde_json::from_str(&stdout).expect("a record");
-    let record_path = scratch.text("out/record.json");
+    let record_path = scratch.path("out/record.json");
     let record: Value = serde_json::from_str(&fs::read_to_string(&record_path).expect("written")).expect("a record");
     assert_eq!(record, printed);
 
@@ -181,7 +159,7 @@ fn the_files_of_a_run_say_the_same() {
         sums.insert(name.to_owned(), histogram);
     }
 
-    let log_path = scratch.text("out/latency.hlog");
+    let log_path = scratch.path("out/latency.hlog");
     let lines = python(&[&log_path]);
     assert!(!lines.is_empty(), "an empty log agrees with everything");
     let tags: Vec<&str> = lines.iter().filter_map(|line| line["name"].as_str()).collect();
@@ -193,7 +171,7 @@ fn the_files_of_a_run_say_the_same() {
         }
         assert_eq!(sum, values(whole), "the intervals of {tag}");
     }
-    let rows = fs::read_to_string(scratch.text("out/series.csv")).expect("written");
+    let rows = fs::read_to_string(scratch.path("out/series.csv")).expect("written");
     let intervals = record["intervals"].as_array().expect("a list").len();
     assert_eq!(rows.lines().count(), intervals + 1);
     assert!(rows.starts_with("start_us,duration_us,phase,scheduled,sent,completed"), "{rows}");

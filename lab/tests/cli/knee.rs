@@ -8,8 +8,8 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::interchange::Scratch;
 use crate::program::{Server, c10m, eventually, refuses, run};
+use crate::scratch::Scratch;
 
 #[test]
 fn wrong_words_are_usage_errors() {
@@ -35,11 +35,11 @@ fn a_condition_that_never_holds() {
     let target = format!("tcp://{}", server.address);
     let scratch = Scratch::new("knee");
     let search = ["load", &target, "--find-knee", "p50<1ns", "-r", "400", "-d", "200ms", "--warmup", "0s"];
-    let out = scratch.text("out");
+    let out = scratch.path("out");
     let (code, stdout, stderr) = run(&[&search[..], &["--json", "--seed", "7", "--out", &out]].concat());
     assert_eq!((code, stderr.as_str()), (3, ""));
     let document: Value = serde_json::from_str(&stdout).expect("one JSON document");
-    let written = fs::read_to_string(scratch.text("out/knee.json")).expect("written");
+    let written = fs::read_to_string(scratch.path("out/knee.json")).expect("written");
     assert_eq!(serde_json::from_str::<Value>(&written).expect("JSON"), document);
     assert_eq!((&document["schema"], &document["condition"]), (&1.into(), &"p50<1ns".into()));
     assert_eq!((&document["knee"]["end"], &document["knee"]["rate"]), (&"never_held".into(), &Value::Null));

@@ -22,6 +22,7 @@ mod refusals;
 mod replies;
 mod report;
 mod rings;
+mod scratch;
 mod serve;
 mod serve_listen;
 mod serve_output;

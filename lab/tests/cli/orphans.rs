@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::interchange::{Scratch, python_command};
+use crate::interchange::python_command;
 use crate::program::{Server, c10m, eventually, finish};
+use crate::scratch::Scratch;
 use crate::serve_listen::is_allowed;
 
 /// A process, told from a later one of the same number by the time of its start.
@@ -66,7 +67,7 @@ fn all_end(children: &[Known]) {
 fn a_killed_bench_takes_server_probe_and_generator_with_it() {
     for (experiment, count) in [("smoke", 2), ("c10m", 3)] {
         let scratch = Scratch::new(&format!("killed-{experiment}"));
-        let mut bench = start(&["bench", experiment, "--noisy", "--out", &scratch.text("out")]);
+        let mut bench = start(&["bench", experiment, "--noisy", "--out", &scratch.path("out")]);
         let children = children_of(bench.id(), count);
         bench.kill().expect("it runs");
         bench.wait().expect("ours");
@@ -78,7 +79,7 @@ fn a_killed_bench_takes_server_probe_and_generator_with_it() {
 #[test]
 fn a_killed_bench_takes_the_workers_of_a_foreign_server_with_it() {
     let scratch = Scratch::new("killed-workers");
-    let (nginx, pids) = (scratch.text("nginx"), scratch.text("pids"));
+    let (nginx, pids) = (scratch.path("nginx"), scratch.path("pids"));
     let script = format!(
         "#!/bin/sh\ncase $1 in -v|-V) echo 'nginx version: none/1' >&2; exit;; esac\n\
          sleep 1000 & worker=$!\ntrap 'kill $worker; exit' TERM\necho $$ $worker >'{pids}.new'; mv '{pids}.new' '{pids}'\nwait\n"
@@ -86,7 +87,7 @@ fn a_killed_bench_takes_the_workers_of_a_foreign_server_with_it() {
     fs::write(&nginx, script).expect("writable");
     fs::set_permissions(&nginx, fs::Permissions::from_mode(0o755)).expect("ours");
     let path = format!("{}:{}", scratch.0.display(), std::env::var("PATH").expect("a path"));
-    let out = scratch.text("out");
+    let out = scratch.path("out");
     let arguments = ["bench", "generator", "--repeats", "1", "--seconds", "0.1", "--noisy", "--out", &out];
     let mut command = c10m(&arguments);
     let mut bench = command
@@ -123,7 +124,7 @@ os.close(terminal)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 ";
     let scratch = Scratch::new("hang-up");
-    let out = scratch.text("out");
+    let out = scratch.path("out");
     let mut command = python_command();
     command.args(["-c", HANG_UP, env!("CARGO_BIN_EXE_c10m")]);
     command.args(["bench", "smoke", "--profile", "full", "--noisy", "--out", &out]).env("TERM", "xterm");
@@ -191,13 +192,13 @@ fn what_a_killed_bench_has_left_is_refused_by_name() {
         return;
     }
     let scratch = Scratch::new("planted");
-    let out = scratch.text("out");
+    let out = scratch.path("out");
     // One is marked by its environment, the other one by the directory it works in, and the third one not at all.
     let script = format!(
         "C10M_RUN=99999-7 sleep 1001 & cd '{}'; sleep 1002 & cd /; sleep 1003 & exec \"$0\" bench smoke --noisy --out \"$1\"",
-        scratch.text("c10m-run-99999-7-nginx-1")
+        scratch.path("c10m-run-99999-7-nginx-1")
     );
-    fs::create_dir(scratch.text("c10m-run-99999-7-nginx-1")).expect("writable");
+    fs::create_dir(scratch.path("c10m-run-99999-7-nginx-1")).expect("writable");
     let (code, stdout, stderr) = planted(&script, &out);
     assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
     assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
@@ -220,7 +221,7 @@ fn another_experiment_that_measures_is_waited_for() {
     // Its `bench` is the shell, which lives.
     let script = "start=$(cut --delimiter=' ' --fields=22 /proc/$$/stat); C10M_RUN=$$-$start sleep 1001 & \
                   \"$0\" bench smoke --wait-max 0s --out \"$1\"; code=$?; exit $code";
-    let (code, _, stderr) = planted(script, &scratch.text("out"));
+    let (code, _, stderr) = planted(script, &scratch.path("out"));
     assert_eq!(code, 1, "{stderr}");
     assert!(
         stderr.contains("was not begun") && stderr.contains("another experiment that measures (process 1)"),

@@ -8,15 +8,16 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::interchange::{Scratch, python_command};
+use crate::interchange::python_command;
 use crate::program::{Server, c10m, finish, refuses, run};
+use crate::scratch::Scratch;
 
 #[test]
 fn results_of_an_earlier_run_are_never_replaced() {
     let server = Server::start(&["echo"]);
     let target = format!("tcp://{}", server.address);
     let scratch = Scratch::new("again");
-    let out = scratch.text("a/b");
+    let out = scratch.path("a/b");
     let arguments = ["load", target.as_str(), "-c", "3", "-d", "200ms", "--warmup", "0s", "--out", out.as_str()];
     let (code, _, stderr) = run(&arguments);
     assert!(code == 0 || code == 4, "{stderr}");
@@ -43,11 +44,11 @@ fn results_of_an_earlier_run_are_never_replaced() {
 #[test]
 fn a_place_that_cannot_be_written_is_refused_before_the_run() {
     let scratch = Scratch::new("file");
-    let path = scratch.text("file");
+    let path = scratch.path("file");
     fs::write(&path, "").expect("writable");
     refuses(&["load", "tcp://127.0.0.1:1", "--out", &path], 2, &["--out", &path]);
     // What is wrong with the rest is said first, and leaves no directory behind.
-    let path = scratch.text("new");
+    let path = scratch.path("new");
     refuses(&["load", "tcp://127.0.0.1:1", "-c", "0", "--out", &path], 2, &["--connections"]);
     assert!(!Path::new(&path).exists());
 }
@@ -60,7 +61,7 @@ fn a_record_that_cannot_be_written_is_printed() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let target = format!("tcp://{}", listener.local_addr().expect("bound"));
         let scratch = Scratch::new(&format!("vanished-{json}"));
-        let out = scratch.text("out");
+        let out = scratch.path("out");
         let arguments =
             ["load", &target, "-c", "1", "-d", "200ms", "--warmup", "0s", "--timeout", "200ms", "--out", &out];
         let mut command = c10m(&arguments);

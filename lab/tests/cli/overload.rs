@@ -1,28 +1,16 @@
 //! `c10m load` at a rate that its target cannot reach, and at one that it can.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{Server, run};
+use crate::program::{Server, answering, run};
 
 /// How long the slow server takes for each reply, whatever else it is asked meanwhile.
 const REPLY_S: f64 = 0.25;
-
-/// Answers each connection by a thread of its own; ends with the test process.
-fn slow_server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            thread::spawn(move || answer(stream));
-        }
-    });
-    address
-}
 
 /// A request at a time, which is what an open loop has on a connection.
 fn answer(mut stream: TcpStream) {
@@ -58,7 +46,7 @@ fn check<'a>(record: &'a Value, id: &str) -> &'a Value {
 /// nothing said what the server had done meanwhile.
 #[test]
 fn a_rate_that_cannot_be_reached_is_told_as_such() {
-    let target = format!("http://{}/", slow_server());
+    let target = format!("http://{}/", answering(answer));
     let ways: [&[&str]; 4] = [
         &["-r", "80", "-d", "1500ms"],
         &["-r", "80", "-d", "1500ms", "--engine", "io_uring", "--schedule", "constant", "-t", "2"],
@@ -105,7 +93,7 @@ fn judge(way: &[&str], record: &Value) {
 
 #[test]
 fn it_is_the_first_thing_that_is_said() {
-    let target = format!("http://{}/", slow_server());
+    let target = format!("http://{}/", answering(answer));
     let (code, stdout, _) = run(&["load", &target, "-c", "4", "-r", "80", "-d", "1500ms", "--warmup", "0s"]);
     assert_eq!(code, 4, "{stdout}");
     let text = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -142,7 +130,7 @@ fn a_rate_that_is_reached_has_no_queue() {
 /// whose queue grows for as long as a probe lasts.
 #[test]
 fn no_rate_that_is_not_kept_up_with_is_a_knee() {
-    let target = format!("http://{}/", slow_server());
+    let target = format!("http://{}/", answering(answer));
     let search =
         ["load", "--json", &target, "-c", "3", "--find-knee", "p50<1h", "-r", "43", "-d", "1s", "--warmup", "0s"];
     let (code, stdout, stderr) = run(&[&search[..], &["--seed", "7"]].concat());

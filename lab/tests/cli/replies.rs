@@ -3,25 +3,11 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread;
 
 use serde_json::Value;
 
-use crate::interchange::Scratch;
-use crate::program::{Server, refuses, run};
-
-/// Serves each connection in a thread of its own, until the test process ends.
-fn serve(answer: fn(TcpStream)) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            thread::spawn(move || answer(stream));
-        }
-    });
-    address
-}
+use crate::program::{Server, answering, refuses, run};
+use crate::scratch::Scratch;
 
 fn record(arguments: &[&str]) -> (i32, Value, String) {
     let (code, stdout, stderr) = run(&[&["load", "--json"], arguments].concat());
@@ -90,7 +76,7 @@ fn more_threads_than_connections_are_lowered_and_said() {
 #[test]
 fn a_body_comes_from_a_file_and_is_expected_back() {
     let scratch = Scratch::new("replies-body");
-    let path = scratch.text("body");
+    let path = scratch.path("body");
     fs::write(&path, b"\x00 any bytes \xff\r\n").expect("writable");
     let server = Server::start(&["http"]);
     let (target, file) = (format!("http://{}/echo", server.address), format!("@{path}"));
@@ -114,7 +100,7 @@ fn a_status_is_a_success_when_it_is_expected() {
 
 #[test]
 fn requests_behind_the_last_reply_of_a_connection_are_no_failures() {
-    let address = serve(|mut stream| {
+    let address = answering(|mut stream| {
         let (mut pending, mut buffer) = (Vec::new(), [0; 4096]);
         for number in 1..=5 {
             while !pending.windows(4).any(|part| part == b"\r\n\r\n") {
@@ -155,7 +141,7 @@ fn requests_behind_the_last_reply_of_a_connection_are_no_failures() {
 
 #[test]
 fn when_nothing_went_well_the_likely_cause_comes_first() {
-    let banner = serve(|mut stream| {
+    let banner = answering(|mut stream| {
         // The peer may be gone.
         let _ = stream.write_all(b"SSH-2.0-\x1b]0;title\x07\r\n");
         let _ = std::io::copy(&mut stream, &mut std::io::sink());

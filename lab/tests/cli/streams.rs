@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use crate::interchange::Scratch;
 use crate::program::{Server, c10m};
+use crate::scratch::Scratch;
 
 /// What a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,7 @@ fn what_answers_at_once_keeps_its_code() {
     quick.retain(|run| run.to_string_lossy().ends_with("-quick") && !run.to_string_lossy().ends_with("-c10m-quick"));
     let run = quick.first().expect("a run of quick").to_str().expect("UTF-8");
     let scratch = Scratch::new("streams-report");
-    let out = scratch.text("out");
+    let out = scratch.path("out");
     let with_out = ["report", run, "--out", &out];
     check_all(&[
         case(&["--help"], &[0], Tells::Result),
@@ -164,7 +164,7 @@ fn what_runs_for_a_while_keeps_its_code() {
 fn an_experiment_keeps_its_code_and_leaves_nothing_unfinished() {
     let scratch = Scratch::new("streams-bench");
     let of = |name: &str, experiment: &[&str], streams: (To, To), expected: &[i32]| {
-        let out = scratch.text(name);
+        let out = scratch.path(name);
         let (code, _, stderr) = run(&[&["bench"], experiment, &["--out", &out]].concat(), streams);
         assert!(expected.contains(&code), "{experiment:?} with {streams:?}: {code} instead of {expected:?}: {stderr}");
         let names: Vec<_> =
