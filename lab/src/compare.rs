@@ -236,5 +236,5 @@ fn summary(args: &CompareArgs, first: &Record, second: &Record, pair: &RunPair) 
             lines.push(format!("Only in the {which}: {}.", keys.join(", ")));
         }
     }
-    lines.join("\n") + "\n"
+    lines.iter().map(|line| visible_line(line).into_owned() + "\n").collect()
 }

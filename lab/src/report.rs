@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use results::record::Record;
-use results::{report, run as run_directory};
+use results::visible::visible_line;
+use results::{named_file, report, run as run_directory};
 use serde_json::json;
 
 use crate::bench;
@@ -24,8 +25,8 @@ pub(crate) struct ReportArgs {
     /// Directories of runs, as `c10m bench` writes them, or the record.json in them.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Write the report into this directory, which has no other, instead of into the run; with several runs, each into a
-    /// directory of its name, numbered where two have one name.
+    /// Write the report into this directory instead of into the run. The directory must hold no other report. With
+    /// several runs, each gets a directory of its name in there, numbered where two have one name.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write nothing, and print the block of results for a README.
@@ -56,12 +57,20 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
         Err(refusal) => return Ok(refuse(&refusal)),
     };
     let places = places(&args, &named);
+    let directories: Vec<PathBuf> = named.iter().map(|run| run.directory.clone()).collect();
     if args.readme {
         return print_readme(named);
     }
-    let rendered: Vec<Rendered> = named.into_iter().map(render).collect::<anyhow::Result<_>>()?;
+    let rendered: Result<Vec<Rendered>, Refusal> = named.into_iter().map(render).collect();
+    let rendered = match rendered {
+        Ok(rendered) => rendered,
+        Err(refusal) => return Ok(refuse(&refusal)),
+    };
     if args.out.is_some()
-        && let Some(refusal) = places.iter().zip(&rendered).find_map(|(place, rendered)| occupied(place, rendered))
+        && let Some(refusal) =
+            directories.iter().zip(&places).zip(&rendered).find_map(|((directory, place), rendered)| {
+                unusable(place).or_else(|| occupied(directory, place, rendered))
+            })
     {
         return Ok(refuse(&refusal));
     }
@@ -71,11 +80,11 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
         let names: Vec<&str> = rendered.files.iter().map(|(name, _)| name.as_str()).collect();
         // A path that is no UTF-8 has no other form in JSON: `json!` panics at one.
         let (run, place) = (run.display().to_string(), directory.display().to_string());
-        written.push(json!({ "run": run, "directory": place, "files": names }));
         if !args.json {
             bench::print(&bench::terminal(rendered.tables.iter().cloned()))?;
-            say!("c10m: wrote {} files into {}", names.len(), directory.display());
+            say!("c10m: wrote {} files into {}", names.len(), visible_line(&place));
         }
+        written.push(json!({ "run": run, "directory": place, "files": names }));
     }
     if args.json {
         bench::print(&(serde_json::to_string(&json!({ "runs": written }))? + "\n"))?;
@@ -98,10 +107,11 @@ fn open(run: &Path) -> Result<Named, Refusal> {
     Ok(Named { record, directory })
 }
 
-fn render(named: Named) -> anyhow::Result<Rendered> {
+fn render(named: Named) -> Result<Rendered, Refusal> {
     let path = named.record.path.clone();
-    let rendered = bench::render(named.record, &named.directory)?;
-    let (document, tables) = rendered.with_context(|| format!("{} is no run of `c10m bench`", path.display()))?;
+    let rendered = bench::render(named.record, &named.directory).map_err(damaged)?;
+    let (document, tables) =
+        rendered.ok_or_else(|| Refusal::failed(format!("{} is no run of `c10m bench`", path.display())))?;
     Ok(Rendered { files: report::files(&document), tables })
 }
 
@@ -110,6 +120,11 @@ pub(crate) fn tables(record: &Record) -> Vec<report::Table> {
     let overview = report::overview_table(record).into_iter();
     let rest = report::agreement_table(record).into_iter().chain(report::memory_table(record));
     report::table_rows(record).into_iter().chain(report::ratio_tables(record)).chain(overview).chain(rest).collect()
+}
+
+/// What is wrong with a record, causes included. They quote it.
+fn damaged(error: anyhow::Error) -> Refusal {
+    Refusal::failed(format!("{error:#}"))
 }
 
 fn refuse(refusal: &Refusal) -> u8 {
@@ -137,13 +152,27 @@ fn places(args: &ReportArgs, runs: &[Named]) -> Vec<PathBuf> {
     places
 }
 
-/// Why a report may not be written to a place below --out: there is another run's. The same once more is no loss.
-fn occupied(place: &Path, rendered: &Rendered) -> Option<Refusal> {
-    let is_same = |name: &str| {
-        let own = rendered.files.iter().find(|(file, _)| file == name);
-        own.is_some_and(|(_, text)| fs::read(place.join(name)).is_ok_and(|found| found == text.as_bytes()))
+/// Why nothing can be written to a place below --out.
+fn unusable(place: &Path) -> Option<Refusal> {
+    bench::check_out(place).err().map(Refusal::usage)
+}
+
+/// Why a report may not be written to a place below --out: a file there is not of this report. The same once more is
+/// no loss, and neither is a new report beside its own record.
+fn occupied(run: &Path, place: &Path, rendered: &Rendered) -> Option<Refusal> {
+    let whole = |path: &Path| fs::canonicalize(path).ok();
+    if whole(run).is_some_and(|run| Some(run) == whole(place)) {
+        return None;
+    }
+    let is_same = |name: &str, text: &str| {
+        named_file::text(&place.join(name), text.len() as u64).is_ok_and(|found| found == text)
     };
-    let found = ["record.json", "report.md"].into_iter().find(|name| place.join(name).exists() && !is_same(name))?;
+    let own = rendered.files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    // What a name points to does not matter: a link would be replaced, too.
+    let is_there = |name: &str| fs::symlink_metadata(place.join(name)).is_ok();
+    let record = is_there("record.json").then_some("record.json");
+    let found = record
+        .or_else(|| own.into_iter().find(|(name, text)| is_there(name) && !is_same(name, text)).map(|own| own.0))?;
     Some(Refusal::usage(format!(
         "--out {}: there is a {found} of another run or report; name another directory, or leave out --out to write the \
          report beside its record",
@@ -177,8 +206,13 @@ fn print_readme(runs: Vec<Named>) -> anyhow::Result<u8> {
         if record.kind != Kind::Comparison {
             bail!("{} holds no comparison of arms, so there is no block for a README", directory.display());
         }
-        let comparison = run_directory::of_json(record.document)
-            .with_context(|| format!("cannot read the record {}", record.path.display()))?;
+        let comparison = match run_directory::of_json(record.document) {
+            Ok(comparison) => comparison,
+            Err(error) => {
+                let path = record.path.display();
+                return Ok(refuse(&Refusal::failed(format!("cannot read the record {path}: {error:#}"))));
+            }
+        };
         bench::print(&report::readme_block(&comparison, directory.to_string_lossy().trim_end_matches('/')))?;
     }
     Ok(0)

@@ -46,6 +46,7 @@ use crate::record_file::{Kind, RecordFile};
 use assemble::{Circumstances, Outcome};
 use journal::{Header, Journal, Line, Refusal};
 use limits::Limits;
+pub(crate) use out::check as check_out;
 pub(crate) use output::{print, terminal};
 use plan::{Arm, Experiment, Load, Profile, Scope};
 use runner::{Ended, Patience, Runner};

@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// In a sentence that names the option.
-pub(super) fn check(out: &Path) -> Result<(), String> {
+pub(crate) fn check(out: &Path) -> Result<(), String> {
     let trial = out.join(format!(".trial-{}", std::process::id()));
     let tried = fs::create_dir_all(out).and_then(|()| fs::create_dir(&trial)).and_then(|()| fs::remove_dir(&trial));
     tried.map_err(|error| refusal(out, &error))

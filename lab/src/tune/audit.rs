@@ -5,7 +5,7 @@ use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, LineStyle, 
 use tuning::{Audit, Facts, IoUring, Row, State};
 
 use super::count::count;
-use super::{terminal_width, wrapped};
+use super::{shown, terminal_width, wrapped};
 
 /// The longest name of a sysctl among the rules, and the padding of its column.
 const NAME_WIDTH: u16 = 33;
@@ -57,9 +57,9 @@ fn table(audit: &Audit, width: u16) -> Table {
     for row in &audit.rows {
         table.add_row([
             Cell::new(row.state.word()).fg(color(row.state)),
-            Cell::new(&row.id),
-            Cell::new(&row.found),
-            Cell::new(row.wanted.as_deref().unwrap_or("–")),
+            Cell::new(shown(&row.id)),
+            Cell::new(shown(&row.found)),
+            Cell::new(shown(row.wanted.as_deref().unwrap_or("–"))),
         ]);
     }
     let wanted = if width < WIDTH_OF_FOUR_COLUMNS {
@@ -98,7 +98,7 @@ fn explanation(row: &Row, width: usize) -> String {
     }
     if let Some(command) = &row.command {
         // Never wrapped: it is there to be copied.
-        text.push_str(&format!("{INDENT}→ {command}\n"));
+        text.push_str(&format!("{INDENT}→ {}\n", shown(command)));
     }
     text.push_str(&wrapped(&format!("{INDENT}({})", row.source), INDENT, width));
     text.push('\n');

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use comfy_table::Table;
+use results::visible::visible_line;
 use tuning::IoUring;
 
 /// Columns assumed when the output is not a terminal.
@@ -47,9 +48,15 @@ fn terminal_width() -> u16 {
     Table::new().width().unwrap_or(WIDTH_DEFAULT)
 }
 
+/// A word of this host, a listener's name or an excerpt of /proc, as a command or a cell of a table shows it.
+fn shown(text: &str) -> String {
+    visible_line(text).into_owned()
+}
+
 /// `text` broken at spaces into lines of at most `width` characters where words allow it; every line
 /// but the first begins with `indent`.
 fn wrapped(text: &str, indent: &str, width: usize) -> String {
+    let text: &str = &visible_line(text);
     let mut lines = String::new();
     let leading = text.len() - text.trim_start().len();
     let mut line = text[..leading].to_owned();

@@ -11,7 +11,7 @@ use tuning::plan::{Backend, Host, Link, Owner, Plan, Request, Side, Unreadable, 
 use tuning::{Facts, IoUring, bytes, thousands};
 
 use super::count::{count, short};
-use super::{terminal_width, wrapped};
+use super::{shown, terminal_width, wrapped};
 
 /// The longest name of a limit, and the padding of its column.
 const NAME_WIDTH: u16 = 33;
@@ -152,7 +152,7 @@ fn render(plan: &Plan, width: u16) -> String {
     text.push_str("\nCommands, in this order:\n");
     for command in &plan.commands {
         // Never wrapped: they are there to be copied.
-        text.push_str(&format!("  {command}\n"));
+        text.push_str(&format!("  {}\n", shown(command)));
     }
     text
 }
@@ -204,7 +204,8 @@ fn answer(plan: &Plan, width: usize) -> String {
     line(&format!("Needs: {}.", parts.join(", ")));
     line(&verdict(plan));
     if let (Some(_), Some(most)) = (plan.first_wall, plan.fits_mended) {
-        line(&format!("With the commands below {} fit; the rest no command mends.", thousands(most)));
+        let hedge = if plan.unreadable.is_empty() { "" } else { "at most " };
+        line(&format!("With the commands below {hedge}{} fit; the rest no command mends.", thousands(most)));
     } else if plan.first_wall.is_some() && plan.impossible.is_none() {
         let hedge = if plan.unreadable.is_empty() { "" } else { ", as far as readable," };
         line(&format!("With the commands below{hedge} all of them fit."));
@@ -212,7 +213,7 @@ fn answer(plan: &Plan, width: usize) -> String {
     if !plan.unreadable.is_empty() {
         line("Not readable, so whatever fits is an upper bound:");
         for Unreadable { what, how } in &plan.unreadable {
-            text.push_str(&format!("  {what} ({how})\n"));
+            text.push_str(&format!("  {}\n", shown(&format!("{what} ({how})"))));
         }
     }
     text
@@ -222,7 +223,7 @@ fn answer(plan: &Plan, width: usize) -> String {
 fn verdict(plan: &Plan) -> String {
     let is_known = plan.unreadable.is_empty();
     if let Some(reason) = &plan.impossible {
-        return format!("Impossible on any host: {reason}.");
+        return format!("Impossible: {reason}.");
     }
     let unknown = if is_known { "any number" } else { "no limit that could be read" };
     let fits = plan.fits_now.map_or(unknown.to_owned(), thousands);
@@ -290,7 +291,7 @@ fn explanation(link: &Link, width: usize) -> String {
     let need = link.need.map_or("unknown".to_owned(), |need| amount(link, need));
     text.push_str(&wrapped(&format!("{INDENT}Now {now}, needed {need} ({}).", link.unit), INDENT, width));
     if let Some(command) = &link.command {
-        text.push_str(&format!("{INDENT}→ {command}\n"));
+        text.push_str(&format!("{INDENT}→ {}\n", shown(command)));
     }
     text.push_str(&wrapped(&format!("{INDENT}({})", link.source), INDENT, width));
     text.push('\n');

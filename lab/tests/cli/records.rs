@@ -1,45 +1,16 @@
 //! Files that are no record, or not the one that was meant: `report` and `compare` say why, print nothing that acts on
 //! a terminal, and replace nothing.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::program::{refuses, run};
-
-/// A directory of its own for each test, removed when dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        let path = std::env::temp_dir().join(format!("c10m-records-{name}-{}", std::process::id()));
-        // What a killed test has left behind.
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).expect("new");
-        Scratch(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("UTF-8").to_owned()
-    }
-
-    /// The directory of a run with this record.
-    fn run(&self, name: &str, record: &Value) -> String {
-        let directory = self.path(name);
-        fs::create_dir_all(&directory).expect("new");
-        fs::write(format!("{directory}/record.json"), record.to_string()).expect("writable");
-        directory
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // It is below the directory for temporary files; what cannot be removed is the system's to clear.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::program::{c10m, finish, refuses, run};
+use crate::scratch::Scratch;
 
 /// A record of each kind: one that was published, cut short, and what is enough to tell the others.
 fn comparison() -> Value {
@@ -66,7 +37,7 @@ fn load() -> Value {
 
 #[test]
 fn what_is_no_file_is_refused() {
-    let scratch = Scratch::new("file");
+    let scratch = Scratch::new("records-file");
     let whole = scratch.run("whole", &comparison());
     let socket = scratch.path("socket");
     let _listener = UnixListener::bind(&socket).expect("a socket");
@@ -87,7 +58,7 @@ fn what_is_no_file_is_refused() {
 /// The opening of a pipe waits for its writer, and there is none.
 #[test]
 fn a_pipe_is_not_waited_for() {
-    let scratch = Scratch::new("pipe");
+    let scratch = Scratch::new("records-pipe");
     let pipe = scratch.path("record.json");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo starts");
     assert!(made.success());
@@ -99,7 +70,7 @@ fn a_pipe_is_not_waited_for() {
 
 #[test]
 fn a_file_without_end_is_not_read_to_the_end() {
-    let scratch = Scratch::new("huge");
+    let scratch = Scratch::new("records-huge");
     let path = scratch.path("record.json");
     // Sparse: it takes no room.
     fs::File::create(&path).and_then(|file| file.set_len(1 << 40)).expect("a large file");
@@ -112,7 +83,7 @@ fn a_file_without_end_is_not_read_to_the_end() {
 
 #[test]
 fn damaged_records_are_refused() {
-    let scratch = Scratch::new("damaged");
+    let scratch = Scratch::new("records-damaged");
     let whole = comparison();
     let text = whole.to_string();
     for part in ["", "{", "nonsense", &text[..text.len() / 2], "\u{1b}[31m{"] {
@@ -145,7 +116,7 @@ fn damaged_records_are_refused() {
 
 #[test]
 fn newer_schemas_and_other_kinds_are_named() {
-    let scratch = Scratch::new("kinds");
+    let scratch = Scratch::new("records-kinds");
     let whole = scratch.run("whole", &comparison());
     let mut newer = comparison();
     newer["schema"] = 99.into();
@@ -174,7 +145,7 @@ const EVIL: &str = "\u{1b}]0;title\u{7}\u{9b}2J\r\nc10m: all is well | `";
 
 #[test]
 fn what_acts_on_a_terminal_is_shown() {
-    let scratch = Scratch::new("evil");
+    let scratch = Scratch::new("records-evil");
     let mut record = comparison();
     for name in ["experiment", "question", "started_at", "version", "commit"] {
         record[name] = format!("{EVIL}{name}").into();
@@ -188,11 +159,16 @@ fn what_acts_on_a_terminal_is_shown() {
     let evil = scratch.run("evil", &record);
     record["experiment"] = "another".into();
     record["host"]["kernel"]["release"] = "6".into();
+    record["host"][format!("{EVIL}key")] = 1.into();
     let (other, plain) = (scratch.run("other", &record), scratch.run("plain", &comparison()));
     let mut kernel: Value =
         serde_json::from_str(&fs::read_to_string(format!("{evil}/record.json")).expect("readable")).expect("JSON");
     kernel["host"]["kernel"]["release"] = "7".into();
     let kernel = scratch.run("kernel", &kernel);
+    let mut unread = comparison();
+    unread["metric"] = EVIL.into();
+    let unread = scratch.run("unread", &unread);
+    let nowhere = format!("{}/{}", scratch.path("nowhere"), EVIL.replace('\0', ""));
     for arguments in [
         &["report", &evil][..],
         &["report", &evil, "--readme"],
@@ -203,6 +179,10 @@ fn what_acts_on_a_terminal_is_shown() {
         &["compare", &plain, &evil],
         &["compare", &evil, &kernel],
         &["compare", &evil, &kernel, "--despite", EVIL],
+        &["report", &unread],
+        &["report", &unread, "--readme"],
+        &["compare", &unread, &evil],
+        &["report", &nowhere],
     ] {
         let (_, stdout, stderr) = run(arguments);
         for text in [&stdout, &stderr] {
@@ -222,7 +202,7 @@ fn what_acts_on_a_terminal_is_shown() {
 
 #[test]
 fn reports_of_runs_with_one_name_are_all_there() {
-    let scratch = Scratch::new("names");
+    let scratch = Scratch::new("records-names");
     let named = |directory: &str, question: &str| {
         let mut record = comparison();
         record["question"] = question.into();
@@ -248,9 +228,50 @@ fn reports_of_runs_with_one_name_are_all_there() {
     assert!(!Path::new(&runs[1]).join("report.md").exists());
 }
 
+/// What it says of `--out` is true, and no file of somebody else is replaced.
+#[test]
+fn a_place_for_a_report_is_its_own_or_free() {
+    let scratch = Scratch::new("records-place");
+    let run_of_bench = scratch.run("q", &comparison());
+    for _ in 0..2 {
+        let (code, _, stderr) = run(&["report", &run_of_bench, "--out", &format!("{run_of_bench}/../q")]);
+        assert_eq!(code, 0, "the run's own directory: {stderr}");
+    }
+    refuses(&["report", &run_of_bench, "--out", "/dev/null"], 2, &["--out /dev/null", "no directory"]);
+    for (name, is_link) in [("report.html", false), ("report.md", true)] {
+        let place = scratch.path(&format!("foreign-{name}"));
+        fs::create_dir(&place).expect("new");
+        let foreign = format!("{place}/{name}");
+        match is_link {
+            true => std::os::unix::fs::symlink("/nonexistent", &foreign).expect("a link"),
+            false => fs::write(&foreign, "foreign").expect("writable"),
+        }
+        refuses(&["report", &run_of_bench, "--out", &place], 2, &["--out", name]);
+        assert_eq!(fs::read_dir(&place).expect("readable").count(), 1, "nothing else was written");
+    }
+}
+
+/// A name need not be UTF-8, and JSON has no other form for one.
+#[test]
+fn a_path_that_is_no_text_is_a_path() {
+    let scratch = Scratch::new("records-bytes");
+    let directory = scratch.0.join(OsStr::from_bytes(b"q\xff"));
+    fs::create_dir(&directory).expect("new");
+    fs::write(directory.join("record.json"), comparison().to_string()).expect("writable");
+    for arguments in [&["report", "--json"][..], &["report"], &["compare", "--json"]] {
+        let mut command = c10m(arguments);
+        command.arg(&directory);
+        if arguments[0] == "compare" {
+            command.arg(&directory);
+        }
+        let (code, _, stderr) = finish(&mut command);
+        assert_eq!(code, 0, "{arguments:?}: {stderr}");
+    }
+}
+
 #[test]
 fn the_record_of_a_run_stands_for_the_run() {
-    let scratch = Scratch::new("record");
+    let scratch = Scratch::new("records-record");
     let directory = scratch.run("q", &comparison());
     let (code, _, stderr) = run(&["report", &format!("{directory}/record.json")]);
     assert_eq!(code, 0, "{stderr}");

@@ -8,6 +8,7 @@ use results::report::{find_readme_block, readme_block};
 use serde_json::Value;
 
 use crate::program::{refuses, run};
+use crate::scratch::Scratch;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
@@ -25,38 +26,11 @@ fn published(experiment: &str) -> PathBuf {
     runs.filter(is_own).max().unwrap_or_else(|| panic!("no run of {experiment}"))
 }
 
-/// A directory of its own for each test, removed when dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        let path = std::env::temp_dir().join(format!("c10m-report-{name}-{}", std::process::id()));
-        // What a killed test has left behind.
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).expect("new");
-        Scratch(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("UTF-8").to_owned()
-    }
-
-    /// A published record, changed.
-    fn record(&self, name: &str, change: impl Fn(&mut Record)) -> String {
-        let mut record = results::run::read(&published("quick")).expect("a record");
-        change(&mut record);
-        let directory = self.path(name);
-        fs::create_dir(&directory).expect("new");
-        fs::write(format!("{directory}/record.json"), serde_json::to_string(&record).expect("JSON")).expect("writable");
-        directory
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // It is below the directory for temporary files; what cannot be removed is the system's to clear.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// A published record, changed.
+fn record(scratch: &Scratch, name: &str, change: impl Fn(&mut Record)) -> String {
+    let mut record = results::run::read(&published("quick")).expect("a record");
+    change(&mut record);
+    scratch.run(name, &record)
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -79,7 +53,7 @@ fn the_readme_shows_what_its_record_says() {
 
 #[test]
 fn every_published_run_can_be_rendered() {
-    let scratch = Scratch::new("all");
+    let scratch = Scratch::new("report-all");
     let runs = fs::read_dir(root().join("results/runs")).expect("runs").map(|entry| entry.expect("readable").path());
     // What begins with a dot is a run under way.
     let is_published =
@@ -105,8 +79,8 @@ fn every_published_run_can_be_rendered() {
 
 #[test]
 fn a_report_replaces_the_one_beside_its_record() {
-    let scratch = Scratch::new("again");
-    let directory = scratch.record("run", |_| ());
+    let scratch = Scratch::new("report-again");
+    let directory = record(&scratch, "run", |_| ());
     fs::write(format!("{directory}/report.md"), "old").expect("writable");
     let (code, stdout, stderr) = run(&["report", &directory]);
     assert_eq!(code, 0, "{stderr}");
@@ -124,7 +98,7 @@ fn a_report_replaces_the_one_beside_its_record() {
 
 #[test]
 fn what_is_no_run_is_refused() {
-    let scratch = Scratch::new("none");
+    let scratch = Scratch::new("report-none");
     let empty = scratch.path("");
     refuses(&["report", &empty], 2, &["no record.json", "c10m bench"]);
     refuses(&["report"], 2, &["RUN"]);
@@ -137,14 +111,14 @@ fn what_is_no_run_is_refused() {
 
 #[test]
 fn alike_runs_are_compared_cell_by_cell() {
-    let scratch = Scratch::new("compare");
-    let first = scratch.record("first", |_| ());
+    let scratch = Scratch::new("report-compare");
+    let first = record(&scratch, "first", |_| ());
     let slower = |record: &mut Record| {
         for run in record.cells.iter_mut().flat_map(|cell| &mut cell.runs) {
             run.server_core_us_per_request = run.server_core_us_per_request.map(|us| us * 20.0);
         }
     };
-    let second = scratch.record("second", slower);
+    let second = record(&scratch, "second", slower);
     let (code, stdout, stderr) = run(&["compare", &first, &second, "--json"]);
     assert_eq!((code, stderr.as_str()), (0, ""));
     let json: Value = serde_json::from_str(&stdout).expect("one JSON document");
@@ -159,7 +133,7 @@ fn alike_runs_are_compared_cell_by_cell() {
     for part in ["second over first", "0 better, 0 worse", "different times", "1.000"] {
         assert!(stdout.contains(part), "{part} is missing from {stdout}");
     }
-    let invalid = scratch.record("invalid", |record| {
+    let invalid = record(&scratch, "invalid", |record| {
         let runs = record.cells.iter_mut().flat_map(|cell| &mut cell.runs);
         runs.for_each(|run| {
             (run.verdict.state, run.verdict.times_only) = (results::record::VerdictState::Invalid, false);
@@ -171,16 +145,16 @@ fn alike_runs_are_compared_cell_by_cell() {
 
 #[test]
 fn runs_that_differ_are_not_compared() {
-    let scratch = Scratch::new("differ");
-    let first = scratch.record("first", |_| ());
+    let scratch = Scratch::new("report-differ");
+    let first = record(&scratch, "first", |_| ());
     let other = published("baseline").to_str().expect("UTF-8").to_owned();
     refuses(&["compare", &first, &other], 2, &["not comparable", "experiment: quick against baseline"]);
     let omission = published("omission").to_str().expect("UTF-8").to_owned();
     refuses(&["compare", &first, &omission], 2, &["neither a run of"]);
-    let longer = scratch.record("longer", |record| record.seconds_per_run = 60.0);
+    let longer = record(&scratch, "longer", |record| record.seconds_per_run = 60.0);
     refuses(&["compare", &first, &longer, "--despite", "curious"], 2, &["seconds per run"]);
 
-    let moved = scratch.record("moved", |record| record.host["kernel"]["release"] = "9.9".into());
+    let moved = record(&scratch, "moved", |record| record.host["kernel"]["release"] = "9.9".into());
     refuses(&["compare", &first, &moved], 2, &["different hosts", "kernel: ", "9.9", "--despite REASON"]);
     refuses(&["compare", &first, &moved, "--despite", " "], 2, &["needs a reason"]);
     refuses(&["compare", &first, &first, "--despite", "why"], 2, &["of one"]);
@@ -193,7 +167,7 @@ fn runs_that_differ_are_not_compared() {
 /// One run each: figures, and no claim.
 #[test]
 fn two_loads_are_put_side_by_side() {
-    let scratch = Scratch::new("loads");
+    let scratch = Scratch::new("report-loads");
     let server = crate::program::Server::start(&["echo", "--reactors", "1"]);
     let target = format!("tcp://{}", server.address);
     let mut outs = Vec::new();
@@ -209,6 +183,6 @@ fn two_loads_are_put_side_by_side() {
     let json: Value = serde_json::from_str(&stdout).expect("one JSON document");
     assert_eq!(json["judgement"], "inconclusive");
     assert!(json["figures"][0]["ratio"].as_f64().expect("both completed requests") > 0.0, "{stdout}");
-    let run_of_bench = scratch.record("bench", |_| ());
+    let run_of_bench = record(&scratch, "bench", |_| ());
     refuses(&["compare", &outs[0], &run_of_bench], 2, &["two of a kind"]);
 }
