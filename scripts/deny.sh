@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Advisories, licenses, bans and sources of the dependencies, by deny.toml. cargo-deny takes minutes to build, so it is
-# used where it is (`cargo install cargo-deny --locked`); lab/tests/dependencies.rs checks all but advisories anywhere.
+# used where it is (`cargo install cargo-deny --locked`); cli/tests/dependencies.rs checks all but advisories anywhere.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

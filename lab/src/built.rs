@@ -5,16 +5,16 @@ use std::path::Path;
 use std::process::Command;
 
 /// For `--version` and the announcements of servers.
-pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("C10M_BUILT_FROM"), ")");
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("C10M_BUILT_FROM"), ")");
 /// For records: the commit, with `-dirty` when the sources differed from it, or `unknown`.
-pub(crate) const COMMIT: &str = env!("C10M_COMMIT");
+pub const COMMIT: &str = env!("C10M_COMMIT");
 /// What the program is compiled from, relative to the workspace and with blanks between.
 const SOURCES: &str = env!("C10M_SOURCES");
 /// A file of this project that no other one has: where it is, the sources are at hand.
 const MARK: &str = "lab/build.rs";
 
 /// The commit and whether the sources differed from it; `None` when it was built outside of a checkout.
-pub(crate) fn source() -> Option<(String, bool)> {
+pub fn source() -> Option<(String, bool)> {
     parse(COMMIT)
 }
 
@@ -24,7 +24,7 @@ fn parse(commit: &str) -> Option<(String, bool)> {
 }
 
 /// Why the commit of a record says less than it seems to: in words, `None` when it says everything.
-pub(crate) fn doubt() -> Option<String> {
+pub fn doubt() -> Option<String> {
     let Some((commit, dirty)) = source() else {
         return Some("this program was built outside of a git checkout: the record cannot name its sources".to_owned());
     };

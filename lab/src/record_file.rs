@@ -14,7 +14,7 @@ const RECORD: &str = "record.json";
 
 /// Who wrote a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// `bench`, of an experiment with arms.
     Comparison,
     /// `bench omission`.
@@ -35,8 +35,8 @@ impl Kind {
         let has = |name: &str| document.get(name).is_some();
         let experiment = document.get("experiment").and_then(Value::as_str);
         match experiment {
-            Some(crate::bench::OMISSION) if has("arms") => Some(Kind::Omission),
-            Some(crate::bench::C10M) if has("steps") => Some(Kind::Steps),
+            Some(crate::experiments::omission::NAME) if has("arms") => Some(Kind::Omission),
+            Some(crate::experiments::c10m::NAME) if has("steps") => Some(Kind::Steps),
             Some(_) if has("cells") => Some(Kind::Comparison),
             None if has("response_us") && has("connections") => Some(Kind::Load),
             None if has("knee") && has("probes") => Some(Kind::Knee),
@@ -56,7 +56,7 @@ impl Kind {
     }
 
     /// The command that wrote it.
-    pub(crate) fn command(self) -> &'static str {
+    pub fn command(self) -> &'static str {
         match self {
             Kind::Comparison => "c10m bench",
             Kind::Omission => "c10m bench omission",
@@ -70,17 +70,20 @@ impl Kind {
 
 /// Why a record is not taken: exit code 2 when something else should have been named, 1 when it cannot be read.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) code: u8,
+pub struct Refusal {
+    /// The exit code.
+    pub code: u8,
     message: String,
 }
 
 impl Refusal {
-    pub(crate) fn usage(message: String) -> Refusal {
+    /// Something else should have been named.
+    pub fn usage(message: String) -> Refusal {
         Refusal { code: 2, message }
     }
 
-    pub(crate) fn failed(message: String) -> Refusal {
+    /// It cannot be read.
+    pub fn failed(message: String) -> Refusal {
         Refusal { code: 1, message }
     }
 }
@@ -94,16 +97,21 @@ impl fmt::Display for Refusal {
 
 /// A record that was read; its fields are for its kind to check.
 #[derive(Debug)]
-pub(crate) struct RecordFile {
+pub struct RecordFile {
     /// The file.
-    pub(crate) path: PathBuf,
-    pub(crate) kind: Kind,
-    pub(crate) document: Value,
+    pub path: PathBuf,
+    /// Who wrote it.
+    pub kind: Kind,
+    /// What it says.
+    pub document: Value,
 }
 
 impl RecordFile {
     /// Reads the record of a run: its directory, or the file.
-    pub(crate) fn open(named: &Path) -> Result<RecordFile, Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal`], in the words for whoever named it.
+    pub fn open(named: &Path) -> Result<RecordFile, Refusal> {
         let path = if named.is_dir() { named.join(RECORD) } else { named.to_owned() };
         let text = named_file::text(&path, named_file::RECORD_BYTES_MAX).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Refusal::usage(format!(
@@ -145,7 +153,10 @@ impl RecordFile {
     }
 
     /// The directory of the run, where the other files are. Only a record of the usual name says which that is.
-    pub(crate) fn directory(&self) -> Result<PathBuf, Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal`], in the words for whoever named it.
+    pub fn directory(&self) -> Result<PathBuf, Refusal> {
         if self.path.file_name().is_none_or(|name| name != RECORD) {
             return Err(Refusal::usage(format!(
                 "{} is a record without its run: name the run's directory, or the {RECORD} in it",

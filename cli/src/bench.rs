@@ -1,0 +1,106 @@
+//! `c10m bench`: the words of its command line. The experiments belong to `lab`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use lab::{Profile, Request};
+
+const NOTES: &str = "\
+An experiment that is interrupted keeps what is finished, and the same command
+goes on. Before each run the machine must be quiet: for a tenth of a second no
+task waits for a CPU > 20 % of the time, no CPU of the experiment is used by
+others > 30 % or taken by a hypervisor > 20 %, and there are at most 500
+orphaned sockets, 4,000 in TIME-WAIT and 2,000 closed but not freed.
+
+No experiment begins while a process lives that a killed one left behind.
+
+Exit codes: 0 done, 1 failed, interrupted or the machine not quiet, 2 usage,
+4 no run was valid.";
+
+/// Arguments of `c10m bench`.
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct BenchArgs {
+    /// Which experiment; `list` explains each
+    #[arg(default_value = "quick")]
+    experiment: String,
+    /// How much of it [default: quick where there is one]
+    #[arg(long, value_enum)]
+    profile: Option<ProfileWord>,
+    /// Where the run's directory is made
+    #[arg(long, value_name = "DIR", default_value = "results/runs")]
+    out: PathBuf,
+    /// Repeats of every arm [default: the experiment's]
+    #[arg(long, value_name = "N", value_parser = crate::count::between(1_u32, 1000))]
+    repeats: Option<u32>,
+    /// Seconds of each measured interval [default: the experiment's]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    seconds: Option<f64>,
+    /// Seed of the schedules and of the order; random when absent, and recorded either way
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Longest wait for a quiet machine before a run [default: 60s; with --noisy 0s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    wait_max: Option<Duration>,
+    /// Measure even when the machine is not quiet, and record that
+    #[arg(long)]
+    noisy: bool,
+    /// Discard what an interruption left, and begin anew
+    #[arg(long)]
+    fresh: bool,
+    /// Print the record (or the list) as one JSON document on stdout instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+/// How much of an experiment is run.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProfileWord {
+    /// A first answer within minutes
+    Quick,
+    /// Everything; can be interrupted and taken up again
+    Full,
+    /// A million connections over loopback, and 2.5 million (c10m only)
+    C1m,
+    /// Five million connections behind a TUN device (c10m only)
+    C5m,
+}
+
+impl From<ProfileWord> for Profile {
+    fn from(word: ProfileWord) -> Profile {
+        match word {
+            ProfileWord::Quick => Profile::Quick,
+            ProfileWord::Full => Profile::Full,
+            ProfileWord::C1m => Profile::C1m,
+            ProfileWord::C5m => Profile::C5m,
+        }
+    }
+}
+
+/// Runs an experiment, or lists them; the value is the exit code.
+pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
+    if args.experiment == "list" {
+        lab::terminal::print(&lab::list(args.json)?)?;
+        return Ok(0);
+    }
+    lab::run(&Request {
+        experiment: args.experiment,
+        profile: args.profile.map(Profile::from),
+        out: args.out,
+        repeats: args.repeats,
+        seconds: args.seconds,
+        seed: args.seed,
+        wait_max: args.wait_max,
+        noisy: args.noisy,
+        fresh: args.fresh,
+        json: args.json,
+    })
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("write a number of seconds between 0.1 and 3600".to_owned()),
+    }
+}

@@ -1,0 +1,240 @@
+//! `c10m compare`: two runs against each other, after making sure that they may be compared. What a ratio
+//! means and what may be claimed of it belongs to `results`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use results::compare::{CellPair, Conflict, RunPair, compare, conflicts};
+use results::record::Record;
+use results::report::{ABSENT, Table, measure};
+use results::run as run_directory;
+use results::stats::Judgement;
+use results::visible::visible_line;
+use serde_json::{Value, json};
+
+use lab::record_file::{Kind, RecordFile, Refusal};
+use lab::terminal;
+
+mod loads;
+
+/// What no interval can take out.
+const DRIFT: &str = "These runs took place at different times: unlike arms within one run they do not share the host's drift, which \
+    can be larger than any difference here. To compare two variants, run both in one experiment.";
+
+const NOTES: &str = "\
+Exit codes: 0 done, 1 a record is damaged, 2 usage: what was named is no record,
+or of another kind or a newer c10m, or the two are not comparable, 4 no run of
+theirs is valid.";
+
+/// Arguments of `c10m compare`.
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct CompareArgs {
+    /// The run to compare with: a directory, or its record.json.
+    first: PathBuf,
+    /// The run of which something is to be said.
+    second: PathBuf,
+    /// Compare although the hosts differ, and say why that makes sense.
+    #[arg(long, value_name = "REASON")]
+    despite: Option<String>,
+    /// Print one JSON document on stdout instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Two records of a kind.
+enum Pair {
+    Experiments(Box<(Record, Record)>),
+    Loads(Value, Value),
+}
+
+/// Compares, or says why not: exit code 2 for runs that are not comparable, 4 when no run of theirs is valid.
+pub(crate) fn run(args: CompareArgs) -> anyhow::Result<u8> {
+    let pair = match read(&args.first, &args.second) {
+        Ok(pair) => pair,
+        Err(refusal) => {
+            say!("c10m: {refusal}");
+            return Ok(refusal.code);
+        }
+    };
+    let found = match &pair {
+        Pair::Experiments(records) => conflicts(&records.0, &records.1),
+        Pair::Loads(first, second) => loads::conflicts(first, second),
+    };
+    if let Some(refusal) = refusal(&found, args.despite.as_deref()) {
+        return Ok(refuse(&refusal));
+    }
+    if let Some(reason) = &args.despite {
+        say!("c10m: WARNING: compared although the hosts differ in {}: {reason}", list(&found));
+    }
+    match pair {
+        Pair::Experiments(records) => print_experiments(&args, &records.0, &records.1, &found),
+        Pair::Loads(first, second) => loads::print(&args, &first, &second, &found),
+    }
+}
+
+fn refuse(complaint: &str) -> u8 {
+    say!("c10m: {complaint}");
+    2
+}
+
+/// Both files, which have to be of one kind.
+fn read(first: &Path, second: &Path) -> Result<Pair, Refusal> {
+    let records = [RecordFile::open(first)?, RecordFile::open(second)?];
+    for record in &records {
+        if !matches!(record.kind, Kind::Comparison | Kind::Load) {
+            return Err(Refusal::usage(format!(
+                "{} is neither a run of `c10m bench` that compares arms nor one of `c10m load --out`: `{}` wrote it",
+                record.path.display(),
+                record.kind.command()
+            )));
+        }
+    }
+    let damaged = |path: &Path, complaint: &dyn fmt::Display| {
+        Refusal::failed(format!("cannot read the record {}: {complaint}", path.display()))
+    };
+    let [first, second] = records;
+    match (first.kind, second.kind) {
+        (Kind::Load, Kind::Load) => {
+            for load in [&first, &second] {
+                loads::check(&load.document).map_err(|complaint| damaged(&load.path, &complaint))?;
+            }
+            Ok(Pair::Loads(first.document, second.document))
+        }
+        (Kind::Comparison, Kind::Comparison) => {
+            let record = |RecordFile { path, document, .. }: RecordFile| {
+                run_directory::of_json(document).map_err(|error| damaged(&path, &error))
+            };
+            Ok(Pair::Experiments(Box::new((record(first)?, record(second)?))))
+        }
+        _ => Err(Refusal::usage(
+            "one of these is a run of `c10m bench`, the other one of `c10m load`: name two of a kind".to_owned(),
+        )),
+    }
+}
+
+/// Why this may not be compared, in one line; `None` when it may.
+fn refusal(found: &[Conflict], despite: Option<&str>) -> Option<String> {
+    let fatal: Vec<&Conflict> = found.iter().filter(|conflict| !conflict.is_host).collect();
+    let all = |conflicts: &[&Conflict]| {
+        let one = |conflict: &&Conflict| {
+            format!("{}: {} against {}", visible_line(&conflict.what), brief(&conflict.first), brief(&conflict.second))
+        };
+        conflicts.iter().map(one).collect::<Vec<_>>().join("; ")
+    };
+    match (fatal.is_empty(), found.is_empty(), despite) {
+        (false, ..) => Some(format!("these runs are not comparable: {}", all(&fatal))),
+        (true, false, None) => Some(format!(
+            "these runs are of different hosts, so a difference need not be the program's: {}; to compare them all the same, \
+             say why with --despite REASON",
+            all(&found.iter().collect::<Vec<_>>())
+        )),
+        (true, false, Some(reason)) if reason.trim().is_empty() => Some("--despite needs a reason".to_owned()),
+        (true, true, Some(_)) => {
+            Some("--despite is for runs of different hosts, and these are of one; leave it out".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// A fact that fits a line.
+fn brief(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 120;
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", visible_line(&text[..end])),
+        None => visible_line(text.trim_end()).into_owned(),
+    }
+}
+
+fn list(found: &[Conflict]) -> String {
+    found.iter().map(|conflict| visible_line(&conflict.what)).collect::<Vec<_>>().join(", ")
+}
+
+fn print_experiments(args: &CompareArgs, first: &Record, second: &Record, found: &[Conflict]) -> anyhow::Result<u8> {
+    let pair = compare(first, second);
+    if args.json {
+        let of = |path: &Path, record: &Record| {
+            // As text: a path that is no UTF-8 has no other form in JSON, and `json!` panics at one.
+            let run = path.display().to_string();
+            json!({ "run": run, "commit": record.commit, "started_at": record.started_at })
+        };
+        let document = json!({
+            "first": of(&args.first, first),
+            "second": of(&args.second, second),
+            "metric": first.metric,
+            "effect_min": first.decision.effect_min,
+            "despite": args.despite,
+            "host_differences": found,
+            "note": DRIFT,
+            "cells": pair.cells,
+            "only_first": pair.only_first,
+            "only_second": pair.only_second,
+        });
+        terminal::print(&(serde_json::to_string(&document)? + "\n"))?;
+    } else {
+        terminal::print(&terminal::terminal(tables(first, &pair)))?;
+        terminal::print(&format!("\n{}", summary(args, first, second, &pair)))?;
+    }
+    let is_any_usable = pair.cells.iter().any(|cell| cell.comparison.is_some());
+    if !is_any_usable {
+        say!("c10m: no cell has a run on both sides that may be used: all are INVALID or lack the figure");
+    }
+    Ok(if is_any_usable { 0 } else { 4 })
+}
+
+/// One table for each load.
+fn tables(record: &Record, pair: &RunPair) -> Vec<Table> {
+    let header = ["arm", "first µs", "second µs", "ratio", "95 % from", "to", "left out", "second is"];
+    let mut tables: Vec<Table> = Vec::new();
+    for cell in &pair.cells {
+        let title = format!("{}: {}, second over first", cell.load, record.metric.words());
+        if tables.last().is_none_or(|table| table.title != title) {
+            tables.push(Table::new(title, &header, Vec::new()));
+        }
+        if let Some(table) = tables.last_mut() {
+            table.rows.push(row(cell));
+        }
+    }
+    tables
+}
+
+fn row(cell: &CellPair) -> Vec<String> {
+    let number = |value: Option<f64>| value.map_or(ABSENT.to_owned(), |value| format!("{value:.3}"));
+    let interval = cell.comparison.and_then(|comparison| comparison.interval);
+    vec![
+        cell.arm.clone(),
+        cell.first.map_or(ABSENT.to_owned(), |range| measure(range.median)),
+        cell.second.map_or(ABSENT.to_owned(), |range| measure(range.median)),
+        number(cell.comparison.map(|comparison| comparison.ratio)),
+        number(interval.map(|interval| interval.low)),
+        number(interval.map(|interval| interval.high)),
+        cell.left_out.to_string(),
+        cell.judgement().words().to_owned(),
+    ]
+}
+
+fn summary(args: &CompareArgs, first: &Record, second: &Record, pair: &RunPair) -> String {
+    let counts = Judgement::ALL.map(|judgement| {
+        let count = pair.cells.iter().filter(|cell| cell.judgement() == judgement).count();
+        format!("{count} {}", judgement.words())
+    });
+    let comparisons = pair.cells.iter().filter_map(|cell| cell.comparison).filter(|found| found.interval.is_some());
+    let false_expected: f64 = comparisons.map(|comparison| comparison.chance_of_error()).sum();
+    let mut lines = vec![
+        format!("first:  {} ({}, {})", args.first.display(), brief(&first.commit), brief(&first.started_at)),
+        format!("second: {} ({}, {})", args.second.display(), brief(&second.commit), brief(&second.started_at)),
+        format!("The second run against the first: {}.", counts.join(", ")),
+        format!(
+            "Were the programs alike, up to {} of these would be called a difference by chance.",
+            measure(false_expected)
+        ),
+        DRIFT.to_owned(),
+    ];
+    for (which, keys) in [("first", &pair.only_first), ("second", &pair.only_second)] {
+        if !keys.is_empty() {
+            lines.push(format!("Only in the {which}: {}.", keys.join(", ")));
+        }
+    }
+    lines.iter().map(|line| visible_line(line).into_owned() + "\n").collect()
+}

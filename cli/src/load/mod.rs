@@ -1,0 +1,155 @@
+//! `c10m load`: one load run, or a search for the rate a server can bear. This file leads from flags to
+//! exit code; what is shown, printed and written has a file each.
+
+mod addresses;
+mod args;
+mod body;
+mod condition;
+mod display;
+mod effects;
+mod explain;
+mod files;
+mod headline;
+mod knee;
+mod memory;
+mod probes;
+#[cfg(test)]
+mod sample;
+mod self_test;
+mod table;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use loadgen::record::{Record, State};
+use loadgen::{LoadError, Options};
+use results::visible::visible;
+
+pub(crate) use args::LoadArgs;
+use display::Display;
+use files::Directory;
+
+/// Exit code of a run whose measurement is invalid.
+const EXIT_INVALID: u8 = 4;
+/// Exit code of a run that did not meet its SLO.
+const EXIT_SLO_BREACHED: u8 = 3;
+/// Exit code of a run that was ended before its time: it did not do what it was asked for, whatever it found.
+const EXIT_INTERRUPTED: u8 = 1;
+
+/// Runs the load and prints its record; the value is the exit code.
+///
+/// # Errors
+/// When standard output, the signal handlers or the files fail; what goes wrong with the load is
+/// printed here.
+pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
+    let (condition, output) = (args.condition(), args.output.clone());
+    let given = args.given().clone();
+    if let Some(options) = args.self_test() {
+        if let Err(error) = effects::check_self_test(&given) {
+            return Ok(refuse(&error));
+        }
+        return self_test::run(&options, output.json, &*stop_on_signals()?);
+    }
+    if let Some(note) = args.note() {
+        say!("c10m: {note}");
+    }
+    let options = args.into_options();
+    // Before the directory is made: a run that is refused leaves nothing behind.
+    let checked = options.check().and_then(|()| effects::check(&given, &options, condition.is_some()));
+    if let Err(error) = checked.and_then(|()| memory::check(&options)) {
+        return Ok(refuse(&error));
+    }
+    let directory = match output.out.as_deref().map(Directory::claim).transpose() {
+        Ok(directory) => directory,
+        Err(message) => {
+            say!("c10m: {message}");
+            return Ok(LoadError::Usage(message).exit_code());
+        }
+    };
+    let stop = stop_on_signals()?;
+    match condition {
+        Some(condition) => probes::run(condition, options, &output, directory.as_ref(), &stop),
+        None => run_once(&options, &output, directory.as_ref(), &stop),
+    }
+}
+
+fn run_once(
+    options: &Options,
+    output: &args::OutputGroup,
+    directory: Option<&Directory>,
+    stop: &AtomicBool,
+) -> anyhow::Result<u8> {
+    let mut display = Display::new(options, None, output.quiet);
+    let outcome = loadgen::run(options, stop, |snapshot| display.show(&snapshot, stop));
+    display.finish();
+    let mut outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    outcome.record.commit = Some(lab::built::COMMIT.to_owned());
+    let written = directory.map_or(Ok(()), |directory| directory.write(files::of_run(&outcome)?));
+    let record = &outcome.record;
+    // A record that could not be written is printed whole: it may have taken hours.
+    let json = output.json || written.is_err();
+    print(|stdout| {
+        if !output.json {
+            table::print(stdout, record, table::width())?;
+        }
+        if json { write_json(stdout, record) } else { Ok(()) }
+    })?;
+    written?;
+    Ok(exit_code(record))
+}
+
+/// An invalid measurement says nothing about the SLO, so it comes first; half a run says nothing about the whole.
+fn exit_code(record: &Record) -> u8 {
+    if record.interrupted {
+        return EXIT_INTERRUPTED;
+    }
+    match (record.verdict.state, &record.slo) {
+        (State::Invalid, _) => EXIT_INVALID,
+        (_, Some(slo)) if !slo.held => EXIT_SLO_BREACHED,
+        _ => 0,
+    }
+}
+
+/// Says what went wrong; the value is the exit code.
+fn refuse(error: &LoadError) -> u8 {
+    say!("c10m: {error}");
+    error.exit_code()
+}
+
+/// A flag that SIGINT, SIGTERM and SIGHUP set.
+fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // A second signal ends the program at once, should the first not be enough.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .context("cannot handle signals")?;
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot handle signals")?;
+    }
+    // It often comes twice, from the terminal and from the shell on it: it ends nothing at once.
+    if let Some(hang_up) = lab::signals::hang_up() {
+        signal_hook::flag::register(hang_up, Arc::clone(&stop)).context("cannot handle signals")?;
+    }
+    Ok(stop)
+}
+
+fn write_json(output: &mut impl Write, document: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *output, document)?;
+    writeln!(output)
+}
+
+/// Prints on stdout. A reader that has seen enough, as in `| head`, is no error. What would act on a terminal is made
+/// visible, in JSON, too.
+fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    write(&mut text)?;
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(visible(&String::from_utf8_lossy(&text)).as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(()),
+    }
+}

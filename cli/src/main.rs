@@ -1,0 +1,100 @@
+//! The program `c10m`: parse, run the sub-command, turn its answer into an exit code.
+//!
+//! Exit codes: 0 done, 1 failed or interrupted, 2 usage, 3 SLO breached or drain forced, 4 measurement invalid.
+#![forbid(unsafe_code)]
+
+/// Says a line on stderr, as eprintln! does, which panics where stderr is closed.
+macro_rules! say {
+    ($($words:tt)*) => { lab::say(format_args!($($words)*)) };
+}
+
+mod bench;
+mod compare;
+mod count;
+mod given;
+mod load;
+mod null_server;
+mod output_stream;
+mod report;
+mod serve;
+mod signals;
+mod size;
+mod tune;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A testbed for very many TCP connections on Linux.
+///
+/// Per-core servers over epoll, mio and io_uring, a load generator that measures from the intended
+/// send time and judges its own validity, and experiments that compare.
+#[derive(Parser)]
+#[command(name = "c10m", version = lab::built::VERSION, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve echo or HTTP/1.1 with one reactor per core.
+    Serve(serve::ServeArgs),
+    /// Load a server and report latency, throughput and whether the measurement is valid.
+    Load(Box<load::LoadArgs>),
+    /// Run an experiment: servers against each other, interleaved, with a report.
+    Bench(bench::BenchArgs),
+    /// Render the reports of runs again, and print their tables.
+    Report(report::ReportArgs),
+    /// Compare two runs, or refuse to and say why.
+    Compare(compare::CompareArgs),
+    /// What this host's limits and settings mean for many connections.
+    Tune(tune::TuneArgs),
+    /// A server that does next to nothing, or nothing at all for a while: the peer of experiments.
+    #[command(hide = true)]
+    NullServer(null_server::NullServerArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return ExitCode::from(tell(&answer)),
+    };
+    let result = match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Load(args) => load::run(*args),
+        Command::Bench(args) => bench::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Tune(args) => tune::run(args, io_uring()),
+        Command::NullServer(args) => null_server::run(args),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            say!("c10m: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Prints help, version or what is wrong with the command line; the value is the exit code. Help that cannot be
+/// written is a failure; a reader that has seen enough is none.
+fn tell(answer: &clap::Error) -> u8 {
+    let told = answer.print().and_then(|()| io::stdout().flush());
+    match told {
+        Err(error) if !answer.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            say!("c10m: cannot write to stdout: {error}");
+            1
+        }
+        _ => u8::from(answer.use_stderr()) * 2,
+    }
+}
+
+fn io_uring() -> tuning::IoUring {
+    match server::probe_io_uring() {
+        Ok(()) => tuning::IoUring::Available,
+        Err(unavailable) => tuning::IoUring::Unavailable(unavailable.to_string()),
+    }
+}

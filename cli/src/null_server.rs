@@ -1,0 +1,109 @@
+//! `c10m null-server`: the load generator's null server as a process of its own, for experiments. Hidden
+//! from help: it is no server for anybody else.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
+use loadgen::null_server::{Config, NullServer, Stall, Workload, stall_offset};
+use serde_json::json;
+
+use crate::given::Given;
+use crate::output_stream::Stream;
+use crate::signals;
+
+/// Arguments of `c10m null-server`.
+#[derive(Debug, Args)]
+pub(crate) struct NullServerArgs {
+    #[command(flatten)]
+    given: Given,
+    /// What to speak
+    workload: WorkloadArg,
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// CPU of the one thread
+    #[arg(long, value_name = "N")]
+    cpu: Option<u32>,
+    /// Bytes of one request of echo or sockperf
+    #[arg(long, value_name = "BYTES", default_value_t = 64)]
+    message_len: u32,
+    /// Do nothing for so long in every period; the first time half a period after the start
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    stall: Option<Duration>,
+    /// The period of the stalls
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration, requires = "stall")]
+    every: Duration,
+    /// Longest life, so that it is never left behind
+    #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    life: Duration,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WorkloadArg {
+    Echo,
+    Http,
+    Sockperf,
+}
+
+impl NullServerArgs {
+    fn config(&self) -> Config {
+        let message_len = self.message_len;
+        Config {
+            workload: match self.workload {
+                WorkloadArg::Echo => Workload::Echo { message_len },
+                WorkloadArg::Http => Workload::Http,
+                WorkloadArg::Sockperf => Workload::Sockperf { message_len },
+            },
+            listen: self.listen,
+            cpu: self.cpu,
+            stall: self.stall.map(|length| Stall {
+                every: self.every,
+                length,
+                offset: stall_offset(self.every, self.every / 2),
+            }),
+        }
+    }
+}
+
+/// Serves until a signal or the end of its life, and prints a line at both ends.
+pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
+    if args.life.is_zero() {
+        say!("c10m: --for must be longer than zero");
+        return Ok(2);
+    }
+    if args.given.has("message_len") && matches!(args.workload, WorkloadArg::Http) {
+        say!("c10m: --message-len has no effect on http: it needs echo or sockperf");
+        return Ok(2);
+    }
+    // Before the start, so that a signal that comes early ends it in order too.
+    let signals = signals::received(()).context("cannot catch signals")?;
+    let mut stdout = Stream::stdout(None).context("cannot start a thread")?;
+    let mut server = match NullServer::start(args.config()) {
+        Ok(server) => server,
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            say!("c10m: {error}");
+            return Ok(2);
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot serve on {}", args.listen)),
+    };
+    // A reader that is gone by now is missed when it is owed the account.
+    let ready = json!({
+        "event": "ready",
+        "address": server.address().to_string(),
+        "pid": std::process::id(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": lab::built::COMMIT,
+    });
+    stdout.offer(ready.to_string());
+    // A signal or the end of its life: either way this is the end.
+    let _ = signals.recv_timeout(args.life);
+    server.stop().context("the null server failed")?;
+    let exit = json!({"event": "exit", "requests": server.requests(), "stalls": server.stalls()});
+    stdout
+        .finish(vec![exit.to_string()], &signals)
+        .map_err(|cause| anyhow!("cannot write the account to stdout: {cause}"))?;
+    Ok(0)
+}

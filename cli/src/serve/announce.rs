@@ -1,0 +1,199 @@
+//! What a server says when it is ready and when it ends: JSON for programs, sentences for people.
+
+use serde_json::{Value, json};
+use server::{Endpoint, KeepAlive, Options, Report, Server, SocketSizes, Workload};
+use tuning::SocketBounds;
+
+/// The JSON line of a server that serves.
+pub(super) fn ready_event(server: &Server, options: &Options, notes: &[String]) -> Value {
+    let variant = options.variant;
+    let places: Vec<String> = server.endpoints().iter().map(Endpoint::to_string).collect();
+    let sizes = server.socket_sizes();
+    json!({
+        "event": "ready",
+        "address": places[0],
+        "addresses": places,
+        "workload": options.workload,
+        "backend": variant.backend(),
+        "variant": variant.variant(),
+        "reactors": options.reactors,
+        "balance": options.balance,
+        "scheduling": options.scheduling,
+        "connections_max_per_reactor": server.connections_max(),
+        "backlog": backlog(options, SocketBounds::of_this_process().backlog_max),
+        "receive_buffer_bytes": sizes.receive_buffer,
+        "send_buffer_bytes": sizes.send_buffer,
+        "buffer_memory_bytes_per_reactor": options.buffer_memory_max,
+        "notes": notes,
+        "pid": std::process::id(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": lab::built::COMMIT,
+    })
+}
+
+/// The same in a sentence.
+pub(super) fn ready_sentence(server: &Server, options: &Options) -> String {
+    // As `c10m load` takes them.
+    let (workload, scheme, unix_scheme) = match options.workload {
+        Workload::Echo => ("echo", "tcp://", "tcp+"),
+        Workload::Http => ("http", "http://", ""),
+    };
+    let place = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Tcp(address) => format!("{scheme}{address}"),
+        Endpoint::Unix(_) => format!("{unix_scheme}{endpoint}"),
+    };
+    let places: Vec<String> = server.endpoints().iter().map(place).collect();
+    format!(
+        "c10m: serving {workload} on {} with {}, {} reactor{} balanced by {}, at most {} connections each; Ctrl-C drains",
+        places.join(" and "),
+        options.variant,
+        options.reactors,
+        if options.reactors == 1 { "" } else { "s" },
+        options.balance,
+        server.connections_max(),
+    )
+}
+
+/// Where the kernel does not do what was asked for, and what follows from the options without being said by them.
+pub(super) fn notes(
+    options: &Options,
+    endpoints: &[Endpoint],
+    sizes: SocketSizes,
+    bounds: &SocketBounds,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let asked = u64::from(options.socket.backlog);
+    if let Some(most) = bounds.backlog_max.filter(|most| asked > *most)
+        && options.socket.backlog != server::SocketOptions::BACKLOG
+    {
+        notes.push(format!(
+            "--backlog {asked} is cut to {most} by net.core.somaxconn; `sysctl -w net.core.somaxconn={asked}` allows it"
+        ));
+    }
+    let receive = (
+        "--rcvbuf",
+        options.socket.receive_buffer,
+        sizes.receive_buffer,
+        "net.core.rmem_max",
+        bounds.receive_buffer_max,
+    );
+    let send = ("--sndbuf", options.socket.send_buffer, sizes.send_buffer, "net.core.wmem_max", bounds.send_buffer_max);
+    for (option, asked, given, sysctl, most) in [receive, send] {
+        notes.extend(asked.and_then(|asked| buffer_note(option, u64::from(asked), given as u64, sysctl, most)));
+    }
+    let unix: Vec<&Endpoint> = endpoints.iter().filter(|endpoint| endpoint.tcp().is_none()).collect();
+    if options.idle_timeout.is_zero() && unix.len() < endpoints.len() {
+        notes.push(format!(
+            "without an idle timeout TCP keep-alive probes a peer after {} s of silence, and a dead one is dropped after {} s",
+            KeepAlive::IDLE.as_secs(),
+            KeepAlive::DEAD_AFTER.as_secs()
+        ));
+    }
+    for endpoint in unix {
+        notes.push(format!(
+            "who may write to {endpoint} may connect: its permissions are by the umask{}; all reactors share its queue",
+            mode(endpoint).map_or(String::new(), |mode| format!(", {mode:03o}"))
+        ));
+    }
+    notes
+}
+
+/// The kernel gives twice what was asked for, within its bounds (socket(7)).
+fn buffer_note(option: &str, asked: u64, given: u64, sysctl: &str, most: Option<u64>) -> Option<String> {
+    if given == 2 * asked {
+        return None;
+    }
+    Some(if given < 2 * asked {
+        let most = most.map_or(String::new(), |most| format!(" = {most}"));
+        format!(
+            "{option} {asked} is cut by {sysctl}{most}: the kernel gives {given} bytes, bookkeeping included; `sysctl -w {sysctl}={asked}` allows it"
+        )
+    } else {
+        format!("{option} {asked} is less than the kernel gives: {given} bytes, bookkeeping included")
+    })
+}
+
+fn backlog(options: &Options, most: Option<u64>) -> u64 {
+    let asked = u64::from(options.socket.backlog);
+    most.map_or(asked, |most| asked.min(most))
+}
+
+/// The permissions of a socket's file.
+fn mode(endpoint: &Endpoint) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let Endpoint::Unix(path) = endpoint else { return None };
+    Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777)
+}
+
+/// The JSON line of a server that has ended.
+pub(super) fn exit_event(report: &Report, code: u8, lost: u64) -> Value {
+    let mut event = json!({"event": "exit", "code": code, "lines_lost": lost});
+    if let (Value::Object(event), Ok(Value::Object(report))) = (&mut event, serde_json::to_value(report)) {
+        event.extend(report);
+    }
+    event
+}
+
+/// The same in sentences.
+pub(super) fn exit_sentences(report: &Report) -> Vec<String> {
+    let totals = &report.totals;
+    let mut lines = vec![format!(
+        "c10m: served {} requests over {} connections, {} bytes in, {} bytes out, {} system calls",
+        totals.requests, totals.accepts, totals.bytes_in, totals.bytes_out, totals.syscalls
+    )];
+    if let Some(spread) = &report.spread {
+        lines.push(format!(
+            "c10m:   spread by {} over {} reactor{}: the busiest took {:.2} of the mean, coefficient of variation {:.3}",
+            report.balance,
+            report.reactors.len(),
+            if report.reactors.len() == 1 { "" } else { "s" },
+            spread.accepts_max_over_mean,
+            spread.accepts_coefficient_of_variation,
+        ));
+    }
+    for (reason, count) in server::CloseReason::all().map(|reason| (reason.name(), totals.closed_for(reason))) {
+        if count > 0 {
+            lines.push(format!("c10m:   closed {count} for {reason}"));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const BOUNDS: SocketBounds = SocketBounds {
+        backlog_max: Some(4096),
+        receive_buffer_max: Some(10_000),
+        send_buffer_max: Some(10_000),
+        unprivileged_port_start: Some(1024),
+    };
+
+    fn noted(change: impl FnOnce(&mut Options), sizes: (usize, usize)) -> String {
+        let mut options = Options::new(Workload::Echo);
+        change(&mut options);
+        let sizes = SocketSizes { receive_buffer: sizes.0, send_buffer: sizes.1 };
+        notes(&options, &options.listen.clone(), sizes, &BOUNDS).join("\n")
+    }
+
+    #[test]
+    fn what_the_kernel_cuts_is_said_with_the_setting() {
+        assert_eq!(noted(|_| {}, (131_072, 16_384)), "", "defaults need no word");
+        let text = noted(|options| options.socket.backlog = 5000, (0, 0));
+        assert!(text.contains("--backlog 5000 is cut to 4096") && text.contains("net.core.somaxconn=5000"), "{text}");
+        assert_eq!(noted(|options| options.socket.backlog = 4096, (0, 0)), "");
+        let text = noted(|options| options.socket.receive_buffer = Some(50_000), (20_000, 0));
+        assert!(text.contains("--rcvbuf 50000 is cut by net.core.rmem_max = 10000"), "{text}");
+        let text = noted(|options| options.socket.send_buffer = Some(1), (0, 4608));
+        assert!(text.contains("--sndbuf 1 is less than the kernel gives: 4608 bytes"), "{text}");
+        assert_eq!(noted(|options| options.socket.send_buffer = Some(5000), (0, 10_000)), "");
+    }
+
+    #[test]
+    fn keep_alive_is_said_where_it_is_all_there_is() {
+        let text = noted(|options| options.idle_timeout = Duration::ZERO, (0, 0));
+        assert!(text.contains("after 300 s of silence") && text.contains("after 450 s"), "{text}");
+    }
+}

@@ -1,0 +1,145 @@
+//! House rules that a compiler does not know. Each says why in its message.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files that fit one reading; beyond this a file is probably two.
+const LINES_MAX: usize = 600;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
+}
+
+fn files(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("readable") {
+        let path = entry.expect("readable").path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_dir() && name != "target" && !name.starts_with('.') && name != "runs" {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    files(&root(), "rs", &mut found);
+    assert!(found.len() > 50, "the sources were not found");
+    let name = |path: &Path| path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+    found.iter().map(|path| (name(path), fs::read_to_string(path).expect("UTF-8"))).collect()
+}
+
+#[test]
+fn every_file_says_what_it_is_and_fits_one_reading() {
+    for (name, text) in sources() {
+        assert!(text.starts_with("//! "), "{name}: the first line says what the file owns");
+        let lines = text.lines().count();
+        assert!(lines <= LINES_MAX, "{name}: {lines} lines do not fit one reading");
+    }
+}
+
+#[test]
+fn unsafe_code_stays_where_it_belongs() {
+    for (name, text) in sources() {
+        let place =
+            ["/sys/", "/uring/", "/tun/"].iter().any(|folder| name.contains(folder)) || name.starts_with("uring/");
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let blocks = code.filter(|line| line.contains("unsafe {") || line.contains("unsafe fn ")).count();
+        if name.ends_with("tests/tidy.rs") {
+            continue;
+        }
+        assert!(place || blocks == 0, "{name}: unsafe belongs into sys/, uring/ or tun/");
+        let reasons = text.matches("SAFETY:").count() + text.matches("# Safety").count();
+        assert!(reasons >= blocks, "{name}: {blocks} unsafe places, {reasons} reasons");
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("UTF-8");
+    let table = manifest.split("[workspace.dependencies]").nth(1).expect("the table");
+    let table = table.split("\n[").next().expect("its end");
+    for line in table.lines().filter(|line| line.contains('=') && !line.contains("path =")) {
+        assert!(line.contains(" # "), "why is this dependency here? {line}");
+    }
+}
+
+#[test]
+fn nothing_is_left_to_do_in_secret() {
+    for (name, text) in sources().iter().filter(|(name, _)| !name.ends_with("tests/tidy.rs")) {
+        for word in ["FIXME", "XXX", "todo!", "unimplemented!", "dbg!(", "#[ignore"] {
+            assert!(!text.contains(word), "{name}: {word}");
+        }
+    }
+}
+
+/// The part of a file that is compiled into a program, without comments; none of a file that only tests use.
+fn code_of_programs(name: &str, text: &str, test_files: &[String]) -> String {
+    let is_test = name.contains("/tests/") || name.ends_with("/tests.rs") || name.contains("/examples/");
+    if is_test || test_files.iter().any(|stem| name == format!("{stem}.rs") || name.starts_with(&format!("{stem}/"))) {
+        return String::new();
+    }
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Modules declared behind `#[cfg(test)]`, as paths without `.rs`.
+fn test_files(sources: &[(String, String)]) -> Vec<String> {
+    let declared = sources.iter().flat_map(|(name, text)| {
+        let stem = name.trim_end_matches(".rs");
+        let folder =
+            stem.strip_suffix("/mod").or(stem.strip_suffix("/lib")).or(stem.strip_suffix("/main")).unwrap_or(stem);
+        text.split("#[cfg(test)]\n").skip(1).filter_map(move |rest| {
+            let module = rest.lines().next()?.split_once("mod ")?.1.strip_suffix(';')?;
+            Some(format!("{folder}/{module}"))
+        })
+    });
+    declared.collect()
+}
+
+#[test]
+fn nothing_is_printed_by_macros_that_panic() {
+    let sources = sources();
+    let test_files = test_files(&sources);
+    for (name, text) in &sources {
+        // A build script talks to cargo by its stdout.
+        if name.ends_with("build.rs") {
+            continue;
+        }
+        let code = code_of_programs(name, text, &test_files);
+        for word in ["print!(", "println!("] {
+            assert!(
+                !code.contains(word),
+                "{name}: {word} panics where its stream is closed or full; use say! or write"
+            );
+        }
+    }
+    let name = "server/src/shard/simulation/mod.rs";
+    assert!(test_files.iter().any(|stem| name.starts_with(stem)), "modules for tests are found: {test_files:?}");
+}
+
+#[test]
+fn the_architecture_stays_short() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("it exists");
+    assert!(text.lines().count() <= 150, "ARCHITECTURE.md is for the things that seldom change");
+}
+
+#[test]
+fn arrows_between_crates_point_one_way() {
+    for (name, forbidden) in [
+        ("protocol", &["uring", "server", "loadgen", "tuning", "results", "lab"][..]),
+        ("uring", &["protocol", "server", "loadgen", "tuning", "results", "lab"]),
+        ("tcp", &["protocol", "uring", "server", "loadgen", "tuning", "results", "lab"]),
+        ("server", &["loadgen", "tuning", "results", "lab"]),
+        ("loadgen", &["server", "tuning", "results", "lab"]),
+        ("tuning", &["protocol", "uring", "server", "loadgen", "results", "lab"]),
+        ("results", &["protocol", "uring", "server", "loadgen", "tuning", "lab"]),
+        ("lab", &["protocol", "uring", "tcp", "cli"]),
+    ] {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).expect("UTF-8");
+        for other in forbidden {
+            assert!(!manifest.contains(&format!("\n{other}.workspace")), "{name} must not depend on {other}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `bench agreement`: whether this project's load generator reports what wrk reports.
+//!
+//! nginx is given work of its own for each request, so that the server is the limit and not the generator:
+//! where a generator is, the cheaper one gets more replies out of the same server, and rightly reports so
+//! (`bench generator`).
+
+use results::record::Metric;
+use server::Workload;
+
+use crate::experiments::decision::decision;
+use crate::kinds::comparison::plan::{Arm, Experiment, Generator, Load, Scope};
+use crate::session::request::Profile;
+use crate::subjects::servers::Kind;
+
+pub(super) fn experiment() -> Experiment {
+    let generators = [Generator::C10m, Generator::C10mUring, Generator::Wrk];
+    let arms = generators.map(|generator| Arm { server: Kind::NginxBusy, generator, compares_generators: true });
+    Experiment {
+        name: "agreement",
+        question: "Does the load generator report the throughput and the latency that wrk reports, where the server \
+                   is the limit?",
+        explanation: "A check of the instrument against another one. nginx is given so much work for each request that \
+                      every generator waits for it; then all of them should report the same. What the server itself \
+                      counted stands beside their counts.",
+        metric: Metric::ClientCpu,
+        decision: decision(
+            Some("wrk on busy nginx"),
+            0.05,
+            "The generators agree on a figure when the ranges of their repeats overlap; the medians' distance is \
+             printed beside.",
+        ),
+        is_hidden: false,
+        scopes: vec![Scope {
+            profile: Profile::Full,
+            arms: arms.into(),
+            loads: vec![Load::closed(Workload::Http, 64)],
+            repeats: 9,
+            seconds: 5.0,
+            idle_connections: 0,
+            notes: vec![],
+        }],
+    }
+}

@@ -1,0 +1,108 @@
+//! `bench backends`: every variant against every load, to find where io_uring pays.
+
+use results::record::Metric;
+use server::Workload;
+
+use crate::experiments::decision::decision;
+use crate::kinds::comparison::plan::{Experiment, Load, Scope, main_variants};
+use crate::session::request::Profile;
+
+/// Connections of the matrix.
+const CONNECTIONS: [u32; 4] = [1, 64, 1000, 10_000];
+/// Requests per second of the open loops: all of them within reach of every arm on one CPU.
+const RATES: [f64; 3] = [5_000.0, 20_000.0, 50_000.0];
+/// More requests per second than one connection carries without waiting for itself: one request after the
+/// other takes some 30 µs over loopback, and arrivals come in bunches.
+const RATE_OF_ONE_MAX: f64 = 5_000.0;
+/// Requests in one send of the pipelined loads.
+const PIPELINE: u32 = 16;
+
+const NOTE_ONE: &str = "One connection is not loaded with more than 5,000 requests a second: an open loop \
+                        sends one request at a time on a connection, so more would measure the queue before it.";
+const NOTE_PIPELINE: &str = "Pipelined requests exist for HTTP in a closed loop only: echo knows no limits of requests, \
+                             and an open loop sends each request at its own time.";
+const NOTE_MEMORY: &str = "Bytes per connection are growth over the connections of a run, from 1,000 connections on; \
+                           rings of buffers and what the load touched first are in them.";
+const NOTE_QUICK: &str = "The profile quick leaves out: HTTP with one and with 10,000 connections, 5,000 requests a \
+                          second but for one connection, 50,000 but for 1,000, most closed loops, and pipelining \
+                          over other than 64 connections. The profile full has all of them.";
+
+pub(super) fn experiment() -> Experiment {
+    Experiment {
+        name: "backends",
+        question: "When is io_uring cheaper than epoll, and by how much?",
+        explanation: "The same protocol code behind every way of doing I/O, under every combination of workload, \
+                      number of connections and rate. System calls, submissions, completions and bytes per \
+                      connection stand beside the CPU, so that a difference can be traced to its cause. On loopback \
+                      the kernel's share of a request is some 95 %; with a NIC in between it differs.",
+        metric: Metric::ServerCore,
+        decision: decision(
+            Some("epoll level"),
+            0.05,
+            "A variant is cheaper or dearer than epoll level under a load when the interval of the paired ratios of \
+             core CPU per request excludes 1 and the difference is at least 5 %; less than that is no reason to choose.",
+        ),
+        is_hidden: false,
+        scopes: vec![quick(), full()],
+    }
+}
+
+fn quick() -> Scope {
+    let (echo, http) = (Workload::Echo, Workload::Http);
+    Scope {
+        profile: Profile::Quick,
+        arms: main_variants(),
+        loads: vec![
+            Load::open(echo, 1, 5_000.0),
+            Load::closed(echo, 64),
+            Load::open(echo, 64, 20_000.0),
+            Load::open(echo, 1000, 50_000.0),
+            Load::open(echo, 10_000, 20_000.0),
+            Load::open(http, 64, 20_000.0),
+            Load::closed(http, 1000),
+            Load::pipelined(http, 64, PIPELINE),
+        ],
+        // Even, so that every order has its mirror image.
+        repeats: 4,
+        seconds: 0.6,
+        idle_connections: 0,
+        notes: vec![NOTE_QUICK, NOTE_ONE, NOTE_PIPELINE, NOTE_MEMORY],
+    }
+}
+
+fn full() -> Scope {
+    let mut loads = Vec::new();
+    for workload in [Workload::Echo, Workload::Http] {
+        for connections in CONNECTIONS {
+            loads.push(Load::closed(workload, connections));
+            let makes_sense = |rate: &f64| connections > 1 || *rate <= RATE_OF_ONE_MAX;
+            loads.extend(RATES.into_iter().filter(makes_sense).map(|rate| Load::open(workload, connections, rate)));
+        }
+    }
+    loads.extend(CONNECTIONS.map(|connections| Load::pipelined(Workload::Http, connections, PIPELINE)));
+    Scope {
+        profile: Profile::Full,
+        arms: main_variants(),
+        loads,
+        repeats: 6,
+        seconds: 4.0,
+        idle_connections: 0,
+        notes: vec![NOTE_ONE, NOTE_PIPELINE, NOTE_MEMORY],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_matrix_is_whole_and_quick_is_a_part_of_it() {
+        let full = full();
+        assert_eq!(full.loads.len(), 2 * (2 + 3 * 4) + 4);
+        for load in quick().loads {
+            assert!(full.loads.contains(&load), "{}", load.words());
+        }
+        let alone: Vec<_> = full.loads.iter().filter(|load| load.connections == 1).collect();
+        assert!(alone.iter().all(|load| load.rate.is_none_or(|rate| rate <= RATE_OF_ONE_MAX)), "{alone:?}");
+    }
+}

@@ -1,0 +1,59 @@
+//! `bench churn`: what a connection costs that carries one request: connect, accept, request, reply, close.
+
+use results::record::Metric;
+use server::{Balance, Variant, Workload};
+
+use crate::experiments::decision::decision;
+use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
+use crate::session::request::Profile;
+use crate::subjects::servers::Kind;
+
+const NOTE_RPS: &str = "A request is a connection here: rps are connects a second, and CPU per request is that of connect, \
+                        request and close.";
+const NOTE_CLOSE: &str = "The client closes first, in order, so each connection ends in TIME-WAIT; every run has a network \
+                          namespace of its own, which they go with.";
+const NOTE_SOFTIRQ: &str = "Over loopback the kernel handles the handshake of both sides on the CPU of whoever sends: most \
+                            of the server's share of a connect is in the client's CPU time.";
+const NOTE_BALANCE: &str = "The arms with 4 reactors differ only in who chooses among them: the kernel's hash, the CPU \
+                            that handles the SYN (classic BPF; over loopback that is the client's CPU, so one reactor \
+                            takes all), or each in turn (eBPF). How evenly that turned out is a table of its own.";
+
+pub(super) fn experiment() -> Experiment {
+    Experiment {
+        name: "churn",
+        question: "What does a connection cost that carries a single request, and who accepts it cheapest?",
+        explanation: "Clients that do not keep connections: health checks, old proxies, a storm of reconnects. Each \
+                      connection is opened, carries one request and is closed in order. The variants of this project, \
+                      nginx and haproxy do the same on one CPU; four reactors under three ways of sharing connections \
+                      out show what the choice costs and how even it is.",
+        metric: Metric::ServerCore,
+        decision: decision(
+            Some("epoll level"),
+            0.02,
+            "An arm accepts cheaper or dearer than epoll level when the interval of the paired ratios of core CPU per \
+             request excludes 1 and the difference is at least 2 %.",
+        ),
+        is_hidden: false,
+        scopes: vec![scope(Profile::Quick, 3, 1.0), scope(Profile::Full, 8, 2.0)],
+    }
+}
+
+fn scope(profile: Profile, repeats: u32, seconds: f64) -> Scope {
+    let own =
+        [Variant::EpollLevel, Variant::EpollEdge, Variant::MioEdge, Variant::UringMultishot, Variant::UringInline];
+    let balances = [Balance::Hash, Balance::Cpu, Balance::RoundRobin].map(Kind::Balanced);
+    let servers = own.map(Kind::C10m).into_iter().chain([Kind::Nginx, Kind::Haproxy]).chain(balances);
+    Scope {
+        profile,
+        arms: servers.map(Arm::server).collect(),
+        loads: vec![
+            Load::churn(Workload::Http, 64),
+            Load::churn(Workload::Http, 1000),
+            Load::churn(Workload::Echo, 64),
+        ],
+        repeats,
+        seconds,
+        idle_connections: 0,
+        notes: vec![NOTE_RPS, NOTE_CLOSE, NOTE_SOFTIRQ, NOTE_BALANCE],
+    }
+}

@@ -1,0 +1,46 @@
+//! `bench generator`: what a request costs the load generator, and whether it reports what wrk reports,
+//! on the same servers.
+
+use results::record::Metric;
+use server::{Variant, Workload};
+
+use crate::experiments::decision::decision;
+use crate::kinds::comparison::plan::{Arm, Experiment, Generator, Load, Scope};
+use crate::session::request::Profile;
+use crate::subjects::servers::Kind;
+
+pub(super) fn experiment() -> Experiment {
+    let servers = [Kind::C10m(Variant::EpollLevel), Kind::Nginx];
+    let arms = servers.into_iter().flat_map(|server| {
+        [Generator::C10m, Generator::C10mUring, Generator::Wrk].map(|generator| Arm {
+            server,
+            generator,
+            compares_generators: true,
+        })
+    });
+    Experiment {
+        name: "generator",
+        question: "How much CPU does the load generator need for a request, and does it report the same as wrk on the same job?",
+        explanation: "A load generator that needs more CPU than the server measures itself. Here the sides are \
+                      exchanged: the same servers, three generators. Throughput may differ, because the cheaper \
+                      generator gets more out of the same server; whether reports agree where the server is the \
+                      limit is the question of `agreement`.",
+        metric: Metric::ClientCpu,
+        decision: decision(
+            None,
+            0.05,
+            "A generator is cheaper or dearer than the first one on the same server when the interval of the paired \
+             ratios of its CPU per request excludes 1 and the difference is at least 5 %.",
+        ),
+        is_hidden: false,
+        scopes: vec![Scope {
+            profile: Profile::Full,
+            arms: arms.collect(),
+            loads: vec![Load::closed(Workload::Http, 64), Load::closed(Workload::Http, 1000)],
+            repeats: 7,
+            seconds: 3.0,
+            idle_connections: 0,
+            notes: vec![],
+        }],
+    }
+}

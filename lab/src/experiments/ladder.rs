@@ -1,0 +1,68 @@
+//! `bench ladder`: the same requests over ever more connections: what idle neighbours cost.
+
+use results::record::Metric;
+use server::{Variant, Workload};
+
+use crate::experiments::decision::decision;
+use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
+use crate::session::request::Profile;
+use crate::subjects::servers::Kind;
+
+/// Requests per second over all connections, the same on every rung: one connection carries it without
+/// waiting for itself, and it is enough for the ticks in which the kernel counts CPU time.
+const RATE: f64 = 5_000.0;
+
+const NOTE_RATE: &str = "5,000 requests a second in total on every rung: the connections take turns, so with 10,000 of \
+                         them each is idle for two seconds between two requests.";
+const NOTE_MEMORY: &str = "Bytes per connection are given from 1,000 connections on; with fewer, pages and rings of \
+                           buffers are all there is to see.";
+const NOTE_TOP: &str = "The rung of 100,000 connections has several reactors on the server's one CPU, each with an fd \
+                        table of its own, because RLIMIT_NOFILE or nginx's own limit bounds one; the rungs below have \
+                        one. nginx's user and system time are absent there: it has several processes.";
+
+pub(super) fn experiment() -> Experiment {
+    Experiment {
+        name: "ladder",
+        question: "What do idle neighbours cost: how do CPU, tail and memory grow from 1 to 100,000 connections at the \
+                   same rate?",
+        explanation: "C10K as a curve. The work is the same on every rung, so whatever grows is the price of holding \
+                      connections: larger tables, colder caches, more memory. Compare the rungs of one arm as well as \
+                      the arms of one rung. Real idle connections also cost timers and keep-alives, which this does \
+                      not show.",
+        metric: Metric::ServerCore,
+        decision: decision(
+            Some("epoll level"),
+            0.05,
+            "On each rung an arm is cheaper or dearer than epoll level when the interval of the paired ratios of core \
+             CPU per request excludes 1 and the difference is at least 5 %.",
+        ),
+        is_hidden: false,
+        scopes: vec![
+            scope(Profile::Quick, &[1, 10, 100, 1000, 10_000], vec![NOTE_RATE, NOTE_MEMORY]),
+            scope(Profile::Full, &[1, 10, 100, 1000, 10_000, 100_000], vec![NOTE_RATE, NOTE_MEMORY, NOTE_TOP]),
+        ],
+    }
+}
+
+fn scope(profile: Profile, rungs: &[u32], notes: Vec<&'static str>) -> Scope {
+    let (repeats, seconds) = match profile {
+        Profile::Quick => (4, 1.8),
+        _ => (8, 5.0),
+    };
+    let servers = [
+        Kind::C10m(Variant::EpollLevel),
+        Kind::C10m(Variant::UringMultishot),
+        Kind::C10m(Variant::MioEdge),
+        Kind::Nginx,
+    ];
+    Scope {
+        profile,
+        arms: servers.map(Arm::server).into(),
+        // HTTP, because nginx serves nothing else.
+        loads: rungs.iter().map(|connections| Load::open(Workload::Http, *connections, RATE)).collect(),
+        repeats,
+        seconds,
+        idle_connections: 0,
+        notes,
+    }
+}

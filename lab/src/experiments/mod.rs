@@ -1,0 +1,110 @@
+//! The experiments: one file each, and the list of them.
+
+mod agreement;
+mod backends;
+mod baseline;
+pub(crate) mod c10m;
+mod churn;
+mod decision;
+mod generator;
+mod ladder;
+pub(crate) mod omission;
+mod peers;
+mod quick;
+mod smoke;
+mod uring;
+
+use crate::kinds::comparison::plan::Experiment;
+
+/// Every experiment that is an [`Experiment`]; `omission` is one of its own kind.
+pub(crate) fn all() -> Vec<Experiment> {
+    vec![
+        quick::experiment(),
+        baseline::experiment(),
+        generator::experiment(),
+        agreement::experiment(),
+        backends::experiment(),
+        ladder::experiment(),
+        peers::experiment(),
+        churn::experiment(),
+        uring::experiment(),
+        smoke::experiment(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::kinds::comparison::plan::{Generator, Scope, key};
+    use crate::session::limits::Limits;
+    use crate::session::request::Profile;
+
+    /// Longest time for a first answer.
+    const QUICK_S_MAX: f64 = 300.0;
+
+    fn scopes() -> impl Iterator<Item = (Experiment, Scope)> {
+        let with_scopes = |experiment: Experiment| {
+            let scopes = experiment.scopes.clone();
+            scopes.into_iter().map(move |scope| {
+                let again = all().into_iter().find(|other| other.name == experiment.name);
+                (again.expect("itself"), scope)
+            })
+        };
+        all().into_iter().flat_map(with_scopes)
+    }
+
+    #[test]
+    fn every_experiment_says_what_it_is_and_how_it_decides() {
+        let mut names = BTreeSet::new();
+        for (experiment, scope) in scopes() {
+            names.insert(experiment.name);
+            assert!(experiment.question.ends_with('?'), "{}", experiment.name);
+            for text in [experiment.explanation, &experiment.decision.words] {
+                assert!(text.len() > 50 && text.ends_with('.'), "{}: {text:?}", experiment.name);
+            }
+            let arms: Vec<String> = scope.arms.iter().map(|arm| arm.name()).collect();
+            if let Some(reference) = &experiment.decision.reference {
+                assert!(arms.contains(reference), "{}: there is no {reference}", experiment.name);
+            }
+            assert!(scope.repeats > 0 && scope.seconds >= 0.1 && !scope.loads.is_empty());
+            assert!(scope.notes.iter().all(|note| note.ends_with('.')), "{:?}", scope.notes);
+        }
+        assert_eq!(names.len(), all().len(), "names are unique");
+    }
+
+    #[test]
+    fn quick_is_quick() {
+        for (experiment, scope) in scopes().filter(|(_, scope)| scope.profile == Profile::Quick) {
+            let expected_s = scope.expected_s();
+            assert!(expected_s < QUICK_S_MAX, "{} takes {expected_s} s", experiment.name);
+        }
+    }
+
+    #[test]
+    fn cells_have_keys_of_their_own() {
+        for (experiment, scope) in scopes() {
+            let keys: Vec<String> = scope
+                .loads
+                .iter()
+                .flat_map(|load| scope.arms_for(load).into_iter().map(|arm| key(load, &arm)))
+                .collect();
+            let distinct: BTreeSet<&String> = keys.iter().collect();
+            assert_eq!(distinct.len(), keys.len(), "{}", experiment.name);
+        }
+    }
+
+    #[test]
+    fn loads_are_such_as_the_load_generator_takes() {
+        let limits = Limits { descriptors_max: 20_000, files_free: u64::MAX, memory_bytes: u64::MAX };
+        for (experiment, scope) in scopes() {
+            for load in &scope.loads {
+                assert!(load.rate.is_none() || load.pipeline == 1, "{}: only closed loops pipeline", experiment.name);
+                let shape = limits.shape(load.connections).expect("it fits 20,000 descriptors");
+                let is_c10m = |generator| matches!(generator, Generator::C10m | Generator::C10mUring);
+                assert!(shape.threads == 1 || scope.arms.iter().all(|arm| is_c10m(arm.generator)));
+            }
+        }
+    }
+}

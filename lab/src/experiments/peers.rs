@@ -1,0 +1,101 @@
+//! `bench peers`: what a request costs other servers. Those of the distribution and those on other Rust
+//! libraries, each in its documented fast configuration, beside four of this project's variants.
+
+use results::record::Metric;
+use server::{Variant, Workload};
+
+use crate::experiments::decision::decision;
+use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
+use crate::session::request::Profile;
+use crate::subjects::servers::Kind;
+
+/// Requests per second of the open loops: what the slowest arm can do on one CPU, with room.
+const RATE: f64 = 20_000.0;
+/// Connections, all of them busy: in a closed loop each has a request under way all the time.
+const CONNECTIONS: [u32; 3] = [64, 1000, 10_000];
+/// Requests in one send of the pipelined loads.
+const PIPELINE: u32 = 16;
+
+const NOTE_LOADS: &str = "Closed loops keep every connection busy; open loops give every arm the same 20,000 requests a \
+                          second, at which a server also pays for going to sleep and waking up.";
+const NOTE_QUICK: &str = "The profile quick leaves out 10,000 connections and the open loops over 1,000.";
+
+pub(super) fn experiment() -> Experiment {
+    Experiment {
+        name: "peers",
+        question: "What does a request cost the best-known servers and libraries, doing the same work on one CPU?",
+        explanation: "The same client, schedule and checks against nginx, h2o, haproxy and lighttpd of the distribution \
+                      and against small servers on nine Rust libraries (scripts/peers.sh installs and builds them), \
+                      each in its documented fast configuration, which the report prints. They do more than this \
+                      project's server, which exists to be measured: the notes say what.",
+        metric: Metric::ServerCore,
+        decision: decision(
+            Some("epoll level"),
+            0.02,
+            "An arm is cheaper or dearer than epoll level under a load when the interval of the paired ratios of core \
+             CPU per request excludes 1 and the difference is at least 2 %.",
+        ),
+        is_hidden: false,
+        scopes: vec![quick(), full()],
+    }
+}
+
+fn arms() -> Vec<Arm> {
+    let own = [Variant::EpollLevel, Variant::UringMultishot, Variant::UringInline, Variant::UringGather];
+    let own = own.map(Kind::C10m);
+    own.into_iter().chain(Kind::peers()).map(Arm::server).collect()
+}
+
+fn quick() -> Scope {
+    let mut loads = Vec::new();
+    for workload in [Workload::Http, Workload::Echo] {
+        loads.push(Load::open(workload, 64, RATE));
+        loads.extend([64, 1000].map(|connections| Load::closed(workload, connections)));
+    }
+    loads.push(Load::pipelined(Workload::Http, 64, PIPELINE));
+    Scope {
+        profile: Profile::Quick,
+        arms: arms(),
+        loads,
+        repeats: 2,
+        seconds: 0.8,
+        idle_connections: 0,
+        notes: vec![NOTE_LOADS, NOTE_QUICK],
+    }
+}
+
+fn full() -> Scope {
+    let mut loads = Vec::new();
+    for workload in [Workload::Http, Workload::Echo] {
+        loads.extend(CONNECTIONS.map(|connections| Load::closed(workload, connections)));
+        loads.extend(CONNECTIONS.map(|connections| Load::open(workload, connections, RATE)));
+    }
+    loads.push(Load::pipelined(Workload::Http, 64, PIPELINE));
+    Scope {
+        profile: Profile::Full,
+        arms: arms(),
+        loads,
+        repeats: 6,
+        // With 10,000 connections a second is two requests of each, and the first of them costs the most.
+        seconds: 3.0,
+        idle_connections: 0,
+        notes: vec![NOTE_LOADS],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_comes_first_and_every_load_has_its_peers() {
+        for scope in [quick(), full()] {
+            for load in &scope.loads {
+                let arms = scope.arms_for(load);
+                assert_eq!(arms[0].server, Kind::C10m(Variant::EpollLevel));
+                assert!(arms.len() >= 8, "{}: {} arms", load.slug(), arms.len());
+                assert!(arms.iter().all(|arm| arm.server.serves(load.workload)));
+            }
+        }
+    }
+}

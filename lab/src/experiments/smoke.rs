@@ -1,0 +1,31 @@
+//! `bench smoke`: the smallest experiment there is, for tests of the program. In no list.
+
+use results::record::Metric;
+use server::{Variant, Workload};
+
+use crate::experiments::decision::decision;
+use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
+use crate::session::request::Profile;
+use crate::subjects::servers::Kind;
+
+pub(super) fn experiment() -> Experiment {
+    let scope = |profile, repeats| Scope {
+        profile,
+        arms: [Variant::EpollLevel, Variant::MioEdge].map(|variant| Arm::server(Kind::C10m(variant))).into(),
+        loads: vec![Load::closed(Workload::Echo, 4), Load::open(Workload::Http, 4, 1000.0)],
+        repeats,
+        seconds: 0.2,
+        idle_connections: 0,
+        notes: vec![],
+    };
+    Experiment {
+        name: "smoke",
+        question: "Does an experiment run from its beginning to its end?",
+        explanation: "Only for tests: its figures mean nothing, its files must be complete. Two arms, two loads, a few \
+                      connections, windows that are too short for anything.",
+        metric: Metric::ServerCore,
+        decision: decision(Some("epoll level"), 0.05, "Nothing is decided here: the windows are too short for that."),
+        is_hidden: true,
+        scopes: vec![scope(Profile::Quick, 1), scope(Profile::Full, 4)],
+    }
+}

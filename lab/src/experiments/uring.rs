@@ -1,0 +1,73 @@
+//! `bench uring`: every way of using a ring against `epoll level`, one trick at a time.
+
+use results::record::Metric;
+use server::{Variant, Workload};
+
+use crate::experiments::decision::decision;
+use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
+use crate::session::request::Profile;
+use crate::subjects::servers::Kind;
+
+/// Requests per second of the open loops.
+const RATE: f64 = 50_000.0;
+
+const NOTE_TRICKS: &str = "multishot is the base. oneshot and poll receive in another way; inline sends with \
+                           MSG_DONTWAIT and no completion for success; pieces fills buffers piece by piece \
+                           (IOU_PBUF_RING_INC); gather is inline and waits up to 50 µs for 64 completions (min-wait), \
+                           which its response times pay for. Bundles (several buffers for one receive) are no \
+                           arm: no request of these loads is longer than a buffer, so there is nothing to bundle.";
+
+pub(super) fn experiment() -> Experiment {
+    Experiment {
+        name: "uring",
+        question: "Which way of using io_uring needs less CPU per request than epoll with many busy connections?",
+        explanation: "One trick at a time, so that each has a row of its own: kept or not, the measured ratio says. The \
+                      same protocol code, connections and buffers behind all of them. Loopback has the sender run the \
+                      receiver's TCP stack, so what is left to save is the system calls, the readiness lists and the \
+                      waking up.",
+        metric: Metric::ServerCore,
+        decision: decision(
+            Some("epoll level"),
+            0.02,
+            "A trick pays under a load when the interval of the paired ratios of core CPU per request to epoll level \
+             excludes 1 and the difference is at least 2 %.",
+        ),
+        is_hidden: false,
+        scopes: vec![quick(), full()],
+    }
+}
+
+fn arms() -> Vec<Arm> {
+    let is_asked = |variant: &Variant| variant.backend() == "io_uring" || *variant == Variant::EpollLevel;
+    Variant::ALL.into_iter().filter(is_asked).map(Kind::C10m).map(Arm::server).collect()
+}
+
+fn quick() -> Scope {
+    Scope {
+        profile: Profile::Quick,
+        arms: arms(),
+        loads: vec![Load::closed(Workload::Echo, 1000), Load::open(Workload::Echo, 1000, RATE)],
+        repeats: 8,
+        seconds: 1.0,
+        idle_connections: 0,
+        notes: vec![NOTE_TRICKS],
+    }
+}
+
+fn full() -> Scope {
+    let mut loads = Vec::new();
+    for workload in [Workload::Echo, Workload::Http] {
+        loads.extend([64, 1000, 10_000].map(|connections| Load::closed(workload, connections)));
+        loads.push(Load::open(workload, 1000, RATE));
+    }
+    loads.push(Load::pipelined(Workload::Http, 64, 16));
+    Scope {
+        profile: Profile::Full,
+        arms: arms(),
+        loads,
+        repeats: 8,
+        seconds: 2.0,
+        idle_connections: 0,
+        notes: vec![NOTE_TRICKS],
+    }
+}

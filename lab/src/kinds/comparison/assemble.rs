@@ -1,0 +1,227 @@
+//! Makes the record of an experiment and the files beside it out of its journal. Runs nothing.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use results::histogram::Latencies;
+use results::record::{Cell, Decision, Loop, MemoryCell, Record, SCHEMA, Summary};
+use results::{hgrm, hlog, report, run, utc};
+
+use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope, key};
+use crate::session::journal::{Entry, Journal, Line};
+use crate::session::places::Places;
+use crate::workload::word;
+
+/// Steal of a run that its reader has to know of: where check V5 declares a run's times invalid.
+const STEAL_MAX: f64 = 0.05;
+
+/// What a record needs beside the journal.
+pub(crate) struct Circumstances {
+    pub(crate) places: Places,
+    pub(crate) skipped: Vec<String>,
+    pub(crate) command: Vec<String>,
+}
+
+/// A record and its curves.
+pub(crate) struct Outcome {
+    pub(crate) record: Record,
+    curves: Vec<Curve>,
+}
+
+/// The response times of all runs of a cell, merged.
+struct Curve {
+    key: String,
+    latencies: Latencies,
+}
+
+/// Everything that is in the journal, in one record.
+pub(crate) fn outcome(
+    experiment: &Experiment,
+    scope: &Scope,
+    journal: &Journal,
+    circumstances: Circumstances,
+) -> anyhow::Result<Outcome> {
+    let header = journal.header();
+    let started = UNIX_EPOCH + Duration::from_millis(header.started_unix_ms);
+    let (cells, curves) = cells(scope, journal)?;
+    let Circumstances { places, mut skipped, command } = circumstances;
+    let lines = journal.lines().iter();
+    skipped.extend(lines.clone().filter_map(|line| match line {
+        Line::LeftOut { reason, .. } => Some(reason.clone()),
+        _ => None,
+    }));
+    let waits = lines.clone().filter_map(|line| match line {
+        Line::Wait(words) => Some(words.clone()),
+        _ => None,
+    });
+    let names: Vec<String> = scope.arms.iter().map(Arm::name).collect();
+    let reference = experiment.decision.reference.clone().filter(|reference| names.contains(reference));
+    let record = Record {
+        schema: SCHEMA,
+        experiment: experiment.name.to_owned(),
+        question: experiment.question.to_owned(),
+        metric: experiment.metric,
+        decision: Decision { reference, ..experiment.decision.clone() },
+        started_at: utc::rfc3339(started),
+        duration_s: SystemTime::now().duration_since(started).unwrap_or_default().as_secs_f64(),
+        command,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: header.commit.clone(),
+        host: serde_json::to_value(tuning::Facts::of_this_host())?,
+        seed: header.seed,
+        repeats: header.repeats,
+        seconds_per_run: header.seconds,
+        notes: notes(scope, journal, &places),
+        skipped,
+        waits: waits.collect(),
+        resumed: lines.clone().filter(|line| matches!(line, Line::Resumed(_))).count() as u32,
+        cells,
+        memory: memory(journal),
+    };
+    Ok(Outcome { record, curves })
+}
+
+fn memory(journal: &Journal) -> Vec<MemoryCell> {
+    let cells = journal.lines().iter().filter_map(|line| match line {
+        Line::Memory(cell) => Some(cell.clone()),
+        _ => None,
+    });
+    cells.collect()
+}
+
+/// Cells in the order of loads and arms, those without a run left out, and the curve of each.
+fn cells(scope: &Scope, journal: &Journal) -> anyhow::Result<(Vec<Cell>, Vec<Curve>)> {
+    let mut gathered: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+    journal.runs().for_each(|entry| gathered.entry(&entry.cell).or_default().push(entry));
+    let (mut cells, mut curves) = (Vec::new(), Vec::new());
+    for load in &scope.loads {
+        for arm in scope.arms_for(load) {
+            let key = key(load, &arm);
+            let Some(mut entries) = gathered.remove(key.as_str()) else { continue };
+            entries.sort_by_key(|entry| entry.run.repeat);
+            let texts: Vec<&str> = entries.iter().filter_map(|entry| entry.responses.as_deref()).collect();
+            let merged = if texts.is_empty() { None } else { Some(Latencies::decode_all(texts)?) };
+            cells.push(cell(&key, load, &arm, &entries, merged.as_ref()));
+            curves.extend(merged.map(|latencies| Curve { key, latencies }));
+        }
+    }
+    Ok((cells, curves))
+}
+
+fn cell(key: &str, load: &Load, arm: &Arm, entries: &[&Entry], merged: Option<&Latencies>) -> Cell {
+    let runs: Vec<_> = entries.iter().map(|entry| entry.run.clone()).collect();
+    Cell {
+        key: key.to_owned(),
+        workload: word(load.workload).to_owned(),
+        arm: arm.name(),
+        generator: if arm.compares_generators { arm.generator.name().to_owned() } else { String::new() },
+        server: if arm.compares_generators { arm.server.name() } else { String::new() },
+        connections: u64::from(load.connections),
+        load_loop: load.rate.map_or(Loop::Closed, |rate| Loop::Open { rate }),
+        pipeline: load.pipeline,
+        requests_per_connection: load.requests_per_connection,
+        summary: Summary::of(&runs, merged),
+        runs,
+    }
+}
+
+fn notes(scope: &Scope, journal: &Journal, places: &Places) -> Vec<String> {
+    let mut notes = vec![
+        format!("Server on CPU {}, load generator on CPU {}.", places.server, places.client),
+        "Every reply was verified. Ready-made replies, one send for all pipelined requests, the same \
+         protocol code for every variant of this project."
+            .to_owned(),
+    ];
+    if journal.lines().iter().any(|line| matches!(line, Line::Opening { .. })) {
+        notes.push(
+            "System calls and ring entries per request are without what opening and closing the connections takes, \
+             which was measured for each server and number of connections in a run without requests; they are absent \
+             where that is more than nine tenths of the count."
+                .to_owned(),
+        );
+    }
+    notes.extend(scope.servers().into_iter().map(|server| format!("{}.", server.configuration())));
+    if places.server == places.client {
+        notes.push("One CPU for both: times and CPU contain the other side's interference.".to_owned());
+    }
+    notes.extend(scope.notes.iter().map(|note| (*note).to_owned()));
+    let runs = journal.runs().count();
+    let stolen = journal.runs().filter(|entry| steal(&entry.run.raw.load) > STEAL_MAX).count();
+    if stolen > 0 {
+        notes.push(format!(
+            "In {stolen} of {runs} runs the hypervisor took more than {} of a CPU; nothing was dropped, their \
+             verdicts say so (V5, V6).",
+            report::percent(STEAL_MAX)
+        ));
+    }
+    notes.extend(journal.lines().iter().filter_map(|line| match line {
+        Line::Failure(words) => Some(format!("A run failed: {words}.")),
+        _ => None,
+    }));
+    notes
+}
+
+/// Share of a run that the hypervisor took from the CPU that lost most, by the load generator's account.
+fn steal(load: &serde_json::Value) -> f64 {
+    let wall_us = load.pointer("/kernel/wall_us").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+    let cpus = load.pointer("/kernel/cpus").and_then(serde_json::Value::as_array);
+    let most = cpus.into_iter().flatten().filter_map(|cpu| cpu["steal_us"].as_f64()).fold(0.0, f64::max);
+    if wall_us > 0.0 { most / wall_us } else { 0.0 }
+}
+
+/// The files of a run: name and text.
+pub(crate) fn files(outcome: &Outcome, journal: &Journal) -> anyhow::Result<Vec<(String, String)>> {
+    let mut files = vec![
+        ("record.json".to_owned(), serde_json::to_string_pretty(&outcome.record)? + "\n"),
+        ("latency.hlog".to_owned(), latency_log(journal)?),
+        ("series.jsonl".to_owned(), series(journal)?),
+    ];
+    let curves: Vec<_> = outcome.curves.iter().map(|curve| run::Curve::of(&curve.key, &curve.latencies)).collect();
+    let points: Vec<_> = journal.runs().flat_map(|entry| entry.points.iter().cloned()).collect();
+    files.extend(report::render(&outcome.record, &curves, &points));
+    files.extend(outcome.curves.iter().map(|curve| (format!("{}.hgrm", curve.key), hgrm::text(&curve.latencies))));
+    Ok(files)
+}
+
+/// One line for each run, tagged with the key of its cell.
+fn latency_log(journal: &Journal) -> anyhow::Result<String> {
+    let header = journal.header();
+    let mut lines = Vec::new();
+    for entry in journal.runs() {
+        let Some(encoded) = &entry.responses else { continue };
+        let max_us = Latencies::decode(encoded)?.max_us().unwrap_or(0.0);
+        lines.push(hlog::Line {
+            tag: &entry.cell,
+            start_us: (entry.run.started_s * 1e6) as u64,
+            duration_us: (header.seconds * 1e6) as u64,
+            max_ns: (max_us * 1e3) as u64,
+            encoded,
+        });
+    }
+    Ok(hlog::text(header.started_unix_ms, lines))
+}
+
+fn series(journal: &Journal) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for point in journal.runs().flat_map(|entry| &entry.points) {
+        text.push_str(&serde_json::to_string(point)?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn steal_is_that_of_the_worst_cpu() {
+        let load = json!({"kernel": {"wall_us": 1000, "cpus": [{"steal_us": 10}, {"steal_us": 60}]}});
+        assert_eq!(steal(&load), 0.06);
+        for without in [json!({}), json!({"wrk": "text"}), json!({"kernel": {"wall_us": 0, "cpus": []}})] {
+            assert_eq!(steal(&without), 0.0);
+        }
+    }
+}

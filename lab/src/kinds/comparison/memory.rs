@@ -1,0 +1,79 @@
+//! User memory of idle connections: the growth of the server's own memory while a generator holds
+//! them and sends nothing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use results::record::MemoryCell;
+use server::{Variant, Workload};
+
+use crate::session::places::Places;
+use crate::session::proc;
+use crate::session::process::Process;
+use crate::subjects::servers::{Kind, Running};
+use crate::workload::word;
+
+/// Reactors of the measurement: two, so that sharing out is part of it.
+const REACTORS: usize = 2;
+
+/// What an idle connection may cost (see the assertions in `server::shard`).
+fn budget_bytes(workload: Workload) -> u64 {
+    match workload {
+        Workload::Echo => 64,
+        Workload::Http => 96,
+    }
+}
+
+/// Measures one variant with `connections` idle connections.
+pub(crate) fn measure(
+    variant: Variant,
+    workload: Workload,
+    connections: u32,
+    places: &Places,
+    stop: &AtomicBool,
+) -> anyhow::Result<MemoryCell> {
+    let cpus: Vec<usize> = places.all.iter().copied().cycle().take(REACTORS).collect();
+    let server = Running::start(Kind::C10m(variant), workload, &cpus)?;
+    let pid = server.workers[0];
+    let before = proc::anonymous_bytes(pid)?;
+    let mut held = before;
+    let arguments = [
+        "load",
+        &server.url(workload),
+        "--connections",
+        &connections.to_string(),
+        "--rate",
+        "0",
+        "--duration",
+        "300ms",
+        "--warmup",
+        "0ms",
+        // As in all other runs: nothing is left in TIME-WAIT.
+        "--reset",
+        "--json",
+    ]
+    .map(str::to_owned);
+    let mut generator = Process::start_self(&arguments)?;
+    while generator.is_running() {
+        // Memory only grows here, so the last reading before the end is the one with all of them.
+        if stop.load(Ordering::Relaxed) {
+            generator.kill();
+            anyhow::bail!("interrupted");
+        }
+        held = held.max(proc::anonymous_bytes(pid)?);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let record = generator.read_event()?;
+    let established = record["connections"]["established"].as_u64().unwrap_or(0);
+    let exit = server.finish()?;
+    if established < u64::from(connections) || exit["totals"]["accepts"].as_u64() < Some(established) {
+        anyhow::bail!("{variant}: only {established} of {connections} idle connections were established");
+    }
+    Ok(MemoryCell {
+        workload: word(workload).to_owned(),
+        arm: variant.to_string(),
+        connections: established,
+        reactors: REACTORS as u32,
+        user_bytes_per_connection: Some((held - before) as f64 / established as f64),
+        budget_bytes: Some(budget_bytes(workload)),
+    })
+}

@@ -1,0 +1,3 @@
+//! The kinds of experiment. What they share is in `session`.
+
+pub(crate) mod comparison;

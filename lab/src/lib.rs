@@ -1,0 +1,35 @@
+//! Experiments: they start servers and load generators, compare or watch them, and publish what was found. The program
+//! `c10m` is their face.
+#![forbid(unsafe_code)]
+
+/// Says a line on stderr, as eprintln! does, which panics where stderr is closed.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::say(format_args!($($words)*)) };
+}
+
+pub mod built;
+mod experiments;
+mod kinds;
+mod list;
+pub mod record_file;
+mod render;
+mod run;
+mod session;
+mod subjects;
+mod workload;
+
+use std::fmt;
+use std::io::{self, Write};
+
+pub use list::text as list;
+pub use render::render;
+pub use run::run;
+pub use session::request::{Profile, Request};
+pub use session::{out, signals, terminal};
+
+/// Says a line on stderr. Where nobody listens there is nobody to tell it to, and no reason to panic. What would act on
+/// a terminal is made visible: a line may quote a record or a server.
+pub fn say(line: fmt::Arguments<'_>) {
+    let line = line.to_string();
+    let _ = writeln!(io::stderr(), "{}", results::visible::visible(&line));
+}

@@ -1,0 +1,142 @@
+//! `c10m bench list`: each experiment with what it asks, does, takes and decides. Runs nothing.
+
+use results::report::{count, percent};
+use serde::Serialize;
+
+use crate::experiments;
+use crate::experiments::c10m;
+use crate::experiments::omission;
+use crate::kinds::comparison::plan::{Experiment, Scope};
+use crate::session::request::Profile;
+
+/// Columns of the text.
+const WIDTH: usize = 80;
+/// Columns of the labels.
+const INDENT: &str = "            ";
+
+/// What is said of an experiment.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    pub(crate) name: &'static str,
+    pub(crate) question: &'static str,
+    pub(crate) explanation: &'static str,
+    /// How it decides.
+    pub(crate) decision: String,
+    /// The first is the default.
+    pub(crate) profiles: Vec<ListedProfile>,
+}
+
+/// What is said of a profile. Arms whose programs are not installed are in it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListedProfile {
+    pub(crate) profile: Profile,
+    pub(crate) arms: Vec<String>,
+    pub(crate) loads: Vec<String>,
+    pub(crate) repeats: u32,
+    pub(crate) seconds_per_run: f64,
+    pub(crate) runs: u64,
+    /// On a quiet machine.
+    pub(crate) expected_minutes: f64,
+}
+
+/// All experiments, as JSON or for people.
+///
+/// # Errors
+/// When JSON cannot be made of them.
+pub fn text(is_json: bool) -> anyhow::Result<String> {
+    let shown = experiments::all().into_iter().filter(|experiment| !experiment.is_hidden);
+    let listed: Vec<Listed> =
+        shown.map(|experiment| listed(&experiment)).chain([c10m::listed(), omission::listed()]).collect();
+    if is_json {
+        return Ok(serde_json::to_string(&listed)? + "\n");
+    }
+    Ok(listed.iter().map(for_people).collect::<Vec<_>>().join("\n"))
+}
+
+fn listed(experiment: &Experiment) -> Listed {
+    let reference = experiment.decision.reference.as_deref().unwrap_or("the first arm of each load");
+    let (words, effect_min) = (&experiment.decision.words, percent(experiment.decision.effect_min));
+    Listed {
+        name: experiment.name,
+        question: experiment.question,
+        explanation: experiment.explanation,
+        decision: format!("{words} Reference: {reference}; smallest effect that counts: {effect_min}."),
+        profiles: experiment.scopes.iter().map(profile).collect(),
+    }
+}
+
+fn profile(scope: &Scope) -> ListedProfile {
+    ListedProfile {
+        profile: scope.profile,
+        arms: scope.arms.iter().map(|arm| arm.name()).collect(),
+        loads: scope.loads.iter().map(|load| load.words()).collect(),
+        repeats: scope.repeats,
+        seconds_per_run: scope.seconds,
+        runs: scope.run_count(),
+        expected_minutes: scope.expected_s() / 60.0,
+    }
+}
+
+fn for_people(listed: &Listed) -> String {
+    let mut text = wrapped(&format!("{:<12}", listed.name), listed.question);
+    text += &wrapped(INDENT, listed.explanation);
+    for (index, profile) in listed.profiles.iter().enumerate() {
+        let default = if index == 0 && listed.profiles.len() > 1 { " (the default)" } else { "" };
+        let runs = format!(
+            "{} runs of {} s, {} repeats, about {:.0} min{default}",
+            count(profile.runs as f64),
+            profile.seconds_per_run,
+            profile.repeats,
+            profile.expected_minutes.max(1.0)
+        );
+        text += &wrapped(&format!("  {:<10}", profile.profile.word()), &runs);
+        // Said once when the profiles have the same.
+        let before = index.checked_sub(1).map(|before| &listed.profiles[before]);
+        if before.is_none_or(|before| before.arms != profile.arms) {
+            text += &wrapped("    arms    ", &profile.arms.join("; "));
+        }
+        if before.is_none_or(|before| before.loads != profile.loads) {
+            text += &wrapped("    loads   ", &profile.loads.join("; "));
+        }
+    }
+    text + &wrapped("  decides   ", &listed.decision)
+}
+
+/// `text` in lines of [`WIDTH`] behind a label that only the first line has.
+fn wrapped(label: &str, text: &str) -> String {
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(label)
+        .subsequent_indent(INDENT)
+        // Rates such as 5,000/s stay whole.
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(text, options) + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_list_fits_a_narrow_terminal_and_hides_what_is_hidden() {
+        let text = text(false).expect("text");
+        for line in text.lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+        }
+        for name in ["quick", "baseline", "generator", "agreement", "backends", "ladder", "c10m", "omission"] {
+            assert!(text.lines().any(|line| line.starts_with(&format!("{name} "))), "{name}");
+        }
+        assert!(!text.contains("smoke"));
+    }
+
+    #[test]
+    fn the_json_list_has_the_same() {
+        let listed: Value = serde_json::from_str(&text(true).expect("text")).expect("JSON");
+        let backends = listed.as_array().expect("a list").iter().find(|entry| entry["name"] == "backends");
+        let profiles = &backends.expect("there")["profiles"];
+        assert_eq!((profiles[0]["profile"].as_str(), profiles[1]["profile"].as_str()), (Some("quick"), Some("full")));
+        assert!(profiles[0]["expected_minutes"].as_f64() < Some(5.0), "{profiles}");
+    }
+}

@@ -1,0 +1,337 @@
+//! The journal of an experiment under way: what is finished is on the disk, so that an interruption, a crash
+//! or a power cut costs one run. Decides nothing about what is run.
+//!
+//! A hidden directory beside the results holds `journal.jsonl`: a header with everything that must agree when
+//! the experiment is taken up again, then a line for each thing that happened, synced one by one. A last line
+//! that is torn is dropped. A locked file beside it keeps a second process out.
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use results::named_file;
+use results::record::{MemoryCell, Point, RunOfCell};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::comparison::opening::Opening;
+
+/// Version of the format.
+pub(crate) const FORMAT: u32 = 1;
+const JOURNAL: &str = "journal.jsonl";
+const LOCK: &str = "lock";
+/// The largest journal that is read: histograms and series of some thousand runs.
+const JOURNAL_BYTES_MAX: u64 = 1 << 30;
+/// Times the directory may vanish between its creation and the lock: the process that had it has just finished.
+const LOCK_TRIES_MAX: u32 = 10;
+
+/// What must agree for runs to belong to one experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    pub(crate) format: u32,
+    pub(crate) experiment: String,
+    pub(crate) profile: String,
+    pub(crate) seed: u64,
+    pub(crate) repeats: u32,
+    pub(crate) seconds: f64,
+    pub(crate) commit: String,
+    /// `debug` or `release`.
+    pub(crate) build: String,
+    pub(crate) host: String,
+    pub(crate) arms: Vec<String>,
+    pub(crate) loads: Vec<String>,
+    /// When it was begun; the one thing that need not agree.
+    pub(crate) started_unix_ms: u64,
+}
+
+/// One finished run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// [`results::record::Cell::key`].
+    pub(crate) cell: String,
+    pub(crate) run: RunOfCell,
+    /// Base64 of the response times, when the generator has a histogram.
+    pub(crate) responses: Option<String>,
+    pub(crate) points: Vec<Point>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Line {
+    Run(Box<Entry>),
+    Memory(MemoryCell),
+    /// The price of connections, by the key of [`crate::kinds::comparison::opening::key`].
+    Opening {
+        key: String,
+        opening: Opening,
+    },
+    /// A finished step of an experiment of its own kind, as that writes it.
+    Step(Box<serde_json::Value>),
+    /// A precondition that was waited for, in words.
+    Wait(String),
+    /// An attempt that failed, in words.
+    Failure(String),
+    /// A cell that is not tried any more.
+    LeftOut {
+        cell: String,
+        reason: String,
+    },
+    /// The experiment was taken up again, at this time (RFC 3339).
+    Resumed(String),
+}
+
+/// Why a journal cannot be used: the exit code, and a sentence with what mends it.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Refusal {
+        Refusal { code: 1, message: format!("{error:#}") }
+    }
+}
+
+/// An open, locked journal. Dropping it keeps the directory, so that the experiment can be taken up again.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    directory: PathBuf,
+    file: File,
+    /// Locked as long as it is open.
+    _lock: File,
+    header: Header,
+    lines: Vec<Line>,
+    /// Bytes of a torn last line that were dropped.
+    torn_bytes: usize,
+}
+
+impl Header {
+    /// In words, what does not agree with `wanted`.
+    fn differences(&self, wanted: &Header) -> Vec<String> {
+        let list = |names: &[String]| format!("[{}]", names.join(", "));
+        let pairs = [
+            ("format", self.format.to_string(), wanted.format.to_string()),
+            ("experiment", self.experiment.clone(), wanted.experiment.clone()),
+            ("profile", self.profile.clone(), wanted.profile.clone()),
+            ("seed", self.seed.to_string(), wanted.seed.to_string()),
+            ("repeats", self.repeats.to_string(), wanted.repeats.to_string()),
+            ("seconds", self.seconds.to_string(), wanted.seconds.to_string()),
+            ("commit", self.commit.clone(), wanted.commit.clone()),
+            ("build", self.build.clone(), wanted.build.clone()),
+            ("host", self.host.clone(), wanted.host.clone()),
+            ("arms", list(&self.arms), list(&wanted.arms)),
+            ("loads", list(&self.loads), list(&wanted.loads)),
+        ];
+        let differing = pairs.into_iter().filter(|(_, found, wanted)| found != wanted);
+        differing.map(|(name, found, wanted)| format!("{name} was {found} and is now {wanted}")).collect()
+    }
+}
+
+impl Journal {
+    /// Takes up what `directory` has, or begins anew when it has nothing or `is_fresh` discards it.
+    ///
+    /// The seed of an earlier part holds unless one `is_seed_given`.
+    pub(crate) fn open(
+        directory: &Path,
+        mut header: Header,
+        is_seed_given: bool,
+        is_fresh: bool,
+    ) -> Result<Journal, Refusal> {
+        let lock = lock(directory)?;
+        let path = directory.join(JOURNAL);
+        let found = if is_fresh { None } else { read(&path)? };
+        let Some(Found { header: earlier, lines, valid_len, torn_bytes }) = found else {
+            let file = begin(directory, &path, &header)
+                .with_context(|| format!("cannot write the journal {}", path.display()))?;
+            return Ok(Journal {
+                directory: directory.into(),
+                file,
+                _lock: lock,
+                header,
+                lines: vec![],
+                torn_bytes: 0,
+            });
+        };
+        if !is_seed_given {
+            header.seed = earlier.seed;
+        }
+        let differences = earlier.differences(&header);
+        if !differences.is_empty() {
+            return Err(Refusal {
+                code: 2,
+                message: format!(
+                    "an interrupted {} waits in {} ({} runs), but it cannot go on: {}; repeat the command it was \
+                     begun with, or discard it with --fresh",
+                    earlier.experiment,
+                    directory.display(),
+                    lines.iter().filter(|line| matches!(line, Line::Run(_))).count(),
+                    differences.join("; ")
+                ),
+            });
+        }
+        let file = OpenOptions::new().append(true).open(&path).and_then(|file| file.set_len(valid_len).map(|()| file));
+        let file = file.with_context(|| format!("cannot go on writing {}", path.display()))?;
+        Ok(Journal { directory: directory.into(), file, _lock: lock, header: earlier, lines, torn_bytes })
+    }
+
+    /// What holds for all runs.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Everything that has happened, in order.
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Finished runs.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &Entry> {
+        self.lines.iter().filter_map(|line| match line {
+            Line::Run(entry) => Some(&**entry),
+            _ => None,
+        })
+    }
+
+    /// Finished steps of an experiment of its own kind.
+    ///
+    /// # Errors
+    /// When one is not of that kind: it would be run again, and missing from what was found.
+    pub(crate) fn steps<T: DeserializeOwned>(&self) -> anyhow::Result<Vec<T>> {
+        let steps = self.lines.iter().enumerate().filter_map(|(index, line)| match line {
+            Line::Step(step) => Some((index, &**step)),
+            _ => None,
+        });
+        let read = |(index, step): (usize, &serde_json::Value)| {
+            // The header is the first line of the file, and lines count from one.
+            serde_json::from_value(step.clone())
+                .map_err(|error| anyhow!("{}: {error}", damaged(&self.directory.join(JOURNAL), index + 2).message))
+        };
+        steps.map(read).collect()
+    }
+
+    /// Bytes of a torn last line that were dropped.
+    pub(crate) fn torn_bytes(&self) -> usize {
+        self.torn_bytes
+    }
+
+    /// Where it is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Adds a line; when this returns, it is on the disk.
+    pub(crate) fn append(&mut self, line: Line) -> anyhow::Result<()> {
+        let text = serde_json::to_string(&line)? + "\n";
+        self.file
+            .write_all(text.as_bytes())
+            .and_then(|()| self.file.sync_data())
+            .with_context(|| format!("cannot write the journal in {}", self.directory.display()))?;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Removes it: the results are where they belong.
+    pub(crate) fn remove(self) -> io::Result<()> {
+        fs::remove_dir_all(&self.directory)
+    }
+}
+
+/// Locks the directory, making it if need be.
+fn lock(directory: &Path) -> Result<File, Refusal> {
+    let path = directory.join(LOCK);
+    let cannot = || format!("cannot lock {}", path.display());
+    for _ in 0..LOCK_TRIES_MAX {
+        fs::create_dir_all(directory).with_context(cannot)?;
+        let file = match OpenOptions::new().create(true).truncate(false).write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other.with_context(cannot)?,
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = format!(
+                    "another process runs this experiment now (it holds {}): wait for its end, or give another --out",
+                    path.display()
+                );
+                return Err(Refusal { code: 1, message });
+            }
+            Err(TryLockError::Error(error)) => return Err(anyhow::Error::new(error).context(cannot()).into()),
+        }
+        // The process that held it may have removed the file between the opening and the lock.
+        let own = file.metadata().with_context(cannot)?;
+        if fs::metadata(&path).is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino())) {
+            return Ok(file);
+        }
+    }
+    Err(anyhow::anyhow!("{}: it vanishes again and again", cannot()).into())
+}
+
+/// A new journal with its header.
+fn begin(directory: &Path, path: &Path, header: &Header) -> anyhow::Result<File> {
+    let mut file = File::create(path)?;
+    file.write_all((serde_json::to_string(header)? + "\n").as_bytes())?;
+    file.sync_all()?;
+    // The name of the file is in the directory, which is synced on its own (fsync(2)).
+    File::open(directory)?.sync_all()?;
+    Ok(file)
+}
+
+/// What a journal holds.
+struct Found {
+    header: Header,
+    lines: Vec<Line>,
+    valid_len: u64,
+    torn_bytes: usize,
+}
+
+/// Reads a journal; `None` when there is none, or not even its header was completed.
+fn read(path: &Path) -> Result<Option<Found>, Refusal> {
+    let text = match named_file::text(path, JOURNAL_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let bytes = text.as_bytes();
+    let mut pieces = bytes.split_inclusive(|byte| *byte == b'\n').peekable();
+    // A header without its end was never completed, and there is nothing behind it.
+    let Some(first) = pieces.next().filter(|piece| piece.ends_with(b"\n")) else { return Ok(None) };
+    let Ok(header) = serde_json::from_slice::<Header>(first) else { return Err(unknown(path, first)) };
+    let mut lines = Vec::new();
+    let mut torn_bytes = 0;
+    while let Some(piece) = pieces.next() {
+        match serde_json::from_slice(piece) {
+            Ok(line) if piece.ends_with(b"\n") => lines.push(line),
+            // Only what was written last can be incomplete.
+            _ if pieces.peek().is_none() => torn_bytes = piece.len(),
+            _ => return Err(damaged(path, lines.len() + 2)),
+        }
+    }
+    Ok(Some(Found { header, lines, valid_len: (bytes.len() - torn_bytes) as u64, torn_bytes }))
+}
+
+/// A header that is none, or that of another version of this program.
+fn unknown(path: &Path, header: &[u8]) -> Refusal {
+    let header: serde_json::Value = serde_json::from_slice(header).unwrap_or_default();
+    match header["format"].as_u64() {
+        Some(format) if format != u64::from(FORMAT) => Refusal {
+            code: 2,
+            message: format!(
+                "{} has format {format}, and this c10m goes on with format {FORMAT}: use the c10m that began it, or \
+                 discard it with --fresh",
+                path.display()
+            ),
+        },
+        _ => damaged(path, 1),
+    }
+}
+
+fn damaged(path: &Path, number: usize) -> Refusal {
+    let message = format!("line {number} of {} cannot be understood; discard the journal with --fresh", path.display());
+    Refusal { code: 1, message }
+}

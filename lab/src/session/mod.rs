@@ -1,0 +1,18 @@
+//! What every experiment needs around its measurement: preconditions, processes, a journal, a place for its results.
+
+pub(crate) mod host_state;
+pub(crate) mod journal;
+pub(crate) mod limits;
+pub(crate) mod namespace;
+pub(crate) mod orphans;
+pub mod out;
+pub(crate) mod places;
+pub(crate) mod preconditions;
+pub(crate) mod proc;
+pub(crate) mod process;
+pub(crate) mod progress;
+pub(crate) mod request;
+pub mod signals;
+pub(crate) mod source;
+pub(crate) mod start;
+pub mod terminal;

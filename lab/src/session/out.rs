@@ -1,0 +1,52 @@
+//! `--out`: a place that cannot be written to is refused before anything is measured, and named.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Makes the directory where it is missing, and tries whether runs can be put there.
+///
+/// # Errors
+/// In a sentence that names the option.
+pub fn check(out: &Path) -> Result<(), String> {
+    let trial = out.join(format!(".trial-{}", std::process::id()));
+    let tried = fs::create_dir_all(out).and_then(|()| fs::create_dir(&trial)).and_then(|()| fs::remove_dir(&trial));
+    tried.map_err(|error| refusal(out, &error))
+}
+
+fn refusal(out: &Path, error: &io::Error) -> String {
+    let reason = match fs::metadata(out) {
+        Ok(found) if !found.is_dir() => "it is no directory".to_owned(),
+        _ => format!("it cannot be written to: {error}"),
+    };
+    format!("--out {}: {reason}; name a directory that you may write to, or one that can be made", out.display())
+}
+
+/// What a failure to write the results is about.
+pub(crate) fn cannot_write(out: &Path) -> String {
+    format!("cannot write the run below --out {}", out.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_made_and_left_empty_or_refused_by_its_option() {
+        let base = std::env::temp_dir().join(format!("c10m-out-{}", std::process::id()));
+        let deep = base.join("a/b");
+        assert_eq!(check(&deep), Ok(()));
+        assert_eq!(fs::read_dir(&deep).expect("made").count(), 0);
+        let file = base.join("file");
+        fs::write(&file, "").expect("writable");
+        for (place, words) in [
+            (file.clone(), "it is no directory"),
+            (file.join("below"), "Not a directory"),
+            (Path::new("/proc/none").to_owned(), "No such file"),
+        ] {
+            let said = check(&place).expect_err("a refusal");
+            assert!(said.starts_with(&format!("--out {}: ", place.display())) && said.contains(words), "{said}");
+        }
+        fs::remove_dir_all(base).expect("ours");
+    }
+}

@@ -1,0 +1,57 @@
+//! What somebody asks of an experiment. How it is written on a command line belongs to the program.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// How much of an experiment is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// A first answer within minutes
+    Quick,
+    /// Everything; can be interrupted and taken up again
+    Full,
+    /// A million connections over loopback, and 2.5 million (c10m only)
+    C1m,
+    /// Five million connections behind a TUN device (c10m only)
+    C5m,
+}
+
+impl Profile {
+    /// The word in commands, records and file names.
+    pub fn word(self) -> &'static str {
+        match self {
+            Profile::Quick => "quick",
+            Profile::Full => "full",
+            Profile::C1m => "c1m",
+            Profile::C5m => "c5m",
+        }
+    }
+}
+
+/// One experiment, as it was asked for. What is `None` is left to the experiment.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The name of the experiment.
+    pub experiment: String,
+    /// How much of it.
+    pub profile: Option<Profile>,
+    /// Where the run's directory is made.
+    pub out: PathBuf,
+    /// Repeats of every arm.
+    pub repeats: Option<u32>,
+    /// Seconds of each measured interval.
+    pub seconds: Option<f64>,
+    /// Seed of the schedules and of the order.
+    pub seed: Option<u64>,
+    /// Longest wait for a quiet machine before a run.
+    pub wait_max: Option<Duration>,
+    /// Whether to measure on a machine that is not quiet, and record that.
+    pub noisy: bool,
+    /// Whether to discard what an interruption left.
+    pub fresh: bool,
+    /// Whether to print the record as JSON instead of tables.
+    pub json: bool,
+}

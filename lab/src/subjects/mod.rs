@@ -1,0 +1,6 @@
+//! What experiments start and look at: servers, load generators, and what a process of theirs costs.
+
+pub(crate) mod footprint;
+pub(crate) mod generators;
+pub(crate) mod servers;
+pub(crate) mod wrk;

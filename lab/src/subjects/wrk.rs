@@ -1,0 +1,114 @@
+//! Measures one run with wrk, for comparison with this project's load generator. wrk tells neither its CPU time
+//! nor whether replies are right, so its runs are never VALID.
+
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
+use serde_json::{Value, json};
+use server::Workload;
+
+use crate::session::proc;
+use crate::session::process::Process;
+use crate::subjects::generators::{Job, Measured};
+use crate::subjects::servers::Running;
+
+/// Whether wrk is installed.
+pub(crate) fn is_installed() -> bool {
+    // wrk -v prints its version and exits with 1.
+    Command::new("wrk").arg("-v").output().is_ok()
+}
+
+/// Loads `server` once and ends it.
+pub(crate) fn measure(job: &Job<'_>, server: Running) -> anyhow::Result<Measured> {
+    let (load, places) = (&job.load, job.places);
+    if load.rate.is_some() || load.pipeline != 1 || load.workload != Workload::Http {
+        bail!("wrk only does HTTP in a closed loop");
+    }
+    let mut command = Command::new("wrk");
+    command.args(["--threads", "1", "--latency", "--connections"]);
+    command.arg(load.connections.to_string()).arg("--duration").arg(format!("{}s", job.seconds.ceil() as u64));
+    command.arg(server.url(load.workload));
+    let busy_before = proc::cpu_busy_us(places.server)?;
+    let mut process = Process::start(&mut command, &[places.client], "wrk")?;
+    process.wait_for_output(job.stop)?;
+    let (output, code, cpu_us) = process.finish_with_cpu_us()?;
+    let busy_us = proc::cpu_busy_us(places.server)? - busy_before;
+    if code != 0 {
+        bail!("wrk ended with {code}");
+    }
+    let served = server.served()?;
+    let exit = server.finish()?;
+    let requests = number_before(&output, " requests in").context("wrk printed no number of requests")?;
+    let rate = number_after(&output, "Requests/sec:").context("wrk printed no rate")?;
+    let errors = output.lines().any(|line| line.contains("Socket errors") || line.contains("Non-2xx"));
+    let run = RunOfCell {
+        repeat: 0,
+        order: 0,
+        started_s: 0.0,
+        requests_per_second: rate,
+        completed: requests as u64,
+        errors: u64::from(errors),
+        server_user_us_per_request: None,
+        server_system_us_per_request: None,
+        server_core_us_per_request: Some(busy_us as f64 / requests),
+        client_cpu_us_per_request: Some(cpu_us as f64 / requests),
+        syscalls_per_request: job.opening.rest(&exit["totals"], "syscalls").map(|calls| calls / requests),
+        enters_per_request: None,
+        sqes_per_request: None,
+        cqes_per_request: None,
+        server_bytes_per_connection: None,
+        kernel_bytes_per_connection: None,
+        accepts_max_over_mean: None,
+        accepts_coefficient_of_variation: None,
+        lateness_us_p99: None,
+        response_us: Reported {
+            p50: time_after(&output, "50%"),
+            p90: time_after(&output, "90%"),
+            p99: time_after(&output, "99%"),
+        },
+        replies_whole_run: Some(requests as u64),
+        served_whole_run: served.or_else(|| exit.pointer("/totals/requests").and_then(Value::as_u64)),
+        verdict: Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["unchecked".to_owned()] },
+        raw: Raw { load: json!({ "wrk": output }), server: exit },
+    };
+    Ok(Measured { run, responses: None, points: vec![], window_start_unix_ms: None })
+}
+
+fn number_before(text: &str, word: &str) -> Option<f64> {
+    text.split(word).next()?.split_whitespace().last()?.parse().ok()
+}
+
+fn number_after(text: &str, word: &str) -> Option<f64> {
+    text.split(word).nth(1)?.split_whitespace().next()?.parse().ok()
+}
+
+/// A time such as `512.00us` behind `word`, in µs.
+fn time_after(text: &str, word: &str) -> Option<f64> {
+    let time = text.split(word).nth(1)?.split_whitespace().next()?;
+    let (number, factor) = match time {
+        time if time.ends_with("us") => (time.strip_suffix("us")?, 1.0),
+        time if time.ends_with("ms") => (time.strip_suffix("ms")?, 1e3),
+        time if time.ends_with('s') => (time.strip_suffix('s')?, 1e6),
+        _ => return None,
+    };
+    number.parse::<f64>().ok().map(|number| number * factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_output_of_wrk_is_understood() {
+        let text = "  191724 requests in 2.00s, 23.59MB read\nRequests/sec:  95807.44\n";
+        assert_eq!(number_before(text, " requests in"), Some(191_724.0));
+        assert_eq!(number_after(text, "Requests/sec:"), Some(95_807.44));
+        assert_eq!(number_after(text, "nothing"), None);
+        let text =
+            "  Latency Distribution\n     50%  512.00us\n     75%  600.00us\n     90%    1.05ms\n     99%    1.20s \n";
+        for (word, expected) in [("50%", Some(512.0)), ("90%", Some(1050.0)), ("99%", Some(1.2e6)), ("95%", None)] {
+            assert_eq!(time_after(text, word), expected, "{word}");
+        }
+    }
+}
