@@ -39,7 +39,7 @@ pub enum LoadError {
     },
     /// The engine needs io_uring, which this host does not offer.
     #[error("engine {0}, or use --engine epoll")]
-    NoRing(uring::Unavailable),
+    NoRing(sys::uring::Unavailable),
     /// A system call of the set-up failed.
     #[error("cannot {what}: {source}")]
     Setup {

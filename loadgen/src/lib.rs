@@ -6,7 +6,6 @@
 //! the engine alone; the bytes on them are the business of the `protocol` crate.
 #![deny(unsafe_code)]
 
-mod affinity;
 mod arrival_log;
 mod calibrate;
 mod causes;
@@ -32,13 +31,11 @@ pub mod schedule;
 pub mod self_test;
 pub mod slo;
 mod statistics;
-#[allow(unsafe_code)]
-mod sys;
 mod tally;
 mod target;
 pub mod validity;
 
-pub use engine::{enter_new_namespace, probe_tun};
+pub use engine::probe_tun;
 pub use error::LoadError;
 pub use meaning::error_meaning;
 pub use options::{Engine, Options, WHATEVER_IT_TAKES, WarmUp, parse_cpus};
@@ -46,5 +43,4 @@ pub use protocol::client::StatusSet;
 pub use record::Record;
 pub use run::{Outcome, Phase, Snapshot, run};
 pub use schedule::{Process, Stage};
-pub use sys::tie_to_this_thread;
 pub use target::{Speech, TargetFacts};

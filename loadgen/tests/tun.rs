@@ -5,7 +5,7 @@
 use loadgen::host::HostFacts;
 use loadgen::null_server::{Config, NullServer, Workload};
 use loadgen::record::Record;
-use loadgen::{Engine, LoadError, Options, WHATEVER_IT_TAKES, WarmUp, enter_new_namespace};
+use loadgen::{Engine, LoadError, Options, WHATEVER_IT_TAKES, WarmUp};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
         return;
     }
     let thread = thread::spawn(|| {
-        enter_new_namespace().unwrap_or_else(|error| {
+        sys::namespace::enter_new().unwrap_or_else(|error| {
             panic!("no network namespace ({error}): needs CAP_SYS_ADMIN; C10M_WITHOUT_TUN=1 leaves this out")
         });
         test();

@@ -18,8 +18,6 @@ mod report;
 mod shard;
 mod stats;
 mod supervisor;
-#[allow(unsafe_code)]
-mod sys;
 mod unavailable;
 mod unix_socket;
 

@@ -11,7 +11,6 @@ use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::options::{KeepAlive, Options, SocketOptions};
-use crate::sys;
 use crate::unavailable::{BIND, Failure};
 
 /// Bytes that a connection may have in the kernel beyond what its peer's window and the network allow to
@@ -129,7 +128,7 @@ impl Listener {
     /// How many connections wait in the accept queue. Where the kernel does not count them, 1 stands
     /// for some.
     pub(crate) fn queued(&self) -> u64 {
-        match sys::queued_connections(self) {
+        match sys::socket::queued_connections(self) {
             Ok(count) => u64::from(count),
             Err(_) => u64::from(self.has_queued().unwrap_or(true)),
         }
@@ -159,7 +158,7 @@ impl Listener {
             return Ok(());
         }
         match drop_handshakes(self) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sys::bind_to_no_interface(self),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sys::socket::bind_to_no_interface(self),
             result => result,
         }
     }
@@ -377,6 +376,6 @@ mod tests {
 
     #[test]
     fn a_listener_without_an_interface_keeps_its_accept_queue() {
-        check_that_the_queue_outlives(sys::bind_to_no_interface, io::ErrorKind::ConnectionRefused);
+        check_that_the_queue_outlives(sys::socket::bind_to_no_interface, io::ErrorKind::ConnectionRefused);
     }
 }

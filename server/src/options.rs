@@ -254,7 +254,7 @@ impl Options {
             variant: Variant::EpollLevel,
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
             socket: SocketOptions::default(),
-            reactors: crate::sys::allowed_cpus().map_or(1, |cpus| cpus.len()),
+            reactors: sys::affinity::allowed_cpus().map_or(1, |cpus| cpus.len()),
             cpus: Vec::new(),
             balance: Balance::Hash,
             scheduling: Scheduling::Normal,

@@ -23,7 +23,6 @@ use crate::options::{Options, Scheduling, Variant, Workload};
 use crate::report::ReactorReport;
 use crate::shard::{Resources, Shard, Timeouts};
 use crate::stats::Snapshot;
-use crate::sys;
 use crate::unavailable::Unavailable;
 
 /// Bits of a [`Line`]: the drain has begun, the stop has, a snapshot is wanted.
@@ -41,7 +40,7 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new() -> io::Result<Line> {
-        Ok(Line { wanted: Arc::new(AtomicU8::new(0)), doorbell: Arc::new(sys::doorbell()?) })
+        Ok(Line { wanted: Arc::new(AtomicU8::new(0)), doorbell: Arc::new(sys::doorbell::open()?) })
     }
 
     pub(crate) fn order(&self, command: Command) -> io::Result<()> {
@@ -51,13 +50,13 @@ impl Line {
             Command::Stop => STOP,
         };
         self.wanted.fetch_or(bit, Ordering::Release);
-        sys::ring(&self.doorbell)
+        sys::doorbell::ring(&self.doorbell)
     }
 
     /// Asks for a [`Snapshot`]; one that was asked before and has not answered yet will answer once.
     pub(crate) fn ask_for_snapshot(&self) -> io::Result<()> {
         self.wanted.fetch_or(SNAPSHOT, Ordering::Release);
-        sys::ring(&self.doorbell)
+        sys::doorbell::ring(&self.doorbell)
     }
 
     /// What is ordered, and whether a snapshot is wanted, which it is not any more then.
@@ -137,18 +136,20 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     news: &Sender<News>,
 ) -> Result<ReactorReport, Unavailable> {
     let Setup { index, cpu, endpoints, shared: unix, connections_max, options, program, line } = setup;
-    sys::pin_to_cpu(cpu).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidInput => Unavailable::Cpu { cpu, allowed: sys::allowed_cpus().unwrap_or_default() },
+    sys::affinity::pin_to_cpu(cpu).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => {
+            Unavailable::Cpu { cpu, allowed: sys::affinity::allowed_cpus().unwrap_or_default() }
+        }
         _ => Unavailable::kernel("sched_setaffinity(2)")(error),
     })?;
     if options.scheduling == Scheduling::Batch {
-        sys::schedule_as_batch().map_err(Unavailable::kernel("sched_setscheduler(2) with SCHED_BATCH"))?;
+        sys::thread::schedule_as_batch().map_err(Unavailable::kernel("sched_setscheduler(2) with SCHED_BATCH"))?;
     }
-    sys::leave_signals_to_others().map_err(Unavailable::kernel("pthread_sigmask(3)"))?;
+    sys::thread::leave_signals_to_others().map_err(Unavailable::kernel("pthread_sigmask(3)"))?;
     let kept: Vec<BorrowedFd<'_>> =
         iter::once(line.doorbell.as_fd()).chain(unix.iter().map(|socket| socket.as_fd())).collect();
-    sys::unshare_fd_table(&kept).map_err(Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE"))?;
-    sys::leave_stdout_to_others().map_err(Unavailable::kernel("dup2(2) of /dev/null"))?;
+    sys::thread::unshare_fd_table(&kept).map_err(Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE"))?;
+    sys::thread::leave_stdout_to_others().map_err(Unavailable::kernel("dup2(2) of /dev/null"))?;
     let (listeners, endpoints) = listen(&endpoints, &unix, B::LISTENER_NONBLOCKING, program.as_ref(), &options)?;
     let sizes = listeners[0].sizes().map_err(Unavailable::kernel("getsockopt(2)"))?;
     // The copies in this table stay open until the thread ends; nobody can connect to them by then.

@@ -15,7 +15,6 @@ use crate::options::Options;
 use crate::reactor::{self, Line, News, Setup};
 use crate::report::Report;
 use crate::stats::{Stats, Watch};
-use crate::sys;
 use crate::unavailable::Unavailable;
 use crate::unix_socket::SocketFile;
 
@@ -61,7 +60,7 @@ impl Server {
         assert!(!options.listen.is_empty(), "a server listens somewhere");
         let connections_max = connections_max(&options)?;
         let cpus = if options.cpus.is_empty() {
-            sys::allowed_cpus().map_err(Unavailable::kernel("sched_getaffinity(2)"))?
+            sys::affinity::allowed_cpus().map_err(Unavailable::kernel("sched_getaffinity(2)"))?
         } else {
             options.cpus.clone()
         };
@@ -262,7 +261,7 @@ fn socket_files(options: &Options) -> Result<(Vec<SocketFile>, Vec<Arc<OwnedFd>>
 
 /// The limit per reactor: what was asked for if it fits the fd limit, else what fits.
 fn connections_max(options: &Options) -> Result<u32, Unavailable> {
-    let limit = sys::raise_fd_limit().map_err(Unavailable::kernel("setrlimit(RLIMIT_NOFILE)"))?;
+    let limit = sys::limits::raise_fd_limit().map_err(Unavailable::kernel("setrlimit(RLIMIT_NOFILE)"))?;
     // Every reactor has a listener of its own for each place, or a copy of one.
     let reserved = RESERVED_DESCRIPTORS + options.listen.len() as u64;
     let fits = limit.saturating_sub(reserved);

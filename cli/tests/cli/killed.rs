@@ -69,7 +69,7 @@ fn a_load_that_was_killed_gets_its_connections_back() {
     }
     // The children of the thread are in its namespace, which ends with the last of them.
     let thread = thread::spawn(|| {
-        loadgen::enter_new_namespace().unwrap_or_else(|error| {
+        sys::namespace::enter_new().unwrap_or_else(|error| {
             panic!("no network namespace ({error}): needs CAP_SYS_ADMIN; C10M_WITHOUT_TUN=1 leaves this out")
         });
         again();

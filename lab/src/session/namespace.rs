@@ -47,7 +47,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
 }
 
 fn enter() -> anyhow::Result<()> {
-    loadgen::enter_new_namespace().map_err(|error| {
+    sys::namespace::enter_new().map_err(|error| {
         let mends = match error.kind() {
             ErrorKind::PermissionDenied => {
                 ", which needs CAP_SYS_ADMIN: run as root, or in namespaces of your own with `unshare --user \

@@ -36,7 +36,7 @@ impl Process {
     }
 
     fn tied(command: &mut Command, signal: Signal, cpus: &[usize], what: &str) -> anyhow::Result<Process> {
-        loadgen::tie_to_this_thread(command, signal, cpus);
+        sys::child::tie_to_this_thread(command, signal, cpus);
         let mut child = command
             .env(orphans::VARIABLE, orphans::mark()?)
             .stdin(Stdio::null())

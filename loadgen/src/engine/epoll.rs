@@ -9,7 +9,7 @@ use super::fleet::{Fleet, Token};
 use super::{CHECK_NS, Engine, Job, Wait, setup};
 use crate::causes::Cause;
 use crate::tally::Traffic;
-use crate::{LoadError, clock, sys};
+use crate::{LoadError, clock};
 use protocol::client::Client;
 use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::OwnedFd;
@@ -163,7 +163,7 @@ pub(super) fn new_socket(
         sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
     }
     if let Some(source) = source {
-        sys::choose_port_late(&socket)?;
+        sys::socket::choose_port_late(&socket)?;
         bind(&socket, &source)?;
     }
     Ok(socket)

@@ -21,7 +21,7 @@ use crate::schedule::{Arrivals, Part, Schedule};
 use crate::tally::{Slice, Tally, Traffic};
 use crate::target::{Secret, Workload};
 use crate::validity::Calibration;
-use crate::{Engine as EngineName, LoadError, Options, sys};
+use crate::{Engine as EngineName, LoadError, Options};
 use crossbeam::channel::{Receiver, Sender};
 use fleet::{Fleet, Token};
 use protocol::client::{Client, EchoClient, HttpClient, HttpRequest};
@@ -32,8 +32,8 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 pub(crate) use connection::CONNECTION_LEN_MAX;
+pub use tun::probe as probe_tun;
 pub(crate) use tun::{SERVER as TUN_SERVER, check as check_tun};
-pub use tun::{enter_new_namespace, probe as probe_tun};
 
 /// How often a worker looks at deadlines and at the stop flag.
 const CHECK_NS: u64 = 10_000_000;
@@ -201,7 +201,7 @@ impl Job<'_> {
 
     /// Runs worker `index` on the calling thread until the load has ended.
     pub(crate) fn work(&self, index: usize) -> Result<Tally, LoadError> {
-        sys::unshare_descriptors().map_err(|errno| {
+        sys::thread::unshare_fd_table(&[]).map_err(|errno| {
             setup("give a worker its own descriptor table (close_range with CLOSE_RANGE_UNSHARE, Linux 5.9)", errno)
         })?;
         self.pin(index)?;
@@ -210,7 +210,7 @@ impl Job<'_> {
         let _ = set_current_timer_slack(NonZeroU64::new(1));
         if self.options.realtime {
             // Tried here, where it can be refused; it is meant for the load only.
-            sys::set_realtime(true).and_then(|()| sys::set_realtime(false)).map_err(|errno| {
+            sys::thread::set_realtime(true).and_then(|()| sys::thread::set_realtime(false)).map_err(|errno| {
                 setup("run before everything else (--realtime needs CAP_SYS_NICE, or `ulimit -r 1`)", errno)
             })?;
         }
@@ -269,6 +269,6 @@ pub(crate) fn deadline_grain(connections: u32) -> Duration {
     Duration::from_nanos(fleet::sweep_round_ns(u64::from(connections)))
 }
 
-fn setup(what: &'static str, errno: rustix::io::Errno) -> LoadError {
-    LoadError::Setup { what, source: errno.into() }
+fn setup(what: &'static str, source: impl Into<std::io::Error>) -> LoadError {
+    LoadError::Setup { what, source: source.into() }
 }

@@ -7,7 +7,6 @@ use crate::clock::{self, duration_ns};
 use crate::control::{Control, Progress, Stage, Times};
 use crate::options::WHATEVER_IT_TAKES;
 use crate::ratio::{SPAN_NS_MIN, share_of};
-use crate::sys;
 use crate::tally::{Tally, Traffic};
 use protocol::client::Client;
 use std::time::Duration;
@@ -176,7 +175,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         self.fleet.end_turns();
         if self.fleet.job.options.realtime {
             // It has worked before.
-            let _ = sys::set_realtime(true);
+            let _ = sys::thread::set_realtime(true);
         }
         self.fleet.tally.connects.established = u64::from(self.fleet.open);
         self.fleet.tally.established_by_route = self.fleet.open_by_route();
@@ -284,7 +283,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             cpu_ns: clock::thread_cpu_ns(),
             spun_ns: self.spun_ns,
             run_delay_ns: clock::thread_run_delay_ns(),
-            involuntary_switches: sys::thread_involuntary_switches(),
+            involuntary_switches: sys::usage::thread_involuntary_switches(),
             traffic: self.fleet.tally.traffic,
             completed: self.fleet.completed,
             dispatched: self.fleet.dispatched,

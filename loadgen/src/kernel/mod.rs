@@ -10,7 +10,7 @@ mod softnet;
 mod source;
 mod threads;
 
-use crate::{clock, sys};
+use crate::clock;
 use counters::Counters;
 use softnet::SoftnetTotal;
 use source::{Buffer, Source};
@@ -124,7 +124,7 @@ impl Sampler {
         });
         pause();
         sample.own = ProcessTotal {
-            cpu_us: Some(sys::process_cpu_us()),
+            cpu_us: Some(sys::usage::process_cpu_us()),
             waits: self.own_threads.read(&mut self.buffer).unwrap_or_default(),
         };
         sample.watched = self.watched_threads.as_mut().map(|threads| ProcessTotal {

@@ -11,7 +11,6 @@ mod report;
 mod tests;
 
 use crate::LoadError;
-use crate::affinity::{self, Affinity};
 use crate::calibrate;
 use crate::causes::error_name;
 use crate::clock_check::ClockCheck;
@@ -32,6 +31,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
+use sys::affinity::{self, Affinity};
 
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,8 +42,8 @@ fn options(target: String, engine: Engine) -> Options {
 }
 
 fn engines() -> Vec<Engine> {
-    let sizes = uring::Sizes { submissions: 8, completions: 16, descriptors: 8 };
-    match uring::Ring::<uring::Whole>::open(sizes) {
+    let sizes = sys::uring::Sizes { submissions: 8, completions: 16, descriptors: 8 };
+    match sys::uring::Ring::<sys::uring::Whole>::open(sizes) {
         Ok(_) => vec![Engine::Epoll, Engine::IoUring],
         Err(unavailable) => {
             eprintln!("io_uring is left out: {unavailable}");

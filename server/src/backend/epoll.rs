@@ -22,7 +22,6 @@ use crate::shard::connection::{Connection, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
 use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble};
-use crate::sys;
 use crate::unavailable::Unavailable;
 
 /// Tags of tokens.
@@ -131,7 +130,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
                 LISTENER => self.accept(token.id().index as usize),
                 _ => {
                     self.shard.shared.counters.syscalls += 1;
-                    sys::answer(&self.doorbell);
+                    sys::doorbell::answer(&self.doorbell);
                 }
             }
         }
@@ -420,7 +419,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 Want::Look => {
                     shared.counters.syscalls += 1;
                     // A socket that cannot tell shows no progress but by taking more.
-                    let queued = sys::unacknowledged_len(&connection.socket).unwrap_or(0);
+                    let queued = sys::socket::unacknowledged_len(&connection.socket).unwrap_or(0);
                     connection.looked(queued, shared)
                 }
                 Want::Close(reason) => {

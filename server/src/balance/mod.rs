@@ -20,8 +20,8 @@ use std::os::fd::AsFd;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sys::bpf;
 use crate::unavailable::{self, Unavailable};
+use sys::bpf;
 
 /// Who chooses the reactor of a new connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

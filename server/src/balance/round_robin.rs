@@ -5,7 +5,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use crate::sys::bpf::Instruction;
+use sys::bpf::Instruction;
 
 /// Operation codes (linux/bpf.h, and RFC 9669 for what they do).
 const LOAD_IMMEDIATE_64: u8 = 0x18;

@@ -11,7 +11,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::sys::pages::Pages;
+use sys::pages::Pages;
 
 /// Sizes in bytes that are cut from chunks. Short replies lie close together (1,000 of them in 256 KiB,
 /// inside L2); the longest takes a whole turn's input or output of one connection.

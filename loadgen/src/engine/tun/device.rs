@@ -1,6 +1,5 @@
 //! A TUN device: a network interface whose other side is this process. Moves packets, knows nothing of them.
 
-use super::sys::{self, Interface};
 use crate::LoadError;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
@@ -9,6 +8,7 @@ use rustix::io::{Errno, read, write};
 use rustix::time::Timespec;
 use std::ffi::CString;
 use std::net::Ipv4Addr;
+use sys::tun::{self, Interface};
 use tcp::client::Block;
 use tcp::wire::{CHECKSUM_OFFSET, Checksums, IP_HEADER_LEN};
 
@@ -40,9 +40,9 @@ impl Device {
         let tun = open("/dev/net/tun", flags, Mode::empty()).map_err(no_device)?;
         let name = format!("c10m{number}");
         let terminated = CString::new(name.as_str()).unwrap_or_default();
-        sys::make_device(&tun, &terminated).map_err(|errno| no_name(errno, &name))?;
+        tun::make_device(&tun, &terminated).map_err(|errno| no_name(errno, &name))?;
         let configure = || {
-            sys::accept_offloads(&tun)?;
+            tun::accept_offloads(&tun)?;
             let interface = Interface::named(&terminated)?;
             interface.set_queue_len(QUEUE_LEN)?;
             if let Some(address) = address {

@@ -9,8 +9,6 @@
 
 mod device;
 mod place;
-#[allow(unsafe_code)]
-mod sys;
 
 use super::connection::Phase;
 use super::fleet::{Fleet, Token};
@@ -26,7 +24,6 @@ use tcp::client::{Client as Peers, Config, Ending, Received, Tick};
 use tcp::wire::Checksums;
 
 pub(crate) use place::{SERVER, check};
-pub use sys::enter_new_namespace;
 
 /// Packets taken per turn in a closed loop, and in an open loop, as of epoll's events.
 const PACKETS_MAX_CLOSED: usize = 256;
@@ -236,7 +233,7 @@ impl Tun {
 /// What is missing, and what mends it.
 pub fn probe() -> Result<(), LoadError> {
     let attempt = || {
-        enter_new_namespace().map_err(|source| LoadError::Setup {
+        sys::namespace::enter_new().map_err(|source| LoadError::Setup {
             what: "make a network namespace (CAP_SYS_ADMIN: run as root, or in `unshare --user --map-root-user --net`)",
             source,
         })?;

@@ -27,7 +27,7 @@ use socket2::SockAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
-use uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes, Starved, Whole};
+use sys::uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes, Starved, Whole};
 
 /// Submissions that fit before the ring must be entered.
 const SUBMISSIONS: u32 = 1024;

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use io_uring::cqueue;
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use uring::Completion;
+use sys::uring::Completion;
 
 use super::style::Style;
 use super::{ACCEPT, Accept, CLOSE, Direct, IGNORED, MULTISHOT_ACCEPT_MARGIN, NO_ACCEPT, NO_CONNECTION, Source, Uring};

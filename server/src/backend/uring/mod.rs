@@ -36,7 +36,7 @@ use std::time::Duration;
 use io_uring::cqueue;
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use uring::{Completion, Cut, ProvidedBuffers, Starved, Whole};
+use sys::uring::{Completion, Cut, ProvidedBuffers, Starved, Whole};
 
 use self::ring::{COMPLETIONS, Ring};
 use self::sends::InlineSends;
@@ -47,7 +47,6 @@ use crate::listener::Listener;
 use crate::shard::Shard;
 use crate::shard::connection::Want;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::sys;
 use crate::unavailable::Unavailable;
 
 /// Tags of tokens.
@@ -276,7 +275,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
 
     fn on_doorbell(&mut self, completion: &Completion) {
         self.shard.shared.counters.syscalls += 1;
-        sys::answer(&self.doorbell);
+        sys::doorbell::answer(&self.doorbell);
         if !cqueue::more(completion.flags) {
             let token = Token::new(NO_CONNECTION, DOORBELL);
             self.ring.poll_readable(self.doorbell.as_raw_fd(), token, &mut self.shard.shared.counters);
@@ -475,7 +474,7 @@ impl<P: Protocol, S: Style> Drop for Uring<P, S> {
     /// The ring goes first. The memory that the kernel may use follows only when no operation can be
     /// under way; a reactor that failed in the middle leaks it instead.
     fn drop(&mut self) {
-        // With connections left, to end their operations takes too long: see `uring::Ring::quiesce`.
+        // With connections left, to end their operations takes too long: see `sys::uring::Ring::quiesce`.
         let is_quiet = self.shard.len() == 0 && self.ring.quiesce();
         // SAFETY: dropped here and never used again.
         unsafe { ManuallyDrop::drop(&mut self.ring) };

@@ -3,7 +3,7 @@
 use io_uring::cqueue;
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use uring::{Completion, Cut, Filled};
+use sys::uring::{Completion, Cut, Filled};
 
 use super::style::{Receive, Style};
 use super::{CLOSING, PAUSING, POLLING, READABLE, RECEIVE, RECEIVING, Uring};

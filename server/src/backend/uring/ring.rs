@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use io_uring::types::{DestinationSlot, Fd, Fixed};
 use io_uring::{opcode, squeue};
-use uring::{Completion, Cut, GROUP, Gather, ProvidedBuffers, SHARE_LEN, Sizes};
+use sys::uring::{Completion, Cut, GROUP, Gather, ProvidedBuffers, SHARE_LEN, Sizes};
 
 use super::Direct;
 use crate::shard::counters::Counters;
@@ -21,16 +21,16 @@ const SUBMISSIONS: u32 = 1024;
 pub(super) const COMPLETIONS: u32 = 8192;
 
 pub(super) struct Ring<C: Cut> {
-    inner: uring::Ring<C>,
+    inner: sys::uring::Ring<C>,
 }
 
 impl<C: Cut> Ring<C> {
     /// Sets a ring up with a table for `connections_max` direct descriptors, and its buffers.
     pub(super) fn open(connections_max: u32) -> Result<(Ring<C>, ProvidedBuffers<C>), Unavailable> {
         let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections_max };
-        uring::Ring::open(sizes)
+        sys::uring::Ring::open(sizes)
             .map(|(inner, buffers)| (Ring { inner }, buffers))
-            .map_err(|uring::Unavailable { cause, fix }| Unavailable::Uring { cause, fix })
+            .map_err(|sys::uring::Unavailable { cause, fix }| Unavailable::Uring { cause, fix })
     }
 
     /// Queues an entry; submits the queue first when it is full.

@@ -1,7 +1,7 @@
 //! The ways of using a ring. Each is a type with constants, so each variant is compiled to a loop of its
 //! own that tests no setting.
 
-use uring::{Cut, Gather, Incremental, Whole};
+use sys::uring::{Cut, Gather, Incremental, Whole};
 
 /// How bytes are received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

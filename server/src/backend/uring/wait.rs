@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use uring::Cut;
+use sys::uring::Cut;
 
 use super::style::Style;
 use super::{DOORBELL, FETCHES_MAX, NO_CONNECTION, TICK, Uring};

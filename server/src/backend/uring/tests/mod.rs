@@ -35,7 +35,7 @@ fn open<S: Style>() -> Option<(Uring<Echo, S>, SocketAddr)> {
     let timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let backend = Uring::open(Parts {
         listeners: vec![listener],
-        doorbell: Arc::new(sys::doorbell().expect("an eventfd")),
+        doorbell: Arc::new(sys::doorbell::open().expect("an eventfd")),
         shard: Shard::new(Resources::new(Echo, timeouts, 1 << 28), 64).expect("memory"),
         connections_max: 64,
         accepts_per_turn_max: 64,
@@ -49,7 +49,7 @@ fn turns<S: Style>(backend: &mut Uring<Echo, S>, mut is_done: impl FnMut(&mut Ur
         if is_done(backend) {
             return;
         }
-        sys::ring(&backend.doorbell).expect("a doorbell");
+        sys::doorbell::ring(&backend.doorbell).expect("a doorbell");
         backend.turn().expect("a turn");
     }
     panic!("it never came to that");

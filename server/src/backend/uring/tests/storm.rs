@@ -68,7 +68,7 @@ impl Peer {
 
 /// One turn that does not sleep.
 fn turn<S: Style>(backend: &mut Uring<Echo, S>) {
-    sys::ring(&backend.doorbell).expect("a doorbell");
+    sys::doorbell::ring(&backend.doorbell).expect("a doorbell");
     backend.turn().expect("a turn");
 }
 

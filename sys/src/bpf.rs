@@ -23,7 +23,7 @@ const LICENSE: &CStr = c"MIT";
 /// One instruction of eBPF (`struct bpf_insn`).
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Instruction {
+pub struct Instruction {
     code: u8,
     /// Two bit fields of four bits, destination first: their order is the machine's.
     registers: u8,
@@ -33,7 +33,7 @@ pub(crate) struct Instruction {
 
 impl Instruction {
     /// `code` over the registers `destination` and `source`, each below 11, without an offset.
-    pub(crate) const fn new(code: u8, destination: u8, source: u8, immediate: i32) -> Instruction {
+    pub const fn new(code: u8, destination: u8, source: u8, immediate: i32) -> Instruction {
         let registers = if cfg!(target_endian = "big") { destination << 4 | source } else { source << 4 | destination };
         Instruction { code, registers, offset: 0, immediate }
     }
@@ -67,7 +67,7 @@ struct ProgramAttributes {
 ///
 /// # Errors
 /// EPERM without CAP_BPF (or where a seccomp filter says so), ENOSYS without CONFIG_BPF_SYSCALL.
-pub(crate) fn counter() -> io::Result<OwnedFd> {
+pub fn counter() -> io::Result<OwnedFd> {
     let attributes = MapAttributes { map_type: BPF_MAP_TYPE_ARRAY, key_size: 4, value_size: 8, max_entries: 1 };
     let size = size_of::<MapAttributes>() as libc::c_uint;
     // SAFETY: for this command the kernel reads `size` bytes at the address and writes none, and all
@@ -80,7 +80,7 @@ pub(crate) fn counter() -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// EPERM as for [`counter`], EINVAL when the kernel does not know an instruction.
-pub(crate) fn load(instructions: &[Instruction]) -> io::Result<OwnedFd> {
+pub fn load(instructions: &[Instruction]) -> io::Result<OwnedFd> {
     let attributes = ProgramAttributes {
         program_type: BPF_PROG_TYPE_SOCKET_FILTER,
         instruction_count: instructions.len() as u32,
@@ -113,7 +113,7 @@ fn descriptor(result: libc::c_long) -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// ENOMEM beyond net.core.optmem_max, EINVAL without SO_REUSEPORT.
-pub(crate) fn attach_extended(socket: &impl AsFd, program: &OwnedFd) -> io::Result<()> {
+pub fn attach_extended(socket: &impl AsFd, program: &OwnedFd) -> io::Result<()> {
     let number = program.as_raw_fd();
     let size = size_of::<RawFd>() as libc::socklen_t;
     let socket = socket.as_fd().as_raw_fd();
@@ -127,7 +127,7 @@ pub(crate) fn attach_extended(socket: &impl AsFd, program: &OwnedFd) -> io::Resu
 /// # Errors
 /// As for [`attach_extended`]; EINVAL also for a program of more than 4,096 instructions
 /// (BPF_MAXINSNS) or one that may run off its end.
-pub(crate) fn attach_classic(socket: &impl AsFd, program: &[libc::sock_filter]) -> io::Result<()> {
+pub fn attach_classic(socket: &impl AsFd, program: &[libc::sock_filter]) -> io::Result<()> {
     let len = u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
     let size = size_of::<libc::sock_fprog>() as libc::socklen_t;

@@ -17,7 +17,7 @@ pub struct Completion {
 
 impl Completion {
     /// The buffer that came with it, whatever the result. It must go to
-    /// [`ProvidedBuffers::release`](crate::ProvidedBuffers::release), and be that of a stale completion.
+    /// [`ProvidedBuffers::release`](crate::uring::ProvidedBuffers::release), and be that of a stale completion.
     #[inline]
     #[must_use = "a buffer that is not released is lost to the ring"]
     pub fn take_buffer(&mut self) -> Option<Filled> {

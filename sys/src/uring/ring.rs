@@ -11,10 +11,10 @@ use std::time::Duration;
 use io_uring::types::CancelBuilder;
 use io_uring::{IoUring, opcode, squeue};
 
-use crate::buffers::{Memory, Pieces};
-use crate::enter::{GETEVENTS, Registered, Wait};
-use crate::setup::{ensure_operations, explain_setup, refused};
-use crate::{Completion, Cut, ProvidedBuffers, Unavailable};
+use crate::uring::buffers::{Memory, Pieces};
+use crate::uring::enter::{GETEVENTS, Registered, Wait};
+use crate::uring::setup::{ensure_operations, explain_setup, refused};
+use crate::uring::{Completion, Cut, ProvidedBuffers, Unavailable};
 
 /// Sizes of a ring.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 /// Whole pages of private memory, zeroed at first.
 #[derive(Debug)]
-pub(crate) struct Pages {
+pub struct Pages {
     start: NonNull<u8>,
     len: usize,
 }
@@ -24,28 +24,30 @@ impl Pages {
     ///
     /// # Errors
     /// ENOMEM: RLIMIT_AS, vm.overcommit_memory=2, or vm.max_map_count mappings exist (mmap(2)).
-    pub(crate) fn new(len: usize) -> io::Result<Pages> {
+    pub fn new(len: usize) -> io::Result<Pages> {
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: no address is asked for, so nothing that exists is replaced.
         let start = unsafe { mmap_anonymous(std::ptr::null_mut(), len, protection, flags) }?;
         NonNull::new(start.cast()).map(|start| Pages { start, len }).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 
+    /// Bytes, as asked for; never 0.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
+    #[allow(clippy::len_without_is_empty)] // there is always at least one byte
+    pub fn len(&self) -> usize {
         self.len
     }
 
     /// All of it; the address never changes.
     #[inline]
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         // SAFETY: `len` bytes are mapped, readable and zeroed by the kernel, until the value is dropped.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
     /// All of it; the address never changes.
     #[inline]
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `bytes`, writable, and borrowed mutably by the caller.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::types::BufRingEntry;
 use io_uring::{IoUring, cqueue};
 
-use crate::{Filled, GROUP};
+use crate::uring::{Filled, GROUP};
 
 /// What each receive gets while buffers are short.
 pub const SHARE_LEN: u32 = 2048;

@@ -1,4 +1,4 @@
-//! The ioctls that make and configure a TUN device, and unshare(2): all that needs `unsafe`.
+//! The ioctls that make and configure a TUN device and other interfaces (netdevice(7)).
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -27,14 +27,14 @@ struct Route {
 
 /// Makes a device that carries IPv4 packets, each behind a virtio_net_hdr of 10 bytes, to and from `tun`,
 /// which /dev/net/tun was opened as. The device goes when `tun` is closed.
-pub(super) fn make_device(tun: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+pub fn make_device(tun: &OwnedFd, name: &CStr) -> Result<(), Errno> {
     let mut request = request(name);
     request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
     ioctl(tun.as_fd(), libc::TUNSETIFF, &mut request)
 }
 
 /// Tells the kernel that packets read from the device may lack checksums and be larger than the MTU.
-pub(super) fn accept_offloads(tun: &OwnedFd) -> Result<(), Errno> {
+pub fn accept_offloads(tun: &OwnedFd) -> Result<(), Errno> {
     let offloads = libc::c_ulong::from(libc::TUN_F_CSUM | libc::TUN_F_TSO4);
     // SAFETY: TUNSETOFFLOAD takes a number, no pointer.
     let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOFFLOAD, offloads) };
@@ -42,39 +42,47 @@ pub(super) fn accept_offloads(tun: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// A network interface of the calling thread's namespace (netdevice(7)).
-pub(super) struct Interface<'a> {
+pub struct Interface<'a> {
     socket: OwnedFd,
     name: &'a CStr,
 }
 
 impl<'a> Interface<'a> {
-    pub(super) fn named(name: &'a CStr) -> Result<Interface<'a>, Errno> {
+    /// An interface by its name.
+    ///
+    /// # Errors
+    /// EMFILE and friends: the requests go through a socket. Whether the interface exists is found by them.
+    pub fn named(name: &'a CStr) -> Result<Interface<'a>, Errno> {
         let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
         Ok(Interface { socket, name })
     }
 
     /// Packets that wait to be read before the kernel drops more.
-    pub(super) fn set_queue_len(&self, packets: u16) -> Result<(), Errno> {
+    pub fn set_queue_len(&self, packets: u16) -> Result<(), Errno> {
         let mut request = request(self.name);
         request.ifr_ifru.ifru_metric = libc::c_int::from(packets);
         ioctl(self.socket.as_fd(), libc::SIOCSIFTXQLEN, &mut request)
     }
 
     /// Gives a point-to-point interface the one address of this side.
-    pub(super) fn set_address(&self, address: Ipv4Addr) -> Result<(), Errno> {
+    pub fn set_address(&self, address: Ipv4Addr) -> Result<(), Errno> {
         let mut request = request(self.name);
         request.ifr_ifru.ifru_addr = generic(address);
         ioctl(self.socket.as_fd(), libc::SIOCSIFADDR, &mut request)
     }
 
-    pub(super) fn set_up(&self) -> Result<(), Errno> {
+    /// Lets packets through.
+    ///
+    /// # Errors
+    /// Those of netdevice(7).
+    pub fn set_up(&self) -> Result<(), Errno> {
         let mut request = request(self.name);
         request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
         ioctl(self.socket.as_fd(), libc::SIOCSIFFLAGS, &mut request)
     }
 
     /// Routes a network through the interface.
-    pub(super) fn add_route(&self, network: Ipv4Addr, mask: Ipv4Addr) -> Result<(), Errno> {
+    pub fn add_route(&self, network: Ipv4Addr, mask: Ipv4Addr) -> Result<(), Errno> {
         let mut route = Route {
             padding_1: 0,
             destination: socket_address(network),
@@ -92,18 +100,6 @@ impl<'a> Interface<'a> {
         };
         ioctl(self.socket.as_fd(), libc::SIOCADDRT, &mut route)
     }
-}
-
-/// Moves the calling thread, and those it starts from now on, into a new network namespace whose loopback
-/// device is up. It goes with the last thread and descriptor in it.
-///
-/// # Errors
-/// EPERM without CAP_SYS_ADMIN, ENOSPC beyond the limit of namespaces (unshare(2)).
-pub fn enter_new_namespace() -> std::io::Result<()> {
-    // SAFETY: a network namespace concerns sockets opened from now on; no memory or descriptor changes.
-    let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
-    checked(result)?;
-    Ok(Interface::named(c"lo")?.set_up()?)
 }
 
 fn request(name: &CStr) -> libc::ifreq {

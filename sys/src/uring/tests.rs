@@ -8,7 +8,7 @@ use std::time::Duration;
 use io_uring::types::Fixed;
 use io_uring::{opcode, squeue};
 
-use crate::{Completion, Cut, Filled, GROUP, Gather, Incremental, ProvidedBuffers, Ring, Sizes, Whole};
+use crate::uring::{Completion, Cut, Filled, GROUP, Gather, Incremental, ProvidedBuffers, Ring, Sizes, Whole};
 
 /// Ends a test that hangs; measures nothing.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::Cut;
+use crate::uring::Cut;
 
 /// A receive that finds no buffer ends. Armed again at once it would fail again, and so would all others: with
 /// 10,000 of them and 256 buffers, 40 rounds and 200,000 attempts for what 10,000 attempts can do. So only as
@@ -52,7 +52,7 @@ impl<T> Starved<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Incremental, Whole};
+    use crate::uring::{Incremental, Whole};
 
     /// Plays the kernel: each of `count` receives wants `wanted` buffers of the `COUNT` there are in a turn, the
     /// first that is armed gets all it wants. Returns how many times a receive was armed, and the turns.

@@ -1,17 +1,42 @@
-//! Keeps the calling thread on some CPUs for a while.
+//! Which CPUs a thread may run on.
+
+use std::io;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+/// Runs the calling thread on `cpu` only.
+///
+/// # Errors
+/// EINVAL when the CPU does not exist or is outside the cpuset of this process.
+pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set)?;
+    Ok(())
+}
+
+/// The CPUs this process may run on, in ascending order.
+///
+/// # Errors
+/// What sched_getaffinity(2) says.
+pub fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
 /// Restores the CPUs the thread had before when dropped.
 #[derive(Debug)]
-pub(crate) struct Affinity {
+pub struct Affinity {
     before: Option<CpuSet>,
 }
 
 impl Affinity {
     /// Restricts the calling thread to `cpus`; an empty list changes nothing. A CPU that does not exist
     /// is reported by the worker that is to run on it.
-    pub(crate) fn restrict(cpus: &[u32]) -> Affinity {
+    pub fn restrict(cpus: &[u32]) -> Affinity {
         let mut wanted = CpuSet::new();
         cpus.iter().for_each(|&cpu| wanted.set(cpu as usize));
         let before = sched_getaffinity(None).ok().filter(|_| !cpus.is_empty());
@@ -30,7 +55,7 @@ impl Drop for Affinity {
 
 /// CPUs for work beside a load that is pinned to `cpus`: those that neither the load nor what it watches
 /// needs; without any, those of the load. Empty when the load is not pinned.
-pub(crate) fn beside(cpus: &[u32], watched: &[u32]) -> Vec<u32> {
+pub fn beside(cpus: &[u32], watched: &[u32]) -> Vec<u32> {
     let allowed = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
     let is_spare = |cpu: &u32| !cpus.contains(cpu) && !watched.contains(cpu) && allowed.is_set(*cpu as usize);
     let spare: Vec<u32> = (0..CpuSet::MAX_CPU as u32).filter(is_spare).collect();

@@ -1,0 +1,15 @@
+//! What the kernel offers and safe libraries lack, behind safe functions: every unsafe line of the project but those that
+//! fill ring entries (the `uring/` folders of server and load generator). Knows no workload and keeps no state.
+
+pub mod affinity;
+pub mod bpf;
+pub mod child;
+pub mod doorbell;
+pub mod limits;
+pub mod namespace;
+pub mod pages;
+pub mod socket;
+pub mod thread;
+pub mod tun;
+pub mod uring;
+pub mod usage;

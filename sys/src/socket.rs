@@ -1,0 +1,82 @@
+//! Options and questions of sockets that the safe libraries lack.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::io::Errno;
+
+/// Makes a listener match no segment that finds neither a connection nor a handshake under way, by
+/// binding it to an interface that does not exist. Established handshakes keep their own interface.
+///
+/// # Errors
+/// EPERM where it is bound to an interface already; no privilege is needed since Linux 5.7.
+pub fn bind_to_no_interface(listener: &impl AsFd) -> io::Result<()> {
+    // Interfaces are numbered upwards from 1, and the kernel does not look whether this one exists
+    // (`net/core/sock.c`, `sock_bindtoindex_locked`).
+    let no_interface = libc::c_int::MAX;
+    // asm-generic/socket.h; the libc crate lacks it.
+    const SO_BINDTOIFINDEX: libc::c_int = 62;
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    let interface = (&raw const no_interface).cast();
+    let listener = listener.as_fd().as_raw_fd();
+    // SAFETY: the kernel reads `size` bytes at the address, an initialised int, and writes none.
+    match unsafe { libc::setsockopt(listener, libc::SOL_SOCKET, SO_BINDTOIFINDEX, interface, size) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Bytes that the peer of a stream socket has not acknowledged, sent or not (SIOCOUTQ, tcp(7)). Of a unix socket
+/// it is the memory of messages that were not received to their end, so it changes in large steps.
+///
+/// # Errors
+/// ENOTTY and EINVAL for what is no connected stream socket.
+pub fn unacknowledged_len(socket: &impl AsFd) -> io::Result<u32> {
+    let mut len: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ, which is SIOCOUTQ (linux/sockios.h), writes one int to the address.
+    match unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut len) } {
+        0 => Ok(u32::try_from(len).unwrap_or(0)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Connections in the accept queue of a TCP listener: the kernel gives them as unacknowledged segments
+/// (`tcp_get_info` in net/ipv4/tcp.c: `sk_ack_backlog`, since Linux 2.6.23).
+///
+/// # Errors
+/// ENOTSUP for other sockets.
+pub fn queued_connections(listener: &impl AsFd) -> io::Result<u32> {
+    let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
+    let listener = listener.as_fd().as_raw_fd();
+    let place = info.as_mut_ptr().cast();
+    // SAFETY: the kernel writes at most `size` bytes, the length of `info`, and the length to `size`.
+    match unsafe { libc::getsockopt(listener, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut size) } {
+        // SAFETY: every field is a number, for which all bytes that were zeroed or written stand.
+        0 => Ok(unsafe { info.assume_init() }.tcpi_unacked),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Lets bind(2) take an address but no port, so that connect(2) can choose a port that is free for
+/// this target only. Without it each bound port is taken for every target (ip(7), since Linux 4.2).
+///
+/// # Errors
+/// None for a stream socket of IPv4 or IPv6.
+pub fn choose_port_late(socket: impl AsFd) -> Result<(), Errno> {
+    let on: libc::c_int = 1;
+    // SAFETY: `on` is a valid int for the length given, and setsockopt(2) only reads it.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
+    }
+}
