@@ -1,9 +1,9 @@
 //! Whether the clock behind every number is fit for it: its source, its price, and that it never steps
 //! back. Judges nothing.
 
-use crate::clock;
 use serde::{Deserialize, Serialize};
 use std::fs;
+use sys::clock;
 
 /// Readings in a batch: long enough to measure the price of one, short enough that most batches pass
 /// without an interrupt.

@@ -4,7 +4,6 @@
 //! and server too; a tail that coincides with it is not the server's. The idea is jHiccup's.
 
 use crate::LoadError;
-use crate::clock;
 use crate::tally::Recorder;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, clock_nanosleep_absolute, sched_setaffinity, set_current_timer_slack};
@@ -15,6 +14,7 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use sys::clock;
 
 /// What to pass as the period: fine enough for pauses of milliseconds. Its price is that of a timer and
 /// two context switches: 14 to 25 µs a period, under 1 % of a CPU, on a busy virtual machine (Linux 6.18),

@@ -9,14 +9,11 @@
 mod arrival_log;
 mod calibrate;
 mod causes;
-mod clock;
 pub mod clock_check;
 mod control;
 mod engine;
 mod error;
 pub mod hiccup;
-pub mod host;
-pub mod kernel;
 mod meaning;
 mod memory;
 pub mod null_server;

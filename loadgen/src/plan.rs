@@ -9,7 +9,7 @@ mod watched;
 use crate::LoadError;
 use crate::engine::check_tun;
 use crate::options::{Engine, Options};
-use crate::target::{self, Namespace, Permission, Resolve, Target};
+use crate::target::{self, Permission, Resolve, Target};
 use routes::Routes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv4Addr};
@@ -103,7 +103,7 @@ impl Plan {
         options.check()?;
         let target = Target::parse(&options.target, resolve)?;
         watched::check(options)?;
-        let (namespace, is_tun) = (target::namespace(), options.engine == Engine::Tun);
+        let (namespace, is_tun) = (host::namespace(), options.engine == Engine::Tun);
         // First, because nothing makes up for a wrong place.
         if is_tun {
             check_tun(options, &target.addresses, namespace)?;
@@ -111,7 +111,7 @@ impl Plan {
         target.check_allowed(Permission {
             private: options.allow_private,
             own: options.i_own.as_deref(),
-            is_in_own_namespace: namespace == Namespace::Own,
+            is_in_own_namespace: namespace == host::Namespace::Own,
         })?;
         let connections = split(options.connections, options.threads);
         if is_tun {

@@ -6,12 +6,12 @@
 //! Arrivals are laid out on a clock of their own that counts expected arrivals; the stages bend that
 //! clock onto time. One spacing rule so serves constant rates, ramps in steps and pauses alike.
 
-use crate::clock::duration_ns;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, Exp1};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use sys::clock::duration_ns;
 
 /// How arrivals are spaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

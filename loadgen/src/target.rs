@@ -8,7 +8,6 @@ mod trial;
 use crate::LoadError;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use text::Place;
@@ -107,43 +106,6 @@ pub(crate) struct Permission<'a> {
     pub(crate) own: Option<&'a str>,
     /// This network namespace is not the host's: what can be reached in it was put there on purpose.
     pub(crate) is_in_own_namespace: bool,
-}
-
-/// A network namespace, as seen from the calling thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Namespace {
-    /// That of the first process.
-    First,
-    /// Another.
-    Own,
-    /// Whether it is another cannot be told: reading that of the first process takes privilege.
-    Unknown,
-}
-
-/// Inode of the first network namespace since Linux 6.18 (linux/nsfs.h: NET_NS_INIT_INO); others have
-/// numbers from 0xf0000000 on.
-const FIRST_INODE: u64 = 0xefff_fff9;
-/// The kernel that has it.
-const FIRST_INODE_SINCE: (u32, u32) = (6, 18);
-
-/// The network namespace of the calling thread, which may be another than that of the process.
-pub(crate) fn namespace() -> Namespace {
-    let inode = |whose: &str| std::fs::metadata(format!("/proc/{whose}/ns/net")).ok().map(|data| data.ino());
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    judge_namespace(inode("thread-self"), inode("1"), &release)
-}
-
-/// Judges by the namespace of the first process, or, where that is unreadable, by the inode alone.
-fn judge_namespace(own: Option<u64>, first: Option<u64>, release: &str) -> Namespace {
-    let mut numbers = release.split(|sign: char| !sign.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    match (own, first) {
-        (Some(FIRST_INODE), _) => Namespace::First,
-        (Some(own), Some(first)) if own == first => Namespace::First,
-        (Some(_), Some(_)) => Namespace::Own,
-        (Some(_), None) if version >= FIRST_INODE_SINCE => Namespace::Own,
-        _ => Namespace::Unknown,
-    }
 }
 
 impl Target {
@@ -361,24 +323,6 @@ mod tests {
             assert!(target.check_allowed(own).is_ok(), "{text}");
             let other = Permission { own: Some("example.org"), ..private };
             assert!(target.check_allowed(other).unwrap_err().to_string().contains(&host), "{text}");
-        }
-    }
-
-    #[test]
-    fn namespaces_are_told_apart() {
-        const OTHER: Option<u64> = Some(0xf000_0100);
-        for (own, first, release, expected) in [
-            (OTHER, Some(0xf000_0000), "5.15.0", Namespace::Own),
-            (OTHER, OTHER, "6.18.1", Namespace::First),
-            (Some(FIRST_INODE), None, "6.18.1-x", Namespace::First),
-            (Some(FIRST_INODE), Some(FIRST_INODE), "6.18.1", Namespace::First),
-            (OTHER, None, "6.18.44-fc", Namespace::Own),
-            (OTHER, None, "7.0.0", Namespace::Own),
-            (OTHER, None, "6.17.9", Namespace::Unknown),
-            (OTHER, None, "", Namespace::Unknown),
-            (None, Some(1), "7.0.0", Namespace::Unknown),
-        ] {
-            assert_eq!(judge_namespace(own, first, release), expected, "{own:?} {first:?} {release}");
         }
     }
 

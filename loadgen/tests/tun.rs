@@ -2,7 +2,7 @@
 //! namespace made for each test. Where that is impossible the tests fail and say why, unless
 //! `C10M_WITHOUT_TUN=1` leaves them out.
 
-use loadgen::host::HostFacts;
+use host::HostFacts;
 use loadgen::null_server::{Config, NullServer, Workload};
 use loadgen::record::Record;
 use loadgen::{Engine, LoadError, Options, WHATEVER_IT_TAKES, WarmUp};

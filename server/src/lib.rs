@@ -8,7 +8,6 @@
 mod auto;
 mod backend;
 mod balance;
-mod cpu_time;
 mod drain;
 mod endpoint;
 mod listener;
@@ -23,8 +22,8 @@ mod unix_socket;
 
 pub use auto::{Choice, choose, probe_io_uring};
 pub use balance::Balance;
-pub use cpu_time::CpuTime;
 pub use endpoint::Endpoint;
+pub use host::CpuTime;
 pub use listener::SocketSizes;
 pub use options::{KeepAlive, Options, Scheduling, SocketOptions, Variant, Workload};
 pub use report::{ReactorReport, Report, Spread};

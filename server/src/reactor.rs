@@ -15,7 +15,6 @@ use crate::backend::mio::Mio;
 use crate::backend::uring::{self, Uring, style};
 use crate::backend::{Backend, Parts};
 use crate::balance::Program;
-use crate::cpu_time::CpuTime;
 use crate::drain::{Command, Drain};
 use crate::endpoint::Endpoint;
 use crate::listener::{self, Listener, SocketSizes};
@@ -24,6 +23,7 @@ use crate::report::ReactorReport;
 use crate::shard::{Resources, Shard, Timeouts};
 use crate::stats::Snapshot;
 use crate::unavailable::Unavailable;
+use host::CpuTime;
 
 /// Bits of a [`Line`]: the drain has begun, the stop has, a snapshot is wanted.
 const DRAIN: u8 = 1;

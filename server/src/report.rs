@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::balance::Balance;
-use crate::cpu_time::CpuTime;
 use crate::shard::counters::{CloseReason, Counters};
+use host::CpuTime;
 
 /// One reactor's account.
 #[derive(Debug, Clone, Serialize, Deserialize)]

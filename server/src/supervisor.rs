@@ -279,9 +279,9 @@ fn connections_max(options: &Options) -> Result<u32, Unavailable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu_time::CpuTime;
     use crate::report::ReactorReport;
     use crate::shard::counters::Counters;
+    use host::CpuTime;
 
     fn ended(index: usize, error: Option<&str>) -> News {
         News::Ended(Box::new(ReactorReport {

@@ -4,6 +4,7 @@
 pub mod affinity;
 pub mod bpf;
 pub mod child;
+pub mod clock;
 pub mod doorbell;
 pub mod limits;
 pub mod namespace;

@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use crate::facts::Facts;
 use crate::number::counted;
 use crate::rules::{self, Subject};
+use host::Facts;
 
 /// How much attention a row deserves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -7,16 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod audit;
-mod facts;
 mod number;
 pub mod plan;
 mod rules;
 
 pub use audit::{Audit, IoUring, Row, State, Tally};
-pub use facts::{
-    Bound, Build, Cache, Capabilities, Cgroup, ChangedSysctl, Conntrack, Container, Cpu, FactError, Facts, Files,
-    Frequency, Idle, IdleState, Interface, Interrupt, Kernel, Limit, Limits, Listening, Load, Memory, Network,
-    NumaNode, OpenFilesLimit, Pressure, Process, SocketBounds, SocketTable, Sockets, Sysctls, Tcp, Versions,
-    fingerprint, listening,
-};
 pub use number::{bytes, thousands};

@@ -19,7 +19,7 @@ mod tables;
 use serde::Serialize;
 
 use crate::audit::IoUring;
-use crate::facts::Facts;
+use ::host::Facts;
 
 pub use fit::Fit;
 pub use host::Host;

@@ -15,7 +15,7 @@ mod tables;
 pub(crate) use ports::usable_ports;
 
 use crate::audit::{IoUring, Row, State};
-use crate::facts::Facts;
+use ::host::Facts;
 
 /// Room in a reactor's descriptor table beside its connections: standard streams, listener, epoll or
 /// ring, event and timer descriptors, and a spare to close when descriptors run out.

@@ -1,8 +1,8 @@
 //! What the audit says of a stock desktop, a locked-down host, a tuned one, and single settings.
 
-mod host;
+mod root;
 
-use host::{DESKTOP, Root, desktop_with, row};
+use root::{DESKTOP, Root, desktop_with, row};
 use tuning::{Audit, IoUring, State};
 
 fn check_states(audit: &Audit, expected: &[(&str, State)]) {

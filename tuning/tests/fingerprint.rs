@@ -1,6 +1,6 @@
 //! What the fingerprint keeps of made-up hosts: bare metal, a container, and this very machine.
 
-mod host;
+mod root;
 
 use std::fs;
 use std::io::Write;
@@ -9,9 +9,10 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use host::{DESKTOP, Root, desktop_with, row};
+use host::{Bound, Facts, Limit, OpenFilesLimit, fingerprint};
+use root::{DESKTOP, Root, desktop_with, row};
 use serde_json::{Value, json};
-use tuning::{Bound, Facts, IoUring, Limit, OpenFilesLimit, State, fingerprint};
+use tuning::{IoUring, State};
 
 /// What bare metal shows beside the desktop's files.
 const BARE_METAL: &[(&str, &str)] = &[

@@ -1,11 +1,12 @@
 //! What the planner says of made-up hosts: which limit is hit first, in what order, and what moves it.
 
 #[allow(dead_code, reason = "the tests of the audit use the rest")]
-mod host;
+mod root;
 
-use host::{Root, desktop_with};
+use host::{Facts, OpenFilesLimit};
+use root::{Root, desktop_with};
+use tuning::IoUring;
 use tuning::plan::{Backend, Basis, Host, Link, Plan, Request, Side, Verdict, Workload};
-use tuning::{Facts, IoUring, OpenFilesLimit};
 
 type Changes = &'static [(&'static str, &'static str)];
 

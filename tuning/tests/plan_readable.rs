@@ -1,14 +1,15 @@
 //! Whoever sees less of a host is not told better news of it, and needs that no host can meet are named.
 
 #[allow(dead_code, reason = "the tests of the audit use the rest")]
-mod host;
+mod root;
 
-use host::{Root, desktop_with};
+use host::{Facts, OpenFilesLimit};
+use root::{Root, desktop_with};
 use std::fs;
+use tuning::IoUring;
 use tuning::plan::{Backend, Fit, Host, Link, Plan, Request, Side, Verdict, Workload};
-use tuning::{Facts, IoUring, OpenFilesLimit};
 
-/// What a desktop shows to root beside [`host::DESKTOP`].
+/// What a desktop shows to root beside [`root::DESKTOP`].
 const ALL: &[(&str, &str)] = &[
     (
         "proc/slabinfo",

@@ -1,8 +1,8 @@
 //! What the audit says of hosts that show nothing, show nonsense, or are asked for absurd numbers.
 
-mod host;
+mod root;
 
-use host::{DESKTOP, Root, desktop_with, row};
+use root::{DESKTOP, Root, desktop_with, row};
 use tuning::IoUring;
 
 #[test]

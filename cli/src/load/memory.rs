@@ -1,8 +1,9 @@
 //! Whether the connections of a load fit this host's memory, asked before the first of them is opened.
 
+use host::Facts;
 use loadgen::{Engine, LoadError, Options, TargetFacts};
 use tuning::plan::{Backend, Host, Plan, Request, Side, Workload};
-use tuning::{Facts, IoUring, bytes, thousands};
+use tuning::{IoUring, bytes, thousands};
 
 /// Fewer fit anywhere, and looking costs some ms.
 const CONNECTIONS_MIN: u32 = 10_000;

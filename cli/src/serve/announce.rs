@@ -1,8 +1,8 @@
 //! What a server says when it is ready and when it ends: JSON for programs, sentences for people.
 
+use host::SocketBounds;
 use serde_json::{Value, json};
 use server::{Endpoint, KeepAlive, Options, Report, Server, SocketSizes, Workload};
-use tuning::SocketBounds;
 
 /// The JSON line of a server that serves.
 pub(super) fn ready_event(server: &Server, options: &Options, notes: &[String]) -> Value {

@@ -226,7 +226,7 @@ impl ServeArgs {
         &self,
         variant: Variant,
         endpoints: Vec<Endpoint>,
-        group: Option<tuning::Bound>,
+        group: Option<host::Bound>,
     ) -> Result<(Options, Option<String>), String> {
         let workload = match self.workload {
             WorkloadArg::Echo => Workload::Echo,

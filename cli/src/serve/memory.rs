@@ -1,7 +1,7 @@
 //! How much memory the buffers of each reactor may take: what was asked for, or a default that fits the control group.
 
+use host::Bound;
 use server::{BUFFER_MEMORY_LEN_MIN, Options};
-use tuning::Bound;
 
 /// One of so many parts of the control group's memory is for buffers by default; sockets, connections and the program
 /// itself need the rest.

@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use crossbeam::channel::Receiver;
+use host::{Cgroup, SocketBounds};
 use server::{Order, Report, Server, Unavailable, setcap};
-use tuning::{Cgroup, SocketBounds};
 
 use crate::output_stream::Stream;
 use crate::signals;
@@ -98,12 +98,12 @@ fn denied(address: SocketAddr, start: Option<u64>, unavailable: &Unavailable) ->
 
 /// Of an address that is taken, by whom.
 fn in_use(address: SocketAddr) -> String {
-    let overlaps = |listening: &tuning::Listening| {
+    let overlaps = |listening: &host::Listening| {
         let (theirs, ours) = (listening.address.ip().to_canonical(), address.ip());
         // A wildcard of IPv6 may take IPv4 as well; whether it does is not in /proc/net/tcp6.
         theirs == ours || theirs.is_unspecified() || (ours.is_unspecified() && theirs.is_ipv4() == ours.is_ipv4())
     };
-    let there: Vec<String> = tuning::listening(address.port())
+    let there: Vec<String> = host::listening(address.port())
         .iter()
         .filter(|listening| overlaps(listening))
         .map(|listening| match &listening.owner {

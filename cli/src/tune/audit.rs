@@ -2,7 +2,8 @@
 
 use comfy_table::presets::UTF8_NO_BORDERS;
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, Width};
-use tuning::{Audit, Facts, IoUring, Row, State};
+use host::Facts;
+use tuning::{Audit, IoUring, Row, State};
 
 use super::count::count;
 use super::{shown, terminal_width, wrapped};
@@ -109,7 +110,7 @@ fn explanation(row: &Row, width: usize) -> String {
 mod tests {
     use std::path::Path;
 
-    use tuning::OpenFilesLimit;
+    use host::OpenFilesLimit;
 
     use super::*;
 

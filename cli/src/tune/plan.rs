@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 use comfy_table::presets::UTF8_NO_BORDERS;
 use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, Width};
+use host::Facts;
 use server::Variant;
 use tuning::plan::{Backend, Host, Link, Owner, Plan, Request, Side, Unreadable, Verdict, Workload};
-use tuning::{Facts, IoUring, bytes, thousands};
+use tuning::{IoUring, bytes, thousands};
 
 use super::count::{count, short};
 use super::{shown, terminal_width, wrapped};
@@ -336,7 +337,7 @@ fn memory(plan: &Plan, width: u16) -> Table {
 mod tests {
     use std::path::Path;
 
-    use tuning::OpenFilesLimit;
+    use host::OpenFilesLimit;
 
     use super::*;
 

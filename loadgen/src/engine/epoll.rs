@@ -7,9 +7,9 @@
 use super::connection::Phase;
 use super::fleet::{Fleet, Token};
 use super::{CHECK_NS, Engine, Job, Wait, setup};
+use crate::LoadError;
 use crate::causes::Cause;
 use crate::tally::Traffic;
-use crate::{LoadError, clock};
 use protocol::client::Client;
 use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::OwnedFd;
@@ -21,6 +21,7 @@ use rustix::net::{
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 use std::net::SocketAddr;
 use std::time::Duration;
+use sys::clock;
 
 /// Bytes read at once. Replies rarely come near; more would only push other data out of the cache.
 const READ_LEN: usize = 64 * 1024;

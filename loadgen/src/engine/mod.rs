@@ -11,10 +11,8 @@ mod tun;
 #[allow(unsafe_code)]
 mod uring;
 
-use crate::clock::duration_ns;
 use crate::clock_check::ClockCheck;
 use crate::control::Control;
-use crate::host::HostFacts;
 use crate::plan::Plan;
 use crate::record::IntervalPhase;
 use crate::schedule::{Arrivals, Part, Schedule};
@@ -24,12 +22,14 @@ use crate::validity::Calibration;
 use crate::{Engine as EngineName, LoadError, Options};
 use crossbeam::channel::{Receiver, Sender};
 use fleet::{Fleet, Token};
+use host::HostFacts;
 use protocol::client::{Client, EchoClient, HttpClient, HttpRequest};
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
+use sys::clock::duration_ns;
 
 pub(crate) use connection::CONNECTION_LEN_MAX;
 pub use tun::probe as probe_tun;

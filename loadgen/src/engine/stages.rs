@@ -3,13 +3,13 @@
 use super::connection::Flags;
 use super::fleet::{Fleet, LastArrival};
 use super::{CHECK_NS, Engine, Wait};
-use crate::clock::{self, duration_ns};
 use crate::control::{Control, Progress, Stage, Times};
 use crate::options::WHATEVER_IT_TAKES;
 use crate::ratio::{SPAN_NS_MIN, share_of};
 use crate::tally::{Tally, Traffic};
 use protocol::client::Client;
 use std::time::Duration;
+use sys::clock::{self, duration_ns};
 
 /// First batches sent per turn when a closed loop starts, so that replies are not left waiting.
 const STARTS_PER_TURN: usize = 64;
@@ -282,7 +282,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             at_ns: now,
             cpu_ns: clock::thread_cpu_ns(),
             spun_ns: self.spun_ns,
-            run_delay_ns: clock::thread_run_delay_ns(),
+            run_delay_ns: host::kernel::thread_run_delay_ns(),
             involuntary_switches: sys::usage::thread_involuntary_switches(),
             traffic: self.fleet.tally.traffic,
             completed: self.fleet.completed,

@@ -163,7 +163,7 @@ impl Drop for NullServer {
 /// Stalls are counted from zero of CLOCK_MONOTONIC, which every process of a host knows: this is the
 /// offset that puts a stall `ahead` from now.
 pub fn stall_offset(every: Duration, ahead: Duration) -> Duration {
-    let now = Duration::from_nanos(crate::clock::now_ns());
+    let now = Duration::from_nanos(sys::clock::now_ns());
     let period_ns = every.as_nanos().max(1);
     Duration::from_nanos(((now + ahead).as_nanos() % period_ns) as u64)
 }

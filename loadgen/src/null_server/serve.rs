@@ -14,7 +14,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, so
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 
 use super::{Config, PastStall, Shared, Stall, Workload};
-use crate::clock;
+use sys::clock;
 
 /// Tokens no connection has.
 const LISTENER: u64 = u64::MAX;

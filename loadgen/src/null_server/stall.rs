@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::clock::duration_ns;
+use sys::clock::duration_ns;
 
 /// Shortest period: below it the schedule would be the server's main occupation.
 const EVERY_MIN: Duration = Duration::from_millis(1);

@@ -1,6 +1,6 @@
 //! One interval of a run: what happened in it, so that a tail can be placed in time and explained.
 
-use crate::kernel::KernelDelta;
+use host::kernel::KernelDelta;
 use serde::{Deserialize, Serialize};
 
 /// To what part of the run an interval belongs.

@@ -9,14 +9,14 @@ mod summary;
 
 use crate::clock_check::ClockCheck;
 use crate::hiccup::HiccupReport;
-use crate::host::HostFacts;
-use crate::kernel::KernelDelta;
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::slo::SloOutcome;
 use crate::tally::{Recorder, Requests, Tally, Traffic};
 use base64::Engine as _;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
+use host::HostFacts;
+use host::kernel::KernelDelta;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,12 +1,12 @@
 //! Adds up the slices of the workers: intervals for the record, totals for the summaries, and the
 //! judgement whether the warm-up has become steady.
 
-use crate::kernel::Sample;
 use crate::pause::between_bites;
 use crate::ratio::{greater, share_of};
 use crate::record::{self, Interval, IntervalPhase, LogEntry, Quantiles};
 use crate::tally::{Recorder, Slice};
 use crossbeam::channel::{Receiver, Sender, unbounded};
+use host::kernel::Sample;
 use std::collections::BTreeMap;
 
 /// Intervals in a row that must agree.

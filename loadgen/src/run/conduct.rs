@@ -2,18 +2,18 @@
 
 use super::collect::Collector;
 use super::{Handles, Phase, Snapshot};
-use crate::clock::{self, duration_ns};
 use crate::control::{Control, Progress, Stage, Times};
 use crate::engine::Job;
 use crate::hiccup::{Hiccup, HiccupReport};
-use crate::kernel::{self, Sample, Sampler};
 use crate::memory::{self, Shortage};
 use crate::options::WarmUp;
 use crate::pause;
 use crate::record::Interruption;
+use host::kernel::{self, Sample, Sampler};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
+use sys::clock::{self, duration_ns};
 
 /// With fewer connections the host's memory is not watched, unless a reserve is asked for.
 const GUARDED_CONNECTIONS_MIN: u32 = 10_000;

@@ -2,14 +2,14 @@
 
 use super::conduct::Conducted;
 use crate::arrival_log::ArrivalLog;
-use crate::clock::duration_ns;
 use crate::engine::Job;
-use crate::kernel::KernelDelta;
 use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase};
 use crate::schedule::{Process, Schedule};
 use crate::tally::Traffic;
 use crate::validity::{ArrivalTest, ClockFacts, Disclosure, SendWindow, Steadiness, Transport};
+use host::kernel::KernelDelta;
+use sys::clock::duration_ns;
 
 /// What was due and what was reached, second by second.
 pub(super) fn windows(log: &ArrivalLog) -> Vec<SendWindow> {

@@ -3,9 +3,7 @@
 use super::collect::Collector;
 use super::conduct::Conducted;
 use super::{evidence, likely, pace};
-use crate::clock::duration_ns;
 use crate::engine::{CONNECTION_LEN_MAX, Job};
-use crate::kernel::KernelDelta;
 use crate::options::{Engine, WHATEVER_IT_TAKES};
 use crate::ratio::per_second;
 use crate::record::{self, Connections, Cpu, Interruption, Memory, Record, RequestCounts, Summary, Watched};
@@ -14,7 +12,9 @@ use crate::slo::Measured;
 use crate::tally::Tally;
 use crate::target::Workload;
 use crate::validity::{self, Evidence, Extent};
+use host::kernel::KernelDelta;
 use std::borrow::Cow;
+use sys::clock::duration_ns;
 
 pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, collector: &mut Collector) -> Record {
     let (options, plan) = (job.options, job.plan);

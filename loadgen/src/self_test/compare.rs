@@ -7,9 +7,9 @@ use hdrhistogram::serialization::Deserializer;
 use super::closed_form::ClosedForm;
 use super::report::{Attempt, DEVIATION_ACCEPTED, DEVIATION_INVALID, Noise, Quantity, Uncorrected, state_of};
 use super::{SelfTestOptions, objections};
-use crate::clock::duration_ns;
 use crate::null_server::NullServer;
 use crate::record::{Record, State};
+use sys::clock::duration_ns;
 
 /// A quantile is compared when at least this many samples lie above it.
 const SAMPLES_ABOVE_MIN: f64 = 10.0;

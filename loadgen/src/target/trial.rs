@@ -2,7 +2,6 @@
 //! is reset at once, so that it leaves nothing behind that the run would count.
 
 use crate::causes::error_name;
-use crate::clock::{duration_ns, now_ns, until};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -10,6 +9,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use sys::clock::{duration_ns, now_ns, until};
 
 /// How often the stop flag is looked at.
 const LOOK_NS: u64 = 20_000_000;

@@ -5,8 +5,8 @@ use super::predict::{Shape, predict};
 use super::request::{Request, Side};
 use super::{Needs, budget};
 use crate::audit::IoUring;
-use crate::facts::Facts;
 use crate::rules::{descriptors_needed, usable_ports};
+use host::Facts;
 
 /// No host has as many connections: a search for a limit ends here and says that there is none.
 const CONNECTIONS_MAX: u64 = 1 << 40;

@@ -231,7 +231,7 @@ fn record(args: &Request, profile: Profile, journal: &Journal, mut skipped: Vec<
         command: crate::session::start::command_line(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: header.commit.clone(),
-        host: serde_json::to_value(tuning::Facts::of_this_host())?,
+        host: serde_json::to_value(host::Facts::of_this_host())?,
         seed: header.seed,
         notes: report::notes(),
         skipped,

@@ -1,9 +1,10 @@
 //! What is held: the steps of each profile, what each needs of this host, and the refusal of those that do not
 //! fit. Starts nothing.
 
+use host::Facts;
 use server::Variant;
 use tuning::plan::{Backend, Host, Plan, Prediction, Request, Side, Workload};
-use tuning::{Facts, IoUring, bytes, thousands};
+use tuning::{IoUring, bytes, thousands};
 
 use crate::session::request::Profile;
 

@@ -377,7 +377,7 @@ fn troubles(record: &Record) -> Vec<Block> {
                 count(trouble.connections as f64),
                 count(trouble.count as f64),
                 trouble.counter.clone(),
-                loadgen::kernel::meaning(&trouble.counter).unwrap_or_default().to_owned(),
+                host::kernel::meaning(&trouble.counter).unwrap_or_default().to_owned(),
             ]
         })
     });

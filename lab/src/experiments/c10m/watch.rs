@@ -17,7 +17,7 @@ const PERIOD: Duration = Duration::from_millis(250);
 const NETSTAT: &str = "/proc/thread-self/net/netstat";
 
 /// Counters that stand still as long as nothing is lost, refused or retried. Their meanings are in
-/// `loadgen::kernel`.
+/// `host::kernel`.
 const TROUBLES: [&str; 16] = [
     "ListenOverflows",
     "ListenDrops",
@@ -256,7 +256,7 @@ mod tests {
         let known = counters(&fs::read_to_string("/proc/net/netstat").unwrap());
         let unknown: Vec<&str> = TROUBLES.into_iter().filter(|name| !known.contains_key(*name)).collect();
         assert_eq!(unknown, [] as [&str; 0], "counters this kernel has not");
-        assert!(TROUBLES.iter().all(|name| loadgen::kernel::meaning(name).is_some() || known.contains_key(*name)));
+        assert!(TROUBLES.iter().all(|name| host::kernel::meaning(name).is_some() || known.contains_key(*name)));
     }
 
     #[test]

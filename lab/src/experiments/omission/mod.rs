@@ -130,7 +130,7 @@ pub(crate) fn run(args: &Request) -> anyhow::Result<u8> {
         command: crate::session::start::command_line(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: source::described(source.as_ref()),
-        host: serde_json::to_value(tuning::Facts::of_this_host())?,
+        host: serde_json::to_value(host::Facts::of_this_host())?,
         seed,
         repeats,
         seconds_per_run: seconds as u32,

@@ -67,7 +67,7 @@ pub(crate) fn outcome(
         command,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: header.commit.clone(),
-        host: serde_json::to_value(tuning::Facts::of_this_host())?,
+        host: serde_json::to_value(host::Facts::of_this_host())?,
         seed: header.seed,
         repeats: header.repeats,
         seconds_per_run: header.seconds,

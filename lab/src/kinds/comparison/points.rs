@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use loadgen::kernel::KernelDelta;
+use host::kernel::KernelDelta;
 use loadgen::record::{Interval, IntervalPhase};
 use results::record::Point;
 use serde_json::Value;
@@ -65,7 +65,7 @@ fn of_kernel(kernel: &KernelDelta, mut count: impl FnMut(&str, Option<u64>)) {
 
 #[cfg(test)]
 mod tests {
-    use loadgen::kernel::{CpuTime, ProcessTime};
+    use host::kernel::{CpuTime, ProcessTime};
     use loadgen::record::Quantiles;
     use serde_json::json;
 

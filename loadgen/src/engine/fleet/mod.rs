@@ -13,11 +13,11 @@ mod slices;
 use super::connection::Connection;
 use super::shelf::Shelf;
 use super::{Engine, Job};
-use crate::clock::duration_ns;
 use crate::tally::{Slice, Tally};
 use beats::Beats;
 use protocol::client::Client;
 use std::collections::VecDeque;
+use sys::clock::duration_ns;
 
 use arrivals::Queue;
 pub(super) use opening::sweep_round_ns;

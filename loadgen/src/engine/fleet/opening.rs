@@ -2,11 +2,11 @@
 
 use super::{Engine, Fleet, Token};
 use crate::causes::Cause;
-use crate::clock;
 use crate::engine::CHECK_NS;
 use crate::engine::connection::{Flags, Phase, reopen_delay_ns};
 use protocol::client::Client;
 use rustix::io::Errno;
+use sys::clock;
 
 /// Connects in flight per worker, and over all workers that open at the same time. A burst above the target's backlog (often
 /// 128, at most somaxconn) is answered with dropped SYNs, whose retransmission takes a second.

@@ -2,11 +2,11 @@
 
 use super::{Engine, Fleet, Token};
 use crate::causes::Cause;
-use crate::clock;
 use crate::engine::connection::{Flags, Phase};
 use crate::engine::shelf::NOTHING;
 use protocol::client::{Client, Fault, Progress};
 use rustix::io::Errno;
+use sys::clock;
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// Sends the next batch on an idle connection.

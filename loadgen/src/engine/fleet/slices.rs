@@ -4,12 +4,12 @@
 use super::{Fleet, Window};
 use crate::arrival_log::ArrivalLog;
 use crate::causes::Causes;
-use crate::clock;
 use crate::control::Times;
 use crate::record::IntervalPhase;
 use crate::schedule::Part;
 use crate::tally::Slice;
 use protocol::client::Client;
+use sys::clock;
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// Starts the load: everything from here on is warm-up until the window begins.

@@ -13,13 +13,14 @@ mod place;
 use super::connection::Phase;
 use super::fleet::{Fleet, Token};
 use super::{CHECK_NS, Engine, Job, Wait};
+use crate::LoadError;
 use crate::causes::Cause;
 use crate::tally::Traffic;
-use crate::{LoadError, clock};
 use device::{BUFFER_LEN, Device, MSS};
 use protocol::client::Client;
 use rustix::io::Errno;
 use std::net::SocketAddr;
+use sys::clock;
 use tcp::client::{Client as Peers, Config, Ending, Received, Tick};
 use tcp::wire::Checksums;
 

@@ -2,7 +2,8 @@
 
 use crate::LoadError;
 use crate::options::Options;
-use crate::target::{Address, Namespace};
+use crate::target::Address;
+use host::Namespace;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use tcp::client::Block;
 

@@ -11,11 +11,11 @@ mod sends;
 
 use super::fleet::{Fleet, Token};
 use super::{CHECK_NS, Engine, Job, Wait};
+use crate::LoadError;
 use crate::causes::Cause;
 use crate::engine::connection::Phase;
 use crate::engine::epoll::new_socket;
 use crate::tally::Traffic;
-use crate::{LoadError, clock};
 use io_uring::types::{CancelBuilder, Fixed, TimeoutFlags, Timespec};
 use io_uring::{cqueue, opcode, squeue};
 use protocol::client::Client;
@@ -27,6 +27,7 @@ use socket2::SockAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
+use sys::clock;
 use sys::uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes, Starved, Whole};
 
 /// Submissions that fit before the ring must be entered.

@@ -10,14 +10,15 @@ mod softnet;
 mod source;
 mod threads;
 
-use crate::clock;
 use counters::Counters;
 use softnet::SoftnetTotal;
 use source::{Buffer, Source};
+use sys::clock;
 use threads::{Threads, Waits};
 
 pub use counters::meaning;
 pub use delta::{CpuTime, KernelDelta, ProcessTime, SocketStat, Softnet};
+pub use threads::thread_run_delay_ns;
 
 /// What to look at beside the counters of the host.
 #[derive(Debug, Clone, Default)]
@@ -101,7 +102,7 @@ impl Sampler {
     }
 
     /// The same with `pause` called between pieces of work of some 20 to 50 µs.
-    pub(crate) fn sample_in_bites(&mut self, pause: impl Fn()) -> Sample {
+    pub fn sample_in_bites(&mut self, pause: impl Fn()) -> Sample {
         let mut sample = Sample { at_ns: clock::now_ns(), ..Sample::default() };
         // What changes fastest first, so that it is close to the time stamp.
         if let Some(text) = self.snmp.read(&mut self.buffer) {

@@ -9,35 +9,28 @@ fn ns(time: Timespec) -> u64 {
 
 /// Now, in nanoseconds since some moment before the program started.
 #[inline]
-pub(crate) fn now_ns() -> u64 {
+pub fn now_ns() -> u64 {
     ns(clock_gettime(ClockId::Monotonic))
 }
 
 /// CPU time of the calling thread.
-pub(crate) fn thread_cpu_ns() -> u64 {
+pub fn thread_cpu_ns() -> u64 {
     ns(clock_gettime(ClockId::ThreadCPUTime))
 }
 
-/// Time for which the calling thread was ready to run and had no CPU (proc_pid_schedstat: second field);
-/// `None` where the kernel keeps no such account.
-pub(crate) fn thread_run_delay_ns() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_ascii_whitespace().nth(1)?.parse().ok()
-}
-
 /// Wall time in ms since 1970.
-pub(crate) fn unix_ms() -> u64 {
+pub fn unix_ms() -> u64 {
     ns(clock_gettime(ClockId::Realtime)) / 1_000_000
 }
 
 /// A duration as nanoseconds; half a thousand years saturate.
-pub(crate) fn duration_ns(duration: Duration) -> u64 {
+pub fn duration_ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The time from `now` to `then` for a system call; zero when `then` has passed.
 #[inline]
-pub(crate) fn until(then: u64, now: u64) -> Timespec {
+pub fn until(then: u64, now: u64) -> Timespec {
     let left = then.saturating_sub(now);
     Timespec { tv_sec: (left / 1_000_000_000) as i64, tv_nsec: (left % 1_000_000_000) as i64 }
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tuning::{Audit, Facts, IoUring, OpenFilesLimit, Row};
+use host::{Facts, OpenFilesLimit};
+use tuning::{Audit, IoUring, Row};
 
 /// A root directory that goes away with the test.
 pub(crate) struct Root(pub(crate) PathBuf);

@@ -1,6 +1,8 @@
 //! What a reader must know about the host before comparing numbers. Reads /sys and uname(2) once.
 
 use serde::{Deserialize, Serialize};
+
+use crate::namespace::{Namespace, namespace};
 use std::fs;
 
 /// Facts of the generator's host. What cannot be read is absent; a host without a feature says `none`.
@@ -24,7 +26,7 @@ impl HostFacts {
             kernel: Some(release).filter(|release| !release.is_empty()),
             governor: governor("/sys/devices/system/cpu/cpu0/cpufreq"),
             mitigations: mitigations("/sys/devices/system/cpu/vulnerabilities"),
-            is_in_own_namespace: crate::target::namespace() == crate::target::Namespace::Own,
+            is_in_own_namespace: namespace() == Namespace::Own,
         }
     }
 }
