@@ -22,6 +22,7 @@ mod serve;
 mod signals;
 mod size;
 mod tune;
+mod workload;
 
 use std::fmt;
 use std::io::{self, Write};

@@ -133,7 +133,7 @@ fn arrows_between_crates_point_one_way() {
         ("tcp", &["protocol", "uring", "server", "loadgen", "tuning", "results"]),
         ("server", &["loadgen", "tuning", "results"]),
         ("loadgen", &["server", "tuning", "results"]),
-        ("tuning", &["protocol", "uring", "server", "loadgen", "results"]),
+        ("tuning", &["uring", "server", "loadgen", "results"]),
         ("results", &["protocol", "uring", "server", "loadgen", "tuning"]),
     ] {
         let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).expect("UTF-8");

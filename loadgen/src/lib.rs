@@ -47,4 +47,4 @@ pub use record::Record;
 pub use run::{Outcome, Phase, Snapshot, run};
 pub use schedule::{Process, Stage};
 pub use sys::tie_to_this_thread;
-pub use target::{Speech, TargetFacts};
+pub use target::TargetFacts;

@@ -3,7 +3,7 @@
 //! `C10M_WITHOUT_TUN=1` leaves them out.
 
 use loadgen::host::HostFacts;
-use loadgen::null_server::{Config, NullServer, Workload};
+use loadgen::null_server::{Config, NullServer, Speech};
 use loadgen::record::Record;
 use loadgen::{Engine, LoadError, Options, WHATEVER_IT_TAKES, WarmUp, enter_new_namespace};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,8 +31,8 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
 
 /// An echo server that listens on every address of the namespace.
 fn serve(message_len: u32) -> NullServer {
-    let workload = Workload::Echo { message_len };
-    NullServer::start(Config { workload, listen: ([0, 0, 0, 0], 0).into(), cpu: None, stall: None }).unwrap()
+    let speech = Speech::Echo { message_len };
+    NullServer::start(Config { speech, listen: ([0, 0, 0, 0], 0).into(), cpu: None, stall: None }).unwrap()
 }
 
 fn options(port: u16) -> Options {

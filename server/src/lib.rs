@@ -28,7 +28,7 @@ pub use balance::Balance;
 pub use cpu_time::CpuTime;
 pub use endpoint::Endpoint;
 pub use listener::SocketSizes;
-pub use options::{KeepAlive, Options, Scheduling, SocketOptions, Variant, Workload};
+pub use options::{KeepAlive, Options, Scheduling, SocketOptions, Variant};
 pub use report::{ReactorReport, Report, Spread};
 pub use shard::BUFFER_MEMORY_LEN_MIN;
 pub use shard::counters::{CloseReason, Counters};

@@ -4,21 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use protocol::Workload;
 use protocol::server::HttpLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::balance::Balance;
 use crate::endpoint::Endpoint;
-
-/// What the server does with the bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Workload {
-    /// Every byte comes back.
-    Echo,
-    /// HTTP/1.1.
-    Http,
-}
 
 /// A way of using a kernel interface. One native loop each; they imitate nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

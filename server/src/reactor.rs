@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
 use crossbeam::channel::Sender;
+use protocol::Workload;
 use protocol::server::{Echo, Http, Protocol};
 
 use crate::backend::epoll::Epoll;
@@ -19,7 +20,7 @@ use crate::cpu_time::CpuTime;
 use crate::drain::{Command, Drain};
 use crate::endpoint::Endpoint;
 use crate::listener::{self, Listener, SocketSizes};
-use crate::options::{Options, Scheduling, Variant, Workload};
+use crate::options::{Options, Scheduling, Variant};
 use crate::report::ReactorReport;
 use crate::shard::{Resources, Shard, Timeouts};
 use crate::stats::Snapshot;

@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn every_place_takes_a_descriptor_from_the_connections() {
-        let mut options = Options::new(crate::options::Workload::Echo);
+        let mut options = Options::new(protocol::Workload::Echo);
         options.connections_max = u32::MAX;
         let fits = |options: &Options| match connections_max(options) {
             Err(Unavailable::Descriptors { wanted, needed, fits, .. }) => (needed - wanted, fits),

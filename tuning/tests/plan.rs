@@ -4,7 +4,8 @@
 mod host;
 
 use host::{Root, desktop_with};
-use tuning::plan::{Backend, Basis, Host, Link, Plan, Request, Side, Verdict, Workload};
+use protocol::Workload;
+use tuning::plan::{Backend, Basis, Host, Link, Plan, Request, Side, Verdict};
 use tuning::{Facts, IoUring, OpenFilesLimit};
 
 type Changes = &'static [(&'static str, &'static str)];

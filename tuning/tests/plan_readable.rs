@@ -4,8 +4,9 @@
 mod host;
 
 use host::{Root, desktop_with};
+use protocol::Workload;
 use std::fs;
-use tuning::plan::{Backend, Fit, Host, Link, Plan, Request, Side, Verdict, Workload};
+use tuning::plan::{Backend, Fit, Host, Link, Plan, Request, Side, Verdict};
 use tuning::{Facts, IoUring, OpenFilesLimit};
 
 /// What a desktop shows to root beside [`host::DESKTOP`].

@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 
 use anyhow::bail;
+use protocol::Workload;
 use results::record::{Point, Raw, Reported, RunOfCell, Verdict, VerdictState};
 use serde_json::Value;
-use server::Workload;
 
 use super::child::Process;
 use super::footprint::{Footprint, Watch};

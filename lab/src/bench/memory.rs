@@ -3,13 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use protocol::Workload;
 use results::record::MemoryCell;
-use server::{Variant, Workload};
+use server::Variant;
 
 use super::child::Process;
 use super::plan::Places;
+use super::proc;
 use super::servers::{Kind, Running};
-use super::{proc, word};
 
 /// Reactors of the measurement: two, so that sharing out is part of it.
 const REACTORS: usize = 2;
@@ -68,7 +69,7 @@ pub(super) fn measure(
         anyhow::bail!("{variant}: only {established} of {connections} idle connections were established");
     }
     Ok(MemoryCell {
-        workload: word(workload).to_owned(),
+        workload: workload.name().to_owned(),
         arm: variant.to_string(),
         connections: established,
         reactors: REACTORS as u32,

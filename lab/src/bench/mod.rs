@@ -39,7 +39,6 @@ use clap::Args;
 use results::record::{Record, VerdictState};
 use results::report::{self, Document, Table};
 use results::{run as run_directory, utc};
-use server::Workload;
 
 use crate::built;
 use crate::record_file::{Kind, RecordFile};
@@ -350,14 +349,6 @@ fn without_out(arguments: impl Iterator<Item = String>) -> Vec<String> {
         }
     }
     command
-}
-
-/// The word of a workload in flags, records and file names.
-fn word(workload: Workload) -> &'static str {
-    match workload {
-        Workload::Echo => "echo",
-        Workload::Http => "http",
-    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

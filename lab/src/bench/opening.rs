@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
+use protocol::Workload;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use server::Workload;
 
 use super::child::Process;
 use super::generators::Job;
@@ -37,7 +37,7 @@ pub(super) fn applies(load: &Load, arm: &Arm) -> bool {
 
 /// Loads that differ in nothing but rate and pipeline share a price.
 pub(super) fn key(load: &Load, arm: &Arm) -> String {
-    results::run::word(&format!("opening-{}-c{}-{}", super::word(load.workload), load.connections, arm.server.name()))
+    results::run::word(&format!("opening-{}-c{}-{}", load.workload.name(), load.connections, arm.server.name()))
 }
 
 /// Opens the connections of `job` and closes them again, without a request.

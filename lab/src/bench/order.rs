@@ -52,7 +52,7 @@ fn splitmix64(state: &mut u64) -> u64 {
 mod tests {
     use std::collections::BTreeSet;
 
-    use server::Workload;
+    use protocol::Workload;
 
     use super::*;
     use crate::bench::plan::{Profile, main_variants};

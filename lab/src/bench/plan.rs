@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use clap::ValueEnum;
+use protocol::Workload;
 use results::record::{Decision, Metric};
 use results::report::count;
 use serde::Serialize;
-use server::{Variant, Workload};
+use server::Variant;
 
 use super::limits::Limits;
 use super::opening;
@@ -103,7 +104,7 @@ impl Load {
     pub(super) fn slug(&self) -> String {
         let mode = self.rate.map_or("closed".to_owned(), |rate| format!("rate{rate}"));
         let churn = if self.is_churn() { format!("-n{}", self.requests_per_connection) } else { String::new() };
-        format!("{}-c{}-{mode}-p{}{churn}", super::word(self.workload), self.connections, self.pipeline)
+        format!("{}-c{}-{mode}-p{}{churn}", self.workload.name(), self.connections, self.pipeline)
     }
 
     /// A name for people.
@@ -111,7 +112,7 @@ impl Load {
         let mode = self.rate.map_or("closed".to_owned(), |rate| format!("at {}/s", count(rate)));
         let pipeline = if self.pipeline > 1 { format!(" pipelined {}", self.pipeline) } else { String::new() };
         let churn = if self.is_churn() { ", a connection each" } else { "" };
-        format!("{} × {} {mode}{pipeline}{churn}", super::word(self.workload), count(f64::from(self.connections)))
+        format!("{} × {} {mode}{pipeline}{churn}", self.workload.name(), count(f64::from(self.connections)))
     }
 }
 
@@ -271,8 +272,10 @@ impl Scope {
             _ => None,
         });
         let variants: Vec<Variant> = variants.collect();
-        let workloads = [Workload::Echo, Workload::Http];
-        workloads.into_iter().flat_map(|workload| variants.iter().map(move |variant| (workload, *variant))).collect()
+        Workload::ALL
+            .into_iter()
+            .flat_map(|workload| variants.iter().map(move |variant| (workload, *variant)))
+            .collect()
     }
 
     /// How long all of it takes on a quiet machine.

@@ -16,7 +16,7 @@ use super::order::{self, Step};
 use super::plan::{Places, Scope, key};
 use super::preconditions::{self, Waited};
 use super::progress::Progress;
-use super::{memory, namespace, word};
+use super::{memory, namespace};
 
 /// Attempts at one run.
 const ATTEMPTS_MAX: u32 = 3;
@@ -196,12 +196,12 @@ impl<'a> Runner<'a> {
 
     fn all_memory(&mut self) -> anyhow::Result<Ended> {
         for (workload, variant) in self.scope.memory_plan() {
-            let is_same = |cell: &MemoryCell| cell.workload == word(workload) && cell.arm == variant.to_string();
+            let is_same = |cell: &MemoryCell| cell.workload == workload.name() && cell.arm == variant.to_string();
             if self.journal.lines().iter().any(|line| matches!(line, Line::Memory(cell) if is_same(cell))) {
                 continue;
             }
-            let cell = format!("memory-{}-{variant}", word(workload));
-            let name = format!("memory of idle connections, {} {variant}", word(workload));
+            let cell = format!("memory-{}-{variant}", workload.name());
+            let name = format!("memory of idle connections, {} {variant}", workload.name());
             if !self.left_out.contains(&cell) {
                 self.progress.begin(None, &name);
                 let (places, stop, connections) = (self.places, self.stop, self.scope.idle_connections);

@@ -4,9 +4,9 @@
 use std::process::Command;
 
 use anyhow::{Context, bail};
+use protocol::Workload;
 use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
 use serde_json::{Value, json};
-use server::Workload;
 
 use super::child::Process;
 use super::generators::{Job, Measured};

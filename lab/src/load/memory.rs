@@ -1,7 +1,8 @@
 //! Whether the connections of a load fit this host's memory, asked before the first of them is opened.
 
 use loadgen::{Engine, LoadError, Options, TargetFacts};
-use tuning::plan::{Backend, Host, Plan, Request, Side, Workload};
+use protocol::Workload;
+use tuning::plan::{Backend, Host, Plan, Request, Side};
 use tuning::{Facts, IoUring, bytes, thousands};
 
 /// Fewer fit anywhere, and looking costs some ms.

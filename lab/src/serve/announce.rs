@@ -1,7 +1,8 @@
 //! What a server says when it is ready and when it ends: JSON for programs, sentences for people.
 
+use protocol::Workload;
 use serde_json::{Value, json};
-use server::{Endpoint, KeepAlive, Options, Report, Server, SocketSizes, Workload};
+use server::{Endpoint, KeepAlive, Options, Report, Server, SocketSizes};
 use tuning::SocketBounds;
 
 /// The JSON line of a server that serves.
@@ -34,12 +35,13 @@ pub(super) fn ready_event(server: &Server, options: &Options, notes: &[String]) 
 /// The same in a sentence.
 pub(super) fn ready_sentence(server: &Server, options: &Options) -> String {
     // As `c10m load` takes them.
-    let (workload, scheme, unix_scheme) = match options.workload {
-        Workload::Echo => ("echo", "tcp://", "tcp+"),
-        Workload::Http => ("http", "http://", ""),
+    let workload = options.workload;
+    let unix_scheme = match workload {
+        Workload::Echo => "tcp+",
+        Workload::Http => "",
     };
     let place = |endpoint: &Endpoint| match endpoint {
-        Endpoint::Tcp(address) => format!("{scheme}{address}"),
+        Endpoint::Tcp(address) => format!("{}://{address}", workload.scheme()),
         Endpoint::Unix(_) => format!("{unix_scheme}{endpoint}"),
     };
     let places: Vec<String> = server.endpoints().iter().map(place).collect();

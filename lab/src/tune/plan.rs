@@ -6,12 +6,14 @@ use std::time::Duration;
 use clap::ValueEnum;
 use comfy_table::presets::UTF8_NO_BORDERS;
 use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, Width};
+use protocol::Workload;
 use server::Variant;
-use tuning::plan::{Backend, Host, Link, Owner, Plan, Request, Side, Unreadable, Verdict, Workload};
+use tuning::plan::{Backend, Host, Link, Owner, Plan, Request, Side, Unreadable, Verdict};
 use tuning::{Facts, IoUring, bytes, thousands};
 
 use super::count::{count, short};
 use super::{shown, terminal_width, wrapped};
+use crate::workload;
 
 /// The longest name of a limit, and the padding of its column.
 const NAME_WIDTH: u16 = 33;
@@ -36,8 +38,11 @@ pub(super) struct PlanArgs {
     #[arg(long, value_name = "N", value_parser = count)]
     connections: u64,
     /// What the server speaks.
-    #[arg(long, value_enum, default_value_t = WorkloadName::Echo)]
-    workload: WorkloadName,
+    #[arg(long, default_value_t = Workload::Echo, value_parser = workload::parser(|workload| match workload {
+        Workload::Echo => "Every byte comes back",
+        Workload::Http => "HTTP/1.1",
+    }))]
+    workload: Workload,
     /// epoll, mio, io_uring:multishot, io_uring:oneshot or io_uring:poll.
     #[arg(long, default_value = "epoll", value_name = "BACKEND", value_parser = backend)]
     backend: Backend,
@@ -59,14 +64,6 @@ pub(super) struct PlanArgs {
     /// Print one JSON document instead of a page.
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum WorkloadName {
-    /// Every byte comes back.
-    Echo,
-    /// HTTP/1.1.
-    Http,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -96,10 +93,7 @@ impl PlanArgs {
     fn request(&self) -> Request {
         Request {
             connections: self.connections,
-            workload: match self.workload {
-                WorkloadName::Echo => Workload::Echo,
-                WorkloadName::Http => Workload::Http,
-            },
+            workload: self.workload,
             backend: self.backend,
             side: match self.side {
                 SideName::Server => Side::Server,
@@ -159,10 +153,7 @@ fn render(plan: &Plan, width: u16) -> String {
 
 fn answer(plan: &Plan, width: usize) -> String {
     let request = &plan.request;
-    let workload = match request.workload {
-        Workload::Echo => "echo",
-        Workload::Http => "http",
-    };
+    let workload = request.workload;
     let (side, whose) = match request.side {
         Side::Server => ("the server's side", "the server's side"),
         Side::Both => ("both sides on this host", "both sides"),

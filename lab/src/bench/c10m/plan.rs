@@ -1,8 +1,9 @@
 //! What is held: the steps of each profile, what each needs of this host, and the refusal of those that do not
 //! fit. Starts nothing.
 
+use protocol::Workload;
 use server::Variant;
-use tuning::plan::{Backend, Host, Plan, Prediction, Request, Side, Workload};
+use tuning::plan::{Backend, Host, Plan, Prediction, Request, Side};
 use tuning::{Facts, IoUring, bytes, thousands};
 
 use crate::bench::plan::Profile;

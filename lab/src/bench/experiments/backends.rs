@@ -1,7 +1,7 @@
 //! `bench backends`: every variant against every load, to find where io_uring pays.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::Workload;
 
 use super::decision;
 use crate::bench::plan::{Experiment, Load, Profile, Scope, main_variants};

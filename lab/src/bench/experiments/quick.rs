@@ -1,8 +1,8 @@
 //! `bench quick`: the first look. Every variant, echo and HTTP, few and many connections, closed and
 //! open loop, in less than five minutes.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::Workload;
 
 use super::decision;
 use crate::bench::plan::{Experiment, Load, Profile, Scope, all_servers};

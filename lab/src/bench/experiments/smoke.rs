@@ -1,7 +1,8 @@
 //! `bench smoke`: the smallest experiment there is, for tests of the program. In no list.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::{Variant, Workload};
+use server::Variant;
 
 use super::decision;
 use crate::bench::plan::{Arm, Experiment, Load, Profile, Scope};

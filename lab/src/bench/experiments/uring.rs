@@ -1,7 +1,8 @@
 //! `bench uring`: every way of using a ring against `epoll level`, one trick at a time.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::{Variant, Workload};
+use server::Variant;
 
 use super::decision;
 use crate::bench::plan::{Arm, Experiment, Load, Profile, Scope};

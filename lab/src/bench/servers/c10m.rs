@@ -1,12 +1,12 @@
 //! This project's own server: this program again, with `serve`.
 
 use anyhow::{Context, bail};
+use protocol::Workload;
 use serde_json::Value;
-use server::{Balance, Variant, Workload};
+use server::{Balance, Variant};
 
 use super::{Kind, Running};
 use crate::bench::child::Process;
-use crate::bench::word;
 
 /// Reactors where it matters who chooses among them.
 pub(super) const REACTORS_BALANCED: usize = 4;
@@ -46,7 +46,7 @@ pub(super) fn start(
     let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     let arguments = [
         "serve",
-        word(workload),
+        workload.name(),
         "--listen",
         "127.0.0.1:0",
         "--backend",

@@ -16,8 +16,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::bail;
+use protocol::Workload;
 use serde_json::{Value, json};
-use server::{Balance, Variant, Workload};
+use server::{Balance, Variant};
 
 use super::child::Process;
 pub(super) use crates::Crate;
@@ -144,7 +145,7 @@ impl Running {
     /// Starts a server on loopback with a reactor, or worker, on each of `cpus`.
     pub(super) fn start(kind: Kind, workload: Workload, cpus: &[usize]) -> anyhow::Result<Running> {
         if !kind.serves(workload) {
-            bail!("{} serves no {}", kind.name(), super::word(workload));
+            bail!("{} serves no {}", kind.name(), workload.name());
         }
         match (kind, kind.program()) {
             (Kind::C10m(variant), _) => c10m::start(kind, variant, Balance::Hash, workload, cpus),
@@ -157,10 +158,7 @@ impl Running {
 
     /// What a load generator connects to.
     pub(super) fn url(&self, workload: Workload) -> String {
-        match workload {
-            Workload::Echo => format!("tcp://{}", self.address),
-            Workload::Http => format!("http://{}/", self.address),
-        }
+        workload.target(self.address)
     }
 
     /// Requests that nginx has served; this project's servers tell at their end, the others never.

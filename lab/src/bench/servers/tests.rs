@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use server::Workload;
+use protocol::Workload;
 
 use super::{Crate, Kind, Running};
 use crate::bench::runner;
@@ -105,7 +105,7 @@ fn the_programs_of_peers_are_those_that_are_built_and_compared() {
     let listed = script.lines().find_map(|line| line.strip_prefix("for peer in ")).expect("the list");
     assert_eq!(listed.trim_end_matches("; do").split(' ').collect::<Vec<_>>(), built);
     for peer in Crate::ALL {
-        let folder = crate::bench::word(peer.workload);
+        let folder = peer.workload.name();
         assert!(manifest.contains(&format!("path = \"src/{folder}/{}.rs\"", peer.name.replace('-', "_"))));
     }
 }

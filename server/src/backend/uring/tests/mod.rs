@@ -7,11 +7,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::Workload;
 use protocol::server::Echo;
 
 use super::*;
 use crate::listener;
-use crate::options::{Options, Workload};
+use crate::options::Options;
 use crate::shard::{Resources, Timeouts};
 
 /// Ends a test that hangs; measures nothing.
