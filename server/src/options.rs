@@ -12,7 +12,8 @@ use crate::balance::Balance;
 use crate::endpoint::Endpoint;
 
 /// A way of using a kernel interface. One native loop each; they imitate nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Words", into = "Words")]
 pub enum Variant {
     /// epoll, level-triggered: interest changes only when a send was short.
     EpollLevel,
@@ -34,6 +35,27 @@ pub enum Variant {
     UringInlinePieces,
     /// io_uring `inline` that waits a little for more to do.
     UringGather,
+}
+
+/// A variant in records.
+#[derive(Serialize, Deserialize)]
+struct Words {
+    backend: String,
+    variant: String,
+}
+
+impl From<Variant> for Words {
+    fn from(variant: Variant) -> Words {
+        Words { backend: variant.backend().to_owned(), variant: variant.variant().to_owned() }
+    }
+}
+
+impl TryFrom<Words> for Variant {
+    type Error = String;
+
+    fn try_from(words: Words) -> Result<Variant, String> {
+        Variant::named(&words.backend, Some(&words.variant))
+    }
 }
 
 impl Variant {

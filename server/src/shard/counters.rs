@@ -200,6 +200,7 @@ impl Counters {
 /// `closes` as an object of the reasons that occurred.
 mod by_name {
     use super::*;
+    use serde::de::Error as _;
     use serde::{Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(
@@ -215,8 +216,10 @@ mod by_name {
     ) -> Result<[u64; CloseReason::COUNT], D::Error> {
         let named = BTreeMap::<String, u64>::deserialize(deserializer)?;
         let mut closes = [0; CloseReason::COUNT];
-        for (reason, place) in CloseReason::all().zip(&mut closes) {
-            *place = named.get(reason.name()).copied().unwrap_or(0);
+        for (name, count) in named {
+            let reason = CloseReason::all().find(|reason| reason.name() == name);
+            let reason = reason.ok_or_else(|| D::Error::custom(format!("no connection closes for {name:?}")))?;
+            closes[reason.index()] = count;
         }
         Ok(closes)
     }

@@ -1,11 +1,13 @@
 //! This project's own server: this program again, with `serve`.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, bail};
 use protocol::Workload;
 use serde_json::Value;
-use server::{Balance, Variant};
+use server::{Balance, Event, Exit, Ready, Variant};
 
-use super::{Kind, Running};
+use super::{Ended, Kind, Running};
 use crate::bench::child::Process;
 
 /// Reactors where it matters who chooses among them.
@@ -63,18 +65,34 @@ pub(super) fn start(
     ]
     .map(str::to_owned);
     let mut process = Process::start_self(&arguments)?;
-    let ready = process.read_event()?;
-    let address = ready["address"].as_str().context("the server named no address")?.parse()?;
+    let address: SocketAddr = ready(&mut process)?.address.parse()?;
     let workers = vec![process.pid()];
     Ok(Running { kind, process, address, workers, _directory: None })
 }
 
-/// The account in the last line of its output; an error when it did not end well.
-pub(super) fn account(kind: Kind, output: &str) -> anyhow::Result<Value> {
-    let line = output.lines().last().with_context(|| format!("{} printed no account", kind.name()))?;
-    let exit: Value = serde_json::from_str(line)?;
-    if exit["code"] != 0 {
-        bail!("{} ended with {}: {}", kind.name(), exit["code"], exit["totals"]["closes"]);
+/// Waits for the first line of its output.
+pub(in crate::bench) fn ready(process: &mut Process) -> anyhow::Result<Ready> {
+    match process.read_event()? {
+        Event::Ready(ready) => Ok(ready),
+        other => bail!("the server was not ready, but said {other:?}"),
     }
-    Ok(exit)
+}
+
+/// The account in the last line of its output.
+pub(in crate::bench) fn account(output: &str) -> anyhow::Result<Exit> {
+    let line = output.lines().last().context("the server printed no account")?;
+    match serde_json::from_str(line).context("the account of the server is not to be read")? {
+        Event::Exit(exit) => Ok(*exit),
+        other => bail!("the server gave no account at its end, but said {other:?}"),
+    }
+}
+
+/// What it leaves, out of the last line of its output; an error when it did not end well.
+pub(super) fn ended(kind: Kind, output: &str) -> anyhow::Result<Ended> {
+    let exit = account(output)?;
+    let printed: Value = serde_json::from_str(output.lines().last().unwrap_or_default())?;
+    if exit.code != 0 {
+        bail!("{} ended with {}: {}", kind.name(), exit.code, printed["totals"]["closes"]);
+    }
+    Ok(Ended { printed, account: Some(exit) })
 }

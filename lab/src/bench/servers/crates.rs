@@ -79,7 +79,7 @@ pub(super) fn start(peer: Crate, cpus: &[usize]) -> anyhow::Result<Running> {
     let mut command = Command::new(peer.path());
     command.args([peer.workload.name(), "--listen", "127.0.0.1:0", "--cpus", &cpu_list.join(",")]);
     let mut process = Process::start(&mut command, &[], &format!("peer-{}", peer.name))?;
-    let ready = process.read_event()?;
+    let ready: Value = process.read_event()?;
     let address = ready["address"].as_str().context("the server named no address")?.parse()?;
     let workers = vec![process.pid()];
     Ok(Running { kind: Kind::Crate(peer), process, address, workers, _directory: None })

@@ -1,7 +1,7 @@
 //! The servers that experiments compare: this project's variants, those of the distribution, and those on
 //! other Rust libraries. What they have in common is here; a file each knows how one is set up.
 
-mod c10m;
+pub(super) mod c10m;
 mod crates;
 mod h2o;
 mod haproxy;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use protocol::Workload;
 use serde_json::{Value, json};
-use server::{Balance, Variant};
+use server::{Balance, Exit, Variant};
 
 use super::child::Process;
 pub(super) use crates::Crate;
@@ -141,6 +141,14 @@ pub(super) fn nginx_version() -> Option<String> {
     nginx::PROGRAM.availability().ok()
 }
 
+/// What a server leaves when it ended well.
+pub(super) struct Ended {
+    /// What it printed, for the record.
+    pub(super) printed: Value,
+    /// What it counted; only this project's servers do.
+    pub(super) account: Option<Exit>,
+}
+
 impl Running {
     /// Starts a server on loopback with a reactor, or worker, on each of `cpus`.
     pub(super) fn start(kind: Kind, workload: Workload, cpus: &[usize]) -> anyhow::Result<Running> {
@@ -166,18 +174,19 @@ impl Running {
         if self.kind.is_nginx() { nginx::served(self.address) } else { Ok(None) }
     }
 
-    /// Ends it in order and returns what it counted; only this project's servers count.
-    pub(super) fn finish(self) -> anyhow::Result<Value> {
+    /// Ends it in order and returns what it counted.
+    pub(super) fn finish(self) -> anyhow::Result<Ended> {
+        let uncounted = |printed| Ok(Ended { printed, account: None });
         if let Some(program) = self.kind.program() {
             program.end(self.process)?;
-            return Ok(json!({"event": "exit"}));
+            return uncounted(json!({"event": "exit"}));
         }
         self.process.terminate();
         let (output, code) = self.process.finish()?;
         match self.kind {
-            Kind::C10m(_) | Kind::Balanced(_) => c10m::account(self.kind, &output),
+            Kind::C10m(_) | Kind::Balanced(_) => c10m::ended(self.kind, &output),
             _ if code != 0 => bail!("{} ended with {code}", self.kind.name()),
-            _ => Ok(json!({"event": "exit", "code": code})),
+            _ => uncounted(json!({"event": "exit", "code": code})),
         }
     }
 }

@@ -79,7 +79,7 @@ fn serves_and_ends(kind: Kind, cpus: &[usize]) {
         }
     }
     let exit = server.finish().unwrap_or_else(|error| panic!("{name}: {error:#}"));
-    assert_eq!(exit["event"], "exit");
+    assert_eq!(exit.printed["event"], "exit");
 }
 
 #[test]
