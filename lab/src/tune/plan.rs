@@ -43,8 +43,7 @@ pub(super) struct PlanArgs {
         Workload::Http => "HTTP/1.1",
     }))]
     workload: Workload,
-    /// epoll, mio, io_uring:multishot, io_uring:oneshot or io_uring:poll.
-    #[arg(long, default_value = "epoll", value_name = "BACKEND", value_parser = backend)]
+    #[arg(long, default_value = "epoll", value_name = "BACKEND", value_parser = backend, help = backend_help())]
     backend: Backend,
     /// Each connection sends once in this time; absent: all are idle.
     #[arg(long, value_name = "DURATION", value_parser = heartbeat)]
@@ -74,6 +73,12 @@ enum SideName {
     Both,
     /// The server's in the kernel, the clients' in user space behind a TUN device.
     Tun,
+}
+
+fn backend_help() -> String {
+    let names = Backend::ALL.map(Backend::name);
+    let (last, others) = names.split_last().expect("there are backends");
+    format!("{} or {last}", others.join(", "))
 }
 
 fn backend(name: &str) -> Result<Backend, String> {
