@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use protocol::Workload;
 
-use crate::balance::Balance;
-use crate::options::{Scheduling, Variant};
+use crate::options::{Balance, Scheduling, Variant};
 use crate::report::Report;
 use crate::stats::Stats;
 

@@ -25,12 +25,11 @@ mod unavailable;
 mod unix_socket;
 
 pub use auto::{Choice, choose, probe_io_uring};
-pub use balance::Balance;
 pub use cpu_time::CpuTime;
 pub use endpoint::Endpoint;
 pub use event::{Event, Exit, Ready, StatsLine};
 pub use listener::SocketSizes;
-pub use options::{KeepAlive, Options, Scheduling, SocketOptions, Variant};
+pub use options::{Balance, KeepAlive, Options, Scheduling, SocketOptions, Variant};
 pub use report::{ReactorReport, Report, Spread};
 pub use shard::BUFFER_MEMORY_LEN_MIN;
 pub use shard::counters::{CloseReason, Counters};

@@ -8,7 +8,6 @@ use protocol::Workload;
 use protocol::server::HttpLimits;
 use serde::{Deserialize, Serialize};
 
-use crate::balance::Balance;
 use crate::endpoint::Endpoint;
 
 /// A way of using a kernel interface. One native loop each; they imitate nothing.
@@ -147,6 +146,30 @@ impl Variant {
 impl fmt::Display for Variant {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.backend(), self.variant())
+    }
+}
+
+/// Who chooses the reactor of a new connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// The kernel's hash of addresses and ports: even on average only.
+    #[default]
+    Hash,
+    /// The CPU that handles the SYN: its reactor, at random among several; the CPU's number modulo
+    /// the number of reactors where it has none.
+    Cpu,
+    /// Each reactor in turn. Needs CAP_BPF and Linux 5.12.
+    RoundRobin,
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Balance::Hash => "hash",
+            Balance::Cpu => "cpu",
+            Balance::RoundRobin => "round-robin",
+        })
     }
 }
 

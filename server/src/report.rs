@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::balance::Balance;
 use crate::cpu_time::CpuTime;
+use crate::options::Balance;
 use crate::shard::counters::{CloseReason, Counters};
 
 /// One reactor's account.
