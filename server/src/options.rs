@@ -97,6 +97,11 @@ impl Variant {
         }
     }
 
+    /// Whether it is a way of using a ring: completions instead of readiness, direct descriptors.
+    pub const fn is_uring(self) -> bool {
+        !matches!(self, Variant::EpollLevel | Variant::EpollEdge | Variant::MioEdge)
+    }
+
     /// The word behind `--variant`.
     pub const fn variant(self) -> &'static str {
         match self {
@@ -314,6 +319,7 @@ mod tests {
     fn names_lead_back_to_their_variant() {
         for variant in Variant::ALL {
             assert_eq!(Variant::named(variant.backend(), Some(variant.variant())), Ok(variant));
+            assert_eq!(variant.is_uring(), variant.backend() == "io_uring");
         }
         assert_eq!(Variant::backends(), ["epoll", "mio", "io_uring"]);
         assert_eq!(Variant::named("io_uring", None), Ok(Variant::UringMultishot));

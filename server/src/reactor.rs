@@ -156,7 +156,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     drop(unix);
     let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
     let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
-    let margin = if options.variant.backend() == "io_uring" { uring::SLAB_MARGIN } else { 0 };
+    let margin = if options.variant.is_uring() { uring::SLAB_MARGIN } else { 0 };
     let mut backend = B::open(Parts {
         listeners,
         doorbell: line.doorbell.clone(),

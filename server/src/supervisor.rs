@@ -248,7 +248,7 @@ fn ready(news: News) -> Result<(usize, Vec<Endpoint>, SocketSizes), Unavailable>
 
 /// Makes the unix sockets, which all reactors share.
 fn socket_files(options: &Options) -> Result<(Vec<SocketFile>, Vec<Arc<OwnedFd>>), Unavailable> {
-    let nonblocking = options.variant.backend() != "io_uring";
+    let nonblocking = !options.variant.is_uring();
     let (mut files, mut sockets) = (Vec::new(), Vec::new());
     for endpoint in &options.listen {
         if let Endpoint::Unix(path) = endpoint {
@@ -273,7 +273,7 @@ fn connections_max(options: &Options) -> Result<u32, Unavailable> {
     if wanted > fits {
         return Err(Unavailable::Descriptors { wanted, needed: wanted + reserved, limit, fits });
     }
-    let most = if options.variant.backend() == "io_uring" { DIRECT_DESCRIPTORS_MAX } else { CONNECTIONS_MAX };
+    let most = if options.variant.is_uring() { DIRECT_DESCRIPTORS_MAX } else { CONNECTIONS_MAX };
     Ok(if wanted > 0 { wanted } else { fits }.min(most) as u32)
 }
 

@@ -229,7 +229,7 @@ impl Scope {
         };
         if let Err(error) = server::probe_io_uring() {
             leave_out(&mut self.arms, error.to_string(), &|arm| {
-                let is_uring = matches!(arm.server, Kind::C10m(variant) if variant.backend() == "io_uring");
+                let is_uring = matches!(arm.server, Kind::C10m(variant) if variant.is_uring());
                 is_uring || arm.generator == Generator::C10mUring
             });
         }

@@ -179,7 +179,7 @@ impl ServeArgs {
             ("auto", Some(_)) => return Err("--variant goes with a backend; --backend auto chooses both".into()),
             (backend, variant) => Variant::named(backend, variant.as_deref())?,
         };
-        if self.accepts_per_turn.is_some() && variant.backend() == "io_uring" {
+        if self.accepts_per_turn.is_some() && variant.is_uring() {
             return Err("--accepts-per-turn goes with epoll and mio; an accept of io_uring has no turns".into());
         }
         Ok((variant, None))

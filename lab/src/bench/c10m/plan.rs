@@ -101,7 +101,7 @@ pub(super) fn fit(step: Step) -> Result<Planned, String> {
     let (facts, host) = (Facts::of_this_host(), Host::of_this_host());
     let io_uring = match server::probe_io_uring() {
         Ok(()) => IoUring::Available,
-        Err(error) if step.variant.backend() == "io_uring" => return Err(error.to_string()),
+        Err(error) if step.variant.is_uring() => return Err(error.to_string()),
         Err(error) => IoUring::Unavailable(error.to_string()),
     };
     if step.place == Place::Tun {

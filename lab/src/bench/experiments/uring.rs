@@ -38,7 +38,7 @@ pub(super) fn experiment() -> Experiment {
 }
 
 fn arms() -> Vec<Arm> {
-    let is_asked = |variant: &Variant| variant.backend() == "io_uring" || *variant == Variant::EpollLevel;
+    let is_asked = |variant: &Variant| variant.is_uring() || *variant == Variant::EpollLevel;
     Variant::ALL.into_iter().filter(is_asked).map(Kind::C10m).map(Arm::server).collect()
 }
 

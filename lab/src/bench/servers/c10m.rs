@@ -15,7 +15,7 @@ pub(super) const REACTORS_BALANCED: usize = 4;
 
 /// io_uring may be denied; the rest is always there.
 pub(super) fn availability(variant: Variant) -> Result<String, String> {
-    if variant.backend() == "io_uring" {
+    if variant.is_uring() {
         server::probe_io_uring().map_err(|error| error.to_string())?;
     }
     Ok(format!("c10m {}", env!("CARGO_PKG_VERSION")))
