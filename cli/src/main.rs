@@ -20,6 +20,7 @@ mod serve;
 mod signals;
 mod size;
 mod tune;
+mod workload;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

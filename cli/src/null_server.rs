@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
-use loadgen::null_server::{Config, NullServer, Stall, Workload, stall_offset};
+use loadgen::null_server::{Config, NullServer, Speech, Stall, stall_offset};
 use serde_json::json;
 
 use crate::given::Given;
@@ -20,7 +20,7 @@ pub(crate) struct NullServerArgs {
     #[command(flatten)]
     given: Given,
     /// What to speak
-    workload: WorkloadArg,
+    speech: SpeechName,
     /// Address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -42,7 +42,7 @@ pub(crate) struct NullServerArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum WorkloadArg {
+enum SpeechName {
     Echo,
     Http,
     Sockperf,
@@ -52,10 +52,10 @@ impl NullServerArgs {
     fn config(&self) -> Config {
         let message_len = self.message_len;
         Config {
-            workload: match self.workload {
-                WorkloadArg::Echo => Workload::Echo { message_len },
-                WorkloadArg::Http => Workload::Http,
-                WorkloadArg::Sockperf => Workload::Sockperf { message_len },
+            speech: match self.speech {
+                SpeechName::Echo => Speech::Echo { message_len },
+                SpeechName::Http => Speech::Http,
+                SpeechName::Sockperf => Speech::Sockperf { message_len },
             },
             listen: self.listen,
             cpu: self.cpu,
@@ -74,7 +74,7 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
         say!("c10m: --for must be longer than zero");
         return Ok(2);
     }
-    if args.given.has("message_len") && matches!(args.workload, WorkloadArg::Http) {
+    if args.given.has("message_len") && matches!(args.speech, SpeechName::Http) {
         say!("c10m: --message-len has no effect on http: it needs echo or sockperf");
         return Ok(2);
     }

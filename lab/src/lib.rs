@@ -16,7 +16,6 @@ mod render;
 mod run;
 mod session;
 mod subjects;
-mod workload;
 
 use std::fmt;
 use std::io::{self, Write};

@@ -2,11 +2,12 @@
 //! ceiling of its rate. A measurement close to either is one of the generator.
 
 use crate::engine::TUN_SERVER;
-use crate::null_server::{Config, NullServer, Workload};
+use crate::null_server::{Config, NullServer, Speech};
 use crate::options::{Engine, Options, WarmUp};
-use crate::target::{Speech, TargetFacts};
+use crate::target::TargetFacts;
 use crate::validity::Calibration;
 use crate::{LoadError, run};
+use protocol::Workload;
 use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -25,20 +26,20 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
     if options.mode() == "idle" {
         return Ok(None);
     }
-    let workload = match TargetFacts::of(&options.target)?.speech {
-        Speech::Echo => Workload::Echo { message_len: options.payload_len },
-        Speech::Http => Workload::Http,
+    let speech = match TargetFacts::of(&options.target)?.workload {
+        Workload::Echo => Speech::Echo { message_len: options.payload_len },
+        Workload::Http => Speech::Http,
     };
     // The engine `tun` comes in through its device.
     let (listen, host) = match options.engine {
         Engine::Tun => (Ipv4Addr::UNSPECIFIED, TUN_SERVER),
         Engine::Epoll | Engine::IoUring => (Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST),
     };
-    let config = Config { workload, listen: (listen, 0).into(), cpu: options.watch_cpus.first().copied(), stall: None };
+    let config = Config { speech, listen: (listen, 0).into(), cpu: options.watch_cpus.first().copied(), stall: None };
     let failed = |source| LoadError::Setup { what: "run the null server of the calibration", source };
     let mut server = NullServer::start(config).map_err(failed)?;
     let closed = Options {
-        target: server.target(workload).replace(&listen.to_string(), &host.to_string()),
+        target: server.target(speech).replace(&listen.to_string(), &host.to_string()),
         rate: None,
         stages: Vec::new(),
         heartbeat: None,

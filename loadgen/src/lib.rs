@@ -40,4 +40,4 @@ pub use protocol::client::StatusSet;
 pub use record::Record;
 pub use run::{Outcome, Phase, Snapshot, run};
 pub use schedule::{Process, Stage};
-pub use target::{Speech, TargetFacts};
+pub use target::TargetFacts;

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::null_server::{Config, NullServer, Stall, Workload, stall_offset};
+use crate::null_server::{Config, NullServer, Speech, Stall, stall_offset};
 use crate::record::Record;
 use crate::schedule::Process;
 use crate::{LoadError, Options, WarmUp};
@@ -128,19 +128,19 @@ fn measure(
     periods: u32,
     stop: &AtomicBool,
 ) -> Result<Measured, LoadError> {
-    let workload = Workload::Echo { message_len: MESSAGE_LEN };
+    let speech = Speech::Echo { message_len: MESSAGE_LEN };
     // Half a period from now: the connects, a fraction of that, then put the ends of a window of whole
     // periods far from any stall.
     let offset = stall_offset(options.every, options.every / 2);
     let mut server = NullServer::start(Config {
-        workload,
+        speech,
         listen: ([127, 0, 0, 1], 0).into(),
         cpu: options.server_cpu,
         stall: Some(Stall { every: options.every, length: options.stall, offset }),
     })
     .map_err(setup)?;
     let load = Options {
-        target: server.target(workload),
+        target: server.target(speech),
         connections: options.connections,
         rate,
         process: Process::Constant,

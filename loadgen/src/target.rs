@@ -6,6 +6,7 @@ mod text;
 mod trial;
 
 use crate::LoadError;
+use protocol::Workload;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::AtomicBool;
@@ -20,29 +21,20 @@ pub(crate) use trial::Attempt;
 /// Addresses of one name at most; a look-up by UDP has room for about 30.
 const ADDRESSES_MAX: usize = 64;
 
-/// What is spoken on the connections.
+/// What the requests are made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Workload {
+pub(crate) enum Requests {
     Echo,
     Http { host: String, path: String, authorization: Option<Secret> },
 }
 
-impl Workload {
-    pub(crate) const fn name(&self) -> &'static str {
+impl Requests {
+    pub(crate) const fn workload(&self) -> Workload {
         match self {
-            Workload::Echo => "echo",
-            Workload::Http { .. } => "http",
+            Requests::Echo => Workload::Echo,
+            Requests::Http { .. } => Workload::Http,
         }
     }
-}
-
-/// What a connection speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speech {
-    /// Every byte comes back.
-    Echo,
-    /// HTTP/1.1.
-    Http,
 }
 
 /// What the text of a target says without a look at the network.
@@ -51,7 +43,7 @@ pub struct TargetFacts {
     /// The text without credentials.
     pub shown: String,
     /// What is spoken.
-    pub speech: Speech,
+    pub workload: Workload,
     /// Whether it is a unix socket.
     pub is_unix: bool,
     /// Whether it is known to be on this host: loopback by its address or as `localhost`, or a unix socket.
@@ -69,11 +61,7 @@ impl TargetFacts {
             Place::Address(address) => (address.is_unix(), address.is_here()),
             Place::Name { host, .. } => (false, host.trim_end_matches('.') == "localhost"),
         };
-        let speech = match written.workload {
-            Workload::Echo => Speech::Echo,
-            Workload::Http { .. } => Speech::Http,
-        };
-        Ok(TargetFacts { shown: written.shown, speech, is_unix, is_here })
+        Ok(TargetFacts { shown: written.shown, workload: written.requests.workload(), is_unix, is_here })
     }
 }
 
@@ -88,7 +76,7 @@ pub(crate) fn resolve(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 /// A target resolved once: a name that changes its address in mid-run must not change the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    pub(crate) workload: Workload,
+    pub(crate) requests: Requests,
     /// All that the host resolves to, each once; never empty.
     pub(crate) addresses: Vec<Address>,
     /// The host as it was written, but without brackets; none of a unix socket.
@@ -114,7 +102,7 @@ impl Target {
     /// # Errors
     /// [`LoadError::Usage`] with what to write instead.
     pub(crate) fn parse(text: &str, resolve: Resolve) -> Result<Target, LoadError> {
-        let text::Written { workload, place, shown } = text::parse(text)?;
+        let text::Written { requests, place, shown } = text::parse(text)?;
         let (addresses, host) = match place {
             Place::Address(address) => {
                 let host = address.ip().map(|address| address.to_string());
@@ -125,7 +113,7 @@ impl Target {
                 (addresses.into_iter().map(Address::Tcp).collect(), Some(host))
             }
         };
-        Ok(Target { workload, addresses, host, shown })
+        Ok(Target { requests, addresses, host, shown })
     }
 
     /// Which of the addresses answer, in their order; a lone one is left to the run to try.
@@ -263,18 +251,18 @@ mod tests {
         target.check_allowed(Permission::default()).unwrap();
         let own = Permission { own: Some("localhost"), ..Permission::default() };
         assert!(target.check_allowed(own).unwrap_err().to_string().contains("leave it out"));
-        for (text, speech, is_unix, is_here) in [
-            ("unix:/x", Speech::Http, true, true),
-            ("tcp+unix:/x", Speech::Echo, true, true),
-            ("tcp://127.1.2.3:7", Speech::Echo, false, true),
-            ("http://localhost:80/path?x", Speech::Http, false, true),
-            ("localhost:80", Speech::Http, false, true),
-            ("http://[::1]", Speech::Http, false, true),
-            ("tcp://198.18.0.1:7", Speech::Echo, false, false),
-            ("http://localhost@example.org/localhost", Speech::Http, false, false),
+        for (text, workload, is_unix, is_here) in [
+            ("unix:/x", Workload::Http, true, true),
+            ("tcp+unix:/x", Workload::Echo, true, true),
+            ("tcp://127.1.2.3:7", Workload::Echo, false, true),
+            ("http://localhost:80/path?x", Workload::Http, false, true),
+            ("localhost:80", Workload::Http, false, true),
+            ("http://[::1]", Workload::Http, false, true),
+            ("tcp://198.18.0.1:7", Workload::Echo, false, false),
+            ("http://localhost@example.org/localhost", Workload::Http, false, false),
         ] {
             let facts = TargetFacts::of(text).unwrap();
-            assert_eq!((facts.speech, facts.is_unix, facts.is_here), (speech, is_unix, is_here), "{text}");
+            assert_eq!((facts.workload, facts.is_unix, facts.is_here), (workload, is_unix, is_here), "{text}");
         }
     }
 

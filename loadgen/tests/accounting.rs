@@ -4,10 +4,11 @@ mod support;
 
 use loadgen::record::{IntervalPhase, Record, State};
 use loadgen::{Engine, LoadError, Options, Process, Stage, WarmUp};
+use protocol::Workload;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use support::{Manner, Server, Speech, check_identities};
+use support::{Manner, Server, check_identities};
 
 /// Everything a server can do wrong, side by side with connections that work.
 const MANNERS: [Manner; 8] = [
@@ -52,9 +53,9 @@ fn run(options: &Options) -> Record {
     record
 }
 
-fn speeches_and_engines() -> impl Iterator<Item = (Speech, Engine)> {
+fn workloads_and_engines() -> impl Iterator<Item = (Workload, Engine)> {
     let engines = [Engine::Epoll, Engine::IoUring];
-    engines.into_iter().flat_map(|engine| [Speech::Echo, Speech::Http].map(|speech| (speech, engine)))
+    engines.into_iter().flat_map(|engine| Workload::ALL.map(|workload| (workload, engine)))
 }
 
 fn state(record: &Record, id: &str) -> State {
@@ -63,15 +64,15 @@ fn state(record: &Record, id: &str) -> State {
 
 #[test]
 fn identities_hold_on_a_hostile_server() {
-    for (speech, engine) in speeches_and_engines() {
+    for (workload, engine) in workloads_and_engines() {
         let mut completed = 0;
         // A machine that pauses for a quarter of a second may keep any one of these out of any one run.
         let mut seen = BTreeSet::new();
         for (rate, threads, pipeline) in [(None, 1, 1), (None, 2, 5), (Some(2000.0), 1, 1), (Some(2000.0), 3, 1)] {
-            let server = Server::start(speech, &MANNERS);
+            let server = Server::start(workload, &MANNERS);
             let options = Options { engine, rate, threads, pipeline, ..options(server.target()) };
             let record = run(&options);
-            let name = format!("{speech:?} {engine:?} {rate:?} {threads} {pipeline}: {:?}", record.requests);
+            let name = format!("{workload:?} {engine:?} {rate:?} {threads} {pipeline}: {:?}", record.requests);
             completed += record.requests.completed;
             seen.extend(record.requests.errors.keys().cloned());
             // In a batch, bytes nobody asked for look like a wrong reply to the next request.
@@ -80,24 +81,24 @@ fn identities_hold_on_a_hostile_server() {
             assert_eq!(state(&record, "V9"), State::Invalid, "lost connections must be noticed: {name}");
             assert!(record.connections.reconnects > 0, "{name}");
         }
-        let wrong = if speech == Speech::Echo { "wrong_body" } else { "malformed" };
+        let wrong = if workload == Workload::Echo { "wrong_body" } else { "malformed" };
         for name in ["timeout", "unsolicited_bytes", wrong] {
-            assert!(seen.contains(name), "{speech:?} {engine:?}: no {name} among {seen:?}");
+            assert!(seen.contains(name), "{workload:?} {engine:?}: no {name} among {seen:?}");
         }
-        assert!(completed > 0, "{speech:?} {engine:?}: good connections go on beside bad ones");
+        assert!(completed > 0, "{workload:?} {engine:?}: good connections go on beside bad ones");
     }
 }
 
 #[test]
 fn a_good_server_loses_nothing() {
-    for (speech, engine) in speeches_and_engines() {
+    for (workload, engine) in workloads_and_engines() {
         for (rate, process) in [
             (None, Process::Poisson),
             (Some(1000.0), Process::Poisson),
             (Some(1000.0), Process::Constant),
             (Some(1000.0), Process::Bursts),
         ] {
-            let server = Server::start(speech, &[Manner::Good]);
+            let server = Server::start(workload, &[Manner::Good]);
             let record = run(&Options { engine, rate, process, threads: 2, ..patient(server.target()) });
             let (requests, connections) = (&record.requests, &record.connections);
             assert!(requests.errors.is_empty() && connections.errors.is_empty(), "{requests:?}");
@@ -127,7 +128,7 @@ fn a_good_server_loses_nothing() {
 
 #[test]
 fn an_announced_close_is_no_fault() {
-    let server = Server::start(Speech::Http, &[Manner::CloseEach]);
+    let server = Server::start(Workload::Http, &[Manner::CloseEach]);
     let record = run(&patient(server.target()));
     assert!(record.requests.completed_whole_run > 0 && record.requests.failed == 0, "{:?}", record.requests);
     assert!(record.connections.reconnects > 0, "{:?}", record.connections);
@@ -137,7 +138,7 @@ fn an_announced_close_is_no_fault() {
 
 #[test]
 fn refusals_are_counted_by_status() {
-    let server = Server::start(Speech::Http, &[Manner::NotFound]);
+    let server = Server::start(Workload::Http, &[Manner::NotFound]);
     let record = run(&patient(server.target()));
     assert_eq!(record.requests.errors.keys().collect::<Vec<_>>(), ["status_404"]);
     assert_eq!(record.requests.completed, 0);
@@ -145,7 +146,7 @@ fn refusals_are_counted_by_status() {
 
 #[test]
 fn idle_connections_are_held_without_a_request() {
-    let server = Server::start(Speech::Echo, &[Manner::Good]);
+    let server = Server::start(Workload::Echo, &[Manner::Good]);
     let connect_timeout = Duration::from_secs(10);
     let record = run(&Options { rate: Some(0.0), connections: 100, connect_timeout, ..options(server.target()) });
     assert_eq!(record.connections.held, 100);
@@ -157,7 +158,7 @@ fn idle_connections_are_held_without_a_request() {
 #[test]
 fn a_server_that_goes_away_ends_neither_the_run_nor_the_generator() {
     for (rate, engine) in [(None, Engine::Epoll), (Some(500.0), Engine::Epoll), (None, Engine::IoUring)] {
-        let mut server = Server::start(Speech::Echo, &[Manner::Good]);
+        let mut server = Server::start(Workload::Echo, &[Manner::Good]);
         let options = Options { engine, rate, duration: Duration::from_millis(1500), ..options(server.target()) };
         let record = std::thread::scope(|scope| {
             let run = scope.spawn(|| run(&options));
@@ -182,7 +183,7 @@ fn a_stop_ends_the_run_with_a_full_record() {
     for (rate, manner) in
         [(None, Manner::Good), (Some(500.0), Manner::Good), (Some(0.0), Manner::Good), (None, Manner::Never)]
     {
-        let server = Server::start(Speech::Echo, &[manner]);
+        let server = Server::start(Workload::Echo, &[manner]);
         let long = Duration::from_secs(60);
         let options = Options { rate, duration: long, timeout: long, ..options(server.target()) };
         let stop = AtomicBool::new(false);
@@ -215,7 +216,7 @@ fn a_target_that_refuses_is_named() {
 
 #[test]
 fn more_sources_than_one_are_bound() {
-    let server = Server::start(Speech::Echo, &[Manner::Good]);
+    let server = Server::start(Workload::Echo, &[Manner::Good]);
     let sources = vec!["127.1.0.1".parse().unwrap(), "127.1.0.2".parse().unwrap()];
     let record = run(&Options { sources, ..patient(server.target()) });
     assert_eq!(record.connections.sources, 2);
@@ -224,12 +225,12 @@ fn more_sources_than_one_are_bound() {
 
 #[test]
 fn churn_opens_each_connection_again_and_loses_nothing() {
-    for (speech, engine) in speeches_and_engines() {
+    for (workload, engine) in workloads_and_engines() {
         for rate in [None, Some(1000.0)] {
-            let server = Server::start(speech, &[Manner::Good]);
+            let server = Server::start(workload, &[Manner::Good]);
             let record = run(&Options { engine, rate, requests_per_connection: 3, ..patient(server.target()) });
             let (requests, connections) = (&record.requests, &record.connections);
-            let name = format!("{speech:?} {engine:?} {rate:?} {requests:?} {connections:?}");
+            let name = format!("{workload:?} {engine:?} {rate:?} {requests:?} {connections:?}");
             assert!(requests.completed > 0 && requests.failed == 0 && connections.lost == 0, "{name}");
             assert!(connections.closed > 0 && connections.reconnects > 0, "{name}");
             // Each connection may stand at one or two of its three requests when the run ends.
@@ -248,7 +249,7 @@ fn every_connection_has_its_heartbeat() {
     for (manner, engine) in
         [(Manner::Good, Engine::Epoll), (Manner::Good, Engine::IoUring), (Manner::Never, Engine::Epoll)]
     {
-        let server = Server::start(Speech::Echo, &[manner]);
+        let server = Server::start(Workload::Echo, &[manner]);
         let heartbeat = Some(Duration::from_millis(100));
         let timeout = if manner == Manner::Good { LONG } else { Duration::from_millis(200) };
         let record = run(&Options { engine, heartbeat, timeout, threads: 2, ..options(server.target()) });
@@ -266,7 +267,7 @@ fn every_connection_has_its_heartbeat() {
 
 #[test]
 fn stages_change_the_rate_and_replay_exactly() {
-    let server = Server::start(Speech::Echo, &[Manner::Good]);
+    let server = Server::start(Workload::Echo, &[Manner::Good]);
     let stage = |rate, ms| Stage { rate, duration: Duration::from_millis(ms) };
     let stages = vec![stage(500.0, 200), stage(0.0, 200), stage(2000.0, 200)];
     let options = Options { stages, seed: Some(7), process: Process::Poisson, ..options(server.target()) };
@@ -282,7 +283,7 @@ fn stages_change_the_rate_and_replay_exactly() {
 #[test]
 fn a_ramp_takes_its_time() {
     for engine in [Engine::Epoll, Engine::IoUring] {
-        let server = Server::start(Speech::Echo, &[Manner::Good]);
+        let server = Server::start(Workload::Echo, &[Manner::Good]);
         let begun = Instant::now();
         let record = run(&Options { engine, connect_rate: Some(40.0), threads: 2, ..patient(server.target()) });
         // 24 connects at 40 a second, and 0.75 s of load.
@@ -293,7 +294,7 @@ fn a_ramp_takes_its_time() {
 
 #[test]
 fn the_warm_up_ends_when_steady_or_at_its_limit() {
-    let server = Server::start(Speech::Echo, &[Manner::Late(Duration::from_millis(5))]);
+    let server = Server::start(Workload::Echo, &[Manner::Late(Duration::from_millis(5))]);
     let limit = Duration::from_secs(30);
     let warmup = WarmUp::UntilSteady(limit);
     let record = run(&Options { warmup, rate: Some(500.0), ..patient(server.target()) });

@@ -4,11 +4,12 @@ mod support;
 
 use loadgen::record::State;
 use loadgen::{Engine, Options, WarmUp};
+use protocol::Workload;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::Act::{self, Ask, Close, Echo, Flood, Hang, Reset, Say};
-use support::{Manner, Server, Speech, check_identities};
+use support::{Manner, Server, check_identities};
 
 /// Where a fault is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ use Counted::{Connection, Request};
 
 struct Case {
     what: &'static str,
-    speech: Speech,
+    workload: Workload,
     expect_body: Option<&'static str>,
     acts: &'static [Act],
     counted: Counted,
@@ -37,7 +38,7 @@ impl Case {
 }
 
 const fn http(what: &'static str, acts: &'static [Act], counted: Counted) -> Case {
-    Case { what, speech: Speech::Http, expect_body: None, acts, counted, or: "" }
+    Case { what, workload: Workload::Http, expect_body: None, acts, counted, or: "" }
 }
 
 /// The client expects the body `hello`.
@@ -46,7 +47,7 @@ const fn expecting(what: &'static str, acts: &'static [Act], counted: Counted) -
 }
 
 const fn echo(what: &'static str, acts: &'static [Act], counted: Counted) -> Case {
-    Case { speech: Speech::Echo, ..http(what, acts, counted) }
+    Case { workload: Workload::Echo, ..http(what, acts, counted) }
 }
 
 const LINE: &str = "HTTP/1.1 200 OK\r\n";
@@ -119,7 +120,7 @@ const CASES: &[Case] = &[
 
 /// Loads the server of `case` and checks what the record says about it.
 fn check(case: &Case, engine: Engine, rate: Option<f64>) {
-    let server = Server::start(case.speech, &[Manner::Acts(case.acts)]);
+    let server = Server::start(case.workload, &[Manner::Acts(case.acts)]);
     let options = Options {
         target: server.target(),
         connections: 4,
@@ -138,7 +139,8 @@ fn check(case: &Case, engine: Engine, rate: Option<f64>) {
     let begun = Instant::now();
     let record = loadgen::run(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
     let (requests, connections) = (&record.requests, &record.connections);
-    let shown = format!("{:?} {} at rate {rate:?} on {engine:?}: {requests:?} {connections:?}", case.speech, case.what);
+    let shown =
+        format!("{:?} {} at rate {rate:?} on {engine:?}: {requests:?} {connections:?}", case.workload, case.what);
     assert!(begun.elapsed() < Duration::from_secs(20), "the run must end, whatever the server does: {shown}");
     check_identities(&record);
     let (name, errors) = match case.counted {

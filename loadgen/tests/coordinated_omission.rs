@@ -8,9 +8,10 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use loadgen::record::Record;
 use loadgen::{Options, Process, WarmUp};
+use protocol::Workload;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use support::{Manner, Server, Speech, Stall, check_identities};
+use support::{Manner, Server, Stall, check_identities};
 
 const CONNECTIONS: u32 = 8;
 const STALL_MS: u64 = 800;
@@ -23,7 +24,7 @@ const SLOW_PER_CONNECTION_MAX: u64 = (WINDOW_MS + 1000) / SLOW_MS;
 
 fn stalled(rate: Option<f64>, process: Process) -> Record {
     let stall = Stall { at_request: 300, pause: Duration::from_millis(STALL_MS) };
-    let server = Server::start_stalling(Speech::Echo, &[Manner::Good], Some(stall));
+    let server = Server::start_stalling(Workload::Echo, &[Manner::Good], Some(stall));
     let options = Options {
         target: server.target(),
         connections: CONNECTIONS,
@@ -74,7 +75,7 @@ fn a_closed_loop_cannot_see_it() {
 
 #[test]
 fn an_overload_is_never_dropped_silently() {
-    let server = Server::start(Speech::Echo, &[Manner::Late(Duration::from_millis(100))]);
+    let server = Server::start(Workload::Echo, &[Manner::Late(Duration::from_millis(100))]);
     let options = Options {
         target: server.target(),
         connections: 2,

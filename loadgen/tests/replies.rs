@@ -5,11 +5,12 @@ mod support;
 
 use loadgen::record::{CauseKind, Record, State};
 use loadgen::{Engine, Options, Process, WHATEVER_IT_TAKES, WarmUp};
+use protocol::Workload;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use support::{Act, Manner, Server, Speech, check_identities};
+use support::{Act, Manner, Server, check_identities};
 
 const ENGINES: [Engine; 2] = [Engine::Epoll, Engine::IoUring];
 /// Longer than any pause of a busy test machine.
@@ -41,7 +42,7 @@ fn run(options: &Options) -> Record {
 
 #[test]
 fn statuses_are_a_success_when_they_are_expected() {
-    let server = Server::start(Speech::Http, &[Manner::NotFound]);
+    let server = Server::start(Workload::Http, &[Manner::NotFound]);
     for (expect_status, body, is_good) in
         [("404", None, true), ("4xx", Some("no"), true), ("2xx,304", None, false), ("404", Some("yes!"), false)]
     {
@@ -55,7 +56,7 @@ fn statuses_are_a_success_when_they_are_expected() {
         assert_eq!(record.expect_status.as_deref(), Some(expect_status));
         assert_eq!((requests.completed > 0, requests.failed == 0), (is_good, is_good), "{expect_status}: {requests:?}");
     }
-    let record = run(&options(Server::start(Speech::Http, &[Manner::Good]).target()));
+    let record = run(&options(Server::start(Workload::Http, &[Manner::Good]).target()));
     assert_eq!(record.expect_status.as_deref(), Some("2xx"));
 }
 
@@ -66,7 +67,7 @@ fn requests_that_end_badly_do_not_make_a_server_look_fast() {
     let wait = Duration::from_millis(200);
     let check = |rate, engine| {
         let run = |manner| {
-            let server = Server::start(Speech::Http, &[manner]);
+            let server = Server::start(Workload::Http, &[manner]);
             run(&Options {
                 engine,
                 rate,
@@ -97,7 +98,7 @@ fn requests_that_end_badly_do_not_make_a_server_look_fast() {
 
 #[test]
 fn a_refusal_is_no_quick_reply() {
-    let server = Server::start(Speech::Http, &[Manner::Late(Duration::from_millis(20)), Manner::NotFound]);
+    let server = Server::start(Workload::Http, &[Manner::Late(Duration::from_millis(20)), Manner::NotFound]);
     let record = run(&options(server.target()));
     // Two of four connections refuse at once: far more refusals than replies, and nothing is known but that.
     assert!(
@@ -112,11 +113,11 @@ fn a_refusal_is_no_quick_reply() {
 
 #[test]
 fn so_many_requests_reach_the_server_and_no_more() {
-    for (speech, engine) in [
-        (Speech::Http, Engine::Epoll),
-        (Speech::Http, Engine::IoUring),
-        (Speech::Echo, Engine::Epoll),
-        (Speech::Echo, Engine::IoUring),
+    for (workload, engine) in [
+        (Workload::Http, Engine::Epoll),
+        (Workload::Http, Engine::IoUring),
+        (Workload::Echo, Engine::Epoll),
+        (Workload::Echo, Engine::IoUring),
     ] {
         for (requests, threads, pipeline, rate, churn) in [
             (1, 2, 1, None, 0),
@@ -127,7 +128,7 @@ fn so_many_requests_reach_the_server_and_no_more() {
             (500, 2, 1, Some(5000.0), 0),
             (100, 2, 1, None, 3),
         ] {
-            let server = Server::start(speech, &[Manner::Good]);
+            let server = Server::start(workload, &[Manner::Good]);
             let options = Options {
                 engine,
                 threads,
@@ -139,7 +140,7 @@ fn so_many_requests_reach_the_server_and_no_more() {
             let begun = Instant::now();
             let record = run(&options);
             let shown =
-                format!("{speech:?} {engine:?} {requests} {threads} {pipeline} {rate:?}: {:?}", record.requests);
+                format!("{workload:?} {engine:?} {requests} {threads} {pipeline} {rate:?}: {:?}", record.requests);
             assert_eq!(server.answered(), requests, "{shown}");
             let found = &record.requests;
             let counts = [found.scheduled, found.sent, found.completed, found.completed_whole_run];
@@ -152,7 +153,7 @@ fn so_many_requests_reach_the_server_and_no_more() {
 
 #[test]
 fn failures_count_as_requests_sent() {
-    let server = Server::start(Speech::Http, &[Manner::ResetEvery(10, Duration::ZERO)]);
+    let server = Server::start(Workload::Http, &[Manner::ResetEvery(10, Duration::ZERO)]);
     let record = run(&counted(server.target(), 200));
     assert_eq!((record.requests.sent, record.requests.completed + record.requests.failed), (200, 200));
     assert!(record.requests.failed >= 20, "{:?}", record.requests);
@@ -160,7 +161,7 @@ fn failures_count_as_requests_sent() {
 
 #[test]
 fn a_duration_is_a_ceiling_for_the_requests() {
-    let server = Server::start(Speech::Http, &[Manner::Late(Duration::from_millis(50))]);
+    let server = Server::start(Workload::Http, &[Manner::Late(Duration::from_millis(50))]);
     for rate in [None, Some(20.0)] {
         let duration = Duration::from_millis(500);
         let record = run(&Options { rate, duration, ..counted(server.target(), 1_000_000) });
@@ -173,7 +174,7 @@ fn a_duration_is_a_ceiling_for_the_requests() {
 #[test]
 fn a_server_that_goes_away_does_not_keep_a_counted_run_for_ever() {
     for rate in [None, Some(500.0)] {
-        let mut server = Server::start(Speech::Http, &[Manner::Good]);
+        let mut server = Server::start(Workload::Http, &[Manner::Good]);
         let connect_timeout = Duration::from_millis(500);
         let options = Options { rate, connect_timeout, threads: 2, ..counted(server.target(), 1 << 40) };
         let record = std::thread::scope(|scope| {
@@ -199,7 +200,7 @@ fn requests_behind_an_announced_close_are_sent_again() {
         (Engine::Epoll, 1, 8, 64),
         (Engine::IoUring, 3, 16, 100),
     ] {
-        let server = Server::start(Speech::Http, &[Manner::CloseAfter(close_after)]);
+        let server = Server::start(Workload::Http, &[Manner::CloseAfter(close_after)]);
         let record = run(&Options { engine, pipeline, ..counted(server.target(), requests) });
         let found = &record.requests;
         let shown = format!("{engine:?} {close_after} {pipeline}: {found:?} {:?}", record.connections);
@@ -219,7 +220,7 @@ fn requests_behind_an_announced_close_are_sent_again() {
 #[test]
 fn what_is_sent_again_keeps_its_intended_time_and_is_awaited_at_the_end() {
     for engine in ENGINES {
-        let server = Server::start(Speech::Http, &[Manner::CloseAfter(3)]);
+        let server = Server::start(Workload::Http, &[Manner::CloseAfter(3)]);
         let record = run(&Options { engine, pipeline: 8, ..options(server.target()) });
         let found = &record.requests;
         assert!(found.resent > 0 && found.failed == 0 && found.errors.is_empty(), "{engine:?} {found:?}");
@@ -305,7 +306,7 @@ fn requests_that_cannot_be_sent_again_time_out() {
 #[test]
 fn counted_requests_do_not_hide_an_unreachable_rate() {
     for (manner, is_growing) in [(Manner::Late(Duration::from_millis(250)), true), (Manner::Good, false)] {
-        let server = Server::start(Speech::Http, &[manner]);
+        let server = Server::start(Workload::Http, &[manner]);
         let record = run(&Options { rate: Some(40.0), process: Process::Constant, ..counted(server.target(), 40) });
         let queue = record.queue.as_ref().unwrap();
         let shown = format!("{manner:?}: {:?} {queue:?} {:?}", record.offered_per_second, record.requests);
@@ -320,7 +321,7 @@ fn counted_requests_do_not_hide_an_unreachable_rate() {
 #[test]
 fn a_slow_ramp_of_short_connections_is_no_end() {
     for engine in ENGINES {
-        let server = Server::start(Speech::Http, &[Manner::Good]);
+        let server = Server::start(Workload::Http, &[Manner::Good]);
         let record = run(&Options {
             engine,
             connections: 1,
@@ -368,16 +369,16 @@ fn the_likely_cause_comes_with_a_sample() {
     const BAD: &[Act] = &[Act::Ask, Act::Say("HTTP/1.1 400 Bad Request\r\n\r\n"), Act::Close];
     const SILENT: &[Act] = &[Act::Ask, Act::Hang];
     const CLOSING: &[Act] = &[Act::Ask, Act::Close];
-    for (speech, manner, kind, text, sample) in [
-        (Speech::Http, Manner::Acts(SSH), CauseKind::NotHttp, "SSH", Some("SSH-2.0-OpenSSH\\x1b[2J\\r\\n")),
-        (Speech::Http, Manner::Acts(ALERT), CauseKind::Tls, "TLS", Some("\\x15\\x03\\x01\\x00\\x02\\x02F")),
-        (Speech::Http, Manner::Acts(MOVED), CauseKind::Moved, "https://a.test/", Some("HTTP/1.1 301 Moved")),
-        (Speech::Http, Manner::NotFound, CauseKind::Status, "all replies were 404", Some("HTTP/1.1 404 No")),
-        (Speech::Echo, Manner::Acts(BAD), CauseKind::Http, "http://", Some("HTTP/1.1 400 Bad")),
-        (Speech::Http, Manner::Acts(SILENT), CauseKind::NoReply, "did not answer", None),
-        (Speech::Http, Manner::Acts(CLOSING), CauseKind::ClosedEarly, "before a good reply", None),
+    for (workload, manner, kind, text, sample) in [
+        (Workload::Http, Manner::Acts(SSH), CauseKind::NotHttp, "SSH", Some("SSH-2.0-OpenSSH\\x1b[2J\\r\\n")),
+        (Workload::Http, Manner::Acts(ALERT), CauseKind::Tls, "TLS", Some("\\x15\\x03\\x01\\x00\\x02\\x02F")),
+        (Workload::Http, Manner::Acts(MOVED), CauseKind::Moved, "https://a.test/", Some("HTTP/1.1 301 Moved")),
+        (Workload::Http, Manner::NotFound, CauseKind::Status, "all replies were 404", Some("HTTP/1.1 404 No")),
+        (Workload::Echo, Manner::Acts(BAD), CauseKind::Http, "http://", Some("HTTP/1.1 400 Bad")),
+        (Workload::Http, Manner::Acts(SILENT), CauseKind::NoReply, "did not answer", None),
+        (Workload::Http, Manner::Acts(CLOSING), CauseKind::ClosedEarly, "before a good reply", None),
     ] {
-        let server = Server::start(speech, &[manner]);
+        let server = Server::start(workload, &[manner]);
         let patience = Duration::from_millis(300);
         let record = run(&Options { timeout: patience, connect_timeout: patience, ..options(server.target()) });
         let shown = format!("{manner:?}: {:?} {:?}", record.likely_cause, record.requests);
@@ -395,10 +396,10 @@ fn the_likely_cause_comes_with_a_sample() {
     }
     // An echo gives back the request, whose headers are nobody's business.
     const ECHO: &[Act] = &[Act::Ask, Act::Echo(60), Act::Hang];
-    let server = Server::start(Speech::Http, &[Manner::Acts(ECHO)]);
+    let server = Server::start(Workload::Http, &[Manner::Acts(ECHO)]);
     let headers = vec![("Authorization".to_owned(), "secret".to_owned())];
     let cause = run(&Options { headers, ..options(server.target()) }).likely_cause.unwrap();
     assert_eq!((cause.kind, cause.sample.as_deref()), (CauseKind::Echo, Some("GET / HTTP/1.1…")));
-    let good = run(&options(Server::start(Speech::Http, &[Manner::Good]).target()));
+    let good = run(&options(Server::start(Workload::Http, &[Manner::Good]).target()));
     assert!(good.likely_cause.is_none() && good.verdict.checks.iter().all(|check| !check.follows));
 }

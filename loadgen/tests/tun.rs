@@ -2,8 +2,8 @@
 //! namespace made for each test. Where that is impossible the tests fail and say why, unless
 //! `C10M_WITHOUT_TUN=1` leaves them out.
 
-use host::HostFacts;
-use loadgen::null_server::{Config, NullServer, Workload};
+use loadgen::host::HostFacts;
+use loadgen::null_server::{Config, NullServer, Speech};
 use loadgen::record::Record;
 use loadgen::{Engine, LoadError, Options, WHATEVER_IT_TAKES, WarmUp};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,8 +31,8 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
 
 /// An echo server that listens on every address of the namespace.
 fn serve(message_len: u32) -> NullServer {
-    let workload = Workload::Echo { message_len };
-    NullServer::start(Config { workload, listen: ([0, 0, 0, 0], 0).into(), cpu: None, stall: None }).unwrap()
+    let speech = Speech::Echo { message_len };
+    NullServer::start(Config { speech, listen: ([0, 0, 0, 0], 0).into(), cpu: None, stall: None }).unwrap()
 }
 
 fn options(port: u16) -> Options {

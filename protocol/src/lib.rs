@@ -14,5 +14,7 @@ mod output;
 pub mod server;
 #[cfg(test)]
 mod work;
+mod workload;
 
 pub use output::Output;
+pub use workload::Workload;

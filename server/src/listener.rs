@@ -218,7 +218,7 @@ mod tests {
     use std::net::TcpStream;
     use std::time::Duration;
 
-    use crate::options::Workload;
+    use protocol::Workload;
 
     fn open(address: SocketAddr) -> Result<Listener, Failure> {
         open_with(address, |_| {})

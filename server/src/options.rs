@@ -4,24 +4,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use protocol::Workload;
 use protocol::server::HttpLimits;
 use serde::{Deserialize, Serialize};
 
-use crate::balance::Balance;
 use crate::endpoint::Endpoint;
 
-/// What the server does with the bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Workload {
-    /// Every byte comes back.
-    Echo,
-    /// HTTP/1.1.
-    Http,
-}
-
 /// A way of using a kernel interface. One native loop each; they imitate nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Words", into = "Words")]
 pub enum Variant {
     /// epoll, level-triggered: interest changes only when a send was short.
     EpollLevel,
@@ -43,6 +34,27 @@ pub enum Variant {
     UringInlinePieces,
     /// io_uring `inline` that waits a little for more to do.
     UringGather,
+}
+
+/// A variant in records.
+#[derive(Serialize, Deserialize)]
+struct Words {
+    backend: String,
+    variant: String,
+}
+
+impl From<Variant> for Words {
+    fn from(variant: Variant) -> Words {
+        Words { backend: variant.backend().to_owned(), variant: variant.variant().to_owned() }
+    }
+}
+
+impl TryFrom<Words> for Variant {
+    type Error = String;
+
+    fn try_from(words: Words) -> Result<Variant, String> {
+        Variant::named(&words.backend, Some(&words.variant))
+    }
 }
 
 impl Variant {
@@ -83,6 +95,11 @@ impl Variant {
             | Variant::UringInlinePieces
             | Variant::UringGather => "io_uring",
         }
+    }
+
+    /// Whether it is a way of using a ring: completions instead of readiness, direct descriptors.
+    pub const fn is_uring(self) -> bool {
+        !matches!(self, Variant::EpollLevel | Variant::EpollEdge | Variant::MioEdge)
     }
 
     /// The word behind `--variant`.
@@ -134,6 +151,30 @@ impl Variant {
 impl fmt::Display for Variant {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.backend(), self.variant())
+    }
+}
+
+/// Who chooses the reactor of a new connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// The kernel's hash of addresses and ports: even on average only.
+    #[default]
+    Hash,
+    /// The CPU that handles the SYN: its reactor, at random among several; the CPU's number modulo
+    /// the number of reactors where it has none.
+    Cpu,
+    /// Each reactor in turn. Needs CAP_BPF and Linux 5.12.
+    RoundRobin,
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Balance::Hash => "hash",
+            Balance::Cpu => "cpu",
+            Balance::RoundRobin => "round-robin",
+        })
     }
 }
 
@@ -278,6 +319,7 @@ mod tests {
     fn names_lead_back_to_their_variant() {
         for variant in Variant::ALL {
             assert_eq!(Variant::named(variant.backend(), Some(variant.variant())), Ok(variant));
+            assert_eq!(variant.is_uring(), variant.backend() == "io_uring");
         }
         assert_eq!(Variant::backends(), ["epoll", "mio", "io_uring"]);
         assert_eq!(Variant::named("io_uring", None), Ok(Variant::UringMultishot));

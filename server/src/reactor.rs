@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
 use crossbeam::channel::Sender;
+use protocol::Workload;
 use protocol::server::{Echo, Http, Protocol};
 
 use crate::backend::epoll::Epoll;
@@ -18,7 +19,7 @@ use crate::balance::Program;
 use crate::drain::{Command, Drain};
 use crate::endpoint::Endpoint;
 use crate::listener::{self, Listener, SocketSizes};
-use crate::options::{Options, Scheduling, Variant, Workload};
+use crate::options::{Options, Scheduling, Variant};
 use crate::report::ReactorReport;
 use crate::shard::{Resources, Shard, Timeouts};
 use crate::stats::Snapshot;
@@ -156,7 +157,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     drop(unix);
     let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
     let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
-    let margin = if options.variant.backend() == "io_uring" { uring::SLAB_MARGIN } else { 0 };
+    let margin = if options.variant.is_uring() { uring::SLAB_MARGIN } else { 0 };
     let mut backend = B::open(Parts {
         listeners,
         doorbell: line.doorbell.clone(),

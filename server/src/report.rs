@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::balance::Balance;
+use crate::options::Balance;
 use crate::shard::counters::{CloseReason, Counters};
 use host::CpuTime;
 
@@ -32,6 +32,7 @@ pub struct ReactorReport {
     /// CPU time of its thread.
     pub cpu_time: CpuTime,
     /// What made it fail.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub error: Option<String>,
 }
 
@@ -66,6 +67,7 @@ pub struct Report {
     /// Who chose the reactor of a new connection.
     pub balance: Balance,
     /// How evenly; `None` when no connection came.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub spread: Option<Spread>,
     /// Sums over the reactors.
     pub totals: Counters,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::shard::counters::{CloseReason, Counters};
 
@@ -21,7 +21,7 @@ pub(crate) struct Snapshot {
 
 /// What is told of one interval. Rates and counts are of the reactors that answered, each over the time between its
 /// own two answers; what stands (connections, buffers) is the last that each reactor said.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// Seconds since every reactor serves.
     pub elapsed_s: f64,
@@ -42,9 +42,9 @@ pub struct Stats {
     /// Bytes sent, per second.
     pub bytes_out_per_s: f64,
     /// Connections that ended, by reason; those reasons that occurred.
-    pub closes: BTreeMap<&'static str, u64>,
+    pub closes: BTreeMap<String, u64>,
     /// Pauses of accepting and of receiving, by counter; those that occurred.
-    pub pauses: BTreeMap<&'static str, u64>,
+    pub pauses: BTreeMap<String, u64>,
     /// Pooled buffers in use.
     pub buffers_in_use: u64,
     /// Memory that they are cut from.
@@ -167,9 +167,9 @@ impl Stats {
     }
 }
 
-fn add(sums: &mut BTreeMap<&'static str, u64>, name: &'static str, before: u64, after: u64) {
+fn add(sums: &mut BTreeMap<String, u64>, name: &str, before: u64, after: u64) {
     if after > before {
-        *sums.entry(name).or_default() += after - before;
+        *sums.entry(name.to_owned()).or_default() += after - before;
     }
 }
 
@@ -194,7 +194,10 @@ mod tests {
         let stats = watch.answered(snapshot(&watch, 1, 2, 300), false).unwrap();
         assert_eq!((stats.answered, stats.reactors, stats.requests_per_s), (2, 2, 250.0));
         assert_eq!((stats.connections, stats.buffers_in_use, stats.buffer_memory_bytes), (14, 2, 20));
-        assert_eq!((stats.closes.clone(), stats.pauses.clone()), ([("reset", 8)].into(), [("full", 4)].into()));
+        assert_eq!(
+            (stats.closes.clone(), stats.pauses.clone()),
+            ([("reset".to_owned(), 8)].into(), [("full".to_owned(), 4)].into())
+        );
         assert_eq!(watch.next(false), None, "that was told");
         assert_eq!(watch.answered(snapshot(&watch, 0, 2, 100), false), None);
         let stats = watch.answered(snapshot(&watch, 1, 4, 310), true).unwrap();

@@ -247,7 +247,7 @@ fn ready(news: News) -> Result<(usize, Vec<Endpoint>, SocketSizes), Unavailable>
 
 /// Makes the unix sockets, which all reactors share.
 fn socket_files(options: &Options) -> Result<(Vec<SocketFile>, Vec<Arc<OwnedFd>>), Unavailable> {
-    let nonblocking = options.variant.backend() != "io_uring";
+    let nonblocking = !options.variant.is_uring();
     let (mut files, mut sockets) = (Vec::new(), Vec::new());
     for endpoint in &options.listen {
         if let Endpoint::Unix(path) = endpoint {
@@ -272,7 +272,7 @@ fn connections_max(options: &Options) -> Result<u32, Unavailable> {
     if wanted > fits {
         return Err(Unavailable::Descriptors { wanted, needed: wanted + reserved, limit, fits });
     }
-    let most = if options.variant.backend() == "io_uring" { DIRECT_DESCRIPTORS_MAX } else { CONNECTIONS_MAX };
+    let most = if options.variant.is_uring() { DIRECT_DESCRIPTORS_MAX } else { CONNECTIONS_MAX };
     Ok(if wanted > 0 { wanted } else { fits }.min(most) as u32)
 }
 
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn every_place_takes_a_descriptor_from_the_connections() {
-        let mut options = Options::new(crate::options::Workload::Echo);
+        let mut options = Options::new(protocol::Workload::Echo);
         options.connections_max = u32::MAX;
         let fits = |options: &Options| match connections_max(options) {
             Err(Unavailable::Descriptors { wanted, needed, fits, .. }) => (needed - wanted, fits),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::balance::Balance;
+use crate::options::Balance;
 
 /// A wrong set-up. The program prints it and exits with 1.
 #[derive(Debug, Error)]

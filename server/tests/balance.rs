@@ -5,8 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
 use crossbeam::channel::unbounded;
+use protocol::Workload;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use server::{Balance, Options, Order, Report, Server, Unavailable, Workload};
+use server::{Balance, Options, Order, Report, Server, Unavailable};
 
 /// Connections from as many source ports, opened by four threads at once.
 const CONNECTIONS: usize = 400;

@@ -3,7 +3,8 @@
 mod support;
 
 use proptest::prelude::*;
-use support::{Random, at_ms, client, sent};
+use random::Random;
+use support::{at_ms, client, sent};
 use tcp::Sequence;
 use tcp::wire::{Checksums, Flags, Packet, Segment};
 
@@ -53,7 +54,7 @@ proptest! {
     /// Packets that are right but for some bytes, and in pieces.
     #[test]
     fn damaged_packets(seed: u64, flags: u8, len in 0usize..100) {
-        let random = &mut Random(seed);
+        let random = &mut Random::new(seed);
         let mut client = client(1, seed);
         client.open(0, at_ms(0));
         let syn = sent(&mut client).remove(0);
@@ -63,7 +64,7 @@ proptest! {
         for _ in 0..random.up_to(4) {
             let at = random.up_to(bytes.len().saturating_sub(1));
             if let Some(byte) = bytes.get_mut(at) {
-                *byte = random.next() as u8;
+                *byte = random.next_u64() as u8;
             }
         }
         client.on_packet(&bytes, Checksums::Offloaded, at_ms(0));

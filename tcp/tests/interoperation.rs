@@ -5,13 +5,14 @@
 
 mod support;
 
+use random::Random;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpCidr};
 use std::collections::{HashMap, VecDeque};
-use support::{Random, at_ms, client, sent};
+use support::{at_ms, client, sent};
 use tcp::Sequence;
 use tcp::client::{Client, Ending, Received};
 use tcp::wire::{Checksums, Flags, Packet, Segment};
@@ -121,7 +122,7 @@ impl Server {
     fn new(sockets_count: usize, random: &mut Random) -> Server {
         let mut port = Port::default();
         let mut config = Config::new(HardwareAddress::Ip);
-        config.random_seed = random.next();
+        config.random_seed = random.next_u64();
         let mut interface = Interface::new(config, &mut port, Instant::ZERO);
         interface.update_ip_addrs(|addresses| addresses.push("198.18.0.1/15".parse::<IpCidr>().unwrap()).unwrap());
         let mut sockets = SocketSet::new(Vec::new());
@@ -295,7 +296,7 @@ impl World {
 }
 
 fn play(seed: u64) {
-    let random = &mut Random(seed);
+    let random = &mut Random::new(seed);
     let faults = match seed % 4 {
         0 => Faults::default(),
         1 => Faults { lost: random.up_to(60) as u64, ..Faults::default() },
@@ -306,7 +307,7 @@ fn play(seed: u64) {
     let mut server = Server::new(peers * 2, random);
     let link = || Link { faults, ..Link::default() };
     let mut world = World {
-        client: client(peers as u32, random.next()),
+        client: client(peers as u32, random.next_u64()),
         users: (0..peers).map(|_| User::default()).collect(),
         to_server: link(),
         to_client: link(),
@@ -334,7 +335,7 @@ fn play(seed: u64) {
 #[test]
 fn a_client_that_is_started_again_gets_its_connections_back_at_once() {
     const PEERS: u32 = 20;
-    let random = &mut Random(7);
+    let random = &mut Random::new(7);
     // Sockets that listen stand behind those with a connection, which so get what is meant for it.
     let mut server = Server::new(PEERS as usize * 2, random);
     // What the server's connection with each port sends next, and expects.

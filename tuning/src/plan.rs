@@ -25,7 +25,7 @@ pub use fit::Fit;
 pub use host::Host;
 pub use predict::{Owner, Part, Prediction, Shape, predict};
 pub use readable::Unreadable;
-pub use request::{Backend, Request, Side, Workload};
+pub use request::{Backend, Request, Side};
 pub use slabs::{Basis, Slabs};
 
 use subject::Subject;

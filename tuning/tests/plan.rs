@@ -4,9 +4,10 @@
 mod root;
 
 use host::{Facts, OpenFilesLimit};
-use root::{Root, desktop_with};
+use host::{Root, desktop_with};
+use protocol::Workload;
 use tuning::IoUring;
-use tuning::plan::{Backend, Basis, Host, Link, Plan, Request, Side, Verdict, Workload};
+use tuning::plan::{Backend, Basis, Host, Link, Plan, Request, Side, Verdict};
 
 type Changes = &'static [(&'static str, &'static str)];
 

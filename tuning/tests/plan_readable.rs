@@ -4,10 +4,11 @@
 mod root;
 
 use host::{Facts, OpenFilesLimit};
-use root::{Root, desktop_with};
+use host::{Root, desktop_with};
+use protocol::Workload;
 use std::fs;
 use tuning::IoUring;
-use tuning::plan::{Backend, Fit, Host, Link, Plan, Request, Side, Verdict, Workload};
+use tuning::plan::{Backend, Fit, Host, Link, Plan, Request, Side, Verdict};
 
 /// What a desktop shows to root beside [`root::DESKTOP`].
 const ALL: &[(&str, &str)] = &[

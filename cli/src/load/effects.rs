@@ -3,7 +3,8 @@
 
 use super::args::LoadArgs;
 use crate::given::Given;
-use loadgen::{Engine, LoadError, Options, Process, Speech, TargetFacts, WarmUp};
+use loadgen::{Engine, LoadError, Options, Process, TargetFacts, WarmUp};
+use protocol::Workload;
 
 /// What an option needs to have an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,15 +21,16 @@ enum Need {
     Polling,
     /// Requests at all.
     Requests,
-    /// Echo.
-    Echo,
-    /// HTTP.
-    Http,
+    /// A target that speaks it.
+    Workload(Workload),
     /// Successful replies that have a body.
     Body,
     /// Connections of the kernel's TCP.
     KernelTcp,
 }
+
+const ECHO: Need = Need::Workload(Workload::Echo);
+const HTTP: Need = Need::Workload(Workload::Http);
 
 /// Every option by the name of its field, and what it needs. A test holds this list against the command line.
 const NEEDS: [(&str, &[Need]); 44] = [
@@ -59,13 +61,13 @@ const NEEDS: [(&str, &[Need]); 44] = [
     ("memory_reserve", &[Need::Nothing]),
     ("pipeline", &[Need::Nothing]),
     ("timeout", &[Need::Requests]),
-    ("payload", &[Need::Echo, Need::Requests]),
-    ("method", &[Need::Http, Need::Requests]),
-    ("headers", &[Need::Http, Need::Requests]),
-    ("body", &[Need::Http, Need::Requests]),
-    ("expect_status", &[Need::Http, Need::Requests]),
-    ("expect_body", &[Need::Http, Need::Requests, Need::Body]),
-    ("body_len_max", &[Need::Http, Need::Requests]),
+    ("payload", &[ECHO, Need::Requests]),
+    ("method", &[HTTP, Need::Requests]),
+    ("headers", &[HTTP, Need::Requests]),
+    ("body", &[HTTP, Need::Requests]),
+    ("expect_status", &[HTTP, Need::Requests]),
+    ("expect_body", &[HTTP, Need::Requests, Need::Body]),
+    ("body_len_max", &[HTTP, Need::Requests]),
     ("slo", &[Need::Requests]),
     ("calibrate", &[Need::Requests]),
     ("self_test", &[Need::Nothing]),
@@ -101,8 +103,7 @@ impl Need {
             Need::Arrivals => matches!(run.mode, "open" | "heartbeat"),
             Need::Polling => run.options.coalesce.is_zero(),
             Need::Requests => run.mode != "idle",
-            Need::Echo => run.target.speech == Speech::Echo,
-            Need::Http => run.target.speech == Speech::Http,
+            Need::Workload(workload) => run.target.workload == workload,
             Need::Body => has_body(run.options),
             Need::KernelTcp => run.options.engine != Engine::Tun && !run.target.is_unix,
         }
@@ -117,8 +118,8 @@ impl Need {
             Need::Arrivals => "an open loop: --rate above 0, --stages or --heartbeat",
             Need::Polling => "a worker that polls, and --coalesce makes it sleep: leave one of them out",
             Need::Requests => "requests, and --rate 0 holds the connections idle",
-            Need::Echo => "an echo target, tcp://HOST:PORT or tcp+unix:PATH",
-            Need::Http => "an http:// target",
+            Need::Workload(Workload::Echo) => "an echo target, tcp://HOST:PORT or tcp+unix:PATH",
+            Need::Workload(Workload::Http) => "an http:// target",
             Need::Body => "a reply with a body: no --method HEAD, and --expect-status with more than 1xx, 204 and 304",
             Need::KernelTcp => "connections of the kernel's TCP: no unix socket, and not --engine tun",
         }

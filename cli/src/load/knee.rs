@@ -318,20 +318,7 @@ impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// SplitMix64: enough randomness for a simulated server.
-    struct Noise(u64);
-
-    impl Noise {
-        /// From 0 to 1.
-        fn uniform(&mut self) -> f64 {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = self.0;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-        }
-    }
+    use random::Random;
 
     /// Requests per second the simulated servers can serve.
     const CAPACITY: f64 = 10_000.0;
@@ -381,7 +368,7 @@ mod tests {
     #[test]
     fn a_noisy_queue_is_found_to_a_few_percent() {
         for seed in 0..200 {
-            let mut noise = Noise(seed);
+            let mut noise = Random::new(seed);
             let Outcome { knee, .. } = run(limits(1000.0), |rate| {
                 let spoilt = noise.uniform() < 0.1;
                 let us = p99_us(rate) * (0.9 + 0.2 * noise.uniform());

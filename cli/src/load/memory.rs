@@ -2,7 +2,8 @@
 
 use host::Facts;
 use loadgen::{Engine, LoadError, Options, TargetFacts};
-use tuning::plan::{Backend, Host, Plan, Request, Side, Workload};
+use protocol::Workload;
+use tuning::plan::{Backend, Host, Plan, Request, Side};
 use tuning::{IoUring, bytes, thousands};
 
 /// Fewer fit anywhere, and looking costs some ms.

@@ -1,45 +1,48 @@
 //! What a server says when it is ready and when it ends: JSON for programs, sentences for people.
 
 use host::SocketBounds;
-use serde_json::{Value, json};
-use server::{Endpoint, KeepAlive, Options, Report, Server, SocketSizes, Workload};
+use protocol::Workload;
+use server::{Endpoint, Event, KeepAlive, Options, Ready, Report, Server, SocketSizes};
 
-/// The JSON line of a server that serves.
-pub(super) fn ready_event(server: &Server, options: &Options, notes: &[String]) -> Value {
-    let variant = options.variant;
-    let places: Vec<String> = server.endpoints().iter().map(Endpoint::to_string).collect();
+/// A JSON line. Its fields are in order of their names.
+pub(super) fn line(event: &Event) -> String {
+    serde_json::to_value(event).expect("its keys are strings").to_string()
+}
+
+/// What a server says that serves.
+pub(super) fn ready(server: &Server, options: &Options, notes: Vec<String>) -> Event {
+    let addresses: Vec<String> = server.endpoints().iter().map(Endpoint::to_string).collect();
     let sizes = server.socket_sizes();
-    json!({
-        "event": "ready",
-        "address": places[0],
-        "addresses": places,
-        "workload": options.workload,
-        "backend": variant.backend(),
-        "variant": variant.variant(),
-        "reactors": options.reactors,
-        "balance": options.balance,
-        "scheduling": options.scheduling,
-        "connections_max_per_reactor": server.connections_max(),
-        "backlog": backlog(options, SocketBounds::of_this_process().backlog_max),
-        "receive_buffer_bytes": sizes.receive_buffer,
-        "send_buffer_bytes": sizes.send_buffer,
-        "buffer_memory_bytes_per_reactor": options.buffer_memory_max,
-        "notes": notes,
-        "pid": std::process::id(),
-        "version": env!("CARGO_PKG_VERSION"),
-        "commit": lab::built::COMMIT,
+    Event::Ready(Ready {
+        address: addresses[0].clone(),
+        addresses,
+        workload: options.workload,
+        variant: options.variant,
+        reactors: options.reactors,
+        balance: options.balance,
+        scheduling: options.scheduling,
+        connections_max_per_reactor: server.connections_max(),
+        backlog: backlog(options, SocketBounds::of_this_process().backlog_max),
+        receive_buffer_bytes: sizes.receive_buffer,
+        send_buffer_bytes: sizes.send_buffer,
+        buffer_memory_bytes_per_reactor: options.buffer_memory_max,
+        notes,
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: lab::built::COMMIT.to_owned(),
     })
 }
 
 /// The same in a sentence.
 pub(super) fn ready_sentence(server: &Server, options: &Options) -> String {
     // As `c10m load` takes them.
-    let (workload, scheme, unix_scheme) = match options.workload {
-        Workload::Echo => ("echo", "tcp://", "tcp+"),
-        Workload::Http => ("http", "http://", ""),
+    let workload = options.workload;
+    let unix_scheme = match workload {
+        Workload::Echo => "tcp+",
+        Workload::Http => "",
     };
     let place = |endpoint: &Endpoint| match endpoint {
-        Endpoint::Tcp(address) => format!("{scheme}{address}"),
+        Endpoint::Tcp(address) => format!("{}://{address}", workload.scheme()),
         Endpoint::Unix(_) => format!("{unix_scheme}{endpoint}"),
     };
     let places: Vec<String> = server.endpoints().iter().map(place).collect();
@@ -125,16 +128,7 @@ fn mode(endpoint: &Endpoint) -> Option<u32> {
     Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777)
 }
 
-/// The JSON line of a server that has ended.
-pub(super) fn exit_event(report: &Report, code: u8, lost: u64) -> Value {
-    let mut event = json!({"event": "exit", "code": code, "lines_lost": lost});
-    if let (Value::Object(event), Ok(Value::Object(report))) = (&mut event, serde_json::to_value(report)) {
-        event.extend(report);
-    }
-    event
-}
-
-/// The same in sentences.
+/// The account in sentences.
 pub(super) fn exit_sentences(report: &Report) -> Vec<String> {
     let totals = &report.totals;
     let mut lines = vec![format!(

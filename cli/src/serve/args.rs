@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use server::{Balance, Endpoint, Options, Scheduling, SocketOptions, Variant, Workload};
+use protocol::Workload;
+use server::{Balance, Endpoint, Options, Scheduling, SocketOptions, Variant};
 
 use super::listen::Listen;
 use super::memory;
 use crate::count;
 use crate::given::Given;
+use crate::workload;
 
 /// Not a doc comment at its argument, where the brackets would be a link.
 const PLACES: &str = "Where to listen: 127.0.0.1:8080, [::1]:8080, localhost:8080 (all its addresses), a port alone \
@@ -21,7 +23,11 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     given: Given,
     /// What to serve.
-    workload: WorkloadArg,
+    #[arg(value_parser = workload::parser(|workload| match workload {
+        Workload::Echo => "Every byte comes back",
+        Workload::Http => "HTTP/1.1: GET /, GET /bytes/N, POST /echo",
+    }))]
+    workload: Workload,
     #[arg(long, value_name = "PLACE", default_value = "8080", value_delimiter = ',', help = PLACES)]
     pub(super) listen: Vec<Listen>,
     #[arg(long, default_value = "epoll", help = backend_help())]
@@ -85,14 +91,6 @@ pub(crate) struct ServeArgs {
     /// Print JSON lines on stdout: one when ready, one with all counters at the end, with --stats one each interval.
     #[arg(long)]
     pub(super) json: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum WorkloadArg {
-    /// Every byte comes back.
-    Echo,
-    /// HTTP/1.1: GET /, GET /bytes/N, POST /echo.
-    Http,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -181,7 +179,7 @@ impl ServeArgs {
             ("auto", Some(_)) => return Err("--variant goes with a backend; --backend auto chooses both".into()),
             (backend, variant) => Variant::named(backend, variant.as_deref())?,
         };
-        if self.accepts_per_turn.is_some() && variant.backend() == "io_uring" {
+        if self.accepts_per_turn.is_some() && variant.is_uring() {
             return Err("--accepts-per-turn goes with epoll and mio; an accept of io_uring has no turns".into());
         }
         Ok((variant, None))
@@ -201,7 +199,7 @@ impl ServeArgs {
 
     /// Refuses options that would do nothing.
     fn check_effects(&self, endpoints: &[Endpoint]) -> Result<(), String> {
-        let is_echo = matches!(self.workload, WorkloadArg::Echo);
+        let is_echo = self.workload == Workload::Echo;
         for (name, flag) in [("header_timeout", "--header-timeout"), ("max_body", "--max-body")] {
             if is_echo && self.given.has(name) {
                 return Err(format!("{flag} has no effect on echo, which has neither heads nor bodies: it needs http"));
@@ -228,11 +226,7 @@ impl ServeArgs {
         endpoints: Vec<Endpoint>,
         group: Option<host::Bound>,
     ) -> Result<(Options, Option<String>), String> {
-        let workload = match self.workload {
-            WorkloadArg::Echo => Workload::Echo,
-            WorkloadArg::Http => Workload::Http,
-        };
-        let mut options = Options::new(workload);
+        let mut options = Options::new(self.workload);
         options.variant = variant;
         options.listen = endpoints;
         options.socket = SocketOptions { backlog: self.backlog, receive_buffer: self.rcvbuf, send_buffer: self.sndbuf };

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use anyhow::Context;
 use crossbeam::channel::Receiver;
 use host::{Cgroup, SocketBounds};
-use server::{Order, Report, Server, Unavailable, setcap};
+use server::{Event, Exit, Order, Report, Server, StatsLine, Unavailable, setcap};
 
 use crate::output_stream::Stream;
 use crate::signals;
@@ -56,7 +56,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
         &SocketBounds::of_this_process(),
     ));
     if args.json {
-        voice.tell(announce::ready_event(&server, &options, &notes).to_string());
+        voice.tell(announce::line(&announce::ready(&server, &options, notes)));
     } else {
         voice.say(announce::ready_sentence(&server, &options));
         notes.iter().for_each(|note| voice.say(format!("c10m:   {note}")));
@@ -152,7 +152,8 @@ impl Voice {
 
     fn stats(&mut self, stats: &server::Stats) {
         if self.json {
-            self.tell(stats::event(stats, self.stdout.lost()).to_string());
+            let line = StatsLine { lines_lost: self.stdout.lost(), stats: stats.clone() };
+            self.tell(announce::line(&Event::Stats(line)));
         } else {
             self.say(stats::words(stats, self.stderr.lost()));
         }
@@ -171,8 +172,8 @@ impl Voice {
         let mut words = Vec::new();
         let mut unwritten = false;
         if self.json {
-            let event = announce::exit_event(report, code, self.stdout.lost());
-            if let Err(cause) = self.stdout.finish(vec![event.to_string()], orders) {
+            let exit = Exit { code, lines_lost: self.stdout.lost(), report: report.clone() };
+            if let Err(cause) = self.stdout.finish(vec![announce::line(&Event::Exit(Box::new(exit)))], orders) {
                 unwritten = true;
                 words.push(format!("c10m: the account could not be written to stdout: {cause}"));
             }

@@ -7,12 +7,14 @@ use clap::ValueEnum;
 use comfy_table::presets::UTF8_NO_BORDERS;
 use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, Width};
 use host::Facts;
+use protocol::Workload;
 use server::Variant;
-use tuning::plan::{Backend, Host, Link, Owner, Plan, Request, Side, Unreadable, Verdict, Workload};
+use tuning::plan::{Backend, Host, Link, Owner, Plan, Request, Side, Unreadable, Verdict};
 use tuning::{IoUring, bytes, thousands};
 
 use super::count::{count, short};
 use super::{shown, terminal_width, wrapped};
+use crate::workload;
 
 /// The longest name of a limit, and the padding of its column.
 const NAME_WIDTH: u16 = 33;
@@ -37,10 +39,12 @@ pub(super) struct PlanArgs {
     #[arg(long, value_name = "N", value_parser = count)]
     connections: u64,
     /// What the server speaks.
-    #[arg(long, value_enum, default_value_t = WorkloadName::Echo)]
-    workload: WorkloadName,
-    /// epoll, mio, io_uring:multishot, io_uring:oneshot or io_uring:poll.
-    #[arg(long, default_value = "epoll", value_name = "BACKEND", value_parser = backend)]
+    #[arg(long, default_value_t = Workload::Echo, value_parser = workload::parser(|workload| match workload {
+        Workload::Echo => "Every byte comes back",
+        Workload::Http => "HTTP/1.1",
+    }))]
+    workload: Workload,
+    #[arg(long, default_value = "epoll", value_name = "BACKEND", value_parser = backend, help = backend_help())]
     backend: Backend,
     /// Each connection sends once in this time; absent: all are idle.
     #[arg(long, value_name = "DURATION", value_parser = heartbeat)]
@@ -63,14 +67,6 @@ pub(super) struct PlanArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum WorkloadName {
-    /// Every byte comes back.
-    Echo,
-    /// HTTP/1.1.
-    Http,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 enum SideName {
     /// The server's; clients are on other hosts.
     Server,
@@ -78,6 +74,12 @@ enum SideName {
     Both,
     /// The server's in the kernel, the clients' in user space behind a TUN device.
     Tun,
+}
+
+fn backend_help() -> String {
+    let names = Backend::ALL.map(Backend::name);
+    let (last, others) = names.split_last().expect("there are backends");
+    format!("{} or {last}", others.join(", "))
 }
 
 fn backend(name: &str) -> Result<Backend, String> {
@@ -97,10 +99,7 @@ impl PlanArgs {
     fn request(&self) -> Request {
         Request {
             connections: self.connections,
-            workload: match self.workload {
-                WorkloadName::Echo => Workload::Echo,
-                WorkloadName::Http => Workload::Http,
-            },
+            workload: self.workload,
             backend: self.backend,
             side: match self.side {
                 SideName::Server => Side::Server,
@@ -160,10 +159,7 @@ fn render(plan: &Plan, width: u16) -> String {
 
 fn answer(plan: &Plan, width: usize) -> String {
     let request = &plan.request;
-    let workload = match request.workload {
-        Workload::Echo => "echo",
-        Workload::Http => "http",
-    };
+    let workload = request.workload;
     let (side, whose) = match request.side {
         Side::Server => ("the server's side", "the server's side"),
         Side::Both => ("both sides on this host", "both sides"),

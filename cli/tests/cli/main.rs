@@ -31,3 +31,4 @@ mod streams;
 mod sweep;
 mod targets;
 mod tune;
+mod vocabulary;

@@ -4,8 +4,8 @@
 //! where a generator is, the cheaper one gets more replies out of the same server, and rightly reports so
 //! (`bench generator`).
 
+use protocol::Workload;
 use results::record::Metric;
-use server::Workload;
 
 use crate::experiments::decision::decision;
 use crate::kinds::comparison::plan::{Arm, Experiment, Generator, Load, Scope};

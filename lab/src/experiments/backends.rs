@@ -1,7 +1,7 @@
 //! `bench backends`: every variant against every load, to find where io_uring pays.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::Workload;
 
 use crate::experiments::decision::decision;
 use crate::kinds::comparison::plan::{Experiment, Load, Scope, main_variants};

@@ -1,7 +1,7 @@
 //! `bench baseline`: few loads, long runs. The figures that the project holds itself to.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::Workload;
 
 use crate::experiments::decision::decision;
 use crate::kinds::comparison::plan::{Experiment, Load, Scope, all_servers};

@@ -1,7 +1,8 @@
 //! `bench churn`: what a connection costs that carries one request: connect, accept, request, reply, close.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::{Balance, Variant, Workload};
+use server::{Balance, Variant};
 
 use crate::experiments::decision::decision;
 use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};

@@ -1,8 +1,9 @@
 //! `bench generator`: what a request costs the load generator, and whether it reports what wrk reports,
 //! on the same servers.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::{Variant, Workload};
+use server::Variant;
 
 use crate::experiments::decision::decision;
 use crate::kinds::comparison::plan::{Arm, Experiment, Generator, Load, Scope};

@@ -1,7 +1,8 @@
 //! `bench ladder`: the same requests over ever more connections: what idle neighbours cost.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::{Variant, Workload};
+use server::Variant;
 
 use crate::experiments::decision::decision;
 use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};

@@ -1,8 +1,9 @@
 //! `bench peers`: what a request costs other servers. Those of the distribution and those on other Rust
 //! libraries, each in its documented fast configuration, beside four of this project's variants.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::{Variant, Workload};
+use server::Variant;
 
 use crate::experiments::decision::decision;
 use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};

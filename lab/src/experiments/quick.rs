@@ -1,8 +1,8 @@
 //! `bench quick`: the first look. Every variant, echo and HTTP, few and many connections, closed and
 //! open loop, in less than five minutes.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::Workload;
 
 use crate::experiments::decision::decision;
 use crate::kinds::comparison::plan::{Experiment, Load, Scope, all_servers};

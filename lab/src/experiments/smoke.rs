@@ -1,7 +1,8 @@
 //! `bench smoke`: the smallest experiment there is, for tests of the program. In no list.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::{Variant, Workload};
+use server::Variant;
 
 use crate::experiments::decision::decision;
 use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};

@@ -1,7 +1,8 @@
 //! `bench uring`: every way of using a ring against `epoll level`, one trick at a time.
 
+use protocol::Workload;
 use results::record::Metric;
-use server::{Variant, Workload};
+use server::Variant;
 
 use crate::experiments::decision::decision;
 use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
@@ -38,7 +39,7 @@ pub(super) fn experiment() -> Experiment {
 }
 
 fn arms() -> Vec<Arm> {
-    let is_asked = |variant: &Variant| variant.backend() == "io_uring" || *variant == Variant::EpollLevel;
+    let is_asked = |variant: &Variant| variant.is_uring() || *variant == Variant::EpollLevel;
     Variant::ALL.into_iter().filter(is_asked).map(Kind::C10m).map(Arm::server).collect()
 }
 

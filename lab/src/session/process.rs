@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use crate::session::orphans;
 
@@ -88,15 +88,15 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    /// The next line of its output as JSON. When there is none, the error tells what it said instead.
-    pub(crate) fn read_event(&mut self) -> anyhow::Result<Value> {
+    /// The next line of its output, read from JSON. When there is none, the error tells what it said instead.
+    pub(crate) fn read_event<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
         let mut line = String::new();
         let len = self.stdout.read_line(&mut line).with_context(|| format!("reading from {}", self.what))?;
         if len == 0 {
             let complaint = self.complaint();
             bail!("{} ended early: {complaint}", self.what);
         }
-        serde_json::from_str(&line).with_context(|| format!("{} printed no JSON", self.what))
+        serde_json::from_str(&line).with_context(|| format!("{} printed something unknown", self.what))
     }
 
     /// Asks it to end in order.

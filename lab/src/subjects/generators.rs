@@ -3,11 +3,12 @@
 use std::sync::atomic::AtomicBool;
 
 use anyhow::bail;
+use protocol::Workload;
 use results::record::{Point, Raw, Reported, RunOfCell, Verdict, VerdictState};
 use serde_json::Value;
-use server::Workload;
+use server::Exit;
 
-use crate::kinds::comparison::opening::Opening;
+use crate::kinds::comparison::opening::{Counter, Opening};
 use crate::kinds::comparison::plan::{Arm, Generator, Load};
 use crate::kinds::comparison::points;
 use crate::session::limits::Shape;
@@ -65,7 +66,7 @@ fn measure_c10m(job: &Job<'_>, server: Running, engine: &str) -> anyhow::Result<
     let watch = Watch::start(&server.workers, connections_steady, job.places.client);
     let mut process = Process::start_self(&arguments(job, &server, engine))?;
     process.wait_for_output(job.stop)?;
-    let mut record = process.read_event()?;
+    let mut record: Value = process.read_event()?;
     let (_, code) = process.finish()?;
     if code != 0 && code != 4 {
         bail!("the load generator ended with {code}");
@@ -73,18 +74,18 @@ fn measure_c10m(job: &Job<'_>, server: Running, engine: &str) -> anyhow::Result<
     let footprint = watch.map(Watch::finish).unwrap_or_default();
     let is_one_process = server.workers.len() == 1;
     let served = server.served()?;
-    let exit = server.finish()?;
+    let ended = server.finish()?;
     let responses = record["histograms"]["response"].as_str().map(str::to_owned);
     let points = points::of_window(&record)?;
     let window_start_unix_ms = record["window_start_unix_ms"].as_u64();
-    let mut run = account(&record, &exit, footprint, &job.opening);
+    let mut run = account(&record, ended.account.as_ref(), footprint, &job.opening);
     run.served_whole_run = served.or(run.served_whole_run);
     if !is_one_process {
         // One of several workers was watched: its time is not the server's.
         (run.server_user_us_per_request, run.server_system_us_per_request) = (None, None);
     }
     slim(&mut record);
-    let run = RunOfCell { raw: Raw { load: record, server: exit }, ..run };
+    let run = RunOfCell { raw: Raw { load: record, server: ended.printed }, ..run };
     Ok(Measured { run, responses, points, window_start_unix_ms })
 }
 
@@ -148,8 +149,8 @@ fn slim(record: &mut Value) {
     }
 }
 
-/// The figures of a run out of the two JSON documents.
-fn account(load: &Value, server: &Value, footprint: Footprint, opening: &Opening) -> RunOfCell {
+/// The figures of a run out of both accounts.
+fn account(load: &Value, server: Option<&Exit>, footprint: Footprint, opening: &Opening) -> RunOfCell {
     let number = |pointer: &str| load.pointer(pointer).and_then(Value::as_f64);
     let in_window = number("/watched/requests_completed_in_window").filter(|count| *count > 0.0);
     let per_request = |pointer: &str| Some(number(pointer)? / in_window?);
@@ -158,12 +159,11 @@ fn account(load: &Value, server: &Value, footprint: Footprint, opening: &Opening
     let client = number("/cpu/user_us").zip(number("/cpu/system_us")).map(|(user, system)| user + system - polling);
     let requests = &load["requests"];
     let count = |name: &str| requests[name].as_u64().unwrap_or(0);
-    let served = server.pointer("/totals/requests").and_then(Value::as_f64).filter(|count| *count > 0.0);
-    let per_served = |name: &str| Some(opening.rest(&server["totals"], name)? / served?);
+    let report = server.map(|exit| &exit.report);
+    let totals = report.map(|report| &report.totals).filter(|totals| totals.requests > 0);
+    let per_served = |counter| totals.and_then(|totals| Some(opening.rest(totals, counter)? / totals.requests as f64));
     // One reactor is always even.
-    let has_several = server["reactors"].as_array().is_some_and(|reactors| reactors.len() > 1);
-    let spread =
-        |name: &str| server.pointer(&format!("/spread/{name}")).and_then(Value::as_f64).filter(|_| has_several);
+    let spread = report.filter(|report| report.reactors.len() > 1).and_then(|report| report.spread);
     RunOfCell {
         repeat: 0,
         order: 0,
@@ -175,12 +175,12 @@ fn account(load: &Value, server: &Value, footprint: Footprint, opening: &Opening
         server_system_us_per_request: per_request("/watched/system_us"),
         server_core_us_per_request: per_request("/watched/busy_us"),
         client_cpu_us_per_request: client.zip(in_window).map(|(cpu, count)| cpu / count),
-        syscalls_per_request: per_served("syscalls"),
-        enters_per_request: per_served("enters").filter(|enters| *enters > 0.0),
-        sqes_per_request: per_served("sqes").filter(|sqes| *sqes > 0.0),
-        cqes_per_request: per_served("cqes").filter(|cqes| *cqes > 0.0),
-        accepts_max_over_mean: spread("accepts_max_over_mean"),
-        accepts_coefficient_of_variation: spread("accepts_coefficient_of_variation"),
+        syscalls_per_request: per_served(Counter::Syscalls),
+        enters_per_request: per_served(Counter::Enters).filter(|enters| *enters > 0.0),
+        sqes_per_request: per_served(Counter::Sqes).filter(|sqes| *sqes > 0.0),
+        cqes_per_request: per_served(Counter::Cqes).filter(|cqes| *cqes > 0.0),
+        accepts_max_over_mean: spread.map(|spread| spread.accepts_max_over_mean),
+        accepts_coefficient_of_variation: spread.map(|spread| spread.accepts_coefficient_of_variation),
         server_bytes_per_connection: footprint.server_bytes_per_connection,
         kernel_bytes_per_connection: footprint.kernel_bytes_per_connection,
         lateness_us_p99: number("/lateness_us/p99"),
@@ -190,7 +190,7 @@ fn account(load: &Value, server: &Value, footprint: Footprint, opening: &Opening
             p99: number("/response_us/p99"),
         },
         replies_whole_run: requests["completed_whole_run"].as_u64(),
-        served_whole_run: server.pointer("/totals/requests").and_then(Value::as_u64),
+        served_whole_run: report.map(|report| report.totals.requests),
         verdict: verdict(&load["verdict"]),
         raw: Raw::default(),
     }
@@ -220,6 +220,7 @@ fn is_not_ok(check: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use server::{Balance, Counters, Report};
 
     use super::*;
 
@@ -235,9 +236,11 @@ mod tests {
                 {"id": "V4", "state": "WARN"}, {"id": "V7", "state": "VALID"}, {"id": "V14", "state": "SKIPPED"}
             ]},
         });
-        let server = json!({"totals": {"requests": 200, "syscalls": 420, "enters": 0, "sqes": 500}});
+        let totals = Counters { requests: 200, syscalls: 420, sqes: 500, ..Counters::default() };
+        let report = Report { forced_closes: 0, balance: Balance::Hash, spread: None, totals, reactors: vec![] };
+        let server = Exit { code: 0, lines_lost: 0, report };
         let footprint = Footprint { server_bytes_per_connection: Some(64.0), ..Footprint::default() };
-        let run = account(&load, &server, footprint, &Opening::default());
+        let run = account(&load, Some(&server), footprint, &Opening::default());
         assert_eq!((run.completed, run.errors), (90, 6));
         assert_eq!(run.server_user_us_per_request, Some(0.2));
         assert_eq!(run.server_core_us_per_request, Some(6.0));
@@ -250,7 +253,7 @@ mod tests {
             Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["V4".to_owned()] }
         );
         assert_eq!(
-            account(&json!({}), &json!({}), Footprint::default(), &Opening::default()).server_user_us_per_request,
+            account(&json!({}), None, Footprint::default(), &Opening::default()).server_user_us_per_request,
             None
         );
         for (ids, expected) in [(&["V12"][..], true), (&["V2", "V5"], true), (&["V2", "V7"], false), (&[], false)] {

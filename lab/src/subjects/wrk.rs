@@ -4,10 +4,11 @@
 use std::process::Command;
 
 use anyhow::{Context, bail};
+use protocol::Workload;
 use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
-use serde_json::{Value, json};
-use server::Workload;
+use serde_json::json;
 
+use crate::kinds::comparison::opening::Counter;
 use crate::session::proc;
 use crate::session::process::Process;
 use crate::subjects::generators::{Job, Measured};
@@ -38,7 +39,8 @@ pub(crate) fn measure(job: &Job<'_>, server: Running) -> anyhow::Result<Measured
         bail!("wrk ended with {code}");
     }
     let served = server.served()?;
-    let exit = server.finish()?;
+    let ended = server.finish()?;
+    let totals = ended.account.as_ref().map(|account| &account.report.totals);
     let requests = number_before(&output, " requests in").context("wrk printed no number of requests")?;
     let rate = number_after(&output, "Requests/sec:").context("wrk printed no rate")?;
     let errors = output.lines().any(|line| line.contains("Socket errors") || line.contains("Non-2xx"));
@@ -53,7 +55,9 @@ pub(crate) fn measure(job: &Job<'_>, server: Running) -> anyhow::Result<Measured
         server_system_us_per_request: None,
         server_core_us_per_request: Some(busy_us as f64 / requests),
         client_cpu_us_per_request: Some(cpu_us as f64 / requests),
-        syscalls_per_request: job.opening.rest(&exit["totals"], "syscalls").map(|calls| calls / requests),
+        syscalls_per_request: totals
+            .and_then(|totals| job.opening.rest(totals, Counter::Syscalls))
+            .map(|calls| calls / requests),
         enters_per_request: None,
         sqes_per_request: None,
         cqes_per_request: None,
@@ -68,9 +72,9 @@ pub(crate) fn measure(job: &Job<'_>, server: Running) -> anyhow::Result<Measured
             p99: time_after(&output, "99%"),
         },
         replies_whole_run: Some(requests as u64),
-        served_whole_run: served.or_else(|| exit.pointer("/totals/requests").and_then(Value::as_u64)),
+        served_whole_run: served.or(totals.map(|totals| totals.requests)),
         verdict: Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["unchecked".to_owned()] },
-        raw: Raw { load: json!({ "wrk": output }), server: exit },
+        raw: Raw { load: json!({ "wrk": output }), server: ended.printed },
     };
     Ok(Measured { run, responses: None, points: vec![], window_start_unix_ms: None })
 }

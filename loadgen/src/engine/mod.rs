@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::record::IntervalPhase;
 use crate::schedule::{Arrivals, Part, Schedule};
 use crate::tally::{Slice, Tally, Traffic};
-use crate::target::{Secret, Workload};
+use crate::target::{Requests, Secret};
 use crate::validity::Calibration;
 use crate::{Engine as EngineName, LoadError, Options};
 use crossbeam::channel::{Receiver, Sender};
@@ -143,7 +143,7 @@ impl Job<'_> {
 
     /// Refuses a request that no worker could write.
     pub(crate) fn check_request(&self) -> Result<(), LoadError> {
-        if let Workload::Http { host, path, authorization } = &self.plan.target.workload {
+        if let Requests::Http { host, path, authorization } = &self.plan.target.requests {
             let is_given = |name: &str| self.options.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
             if authorization.is_some() && is_given("authorization") {
                 return Err(LoadError::Usage(
@@ -214,13 +214,13 @@ impl Job<'_> {
                 setup("run before everything else (--realtime needs CAP_SYS_NICE, or `ulimit -r 1`)", errno)
             })?;
         }
-        match &self.plan.target.workload {
-            Workload::Echo => {
+        match &self.plan.target.requests {
+            Requests::Echo => {
                 let seed = self.schedule.seed.wrapping_add(index as u64);
                 let client = EchoClient::new(self.options.payload_len as usize, self.options.pipeline, seed);
                 self.choose_engine(index, client)
             }
-            Workload::Http { host, path, authorization } => {
+            Requests::Http { host, path, authorization } => {
                 let request = self.request(host, path, authorization.as_ref());
                 let client = HttpClient::new(&request, self.options.pipeline);
                 let client = client.map_err(|bad| LoadError::Usage(bad.to_string()))?;

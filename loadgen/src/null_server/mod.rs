@@ -18,7 +18,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 
-pub use speech::{HTTP_REPLY, Workload};
+pub use speech::{HTTP_REPLY, Speech};
 pub use stall::Stall;
 
 /// Connections that may wait for the server while it stalls; net.core.somaxconn bounds it further.
@@ -28,7 +28,7 @@ const BACKLOG: i32 = 65_535;
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
     /// What is spoken.
-    pub workload: Workload,
+    pub speech: Speech,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The CPU of the one thread; `None` leaves it to the scheduler.
@@ -70,7 +70,7 @@ impl NullServer {
     /// `InvalidInput` when the configuration contradicts itself; otherwise what listening, starting a
     /// thread or pinning it met with.
     pub fn start(config: Config) -> io::Result<NullServer> {
-        config.workload.check()?;
+        config.speech.check()?;
         config.stall.map_or(Ok(()), |stall| stall.check())?;
         let listener = TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;
@@ -111,10 +111,10 @@ impl NullServer {
     }
 
     /// What a load generator connects to.
-    pub fn target(&self, workload: Workload) -> String {
-        match workload {
-            Workload::Http => format!("http://{}/", self.address),
-            Workload::Echo { .. } | Workload::Sockperf { .. } => format!("tcp://{}", self.address),
+    pub fn target(&self, speech: Speech) -> String {
+        match speech {
+            Speech::Http => format!("http://{}/", self.address),
+            Speech::Echo { .. } | Speech::Sockperf { .. } => format!("tcp://{}", self.address),
         }
     }
 

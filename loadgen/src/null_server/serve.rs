@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, sockopt};
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 
-use super::{Config, PastStall, Shared, Stall, Workload};
+use super::{Config, PastStall, Shared, Speech, Stall};
 use sys::clock;
 
 /// Tokens no connection has.
@@ -28,14 +28,14 @@ const ACCEPT_REST_NS: u64 = 100_000_000;
 
 struct Connection {
     socket: OwnedFd,
-    /// Of [`Workload::answer`].
+    /// Of [`Speech::answer`].
     progress: u32,
     /// The rest of a reply. While there is one, nothing is read.
     unsent: Vec<u8>,
 }
 
 pub(super) struct Server {
-    workload: Workload,
+    speech: Speech,
     stall: Option<Stall>,
     listener: TcpListener,
     shared: Arc<Shared>,
@@ -68,7 +68,7 @@ pub(super) fn prepare(config: &Config, listener: TcpListener, shared: Arc<Shared
     epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
     epoll::add(&epoll, &shared.wake, EventData::new_u64(WAKE), EventFlags::IN)?;
     Ok(Server {
-        workload: config.workload,
+        speech: config.speech,
         stall: config.stall,
         listener,
         shared,
@@ -200,7 +200,7 @@ impl Server {
                 Ok((len, _)) => {
                     self.output.clear();
                     let input = &self.scratch[..len];
-                    self.requests += self.workload.answer(&mut connection.progress, input, &mut self.output);
+                    self.requests += self.speech.answer(&mut connection.progress, input, &mut self.output);
                     reply(&self.epoll, index, connection, &self.output)
                 }
                 Err(Errno::AGAIN | Errno::INTR) => true,

@@ -13,7 +13,7 @@ const SOCKPERF_FLAGS_AT: u32 = 9;
 
 /// What is spoken on the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Workload {
+pub enum Speech {
     /// Every byte comes back; `message_len` of them count as one request.
     Echo {
         /// Bytes of a request.
@@ -29,15 +29,15 @@ pub enum Workload {
     },
 }
 
-impl Workload {
+impl Speech {
     pub(super) fn check(self) -> io::Result<()> {
         let len_min = match self {
-            Workload::Http => return Ok(()),
-            Workload::Echo { .. } => 1,
-            Workload::Sockperf { .. } => SOCKPERF_HEAD_LEN,
+            Speech::Http => return Ok(()),
+            Speech::Echo { .. } => 1,
+            Speech::Sockperf { .. } => SOCKPERF_HEAD_LEN,
         };
         match self {
-            Workload::Echo { message_len } | Workload::Sockperf { message_len } if message_len < len_min => {
+            Speech::Echo { message_len } | Speech::Sockperf { message_len } if message_len < len_min => {
                 let text = format!("messages of {message_len} bytes: at least {len_min} are needed");
                 Err(io::Error::new(io::ErrorKind::InvalidInput, text))
             }
@@ -50,12 +50,12 @@ impl Workload {
     #[inline]
     pub(super) fn answer(self, progress: &mut u32, input: &[u8], output: &mut Vec<u8>) -> u64 {
         match self {
-            Workload::Http => heads(progress, input, output),
-            Workload::Echo { message_len } => {
+            Speech::Http => heads(progress, input, output),
+            Speech::Echo { message_len } => {
                 output.extend_from_slice(input);
                 advance(progress, input.len(), message_len)
             }
-            Workload::Sockperf { message_len } => {
+            Speech::Sockperf { message_len } => {
                 let begin = output.len();
                 output.extend_from_slice(input);
                 // The first flags at or after the beginning of the input, then one in every message.
@@ -102,16 +102,16 @@ mod tests {
     use super::*;
 
     /// Feeds `input` in pieces of `len`.
-    fn fed(workload: Workload, input: &[u8], len: usize) -> (u64, Vec<u8>) {
+    fn fed(speech: Speech, input: &[u8], len: usize) -> (u64, Vec<u8>) {
         let (mut progress, mut output) = (0, Vec::new());
-        let count = input.chunks(len).map(|piece| workload.answer(&mut progress, piece, &mut output)).sum();
+        let count = input.chunks(len).map(|piece| speech.answer(&mut progress, piece, &mut output)).sum();
         (count, output)
     }
 
     /// However it is cut, the same input has the same answer.
-    fn check(workload: Workload, input: &[u8], count: u64, output: &[u8]) {
+    fn check(speech: Speech, input: &[u8], count: u64, output: &[u8]) {
         for len in 1..=input.len() {
-            assert_eq!(fed(workload, input, len), (count, output.to_vec()), "{workload:?} in pieces of {len}");
+            assert_eq!(fed(speech, input, len), (count, output.to_vec()), "{speech:?} in pieces of {len}");
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
             (b"\r\n\n\r\n\r\n", 1),
             (b"\n\n\r\r\n\n", 0),
         ] {
-            check(Workload::Http, input, count, &HTTP_REPLY.repeat(count as usize));
+            check(Speech::Http, input, count, &HTTP_REPLY.repeat(count as usize));
         }
     }
 
@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn echo_counts_whole_messages() {
         let input: Vec<u8> = (0..50).collect();
-        check(Workload::Echo { message_len: 16 }, &input, 3, &input);
-        check(Workload::Echo { message_len: 1 }, &input, 50, &input);
+        check(Speech::Echo { message_len: 16 }, &input, 3, &input);
+        check(Speech::Echo { message_len: 1 }, &input, 50, &input);
     }
 
     #[test]
@@ -149,14 +149,14 @@ mod tests {
         let message = |flags: u8| [&[0xff; 9][..], &[flags], &[0xff; 10]].concat();
         let input = [message(3), message(2), message(7), vec![0xff; 5]].concat();
         let output = [message(2), message(2), message(6), vec![0xff; 5]].concat();
-        check(Workload::Sockperf { message_len: 20 }, &input, 3, &output);
+        check(Speech::Sockperf { message_len: 20 }, &input, 3, &output);
     }
 
     #[test]
     fn messages_have_a_length() {
-        assert!(Workload::Echo { message_len: 1 }.check().is_ok());
-        assert!(Workload::Echo { message_len: 0 }.check().is_err());
-        assert!(Workload::Sockperf { message_len: 14 }.check().is_ok());
-        assert!(Workload::Sockperf { message_len: 13 }.check().is_err());
+        assert!(Speech::Echo { message_len: 1 }.check().is_ok());
+        assert!(Speech::Echo { message_len: 0 }.check().is_err());
+        assert!(Speech::Sockperf { message_len: 14 }.check().is_ok());
+        assert!(Speech::Sockperf { message_len: 13 }.check().is_err());
     }
 }

@@ -8,9 +8,9 @@ use std::time::Instant;
 /// Ends a test that hangs; measures nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn start(workload: Workload, stall: Option<Stall>) -> NullServer {
+fn start(speech: Speech, stall: Option<Stall>) -> NullServer {
     let listen = "127.0.0.1:0".parse().unwrap();
-    NullServer::start(Config { workload, listen, cpu: None, stall }).unwrap()
+    NullServer::start(Config { speech, listen, cpu: None, stall }).unwrap()
 }
 
 fn connect(server: &NullServer) -> TcpStream {
@@ -31,7 +31,7 @@ fn await_requests(server: &NullServer, count: u64) {
 
 #[test]
 fn http_requests_are_answered_one_by_one_and_pipelined() {
-    let mut server = start(Workload::Http, None);
+    let mut server = start(Speech::Http, None);
     let mut streams = [connect(&server), connect(&server)];
     for pipelined in [1, 1, 16] {
         for stream in &mut streams {
@@ -52,7 +52,7 @@ fn http_requests_are_answered_one_by_one_and_pipelined() {
 #[test]
 fn nothing_is_lost_when_replies_must_wait() {
     const LEN: usize = 16 << 20;
-    let server = start(Workload::Echo { message_len: 1 << 20 }, None);
+    let server = start(Speech::Echo { message_len: 1 << 20 }, None);
     let mut reader = connect(&server);
     let mut writer = reader.try_clone().unwrap();
     let sent: Vec<u8> = (0..LEN).map(|index| (index % 251) as u8).collect();
@@ -69,7 +69,7 @@ fn nothing_is_lost_when_replies_must_wait() {
 
 #[test]
 fn connections_come_and_go() {
-    let server = start(Workload::Echo { message_len: 1 }, None);
+    let server = start(Speech::Echo { message_len: 1 }, None);
     for round in 1..=50 {
         let mut stream = connect(&server);
         stream.write_all(b"x").unwrap();
@@ -84,7 +84,7 @@ fn nothing_is_answered_in_a_stall() {
     let every = Duration::from_millis(120);
     let offset = stall_offset(every, Duration::from_millis(60));
     let mut server =
-        start(Workload::Echo { message_len: 1 }, Some(Stall { every, length: Duration::from_millis(60), offset }));
+        start(Speech::Echo { message_len: 1 }, Some(Stall { every, length: Duration::from_millis(60), offset }));
     let mut stream = connect(&server);
     let mut trips = Vec::new();
     let start = Instant::now();
@@ -113,7 +113,7 @@ fn nothing_is_answered_in_a_stall() {
 fn a_stall_does_not_keep_it_from_ending() {
     let every = Duration::from_secs(3600);
     let stall = Stall { every, length: every - Duration::from_secs(1), offset: stall_offset(every, Duration::ZERO) };
-    let mut server = start(Workload::Http, Some(stall));
+    let mut server = start(Speech::Http, Some(stall));
     server.stop().unwrap();
     assert!(server.stalls().len() <= 1, "{:?}", server.stalls());
 }
@@ -121,17 +121,17 @@ fn a_stall_does_not_keep_it_from_ending() {
 #[test]
 fn contradictions_are_refused() {
     let listen = "127.0.0.1:0".parse().unwrap();
-    let good = Config { workload: Workload::Http, listen, cpu: None, stall: None };
+    let good = Config { speech: Speech::Http, listen, cpu: None, stall: None };
     let stall = Stall { every: Duration::from_secs(1), length: Duration::from_secs(1), offset: Duration::ZERO };
     for config in [
         Config { stall: Some(stall), ..good },
-        Config { workload: Workload::Echo { message_len: 0 }, ..good },
+        Config { speech: Speech::Echo { message_len: 0 }, ..good },
         Config { cpu: Some(1023), ..good },
         Config { cpu: Some(u32::MAX), ..good },
     ] {
         assert_eq!(NullServer::start(config).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{config:?}");
     }
-    let taken = start(Workload::Http, None);
+    let taken = start(Speech::Http, None);
     let error = NullServer::start(Config { listen: taken.address(), ..good }).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }

@@ -17,6 +17,7 @@ use base64::Engine as _;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
 use host::HostFacts;
 use host::kernel::KernelDelta;
+use protocol::Workload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -49,8 +50,8 @@ pub struct Record {
     /// All addresses of the target, those that were left out included.
     #[serde(default)]
     pub addresses: Vec<TargetAddress>,
-    /// `echo` or `http`.
-    pub workload: String,
+    /// What was spoken.
+    pub workload: Workload,
     /// How the generator did its I/O.
     pub engine: String,
     /// `closed`, `open` or `idle`.

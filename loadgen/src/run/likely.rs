@@ -5,7 +5,7 @@ use crate::engine::Job;
 use crate::meaning::error_meaning;
 use crate::record::{CauseKind, Connections, LikelyCause, RequestCounts, State, Verdict};
 use crate::sample::Sample;
-use crate::target::Workload;
+use protocol::Workload;
 use std::collections::BTreeMap;
 
 /// Checks of what a run without a single good reply cannot have: requests sent in time, good replies, connections
@@ -40,7 +40,7 @@ pub(super) fn cause(
     if requests.completed > 0 || job.options.mode() == "idle" || !has_failed {
         return None;
     }
-    let is_http = matches!(job.plan.target.workload, Workload::Http { .. });
+    let is_http = job.plan.target.requests.workload() == Workload::Http;
     let method = if job.options.method.is_empty() { "GET" } else { &job.options.method };
     let findings = Findings { is_http, method, requests, connections, sample };
     let (kind, text) = findings.by_sample().or_else(|| findings.by_errors())?;

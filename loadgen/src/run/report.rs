@@ -10,9 +10,9 @@ use crate::record::{self, Connections, Cpu, Interruption, Memory, Record, Reques
 use crate::schedule::Process;
 use crate::slo::Measured;
 use crate::tally::Tally;
-use crate::target::Workload;
 use crate::validity::{self, Evidence, Extent};
 use host::kernel::KernelDelta;
+use protocol::Workload;
 use std::borrow::Cow;
 use sys::clock::duration_ns;
 
@@ -116,7 +116,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         target: plan.target.shown.clone(),
         address: plan.routes[0].address.to_string(),
         addresses: record::TargetAddress::all(plan, tally),
-        workload: plan.target.workload.name().into(),
+        workload: plan.target.requests.workload(),
         engine: options.engine.name().into(),
         mode: options.mode().into(),
         schedule: (options.mode() == "open").then(|| Process::name(options.process).into()),
@@ -168,7 +168,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
 
 /// The statuses that were a success, where there are any.
 fn expect_status(job: &Job<'_>) -> Option<String> {
-    let is_http = matches!(job.plan.target.workload, Workload::Http { .. });
+    let is_http = job.plan.target.requests.workload() == Workload::Http;
     is_http.then(|| job.options.expect_status.unwrap_or_default().to_string())
 }
 

@@ -1,7 +1,7 @@
 //! Runs against targets with several addresses, and against unix sockets: servers of this process.
 
 use super::*;
-use crate::null_server::{Config, NullServer, Workload};
+use crate::null_server::{Config, NullServer, Speech};
 use crate::options::{Engine, WarmUp};
 use crate::record::{State, TargetAddress};
 use std::io;
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 fn null_server(listen: SocketAddr) -> io::Result<NullServer> {
-    NullServer::start(Config { workload: Workload::Echo { message_len: 64 }, listen, cpu: None, stall: None })
+    NullServer::start(Config { speech: Speech::Echo { message_len: 64 }, listen, cpu: None, stall: None })
 }
 
 /// Two servers at one port of different addresses.

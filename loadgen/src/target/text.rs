@@ -1,7 +1,7 @@
 //! Targets as people write them. What a URL means is the business of the `url` crate; here is what is no
 //! URL (no scheme, sockets in the file system), and what is refused with the form to write instead.
 
-use super::Workload;
+use super::Requests;
 use super::address::{Address, UNIX_PATH_LEN_MAX};
 use super::credentials;
 use crate::LoadError;
@@ -17,7 +17,7 @@ const LEN_MAX: usize = 8000;
 /// What is known of a target without a look at the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Written {
-    pub(crate) workload: Workload,
+    pub(crate) requests: Requests,
     pub(crate) place: Place,
     /// The text without credentials: what is shown and recorded.
     pub(crate) shown: String,
@@ -62,12 +62,12 @@ pub(crate) fn parse(text: &str) -> Result<Written, LoadError> {
     let (form, rest) = form(text)?;
     match form {
         Form::UnixHttp => Ok(Written {
-            workload: http("localhost", "/", None),
+            requests: http("localhost", "/", None),
             place: Place::Address(unix(rest.as_bytes())?),
             shown: text.to_owned(),
         }),
         Form::UnixEcho => Ok(Written {
-            workload: Workload::Echo,
+            requests: Requests::Echo,
             place: Place::Address(unix(rest.as_bytes())?),
             shown: text.to_owned(),
         }),
@@ -76,8 +76,8 @@ pub(crate) fn parse(text: &str) -> Result<Written, LoadError> {
     }
 }
 
-fn http(host: &str, path: &str, authorization: Option<credentials::Secret>) -> Workload {
-    Workload::Http { host: host.to_owned(), path: path.to_owned(), authorization }
+fn http(host: &str, path: &str, authorization: Option<credentials::Secret>) -> Requests {
+    Requests::Http { host: host.to_owned(), path: path.to_owned(), authorization }
 }
 
 /// The form of a target, and what follows its scheme.
@@ -175,7 +175,7 @@ fn url(text: &str, form: Form, rest: &str) -> Result<Written, LoadError> {
         return match () {
             () if !user.is_empty() => Err(bad("credentials go with http://; an echo server asks for none")),
             () if !matches!(tail, "" | "/") => Err(bad(&format!("echo has no path; write tcp://{host_text}"))),
-            () => Ok(Written { workload: Workload::Echo, place, shown }),
+            () => Ok(Written { requests: Requests::Echo, place, shown }),
         };
     }
     let authorization = credentials::basic(url.username(), url.password()).map_err(bad)?;
@@ -183,7 +183,7 @@ fn url(text: &str, form: Form, rest: &str) -> Result<Written, LoadError> {
         Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
         None => url.host_str().unwrap_or_default().to_owned(),
     };
-    Ok(Written { workload: http(&host, &request_target(&url), authorization), place, shown })
+    Ok(Written { requests: http(&host, &request_target(&url), authorization), place, shown })
 }
 
 /// What is asked for: path and query, without the fragment, which is the reader's own (RFC 9110 §7.1).
@@ -257,7 +257,7 @@ fn unix_url(rest: &str) -> Result<Written, LoadError> {
         .map_err(|error| usage(format!("target {:?} cannot be read: {error}", discreet(rest))))?;
     let authorization = credentials::basic(url.username(), url.password()).map_err(usage)?;
     Ok(Written {
-        workload: http("localhost", &request_target(&url), authorization),
+        requests: http("localhost", &request_target(&url), authorization),
         place: Place::Address(unix(&path)?),
         shown: format!("http+unix://{}", &rest[user.len()..]),
     })

@@ -1,6 +1,7 @@
 //! A scripted server: a thread per connection that answers, stalls, lies or dies as it is told.
 
 use loadgen::record::Record;
+use protocol::Workload;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -54,14 +55,6 @@ pub(crate) enum Act {
     Reset,
 }
 
-/// What the server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "each test file uses some of them")]
-pub(crate) enum Speech {
-    Echo,
-    Http,
-}
-
 /// All connections pause once, for `pause`, when request number `at_request` arrives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stall {
@@ -70,7 +63,7 @@ pub(crate) struct Stall {
 }
 
 struct Shared {
-    speech: Speech,
+    workload: Workload,
     manners: Vec<Manner>,
     stall: Option<Stall>,
     requests: AtomicU64,
@@ -89,15 +82,15 @@ pub(crate) struct Server {
 
 #[allow(dead_code, reason = "each test file uses some of them")]
 impl Server {
-    pub(crate) fn start(speech: Speech, manners: &[Manner]) -> Server {
-        Server::start_stalling(speech, manners, None)
+    pub(crate) fn start(workload: Workload, manners: &[Manner]) -> Server {
+        Server::start_stalling(workload, manners, None)
     }
 
-    pub(crate) fn start_stalling(speech: Speech, manners: &[Manner], stall: Option<Stall>) -> Server {
+    pub(crate) fn start_stalling(workload: Workload, manners: &[Manner], stall: Option<Stall>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            speech,
+            workload,
             manners: manners.to_vec(),
             stall,
             requests: AtomicU64::new(0),
@@ -112,10 +105,7 @@ impl Server {
     }
 
     pub(crate) fn target(&self) -> String {
-        match self.shared.speech {
-            Speech::Echo => format!("tcp://{}", self.address),
-            Speech::Http => format!("http://{}/", self.address),
-        }
+        self.shared.workload.target(self.address)
     }
 
     /// Connections that were accepted so far.
@@ -173,10 +163,10 @@ fn serve(mut stream: TcpStream, manner: Manner, shared: &Shared) {
         return perform(stream, acts, shared);
     }
     for answered in 0.. {
-        let Some(request) = read_request(&mut stream, &mut pending, shared.speech) else { return };
+        let Some(request) = read_request(&mut stream, &mut pending, shared.workload) else { return };
         pause(shared);
         let is_last = matches!(manner, Manner::CloseAfter(count) if answered + 1 == count);
-        let mut reply = reply_to(shared.speech, if is_last { Manner::CloseEach } else { manner }, request);
+        let mut reply = reply_to(shared.workload, if is_last { Manner::CloseEach } else { manner }, request);
         shared.answered.fetch_add(1, Ordering::SeqCst);
         match manner {
             Manner::Never => continue,
@@ -232,7 +222,7 @@ fn perform(mut stream: TcpStream, acts: &[Act], shared: &Shared) {
         }
         match act {
             Act::Echo(_) | Act::Say(_) => {}
-            Act::Ask => match read_request(&mut stream, &mut pending, shared.speech) {
+            Act::Ask => match read_request(&mut stream, &mut pending, shared.workload) {
                 Some(next) => request = next,
                 None => return,
             },
@@ -261,10 +251,10 @@ fn reset(stream: &TcpStream, shared: &Shared) {
 }
 
 /// The next request, or nothing when the peer is gone.
-fn read_request(stream: &mut TcpStream, pending: &mut Vec<u8>, speech: Speech) -> Option<Vec<u8>> {
+fn read_request(stream: &mut TcpStream, pending: &mut Vec<u8>, workload: Workload) -> Option<Vec<u8>> {
     let mut buffer = [0u8; 16 * 1024];
     loop {
-        if let Some(request) = take_request(speech, pending) {
+        if let Some(request) = take_request(workload, pending) {
             return Some(request);
         }
         match stream.read(&mut buffer) {
@@ -275,26 +265,26 @@ fn read_request(stream: &mut TcpStream, pending: &mut Vec<u8>, speech: Speech) -
 }
 
 /// Messages of echo have 64 bytes here; an HTTP request ends with an empty line.
-fn take_request(speech: Speech, pending: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let len = match speech {
-        Speech::Echo => 64,
-        Speech::Http => pending.windows(4).position(|window| window == b"\r\n\r\n")? + 4,
+fn take_request(workload: Workload, pending: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let len = match workload {
+        Workload::Echo => 64,
+        Workload::Http => pending.windows(4).position(|window| window == b"\r\n\r\n")? + 4,
     };
     (pending.len() >= len).then(|| pending.drain(..len).collect())
 }
 
-fn reply_to(speech: Speech, manner: Manner, request: Vec<u8>) -> Vec<u8> {
-    match (speech, manner) {
-        (Speech::Echo, Manner::Malformed) => vec![b'?'; 64],
-        (Speech::Echo, Manner::Chatty) => [request, b"and".to_vec()].concat(),
-        (Speech::Echo, _) => request,
-        (Speech::Http, Manner::Malformed) => b"SMTP\r\n\r\n".to_vec(),
-        (Speech::Http, Manner::NotFound) => b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno".to_vec(),
-        (Speech::Http, Manner::CloseEach) => {
+fn reply_to(workload: Workload, manner: Manner, request: Vec<u8>) -> Vec<u8> {
+    match (workload, manner) {
+        (Workload::Echo, Manner::Malformed) => vec![b'?'; 64],
+        (Workload::Echo, Manner::Chatty) => [request, b"and".to_vec()].concat(),
+        (Workload::Echo, _) => request,
+        (Workload::Http, Manner::Malformed) => b"SMTP\r\n\r\n".to_vec(),
+        (Workload::Http, Manner::NotFound) => b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno".to_vec(),
+        (Workload::Http, Manner::CloseEach) => {
             b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok".to_vec()
         }
-        (Speech::Http, Manner::Chatty) => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokok".to_vec(),
-        (Speech::Http, _) => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec(),
+        (Workload::Http, Manner::Chatty) => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokok".to_vec(),
+        (Workload::Http, _) => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! a pattern that depends on the seed only, so a reply can be verified without keeping the request.
 
 use super::{Client, Fault, Progress, Received};
+use random::Random;
 
 /// Bytes of the sequence number at the front of a message.
 const NUMBER_LEN: usize = 8;
@@ -40,8 +41,10 @@ impl EchoClient {
     /// When the length or the pipeline is zero: the caller validates its options.
     pub fn new(message_len: usize, pipeline: u32, seed: u64) -> Self {
         assert!(message_len > 0 && pipeline > 0, "an echo message needs at least one byte");
-        let mut word = seed;
-        let message: Vec<u8> = std::iter::repeat_with(|| pattern_byte(&mut word)).take(message_len).collect();
+        let mut random = Random::new(seed);
+        // Every seed gives a pattern without repeats that a cache could love.
+        let pattern_byte = || (random.next_u64() >> 56) as u8;
+        let message: Vec<u8> = std::iter::repeat_with(pattern_byte).take(message_len).collect();
         let mut client =
             EchoClient { messages: message.repeat(pipeline as usize), message_len, pipeline, next: 0, numbered: 0 };
         client.number(0);
@@ -68,14 +71,6 @@ impl EchoClient {
         number.to_le_bytes().get(at..tail_at).unwrap_or(&[]) == head
             && self.messages[tail_at..tail_at + tail.len()] == *tail
     }
-}
-
-/// One step of splitmix64: cheap, and every seed gives a pattern without repeats a cache could love.
-fn pattern_byte(word: &mut u64) -> u8 {
-    *word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*word ^ (*word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (mixed >> 56) as u8
 }
 
 impl Client for EchoClient {

@@ -9,7 +9,6 @@ pub struct Echo;
 
 impl Protocol for Echo {
     type State = ();
-    const NAME: &'static str = "echo";
     const ANNOUNCES_CLOSE: bool = false;
     const REPLY_LEN_MAX: usize = 1;
     const UNREAD_LEN_MAX: usize = 0;

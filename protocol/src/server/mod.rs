@@ -15,9 +15,6 @@ pub trait Protocol {
     /// user memory for echo and 96 for HTTP, this state included.
     type State: Default;
 
-    /// The word used in flags, records and prose.
-    const NAME: &'static str;
-
     /// Whether a reply can tell its peer that the connection closes after it. Where it cannot, a
     /// drain closes after the reply that is next.
     const ANNOUNCES_CLOSE: bool;

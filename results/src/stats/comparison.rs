@@ -34,7 +34,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::median;
-use super::random::Random;
+use random::Random;
 
 /// The share of cases in which an interval is to hold the truth.
 pub const COVERAGE: f64 = 0.95;

@@ -4,7 +4,6 @@
 //! An empty slice, or a value that is not a number, gives `None` rather than a figure nobody measured.
 
 mod comparison;
-mod random;
 
 use serde::{Deserialize, Serialize};
 

@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::server::Protocol;
+use protocol::server::{Echo, Http, Protocol};
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
@@ -20,18 +20,15 @@ use super::{Backend, EVENTS_PER_TURN_MAX, PASSES_PER_EVENT_MAX, Parts};
 use crate::listener::Listener;
 use crate::shard::connection::{Connection, Want};
 use crate::shard::counters::CloseReason;
+use crate::shard::quota::Quota;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble};
+use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble, Unwatched, connection_len};
 use crate::unavailable::Unavailable;
 
 /// Tags of tokens.
 const CONNECTION: u8 = 0;
 const LISTENER: u8 = 1;
 const DOORBELL: u8 = 2;
-const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
-
-/// The resolution of timers.
-const TICK: Duration = Duration::from_millis(100);
 
 /// Flag of a connection: registered for EPOLLOUT instead of EPOLLIN (level only).
 const AWAITS_ROOM: u16 = 1;
@@ -44,6 +41,10 @@ const EDGES: epoll::EventFlags =
 /// second edge comes, or an urgent mark, where every receive ends (tcp(7), recv(2)).
 const NOT_DRAINED: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::PRI);
 
+// The budgets of an idle connection.
+const _: () = assert!(connection_len::<Echo, OwnedFd>() <= 64);
+const _: () = assert!(connection_len::<Http, OwnedFd>() <= 96);
+
 pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
     epoll: OwnedFd,
     /// Empty once they are closed.
@@ -53,8 +54,7 @@ pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
     events: Vec<epoll::Event>,
     input: Box<[u8]>,
     accepts_per_turn_max: u32,
-    /// Accepted, but the kernel had no watch for them yet. Accept rests until they have one, so they are few.
-    unwatched: Vec<ConnectionId>,
+    unwatched: Unwatched,
 }
 
 /// Where connections come from.
@@ -63,41 +63,13 @@ struct Source {
     accepts: Quota,
 }
 
-/// How many connections a turn accepts. An accept(2) that finds nobody costs as much as one that does, because it
-/// makes a socket first; the listener is level-triggered, so leaving some for the next turn costs little.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Quota {
-    count: u32,
-    /// Turns in a row in which as many as that were waiting.
-    full: u8,
-}
-
-impl Quota {
-    /// Turns until it doubles: where connections come one by one, one accept in nine is in vain.
-    const FULL_MAX: u8 = 8;
-    const ONE: Quota = Quota { count: 1, full: 0 };
-
-    /// As many as allowed were accepted: there may be more.
-    fn met(&mut self) {
-        self.full += 1;
-        if self.full >= Quota::FULL_MAX {
-            *self = Quota { count: self.count.saturating_mul(2), full: 0 };
-        }
-    }
-
-    /// Only so many were waiting.
-    fn missed(&mut self, accepted: u32) {
-        *self = Quota { count: accepted.max(1), full: 0 };
-    }
-}
-
 impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
     type Socket = OwnedFd;
     const LISTENER_NONBLOCKING: bool = true;
 
     fn open(parts: Parts<P, OwnedFd>) -> Result<Self, Unavailable> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Unavailable::kernel("epoll_create1(2)"))?;
-        let token = epoll::EventData::new_u64(Token::new(NO_CONNECTION, DOORBELL).0);
+        let token = epoll::EventData::new_u64(Token::new(ConnectionId::NONE, DOORBELL).0);
         epoll::add(&epoll, &parts.doorbell, token, epoll::EventFlags::IN)
             .map_err(Unavailable::kernel("epoll_ctl(2) of the doorbell"))?;
         let backend = Epoll {
@@ -108,7 +80,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
             events: Vec::with_capacity(EVENTS_PER_TURN_MAX),
             input: vec![0; SCRATCH_LEN].into_boxed_slice(),
             accepts_per_turn_max: parts.accepts_per_turn_max,
-            unwatched: Vec::new(),
+            unwatched: Unwatched::default(),
         };
         for (index, source) in backend.sources.iter().enumerate() {
             // Level-triggered in both variants: so a turn may leave connections in the accept queue.
@@ -180,12 +152,8 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         counters.turns += 1;
         counters.epoll_waits += 1;
         counters.syscalls += 1;
-        let mut wait_max = self.shard.wait_max();
-        if !self.unwatched.is_empty() {
-            wait_max = Some(wait_max.map_or(TICK, |wait_max| wait_max.min(TICK)));
-        }
+        let timeout = self.unwatched.wait_max(self.shard.wait_max()).map(timespec);
         self.events.clear();
-        let timeout = wait_max.map(timespec);
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => self.shard.shared.rest(error),
@@ -196,11 +164,12 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
     #[cold]
     fn on_tick(&mut self) {
         self.expire();
-        if !self.unwatched.is_empty() {
-            self.watch_the_unwatched();
+        for id in self.unwatched.take() {
+            // Adding reports what is ready already, so nothing that came meanwhile is missed. One that ended is
+            // passed over in `control`.
+            self.watch(id);
         }
-        let now = self.shard.shared.now;
-        if self.shard.intake.resume(now) && (!self.unwatched.is_empty() || !self.set_accept(epoll::EventFlags::IN)) {
+        if self.shard.resume() && (!self.unwatched.is_empty() || !self.set_accept(epoll::EventFlags::IN)) {
             // One more would not get a watch either.
             self.rest(Trouble::Memory);
         }
@@ -222,8 +191,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
     /// Takes note of what an accept met; true when it has to rest.
     #[cold]
     fn rest(&mut self, trouble: Trouble) -> bool {
-        let Shard { shared, intake, .. } = &mut self.shard;
-        let rests = intake.meet(trouble, shared.now, &mut shared.counters);
+        let rests = self.shard.meet(trouble);
         if rests {
             // If it fails, the next event tries again.
             self.set_accept(epoll::EventFlags::empty());
@@ -239,36 +207,22 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
             return;
         }
         let Some(source) = self.sources.get(index) else { return };
-        let quota = source.accepts.count.min(self.accepts_per_turn_max);
-        for accepted in 0..quota {
-            let trouble = if let Some(trouble) = self.shard.trouble() {
-                trouble
-            } else {
-                self.shard.shared.counters.syscalls += 1;
-                match self.sources[index].listener.accept() {
-                    Ok(socket) => {
-                        self.shard.intake.succeed();
-                        if self.admit(socket) {
-                            continue;
-                        }
-                        // The kernel had no watch for it.
-                        Trouble::Memory
-                    }
-                    Err(Errno::AGAIN) => {
-                        self.sources[index].accepts.missed(accepted);
-                        return;
-                    }
-                    Err(error) => Trouble::of(error),
-                }
+        for accepted in 0..source.accepts.of(self.accepts_per_turn_max) {
+            let source = &mut self.sources[index];
+            let trouble = match self.shard.accept(|| source.listener.accept()) {
+                Ok(Some(socket)) => match self.admit(socket) {
+                    true => continue,
+                    // The kernel had no watch for it.
+                    false => Trouble::Memory,
+                },
+                Ok(None) => return source.accepts.missed(accepted),
+                Err(trouble) => trouble,
             };
             if self.rest(trouble) {
                 return;
             }
         }
-        let accepts = &mut self.sources[index].accepts;
-        if accepts.count <= self.accepts_per_turn_max {
-            accepts.met();
-        }
+        self.sources[index].accepts.used_up(self.accepts_per_turn_max);
     }
 
     /// False when accept has to rest.
@@ -288,19 +242,9 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 false
             }
             Err(error) => {
-                self.close(id, reason_of(error));
+                self.close(id, CloseReason::of(error));
                 true
             }
-        }
-    }
-
-    /// Adding reports what is ready already, so nothing that came meanwhile is missed.
-    #[cold]
-    fn watch_the_unwatched(&mut self) {
-        let ids = std::mem::take(&mut self.unwatched);
-        for id in ids {
-            // One that ended meanwhile is passed over in `control`.
-            self.watch(id);
         }
     }
 
@@ -357,7 +301,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                     shared.counters.empty_receives += 1;
                     return;
                 }
-                Err(error) => connection.give_up(reason_of(error), shared),
+                Err(error) => connection.give_up(CloseReason::of(error), shared),
             };
             if want == Want::Write {
                 want = send(connection, shared);
@@ -407,7 +351,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 Want::Read if connection.flags & AWAITS_ROOM != 0 => {
                     connection.flags &= !AWAITS_ROOM;
                     if let Err(error) = self.control(id, epoll::EventFlags::IN, false) {
-                        self.close(id, reason_of(error));
+                        self.close(id, CloseReason::of(error));
                         return false;
                     }
                     Want::Read
@@ -443,7 +387,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         connection.flags |= if EDGE { 0 } else { AWAITS_ROOM };
         let flags = if EDGE { EDGES } else { epoll::EventFlags::OUT };
         if let Err(error) = self.control(id, flags, false) {
-            self.close(id, reason_of(error));
+            self.close(id, CloseReason::of(error));
         }
     }
 }
@@ -456,16 +400,7 @@ fn send<P: Protocol>(connection: &mut Connection<OwnedFd, P::State>, shared: &mu
         Ok(count) => connection.sent(count, shared),
         Err(Errno::AGAIN) => connection.sent(0, shared),
         Err(Errno::INTR) => Want::Write,
-        Err(error) => connection.give_up(reason_of(error), shared),
-    }
-}
-
-/// Why a connection ends after a failed system call.
-pub(super) fn reason_of(error: Errno) -> CloseReason {
-    match error {
-        Errno::CONNRESET | Errno::PIPE => CloseReason::Reset,
-        Errno::NOMEM | Errno::NOBUFS | Errno::NOSPC => CloseReason::KernelMemory,
-        _ => CloseReason::SocketError,
+        Err(error) => connection.give_up(CloseReason::of(error), shared),
     }
 }
 
@@ -475,23 +410,4 @@ fn listener_token(index: usize) -> Token {
 
 fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quota_follows_what_comes() {
-        let mut quota = Quota::ONE;
-        (0..Quota::FULL_MAX).for_each(|_| quota.met());
-        assert_eq!(quota, Quota { count: 2, full: 0 });
-        quota.missed(1);
-        assert_eq!(quota, Quota::ONE);
-        quota.missed(0);
-        assert_eq!(quota, Quota::ONE, "never none at all");
-        (0..u8::MAX).for_each(|_| quota.met());
-        assert!(quota.count >= 1 << 30, "a flood is met soon: {quota:?}");
-        (0..u8::MAX).for_each(|_| quota.met());
-    }
 }

@@ -17,26 +17,29 @@ use mio::{Events, Interest, Poll};
 use protocol::server::Protocol;
 use rustix::io::Errno;
 
-use super::epoll::reason_of;
 use super::{Backend, EVENTS_PER_TURN_MAX, PASSES_PER_EVENT_MAX, Parts};
 use crate::listener::Listener;
 use crate::shard::connection::{Connection, Want};
+#[cfg(not(debug_assertions))]
+use crate::shard::connection_len;
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble};
+use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble, Unwatched};
 use crate::unavailable::Unavailable;
 
 /// Tags of tokens.
 const CONNECTION: u8 = 0;
 const LISTENER: u8 = 1;
 const DOORBELL: u8 = 2;
-const NO_CONNECTION: ConnectionId = ConnectionId { index: 0, generation: 0 };
-
-/// The resolution of timers.
-const TICK: Duration = Duration::from_millis(100);
 
 /// A token is a `usize` in mio; the three parts of ours need 64 bits.
 const _: () = assert!(size_of::<usize>() == 8, "connection ids travel in mio tokens, which are too small here");
+
+// The budgets of an idle connection. In debug builds a mio socket also remembers its selector, to find misuse.
+#[cfg(not(debug_assertions))]
+const _: () = assert!(connection_len::<protocol::server::Echo, TcpStream>() <= 64);
+#[cfg(not(debug_assertions))]
+const _: () = assert!(connection_len::<protocol::server::Http, TcpStream>() <= 96);
 
 pub(crate) struct Mio<P: Protocol> {
     poll: Poll,
@@ -47,8 +50,7 @@ pub(crate) struct Mio<P: Protocol> {
     events: Events,
     input: Box<[u8]>,
     accepts_per_turn_max: u32,
-    /// Accepted, but the kernel had no watch for them yet. Accept rests until they have one, so they are few.
-    unwatched: Vec<ConnectionId>,
+    unwatched: Unwatched,
 }
 
 /// Where connections come from.
@@ -66,7 +68,7 @@ impl<P: Protocol> Backend<P> for Mio<P> {
         let poll = Poll::new().map_err(Unavailable::kernel("mio::Poll::new"))?;
         let doorbell_fd = parts.doorbell.as_raw_fd();
         poll.registry()
-            .register(&mut SourceFd(&doorbell_fd), token(NO_CONNECTION, DOORBELL), Interest::READABLE)
+            .register(&mut SourceFd(&doorbell_fd), token(ConnectionId::NONE, DOORBELL), Interest::READABLE)
             .map_err(Unavailable::kernel("mio's registration of the doorbell"))?;
         for (index, listener) in parts.listeners.iter().enumerate() {
             // Registered by its number: mio's own listeners are TCP only.
@@ -83,7 +85,7 @@ impl<P: Protocol> Backend<P> for Mio<P> {
             events: Events::with_capacity(EVENTS_PER_TURN_MAX),
             input: vec![0; SCRATCH_LEN].into_boxed_slice(),
             accepts_per_turn_max: parts.accepts_per_turn_max,
-            unwatched: Vec::new(),
+            unwatched: Unwatched::default(),
         })
     }
 
@@ -158,12 +160,10 @@ impl<P: Protocol> Mio<P> {
         counters.turns += 1;
         counters.epoll_waits += 1;
         counters.syscalls += 1;
-        let mut wait_max = self.shard.wait_max();
-        if self.sources.iter().any(|source| source.accepts_left) {
-            wait_max = Some(Duration::ZERO);
-        } else if !self.unwatched.is_empty() {
-            wait_max = Some(wait_max.map_or(TICK, |wait_max| wait_max.min(TICK)));
-        }
+        let wait_max = match self.sources.iter().any(|source| source.accepts_left) {
+            true => Some(Duration::ZERO),
+            false => self.unwatched.wait_max(self.shard.wait_max()),
+        };
         match self.poll.poll(&mut self.events, wait_max) {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -181,17 +181,17 @@ impl<P: Protocol> Mio<P> {
     #[cold]
     fn on_tick(&mut self) {
         self.expire();
-        if !self.unwatched.is_empty() {
-            self.watch_the_unwatched();
+        for id in self.unwatched.take() {
+            // Registering reports what is ready already, so nothing that came meanwhile is missed. One that ended is
+            // passed over.
+            self.watch(id, false);
         }
-        let now = self.shard.shared.now;
         // A listener stays registered during a pause: being edge-triggered it makes no noise, but
         // what arrived meanwhile has to be asked for.
-        if self.shard.intake.resume(now) {
+        if self.shard.resume() {
             if !self.unwatched.is_empty() {
                 // One more would not get a watch either.
-                let Shard { shared, intake, .. } = &mut self.shard;
-                intake.meet(Trouble::Memory, now, &mut shared.counters);
+                self.shard.meet(Trouble::Memory);
             }
             self.sources.iter_mut().for_each(|source| source.accepts_left = true);
         }
@@ -205,25 +205,16 @@ impl<P: Protocol> Mio<P> {
         }
         for _ in 0..self.accepts_per_turn_max {
             let Some(source) = self.sources.get(index) else { return };
-            let trouble = if let Some(trouble) = self.shard.trouble() {
-                trouble
-            } else {
-                self.shard.shared.counters.syscalls += 1;
-                match source.listener.accept() {
-                    Ok(socket) => {
-                        self.shard.intake.succeed();
-                        if self.admit(TcpStream::from_std(StdTcpStream::from(socket))) {
-                            continue;
-                        }
-                        // The kernel had no watch for it.
-                        Trouble::Memory
-                    }
-                    Err(Errno::AGAIN) => return,
-                    Err(error) => Trouble::of(error),
-                }
+            let trouble = match self.shard.accept(|| source.listener.accept()) {
+                Ok(Some(socket)) => match self.admit(TcpStream::from_std(StdTcpStream::from(socket))) {
+                    true => continue,
+                    // The kernel had no watch for it.
+                    false => Trouble::Memory,
+                },
+                Ok(None) => return,
+                Err(trouble) => trouble,
             };
-            let Shard { shared, intake, .. } = &mut self.shard;
-            if intake.meet(trouble, shared.now, &mut shared.counters) {
+            if self.shard.meet(trouble) {
                 return;
             }
         }
@@ -260,16 +251,6 @@ impl<P: Protocol> Mio<P> {
                 self.close(id, reason(&error));
                 true
             }
-        }
-    }
-
-    /// Registering reports what is ready already, so nothing that came meanwhile is missed.
-    #[cold]
-    fn watch_the_unwatched(&mut self) {
-        let ids = std::mem::take(&mut self.unwatched);
-        for id in ids {
-            // One that ended meanwhile is passed over.
-            self.watch(id, false);
         }
     }
 
@@ -399,5 +380,5 @@ fn token(id: ConnectionId, tag: u8) -> mio::Token {
 }
 
 fn reason(error: &io::Error) -> CloseReason {
-    Errno::from_io_error(error).map_or(CloseReason::SocketError, reason_of)
+    Errno::from_io_error(error).map_or(CloseReason::SocketError, CloseReason::of)
 }

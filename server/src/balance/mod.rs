@@ -14,38 +14,12 @@
 mod cpu;
 mod round_robin;
 
-use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 
-use serde::{Deserialize, Serialize};
-
+use crate::options::Balance;
 use crate::unavailable::{self, Unavailable};
 use sys::bpf;
-
-/// Who chooses the reactor of a new connection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Balance {
-    /// The kernel's hash of addresses and ports: even on average only.
-    #[default]
-    Hash,
-    /// The CPU that handles the SYN: its reactor, at random among several; the CPU's number modulo
-    /// the number of reactors where it has none.
-    Cpu,
-    /// Each reactor in turn. Needs CAP_BPF and Linux 5.12.
-    RoundRobin,
-}
-
-impl fmt::Display for Balance {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Balance::Hash => "hash",
-            Balance::Cpu => "cpu",
-            Balance::RoundRobin => "round-robin",
-        })
-    }
-}
 
 /// What a reuseport group is told to run.
 #[derive(Debug, Clone)]

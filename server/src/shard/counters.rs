@@ -1,8 +1,8 @@
 //! What a reactor counts. Plain integers: a shard belongs to one thread, and sums are made at the end.
 
 use protocol::server::Violation;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Why a connection ended. Every connection ends for exactly one of these reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +74,15 @@ impl CloseReason {
             CloseReason::Overrun => "overrun",
             CloseReason::KernelMemory => "kernel_memory",
             CloseReason::SocketError => "socket_error",
+        }
+    }
+
+    /// Why a connection ends after a failed system call.
+    pub(crate) fn of(error: Errno) -> CloseReason {
+        match error {
+            Errno::CONNRESET | Errno::PIPE => CloseReason::Reset,
+            Errno::NOMEM | Errno::NOBUFS | Errno::NOSPC => CloseReason::KernelMemory,
+            _ => CloseReason::SocketError,
         }
     }
 
@@ -199,8 +208,12 @@ impl Counters {
 
 /// `closes` as an object of the reasons that occurred.
 mod by_name {
-    use super::*;
-    use serde::{Deserializer, Serializer};
+    use std::collections::BTreeMap;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::CloseReason;
 
     pub(super) fn serialize<S: Serializer>(
         closes: &[u64; CloseReason::COUNT],
@@ -215,8 +228,10 @@ mod by_name {
     ) -> Result<[u64; CloseReason::COUNT], D::Error> {
         let named = BTreeMap::<String, u64>::deserialize(deserializer)?;
         let mut closes = [0; CloseReason::COUNT];
-        for (reason, place) in CloseReason::all().zip(&mut closes) {
-            *place = named.get(reason.name()).copied().unwrap_or(0);
+        for (name, count) in named {
+            let reason = CloseReason::all().find(|reason| reason.name() == name);
+            let reason = reason.ok_or_else(|| D::Error::custom(format!("no connection closes for {name:?}")))?;
+            closes[reason.index()] = count;
         }
         Ok(closes)
     }

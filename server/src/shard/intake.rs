@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use super::counters::Counters;
-use super::wheel::{TICK_MS, Tick};
+use super::tick::{TICK_MS, Tick};
 
 /// How long accept rests when the host is short of something. A listener that stays readable would
 /// otherwise turn the loop into a hot one: 98,000 failing accepts in 10 s have been seen elsewhere.

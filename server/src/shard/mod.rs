@@ -4,169 +4,36 @@ pub(crate) mod connection;
 pub(crate) mod counters;
 mod intake;
 mod pool;
+pub(crate) mod quota;
+mod resources;
 #[cfg(test)]
 pub(crate) mod simulation;
 pub(crate) mod slab;
+mod tick;
+mod timeouts;
+mod unwatched;
 mod wheel;
 
 use std::collections::TryReserveError;
-use std::io;
 use std::time::Duration;
 
-use protocol::server::{Echo, FILLER, Http, Protocol};
+use protocol::server::Protocol;
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
-use connection::{Connection, LOOKS_MAX, Want};
-use counters::{CloseReason, Counters};
+use connection::{Connection, Want};
+use counters::CloseReason;
 pub(crate) use intake::{Intake, Trouble};
-use pool::{BufferPool, Usage};
+pub(crate) use resources::{Resources, SCRATCH_LEN};
 use slab::{ConnectionId, Slab, Slot};
-pub(crate) use wheel::Tick;
-use wheel::{Deadline, TICK_MS, Wheel};
-
-/// Bytes received, and bytes replied, in one go. 64 KiB take every pipelined burst of a benchmark
-/// and half of L2 at most; longer transfers take several passes.
-pub(crate) const SCRATCH_LEN: usize = 64 * 1024;
+use tick::TICK_MS;
+pub(crate) use tick::{TICK, Tick};
+pub(crate) use timeouts::Timeouts;
+pub(crate) use unwatched::Unwatched;
+use wheel::{Deadline, Wheel};
 
 /// The least memory for buffers of a reactor, in bytes.
 pub const BUFFER_MEMORY_LEN_MIN: usize = pool::MEMORY_LEN_MIN;
-
-/// Rest of a reactor that cannot wait for events: a hundred attempts a second are no load, and ten
-/// milliseconds no long time for those who wait.
-const REST: Duration = Duration::from_millis(10);
-
-/// Timeouts in ticks of 100 ms; `u32::MAX` is never.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timeouts {
-    idle_ticks: u32,
-    head_ticks: u32,
-    /// A quarter of the stall timeout: see `connection::Timer`.
-    look_ticks: u32,
-    stall_ticks: u32,
-    linger_ticks: u32,
-    drain_quiet_ticks: u32,
-}
-
-impl Timeouts {
-    /// From durations; zero means never. Rounded up to whole ticks, and one more because a timeout
-    /// starts in the middle of a tick.
-    pub(crate) fn new(idle: Duration, head: Duration, stall: Duration) -> Self {
-        let ticks = |timeout: Duration| match timeout.as_millis().div_ceil(u128::from(TICK_MS)) {
-            0 => u32::MAX,
-            ticks => u32::try_from(ticks + 1).unwrap_or(u32::MAX),
-        };
-        let stall_ticks = ticks(stall);
-        Timeouts {
-            idle_ticks: ticks(idle),
-            head_ticks: ticks(head),
-            look_ticks: if stall_ticks == u32::MAX { u32::MAX } else { stall_ticks.div_ceil(LOOKS_MAX.into()) },
-            stall_ticks,
-            // Time for the peer to read the last reply and close. Apache waits 30 s, nginx 5 s; 2 s
-            // are eight retransmission-free round trips to the far side of the planet.
-            linger_ticks: ticks(Duration::from_secs(2)),
-            // A request that was on its way when the drain began has arrived by then.
-            drain_quiet_ticks: ticks(Duration::from_millis(500)),
-        }
-    }
-
-    fn ticks(&self, timer: connection::Timer) -> u32 {
-        match timer {
-            connection::Timer::Idle => self.idle_ticks,
-            connection::Timer::Head => self.head_ticks,
-            connection::Timer::Body => self.stall_ticks,
-            connection::Timer::Reply | connection::Timer::Write => self.look_ticks,
-            connection::Timer::Linger => self.linger_ticks,
-        }
-    }
-}
-
-/// What the connections of a shard share.
-pub(crate) struct Resources<P> {
-    pub(crate) protocol: P,
-    pub(crate) counters: Counters,
-    pub(crate) now: Tick,
-    pub(crate) draining: bool,
-    pool: BufferPool,
-    /// The reply being made; a connection keeps it elsewhere when it cannot be sent at once.
-    output: Box<[u8]>,
-    output_len: usize,
-    /// Bytes at its front that are no filler.
-    literal_len: usize,
-    timeouts: Timeouts,
-}
-
-impl<P: Protocol> Resources<P> {
-    /// Resources with a pool of at most `buffer_memory_max` bytes.
-    pub(crate) fn new(protocol: P, timeouts: Timeouts, buffer_memory_max: usize) -> Self {
-        assert!(P::REPLY_LEN_MAX <= SCRATCH_LEN && P::UNREAD_LEN_MAX + SCRATCH_LEN <= pool::BUFFER_LEN_MAX);
-        Resources {
-            protocol,
-            counters: Counters::default(),
-            now: Tick(0),
-            draining: false,
-            pool: BufferPool::new(buffer_memory_max),
-            output: vec![0; SCRATCH_LEN].into_boxed_slice(),
-            output_len: 0,
-            literal_len: 0,
-            timeouts,
-        }
-    }
-
-    /// What the buffers take.
-    pub(crate) fn buffer_usage(&self) -> Usage {
-        self.pool.usage()
-    }
-
-    /// The output holds a reply of `len` bytes.
-    #[inline]
-    fn wrote(&mut self, len: usize) {
-        (self.output_len, self.literal_len) = (len, len);
-    }
-
-    /// The most memory that the buffers may take, in bytes.
-    pub(crate) fn buffer_memory_len_max(&self) -> usize {
-        self.pool.memory_len_max()
-    }
-
-    /// Lays as much of `left` bytes of filler behind a reply as there is room.
-    fn append_filler(&mut self, left: usize) {
-        if self.output_len > 0 {
-            let room = &mut self.output[self.output_len..];
-            let len = left.min(room.len());
-            room[..len].copy_from_slice(&FILLER[..len]);
-            self.output_len += len;
-        }
-    }
-
-    /// What is counted.
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// The kernel could not even wait for events: when it is short of something, what it was asked is
-    /// asked again after a short rest.
-    ///
-    /// # Errors
-    /// `error`, when it is no shortage.
-    #[cold]
-    pub(crate) fn rest(&mut self, error: Errno) -> io::Result<()> {
-        if !matches!(error, Errno::NOMEM | Errno::NOBUFS | Errno::NOSPC | Errno::AGAIN | Errno::BUSY) {
-            return Err(error.into());
-        }
-        self.counters.wait_pauses += 1;
-        self.counters.syscalls += 1;
-        std::thread::sleep(REST);
-        Ok(())
-    }
-
-    /// Starts the drain, as far as replies are concerned.
-    pub(crate) fn drain(&mut self) {
-        self.draining = true;
-        self.timeouts.idle_ticks = self.timeouts.idle_ticks.min(self.timeouts.drain_quiet_ticks);
-        self.protocol.drain();
-    }
-}
 
 /// One reactor's share of the server.
 pub(crate) struct Shard<P: Protocol, K> {
@@ -398,9 +265,40 @@ impl<P: Protocol, K> Shard<P, K> {
         self.slab.len()
     }
 
+    /// Accepts one connection by `accept`, if there is room for it. `None`: nobody waits.
+    ///
+    /// # Errors
+    /// What kept it from that; [`Shard::meet`] says whether accept has to rest.
+    #[inline]
+    pub(crate) fn accept<S>(&mut self, accept: impl FnOnce() -> Result<S, Errno>) -> Result<Option<S>, Trouble> {
+        if let Some(trouble) = self.trouble() {
+            return Err(trouble);
+        }
+        self.shared.counters.syscalls += 1;
+        match accept() {
+            Ok(socket) => {
+                self.intake.succeed();
+                Ok(Some(socket))
+            }
+            Err(Errno::AGAIN) => Ok(None),
+            Err(error) => Err(Trouble::of(error)),
+        }
+    }
+
+    /// Takes note of what an accept met; true when accept has to rest.
+    #[cold]
+    pub(crate) fn meet(&mut self, trouble: Trouble) -> bool {
+        self.intake.meet(trouble, self.shared.now, &mut self.shared.counters)
+    }
+
+    /// Ends a pause of accept that is over; true when accept goes on.
+    pub(crate) fn resume(&mut self) -> bool {
+        self.intake.resume(self.shared.now)
+    }
+
     /// What keeps the shard from taking in one more connection.
     #[inline]
-    pub(crate) fn trouble(&self) -> Option<Trouble> {
+    fn trouble(&self) -> Option<Trouble> {
         if self.slab.is_full() {
             return Some(Trouble::Full);
         }
@@ -428,17 +326,6 @@ fn unix_seconds() -> u64 {
 pub(crate) const fn connection_len<P: Protocol, K>() -> usize {
     size_of::<Slot<Connection<K, P::State>>>()
 }
-
-// The budgets of an idle connection. All handles in use are four bytes.
-const _: () = assert!(connection_len::<Echo, std::os::fd::OwnedFd>() <= 64);
-const _: () = assert!(connection_len::<Http, std::os::fd::OwnedFd>() <= 96);
-const _: () = assert!(connection_len::<Echo, crate::backend::uring::Direct>() <= 64);
-const _: () = assert!(connection_len::<Http, crate::backend::uring::Direct>() <= 96);
-// In debug builds a mio socket also remembers its selector, to find misuse.
-#[cfg(not(debug_assertions))]
-const _: () = assert!(connection_len::<Echo, mio::net::TcpStream>() <= 64);
-#[cfg(not(debug_assertions))]
-const _: () = assert!(connection_len::<Http, mio::net::TcpStream>() <= 96);
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::TryReserveError;
 
-use super::wheel::Links;
+use super::tick::Tick;
 
 /// Bits of the generation inside a [`Token`]. A slot must be reused 2^24 times while one event is
 /// under way for a stale event to find the wrong connection.
@@ -20,6 +20,11 @@ pub(crate) struct ConnectionId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token(pub(crate) u64);
 
+impl ConnectionId {
+    /// Of events that are about no connection.
+    pub(crate) const NONE: ConnectionId = ConnectionId { index: 0, generation: 0 };
+}
+
 impl Token {
     #[inline]
     pub(crate) const fn new(id: ConnectionId, tag: u8) -> Self {
@@ -34,6 +39,26 @@ impl Token {
     #[inline]
     pub(crate) const fn tag(self) -> u8 {
         (self.0 >> 56) as u8
+    }
+}
+
+/// Where a connection stands in the wheel. `due == NEVER` means that it is not in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Links {
+    pub(super) prev: u32,
+    pub(super) next: u32,
+    pub(super) due: Tick,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Links { prev: NONE, next: NONE, due: Tick::NEVER }
+    }
+}
+
+impl Links {
+    pub(super) fn is_linked(&self) -> bool {
+        self.due != Tick::NEVER
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a shard promises its backend: when it takes connections, what starts a clock, what one costs.
 
 use super::*;
-use protocol::server::HttpLimits;
+use protocol::server::{Echo, Http, HttpLimits};
 
 #[test]
 fn accept_rests_while_only_the_reserve_of_the_pool_is_left() {

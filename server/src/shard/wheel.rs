@@ -8,48 +8,12 @@
 //! wheel, in a bucket that comes no later than the deadline ([`Wheel::covers`]). What takes an entry out
 //! (coming due) or moves a deadline earlier marks the connection, and `Shard::settle` covers it again.
 
-use super::slab::{ConnectionId, NONE, Slab};
+use super::slab::{ConnectionId, Links, NONE, Slab};
+use super::tick::Tick;
 
-/// Length of a tick in milliseconds. Timeouts are seconds; a tenth is precise enough and lets the
-/// coarse clock (one kernel tick, 4 ms at HZ=250) serve.
-pub(crate) const TICK_MS: u64 = 100;
 /// Buckets of the wheel, a power of two. 1,024 ticks are 102 s: the default timeouts fit in one turn
 /// of the wheel, longer ones are looked at once per turn and put back.
 const BUCKETS: u32 = 1024;
-
-/// A point in time: ticks since the reactor started. 32 bits last 13 years.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Tick(pub(crate) u32);
-
-impl Tick {
-    /// No deadline.
-    pub(crate) const NEVER: Tick = Tick(u32::MAX);
-
-    /// `ticks` later, or [`Tick::NEVER`].
-    pub(crate) fn after(self, ticks: u32) -> Tick {
-        Tick(self.0.saturating_add(ticks))
-    }
-}
-
-/// Where a connection stands in the wheel. `due == NEVER` means that it is not in it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Links {
-    pub(super) prev: u32,
-    pub(super) next: u32,
-    pub(super) due: Tick,
-}
-
-impl Default for Links {
-    fn default() -> Self {
-        Links { prev: NONE, next: NONE, due: Tick::NEVER }
-    }
-}
-
-impl Links {
-    pub(super) fn is_linked(&self) -> bool {
-        self.due != Tick::NEVER
-    }
-}
 
 /// What the wheel must know of its entries.
 pub(crate) trait Deadline {

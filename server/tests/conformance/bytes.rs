@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use server::{Endpoint, Variant, Workload};
+use protocol::Workload;
+use server::{Endpoint, Variant};
 
 use crate::harness::{Client, GET, Running, pattern};
 

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use protocol::Workload;
 use protocol::server::Violation;
-use server::{Balance, CloseReason, Order, Variant, Workload};
+use server::{Balance, CloseReason, Order, Variant};
 use socket2::SockRef;
 
 use crate::harness::{Client, GET, PATIENCE, Running, balances, eventually, fill_to_the_limit, pattern};

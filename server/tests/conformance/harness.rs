@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Sender, unbounded};
-use server::{Balance, Endpoint, Options, Order, Report, Server, Variant, Workload};
+use protocol::Workload;
+use server::{Balance, Endpoint, Options, Order, Report, Server, Variant};
 use socket2::{Domain, Socket, Type};
 
 /// Long enough for the slowest machine: it ends a test that hangs, it measures nothing.

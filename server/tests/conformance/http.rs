@@ -1,8 +1,9 @@
 //! HTTP framing over real sockets: what is refused, how, and that nothing behind it is taken for a request.
 //! The demands themselves, in every cut, are tested in the `protocol` crate.
 
+use protocol::Workload;
 use protocol::server::Violation;
-use server::{CloseReason, Variant, Workload};
+use server::{CloseReason, Variant};
 
 use crate::harness::{Client, GET, Running};
 

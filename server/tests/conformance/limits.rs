@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use server::{CloseReason, Options, Server, Unavailable, Variant, Workload};
+use protocol::Workload;
+use server::{CloseReason, Options, Server, Unavailable, Variant};
 
 use crate::harness::{GET, Running, eventually, fill_to_the_limit};
 

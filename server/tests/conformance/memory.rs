@@ -3,7 +3,8 @@
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
-use server::{BUFFER_MEMORY_LEN_MIN, CloseReason, Report, Variant, Workload};
+use protocol::Workload;
+use server::{BUFFER_MEMORY_LEN_MIN, CloseReason, Report, Variant};
 
 use crate::harness::{Client, GET, Running, pattern};
 

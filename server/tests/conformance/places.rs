@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crossbeam::channel::unbounded;
-use server::{CloseReason, Endpoint, Options, Order, Server, Variant, Workload};
+use protocol::Workload;
+use server::{CloseReason, Endpoint, Options, Order, Server, Variant};
 
 use crate::harness::{Client, GET, PATIENCE, Running, pattern};
 

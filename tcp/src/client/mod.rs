@@ -7,6 +7,7 @@
 //! window of [`SEGMENTS_AHEAD_MAX`] segments (the initial window of RFC 6928), one after a timeout.
 
 mod addresses;
+mod challenges;
 mod peer;
 mod receive;
 mod retained;
@@ -14,6 +15,7 @@ mod time;
 
 use crate::wire::{Checksums, Flags, Packet, Segment};
 use crate::{Outbox, Sequence};
+use challenges::Challenges;
 use peer::{Marks, Peer, State};
 use retained::Retained;
 use std::hash::{DefaultHasher, Hasher};
@@ -129,7 +131,7 @@ pub struct Client {
     mss: u16,
     /// Peers marked [`Marks::OWES_ACK`], and some that no longer are.
     owing: Vec<u32>,
-    challenges: receive::Challenges,
+    challenges: Challenges,
     counters: Counters,
     /// Packets to send.
     pub outbox: Outbox,
@@ -147,7 +149,7 @@ impl Client {
             wheel: Wheel::new(now),
             round_trip: RoundTrip::default(),
             owing: Vec::new(),
-            challenges: receive::Challenges::default(),
+            challenges: Challenges::default(),
             counters: Counters::default(),
             outbox,
         }

@@ -1,35 +1,10 @@
-//! What the tests share: random numbers, a client with the addresses of the tests, and a second opinion on
+//! What the tests share: a client with the addresses of the tests, and a second opinion on
 //! every packet it sends, by the parser of another TCP.
 
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{IpAddress, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr};
 use tcp::client::{Block, Client, Config, Tick};
 use tcp::wire::{Checksums, Flags, Packet};
-
-/// SplitMix64 (Steele, Lea, Flood 2014): a few lines, and every seed is a good one.
-#[allow(dead_code, reason = "each test file uses some of these")]
-pub(crate) struct Random(pub(crate) u64);
-
-#[allow(dead_code, reason = "each test file uses some of these")]
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// Between 0 and `most`, both possible.
-    pub(crate) fn up_to(&mut self, most: usize) -> usize {
-        (self.next() % (most as u64 + 1)) as usize
-    }
-
-    /// True so many times in a thousand.
-    pub(crate) fn permille(&mut self, count: u64) -> bool {
-        self.next() % 1000 < count
-    }
-}
 
 /// Segment size of the tests' link.
 pub(crate) const MSS: u16 = 1460;

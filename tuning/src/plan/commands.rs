@@ -2,7 +2,7 @@
 //! the programs with the flags that the plan needs.
 
 use super::limit::{Mend, Turn};
-use super::request::{Side, Workload};
+use super::request::Side;
 use super::subject::Subject;
 use super::{Link, budget};
 
@@ -25,10 +25,7 @@ pub(super) fn in_order(subject: &Subject<'_>, judged: &[(Link, Option<Mend>)]) -
 fn serve(subject: &Subject<'_>) -> String {
     let request = &subject.request;
     let reactors = subject.reactors_planned().unwrap_or(budget::THREADS_MAX);
-    let word = match request.workload {
-        Workload::Echo => "echo",
-        Workload::Http => "http",
-    };
+    let workload = request.workload;
     let address = match request.side {
         Side::Server => " --listen 0.0.0.0:8080",
         Side::Both => "",
@@ -37,7 +34,7 @@ fn serve(subject: &Subject<'_>) -> String {
     // The server closes connections that stay silent for longer.
     let is_silent = request.heartbeat_ms.is_none_or(|period| period >= budget::IDLE_TIMEOUT_MS);
     let idle = if is_silent { " --idle-timeout 0s" } else { "" };
-    format!("c10m serve {word}{address}{} --reactors {reactors}{idle}", request.backend.flags())
+    format!("c10m serve {workload}{address}{} --reactors {reactors}{idle}", request.backend.flags())
 }
 
 fn load(subject: &Subject<'_>) -> String {
@@ -47,10 +44,7 @@ fn load(subject: &Subject<'_>) -> String {
         Side::Both => "127.0.0.1",
         Side::Tun => "198.18.0.1",
     };
-    let target = match request.workload {
-        Workload::Echo => format!("tcp://{host}:8080"),
-        Workload::Http => format!("http://{host}:8080/"),
-    };
+    let target = request.workload.target(format_args!("{host}:8080"));
     let beat = match request.heartbeat_ms {
         Some(period) if period.is_multiple_of(1000) => format!("--heartbeat {}s", period / 1000),
         Some(period) => format!("--heartbeat {period}ms"),

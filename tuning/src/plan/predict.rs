@@ -4,8 +4,9 @@
 use serde::Serialize;
 
 use super::budget;
-use super::request::{Backend, Side, Workload};
+use super::request::{Backend, Side};
 use super::slabs::{Basis, Slabs};
+use protocol::Workload;
 
 /// How long a heartbeat and its echo occupy a socket's queue in milliseconds, at worst: a turn of a
 /// busy reactor. Longer and the queues grow, which no plan can foresee.

@@ -1,17 +1,8 @@
 //! What a plan is asked for: how many connections, of what kind, driven how. Only names and choices;
 //! nothing is computed here.
 
+use protocol::Workload;
 use serde::Serialize;
-
-/// What the server does with the bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Workload {
-    /// Every byte comes back.
-    Echo,
-    /// HTTP/1.1.
-    Http,
-}
 
 /// How the server waits for bytes, as far as it makes a difference to the kernel's memory and limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -2,8 +2,9 @@
 //! fit. Starts nothing.
 
 use host::Facts;
+use protocol::Workload;
 use server::Variant;
-use tuning::plan::{Backend, Host, Plan, Prediction, Request, Side, Workload};
+use tuning::plan::{Backend, Host, Plan, Prediction, Request, Side};
 use tuning::{IoUring, bytes, thousands};
 
 use crate::session::request::Profile;
@@ -101,7 +102,7 @@ pub(super) fn fit(step: Step) -> Result<Planned, String> {
     let (facts, host) = (Facts::of_this_host(), Host::of_this_host());
     let io_uring = match server::probe_io_uring() {
         Ok(()) => IoUring::Available,
-        Err(error) if step.variant.backend() == "io_uring" => return Err(error.to_string()),
+        Err(error) if step.variant.is_uring() => return Err(error.to_string()),
         Err(error) => IoUring::Unavailable(error.to_string()),
     };
     if step.place == Place::Tun {

@@ -14,7 +14,7 @@ use super::record::{CpuEach, Memory, Phase, Predicted, Sample, Slab, StepRecord,
 use super::watch::{self, Cache, Seen, Watch};
 use crate::session::namespace::{self, Sockets};
 use crate::session::process::Process;
-use crate::session::{host_state, proc};
+use crate::{session::host_state, session::proc, subjects::servers};
 
 /// Where the server listens inside of the namespace.
 const PORT: u16 = 7000;
@@ -57,7 +57,7 @@ fn inside(planned: &Planned, seed: u64, ehash_entries: Option<u64>, stop: &Atomi
     let (slabs, host_bytes_free) = (watch::caches(), watch::host_bytes_free());
     let server_arguments = server_arguments(planned);
     let mut server = Process::start_self(&server_arguments)?;
-    server.read_event()?;
+    servers::c10m::ready(&mut server)?;
     let before = Before { slabs, host_bytes_free, server_bytes: proc::anonymous_bytes(server.pid()).ok() };
     let probe_arguments = probe_arguments(seed);
     let probe = Process::start_self(&probe_arguments)?;
@@ -88,15 +88,15 @@ fn inside(planned: &Planned, seed: u64, ehash_entries: Option<u64>, stop: &Atomi
     }
     server.terminate();
     let (output, server_code) = server.finish()?;
-    let account: Value = serde_json::from_str(output.lines().last().context("the server printed no account")?)?;
     if server_code != 0 || (code != 0 && code != 4) {
         bail!("the server ended with {server_code}, the load generator with {code}");
     }
+    let account = servers::c10m::account(&output)?;
     let commands = [server_arguments, generator_arguments, probe_arguments];
     let mut record = record(planned, &before, &seen, &load, probed.as_ref());
     record.ehash_entries = ehash_entries;
     record.commands = commands.iter().map(|arguments| format!("c10m {}", arguments.join(" "))).collect();
-    record.accepts_max_over_mean = account.pointer("/spread/accepts_max_over_mean").and_then(Value::as_f64);
+    record.accepts_max_over_mean = account.report.spread.map(|spread| spread.accepts_max_over_mean);
     Ok(record)
 }
 

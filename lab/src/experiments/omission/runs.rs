@@ -161,7 +161,7 @@ fn start_server(workload: &str, places: &Places, seconds: u32) -> anyhow::Result
     ]
     .map(str::to_owned);
     let mut server = Process::start_self(&arguments)?;
-    let ready = server.read_event()?;
+    let ready: Value = server.read_event()?;
     let address = ready["address"].as_str().context("the server named no address")?.to_owned();
     Ok((server, address))
 }

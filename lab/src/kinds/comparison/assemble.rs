@@ -10,7 +10,6 @@ use results::{hgrm, hlog, report, run, utc};
 use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope, key};
 use crate::session::journal::{Entry, Journal, Line};
 use crate::session::places::Places;
-use crate::workload::word;
 
 /// Steal of a run that its reader has to know of: where check V5 declares a run's times invalid.
 const STEAL_MAX: f64 = 0.05;
@@ -112,7 +111,7 @@ fn cell(key: &str, load: &Load, arm: &Arm, entries: &[&Entry], merged: Option<&L
     let runs: Vec<_> = entries.iter().map(|entry| entry.run.clone()).collect();
     Cell {
         key: key.to_owned(),
-        workload: word(load.workload).to_owned(),
+        workload: load.workload.name().to_owned(),
         arm: arm.name(),
         generator: if arm.compares_generators { arm.generator.name().to_owned() } else { String::new() },
         server: if arm.compares_generators { arm.server.name() } else { String::new() },

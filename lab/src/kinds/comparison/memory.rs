@@ -3,14 +3,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context;
+use protocol::Workload;
 use results::record::MemoryCell;
-use server::{Variant, Workload};
+use server::Variant;
 
 use crate::session::places::Places;
 use crate::session::proc;
 use crate::session::process::Process;
 use crate::subjects::servers::{Kind, Running};
-use crate::workload::word;
 
 /// Reactors of the measurement: two, so that sharing out is part of it.
 const REACTORS: usize = 2;
@@ -62,14 +63,14 @@ pub(crate) fn measure(
         held = held.max(proc::anonymous_bytes(pid)?);
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    let record = generator.read_event()?;
+    let record: serde_json::Value = generator.read_event()?;
     let established = record["connections"]["established"].as_u64().unwrap_or(0);
-    let exit = server.finish()?;
-    if established < u64::from(connections) || exit["totals"]["accepts"].as_u64() < Some(established) {
+    let account = server.finish()?.account.context("the server counts nothing")?;
+    if established < u64::from(connections) || account.report.totals.accepts < established {
         anyhow::bail!("{variant}: only {established} of {connections} idle connections were established");
     }
     Ok(MemoryCell {
-        workload: word(workload).to_owned(),
+        workload: workload.name().to_owned(),
         arm: variant.to_string(),
         connections: established,
         reactors: REACTORS as u32,

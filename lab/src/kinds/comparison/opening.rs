@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
+use protocol::Workload;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use server::Workload;
+use server::Counters;
 
 use crate::kinds::comparison::plan::{Arm, Load};
 use crate::session::process::Process;
@@ -22,12 +23,33 @@ const CONNECTIONS_MIN: u32 = 10;
 /// How many accepts and waits share a system call differs from run to run by some percent: less than this share
 /// of a count says nothing.
 const REST_SHARE_MIN: f64 = 0.1;
-/// The counters that are affected.
-const NAMES: [&str; 4] = ["syscalls", "enters", "sqes", "cqes"];
+/// A counter that is affected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Counter {
+    Syscalls,
+    Enters,
+    Sqes,
+    Cqes,
+}
+
+impl Counter {
+    const ALL: [Counter; 4] = [Counter::Syscalls, Counter::Enters, Counter::Sqes, Counter::Cqes];
+
+    fn of(self, totals: &Counters) -> f64 {
+        let count = match self {
+            Counter::Syscalls => totals.syscalls,
+            Counter::Enters => totals.enters,
+            Counter::Sqes => totals.sqes,
+            Counter::Cqes => totals.cqes,
+        };
+        count as f64
+    }
+}
 
 /// By counter, how much of it one connection takes. Empty when it was not measured: then nothing is taken off.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Opening(BTreeMap<String, f64>);
+pub(crate) struct Opening(BTreeMap<Counter, f64>);
 
 /// Whether the price of connections is to be measured for this server: only this project's count anything.
 pub(crate) fn applies(load: &Load, arm: &Arm) -> bool {
@@ -37,12 +59,7 @@ pub(crate) fn applies(load: &Load, arm: &Arm) -> bool {
 
 /// Loads that differ in nothing but rate and pipeline share a price.
 pub(crate) fn key(load: &Load, arm: &Arm) -> String {
-    results::run::word(&format!(
-        "opening-{}-c{}-{}",
-        crate::workload::word(load.workload),
-        load.connections,
-        arm.server.name()
-    ))
+    results::run::word(&format!("opening-{}-c{}-{}", load.workload.name(), load.connections, arm.server.name()))
 }
 
 /// Opens the connections of `job` and closes them again, without a request.
@@ -71,25 +88,25 @@ pub(crate) fn measure(job: &Job<'_>) -> anyhow::Result<Opening> {
     .map(str::to_owned);
     let mut process = Process::start_self(&arguments)?;
     process.wait_for_output(job.stop)?;
-    process.read_event()?;
+    process.read_event::<Value>()?;
     let (_, code) = process.finish()?;
     if code != 0 && code != 4 {
         bail!("the load generator ended with {code}");
     }
-    Opening::of(&server.finish()?["totals"]).context("the server counted no connections")
+    let account = server.finish()?.account;
+    account.and_then(|account| Opening::of(&account.report.totals)).context("the server counted no connections")
 }
 
 impl Opening {
-    fn of(totals: &Value) -> Option<Opening> {
-        let accepts = totals["accepts"].as_f64().filter(|accepts| *accepts > 0.0)?;
-        let each = |name: &str| Some((name.to_owned(), totals[name].as_f64()? / accepts));
-        Some(Opening(NAMES.into_iter().filter_map(each).collect()))
+    fn of(totals: &Counters) -> Option<Opening> {
+        let each = |counter: Counter| (counter, counter.of(totals) / totals.accepts as f64);
+        (totals.accepts > 0).then(|| Opening(Counter::ALL.into_iter().map(each).collect()))
     }
 
     /// What `totals` has counted beside the connections; absent when that is lost in their price.
-    pub(crate) fn rest(&self, totals: &Value, name: &str) -> Option<f64> {
-        let counted = totals[name].as_f64()?;
-        let taken = self.0.get(name).unwrap_or(&0.0) * totals["accepts"].as_f64().unwrap_or(0.0);
+    pub(crate) fn rest(&self, totals: &Counters, counter: Counter) -> Option<f64> {
+        let counted = counter.of(totals);
+        let taken = self.0.get(&counter).map_or(0.0, |each| each * totals.accepts as f64);
         let rest = (counted - taken).max(0.0);
         (rest >= counted * REST_SHARE_MIN).then_some(rest)
     }
@@ -97,22 +114,32 @@ impl Opening {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn the_price_of_connections_is_taken_off() {
-        let opening = Opening::of(&json!({"accepts": 100, "syscalls": 450, "enters": 0})).expect("connections");
-        let totals = json!({"accepts": 200, "syscalls": 2900, "enters": 7, "requests": 1000});
-        for (name, expected) in [("syscalls", Some(2000.0)), ("enters", Some(7.0)), ("sqes", None)] {
-            assert_eq!(opening.rest(&totals, name), expected, "{name}");
+        let none = Counters::default();
+        let opening = Opening::of(&Counters { accepts: 100, syscalls: 450, ..none.clone() }).expect("connections");
+        let totals = Counters { accepts: 200, syscalls: 2900, enters: 7, requests: 1000, ..none.clone() };
+        for (counter, expected) in
+            [(Counter::Syscalls, Some(2000.0)), (Counter::Enters, Some(7.0)), (Counter::Sqes, Some(0.0))]
+        {
+            assert_eq!(opening.rest(&totals, counter), expected, "{counter:?}");
         }
-        assert_eq!(Opening::default().rest(&totals, "syscalls"), Some(2900.0));
+        assert_eq!(Opening::default().rest(&totals, Counter::Syscalls), Some(2900.0));
         for (counted, expected) in [(449, None), (499, None), (500, Some(50.0)), (0, Some(0.0))] {
-            let totals = json!({"accepts": if counted == 0 { 0 } else { 100 }, "syscalls": counted});
-            assert_eq!(opening.rest(&totals, "syscalls"), expected, "{counted}");
+            let totals = Counters { accepts: if counted == 0 { 0 } else { 100 }, syscalls: counted, ..none.clone() };
+            assert_eq!(opening.rest(&totals, Counter::Syscalls), expected, "{counted}");
         }
-        assert_eq!(Opening::of(&json!({"accepts": 0, "syscalls": 3})), None);
+        assert_eq!(Opening::of(&Counters { syscalls: 3, ..none }), None);
+    }
+
+    /// Journals of runs that were interrupted go on.
+    #[test]
+    fn a_price_is_written_by_the_names_of_its_counters() {
+        let opening = Opening::of(&Counters { accepts: 2, syscalls: 3, ..Counters::default() }).expect("connections");
+        let written = serde_json::json!({"syscalls": 1.5, "enters": 0.0, "sqes": 0.0, "cqes": 0.0});
+        assert_eq!(serde_json::to_value(&opening).unwrap(), written);
+        assert_eq!(serde_json::from_value::<Opening>(written).unwrap(), opening);
     }
 }

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use protocol::Workload;
 use results::record::{Decision, Metric};
 use results::report::count;
-use server::{Variant, Workload};
+use server::Variant;
 
 use crate::kinds::comparison::opening;
 use crate::session::limits::Limits;
@@ -102,7 +103,7 @@ impl Load {
     pub(crate) fn slug(&self) -> String {
         let mode = self.rate.map_or("closed".to_owned(), |rate| format!("rate{rate}"));
         let churn = if self.is_churn() { format!("-n{}", self.requests_per_connection) } else { String::new() };
-        format!("{}-c{}-{mode}-p{}{churn}", crate::workload::word(self.workload), self.connections, self.pipeline)
+        format!("{}-c{}-{mode}-p{}{churn}", self.workload.name(), self.connections, self.pipeline)
     }
 
     /// A name for people.
@@ -110,11 +111,7 @@ impl Load {
         let mode = self.rate.map_or("closed".to_owned(), |rate| format!("at {}/s", count(rate)));
         let pipeline = if self.pipeline > 1 { format!(" pipelined {}", self.pipeline) } else { String::new() };
         let churn = if self.is_churn() { ", a connection each" } else { "" };
-        format!(
-            "{} × {} {mode}{pipeline}{churn}",
-            crate::workload::word(self.workload),
-            count(f64::from(self.connections))
-        )
+        format!("{} × {} {mode}{pipeline}{churn}", self.workload.name(), count(f64::from(self.connections)))
     }
 }
 
@@ -198,7 +195,7 @@ impl Scope {
         };
         if let Err(error) = server::probe_io_uring() {
             leave_out(&mut self.arms, error.to_string(), &|arm| {
-                let is_uring = matches!(arm.server, Kind::C10m(variant) if variant.backend() == "io_uring");
+                let is_uring = matches!(arm.server, Kind::C10m(variant) if variant.is_uring());
                 is_uring || arm.generator == Generator::C10mUring
             });
         }
@@ -241,8 +238,10 @@ impl Scope {
             _ => None,
         });
         let variants: Vec<Variant> = variants.collect();
-        let workloads = [Workload::Echo, Workload::Http];
-        workloads.into_iter().flat_map(|workload| variants.iter().map(move |variant| (workload, *variant))).collect()
+        Workload::ALL
+            .into_iter()
+            .flat_map(|workload| variants.iter().map(move |variant| (workload, *variant)))
+            .collect()
     }
 
     /// How long all of it takes on a quiet machine.

@@ -18,7 +18,6 @@ use crate::session::places::Places;
 use crate::session::preconditions::{self, Waited};
 use crate::session::progress::Progress;
 use crate::subjects::generators::{self, Job, Measured};
-use crate::workload::word;
 
 /// Attempts at one run.
 const ATTEMPTS_MAX: u32 = 3;
@@ -198,12 +197,12 @@ impl<'a> Runner<'a> {
 
     fn all_memory(&mut self) -> anyhow::Result<Ended> {
         for (workload, variant) in self.scope.memory_plan() {
-            let is_same = |cell: &MemoryCell| cell.workload == word(workload) && cell.arm == variant.to_string();
+            let is_same = |cell: &MemoryCell| cell.workload == workload.name() && cell.arm == variant.to_string();
             if self.journal.lines().iter().any(|line| matches!(line, Line::Memory(cell) if is_same(cell))) {
                 continue;
             }
-            let cell = format!("memory-{}-{variant}", word(workload));
-            let name = format!("memory of idle connections, {} {variant}", word(workload));
+            let cell = format!("memory-{}-{variant}", workload.name());
+            let name = format!("memory of idle connections, {} {variant}", workload.name());
             if !self.left_out.contains(&cell) {
                 self.progress.begin(None, &name);
                 let (places, stop, connections) = (self.places, self.stop, self.scope.idle_connections);

@@ -1,19 +1,21 @@
 //! This project's own server: this program again, with `serve`.
 
-use anyhow::{Context, bail};
-use serde_json::Value;
-use server::{Balance, Variant, Workload};
+use std::net::SocketAddr;
 
-use super::{Kind, Running};
+use anyhow::{Context, bail};
+use protocol::Workload;
+use serde_json::Value;
+use server::{Balance, Event, Exit, Ready, Variant};
+
+use super::{Ended, Kind, Running};
 use crate::session::process::Process;
-use crate::workload::word;
 
 /// Reactors where it matters who chooses among them.
 pub(super) const REACTORS_BALANCED: usize = 4;
 
 /// io_uring may be denied; the rest is always there.
 pub(super) fn availability(variant: Variant) -> Result<String, String> {
-    if variant.backend() == "io_uring" {
+    if variant.is_uring() {
         server::probe_io_uring().map_err(|error| error.to_string())?;
     }
     Ok(format!("c10m {}", env!("CARGO_PKG_VERSION")))
@@ -46,7 +48,7 @@ pub(super) fn start(
     let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     let arguments = [
         "serve",
-        word(workload),
+        workload.name(),
         "--listen",
         "127.0.0.1:0",
         "--backend",
@@ -63,18 +65,34 @@ pub(super) fn start(
     ]
     .map(str::to_owned);
     let mut process = Process::start_self(&arguments)?;
-    let ready = process.read_event()?;
-    let address = ready["address"].as_str().context("the server named no address")?.parse()?;
+    let address: SocketAddr = ready(&mut process)?.address.parse()?;
     let workers = vec![process.pid()];
     Ok(Running { kind, process, address, workers, _directory: None })
 }
 
-/// The account in the last line of its output; an error when it did not end well.
-pub(super) fn account(kind: Kind, output: &str) -> anyhow::Result<Value> {
-    let line = output.lines().last().with_context(|| format!("{} printed no account", kind.name()))?;
-    let exit: Value = serde_json::from_str(line)?;
-    if exit["code"] != 0 {
-        bail!("{} ended with {}: {}", kind.name(), exit["code"], exit["totals"]["closes"]);
+/// Waits for the first line of its output.
+pub(crate) fn ready(process: &mut Process) -> anyhow::Result<Ready> {
+    match process.read_event()? {
+        Event::Ready(ready) => Ok(ready),
+        other => bail!("the server was not ready, but said {other:?}"),
     }
-    Ok(exit)
+}
+
+/// The account in the last line of its output.
+pub(crate) fn account(output: &str) -> anyhow::Result<Exit> {
+    let line = output.lines().last().context("the server printed no account")?;
+    match serde_json::from_str(line).context("the account of the server is not to be read")? {
+        Event::Exit(exit) => Ok(*exit),
+        other => bail!("the server gave no account at its end, but said {other:?}"),
+    }
+}
+
+/// What it leaves, out of the last line of its output; an error when it did not end well.
+pub(super) fn ended(kind: Kind, output: &str) -> anyhow::Result<Ended> {
+    let exit = account(output)?;
+    let printed: Value = serde_json::from_str(output.lines().last().unwrap_or_default())?;
+    if exit.code != 0 {
+        bail!("{} ended with {}: {}", kind.name(), exit.code, printed["totals"]["closes"]);
+    }
+    Ok(Ended { printed, account: Some(exit) })
 }

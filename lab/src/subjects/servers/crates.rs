@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
+use protocol::Workload;
 use serde_json::Value;
-use server::Workload;
 
 use super::{Kind, Running};
 use crate::session::places;
 use crate::session::process::Process;
-use crate::workload::word;
 
 /// One program of `peers/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +77,9 @@ fn about(peer: Crate) -> anyhow::Result<Value> {
 pub(super) fn start(peer: Crate, cpus: &[usize]) -> anyhow::Result<Running> {
     let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     let mut command = Command::new(peer.path());
-    command.args([word(peer.workload), "--listen", "127.0.0.1:0", "--cpus", &cpu_list.join(",")]);
+    command.args([peer.workload.name(), "--listen", "127.0.0.1:0", "--cpus", &cpu_list.join(",")]);
     let mut process = Process::start(&mut command, &[], &format!("peer-{}", peer.name))?;
-    let ready = process.read_event()?;
+    let ready: Value = process.read_event()?;
     let address = ready["address"].as_str().context("the server named no address")?.parse()?;
     let workers = vec![process.pid()];
     Ok(Running { kind: Kind::Crate(peer), process, address, workers, _directory: None })

@@ -1,7 +1,7 @@
 //! The servers that experiments compare: this project's variants, those of the distribution, and those on
 //! other Rust libraries. What they have in common is here; a file each knows how one is set up.
 
-mod c10m;
+pub(crate) mod c10m;
 mod crates;
 mod h2o;
 mod haproxy;
@@ -16,8 +16,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::bail;
+use protocol::Workload;
 use serde_json::{Value, json};
-use server::{Balance, Variant, Workload};
+use server::{Balance, Exit, Variant};
 
 use crate::session::process::Process;
 pub(crate) use crates::Crate;
@@ -140,11 +141,19 @@ pub(crate) fn nginx_version() -> Option<String> {
     nginx::PROGRAM.availability().ok()
 }
 
+/// What a server leaves when it ended well.
+pub(crate) struct Ended {
+    /// What it printed, for the record.
+    pub(crate) printed: Value,
+    /// What it counted; only this project's servers do.
+    pub(crate) account: Option<Exit>,
+}
+
 impl Running {
     /// Starts a server on loopback with a reactor, or worker, on each of `cpus`.
     pub(crate) fn start(kind: Kind, workload: Workload, cpus: &[usize]) -> anyhow::Result<Running> {
         if !kind.serves(workload) {
-            bail!("{} serves no {}", kind.name(), crate::workload::word(workload));
+            bail!("{} serves no {}", kind.name(), workload.name());
         }
         match (kind, kind.program()) {
             (Kind::C10m(variant), _) => c10m::start(kind, variant, Balance::Hash, workload, cpus),
@@ -157,10 +166,7 @@ impl Running {
 
     /// What a load generator connects to.
     pub(crate) fn url(&self, workload: Workload) -> String {
-        match workload {
-            Workload::Echo => format!("tcp://{}", self.address),
-            Workload::Http => format!("http://{}/", self.address),
-        }
+        workload.target(self.address)
     }
 
     /// Requests that nginx has served; this project's servers tell at their end, the others never.
@@ -168,18 +174,19 @@ impl Running {
         if self.kind.is_nginx() { nginx::served(self.address) } else { Ok(None) }
     }
 
-    /// Ends it in order and returns what it counted; only this project's servers count.
-    pub(crate) fn finish(self) -> anyhow::Result<Value> {
+    /// Ends it in order and returns what it counted.
+    pub(crate) fn finish(self) -> anyhow::Result<Ended> {
+        let uncounted = |printed| Ok(Ended { printed, account: None });
         if let Some(program) = self.kind.program() {
             program.end(self.process)?;
-            return Ok(json!({"event": "exit"}));
+            return uncounted(json!({"event": "exit"}));
         }
         self.process.terminate();
         let (output, code) = self.process.finish()?;
         match self.kind {
-            Kind::C10m(_) | Kind::Balanced(_) => c10m::account(self.kind, &output),
+            Kind::C10m(_) | Kind::Balanced(_) => c10m::ended(self.kind, &output),
             _ if code != 0 => bail!("{} ended with {code}", self.kind.name()),
-            _ => Ok(json!({"event": "exit", "code": code})),
+            _ => uncounted(json!({"event": "exit", "code": code})),
         }
     }
 }

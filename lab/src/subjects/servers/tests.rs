@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use server::Workload;
+use protocol::Workload;
 
 use super::{Crate, Kind, Running};
 use crate::session::places;
@@ -79,7 +79,7 @@ fn serves_and_ends(kind: Kind, cpus: &[usize]) {
         }
     }
     let exit = server.finish().unwrap_or_else(|error| panic!("{name}: {error:#}"));
-    assert_eq!(exit["event"], "exit");
+    assert_eq!(exit.printed["event"], "exit");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn the_programs_of_peers_are_those_that_are_built_and_compared() {
     let listed = script.lines().find_map(|line| line.strip_prefix("for peer in ")).expect("the list");
     assert_eq!(listed.trim_end_matches("; do").split(' ').collect::<Vec<_>>(), built);
     for peer in Crate::ALL {
-        let folder = crate::workload::word(peer.workload);
+        let folder = peer.workload.name();
         assert!(manifest.contains(&format!("path = \"src/{folder}/{}.rs\"", peer.name.replace('-', "_"))));
     }
 }

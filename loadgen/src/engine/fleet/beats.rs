@@ -6,6 +6,7 @@
 use super::{Engine, Fleet};
 use crate::engine::connection::Phase;
 use protocol::client::Client;
+use random::Random;
 
 /// The beats of one worker's connections, in order of time: beat k belongs to connection k mod count.
 #[derive(Debug, Clone)]
@@ -54,12 +55,9 @@ impl Beats {
     }
 }
 
-/// A number in 0..1 that belongs to a connection: one round of splitmix64.
+/// A number in 0..1 that belongs to a connection.
 fn shift(seed: u64, index: u64) -> f64 {
-    let word = seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (word ^ (word >> 31)) as f64 / u64::MAX as f64
+    Random::at(seed, index) as f64 / u64::MAX as f64
 }
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {

@@ -10,9 +10,9 @@ fn read(text: &str) -> (String, String, String) {
         Place::Address(address) => address.to_string(),
         Place::Name { host, port } => format!("{host} port {port}"),
     };
-    match written.workload {
-        Workload::Http { host, path, .. } => (host, path, place),
-        Workload::Echo => (String::new(), String::new(), place),
+    match written.requests {
+        Requests::Http { host, path, .. } => (host, path, place),
+        Requests::Echo => (String::new(), String::new(), place),
     }
 }
 
@@ -67,7 +67,7 @@ fn echo_targets() {
         ("tcp+unix:/run/x.sock", "unix:/run/x.sock"),
     ] {
         let written = parse(text).unwrap();
-        assert_eq!((written.workload, read(text).2.as_str()), (Workload::Echo, place), "{text}");
+        assert_eq!((written.requests, read(text).2.as_str()), (Requests::Echo, place), "{text}");
     }
 }
 
@@ -85,7 +85,7 @@ fn credentials_are_sent_and_never_shown() {
             continue;
         }
         let written = written.unwrap();
-        let Workload::Http { host, authorization, .. } = &written.workload else { panic!("{text}") };
+        let Requests::Http { host, authorization, .. } = &written.requests else { panic!("{text}") };
         assert_eq!((authorization.as_ref().unwrap().reveal(), written.shown.as_str()), (expected, shown));
         assert!(!host.contains('@') && !format!("{written:?}").contains("secret"), "{written:?}");
     }
@@ -181,7 +181,7 @@ proptest! {
         match parse(&text) {
             Ok(written) => {
                 prop_assert!(!written.shown.contains(char::is_control));
-                if let Workload::Http { host, path, .. } = written.workload {
+                if let Requests::Http { host, path, .. } = written.requests {
                     prop_assert!(path.starts_with('/') && path.bytes().all(|byte| (b'!'..=b'~').contains(&byte)), "{path:?}");
                     prop_assert!(!host.is_empty() && host.bytes().all(|byte| (b'!'..=b'~').contains(&byte)), "{host:?}");
                     prop_assert!(!host.contains('@') && !path.contains('#'));

@@ -335,7 +335,6 @@ fn go_on_chunked(
 
 impl Protocol for Http {
     type State = HttpState;
-    const NAME: &'static str = "http";
     const ANNOUNCES_CLOSE: bool = true;
     const REPLY_LEN_MAX: usize = REPLY_HEAD_LEN_MAX;
     const UNREAD_LEN_MAX: usize = if HEAD_LEN_MAX > COLLECT_LEN_MAX { HEAD_LEN_MAX } else { COLLECT_LEN_MAX };

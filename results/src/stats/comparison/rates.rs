@@ -1,8 +1,8 @@
 //! How often the comparison errs, measured on made-up runs whose truth is known. The rates that this prints
 //! (`cargo test -p results rates -- --nocapture`) stand in the documentation of the module.
 
-use super::super::random::Random;
 use super::{Comparison, Judgement, paired, unpaired};
+use random::Random;
 
 /// Comparisons behind each rate: 5 % of them are known to ± 0.3 % (two standard deviations).
 const TRIALS: u32 = 20_000;
@@ -32,7 +32,7 @@ struct Source {
 
 impl Source {
     fn share(&mut self) -> f64 {
-        (self.random.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.random.uniform()
     }
 
     /// A standard normal value, by Box and Muller.

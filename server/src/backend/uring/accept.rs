@@ -7,13 +7,15 @@ use protocol::server::Protocol;
 use rustix::io::Errno;
 use sys::uring::Completion;
 
+use super::direct::Direct;
+use super::state::{IGNORED, tag};
 use super::style::Style;
-use super::{ACCEPT, Accept, CLOSE, Direct, IGNORED, MULTISHOT_ACCEPT_MARGIN, NO_ACCEPT, NO_CONNECTION, Source, Uring};
+use super::{Accept, MULTISHOT_ACCEPT_MARGIN, Source, Uring};
 use crate::backend::Backend;
+use crate::shard::Trouble;
 use crate::shard::connection::Want;
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Shard, Trouble};
 
 impl<P: Protocol, S: Style> Uring<P, S> {
     /// Arms each listener that is not armed.
@@ -30,16 +32,15 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             return;
         };
         let (listener, token) = (listener.as_raw_fd(), accept_token(index));
-        let Shard { shared, intake, .. } = &mut *self.shard;
+        let counters = &mut self.shard.shared.counters;
         if free == 0 || is_low {
-            let trouble = if free == 0 { Trouble::Full } else { Trouble::Buffers };
-            intake.meet(trouble, shared.now, &mut shared.counters);
+            self.shard.meet(if free == 0 { Trouble::Full } else { Trouble::Buffers });
         } else if near_limit {
             *accept = Accept::Oneshot;
-            self.ring.accept_oneshot(listener, token, &mut shared.counters);
+            self.ring.accept_oneshot(listener, token, counters);
         } else {
             *accept = Accept::Multishot;
-            self.ring.accept_multishot(listener, token, &mut shared.counters);
+            self.ring.accept_multishot(listener, token, counters);
         }
     }
 
@@ -55,7 +56,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     pub(super) fn renew_accept(&mut self, index: usize) {
         if self.sources[index].accept != Accept::None {
             self.sources[index].accept = Accept::Ending;
-            let token = Token::new(accept_token(index).id(), NO_ACCEPT);
+            let token = Token::new(accept_token(index).id(), tag::NO_ACCEPT);
             self.ring.cancel(accept_token(index), token, &mut self.shard.shared.counters);
         }
     }
@@ -86,9 +87,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             // What is said of a listener that was taken away is that it ends.
             None if completion.result == -libc::ECANCELED || self.sources[index].listener.is_none() => {}
             None => {
-                let Shard { shared, intake, .. } = &mut *self.shard;
-                let trouble = Trouble::of(Errno::from_raw_os_error(-completion.result));
-                intake.meet(trouble, shared.now, &mut shared.counters);
+                self.shard.meet(Trouble::of(Errno::from_raw_os_error(-completion.result)));
             }
         }
         if self.is_near_limit() {
@@ -114,7 +113,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                 // Thousands of connections whose last completions are still to come: very unlikely,
                 // and then this one is refused and counted.
                 self.shard.shared.counters.accept_errors += 1;
-                let token = Token::new(NO_CONNECTION, CLOSE);
+                let token = Token::new(ConnectionId::NONE, tag::CLOSE);
                 self.ring.close(socket, token, &mut self.shard.shared.counters);
             }
         }
@@ -123,5 +122,5 @@ impl<P: Protocol, S: Style> Uring<P, S> {
 
 /// The accept of a listener is named by the listener's index.
 fn accept_token(index: usize) -> Token {
-    Token::new(ConnectionId { index: index as u32, generation: 0 }, ACCEPT)
+    Token::new(ConnectionId { index: index as u32, generation: 0 }, tag::ACCEPT)
 }

@@ -3,11 +3,11 @@
 use io_uring::cqueue;
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use sys::uring::{Completion, Cut, Filled};
+use sys::uring::{Completion, Filled};
 
-use super::style::{Receive, Style};
-use super::{CLOSING, PAUSING, POLLING, READABLE, RECEIVE, RECEIVING, Uring};
-use crate::backend::epoll::reason_of;
+use super::state::{flag, tag};
+use super::style::{Receive, Send, Style};
+use super::{Settling, Uring, poll};
 use crate::shard::connection::Want;
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
@@ -22,16 +22,14 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             let Some(id) = self.starved.pop() else { return };
             let Some((connection, shared)) = self.shard.find(id) else { continue };
             // One that is replying asks again when its reply is sent.
-            if connection.flags & (CLOSING | RECEIVING) != 0 || connection.is_replying() {
+            if connection.flags & (flag::CLOSING | flag::RECEIVING) != 0 || connection.is_replying() {
                 continue;
             }
-            let (socket, token) = (connection.socket, Token::new(id, RECEIVE));
-            connection.flags |= RECEIVING;
             if S::RECEIVE == Receive::Poll {
-                connection.flags &= !READABLE;
-                self.ring.receive_now(socket, S::Cut::LEN as u32, token, &mut shared.counters);
+                poll::receive::<P, S>(&mut self.ring, connection, &mut shared.counters, id);
             } else {
-                self.ring.receive_share(socket, token, &mut shared.counters);
+                connection.flags |= flag::RECEIVING;
+                self.ring.receive_share(connection.socket, Token::new(id, tag::RECEIVE), &mut shared.counters);
             }
         }
     }
@@ -54,19 +52,19 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     fn received(&mut self, id: ConnectionId, completion: &Completion, filled: Option<&Filled>) -> Option<Want> {
         let (connection, shared) = self.shard.find(id)?;
         if !cqueue::more(completion.flags) {
-            connection.flags &= !RECEIVING;
+            connection.flags &= !flag::RECEIVING;
             if S::RECEIVE != Receive::Poll {
-                connection.flags &= !PAUSING;
+                connection.flags &= !flag::PAUSING;
             } else if cqueue::sock_nonempty(completion.flags) || completion.result == -libc::ENOBUFS {
                 // More has arrived, or the FIN behind what has; the poll may have reported it before.
-                connection.flags |= READABLE;
+                connection.flags |= flag::READABLE;
             }
         }
-        if connection.flags & CLOSING != 0 {
+        if connection.flags & flag::CLOSING != 0 {
             return None;
         }
-        if S::SENDS_INLINE && connection.is_replying() {
-            self.hurried = true;
+        if S::SEND == Send::Inline && connection.is_replying() {
+            self.settling = Settling::AtOnce;
         }
         match (completion.result, filled) {
             (1.., Some(filled)) => Some(connection.received(self.buffers.content(filled), shared)),
@@ -80,7 +78,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                 // The pause took effect. A reply that is still unsent arms the receive when it is.
                 Errno::CANCELED if connection.is_replying() => None,
                 Errno::CANCELED | Errno::INTR | Errno::AGAIN => Some(Want::Read),
-                error => Some(connection.give_up(reason_of(error), shared)),
+                error => Some(connection.give_up(CloseReason::of(error), shared)),
             },
         }
     }
@@ -89,28 +87,9 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     #[inline]
     pub(super) fn on_poll(&mut self, id: ConnectionId, completion: &Completion) {
         let Some((connection, shared)) = self.shard.find(id) else { return };
-        if !cqueue::more(completion.flags) {
-            connection.flags &= !POLLING;
+        match poll::reported(connection, shared, completion) {
+            Some(want) => self.act(id, want),
+            None => self.free_if_done(id),
         }
-        if connection.flags & CLOSING != 0 {
-            return self.free_if_done(id);
-        }
-        let want = match u32::try_from(completion.result) {
-            // A receive would return what came before the reset, and nothing would tell of the reset.
-            Ok(events) if events & libc::POLLERR as u32 != 0 => connection.give_up(CloseReason::Reset, shared),
-            Ok(_) => {
-                connection.flags |= READABLE;
-                Want::Read
-            }
-            Err(_) => match Errno::from_raw_os_error(-completion.result) {
-                Errno::CANCELED | Errno::INTR | Errno::AGAIN => Want::Read,
-                error => connection.give_up(reason_of(error), shared),
-            },
-        };
-        // While a reply is unsent nothing is received; what follows the reply looks at the flag.
-        if want == Want::Read && connection.is_replying() {
-            return;
-        }
-        self.act(id, want);
     }
 }

@@ -10,7 +10,7 @@ use io_uring::types::{DestinationSlot, Fd, Fixed};
 use io_uring::{opcode, squeue};
 use sys::uring::{Completion, Cut, GROUP, Gather, ProvidedBuffers, SHARE_LEN, Sizes};
 
-use super::Direct;
+use super::direct::Direct;
 use crate::shard::counters::Counters;
 use crate::shard::slab::Token;
 use crate::unavailable::Unavailable;

@@ -1,119 +1,56 @@
-//! Sends that are over when they are submitted.
-//!
-//! With MSG_DONTWAIT the kernel never puts a send aside (REQ_F_NOWAIT in io_uring/net.c since Linux 5.12):
-//! it is tried while the entry is consumed, and succeeds or fails there. With MSG_WAITALL anything less
-//! than all of the bytes is a failure, and IOSQE_CQE_SKIP_SUCCESS (Linux 5.17) hides nothing but success.
-//! So once the ring has consumed the entries, every send without a completion is done, and the kernel has
-//! no address left: replies need no buffer of their own, only a place until the next submission.
+//! Sending: a reply is kept in a buffer until the kernel reports that it is sent, or laid into the place of `inline`.
 
 use protocol::server::Protocol;
 use rustix::io::Errno;
 
+use super::Uring;
+use super::state::{flag, tag};
 use super::style::Style;
-use super::{CLOSING, SEND_INLINE, SENDING, Uring};
-use crate::backend::epoll::reason_of;
 use crate::shard::connection::Want;
+use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
 
-/// Room for the replies of one turn. Longer ones take pooled buffers and ordinary sends.
-const PLACE_LEN: usize = 128 * 1024;
-
-/// A send that was queued, and where its reply lies.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Queued {
-    id: ConnectionId,
-    start: u32,
-    len: u32,
-    /// It failed, and what follows from that was done.
-    failed: bool,
-}
-
-/// Replies that were queued since the ring consumed its last entries.
-pub(super) struct InlineSends {
-    place: Box<[u8]>,
-    used: usize,
-    queued: Vec<Queued>,
-    /// The other vector, so that nothing is allocated when new sends are queued while old ones are settled.
-    spare: Vec<Queued>,
-}
-
-impl InlineSends {
-    /// Without memory unless the variant uses it.
-    pub(super) fn new(is_used: bool) -> InlineSends {
-        let place_len = if is_used { PLACE_LEN } else { 0 };
-        InlineSends {
-            place: vec![0; place_len].into_boxed_slice(),
-            used: 0,
-            queued: Vec::with_capacity(place_len / 128),
-            spare: Vec::with_capacity(place_len / 128),
-        }
-    }
-
-    /// Where the next reply may be laid.
-    #[inline]
-    pub(super) fn free(&mut self) -> &mut [u8] {
-        &mut self.place[self.used..]
-    }
-
-    /// A reply of `len` bytes was laid into `free`. Returns it, with the token of its send; its address is
-    /// stable until `take`.
-    #[inline]
-    pub(super) fn queue(&mut self, id: ConnectionId, len: usize) -> (Token, &[u8]) {
-        let (start, position) = (self.used, self.queued.len() as u32);
-        self.used += len;
-        self.queued.push(Queued { id, start: start as u32, len: len as u32, failed: false });
-        // A failure is found by the send's position. It is told before the position is used again: see `take`.
-        let position = ConnectionId { index: position, generation: 0 };
-        (Token::new(position, SEND_INLINE), &self.place[start..start + len])
-    }
-
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.queued.is_empty()
-    }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.queued.len()
-    }
-
-    /// Leaves no room for a reply until `open` or `take`.
-    fn close(&mut self) -> usize {
-        std::mem::replace(&mut self.used, self.place.len())
-    }
-
-    fn open(&mut self, used: usize) {
-        self.used = used;
-    }
-
-    /// Notes that the send at `position` failed. Returns it, unless that is known.
-    fn fail(&mut self, position: u32) -> Option<Queued> {
-        let queued = self.queued.get_mut(position as usize).filter(|queued| !queued.failed)?;
-        queued.failed = true;
-        Some(*queued)
-    }
-
-    fn reply(&self, queued: Queued) -> &[u8] {
-        &self.place[queued.start as usize..][..queued.len as usize]
-    }
-
-    /// Takes out what is queued, and makes the place free again: the ring has consumed all of it, and told what
-    /// failed.
-    #[inline]
-    fn take(&mut self) -> Vec<Queued> {
-        self.used = 0;
-        std::mem::replace(&mut self.queued, std::mem::take(&mut self.spare))
-    }
-
-    /// Gives the vector of `take` back.
-    #[inline]
-    fn put_back(&mut self, mut settled: Vec<Queued>) {
-        settled.clear();
-        self.spare = settled;
-    }
-}
-
 impl<P: Protocol, S: Style> Uring<P, S> {
+    #[inline]
+    pub(super) fn send(&mut self, id: ConnectionId) {
+        let Some((connection, shared)) = self.shard.find(id) else { return };
+        let (socket, unsent) = (connection.socket, connection.unsent(shared));
+        let (start, len) = (unsent.as_ptr(), unsent.len());
+        // SAFETY: `unsent` is the constant FILLER, or a pooled buffer (`keep`), whose memory is neither
+        // moved nor freed while it is taken. It is pinned, so it is not given back before `on_send`,
+        // and the pool outlives the operation: see `Drop`. The detour over a raw pointer only ends the
+        // borrow of the shard, whose counters the ring wants.
+        let unsent = unsafe { std::slice::from_raw_parts(start, len) };
+        // SAFETY: as above.
+        unsafe { self.ring.send(socket, unsent, Token::new(id, tag::SEND), &mut shared.counters) };
+    }
+
+    #[inline]
+    pub(super) fn on_send(&mut self, id: ConnectionId, result: i32) {
+        let Some((connection, shared)) = self.shard.find(id) else { return };
+        connection.flags &= !flag::SENDING;
+        connection.unpin(shared);
+        if connection.flags & flag::CLOSING != 0 {
+            return self.free_if_done(id);
+        }
+        let want = match usize::try_from(result) {
+            Ok(count) => match connection.sent(count, shared) {
+                // MSG_WAITALL was cut short, by a signal for instance: the rest is sent at once.
+                Want::Wait => Want::Write,
+                want => want,
+            },
+            Err(_) => match Errno::from_raw_os_error(-result) {
+                Errno::INTR | Errno::AGAIN => Want::Write,
+                error @ (Errno::NOBUFS | Errno::NOMEM) => {
+                    shared.counters.enobufs += 1;
+                    connection.give_up(CloseReason::of(error), shared)
+                }
+                error => connection.give_up(CloseReason::of(error), shared),
+            },
+        };
+        self.act(id, want);
+    }
+
     /// Draws the conclusions of inline sends, right after a wait.
     #[inline]
     pub(super) fn settle_sends(&mut self) {
@@ -130,8 +67,8 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         let queued = self.sends.take();
         for send in queued.iter().filter(|send| !send.failed) {
             let Some((connection, shared)) = self.shard.find(send.id) else { continue };
-            connection.flags &= !SENDING;
-            if connection.flags & CLOSING != 0 {
+            connection.flags &= !flag::SENDING;
+            if connection.flags & flag::CLOSING != 0 {
                 self.free_if_done(send.id);
                 continue;
             }
@@ -146,7 +83,8 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         // What is left of a reply must not be laid among those that were submitted.
         let used = self.sends.close();
         let completions = std::mem::take(&mut self.completions);
-        for completion in completions.iter().filter(|completion| Token(completion.user_data).tag() == SEND_INLINE) {
+        for completion in completions.iter().filter(|completion| Token(completion.user_data).tag() == tag::SEND_INLINE)
+        {
             self.on_send_failed(Token(completion.user_data).id().index, completion.result);
         }
         self.completions = completions;
@@ -158,8 +96,8 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     fn on_send_failed(&mut self, position: u32, result: i32) {
         let Some(send) = self.sends.fail(position) else { return };
         let Some((connection, shared)) = self.shard.find(send.id) else { return };
-        connection.flags &= !SENDING;
-        if connection.flags & CLOSING != 0 {
+        connection.flags &= !flag::SENDING;
+        if connection.flags & flag::CLOSING != 0 {
             return self.free_if_done(send.id);
         }
         let reply = self.sends.reply(send);
@@ -167,40 +105,9 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             Ok(count) => connection.lent(reply, count, shared),
             Err(_) => match Errno::from_raw_os_error(-result) {
                 Errno::INTR | Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM => connection.lent(reply, 0, shared),
-                error => connection.give_up(reason_of(error), shared),
+                error => connection.give_up(CloseReason::of(error), shared),
             },
         };
         self.act(send.id, if want == Want::Wait { Want::Write } else { want });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Each failure is one step, however many are queued: a list of these is never searched.
-    #[test]
-    fn a_failed_send_is_found_by_its_token() {
-        let mut sends = InlineSends::new(true);
-        let id = |index| ConnectionId { index, generation: 7 };
-        let tokens: Vec<Token> = (0..1000).map(|index| sends.queue(id(10_000 + index), 100).0).collect();
-        for (index, token) in tokens.iter().enumerate().rev() {
-            let send = sends.fail(token.id().index).expect("queued");
-            assert_eq!((send.id, send.start as usize), (id(10_000 + index as u32), index * 100));
-            assert!(sends.fail(token.id().index).is_none(), "a failure has one conclusion");
-        }
-        assert!(sends.fail(1000).is_none());
-    }
-
-    #[test]
-    fn nothing_is_laid_among_submitted_replies_while_failures_are_handled() {
-        let mut sends = InlineSends::new(true);
-        sends.queue(ConnectionId { index: 1, generation: 1 }, 100);
-        let used = sends.close();
-        assert!(sends.free().is_empty());
-        sends.open(used);
-        assert_eq!(sends.free().len(), PLACE_LEN - 100);
-        assert_eq!(sends.take().len(), 1);
-        assert_eq!(sends.free().len(), PLACE_LEN);
     }
 }

@@ -15,11 +15,19 @@ pub(crate) enum Receive {
     Poll,
 }
 
+/// How replies are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Send {
+    /// Out of a buffer of its own, until a completion reports it.
+    Reported,
+    /// With MSG_DONTWAIT and without a completion for success: see `inline`.
+    Inline,
+}
+
 /// One way.
 pub(crate) trait Style {
     const RECEIVE: Receive;
-    /// Replies are sent with MSG_DONTWAIT and without a completion for success: see `sends`.
-    const SENDS_INLINE: bool = false;
+    const SEND: Send = Send::Reported;
     /// Wait for several completions at once, for so long at most.
     const GATHER: Option<Gather> = None;
     /// Enters after which what has arrived is received: a poll has to report before the receive is queued.
@@ -60,7 +68,7 @@ pub(crate) struct Inline;
 
 impl Style for Inline {
     const RECEIVE: Receive = Receive::Multishot;
-    const SENDS_INLINE: bool = true;
+    const SEND: Send = Send::Inline;
     type Cut = Whole;
 }
 
@@ -77,7 +85,7 @@ pub(crate) struct Gathering;
 
 impl Style for Gathering {
     const RECEIVE: Receive = Receive::Multishot;
-    const SENDS_INLINE: bool = true;
+    const SEND: Send = Send::Inline;
     /// 64 completions are three passes of deferred work (20 each, IO_LOCAL_TW_DEFAULT_MAX of the kernel's
     /// io_uring.h); 50 µs is as long as the default timer slack (prctl(2)).
     const GATHER: Option<Gather> = Some(Gather { count: 64, wait_us_max: 50 });
@@ -89,6 +97,6 @@ pub(crate) struct InlinePieces;
 
 impl Style for InlinePieces {
     const RECEIVE: Receive = Receive::Multishot;
-    const SENDS_INLINE: bool = true;
+    const SEND: Send = Send::Inline;
     type Cut = Incremental;
 }

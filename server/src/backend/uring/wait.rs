@@ -8,9 +8,10 @@ use protocol::server::Protocol;
 use rustix::io::Errno;
 use sys::uring::Cut;
 
-use super::style::Style;
-use super::{DOORBELL, FETCHES_MAX, NO_CONNECTION, TICK, Uring};
-use crate::shard::slab::Token;
+use super::state::DOORBELL;
+use super::style::{Send, Style};
+use super::{FETCHES_MAX, Settling, Uring};
+use crate::shard::TICK;
 
 impl<P: Protocol, S: Style> Uring<P, S> {
     /// How long a turn may wait.
@@ -20,11 +21,14 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             // A doorbell may ring unheard.
             wait_max = Some(wait_max.map_or(TICK, |wait_max| wait_max.min(TICK)));
         }
-        if !S::SENDS_INLINE || self.sends.is_empty() {
+        if S::SEND == Send::Reported || self.sends.is_empty() {
             return wait_max;
         }
         // Nothing reports their success, and timers start when they are settled.
-        let unsettled_max = if std::mem::take(&mut self.hurried) { Duration::ZERO } else { TICK };
+        let unsettled_max = match std::mem::take(&mut self.settling) {
+            Settling::AtOnce => Duration::ZERO,
+            Settling::WithinTick => TICK,
+        };
         Some(wait_max.map_or(unsettled_max, |wait_max| wait_max.min(unsettled_max)))
     }
 
@@ -66,8 +70,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             )));
         }
         // What else may be gone and would be missed: the doorbell's poll, and the accepts.
-        let token = Token::new(NO_CONNECTION, DOORBELL);
-        self.ring.poll_readable(self.doorbell.as_raw_fd(), token, &mut shared.counters);
+        self.ring.poll_readable(self.doorbell.as_raw_fd(), DOORBELL, &mut shared.counters);
         (0..self.sources.len()).for_each(|index| self.renew_accept(index));
         Ok(())
     }

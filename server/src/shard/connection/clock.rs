@@ -4,28 +4,11 @@ use protocol::Output;
 use protocol::server::{Protocol, Waiting};
 
 use super::{Connection, Next, REPLYING, UNCOVERED, Want};
-use crate::shard::Resources;
 use crate::shard::counters::CloseReason;
-use crate::shard::wheel::{Deadline, Tick};
-
-/// Looks at an unsent reply within one stall timeout; one more finds it stalled for all of it.
-pub(in crate::shard) const LOOKS_MAX: u8 = 4;
-
-/// Which timeout runs.
-///
-/// `Write` runs in quarters ([`LOOKS_MAX`]): room in the send buffer shows only once a good part of it is
-/// free, so each quarter asks what the peer has acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::shard) enum Timer {
-    Idle,
-    Head,
-    Body,
-    /// A reply was made and not offered to the socket yet: no clock is started for this moment, so an older
-    /// deadline stands, which means nothing but a look.
-    Reply,
-    Write,
-    Linger,
-}
+use crate::shard::resources::Resources;
+use crate::shard::tick::Tick;
+use crate::shard::timeouts::{LOOKS_MAX, Timer};
+use crate::shard::wheel::Deadline;
 
 impl<K, S> Deadline for Connection<K, S> {
     #[inline]

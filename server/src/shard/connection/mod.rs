@@ -12,9 +12,9 @@ use protocol::server::{Protocol, Step, Then, Waiting};
 
 use super::counters::CloseReason;
 use super::pool::{BUFFER_LEN_MAX, Buffer};
-use super::wheel::Tick;
-use super::{Resources, Timeouts};
-pub(super) use clock::{LOOKS_MAX, Timer};
+use super::resources::Resources;
+use super::tick::Tick;
+use super::timeouts::{Timeouts, Timer};
 pub(crate) use reply::PINNED;
 
 /// What a connection wants its backend to do: exactly one thing at a time.

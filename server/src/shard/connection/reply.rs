@@ -2,9 +2,10 @@
 
 use protocol::server::{FILLER, FILLER_LEN, Protocol};
 
-use super::{Connection, Next, PEER_CLOSED, REPLYING, Timer, Want};
-use crate::shard::Resources;
+use super::{Connection, Next, PEER_CLOSED, REPLYING, Want};
 use crate::shard::counters::CloseReason;
+use crate::shard::resources::Resources;
+use crate::shard::timeouts::Timer;
 
 /// Bit of [`Connection::flags`]: the kernel may still read the unsent reply, so its buffer must not
 /// be given back. Set and cleared by the backend, through [`Connection::pin`] and `unpin`.
@@ -56,6 +57,8 @@ impl<K, S: Default> Connection<K, S> {
     /// can tell [`Connection::lent`] how much of it the kernel took. Returns its length, or `None` when
     /// there is no room for it, when it is in a buffer of its own, or when something is to follow as soon
     /// as it is sent: such a send must not be silent.
+    ///
+    /// This second way of sending stays only if its gain over the first is shown by measurement.
     #[inline]
     pub(crate) fn lend<P: Protocol<State = S>>(
         &mut self,

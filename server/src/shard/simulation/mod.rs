@@ -8,18 +8,17 @@
 //! A failure prints its seed; `C10M_SEED=<seed> cargo test -p server simulation` repeats it.
 
 mod peer;
-pub(crate) mod random;
 
 use std::time::Duration;
 
 use protocol::server::{Echo, Http, HttpLimits, Protocol};
 
 use self::peer::{Peer, Way};
-use self::random::Random;
 use super::connection::{PINNED, Want};
 use super::counters::CloseReason;
 use super::slab::ConnectionId;
 use super::{Resources, Shard, Timeouts, pool};
+use random::Random;
 
 const SEEDS: u64 = 6_000;
 /// Idle, head and stall timeouts of the simulated shard. With the linger of 2 s and a look in each quarter,
@@ -40,7 +39,7 @@ struct World<P: Protocol> {
 
 impl<P: Protocol> World<P> {
     fn new(seed: u64, make: &impl Fn() -> P, input: &mut dyn FnMut(&mut Random) -> Vec<u8>) -> World<P> {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let [mut idle, head, stall] = TIMEOUTS;
         // Without an idle timeout silence is no reason to close; an unread reply is one all the same.
         let is_patient = random.one_in(4);

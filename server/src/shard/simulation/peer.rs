@@ -3,9 +3,9 @@
 use protocol::Output;
 use protocol::server::{FILLER, Protocol, Then};
 
-use super::random::Random;
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::ConnectionId;
+use random::Random;
 
 /// How the backend of this connection does I/O.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

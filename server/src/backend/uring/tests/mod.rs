@@ -7,11 +7,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::Workload;
 use protocol::server::Echo;
 
 use super::*;
 use crate::listener;
-use crate::options::{Options, Workload};
+use crate::options::Options;
 use crate::shard::{Resources, Timeouts};
 
 /// Ends a test that hangs; measures nothing.
@@ -83,7 +84,7 @@ fn a_failed_send_does_not_keep_others_from_being_settled() {
         socket2::SockRef::from(&failing).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
         drop(failing);
         backend.turn().expect("a turn");
-        failures += backend.completions.iter().filter(|it| Token(it.user_data).tag() == SEND_INLINE).count();
+        failures += backend.completions.iter().filter(|it| Token(it.user_data).tag() == tag::SEND_INLINE).count();
         assert!(backend.sends.is_empty(), "round {round}: a reply was sent and not settled");
         victim.read_exact(&mut [0]).expect("a reply");
         turns(&mut backend, |backend| backend.shard.len() == 1);

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::thread::sleep;
 
 use super::*;
-use crate::shard::simulation::random::Random;
+use random::Random;
 
 /// Storms of each way of using a ring.
 const SEEDS: u64 = 12;
@@ -74,7 +74,7 @@ fn turn<S: Style>(backend: &mut Uring<Echo, S>) {
 
 fn storm<S: Style>(seed: u64) {
     let Some((mut backend, address)) = open::<S>() else { return };
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut peers: Vec<Peer> = Vec::new();
     for _ in 0..ACTIONS {
         let place = (!peers.is_empty()).then(|| random.up_to(peers.len() - 1));

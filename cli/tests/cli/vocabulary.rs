@@ -1,0 +1,81 @@
+//! Help and documents name what there is: each variant, workload and experiment that the code has.
+
+use std::fs;
+
+use protocol::Workload;
+use serde_json::Value;
+use server::Variant;
+use tuning::plan::Backend;
+
+use crate::program::run;
+
+/// Those of `words` that `text` does not have, each as a word of its own.
+fn lacking<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let is_part = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_');
+    let there: Vec<&str> = text.split(|character| !is_part(character)).collect();
+    words.into_iter().filter(|word| !there.contains(word)).collect()
+}
+
+fn help(arguments: &[&str]) -> String {
+    let (code, text, complaint) = run(&[arguments, &["--help"]].concat());
+    assert_eq!(code, 0, "{arguments:?}: {complaint}");
+    text
+}
+
+/// What stands in `text` from `start` to `end`.
+fn part<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let from = text.find(start).unwrap_or_else(|| panic!("there is no {start:?}"));
+    let rest = &text[from + start.len()..];
+    &rest[..rest.find(end).unwrap_or(rest.len())]
+}
+
+fn document(name: &str) -> String {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    fs::read_to_string(format!("{root}/{name}")).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn workloads() -> [&'static str; Workload::ALL.len()] {
+    Workload::ALL.map(Workload::name)
+}
+
+#[test]
+fn what_is_missing_is_found() {
+    assert_eq!(lacking("`multishot`, inline-pieces", ["multishot", "inline", "pieces"]), ["inline", "pieces"]);
+    assert_eq!(part("a: b c", "a:", "c"), " b ");
+}
+
+#[test]
+fn help_names_each_variant_and_workload() {
+    let serve = help(&["serve"]);
+    let variants = part(&serve, "--variant <VARIANT>", "--reactors");
+    for backend in Variant::backends() {
+        let names = Variant::variants_of(backend).map(Variant::variant);
+        assert_eq!(lacking(part(variants, &format!("{backend}:"), "."), names), [""; 0], "{backend}: {variants}");
+    }
+    assert_eq!(lacking(part(&serve, "--backend", "--variant"), Variant::backends()), [""; 0]);
+    let plan = help(&["tune", "plan"]);
+    for text in [part(&serve, "<WORKLOAD>\n", "Options:"), part(&plan, "--workload", "--backend")] {
+        assert_eq!(lacking(text, workloads()), [""; 0], "{text}");
+    }
+    let backends = part(&plan, "--backend", "--heartbeat");
+    assert!(Backend::ALL.iter().all(|backend| backends.contains(backend.name())), "{backends}");
+}
+
+#[test]
+fn documents_name_each_variant_workload_and_experiment() {
+    let (readme, architecture) = (document("README.md"), document("ARCHITECTURE.md"));
+    let table = part(&readme, "## Backends", "\n\n");
+    for variant in Variant::ALL {
+        assert!(table.contains(&format!("`{}`", variant.backend())), "README.md lacks {}", variant.backend());
+        assert!(table.contains(&format!("`{}`", variant.variant())), "README.md lacks {variant}");
+    }
+    let serves: String = readme.lines().filter(|line| line.starts_with("c10m serve ")).collect();
+    assert_eq!(lacking(&serves, workloads()), [""; 0], "README.md shows how to serve each workload");
+    assert_eq!(lacking(part(&architecture, "**workload**", "\n\n"), workloads()), [""; 0], "ARCHITECTURE.md");
+    let (code, listed, complaint) = run(&["bench", "list", "--json"]);
+    assert_eq!(code, 0, "{complaint}");
+    let listed: Vec<Value> = serde_json::from_str(&listed).expect("JSON");
+    let names: Vec<&str> = listed.iter().map(|experiment| experiment["name"].as_str().expect("a name")).collect();
+    assert!(names.len() > 5, "{names:?}");
+    assert_eq!(lacking(&readme, names), [""; 0], "README.md");
+}

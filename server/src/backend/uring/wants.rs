@@ -1,0 +1,86 @@
+//! What a connection wants, as entries of the ring.
+
+use protocol::server::Protocol;
+use sys::uring::Cut;
+
+use super::direct::Held;
+use super::poll;
+use super::ring::Ring;
+use super::state::{IGNORED, flag, tag};
+use super::style::{Receive, Style};
+use crate::shard::counters::Counters;
+use crate::shard::slab::{ConnectionId, Token};
+
+/// Unprocessed bytes at which a multishot receive is cancelled.
+const PAUSE_LEN: usize = 64 * 1024;
+
+/// Arms the receive of a connection that wants to read. False when it has to wait, because others do.
+#[inline(always)]
+pub(super) fn arm_receive<P: Protocol, S: Style>(
+    ring: &mut Ring<S::Cut>,
+    connection: &mut Held<P>,
+    counters: &mut Counters,
+    id: ConnectionId,
+    is_starved: bool,
+) -> bool {
+    if S::RECEIVE == Receive::Poll {
+        return poll::arm::<P, S>(ring, connection, counters, id, is_starved);
+    }
+    if connection.flags & flag::RECEIVING != 0 {
+        return true;
+    }
+    if is_starved {
+        return false;
+    }
+    connection.flags |= flag::RECEIVING;
+    let (socket, token) = (connection.socket, Token::new(id, tag::RECEIVE));
+    if S::RECEIVE == Receive::Multishot {
+        ring.receive_multishot(socket, token, counters);
+    } else {
+        ring.receive_oneshot(socket, S::Cut::LEN as u32, token, counters);
+    }
+    true
+}
+
+/// Cancels the receive of a connection that has too much unread while its reply is unsent.
+#[inline(always)]
+pub(super) fn pause<P: Protocol, S: Style>(
+    ring: &mut Ring<S::Cut>,
+    connection: &mut Held<P>,
+    counters: &mut Counters,
+    id: ConnectionId,
+) {
+    let is_too_much = connection.unread_len() > PAUSE_LEN;
+    let is_armed = connection.flags & (flag::RECEIVING | flag::PAUSING) == flag::RECEIVING;
+    if S::RECEIVE == Receive::Multishot && is_too_much && is_armed {
+        connection.flags |= flag::PAUSING;
+        counters.receive_pauses += 1;
+        ring.cancel(Token::new(id, tag::RECEIVE), IGNORED, counters);
+    }
+}
+
+/// Cancels what is under way, and closes the descriptor.
+#[inline]
+pub(super) fn close<P: Protocol, S: Style>(
+    ring: &mut Ring<S::Cut>,
+    connection: &mut Held<P>,
+    counters: &mut Counters,
+    id: ConnectionId,
+) {
+    let under_way = connection.flags;
+    connection.flags |= flag::CLOSING | flag::CLOSING_SOCKET;
+    // One by one, which the kernel finds in a hash. To cancel all of a descriptor it walks through
+    // every armed poll of the ring (io_uring/poll.c, io_poll_file_find): with 20,000 of them,
+    // closing all took 20 minutes.
+    for (flag, tag) in [(flag::RECEIVING, tag::RECEIVE), (flag::SENDING, tag::SEND), (flag::POLLING, tag::POLL)] {
+        if under_way & flag != 0 {
+            ring.cancel(Token::new(id, tag), IGNORED, counters);
+        }
+    }
+    // A shutdown runs in a thread of the kernel, which looks its direct descriptor up only
+    // then (io_uring/net.c, REQ_F_FORCE_ASYNC): after a close it would find, and shut, the
+    // connection accepted in the same place. `on_shutdown` closes instead.
+    if under_way & flag::SHUTTING == 0 {
+        ring.close(connection.socket, Token::new(id, tag::CLOSE), counters);
+    }
+}

@@ -1,0 +1,69 @@
+//! How long a connection may take for what, in ticks.
+
+use std::time::Duration;
+
+use super::tick::TICK_MS;
+
+/// Looks at an unsent reply within one stall timeout; one more finds it stalled for all of it.
+pub(super) const LOOKS_MAX: u8 = 4;
+
+/// Which timeout runs.
+///
+/// `Write` runs in quarters ([`LOOKS_MAX`]): room in the send buffer shows only once a good part of it is
+/// free, so each quarter asks what the peer has acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timer {
+    Idle,
+    Head,
+    Body,
+    /// A reply was made and not offered to the socket yet: no clock is started for this moment, so an older
+    /// deadline stands, which means nothing but a look.
+    Reply,
+    Write,
+    Linger,
+}
+
+/// Timeouts in ticks of 100 ms; `u32::MAX` is never.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    pub(super) idle_ticks: u32,
+    head_ticks: u32,
+    /// A quarter of the stall timeout: see [`Timer`].
+    look_ticks: u32,
+    stall_ticks: u32,
+    linger_ticks: u32,
+    pub(super) drain_quiet_ticks: u32,
+}
+
+impl Timeouts {
+    /// From durations; zero means never. Rounded up to whole ticks, and one more because a timeout
+    /// starts in the middle of a tick.
+    pub(crate) fn new(idle: Duration, head: Duration, stall: Duration) -> Self {
+        let ticks = |timeout: Duration| match timeout.as_millis().div_ceil(u128::from(TICK_MS)) {
+            0 => u32::MAX,
+            ticks => u32::try_from(ticks + 1).unwrap_or(u32::MAX),
+        };
+        let stall_ticks = ticks(stall);
+        Timeouts {
+            idle_ticks: ticks(idle),
+            head_ticks: ticks(head),
+            look_ticks: if stall_ticks == u32::MAX { u32::MAX } else { stall_ticks.div_ceil(LOOKS_MAX.into()) },
+            stall_ticks,
+            // Time for the peer to read the last reply and close. Apache waits 30 s, nginx 5 s; 2 s
+            // are eight retransmission-free round trips to the far side of the planet.
+            linger_ticks: ticks(Duration::from_secs(2)),
+            // A request that was on its way when the drain began has arrived by then.
+            drain_quiet_ticks: ticks(Duration::from_millis(500)),
+        }
+    }
+
+    pub(super) fn ticks(&self, timer: Timer) -> u32 {
+        match timer {
+            Timer::Idle => self.idle_ticks,
+            Timer::Head => self.head_ticks,
+            Timer::Body => self.stall_ticks,
+            Timer::Reply | Timer::Write => self.look_ticks,
+            Timer::Linger => self.linger_ticks,
+        }
+    }
+}
