@@ -1,10 +1,10 @@
 //! What the generator does against a server that does nothing: the floor of its response times and the
 //! ceiling of its rate. A measurement close to either is one of the generator.
 
-use crate::engine::TUN_SERVER;
 use crate::null_server::{Config, NullServer, Workload};
-use crate::options::{Engine, Options, WarmUp};
-use crate::target::{Speech, TargetFacts};
+use crate::plan::options::{Engine, Options, WarmUp};
+use crate::plan::target::{Speech, TargetFacts};
+use crate::plan::tun::SERVER as TUN_SERVER;
 use crate::validity::Calibration;
 use crate::{LoadError, run};
 use std::net::Ipv4Addr;

@@ -24,7 +24,7 @@ impl HostFacts {
             kernel: Some(release).filter(|release| !release.is_empty()),
             governor: governor("/sys/devices/system/cpu/cpu0/cpufreq"),
             mitigations: mitigations("/sys/devices/system/cpu/vulnerabilities"),
-            is_in_own_namespace: crate::target::namespace() == crate::target::Namespace::Own,
+            is_in_own_namespace: crate::plan::target::namespace() == crate::plan::target::Namespace::Own,
         }
     }
 }

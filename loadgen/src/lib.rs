@@ -7,44 +7,35 @@
 #![deny(unsafe_code)]
 
 mod affinity;
-mod arrival_log;
 mod calibrate;
-mod causes;
 mod clock;
-pub mod clock_check;
-mod control;
 mod engine;
 mod error;
-pub mod hiccup;
 pub mod host;
 pub mod kernel;
-mod meaning;
 mod memory;
 pub mod null_server;
-mod options;
 mod pause;
 pub mod plan;
 mod ratio;
 pub mod record;
+mod recording;
 mod run;
-mod sample;
 pub mod schedule;
 pub mod self_test;
 pub mod slo;
 mod statistics;
 #[allow(unsafe_code)]
 mod sys;
-mod tally;
-mod target;
 pub mod validity;
 
 pub use engine::{enter_new_namespace, probe_tun};
 pub use error::LoadError;
-pub use meaning::error_meaning;
-pub use options::{Engine, Options, WHATEVER_IT_TAKES, WarmUp, parse_cpus};
+pub use plan::options::{Engine, Options, WHATEVER_IT_TAKES, WarmUp, parse_cpus};
+pub use plan::target::{Speech, TargetFacts};
 pub use protocol::client::StatusSet;
 pub use record::Record;
+pub use recording::meaning::error_meaning;
 pub use run::{Outcome, Phase, Snapshot, run};
 pub use schedule::{Process, Stage};
 pub use sys::tie_to_this_thread;
-pub use target::{Speech, TargetFacts};

@@ -7,8 +7,8 @@
 use super::connection::Phase;
 use super::fleet::{Fleet, Token};
 use super::{CHECK_NS, Engine, Job, Wait, setup};
-use crate::causes::Cause;
-use crate::tally::Traffic;
+use crate::recording::causes::Cause;
+use crate::recording::tally::Traffic;
 use crate::{LoadError, clock, sys};
 use protocol::client::Client;
 use rustix::event::epoll::{self, EventFlags};

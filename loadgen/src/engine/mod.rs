@@ -3,6 +3,7 @@
 //! Workload and engine are chosen here, once per worker; below this point everything is monomorphised.
 
 mod connection;
+pub(crate) mod control;
 mod epoll;
 mod fleet;
 mod shelf;
@@ -12,14 +13,14 @@ mod tun;
 mod uring;
 
 use crate::clock::duration_ns;
-use crate::clock_check::ClockCheck;
-use crate::control::Control;
+use crate::engine::control::Control;
 use crate::host::HostFacts;
 use crate::plan::Plan;
+use crate::plan::target::{Secret, Workload};
 use crate::record::IntervalPhase;
+use crate::recording::tally::{Slice, Tally, Traffic};
+use crate::run::clock_check::ClockCheck;
 use crate::schedule::{Arrivals, Part, Schedule};
-use crate::tally::{Slice, Tally, Traffic};
-use crate::target::{Secret, Workload};
 use crate::validity::Calibration;
 use crate::{Engine as EngineName, LoadError, Options, sys};
 use crossbeam::channel::{Receiver, Sender};
@@ -32,7 +33,6 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 pub(crate) use connection::CONNECTION_LEN_MAX;
-pub(crate) use tun::{SERVER as TUN_SERVER, check as check_tun};
 pub use tun::{enter_new_namespace, probe as probe_tun};
 
 /// How often a worker looks at deadlines and at the stop flag.

@@ -4,11 +4,11 @@ use super::connection::Flags;
 use super::fleet::{Fleet, LastArrival};
 use super::{CHECK_NS, Engine, Wait};
 use crate::clock::{self, duration_ns};
-use crate::control::{Control, Progress, Stage, Times};
-use crate::options::WHATEVER_IT_TAKES;
+use crate::engine::control::{Control, Progress, Stage, Times};
+use crate::plan::options::WHATEVER_IT_TAKES;
 use crate::ratio::{SPAN_NS_MIN, share_of};
+use crate::recording::tally::{Tally, Traffic};
 use crate::sys;
-use crate::tally::{Tally, Traffic};
 use protocol::client::Client;
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 
 use super::{HostLimits, plan_sources};
 use crate::LoadError;
-use crate::options::Options;
-use crate::target::{Address, Attempt, Target};
+use crate::plan::options::Options;
+use crate::plan::target::{Address, Attempt, Target};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicBool;
 
@@ -97,7 +97,7 @@ fn attempt(options: &Options, address: SocketAddr) -> Option<Attempt> {
 mod tests {
     use super::super::Plan;
     use super::*;
-    use crate::target::Resolve;
+    use crate::plan::target::Resolve;
     use std::io;
     use std::net::TcpListener;
 

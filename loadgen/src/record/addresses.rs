@@ -1,7 +1,7 @@
 //! The addresses of the target in a record: what each carried, or why it carried nothing.
 
 use crate::plan::Plan;
-use crate::tally::Tally;
+use crate::recording::tally::Tally;
 use serde::{Deserialize, Serialize};
 
 /// One address of the target.

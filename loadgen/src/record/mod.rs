@@ -7,14 +7,14 @@ mod interval;
 mod queue;
 mod summary;
 
-use crate::clock_check::ClockCheck;
-use crate::hiccup::HiccupReport;
 use crate::host::HostFacts;
 use crate::kernel::KernelDelta;
-use crate::options::Options;
 use crate::plan::Plan;
+use crate::plan::options::Options;
+use crate::recording::tally::{Recorder, Requests, Tally, Traffic};
+use crate::run::clock_check::ClockCheck;
+use crate::run::hiccup::HiccupReport;
 use crate::slo::SloOutcome;
-use crate::tally::{Recorder, Requests, Tally, Traffic};
 use base64::Engine as _;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,8 @@
 //! chance alone may have moved them. Reads histograms; records nothing.
 
 use super::Quantiles;
+use crate::recording::tally::Recorder;
 use crate::statistics::ranks;
-use crate::tally::Recorder;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -5,7 +5,7 @@ use crate::kernel::Sample;
 use crate::pause::between_bites;
 use crate::ratio::{greater, share_of};
 use crate::record::{self, Interval, IntervalPhase, LogEntry, Quantiles};
-use crate::tally::{Recorder, Slice};
+use crate::recording::tally::{Recorder, Slice};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use std::collections::BTreeMap;
 

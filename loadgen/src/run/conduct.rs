@@ -3,14 +3,14 @@
 use super::collect::Collector;
 use super::{Handles, Phase, Snapshot};
 use crate::clock::{self, duration_ns};
-use crate::control::{Control, Progress, Stage, Times};
 use crate::engine::Job;
-use crate::hiccup::{Hiccup, HiccupReport};
+use crate::engine::control::{Control, Progress, Stage, Times};
 use crate::kernel::{self, Sample, Sampler};
 use crate::memory::{self, Shortage};
-use crate::options::WarmUp;
 use crate::pause;
+use crate::plan::options::WarmUp;
 use crate::record::Interruption;
+use crate::run::hiccup::{Hiccup, HiccupReport};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;

@@ -1,14 +1,14 @@
 //! Gathers what the validity checks look at. Judges nothing.
 
 use super::conduct::Conducted;
-use crate::arrival_log::ArrivalLog;
 use crate::clock::duration_ns;
 use crate::engine::Job;
 use crate::kernel::KernelDelta;
 use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase};
+use crate::recording::arrival_log::ArrivalLog;
+use crate::recording::tally::Traffic;
 use crate::schedule::{Process, Schedule};
-use crate::tally::Traffic;
 use crate::validity::{ArrivalTest, ClockFacts, Disclosure, SendWindow, Steadiness, Transport};
 
 /// What was due and what was reached, second by second.

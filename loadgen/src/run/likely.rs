@@ -2,10 +2,10 @@
 //! reply began, and says which checks tell no more than that.
 
 use crate::engine::Job;
-use crate::meaning::error_meaning;
+use crate::plan::target::Workload;
 use crate::record::{CauseKind, Connections, LikelyCause, RequestCounts, State, Verdict};
-use crate::sample::Sample;
-use crate::target::Workload;
+use crate::recording::meaning::error_meaning;
+use crate::recording::sample::Sample;
 use std::collections::BTreeMap;
 
 /// Checks of what a run without a single good reply cannot have: requests sent in time, good replies, connections

@@ -1,9 +1,11 @@
 //! One run from plan to verdict: starts the workers, leads them through the stages, and makes the
 //! record. Never touches a socket.
 
+pub(crate) mod clock_check;
 mod collect;
 mod conduct;
 mod evidence;
+pub(crate) mod hiccup;
 mod likely;
 mod pace;
 mod report;
@@ -13,19 +15,19 @@ mod tests;
 use crate::LoadError;
 use crate::affinity::{self, Affinity};
 use crate::calibrate;
-use crate::causes::error_name;
-use crate::clock_check::ClockCheck;
-use crate::control::{Control, Stage};
 use crate::engine::Job;
-use crate::hiccup::{self, Hiccup};
+use crate::engine::control::{Control, Stage};
 use crate::host::HostFacts;
-use crate::options::Options;
+use crate::plan::options::Options;
+use crate::plan::target::{self, Resolve};
 use crate::plan::{HostLimits, Plan};
 use crate::record::{Interval, LogEntry, Record};
+use crate::recording::causes::error_name;
+use crate::recording::tally::Tally;
 use crate::schedule::{Schedule, Stage as RateStage};
-use crate::tally::Tally;
-use crate::target::{self, Resolve};
+use clock_check::ClockCheck;
 use collect::Collector;
+use hiccup::Hiccup;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher};
 use std::num::NonZeroUsize;

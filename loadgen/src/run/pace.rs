@@ -3,8 +3,8 @@
 use crate::engine::Job;
 use crate::ratio::per_second;
 use crate::record::{Queue, Spread};
+use crate::recording::tally::Pace;
 use crate::schedule::Process;
-use crate::tally::Pace;
 
 /// How far the schedule's arrivals spread. Each worker has a queue of its own, in which a group may stand at one end
 /// of the window and none at the other. Heartbeats have their phases by chance.

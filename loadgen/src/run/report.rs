@@ -6,13 +6,13 @@ use super::{evidence, likely, pace};
 use crate::clock::duration_ns;
 use crate::engine::{CONNECTION_LEN_MAX, Job};
 use crate::kernel::KernelDelta;
-use crate::options::{Engine, WHATEVER_IT_TAKES};
+use crate::plan::options::{Engine, WHATEVER_IT_TAKES};
+use crate::plan::target::Workload;
 use crate::ratio::per_second;
 use crate::record::{self, Connections, Cpu, Interruption, Memory, Record, RequestCounts, Summary, Watched};
+use crate::recording::tally::Tally;
 use crate::schedule::Process;
 use crate::slo::Measured;
-use crate::tally::Tally;
-use crate::target::Workload;
 use crate::validity::{self, Evidence, Extent};
 use std::borrow::Cow;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::null_server::{Config, NullServer, Workload};
-use crate::options::{Engine, WarmUp};
+use crate::plan::options::{Engine, WarmUp};
 use crate::record::{State, TargetAddress};
 use std::io;
 use std::net::SocketAddr;

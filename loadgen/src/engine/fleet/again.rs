@@ -6,8 +6,8 @@
 //! find no next connection within `--timeout` of the time they were meant to be sent have failed.
 
 use super::{Engine, Fleet};
-use crate::causes::Cause;
 use crate::engine::connection::Flags;
+use crate::recording::causes::Cause;
 use protocol::client::Client;
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::shelf::Shelf;
 use super::{Engine, Job};
 use crate::clock::duration_ns;
-use crate::tally::{Slice, Tally};
+use crate::recording::tally::{Slice, Tally};
 use beats::Beats;
 use protocol::client::Client;
 use std::collections::VecDeque;

@@ -1,10 +1,10 @@
 //! Opening and closing connections, and the sweep over everything that has a deadline.
 
 use super::{Engine, Fleet, Token};
-use crate::causes::Cause;
 use crate::clock;
 use crate::engine::CHECK_NS;
 use crate::engine::connection::{Flags, Phase, reopen_delay_ns};
+use crate::recording::causes::Cause;
 use protocol::client::Client;
 use rustix::io::Errno;
 

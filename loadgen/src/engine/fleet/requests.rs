@@ -1,10 +1,10 @@
 //! Sending batches and making sense of their replies: the hot path.
 
 use super::{Engine, Fleet, Token};
-use crate::causes::Cause;
 use crate::clock;
 use crate::engine::connection::{Flags, Phase};
 use crate::engine::shelf::NOTHING;
+use crate::recording::causes::Cause;
 use protocol::client::{Client, Fault, Progress};
 use rustix::io::Errno;
 

@@ -2,7 +2,7 @@
 //! is off the hot path: it is called when something has gone wrong, and copies once.
 
 use super::Fleet;
-use crate::sample::Sample;
+use crate::recording::sample::Sample;
 use protocol::client::Client;
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {

@@ -2,13 +2,13 @@
 //! takes its place.
 
 use super::{Fleet, Window};
-use crate::arrival_log::ArrivalLog;
-use crate::causes::Causes;
 use crate::clock;
-use crate::control::Times;
+use crate::engine::control::Times;
 use crate::record::IntervalPhase;
+use crate::recording::arrival_log::ArrivalLog;
+use crate::recording::causes::Causes;
+use crate::recording::tally::Slice;
 use crate::schedule::Part;
-use crate::tally::Slice;
 use protocol::client::Client;
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {

@@ -8,15 +8,15 @@
 //! packet is a system call in either direction.
 
 mod device;
-mod place;
 #[allow(unsafe_code)]
 mod sys;
 
 use super::connection::Phase;
 use super::fleet::{Fleet, Token};
 use super::{CHECK_NS, Engine, Job, Wait};
-use crate::causes::Cause;
-use crate::tally::Traffic;
+use crate::plan::tun::{SERVER, block, server as server_of};
+use crate::recording::causes::Cause;
+use crate::recording::tally::Traffic;
 use crate::{LoadError, clock};
 use device::{BUFFER_LEN, Device, MSS};
 use protocol::client::Client;
@@ -25,7 +25,6 @@ use std::net::SocketAddr;
 use tcp::client::{Client as Peers, Config, Ending, Received, Tick};
 use tcp::wire::Checksums;
 
-pub(crate) use place::{SERVER, check};
 pub use sys::enter_new_namespace;
 
 /// Packets taken per turn in a closed loop, and in an open loop, as of epoll's events.
@@ -60,17 +59,17 @@ impl Engine for Tun {
     type Socket = Simulated;
 
     fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
-        let Some(server) = place::server(&job.plan.routes[0].address) else {
+        let Some(server) = server_of(&job.plan.routes[0].address) else {
             return Err(LoadError::Usage("--engine tun needs an IPv4 target".into()));
         };
-        let block = place::block(worker);
+        let peers = block(worker);
         // Each device carries the server's address: it goes with its worker, and the last replies and resets of
         // another worker must still find the server.
-        let device = Device::open(worker, block, (*server.ip() == SERVER).then_some(SERVER))?;
+        let device = Device::open(worker, peers, (*server.ip() == SERVER).then_some(SERVER))?;
         let now = Tick::of_ns(clock::now_ns());
         let config = Config {
             server,
-            block,
+            block: peers,
             peers_max: job.plan.connections[worker],
             mss: MSS,
             key: SEQUENCE_KEY,
@@ -240,7 +239,7 @@ pub fn probe() -> Result<(), LoadError> {
             what: "make a network namespace (CAP_SYS_ADMIN: run as root, or in `unshare --user --map-root-user --net`)",
             source,
         })?;
-        Device::open(0, place::block(0), Some(SERVER)).map(drop)
+        Device::open(0, block(0), Some(SERVER)).map(drop)
     };
     // On a thread of its own, which the namespace goes with.
     let thread = std::thread::Builder::new().name("probe".into()).spawn(attempt);

@@ -11,10 +11,10 @@ mod sends;
 
 use super::fleet::{Fleet, Token};
 use super::{CHECK_NS, Engine, Job, Wait};
-use crate::causes::Cause;
 use crate::engine::connection::Phase;
 use crate::engine::epoll::new_socket;
-use crate::tally::Traffic;
+use crate::recording::causes::Cause;
+use crate::recording::tally::Traffic;
 use crate::{LoadError, clock};
 use io_uring::types::{CancelBuilder, Fixed, TimeoutFlags, Timespec};
 use io_uring::{cqueue, opcode, squeue};

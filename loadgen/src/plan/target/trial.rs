@@ -1,8 +1,8 @@
 //! Tries the addresses of a name before a run: one connect each, all at the same time. A connect that succeeds
 //! is reset at once, so that it leaves nothing behind that the run would count.
 
-use crate::causes::error_name;
 use crate::clock::{duration_ns, now_ns, until};
+use crate::recording::causes::error_name;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;

@@ -5,7 +5,7 @@
 
 use crate::LoadError;
 use crate::clock;
-use crate::tally::Recorder;
+use crate::recording::tally::Recorder;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, clock_nanosleep_absolute, sched_setaffinity, set_current_timer_slack};
 use rustix::time::{ClockId, Timespec};
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// What to pass as the period: fine enough for pauses of milliseconds. Its price is that of a timer and
 /// two context switches: 14 to 25 µs a period, under 1 % of a CPU, on a busy virtual machine (Linux 6.18),
 /// the same as of a bare loop around clock_nanosleep(2).
-pub const PERIOD: Duration = Duration::from_millis(2);
+pub(crate) const PERIOD: Duration = Duration::from_millis(2);
 /// A shorter period would make the watcher a load of its own.
 const PERIOD_NS_MIN: u64 = 100_000;
 /// A longer one would miss what it is for, and keep `stop` waiting.
@@ -29,7 +29,7 @@ const GAP_NS: u64 = 100_000_000;
 
 /// A thread that watches for pauses until it is stopped or dropped.
 #[derive(Debug)]
-pub struct Hiccup {
+pub(crate) struct Hiccup {
     log: Arc<Mutex<Log>>,
     thread: Option<JoinHandle<()>>,
     period_ns: u64,
@@ -71,7 +71,7 @@ impl Hiccup {
     /// # Errors
     /// [`LoadError::Refused`] when the thread cannot run on `cpus`, [`LoadError::Setup`] when it cannot
     /// be started.
-    pub fn start(period: Duration, cpus: &[u32]) -> Result<Hiccup, LoadError> {
+    pub(crate) fn start(period: Duration, cpus: &[u32]) -> Result<Hiccup, LoadError> {
         let period_ns = clock::duration_ns(period).clamp(PERIOD_NS_MIN, PERIOD_NS_MAX);
         let log = Arc::new(Mutex::new(Log::new()));
         let (report, has_started) = mpsc::channel();
@@ -98,14 +98,14 @@ impl Hiccup {
     }
 
     /// Begins the measured window: what was before no longer counts.
-    pub fn mark(&self) {
+    pub(crate) fn mark(&self) {
         let mut log = locked(&self.log);
         *log = Log { from_ns: clock::now_ns(), ..Log::new() };
     }
 
     /// Ends the measured window and the thread. Returns after its next wake-up, at most a period from
     /// now unless the host pauses.
-    pub fn stop(mut self) -> HiccupReport {
+    pub(crate) fn stop(mut self) -> HiccupReport {
         self.end();
         locked(&self.log).report(self.period_ns)
     }

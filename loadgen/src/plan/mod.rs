@@ -3,17 +3,20 @@
 //! A plan that cannot be carried out is refused here, with the command that mends it, instead of
 //! failing with EMFILE or EADDRNOTAVAIL in the middle of a measurement.
 
+mod grain;
+pub(crate) mod options;
 mod routes;
+pub(crate) mod target;
+pub(crate) mod tun;
 mod watched;
 
 use crate::LoadError;
-use crate::engine::check_tun;
-use crate::options::{Engine, Options};
-use crate::target::{self, Namespace, Permission, Resolve, Target};
+use crate::plan::options::{Engine, Options};
 use routes::Routes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::AtomicBool;
+use target::{Namespace, Permission, Resolve, Target};
 
 pub(crate) use routes::Route;
 
@@ -106,7 +109,7 @@ impl Plan {
         let (namespace, is_tun) = (target::namespace(), options.engine == Engine::Tun);
         // First, because nothing makes up for a wrong place.
         if is_tun {
-            check_tun(options, &target.addresses, namespace)?;
+            tun::check(options, &target.addresses, namespace)?;
         }
         target.check_allowed(Permission {
             private: options.allow_private,

@@ -3,11 +3,11 @@
 //! Times and requests go into a [`Slice`], which is handed over at the end of each interval and added
 //! up elsewhere; everything else into one [`Tally`], which is handed over at the end of the run.
 
-use crate::arrival_log::ArrivalLog;
-use crate::causes::Causes;
 use crate::ratio::greater;
 use crate::record::IntervalPhase;
-use crate::sample::Sample;
+use crate::recording::arrival_log::ArrivalLog;
+use crate::recording::causes::Causes;
+use crate::recording::sample::Sample;
 use hdrhistogram::Histogram;
 use std::borrow::Cow;
 

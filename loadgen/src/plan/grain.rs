@@ -1,7 +1,7 @@
 //! Deadlines below the grain of the clock: connections are looked at in rounds, and a deadline shorter than a
 //! round would be met late by many times its length.
 
-use super::Options;
+use super::options::Options;
 use crate::LoadError;
 use crate::engine::deadline_grain;
 use std::time::Duration;

@@ -1,7 +1,6 @@
 //! Everything a run can be told, and the checks that need no look at the host.
 
-mod grain;
-
+use super::grain;
 use crate::LoadError;
 use crate::schedule::{Process, Stage};
 use crate::slo::Slo;
