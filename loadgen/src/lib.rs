@@ -16,6 +16,7 @@ pub mod kernel;
 mod memory;
 pub mod null_server;
 mod pause;
+mod phase;
 pub mod plan;
 mod ratio;
 pub mod record;

@@ -8,7 +8,7 @@ use super::connection::Phase;
 use super::fleet::{Fleet, Token};
 use super::{CHECK_NS, Engine, Job, Wait, setup};
 use crate::recording::causes::Cause;
-use crate::recording::tally::Traffic;
+use crate::recording::counters::Traffic;
 use crate::{LoadError, clock, sys};
 use protocol::client::Client;
 use rustix::event::epoll::{self, EventFlags};

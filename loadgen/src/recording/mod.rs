@@ -2,6 +2,10 @@
 
 pub(crate) mod arrival_log;
 pub(crate) mod causes;
+pub(crate) mod counters;
 pub(crate) mod meaning;
+pub(crate) mod recorder;
 pub(crate) mod sample;
+pub(crate) mod slice;
+pub(crate) mod summary;
 pub(crate) mod tally;

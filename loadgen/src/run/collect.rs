@@ -4,8 +4,10 @@
 use crate::kernel::Sample;
 use crate::pause::between_bites;
 use crate::ratio::{greater, share_of};
-use crate::record::{self, Interval, IntervalPhase, LogEntry, Quantiles};
-use crate::recording::tally::{Recorder, Slice};
+use crate::record::{Interval, IntervalPhase, LogEntry, Quantiles};
+use crate::recording::recorder::{self, Recorder};
+use crate::recording::slice::Slice;
+use crate::recording::summary;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use std::collections::BTreeMap;
 
@@ -200,7 +202,7 @@ impl Collector {
     /// The log of all intervals, compressed.
     pub(crate) fn take_log(&mut self) -> Vec<LogEntry> {
         let log = std::mem::take(&mut self.log);
-        log.into_iter().map(|raw| LogEntry { encoded: record::compress(&raw.bytes), ..raw.entry }).collect()
+        log.into_iter().map(|raw| LogEntry { encoded: recorder::compress(&raw.bytes), ..raw.entry }).collect()
     }
 
     /// Gives each interval of the window what the kernel counted in it. Samples were taken at the planned
@@ -248,7 +250,7 @@ fn interval(sum: &Slice, busiest_worker_share: Option<f64>, window_start_ns: u64
 
 fn quantiles(recorder: &Recorder, missing: Option<&Recorder>) -> Quantiles {
     between_bites();
-    Quantiles::of(recorder, missing)
+    summary::quantiles(recorder, missing)
 }
 
 fn raw_entry(tag: &'static str, phase: IntervalPhase, interval: &Interval, recorder: &Recorder) -> RawEntry {
@@ -260,7 +262,7 @@ fn raw_entry(tag: &'static str, phase: IntervalPhase, interval: &Interval, recor
         max_ns: recorder.histogram.max(),
         encoded: String::new(),
     };
-    RawEntry { entry, bytes: record::raw_bytes(recorder) }
+    RawEntry { entry, bytes: recorder::raw_bytes(recorder) }
 }
 
 #[cfg(test)]

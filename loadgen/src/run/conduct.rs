@@ -1,6 +1,7 @@
 //! Leads the workers from stage to stage, and samples CPU and memory beside them.
 
 use super::collect::Collector;
+use super::hiccup::Hiccup;
 use super::{Handles, Phase, Snapshot};
 use crate::clock::{self, duration_ns};
 use crate::engine::Job;
@@ -9,8 +10,8 @@ use crate::kernel::{self, Sample, Sampler};
 use crate::memory::{self, Shortage};
 use crate::pause;
 use crate::plan::options::WarmUp;
+use crate::record::HiccupReport;
 use crate::record::Interruption;
-use crate::run::hiccup::{Hiccup, HiccupReport};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;

@@ -7,7 +7,7 @@ use crate::kernel::KernelDelta;
 use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase};
 use crate::recording::arrival_log::ArrivalLog;
-use crate::recording::tally::Traffic;
+use crate::recording::counters::Traffic;
 use crate::schedule::{Process, Schedule};
 use crate::validity::{ArrivalTest, ClockFacts, Disclosure, SendWindow, Steadiness, Transport};
 

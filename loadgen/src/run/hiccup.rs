@@ -5,11 +5,11 @@
 
 use crate::LoadError;
 use crate::clock;
-use crate::recording::tally::Recorder;
+use crate::record::HiccupReport;
+use crate::recording::recorder::Recorder;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, clock_nanosleep_absolute, sched_setaffinity, set_current_timer_slack};
 use rustix::time::{ClockId, Timespec};
-use serde::{Deserialize, Serialize};
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -33,26 +33,6 @@ pub(crate) struct Hiccup {
     log: Arc<Mutex<Log>>,
     thread: Option<JoinHandle<()>>,
     period_ns: u64,
-}
-
-/// How late the watching thread woke up. A wake-up that was missed altogether counts as late, too: by the
-/// time from its own deadline to the end of the pause.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct HiccupReport {
-    /// Time between deadlines.
-    pub period_us: u64,
-    /// Deadlines that passed.
-    pub count: u64,
-    /// Median lateness; like the rest absent when no deadline passed.
-    pub p50_us: Option<f64>,
-    /// Of 100 deadlines, 99 were met with this lateness or less.
-    pub p99_us: Option<f64>,
-    /// The same of 1,000. With few deadlines this is the maximum, and errs on the safe side.
-    pub p99_9_us: Option<f64>,
-    /// The longest pause.
-    pub max_us: Option<f64>,
-    /// Pauses of more than 100 ms.
-    pub gaps_over_100ms: u64,
 }
 
 /// What the thread found, and the time in which it counts.

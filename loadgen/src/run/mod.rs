@@ -1,11 +1,12 @@
 //! One run from plan to verdict: starts the workers, leads them through the stages, and makes the
 //! record. Never touches a socket.
 
-pub(crate) mod clock_check;
+mod account;
+mod clock_check;
 mod collect;
 mod conduct;
 mod evidence;
-pub(crate) mod hiccup;
+mod hiccup;
 mod likely;
 mod pace;
 mod report;
@@ -25,7 +26,6 @@ use crate::record::{Interval, LogEntry, Record};
 use crate::recording::causes::error_name;
 use crate::recording::tally::Tally;
 use crate::schedule::{Schedule, Stage as RateStage};
-use clock_check::ClockCheck;
 use collect::Collector;
 use hiccup::Hiccup;
 use std::collections::BTreeSet;
@@ -100,7 +100,7 @@ fn run_with_names(
     let seed = options.seed.unwrap_or_else(random_seed);
     let control = Control::new(plan.connections.len(), establishing_max(options));
     let (mut collector, slices) = Collector::new(plan.connections.len());
-    let clock = ClockCheck::measure();
+    let clock = clock_check::measure();
     let schedule = schedule(options, seed);
     let host = HostFacts::read();
     let job = Job { options, plan: &plan, control: &control, schedule, slices, clock, host, calibration };

@@ -2,14 +2,16 @@
 
 use super::collect::Collector;
 use super::conduct::Conducted;
-use super::{evidence, likely, pace};
+use super::{account, evidence, likely, pace};
 use crate::clock::duration_ns;
-use crate::engine::{CONNECTION_LEN_MAX, Job};
+use crate::engine::Job;
 use crate::kernel::KernelDelta;
 use crate::plan::options::{Engine, WHATEVER_IT_TAKES};
 use crate::plan::target::Workload;
 use crate::ratio::per_second;
-use crate::record::{self, Connections, Cpu, Interruption, Memory, Record, RequestCounts, Summary, Watched};
+use crate::record::{self, Interruption, Record, Summary};
+use crate::recording::recorder;
+use crate::recording::summary::summarise;
 use crate::recording::tally::Tally;
 use crate::schedule::Process;
 use crate::slo::Measured;
@@ -24,15 +26,15 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         _ => KernelDelta::default(),
     };
     let total = &collector.total;
-    let requests = RequestCounts::of(&total.requests, tally, options.requests);
-    let connections = Connections::of(tally, plan, conducted.ramp_ns / 1000);
-    let response = Summary::with_missing(&total.response, total.missing.as_deref());
-    let lateness = Summary::of(&total.lateness);
+    let requests = account::requests(&total.requests, tally, options.requests);
+    let connections = account::connections(tally, plan, conducted.ramp_ns / 1000);
+    let response = summarise(&total.response, total.missing.as_deref());
+    let lateness = summarise(&total.lateness, None);
     // A closed loop does not record service times: without losses they are the response times.
     let is_closed = options.mode() == "closed";
     let (service, service_us) = match is_closed {
-        true => (total.answered(), Summary::of(&total.answered())),
-        false => (Cow::Borrowed(&total.service), Summary::of(&total.service)),
+        true => (total.answered(), summarise(&total.answered(), None)),
+        false => (Cow::Borrowed(&total.service), summarise(&total.service, None)),
     };
     let ranked = total.ranked_response();
     let busiest_worker_share = tally.cpu_share;
@@ -45,9 +47,10 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         ("connect", &tally.connect),
         ("time_to_first_response", &tally.first_response),
     ];
-    let histograms = recorders.iter().map(|(name, recorder)| ((*name).to_owned(), record::encode(recorder))).collect();
+    let histograms =
+        recorders.iter().map(|(name, recorder)| ((*name).to_owned(), recorder::encode(recorder))).collect();
     let clamped = recorders.iter().map(|(_, recorder)| recorder.clamped).sum();
-    let back_pressure_us = Summary::of(&total.back_pressure);
+    let back_pressure_us = summarise(&total.back_pressure, None);
     let window_ns = tally.window_ns;
     // A worker may have begun its window when the others heard of the stop.
     let interruption = conducted.interruption.map(|part| if window_ns > 0 { Interruption::Window } else { part });
@@ -115,7 +118,7 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         commit: None,
         target: plan.target.shown.clone(),
         address: plan.routes[0].address.to_string(),
-        addresses: record::TargetAddress::all(plan, tally),
+        addresses: account::addresses(plan, tally),
         workload: plan.target.workload.name().into(),
         engine: options.engine.name().into(),
         mode: options.mode().into(),
@@ -141,24 +144,24 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         bytes_in: tally.traffic.bytes_in,
         bytes_out: tally.traffic.bytes_out,
         service_us,
-        first_byte_us: Summary::of(&total.first_byte),
+        first_byte_us: summarise(&total.first_byte, None),
         back_pressure_us,
-        connect_us: Summary::of(&tally.connect),
-        time_to_first_response_us: Summary::of(&tally.first_response),
+        connect_us: summarise(&tally.connect, None),
+        time_to_first_response_us: summarise(&tally.first_response, None),
         response_us: response,
         lateness_us: lateness,
         clamped,
         intervals: std::mem::take(&mut collector.intervals),
         histograms,
-        syscalls: tally.traffic.into(),
-        cpu: Cpu::of(&kernel, conducted.completed, options, tally),
-        watched: Watched::of(&kernel, conducted.completed, options),
+        syscalls: account::syscalls(tally.traffic),
+        cpu: account::cpu(&kernel, conducted.completed, options, tally),
+        watched: account::watched(&kernel, conducted.completed, options),
         slo,
         host: job.host.clone(),
         hiccups: conducted.hiccups.clone(),
         clock: job.clock.clone(),
         kernel,
-        memory: memory(conducted, connections.established),
+        memory: account::memory(conducted, connections.established),
         requests,
         connections,
         likely_cause,
@@ -175,19 +178,4 @@ fn expect_status(job: &Job<'_>) -> Option<String> {
 /// One millisecond, or a tenth of the median response where that is more.
 fn far_ns(response: &Summary) -> u64 {
     response.p50.map_or(0, |p50_us| (p50_us * 100.0) as u64).max(1_000_000)
-}
-
-fn memory(conducted: &Conducted, established: u64) -> Memory {
-    let grown = match (conducted.memory_before, conducted.memory_established) {
-        (Some(before), Some(after)) if established > 0 => {
-            Some(after.saturating_sub(before) as f64 / established as f64)
-        }
-        _ => None,
-    };
-    Memory {
-        rss_anon_before_bytes: conducted.memory_before,
-        rss_anon_established_bytes: conducted.memory_established,
-        per_connection_bytes: grown,
-        connection_struct_bytes_max: CONNECTION_LEN_MAX as u64,
-    }
 }

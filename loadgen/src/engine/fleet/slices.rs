@@ -4,10 +4,10 @@
 use super::{Fleet, Window};
 use crate::clock;
 use crate::engine::control::Times;
-use crate::record::IntervalPhase;
+use crate::phase::IntervalPhase;
 use crate::recording::arrival_log::ArrivalLog;
 use crate::recording::causes::Causes;
-use crate::recording::tally::Slice;
+use crate::recording::slice::Slice;
 use crate::schedule::Part;
 use protocol::client::Client;
 

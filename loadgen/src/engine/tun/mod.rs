@@ -16,7 +16,7 @@ use super::fleet::{Fleet, Token};
 use super::{CHECK_NS, Engine, Job, Wait};
 use crate::plan::tun::{SERVER, block, server as server_of};
 use crate::recording::causes::Cause;
-use crate::recording::tally::Traffic;
+use crate::recording::counters::Traffic;
 use crate::{LoadError, clock};
 use device::{BUFFER_LEN, Device, MSS};
 use protocol::client::Client;

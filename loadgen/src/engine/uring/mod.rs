@@ -14,7 +14,7 @@ use super::{CHECK_NS, Engine, Job, Wait};
 use crate::engine::connection::Phase;
 use crate::engine::epoll::new_socket;
 use crate::recording::causes::Cause;
-use crate::recording::tally::Traffic;
+use crate::recording::counters::Traffic;
 use crate::{LoadError, clock};
 use io_uring::types::{CancelBuilder, Fixed, TimeoutFlags, Timespec};
 use io_uring::{cqueue, opcode, squeue};
