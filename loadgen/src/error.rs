@@ -54,6 +54,11 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// A system call of the set-up that failed.
+    pub(crate) fn setup(what: &'static str, errno: rustix::io::Errno) -> LoadError {
+        LoadError::Setup { what, source: errno.into() }
+    }
+
     /// The exit code of a program that ends with this error (2 usage, 1 everything else).
     pub fn exit_code(&self) -> u8 {
         match self {

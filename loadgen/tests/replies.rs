@@ -32,7 +32,7 @@ fn counted(target: String, requests: u64) -> Options {
 }
 
 fn run(options: &Options) -> Record {
-    let record = loadgen::run(options, &AtomicBool::new(false), |_| {}).unwrap().record;
+    let record = loadgen::load(options, &AtomicBool::new(false), |_| {}).unwrap().record;
     check_identities(&record);
     // The record is read back by other programs.
     check_identities(&serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap());
@@ -284,7 +284,7 @@ fn requests_that_cannot_be_sent_again_time_out() {
         let options = Options { engine, timeout, connections: 2, pipeline: 4, ..counted(target, 40) };
         let stop = AtomicBool::new(false);
         let record = std::thread::scope(|scope| {
-            let run = scope.spawn(|| loadgen::run(&options, &stop, |_| {}).unwrap().record);
+            let run = scope.spawn(|| loadgen::load(&options, &stop, |_| {}).unwrap().record);
             let begun = Instant::now();
             while !run.is_finished() && begun.elapsed() < LONG {
                 std::thread::sleep(Duration::from_millis(10));

@@ -2,9 +2,10 @@
 
 use super::connection::Flags;
 use super::fleet::{Fleet, LastArrival};
-use super::{CHECK_NS, Engine, Wait};
+use super::turn::{Engine, Wait};
 use crate::clock::{self, duration_ns};
 use crate::engine::control::{Control, Progress, Stage, Times};
+use crate::plan::grain::CHECK_NS;
 use crate::plan::options::WHATEVER_IT_TAKES;
 use crate::ratio::{SPAN_NS_MIN, share_of};
 use crate::recording::counters::Traffic;

@@ -1,6 +1,7 @@
 //! The ways from this host to the target: which of its addresses are connected to, and from where.
 
-use super::{HostLimits, plan_sources};
+use super::limits::HostLimits;
+use super::sources::plan_sources;
 use crate::LoadError;
 use crate::plan::options::Options;
 use crate::plan::target::{Address, Attempt, Target};

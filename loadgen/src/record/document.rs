@@ -6,6 +6,9 @@ use super::{
 };
 use crate::host::HostFacts;
 use crate::kernel::KernelDelta;
+use crate::plan::engine::Engine;
+use crate::plan::mode::Mode;
+use crate::schedule::Process;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,11 +35,11 @@ pub struct Record {
     /// `echo` or `http`.
     pub workload: String,
     /// How the generator did its I/O.
-    pub engine: String,
-    /// `closed`, `open` or `idle`.
-    pub mode: String,
-    /// `poisson` or `constant`; absent in a closed loop.
-    pub schedule: Option<String>,
+    pub engine: Engine,
+    /// What decided when requests were sent.
+    pub mode: Mode,
+    /// How arrivals were spaced; absent without a rate.
+    pub schedule: Option<Process>,
     /// Requests per second asked for; absent in a closed loop.
     pub rate: Option<f64>,
     /// Seed of the schedule and of the echo pattern.

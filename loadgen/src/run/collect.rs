@@ -89,7 +89,7 @@ fn place(slice: &Slice) -> Place {
 
 impl Collector {
     /// A collector, and what the workers need to reach it.
-    pub(crate) fn new(workers: usize) -> (Collector, crate::engine::Slices) {
+    pub(crate) fn new(workers: usize) -> (Collector, crate::engine::job::Slices) {
         let (full_sender, full) = unbounded();
         let (empty, empty_receiver) = unbounded();
         let waiting_max = workers.max(WAITING_MIN);
@@ -103,7 +103,7 @@ impl Collector {
             log: Vec::new(),
             warm_up: Vec::new(),
         };
-        (collector, crate::engine::Slices { full: full_sender, empty: empty_receiver, waiting_max })
+        (collector, crate::engine::job::Slices { full: full_sender, empty: empty_receiver, waiting_max })
     }
 
     /// Takes what the workers have handed over; true when an interval has become complete.

@@ -2,13 +2,14 @@
 
 use super::collect::Collector;
 use super::hiccup::Hiccup;
-use super::{Handles, Phase, Snapshot};
+use super::progress::{Handles, Phase, Snapshot};
 use crate::clock::{self, duration_ns};
-use crate::engine::Job;
 use crate::engine::control::{Control, Progress, Stage, Times};
+use crate::engine::job::Job;
 use crate::kernel::{self, Sample, Sampler};
 use crate::memory::{self, Shortage};
 use crate::pause;
+use crate::plan::mode::Mode;
 use crate::plan::options::WarmUp;
 use crate::record::HiccupReport;
 use crate::record::Interruption;
@@ -187,14 +188,14 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         self.phase_began_ns = clock::now_ns();
         // Until the start is known, intervals are dated from the start of the load.
         self.window_start_ns = begin_ns;
-        let is_idle = job.options.mode() == "idle";
+        let is_idle = job.options.mode() == Mode::Idle;
         let mut is_steady = None;
         let start_ns = match job.options.warmup {
             _ if is_idle => begin_ns,
             WarmUp::Fixed(length) => begin_ns.saturating_add(duration_ns(length)),
             WarmUp::UntilSteady(length_max) => {
                 let latest_ns = begin_ns.saturating_add(duration_ns(length_max));
-                is_steady = Some(self.wait_for_steadiness(job.options.mode() == "closed", latest_ns));
+                is_steady = Some(self.wait_for_steadiness(job.options.mode() == Mode::Closed, latest_ns));
                 clock::now_ns() + NOTICE_NS
             }
         };

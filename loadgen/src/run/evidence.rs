@@ -2,8 +2,9 @@
 
 use super::conduct::Conducted;
 use crate::clock::duration_ns;
-use crate::engine::Job;
+use crate::engine::job::Job;
 use crate::kernel::KernelDelta;
+use crate::plan::mode::Mode;
 use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase};
 use crate::recording::arrival_log::ArrivalLog;
@@ -16,14 +17,13 @@ pub(super) fn windows(log: &ArrivalLog) -> Vec<SendWindow> {
     log.seconds.iter().map(|second| SendWindow { due: second.due, reached: second.reached }).collect()
 }
 
-/// Name of the process whose arrivals can be tested; empty when there is none.
-pub(super) fn process(job: &Job<'_>) -> &'static str {
+/// The process of which the arrivals can be tested.
+pub(super) fn process(job: &Job<'_>) -> Option<Process> {
     match (job.options.mode(), job.options.process) {
         // Neither bins nor their mean mean anything when the rate changes.
-        ("open", Process::Constant) if job.schedule.stages.len() > 1 => "constant in stages",
-        ("open", process) => process.name(),
-        ("heartbeat", _) => "heartbeat",
-        _ => "",
+        (Mode::Open, Process::Constant) if job.schedule.stages.len() > 1 => None,
+        (Mode::Open, process) => Some(process),
+        (Mode::Closed | Mode::Heartbeat | Mode::Idle, _) => None,
     }
 }
 

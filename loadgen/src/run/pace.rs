@@ -1,6 +1,7 @@
 //! What was offered, what was achieved, and the queue between the two.
 
-use crate::engine::Job;
+use crate::engine::job::Job;
+use crate::plan::mode::Mode;
 use crate::ratio::per_second;
 use crate::record::Queue;
 use crate::recording::counters::Pace;
@@ -27,8 +28,8 @@ pub(super) enum Spread {
 pub(super) fn spread(job: &Job<'_>) -> Spread {
     let schedule = &job.schedule;
     match (job.options.mode(), job.options.process) {
-        ("open", Process::Constant) => Spread::Groups(u64::from(schedule.workers)),
-        ("open", Process::Bursts) => Spread::Groups(u64::from(schedule.burst.max(1)) * u64::from(schedule.workers)),
+        (Mode::Open, Process::Constant) => Spread::Groups(u64::from(schedule.workers)),
+        (Mode::Open, Process::Bursts) => Spread::Groups(u64::from(schedule.burst.max(1)) * u64::from(schedule.workers)),
         _ => Spread::Random,
     }
 }

@@ -2,7 +2,8 @@
 //! missing: requests, replies, connections, and times beyond the histograms.
 
 use super::evidence::Evidence;
-use super::{percent, rule, share, state};
+use super::rule::{percent, rule, share, state};
+use crate::plan::mode::Mode;
 use crate::record::{Check, Connections};
 
 /// V8: a quantile p is sound while under half of the samples above it are missing. The tail that every
@@ -35,7 +36,7 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
             connections.opened + connections.failed + connections.pending,
         ),
         ("opened = open + lost + closed", connections.opened, connections.open + connections.lost + connections.closed),
-        ("no requests while idle", if evidence.mode == "idle" { requests.scheduled } else { 0 }, 0),
+        ("no requests while idle", if evidence.mode == Mode::Idle { requests.scheduled } else { 0 }, 0),
     ];
     let broken: Vec<String> = identities
         .iter()
@@ -151,6 +152,7 @@ pub(super) fn clamped(evidence: &Evidence<'_>) -> Check {
 mod tests {
     use super::super::sound::{expect, expect_all};
     use super::super::{Evidence, judge};
+    use crate::plan::mode::Mode;
     use crate::record::{RequestCounts, State};
 
     #[test]
@@ -164,7 +166,7 @@ mod tests {
         expect("V7", State::Invalid, |run| run.response.count -= 1);
         expect("V7", State::Invalid, |run| run.connections.attempts += 1);
         let requests = RequestCounts { scheduled: 1, sent: 1, censored: 1, ..RequestCounts::default() };
-        let verdict = judge(&Evidence { mode: "idle", requests: Some(&requests), ..Evidence::default() });
+        let verdict = judge(&Evidence { mode: Mode::Idle, requests: Some(&requests), ..Evidence::default() });
         assert!(verdict.checks[6].value.contains("no requests while idle"), "{:?}", verdict.checks[6]);
     }
 
@@ -257,7 +259,7 @@ mod tests {
         let untimed = ["V1", "V2", "V3", "V5", "V6", "V8", "V11", "V12", "V13", "V15", "V18"];
         let skipped: Vec<_> = untimed.iter().map(|id| (*id, State::Skipped)).collect();
         let idle = |run: &mut super::super::sound::Run| {
-            (run.evidence.mode, run.requests) = ("idle", RequestCounts::default());
+            (run.evidence.mode, run.requests) = (Mode::Idle, RequestCounts::default());
             run.response = crate::record::Summary::default();
         };
         expect_all(&skipped, idle);

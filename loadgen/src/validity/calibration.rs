@@ -2,7 +2,7 @@
 //! can show.
 
 use super::evidence::Evidence;
-use super::{percent, rule, state};
+use super::rule::{percent, rule, state};
 use crate::record::Check;
 
 /// V15: mutilate wants a server that saturates far before its client; the shares are ours.

@@ -1,7 +1,7 @@
 //! V20: whether the record says what a reader must know before comparing its numbers with any others.
 
 use super::evidence::{Disclosure, Evidence};
-use super::{rule, state};
+use super::rule::{rule, state};
 use crate::record::Check;
 
 /// V20: a missing part makes the number hard to compare, not wrong.

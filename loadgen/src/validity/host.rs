@@ -2,7 +2,7 @@
 //! the network stack and the clock.
 
 use super::evidence::Evidence;
-use super::{percent, rule, share, state};
+use super::rule::{percent, rule, share, state};
 use crate::record::Check;
 
 /// V4: Hyperfoil wants 20 % of each core idle; memtier at 95 % was found to measure itself.
@@ -120,9 +120,6 @@ pub(super) fn hiccups(evidence: &Evidence<'_>) -> Check {
 pub(super) fn shortages(evidence: &Evidence<'_>) -> Check {
     let rule = rule("V10", "shortages of the generator's host", "-", ">= 1");
     let count = evidence.host_shortages;
-    if evidence.is_about_shortages {
-        return rule.skipped(count.to_string(), "the run is about shortages; any other run checks for them");
-    }
     rule.judged(
         count.to_string(),
         state(false, count > 0),
@@ -190,6 +187,7 @@ pub(super) fn clocks(evidence: &Evidence<'_>) -> Check {
 mod tests {
     use super::super::evidence::{ClockFacts, Transport};
     use super::super::sound::{expect, expect_all};
+    use crate::plan::mode::Mode;
     use crate::record::State;
 
     #[test]
@@ -226,7 +224,7 @@ mod tests {
             ("V11", State::Skipped),
         ];
         expect_all(&expected, |run| {
-            (run.evidence.mode, run.evidence.busiest_worker_share) = ("closed", Some(1.0));
+            (run.evidence.mode, run.evidence.busiest_worker_share) = (Mode::Closed, Some(1.0));
             run.worker_shares.fill(1.0);
         });
     }
@@ -267,12 +265,9 @@ mod tests {
     }
 
     #[test]
-    fn v10_finds_shortages_unless_they_are_the_subject() {
-        expect("V10", State::Invalid, |run| run.evidence.host_shortages = 1);
-        for count in [0, 1000] {
-            expect("V10", State::Skipped, |run| {
-                (run.evidence.host_shortages, run.evidence.is_about_shortages) = (count, true);
-            });
+    fn v10_finds_shortages() {
+        for (count, expected) in [(0, State::Valid), (1, State::Invalid), (1000, State::Invalid)] {
+            expect("V10", expected, |run| run.evidence.host_shortages = count);
         }
     }
 

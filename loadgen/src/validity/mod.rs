@@ -12,6 +12,7 @@ mod disclosure;
 mod evidence;
 mod extent;
 mod host;
+mod rule;
 mod sampling;
 mod schedule;
 #[cfg(test)]
@@ -52,71 +53,28 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     Verdict { state, checks }
 }
 
-/// A check before its outcome.
-struct Rule {
-    id: &'static str,
-    title: &'static str,
-    warn: String,
-    invalid: String,
-}
-
-fn rule(id: &'static str, title: &'static str, warn: impl Into<String>, invalid: impl Into<String>) -> Rule {
-    Rule { id, title, warn: warn.into(), invalid: invalid.into() }
-}
-
-impl Rule {
-    /// `why` is kept only when there is something to explain.
-    fn judged(self, value: String, state: State, why: impl Into<String>) -> Check {
-        let why = if state == State::Valid { String::new() } else { why.into() };
-        let Rule { id, title, warn, invalid } = self;
-        Check { id: id.into(), title: title.into(), value, warn, invalid, state, why, follows: false }
-    }
-
-    /// `why` tells what would run the check.
-    fn skipped(self, value: impl Into<String>, why: impl Into<String>) -> Check {
-        self.judged(value.into(), State::Skipped, why)
-    }
-}
-
-/// What a threshold of each kind makes of a finding.
-fn state(is_warn: bool, is_invalid: bool) -> State {
-    match (is_warn, is_invalid) {
-        (_, true) => State::Invalid,
-        (true, false) => State::Warn,
-        (false, false) => State::Valid,
-    }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.3} %", share * 100.0)
-}
-
-/// `part / whole`, or `empty` when there is no whole.
-fn share(part: u64, whole: u64, empty: f64) -> f64 {
-    if whole == 0 { empty } else { part as f64 / whole as f64 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::mode::Mode;
 
     #[test]
     fn every_check_is_a_row_of_every_record() {
         let expected: Vec<String> = (1..=20).map(|number| format!("V{number}")).collect();
-        for mode in ["closed", "open", "idle", "heartbeat", ""] {
+        for mode in [Mode::Closed, Mode::Open, Mode::Idle, Mode::Heartbeat] {
             let verdict = judge(&Evidence { mode, ..Evidence::default() });
             let ids: Vec<&str> = verdict.checks.iter().map(|check| check.id.as_str()).collect();
-            assert_eq!(ids, expected, "{mode}");
+            assert_eq!(ids, expected, "{mode:?}");
             for check in &verdict.checks {
-                assert_eq!(check.why.is_empty(), check.state == State::Valid, "{mode} {}", check.id);
-                assert!(!check.value.is_empty() && !check.title.is_empty(), "{mode} {}", check.id);
+                assert_eq!(check.why.is_empty(), check.state == State::Valid, "{mode:?} {}", check.id);
+                assert!(!check.value.is_empty() && !check.title.is_empty(), "{mode:?} {}", check.id);
             }
         }
     }
 
     #[test]
     fn skipped_checks_leave_the_verdict_alone() {
-        let verdict = judge(&Evidence { mode: "idle", ..Evidence::default() });
+        let verdict = judge(&Evidence { mode: Mode::Idle, ..Evidence::default() });
         assert_eq!(verdict.state, State::Valid);
         assert!(verdict.checks.iter().any(|check| check.state == State::Skipped));
         sound::expect_all(&[], |_| {});

@@ -2,7 +2,7 @@
 //! number of samples, number of runs.
 
 use super::evidence::Evidence;
-use super::{percent, rule, state};
+use super::rule::{percent, rule, state};
 use crate::record::{Check, State, Summary, samples_above};
 use crate::statistics::{median, spearman};
 

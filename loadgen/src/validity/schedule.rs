@@ -2,7 +2,7 @@
 //! loop skips these checks, as it does V11: its requests are intended when a connection becomes free.
 
 use super::evidence::{Evidence, SendWindow};
-use super::{percent, rule, share, state};
+use super::rule::{percent, rule, share, state};
 use crate::record::{Check, State, Summary};
 
 /// V1: Caladan warns below 99.9 % of scheduled requests sent and gives up below 95 %.
@@ -149,6 +149,7 @@ pub(super) fn back_pressure(evidence: &Evidence<'_>) -> Check {
 mod tests {
     use super::super::sound::{Run, expect, expect_all};
     use super::*;
+    use crate::plan::mode::Mode;
     use crate::record::{Queue, RequestCounts};
 
     #[test]
@@ -249,6 +250,6 @@ mod tests {
     #[test]
     fn a_closed_loop_has_no_schedule_to_judge() {
         let skipped = ["V1", "V2", "V3", "V11"].map(|id| (id, State::Skipped));
-        expect_all(&skipped, |run: &mut Run| run.evidence.mode = "closed");
+        expect_all(&skipped, |run: &mut Run| run.evidence.mode = Mode::Closed);
     }
 }

@@ -1,7 +1,7 @@
 //! Keeps how the first bad reply of a worker began, for people to see what a server said instead. Everything here
 //! is off the hot path: it is called when something has gone wrong, and copies once.
 
-use super::Fleet;
+use super::state::Fleet;
 use crate::recording::sample::Sample;
 use protocol::client::Client;
 

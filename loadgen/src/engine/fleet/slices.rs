@@ -1,7 +1,7 @@
 //! The intervals of a run: when one ends, what it counted goes to the collector and an empty one
 //! takes its place.
 
-use super::{Fleet, Window};
+use super::state::{Fleet, Window};
 use crate::clock;
 use crate::engine::control::Times;
 use crate::phase::IntervalPhase;

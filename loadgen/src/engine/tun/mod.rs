@@ -12,8 +12,12 @@ mod device;
 mod sys;
 
 use super::connection::Phase;
-use super::fleet::{Fleet, Token};
-use super::{CHECK_NS, Engine, Job, Wait};
+use super::fleet::Fleet;
+use super::job::Job;
+use super::sockets::Sockets;
+use super::token::Token;
+use super::turn::{Engine, Wait};
+use crate::plan::grain::CHECK_NS;
 use crate::plan::tun::{SERVER, block, server as server_of};
 use crate::recording::causes::Cause;
 use crate::recording::counters::Traffic;
@@ -55,29 +59,8 @@ pub(super) struct Tun {
     has_more: bool,
 }
 
-impl Engine for Tun {
+impl Sockets for Tun {
     type Socket = Simulated;
-
-    fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
-        let Some(server) = server_of(&job.plan.routes[0].address) else {
-            return Err(LoadError::Usage("--engine tun needs an IPv4 target".into()));
-        };
-        let peers = block(worker);
-        // Each device carries the server's address: it goes with its worker, and the last replies and resets of
-        // another worker must still find the server.
-        let device = Device::open(worker, peers, (*server.ip() == SERVER).then_some(SERVER))?;
-        let now = Tick::of_ns(clock::now_ns());
-        let config = Config {
-            server,
-            block: peers,
-            peers_max: job.plan.connections[worker],
-            mss: MSS,
-            key: SEQUENCE_KEY,
-            checksums: Checksums::Offloaded,
-            prefix: Device::prefix().to_vec(),
-        };
-        Ok(Tun { peers: Peers::new(config, now), device, scratch: vec![0; BUFFER_LEN], now, has_more: false })
-    }
 
     fn connect(
         &mut self,
@@ -117,6 +100,29 @@ impl Engine for Tun {
 
     fn is_free(&self, under_way: u8) -> bool {
         under_way == 0
+    }
+}
+
+impl Engine for Tun {
+    fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
+        let Some(server) = server_of(&job.plan.routes[0].address) else {
+            return Err(LoadError::Usage("--engine tun needs an IPv4 target".into()));
+        };
+        let peers = block(worker);
+        // Each device carries the server's address: it goes with its worker, and the last replies and resets of
+        // another worker must still find the server.
+        let device = Device::open(worker, peers, (*server.ip() == SERVER).then_some(SERVER))?;
+        let now = Tick::of_ns(clock::now_ns());
+        let config = Config {
+            server,
+            block: peers,
+            peers_max: job.plan.connections[worker],
+            mss: MSS,
+            key: SEQUENCE_KEY,
+            checksums: Checksums::Offloaded,
+            prefix: Device::prefix().to_vec(),
+        };
+        Ok(Tun { peers: Peers::new(config, now), device, scratch: vec![0; BUFFER_LEN], now, has_more: false })
     }
 
     #[inline]

@@ -4,6 +4,7 @@ mod address;
 mod credentials;
 mod text;
 mod trial;
+mod workload;
 
 use crate::LoadError;
 use std::io;
@@ -17,25 +18,10 @@ use url::Host;
 pub(crate) use address::Address;
 pub(crate) use credentials::Secret;
 pub(crate) use trial::Attempt;
+pub(crate) use workload::Workload;
 
 /// Addresses of one name at most; a look-up by UDP has room for about 30.
 const ADDRESSES_MAX: usize = 64;
-
-/// What is spoken on the connections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Workload {
-    Echo,
-    Http { host: String, path: String, authorization: Option<Secret> },
-}
-
-impl Workload {
-    pub(crate) const fn name(&self) -> &'static str {
-        match self {
-            Workload::Echo => "echo",
-            Workload::Http { .. } => "http",
-        }
-    }
-}
 
 /// What a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
