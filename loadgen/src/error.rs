@@ -22,6 +22,9 @@ pub enum LoadError {
     /// No address of a target with several answered before the run.
     #[error("no address of the target answers: {0}; is the server running, and does it listen there?")]
     NoneAnswers(String),
+    /// A stop ended the run while the addresses of the target were tried.
+    #[error("interrupted while the addresses of the target were tried: nothing was measured")]
+    Interrupted,
     /// The host's memory ran short; all connections are closed again.
     #[error(
         "stopped with {open} of {wanted} connections open: {} MiB of memory are left, less than the reserve of {} MiB; \
@@ -65,6 +68,7 @@ impl LoadError {
             LoadError::Usage(_) | LoadError::Refused(_) => 2,
             LoadError::Unreachable { .. }
             | LoadError::NoneAnswers(_)
+            | LoadError::Interrupted
             | LoadError::NoRing(_)
             | LoadError::OutOfMemory { .. }
             | LoadError::Setup { .. }

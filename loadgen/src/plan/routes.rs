@@ -52,7 +52,7 @@ pub(super) fn find(
             None => found.routes.push(Route::to(address.clone())),
         }
     }
-    let answers = Target::answers(&tried, options.connect_timeout, stop);
+    let answers = Target::answers(&tried, options.connect_timeout, stop)?;
     let mut answering = Vec::new();
     for (attempt, answer) in tried.into_iter().zip(answers) {
         match answer {

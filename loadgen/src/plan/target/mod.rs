@@ -153,9 +153,16 @@ impl Target {
     }
 
     /// Which of the addresses answer, in their order; a lone one is left to the run to try.
-    pub(crate) fn answers(attempts: &[Attempt], patience: Duration, stop: &AtomicBool) -> Vec<Result<(), String>> {
+    ///
+    /// # Errors
+    /// [`LoadError::Interrupted`] when a stop ended the wait for some of them.
+    pub(crate) fn answers(
+        attempts: &[Attempt],
+        patience: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Vec<Result<(), String>>, LoadError> {
         match attempts {
-            [_] => vec![Ok(())],
+            [_] => Ok(vec![Ok(())]),
             several => trial::answers(several, patience, stop),
         }
     }
