@@ -45,7 +45,7 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
         .collect();
     let value = if broken.is_empty() { format!("{} identities hold", identities.len()) } else { broken.join("; ") };
     let why = "the counters contradict one another: a bug of the generator";
-    rule("V7", "accounting", "-", "any mismatch").judged(value, state(false, !broken.is_empty()), why)
+    rule("accounting", "-", "any mismatch").judged(value, state(false, !broken.is_empty()), why)
 }
 
 /// V8: replies that failed or never came, against what lies above each quantile.
@@ -55,7 +55,6 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
 /// printed say little of such a server; from p99 on the tail is gone and the run with it.
 pub(super) fn missing(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V8",
         "requests without a good reply",
         format!(">= (1 - p) / 2 for a printed quantile, or {}", percent((1.0 - TAIL) / 2.0)),
         format!(">= {}", percent(1.0 - TAIL)),
@@ -111,7 +110,6 @@ pub(super) fn connections(evidence: &Evidence<'_>) -> Check {
         }
     };
     rule(
-        "V9",
         "connections established and held",
         format!("< {}", percent(CONNECTION_SHARE_WARN)),
         format!(
@@ -145,7 +143,7 @@ fn kernel(connections: &Connections, found: Option<(u64, u64)>) -> (String, bool
 pub(super) fn clamped(evidence: &Evidence<'_>) -> Check {
     let count = evidence.clamped;
     let why = "times over one hour were entered as one hour";
-    rule("V19", "clamped times", "> 0", "-").judged(count.to_string(), state(count > 0, false), why)
+    rule("clamped times", "> 0", "-").judged(count.to_string(), state(count > 0, false), why)
 }
 
 #[cfg(test)]

@@ -33,7 +33,6 @@ const GAP_SUMS_MAX: usize = 5000;
 /// V11: whether the sends were the arrivals that the record names.
 pub(super) fn arrivals(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V11",
         "arrivals as sent",
         "poisson: Anderson-Darling > 3.857 (1 %); constant: > mean + 6 sqrt(mean) in 1 ms",
         "twice that, or a rate off by > 1 % and more than chance",

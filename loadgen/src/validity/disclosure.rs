@@ -6,7 +6,7 @@ use crate::record::Check;
 
 /// V20: a missing part makes the number hard to compare, not wrong.
 pub(super) fn disclosure(evidence: &Evidence<'_>) -> Check {
-    let rule = rule("V20", "disclosure", "anything missing", "-");
+    let rule = rule("disclosure", "anything missing", "-");
     let told = evidence.disclosure.as_ref();
     let is_co_located = evidence.is_co_located || told.is_some_and(|told| told.is_co_located);
     let label = match is_co_located {

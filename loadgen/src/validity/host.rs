@@ -29,7 +29,6 @@ const CLOCKSOURCES_GOOD: [&str; 2] = ["tsc", "arch_sys_counter"];
 pub(super) fn worker_cpu(evidence: &Evidence<'_>) -> Check {
     let is_scheduled = evidence.why_unscheduled().is_none();
     let rule = rule(
-        "V4",
         "CPU share of the busiest worker",
         format!(">= {} of the window or of any interval", percent(CPU_SHARE_WARN)),
         match is_scheduled {
@@ -68,7 +67,6 @@ pub(super) fn worker_cpu(evidence: &Evidence<'_>) -> Check {
 /// V5: others on the generator's CPUs.
 pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V5",
         "time a worker waited for a CPU",
         format!("> {}", percent(RUN_DELAY_SHARE_WARN)),
         format!("> {}", percent(RUN_DELAY_SHARE_INVALID)),
@@ -95,7 +93,6 @@ pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
 /// V6: pauses of the whole host or process, seen by a thread that does nothing else.
 pub(super) fn hiccups(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V6",
         "oversleep of a thread that wakes every 2 ms",
         format!("p99.9 > {HICCUP_US_WARN:.0} us"),
         "any gap > 100 ms",
@@ -118,7 +115,7 @@ pub(super) fn hiccups(evidence: &Evidence<'_>) -> Check {
 
 /// V10: the generator's host, not the target, was short of something.
 pub(super) fn shortages(evidence: &Evidence<'_>) -> Check {
-    let rule = rule("V10", "shortages of the generator's host", "-", ">= 1");
+    let rule = rule("shortages of the generator's host", "-", ">= 1");
     let count = evidence.host_shortages;
     rule.judged(
         count.to_string(),
@@ -130,7 +127,6 @@ pub(super) fn shortages(evidence: &Evidence<'_>) -> Check {
 /// V17: what the network stack lost or sent twice.
 pub(super) fn transport(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V17",
         "segments sent again, or dropped on this side",
         format!("> {} sent again, or any drop or memory pressure", percent(RETRANSMITTED_SHARE_WARN)),
         format!("> {} sent again", percent(RETRANSMITTED_SHARE_INVALID)),
@@ -157,7 +153,6 @@ pub(super) fn transport(evidence: &Evidence<'_>) -> Check {
 /// V18: one process reads one clock, so nothing here is about clocks that differ between hosts.
 pub(super) fn clocks(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V18",
         "clock",
         format!("another source than {}, or >= {CLOCK_READ_NS_WARN:.0} ns to read", CLOCKSOURCES_GOOD.join(" or ")),
         "a step back",

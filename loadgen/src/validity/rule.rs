@@ -2,24 +2,23 @@
 
 use crate::record::{Check, State};
 
-/// A check before its outcome.
+/// A check before its outcome. Its name is in the table of all checks, which enters it.
 pub(super) struct Rule {
-    id: &'static str,
     title: &'static str,
     warn: String,
     invalid: String,
 }
 
-pub(super) fn rule(id: &'static str, title: &'static str, warn: impl Into<String>, invalid: impl Into<String>) -> Rule {
-    Rule { id, title, warn: warn.into(), invalid: invalid.into() }
+pub(super) fn rule(title: &'static str, warn: impl Into<String>, invalid: impl Into<String>) -> Rule {
+    Rule { title, warn: warn.into(), invalid: invalid.into() }
 }
 
 impl Rule {
     /// `why` is kept only when there is something to explain.
     pub(super) fn judged(self, value: String, state: State, why: impl Into<String>) -> Check {
         let why = if state == State::Valid { String::new() } else { why.into() };
-        let Rule { id, title, warn, invalid } = self;
-        Check { id: id.into(), title: title.into(), value, warn, invalid, state, why, follows: false }
+        let Rule { title, warn, invalid } = self;
+        Check { id: String::new(), title: title.into(), value, warn, invalid, state, why, follows: false }
     }
 
     /// `why` tells what would run the check.
