@@ -70,7 +70,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Worker<'_, C, E, OPEN> {
         course.fleet.populate();
         if control.is_at(Stage::Connect) {
             course.await_turn(control);
-            // Where others have waited in vain for the first connection of all, this one does not wait again.
+            // If another worker gave up and none has connected, skip the wait.
             if !control.is_hopeless() {
                 course.establish(control);
             }

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// How the generator does its I/O.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
     /// Readiness: edge-triggered epoll, registered once per connection.
+    #[default]
     Epoll,
     /// Completions: multishot receives into provided buffers, direct descriptors, one enter a turn.
     IoUring,

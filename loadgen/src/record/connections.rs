@@ -34,7 +34,6 @@ pub struct Connections {
     /// one. Only the engine `tun` meets them: it calls from the same addresses and ports in each run.
     pub replaced: u64,
     /// From the first connect until all were established, or no worker tried any more.
-    #[serde(default)]
     pub ramp_us: u64,
     /// Failed connects, and losses of idle connections, by cause.
     pub errors: BTreeMap<String, u64>,

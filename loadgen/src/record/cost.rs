@@ -19,12 +19,9 @@ pub struct Syscalls {
     /// Completions of rings; not system calls.
     pub cqes: u64,
     /// Packets read from TUN devices, and attempts that found none.
-    #[serde(default)]
     pub read: u64,
     /// Packets written to TUN devices.
-    #[serde(default)]
     pub write: u64,
-    #[serde(default)]
     pub poll: u64,
 }
 

@@ -15,8 +15,9 @@ use std::collections::BTreeMap;
 /// Version of the format; raised when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
 
-/// One run: what was asked for, what happened, and whether to believe it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// One run: what was asked for, what happened, and whether to believe it. Whoever reads one is refused where a field
+/// is missing that is always written.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Record {
     /// Version of this format.
     pub schema: u32,
@@ -30,7 +31,6 @@ pub struct Record {
     /// The first address that was connected to.
     pub address: String,
     /// All addresses of the target, those that were left out included.
-    #[serde(default)]
     pub addresses: Vec<TargetAddress>,
     /// `echo` or `http`.
     pub workload: String,
@@ -47,14 +47,14 @@ pub struct Record {
     /// Requests per batch.
     pub pipeline: u32,
     /// Requests after which a connection was closed; absent where it was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_connection: Option<u16>,
     /// Worker threads.
     pub threads: u32,
     /// Length of the window as measured.
     pub duration_us: u64,
     /// Length of the window as asked for; absent when it was to end with its requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_planned_us: Option<u64>,
     /// Load before the window.
     pub warmup_us: u64,
@@ -65,12 +65,12 @@ pub struct Record {
     /// CLOCK_MONOTONIC in ns at the start of the window, to match it with what else happened on this host.
     pub window_start_ns: u64,
     /// The HTTP statuses that were a success; absent for echo.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expect_status: Option<String>,
     /// Whether the run was ended before its time.
     pub interrupted: bool,
     /// In which part of the run; absent unless it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub interrupted_during: Option<Interruption>,
     /// Connections.
     pub connections: Connections,
@@ -83,14 +83,11 @@ pub struct Record {
     pub requests_per_second: Option<f64>,
     /// Arrivals of the window over its length, or over the time to the last of them where they are counted
     /// (`--requests`), as is the next rate; absent without a schedule.
-    #[serde(default)]
     pub offered_per_second: Option<f64>,
     /// Good replies that were received within the window over its length, whenever their requests were meant to
     /// be sent, in the warm-up too: what the target did.
-    #[serde(default)]
     pub achieved_per_second: Option<f64>,
     /// The queue for a free connection; absent without a schedule.
-    #[serde(default)]
     pub queue: Option<Queue>,
     /// Bytes received in the window.
     pub bytes_in: u64,
@@ -135,7 +132,7 @@ pub struct Record {
     /// Memory of the generator.
     pub memory: Memory,
     /// Why nothing went well, when nothing did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub likely_cause: Option<LikelyCause>,
     /// Whether the numbers above deserve belief.
     pub verdict: Verdict,

@@ -42,7 +42,6 @@ pub struct Interval {
     pub in_flight: u64,
     /// Arrivals that waited for a free connection at the end of the interval, as far as they had been noticed:
     /// a worker notices 65,536 at most.
-    #[serde(default)]
     pub waiting: u64,
     /// Share of the interval for which the busiest worker was on a CPU; absent for one that is too short.
     pub busiest_worker_share: Option<f64>,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RequestCounts {
     /// How many were to be sent; absent when their number had no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<u64>,
     /// Meant to be sent.
     pub scheduled: u64,
@@ -27,7 +27,6 @@ pub struct RequestCounts {
     pub censored: u64,
     /// Written once more, because the server had announced the end of the connection with an earlier reply: it has
     /// not processed them. Neither failures nor counted as sent again.
-    #[serde(default)]
     pub resent: u64,
     /// Good replies of the whole run, warm-up and grace included: what the server should have counted.
     pub completed_whole_run: u64,

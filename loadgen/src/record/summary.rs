@@ -27,7 +27,6 @@ pub struct Summary {
     /// The 95 % interval of each printed quantile, `[lower, upper]` in µs by its name. The upper end is
     /// absent when it does not exist or falls among requests whose reply never came. It presumes
     /// independent samples: where queues make neighbouring requests slow together, it is too narrow.
-    #[serde(default)]
     pub ci95: BTreeMap<String, [Option<f64>; 2]>,
 }
 
@@ -49,7 +48,7 @@ impl Summary {
     }
 
     /// The quantiles that have a value.
-    pub(crate) fn printed(&self) -> impl Iterator<Item = (&'static str, f64, f64)> + use<> {
+    pub fn printed(&self) -> impl Iterator<Item = (&'static str, f64, f64)> + use<> {
         self.quantiles().into_iter().filter_map(|(name, p, value)| Some((name, p, value?)))
     }
 }

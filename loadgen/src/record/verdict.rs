@@ -1,6 +1,7 @@
 //! The outcome of the checks: how much belief a run deserves.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How much belief a check or a run deserves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,8 +39,20 @@ pub struct Verdict {
     pub checks: Vec<Check>,
 }
 
+impl fmt::Display for Verdict {
+    /// The state, and the names of the checks that object.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let objecting = self.checks.iter().filter(|check| check.state > State::Valid);
+        let names: Vec<&str> = objecting.map(|check| check.id.as_str()).collect();
+        match names.is_empty() {
+            true => formatter.write_str(self.state.name()),
+            false => write!(formatter, "{} ({})", self.state.name(), names.join(" ")),
+        }
+    }
+}
+
 /// One check of the measurement.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Check {
     /// Stable name, `V1` and so on.
     pub id: String,

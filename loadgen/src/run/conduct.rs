@@ -115,17 +115,22 @@ pub(super) fn conduct(
     conducted.completed = control.totals().1 - completed_before;
     conducted.hiccups = hiccup.stop();
     conducted.kernel_established = conducted.samples.first().and_then(Sample::established);
+    conducted.interruption = interruption(control, was_stopped_early, times);
+    conductor.wait_for_end();
+    conducted.shortage = conductor.shortage;
+    conducted
+}
+
+/// In which part of the run it was stopped, if it was.
+fn interruption(control: &Control, was_stopped_early: bool, times: Times) -> Option<Interruption> {
     // A stop before the window leaves one of no length.
     let has_window = times.end_ns > times.start_ns;
-    conducted.interruption = match control.is_stopped() {
+    match control.is_stopped() {
         true if was_stopped_early => Some(Interruption::Connecting),
         true if !has_window => Some(Interruption::WarmUp),
         true if clock::now_ns() < times.end_ns => Some(Interruption::Window),
         _ => None,
-    };
-    conductor.wait_for_end();
-    conducted.shortage = conductor.shortage;
-    conducted
+    }
 }
 
 /// The waiting parts of [`conduct`].
