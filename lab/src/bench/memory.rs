@@ -61,8 +61,7 @@ pub(super) fn measure(
         held = held.max(proc::anonymous_bytes(pid)?);
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    let record = generator.read_event()?;
-    let established = record["connections"]["established"].as_u64().unwrap_or(0);
+    let established = generator.read_record()?.connections.established;
     let exit = server.finish()?;
     if established < u64::from(connections) || exit["totals"]["accepts"].as_u64() < Some(established) {
         anyhow::bail!("{variant}: only {established} of {connections} idle connections were established");
