@@ -3,13 +3,13 @@
 
 mod support;
 
-use loadgen::record::{CauseKind, Record, State};
+use loadgen::record::{CauseKind, State};
 use loadgen::{Engine, Options, Process, WHATEVER_IT_TAKES, WarmUp};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use support::{Act, Manner, Server, Speech, check_identities};
+use support::{Act, Manner, Server, Speech, check_identities, run};
 
 const ENGINES: [Engine; 2] = [Engine::Epoll, Engine::IoUring];
 /// Longer than any pause of a busy test machine.
@@ -29,14 +29,6 @@ fn options(target: String) -> Options {
 
 fn counted(target: String, requests: u64) -> Options {
     Options { requests: Some(requests), duration: WHATEVER_IT_TAKES, ..options(target) }
-}
-
-fn run(options: &Options) -> Record {
-    let record = loadgen::load(options, &AtomicBool::new(false), |_| {}).unwrap().record;
-    check_identities(&record);
-    // The record is read back by other programs.
-    check_identities(&serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap());
-    record
 }
 
 #[test]
