@@ -98,24 +98,26 @@ fn the_record_of_c10m_is_understood() {
     let mut latencies = Latencies::new();
     latencies.record(2_000_000, 1000).expect("in range");
     let response = latencies.encode().expect("encodable");
-    let mut record = Record::default();
-    record.requests = RequestCounts {
-        completed: 20_000,
-        failed: 1,
-        timed_out: 2,
-        censored: 3,
-        unsent: 4,
-        ..RequestCounts::default()
+    let record = Record {
+        requests: RequestCounts {
+            completed: 20_000,
+            failed: 1,
+            timed_out: 2,
+            censored: 3,
+            unsent: 4,
+            ..RequestCounts::default()
+        },
+        response_us: Summary {
+            p50: Some(50.0),
+            p90: Some(1000.0),
+            p99: Some(90_000.5),
+            max: Some(1e5),
+            mean: Some(5000.0),
+            ..Summary::default()
+        },
+        histograms: [("response".to_owned(), response.clone())].into(),
+        ..Record::default()
     };
-    record.response_us = Summary {
-        p50: Some(50.0),
-        p90: Some(1000.0),
-        p99: Some(90_000.5),
-        max: Some(1e5),
-        mean: Some(5000.0),
-        ..Summary::default()
-    };
-    record.histograms.insert("response".to_owned(), response.clone());
     let text = serde_json::to_string(&record).expect("JSON");
     let found = c10m(&text);
     let p95 = found.as_ref().and_then(|found| found.at(0.95)).expect("from the histogram");
