@@ -1,10 +1,14 @@
 //! What the generator does against a server that does nothing: the floor of its response times and the
 //! ceiling of its rate. A measurement close to either is one of the generator.
 
-use crate::engine::TUN_SERVER;
 use crate::null_server::{Config, NullServer, Speech};
-use crate::options::{Engine, Options, WarmUp};
-use crate::target::TargetFacts;
+use crate::plan::engine::Engine;
+use crate::plan::mode::Mode;
+use crate::plan::options::{Options, WarmUp};
+use crate::plan::target::TargetFacts;
+use crate::plan::tun::SERVER as TUN_SERVER;
+use crate::plan::{HostLimits, Plan};
+use crate::record::Record;
 use crate::validity::Calibration;
 use crate::{LoadError, run};
 use protocol::Workload;
@@ -23,7 +27,7 @@ const WARM_UP: Duration = Duration::from_millis(200);
 /// # Errors
 /// As of a run.
 pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Result<Option<Calibration>, LoadError> {
-    if options.mode() == "idle" {
+    if options.mode() == Mode::Idle {
         return Ok(None);
     }
     let speech = match TargetFacts::of(&options.target)?.workload {
@@ -61,7 +65,7 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         watch_pid: None,
         ..options.clone()
     };
-    let ceiling = run(&closed, stop, |_| {})?.record;
+    let ceiling = measure(&closed, stop)?;
     // Of half a calibration nothing follows, and the run itself will not take place either.
     let Some(null_requests_per_second_max) = ceiling.requests_per_second.filter(|_| !ceiling.interrupted) else {
         return Ok(None);
@@ -71,13 +75,19 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         Some(rate) => {
             let (coalesce, realtime) = (options.coalesce, options.realtime);
             let open = Options { rate: Some(rate), pipeline: 1, coalesce, realtime, ..closed };
-            run(&open, stop, |_| {})?.record.response_us
+            measure(&open, stop)?.response_us
         }
     };
     server.stop().map_err(failed)?;
     // With few requests there is no p99; the longest of them is an upper bound.
     let null_response_us_p99 = floor.p99.or(floor.max).unwrap_or(0.0);
     Ok(Some(Calibration { null_response_us_p99, null_requests_per_second_max }))
+}
+
+/// One run against the null server.
+fn measure(options: &Options, stop: &AtomicBool) -> Result<Record, LoadError> {
+    let plan = Plan::new(options, HostLimits::read())?;
+    run::run(options, &plan, None, stop, |_| {}).map(|outcome| outcome.record)
 }
 
 /// The highest rate of the run; `None` in a closed loop.

@@ -22,6 +22,9 @@ pub enum LoadError {
     /// No address of a target with several answered before the run.
     #[error("no address of the target answers: {0}; is the server running, and does it listen there?")]
     NoneAnswers(String),
+    /// A stop ended the run while the addresses of the target were tried.
+    #[error("interrupted while the addresses of the target were tried: nothing was measured")]
+    Interrupted,
     /// The host's memory ran short; all connections are closed again.
     #[error(
         "stopped with {open} of {wanted} connections open: {} MiB of memory are left, less than the reserve of {} MiB; \
@@ -54,12 +57,18 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// A system call of the set-up that failed.
+    pub(crate) fn setup(what: &'static str, source: impl Into<io::Error>) -> LoadError {
+        LoadError::Setup { what, source: source.into() }
+    }
+
     /// The exit code of a program that ends with this error (2 usage, 1 everything else).
     pub fn exit_code(&self) -> u8 {
         match self {
             LoadError::Usage(_) | LoadError::Refused(_) => 2,
             LoadError::Unreachable { .. }
             | LoadError::NoneAnswers(_)
+            | LoadError::Interrupted
             | LoadError::NoRing(_)
             | LoadError::OutOfMemory { .. }
             | LoadError::Setup { .. }

@@ -6,38 +6,34 @@
 //! the engine alone; the bytes on them are the business of the `protocol` crate.
 #![deny(unsafe_code)]
 
-mod arrival_log;
 mod calibrate;
-mod causes;
-pub mod clock_check;
-mod control;
 mod engine;
 mod error;
-pub mod hiccup;
-mod meaning;
+mod load;
 mod memory;
 pub mod null_server;
-mod options;
 mod pause;
+mod phase;
 pub mod plan;
 mod ratio;
 pub mod record;
+mod recording;
 mod run;
-mod sample;
 pub mod schedule;
 pub mod self_test;
 pub mod slo;
 mod statistics;
-mod tally;
-mod target;
 pub mod validity;
 
 pub use engine::probe_tun;
 pub use error::LoadError;
-pub use meaning::error_meaning;
-pub use options::{Engine, Options, WHATEVER_IT_TAKES, WarmUp, parse_cpus};
+pub use load::load;
+pub use plan::engine::Engine;
+pub use plan::mode::Mode;
+pub use plan::options::{Options, WHATEVER_IT_TAKES, WarmUp, parse_cpus};
+pub use plan::target::TargetFacts;
 pub use protocol::client::StatusSet;
 pub use record::Record;
-pub use run::{Outcome, Phase, Snapshot, run};
+pub use recording::meaning::error_meaning;
+pub use run::{Outcome, Phase, Snapshot};
 pub use schedule::{Process, Stage};
-pub use target::TargetFacts;

@@ -2,8 +2,7 @@
 //! compares; whether the numbers deserve belief is the verdict's business, not this file's.
 
 use crate::LoadError;
-use crate::record::{RequestCounts, SAMPLES_ABOVE_MIN, Summary, samples_above};
-use serde::{Deserialize, Serialize};
+use crate::record::{RequestCounts, SAMPLES_ABOVE_MIN, SloClause, SloOutcome, Summary, samples_above};
 use std::fmt;
 
 /// What a clause may look like, for messages.
@@ -72,30 +71,6 @@ pub struct Measured<'a> {
     pub achieved_per_second: Option<f64>,
     /// Whether the queue for a connection grew for all of the window.
     pub is_queue_growing: bool,
-}
-
-/// Whether a run met its service level.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SloOutcome {
-    /// Whether every clause held.
-    pub held: bool,
-    /// Every clause.
-    pub clauses: Vec<SloClause>,
-}
-
-/// One clause and what was found.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SloClause {
-    /// As written, without blanks.
-    pub clause: String,
-    /// What was measured; absent when it could not be.
-    pub measured: Option<f64>,
-    /// Unit of `measured`: `us`, `%` or `requests/s`.
-    pub unit: String,
-    /// Whether it held. What could not be measured does not hold.
-    pub held: bool,
-    /// Why it could not be judged, or what to bear in mind; empty otherwise.
-    pub why: String,
 }
 
 impl Slo {

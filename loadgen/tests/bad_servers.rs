@@ -137,7 +137,7 @@ fn check(case: &Case, engine: Engine, rate: Option<f64>) {
         ..Options::default()
     };
     let begun = Instant::now();
-    let record = loadgen::run(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
+    let record = loadgen::load(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
     let (requests, connections) = (&record.requests, &record.connections);
     let shown =
         format!("{:?} {} at rate {rate:?} on {engine:?}: {requests:?} {connections:?}", case.workload, case.what);

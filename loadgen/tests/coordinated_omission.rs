@@ -34,7 +34,7 @@ fn stalled(rate: Option<f64>, process: Process) -> Record {
         duration: Duration::from_millis(WINDOW_MS),
         ..Options::default()
     };
-    let record = loadgen::run(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
+    let record = loadgen::load(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
     check_identities(&record);
     record
 }
@@ -84,7 +84,7 @@ fn an_overload_is_never_dropped_silently() {
         duration: Duration::from_millis(800),
         ..Options::default()
     };
-    let record = loadgen::run(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
+    let record = loadgen::load(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
     check_identities(&record);
     // Two connections can carry 20 of 1,000 requests a second; the others are entered as missing.
     assert!(record.requests.unsent > 500, "{:?}", record.requests);

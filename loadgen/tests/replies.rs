@@ -3,14 +3,14 @@
 
 mod support;
 
-use loadgen::record::{CauseKind, Record, State};
+use loadgen::record::{CauseKind, State};
 use loadgen::{Engine, Options, Process, WHATEVER_IT_TAKES, WarmUp};
 use protocol::Workload;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use support::{Act, Manner, Server, check_identities};
+use support::{Act, Manner, Server, check_identities, run};
 
 const ENGINES: [Engine; 2] = [Engine::Epoll, Engine::IoUring];
 /// Longer than any pause of a busy test machine.
@@ -30,14 +30,6 @@ fn options(target: String) -> Options {
 
 fn counted(target: String, requests: u64) -> Options {
     Options { requests: Some(requests), duration: WHATEVER_IT_TAKES, ..options(target) }
-}
-
-fn run(options: &Options) -> Record {
-    let record = loadgen::run(options, &AtomicBool::new(false), |_| {}).unwrap().record;
-    check_identities(&record);
-    // The record is read back by other programs.
-    check_identities(&serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap());
-    record
 }
 
 #[test]
@@ -285,7 +277,7 @@ fn requests_that_cannot_be_sent_again_time_out() {
         let options = Options { engine, timeout, connections: 2, pipeline: 4, ..counted(target, 40) };
         let stop = AtomicBool::new(false);
         let record = std::thread::scope(|scope| {
-            let run = scope.spawn(|| loadgen::run(&options, &stop, |_| {}).unwrap().record);
+            let run = scope.spawn(|| loadgen::load(&options, &stop, |_| {}).unwrap().record);
             let begun = Instant::now();
             while !run.is_finished() && begun.elapsed() < LONG {
                 std::thread::sleep(Duration::from_millis(10));

@@ -2,7 +2,7 @@
 //! namespace made for each test. Where that is impossible the tests fail and say why, unless
 //! `C10M_WITHOUT_TUN=1` leaves them out.
 
-use loadgen::host::HostFacts;
+use host::HostFacts;
 use loadgen::null_server::{Config, NullServer, Speech};
 use loadgen::record::Record;
 use loadgen::{Engine, LoadError, Options, WHATEVER_IT_TAKES, WarmUp};
@@ -52,7 +52,7 @@ fn options(port: u16) -> Options {
 }
 
 fn run(options: &Options) -> Record {
-    match loadgen::run(options, &AtomicBool::new(false), |_| {}) {
+    match loadgen::load(options, &AtomicBool::new(false), |_| {}) {
         Ok(outcome) => outcome.record,
         Err(error) => panic!("{error}; C10M_WITHOUT_TUN=1 leaves this out"),
     }
@@ -65,7 +65,7 @@ fn check(record: &Record, server: &NullServer) {
     assert!(connections.lost == 0 && connections.failed == 0, "{connections:?}");
     assert!(requests.completed > 0 && requests.failed == 0 && requests.timed_out == 0, "{requests:?}");
     assert_eq!(requests.completed_whole_run, server.requests(), "{requests:?}");
-    assert_eq!(record.engine, "tun");
+    assert_eq!(record.engine, Engine::Tun);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn the_server_stays_reachable_whichever_worker_ends_first() {
         let server = serve(64);
         let options = Options { threads: 3, connections: 30, ..options(server.address().port()) };
         let (mut times_max, never) = (0, AtomicBool::new(false));
-        let outcome = loadgen::run(&options, &never, |_| {
+        let outcome = loadgen::load(&options, &never, |_| {
             let tables = std::fs::read_to_string("/proc/thread-self/net/fib_trie").unwrap();
             let leaf = tables.split("|-- 198.18.0.1\n").nth(1).unwrap_or_default();
             times_max = leaf.lines().take_while(|line| line.contains("/32 host LOCAL")).count().max(times_max);
@@ -156,7 +156,7 @@ fn connections_are_closed_and_opened_again() {
 #[test]
 fn nobody_listens() {
     in_namespace(|| {
-        let error = loadgen::run(&options(9), &AtomicBool::new(false), |_| {}).map(|_| ()).unwrap_err();
+        let error = loadgen::load(&options(9), &AtomicBool::new(false), |_| {}).map(|_| ()).unwrap_err();
         assert!(matches!(&error, LoadError::Unreachable { error, .. } if error == "ECONNREFUSED"), "{error}");
     });
 }
@@ -169,14 +169,14 @@ fn two_runs_cannot_share_a_namespace() {
         let (stop, has_begun) = (AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|scope| {
             let first = scope.spawn(|| {
-                loadgen::run(&long, &stop, |seen| {
+                loadgen::load(&long, &stop, |seen| {
                     has_begun.fetch_or(seen.connections_open > 0, Ordering::Relaxed);
                 })
             });
             while !has_begun.load(Ordering::Relaxed) && !first.is_finished() {
                 thread::sleep(Duration::from_millis(10));
             }
-            let error = loadgen::run(&long, &AtomicBool::new(false), |_| {}).map(|_| ()).unwrap_err();
+            let error = loadgen::load(&long, &AtomicBool::new(false), |_| {}).map(|_| ()).unwrap_err();
             assert!(error.to_string().contains("device c10m0 exists"), "{error}");
             stop.store(true, Ordering::Relaxed);
             assert!(first.join().unwrap().unwrap().record.interrupted);
@@ -191,7 +191,7 @@ fn the_hosts_namespace_is_refused() {
         eprintln!("left out: this is a namespace of its own already");
         return;
     }
-    let error = loadgen::run(&Options { i_own: None, ..options(9) }, &AtomicBool::new(false), |_| {});
+    let error = loadgen::load(&Options { i_own: None, ..options(9) }, &AtomicBool::new(false), |_| {});
     let error = error.map(|_| ()).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains("unshare --net"), "{error}");

@@ -5,10 +5,11 @@ use std::fmt;
 use std::str::FromStr;
 
 /// What is spoken on the connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Workload {
     /// Every byte comes back.
+    #[default]
     Echo,
     /// HTTP/1.1.
     Http,

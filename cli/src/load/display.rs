@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use loadgen::record::Interval;
-use loadgen::{Options, Phase, Snapshot, WarmUp};
+use loadgen::{Mode, Options, Phase, Snapshot, WarmUp};
 use rustix::termios::tcgetwinsize;
 
 /// Eight drawings a second: more cannot be read, and they cost CPU time beside the measurement.
@@ -60,7 +60,7 @@ impl Display {
             },
             duration: options.window(),
             requests: options.requests,
-            is_idle: options.mode() == "idle",
+            is_idle: options.mode() == Mode::Idle,
         };
         // Let the first call draw.
         let drawn_at = is_shown.then(|| Instant::now().checked_sub(PERIOD)).flatten();

@@ -3,7 +3,7 @@
 
 use super::args::LoadArgs;
 use crate::given::Given;
-use loadgen::{Engine, LoadError, Options, Process, TargetFacts, WarmUp};
+use loadgen::{Engine, LoadError, Mode, Options, Process, TargetFacts, WarmUp};
 use protocol::Workload;
 
 /// What an option needs to have an effect.
@@ -90,19 +90,19 @@ const OF_SELF_TEST: [&str; 4] = ["self_test", "cpus", "watch_cpus", "json"];
 struct Run<'a> {
     options: &'a Options,
     target: TargetFacts,
-    /// How it sends: `closed`, `open`, `heartbeat` or `idle`.
-    mode: &'static str,
+    /// What decides when it sends.
+    mode: Mode,
 }
 
 impl Need {
     fn is_met(self, run: &Run<'_>) -> bool {
         match self {
             Need::Nothing => true,
-            Need::Bursts => run.mode == "open" && run.options.process == Process::Bursts,
-            Need::Rate => run.mode == "open",
-            Need::Arrivals => matches!(run.mode, "open" | "heartbeat"),
+            Need::Bursts => run.mode == Mode::Open && run.options.process == Process::Bursts,
+            Need::Rate => run.mode == Mode::Open,
+            Need::Arrivals => run.mode.is_scheduled(),
             Need::Polling => run.options.coalesce.is_zero(),
-            Need::Requests => run.mode != "idle",
+            Need::Requests => run.mode != Mode::Idle,
             Need::Workload(workload) => run.target.workload == workload,
             Need::Body => has_body(run.options),
             Need::KernelTcp => run.options.engine != Engine::Tun && !run.target.is_unix,
@@ -152,7 +152,7 @@ fn asks_for_nothing(name: &str, options: &Options) -> bool {
 pub(super) fn check(given: &Given, options: &Options, is_search: bool) -> Result<(), LoadError> {
     let target = TargetFacts::of(&options.target)?;
     // Every probe of a search has a rate.
-    let run = Run { options, target, mode: if is_search { "open" } else { options.mode() } };
+    let run = Run { options, target, mode: if is_search { Mode::Open } else { options.mode() } };
     for (name, needs) in NEEDS.iter().filter(|(name, _)| given.has(name) && !asks_for_nothing(name, options)) {
         if let Some(need) = needs.iter().find(|need| !need.is_met(&run)) {
             return Err(LoadError::Usage(format!("{} has no effect here: it needs {}", flag(name), need.words())));

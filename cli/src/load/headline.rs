@@ -1,6 +1,7 @@
 //! What a run has to say before its tables: that the target could not keep up, or that nothing was to be
 //! sent; and beside the verdict, that it was interrupted. Reads the record; judges nothing anew.
 
+use loadgen::Mode;
 use loadgen::record::{Queue, Record};
 
 /// Achieved below this part of what was offered is told, though nothing waited for a connection.
@@ -65,7 +66,7 @@ fn lag(queue: &Queue, offered: f64, achieved: f64) -> Option<String> {
 fn more_connections(record: &Record, queue: &Queue) -> Option<String> {
     let service_s = record.service_us.mean.filter(|_| queue.is_growing)? / 1e6;
     let busy = (record.offered_per_second? * service_s).ceil();
-    (record.mode == "open" && busy > record.connections.established as f64).then(|| {
+    (record.mode == Mode::Open && busy > record.connections.established as f64).then(|| {
         format!(
             "with {} a reply this rate keeps {} connections busy, and there are {}: more of them (-c) may help",
             seconds(service_s * 1e6),

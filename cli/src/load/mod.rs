@@ -82,7 +82,7 @@ fn run_once(
     stop: &AtomicBool,
 ) -> anyhow::Result<u8> {
     let mut display = Display::new(options, None, output.quiet);
-    let outcome = loadgen::run(options, stop, |snapshot| display.show(&snapshot, stop));
+    let outcome = loadgen::load(options, stop, |snapshot| display.show(&snapshot, stop));
     display.finish();
     let mut outcome = match outcome {
         Ok(outcome) => outcome,

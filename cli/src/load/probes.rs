@@ -73,7 +73,7 @@ pub(super) fn run(
         let title = format!("{} {}, {}/s", stage.name(), index + 1, tuning::thousands(rate as u64));
         let options = Options { rate: Some(rate), seed: Some(seed.wrapping_add(index as u64)), ..options.clone() };
         let mut display = Display::new(&options, Some(title), output.quiet);
-        let outcome = loadgen::run(&options, stop, |snapshot| display.show(&snapshot, stop));
+        let outcome = loadgen::load(&options, stop, |snapshot| display.show(&snapshot, stop));
         display.finish();
         let record = outcome?.record;
         if stop.load(Ordering::Relaxed) {

@@ -35,7 +35,7 @@ pub(super) fn outcome(rate: Option<f64>) -> Outcome {
         rate,
         ..Options::default()
     };
-    loadgen::run(&options, &AtomicBool::new(false), |_| {}).expect("a run")
+    loadgen::load(&options, &AtomicBool::new(false), |_| {}).expect("a run")
 }
 
 /// Its record.

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
-use loadgen::record::{Record, Summary};
-use loadgen::slo::SloOutcome;
+use loadgen::Mode;
+use loadgen::record::{Record, SloOutcome, Summary};
 
 use super::{explain, headline};
 
@@ -32,11 +32,11 @@ pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> i
         output,
         "{}\n{}, {} on {} connections, {}, seed {}",
         record.target,
-        match record.mode.as_str() {
-            "idle" => "held idle",
-            "heartbeat" => "heartbeats",
-            "open" => "open loop",
-            _ => "closed loop",
+        match record.mode {
+            Mode::Idle => "held idle",
+            Mode::Heartbeat => "heartbeats",
+            Mode::Open => "open loop",
+            Mode::Closed => "closed loop",
         },
         record.workload,
         record.connections.established,
@@ -54,7 +54,7 @@ pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> i
             paragraph(output, &format!("{}: {reason}", names.join(", ")), width, "- ", "  ")?;
         }
     }
-    if let ("idle", Some(bytes)) = (record.mode.as_str(), record.memory.per_connection_bytes) {
+    if let (Mode::Idle, Some(bytes)) = (record.mode, record.memory.per_connection_bytes) {
         writeln!(output, "the generator's own memory: {bytes:.0} bytes per connection")?;
     }
     explain::errors(output, record, width)?;
@@ -183,7 +183,7 @@ impl Row<'_> {
 /// The distributions that have samples and say something new: in a closed loop nothing is late, and
 /// the service time is the response time.
 fn rows(record: &Record) -> Vec<Row<'_>> {
-    let is_open = matches!(record.mode.as_str(), "open" | "heartbeat");
+    let is_open = record.mode.is_scheduled();
     [
         ("response", &record.response_us, true),
         ("service", &record.service_us, is_open),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use loadgen::Record;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
@@ -86,6 +87,14 @@ impl Process {
         // Errors here mean that it is gone, which is what was wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Reads the record of a load generator.
+    ///
+    /// # Errors
+    /// When it is none of this program's version: a field that is always written is missing.
+    pub(crate) fn read_record(&mut self) -> anyhow::Result<Record> {
+        self.read_event().with_context(|| format!("{} printed no record of a run", self.what))
     }
 
     /// The next line of its output, read from JSON. When there is none, the error tells what it said instead.

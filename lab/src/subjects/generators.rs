@@ -3,6 +3,9 @@
 use std::sync::atomic::AtomicBool;
 
 use anyhow::bail;
+use loadgen::Record;
+use loadgen::record::{Check, State, Watched};
+use loadgen::validity::{Affects, affects};
 use protocol::Workload;
 use results::record::{Point, Raw, Reported, RunOfCell, Verdict, VerdictState};
 use serde_json::Value;
@@ -66,7 +69,7 @@ fn measure_c10m(job: &Job<'_>, server: Running, engine: &str) -> anyhow::Result<
     let watch = Watch::start(&server.workers, connections_steady, job.places.client);
     let mut process = Process::start_self(&arguments(job, &server, engine))?;
     process.wait_for_output(job.stop)?;
-    let mut record: Value = process.read_event()?;
+    let record = process.read_record()?;
     let (_, code) = process.finish()?;
     if code != 0 && code != 4 {
         bail!("the load generator ended with {code}");
@@ -75,18 +78,19 @@ fn measure_c10m(job: &Job<'_>, server: Running, engine: &str) -> anyhow::Result<
     let is_one_process = server.workers.len() == 1;
     let served = server.served()?;
     let ended = server.finish()?;
-    let responses = record["histograms"]["response"].as_str().map(str::to_owned);
-    let points = points::of_window(&record)?;
-    let window_start_unix_ms = record["window_start_unix_ms"].as_u64();
     let mut run = account(&record, ended.account.as_ref(), footprint, &job.opening);
     run.served_whole_run = served.or(run.served_whole_run);
     if !is_one_process {
         // One of several workers was watched: its time is not the server's.
         (run.server_user_us_per_request, run.server_system_us_per_request) = (None, None);
     }
-    slim(&mut record);
-    let run = RunOfCell { raw: Raw { load: record, server: ended.printed }, ..run };
-    Ok(Measured { run, responses, points, window_start_unix_ms })
+    let run = RunOfCell { raw: Raw { load: slim(&record)?, server: ended.printed }, ..run };
+    Ok(Measured {
+        run,
+        responses: record.histograms.get("response").cloned(),
+        points: points::of_window(&record.intervals),
+        window_start_unix_ms: Some(record.window_start_unix_ms),
+    })
 }
 
 fn arguments(job: &Job<'_>, server: &Running, engine: &str) -> Vec<String> {
@@ -139,26 +143,25 @@ fn arguments(job: &Job<'_>, server: &Running, engine: &str) -> Vec<String> {
 
 /// The merged histogram is in a file of its own, and so are the intervals; passed and skipped checks say the
 /// same every time.
-fn slim(record: &mut Value) {
-    if let Some(record) = record.as_object_mut() {
+fn slim(record: &Record) -> anyhow::Result<Value> {
+    let mut value = serde_json::to_value(record)?;
+    if let Some(record) = value.as_object_mut() {
         record.remove("histograms");
         record.remove("intervals");
     }
-    if let Some(checks) = record["verdict"]["checks"].as_array_mut() {
-        checks.retain(is_not_ok);
-    }
+    let objections: Vec<&Check> = record.verdict.checks.iter().filter(|check| is_not_ok(check)).collect();
+    value["verdict"]["checks"] = serde_json::to_value(objections)?;
+    Ok(value)
 }
 
-/// The figures of a run out of both accounts.
-fn account(load: &Value, server: Option<&Exit>, footprint: Footprint, opening: &Opening) -> RunOfCell {
-    let number = |pointer: &str| load.pointer(pointer).and_then(Value::as_f64);
-    let in_window = number("/watched/requests_completed_in_window").filter(|count| *count > 0.0);
-    let per_request = |pointer: &str| Some(number(pointer)? / in_window?);
+/// The figures of a run out of the accounts of both programs.
+fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: &Opening) -> RunOfCell {
+    let watched = load.watched.as_ref();
+    let in_window = watched.map(|watched| watched.requests_completed_in_window as f64).filter(|count| *count > 0.0);
+    let per_request = |time_us: fn(&Watched) -> Option<u64>| Some(time_us(watched?)? as f64 / in_window?);
     // Polling for the next arrival is a price of punctuality, not of a request.
-    let polling = number("/cpu/polling_us").unwrap_or(0.0);
-    let client = number("/cpu/user_us").zip(number("/cpu/system_us")).map(|(user, system)| user + system - polling);
-    let requests = &load["requests"];
-    let count = |name: &str| requests[name].as_u64().unwrap_or(0);
+    let client_us = (load.cpu.user_us + load.cpu.system_us) as f64 - load.cpu.polling_us as f64;
+    let requests = &load.requests;
     let report = server.map(|exit| &exit.report);
     let totals = report.map(|report| &report.totals).filter(|totals| totals.requests > 0);
     let per_served = |counter| totals.and_then(|totals| Some(opening.rest(totals, counter)? / totals.requests as f64));
@@ -168,13 +171,13 @@ fn account(load: &Value, server: Option<&Exit>, footprint: Footprint, opening: &
         repeat: 0,
         order: 0,
         started_s: 0.0,
-        requests_per_second: number("/requests_per_second").unwrap_or(0.0),
-        completed: count("completed"),
-        errors: count("failed") + count("timed_out") + count("censored"),
-        server_user_us_per_request: per_request("/watched/user_us"),
-        server_system_us_per_request: per_request("/watched/system_us"),
-        server_core_us_per_request: per_request("/watched/busy_us"),
-        client_cpu_us_per_request: client.zip(in_window).map(|(cpu, count)| cpu / count),
+        requests_per_second: load.requests_per_second.unwrap_or(0.0),
+        completed: requests.completed,
+        errors: requests.failed + requests.timed_out + requests.censored,
+        server_user_us_per_request: per_request(|watched| watched.user_us),
+        server_system_us_per_request: per_request(|watched| watched.system_us),
+        server_core_us_per_request: per_request(|watched| watched.busy_us),
+        client_cpu_us_per_request: in_window.map(|count| client_us / count),
         syscalls_per_request: per_served(Counter::Syscalls),
         enters_per_request: per_served(Counter::Enters).filter(|enters| *enters > 0.0),
         sqes_per_request: per_served(Counter::Sqes).filter(|sqes| *sqes > 0.0),
@@ -183,42 +186,35 @@ fn account(load: &Value, server: Option<&Exit>, footprint: Footprint, opening: &
         accepts_coefficient_of_variation: spread.map(|spread| spread.accepts_coefficient_of_variation),
         server_bytes_per_connection: footprint.server_bytes_per_connection,
         kernel_bytes_per_connection: footprint.kernel_bytes_per_connection,
-        lateness_us_p99: number("/lateness_us/p99"),
-        response_us: Reported {
-            p50: number("/response_us/p50"),
-            p90: number("/response_us/p90"),
-            p99: number("/response_us/p99"),
-        },
-        replies_whole_run: requests["completed_whole_run"].as_u64(),
+        lateness_us_p99: load.lateness_us.p99,
+        response_us: Reported { p50: load.response_us.p50, p90: load.response_us.p90, p99: load.response_us.p99 },
+        replies_whole_run: Some(requests.completed_whole_run),
         served_whole_run: report.map(|report| report.totals.requests),
-        verdict: verdict(&load["verdict"]),
+        verdict: verdict(&load.verdict),
         raw: Raw::default(),
     }
 }
 
-/// Checks that put times in doubt and nothing else: counts and CPU time stand whatever they say.
-const TIMES_ONLY: [&str; 10] = ["V2", "V4", "V5", "V6", "V11", "V12", "V13", "V15", "V18", "V19"];
-
-fn verdict(verdict: &Value) -> Verdict {
-    let state = match verdict["state"].as_str() {
-        Some("VALID") => VerdictState::Valid,
-        Some("WARN") => VerdictState::Warn,
-        _ => VerdictState::Invalid,
+fn verdict(verdict: &loadgen::record::Verdict) -> Verdict {
+    let state = match verdict.state {
+        State::Valid => VerdictState::Valid,
+        State::Warn => VerdictState::Warn,
+        State::Invalid | State::Skipped => VerdictState::Invalid,
     };
-    let checks = verdict["checks"].as_array().map_or(&[][..], Vec::as_slice);
-    let id = |check: &Value| check["id"].as_str().unwrap_or_default().to_owned();
-    let mut invalid = checks.iter().filter(|check| check["state"] == "INVALID").map(id).peekable();
-    let times_only = invalid.peek().is_some() && invalid.all(|id| TIMES_ONLY.contains(&id.as_str()));
-    Verdict { state, times_only, not_ok: checks.iter().filter(|check| is_not_ok(check)).map(id).collect() }
+    let mut invalid = verdict.checks.iter().filter(|check| check.state == State::Invalid).peekable();
+    let times_only = invalid.peek().is_some() && invalid.all(|check| affects(&check.id) == Some(Affects::Times));
+    let not_ok = verdict.checks.iter().filter(|check| is_not_ok(check)).map(|check| check.id.clone()).collect();
+    Verdict { state, times_only, not_ok }
 }
 
 /// Whether a check has something against its run; a skipped one has not.
-fn is_not_ok(check: &Value) -> bool {
-    check["state"] != "VALID" && check["state"] != "SKIPPED"
+fn is_not_ok(check: &Check) -> bool {
+    matches!(check.state, State::Warn | State::Invalid)
 }
 
 #[cfg(test)]
 mod tests {
+    use loadgen::record::{Cpu, RequestCounts};
     use serde_json::json;
     use server::{Balance, Counters, Report};
 
@@ -226,16 +222,24 @@ mod tests {
 
     #[test]
     fn figures_come_from_both_accounts() {
-        let load = json!({
-            "requests": {"completed": 90, "failed": 1, "timed_out": 2, "censored": 3},
-            "requests_per_second": 45.0,
-            "watched": {"requests_completed_in_window": 100, "user_us": 20, "system_us": 500, "busy_us": 600},
-            "cpu": {"user_us": 30, "system_us": 400},
-            "lateness_us": {"p99": null},
-            "verdict": {"state": "WARN", "checks": [
-                {"id": "V4", "state": "WARN"}, {"id": "V7", "state": "VALID"}, {"id": "V14", "state": "SKIPPED"}
-            ]},
-        });
+        let check = |id: &str, state| Check { id: id.to_owned(), state, ..Check::default() };
+        let load = Record {
+            requests: RequestCounts { completed: 90, failed: 1, timed_out: 2, censored: 3, ..RequestCounts::default() },
+            requests_per_second: Some(45.0),
+            watched: Some(Watched {
+                requests_completed_in_window: 100,
+                user_us: Some(20),
+                system_us: Some(500),
+                busy_us: Some(600),
+                ..Watched::default()
+            }),
+            cpu: Cpu { user_us: 30, system_us: 400, ..Cpu::default() },
+            verdict: loadgen::record::Verdict {
+                state: State::Warn,
+                checks: vec![check("V4", State::Warn), check("V7", State::Valid), check("V14", State::Skipped)],
+            },
+            ..Record::default()
+        };
         let totals = Counters { requests: 200, syscalls: 420, sqes: 500, ..Counters::default() };
         let report = Report { forced_closes: 0, balance: Balance::Hash, spread: None, totals, reactors: vec![] };
         let server = Exit { code: 0, lines_lost: 0, report };
@@ -253,13 +257,27 @@ mod tests {
             Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["V4".to_owned()] }
         );
         assert_eq!(
-            account(&json!({}), None, Footprint::default(), &Opening::default()).server_user_us_per_request,
+            account(&Record::default(), None, Footprint::default(), &Opening::default()).server_user_us_per_request,
             None
         );
         for (ids, expected) in [(&["V12"][..], true), (&["V2", "V5"], true), (&["V2", "V7"], false), (&[], false)] {
-            let checks: Vec<Value> = ids.iter().map(|id| json!({"id": id, "state": "INVALID"})).collect();
-            let found = verdict(&json!({"state": "INVALID", "checks": checks}));
+            let checks = ids.iter().map(|id| check(id, State::Invalid)).collect();
+            let found = verdict(&loadgen::record::Verdict { state: State::Invalid, checks });
             assert_eq!((found.times_only, found.not_ok.len()), (expected, ids.len()), "{ids:?}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_record_has_its_objections_and_neither_histograms_nor_intervals() {
+        let check = |id: &str, state| Check { id: id.to_owned(), state, ..Check::default() };
+        let mut record = Record { intervals: vec![loadgen::record::Interval::default()], ..Record::default() };
+        record.histograms.insert("response".to_owned(), "HISTFAAA".to_owned());
+        record.verdict.checks = vec![check("V4", State::Warn), check("V7", State::Valid), check("V14", State::Skipped)];
+        let kept = slim(&record).expect("JSON");
+        assert_eq!((kept.get("histograms"), kept.get("intervals")), (None, None));
+        let ids: Vec<&Value> =
+            kept["verdict"]["checks"].as_array().expect("checks").iter().map(|check| &check["id"]).collect();
+        assert_eq!(ids, [&json!("V4")]);
+        assert_eq!(kept["requests"]["completed"], 0);
     }
 }

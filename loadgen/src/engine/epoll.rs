@@ -5,22 +5,23 @@
 //! epoll_ctl, and a request costs one recv and one send.
 
 use super::connection::Phase;
-use super::fleet::{Fleet, Token};
-use super::{CHECK_NS, Engine, Job, Wait, setup};
+use super::fleet::Fleet;
+use super::job::Job;
+use super::socket::new_socket;
+use super::sockets::Sockets;
+use super::token::Token;
+use super::turn::{Engine, Wait};
 use crate::LoadError;
-use crate::causes::Cause;
-use crate::tally::Traffic;
+use crate::plan::grain::CHECK_NS;
+use crate::recording::causes::Cause;
+use crate::recording::counters::Traffic;
 use protocol::client::Client;
 use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, bind, connect, recv, send,
-    socket_with, sockopt,
-};
+use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketFlags, connect, recv, send, sockopt};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 use std::net::SocketAddr;
-use std::time::Duration;
 use sys::clock;
 
 /// Bytes read at once. Replies rarely come near; more would only push other data out of the cache.
@@ -48,28 +49,8 @@ pub(super) struct Epoll {
     events: Vec<epoll::Event>,
 }
 
-impl Token {
-    fn to_u64(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.index)
-    }
-
-    fn from_u64(data: u64) -> Token {
-        Token { index: data as u32, generation: (data >> 32) as u16 }
-    }
-}
-
-impl Engine for Epoll {
+impl Sockets for Epoll {
     type Socket = OwnedFd;
-
-    fn new(job: &Job<'_>, _: usize) -> Result<Self, LoadError> {
-        let addresses = job.plan.routes.iter().map(|route| route.address.for_rustix()).collect::<Result<_, _>>();
-        let addresses = addresses.map_err(|errno| setup("write the address of the target", errno))?;
-        let epoll =
-            epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| setup("create an epoll instance", errno))?;
-        let no_event = epoll::Event { flags: EventFlags::empty(), data: epoll::EventData::new_u64(0) };
-        let events = vec![no_event; EVENTS_MAX_CLOSED];
-        Ok(Epoll { epoll, addresses, ticker: None, resets: false, scratch: vec![0; READ_LEN], events })
-    }
 
     fn connect(
         &mut self,
@@ -113,10 +94,6 @@ impl Engine for Epoll {
         }
     }
 
-    fn close_by_reset(&mut self) {
-        self.resets = true;
-    }
-
     fn close(&mut self, socket: OwnedFd, _: Token, _: &mut u8, traffic: &mut Traffic) {
         traffic.close += 1;
         drop(socket);
@@ -124,6 +101,22 @@ impl Engine for Epoll {
 
     fn is_free(&self, _: u8) -> bool {
         true
+    }
+}
+
+impl Engine for Epoll {
+    fn new(job: &Job<'_>, _: usize) -> Result<Self, LoadError> {
+        let addresses = job.plan.routes.iter().map(|route| route.address.for_rustix()).collect::<Result<_, _>>();
+        let addresses = addresses.map_err(|errno| LoadError::setup("write the address of the target", errno))?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+            .map_err(|errno| LoadError::setup("create an epoll instance", errno))?;
+        let no_event = epoll::Event { flags: EventFlags::empty(), data: epoll::EventData::new_u64(0) };
+        let events = vec![no_event; EVENTS_MAX_CLOSED];
+        Ok(Epoll { epoll, addresses, ticker: None, resets: false, scratch: vec![0; READ_LEN], events })
+    }
+
+    fn close_by_reset(&mut self) {
+        self.resets = true;
     }
 
     #[inline]
@@ -143,31 +136,6 @@ impl Engine for Epoll {
         self.events = events;
         count
     }
-}
-
-/// A socket of a family, bound to `source` but to no port yet.
-pub(super) fn new_socket(
-    family: AddressFamily,
-    source: Option<SocketAddr>,
-    flags: SocketFlags,
-    resets: bool,
-) -> Result<OwnedFd, Errno> {
-    let socket = socket_with(family, SocketType::STREAM, flags | SocketFlags::CLOEXEC, None)?;
-    if family == AddressFamily::UNIX {
-        // It has no segments, no TIME-WAIT and no ports.
-        return Ok(socket);
-    }
-    // A batch is one send; holding its last segment back for an ACK would only add delay.
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    if resets {
-        // A time of zero makes close(2) send RST instead of FIN (socket(7), SO_LINGER).
-        sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
-    }
-    if let Some(source) = source {
-        sys::socket::choose_port_late(&socket)?;
-        bind(&socket, &source)?;
-    }
-    Ok(socket)
 }
 
 impl Epoll {

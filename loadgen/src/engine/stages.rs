@@ -2,11 +2,13 @@
 
 use super::connection::Flags;
 use super::fleet::{Fleet, LastArrival};
-use super::{CHECK_NS, Engine, Wait};
-use crate::control::{Control, Progress, Stage, Times};
-use crate::options::WHATEVER_IT_TAKES;
+use super::turn::{Engine, Wait};
+use crate::engine::control::{Control, Progress, Stage, Times};
+use crate::plan::grain::CHECK_NS;
+use crate::plan::options::WHATEVER_IT_TAKES;
 use crate::ratio::{SPAN_NS_MIN, share_of};
-use crate::tally::{Tally, Traffic};
+use crate::recording::counters::Traffic;
+use crate::recording::tally::Tally;
 use protocol::client::Client;
 use std::time::Duration;
 use sys::clock::{self, duration_ns};
@@ -67,7 +69,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Worker<'_, C, E, OPEN> {
         course.fleet.populate();
         if control.is_at(Stage::Connect) {
             course.await_turn(control);
-            // Where others have waited in vain for the first connection of all, this one does not wait again.
+            // If another worker gave up and none has connected, skip the wait.
             if !control.is_hopeless() {
                 course.establish(control);
             }

@@ -5,6 +5,7 @@
 //! It parses nothing, limits nothing and times nothing out: it is for peers of this project only.
 
 mod serve;
+mod shared;
 mod speech;
 mod stall;
 
@@ -16,26 +17,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::fd::OwnedFd;
 
+use shared::{PastStall, Shared};
+
+pub use shared::Config;
 pub use speech::{HTTP_REPLY, Speech};
 pub use stall::Stall;
 
 /// Connections that may wait for the server while it stalls; net.core.somaxconn bounds it further.
 const BACKLOG: i32 = 65_535;
-
-/// What to serve, where and how.
-#[derive(Debug, Clone, Copy)]
-pub struct Config {
-    /// What is spoken.
-    pub speech: Speech,
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// The CPU of the one thread; `None` leaves it to the scheduler.
-    pub cpu: Option<u32>,
-    /// When to do nothing.
-    pub stall: Option<Stall>,
-}
 
 /// A null server in a thread of this process. Dropping it ends it.
 #[derive(Debug)]
@@ -43,24 +33,6 @@ pub struct NullServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<io::Result<()>>>,
-}
-
-/// What the thread and its owner tell one another.
-#[derive(Debug)]
-struct Shared {
-    requests: AtomicU64,
-    stalls: Mutex<Vec<PastStall>>,
-    /// Becomes readable when the server is to end.
-    wake: OwnedFd,
-}
-
-/// A stall that is over, in ns of CLOCK_MONOTONIC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct PastStall {
-    start: u64,
-    end: u64,
-    /// When no request was left to read for the first time after it.
-    caught_up: Option<u64>,
 }
 
 impl NullServer {

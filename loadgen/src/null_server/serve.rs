@@ -13,7 +13,9 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, sockopt};
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 
-use super::{Config, PastStall, Shared, Speech, Stall};
+use super::shared::{Config, PastStall, Shared};
+use super::speech::Speech;
+use super::stall::Stall;
 use sys::clock;
 
 /// Tokens no connection has.

@@ -1,9 +1,10 @@
 //! The ways from this host to the target: which of its addresses are connected to, and from where.
 
-use super::{HostLimits, plan_sources};
+use super::limits::HostLimits;
+use super::sources::plan_sources;
 use crate::LoadError;
-use crate::options::Options;
-use crate::target::{Address, Attempt, Target};
+use crate::plan::options::Options;
+use crate::plan::target::{Address, Attempt, Target};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicBool;
 
@@ -51,7 +52,7 @@ pub(super) fn find(
             None => found.routes.push(Route::to(address.clone())),
         }
     }
-    let answers = Target::answers(&tried, options.connect_timeout, stop);
+    let answers = Target::answers(&tried, options.connect_timeout, stop)?;
     let mut answering = Vec::new();
     for (attempt, answer) in tried.into_iter().zip(answers) {
         match answer {
@@ -97,7 +98,7 @@ fn attempt(options: &Options, address: SocketAddr) -> Option<Attempt> {
 mod tests {
     use super::super::Plan;
     use super::*;
-    use crate::target::Resolve;
+    use crate::plan::target::Resolve;
     use std::io;
     use std::net::TcpListener;
 

@@ -1,7 +1,7 @@
 //! Whether what is to be watched is there: a process or a CPU that does not exist would be sampled as nothing.
 
 use crate::LoadError;
-use crate::options::Options;
+use crate::plan::options::Options;
 use std::fs;
 
 pub(super) fn check(options: &Options) -> Result<(), LoadError> {

@@ -10,7 +10,7 @@ pub struct LikelyCause {
     /// The cause, and what to try, for people.
     pub text: String,
     /// How the first bad reply began: printable ASCII, all else escaped. Absent when no byte ever came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<String>,
 }
 

@@ -1,31 +1,8 @@
 //! One interval of a run: what happened in it, so that a tail can be placed in time and explained.
 
+use crate::phase::IntervalPhase;
 use host::kernel::KernelDelta;
 use serde::{Deserialize, Serialize};
-
-/// To what part of the run an interval belongs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IntervalPhase {
-    /// Load before the window; not in any total.
-    WarmUp,
-    /// Within the measured window.
-    #[default]
-    Measured,
-    /// Behind the window: replies to what was sent within it, and what never came.
-    Grace,
-}
-
-impl IntervalPhase {
-    /// The name in records, tables and files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            IntervalPhase::WarmUp => "warm_up",
-            IntervalPhase::Measured => "measured",
-            IntervalPhase::Grace => "grace",
-        }
-    }
-}
 
 /// Quantiles of one interval in µs; absent when fewer than 10 samples lie above (V13).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -65,7 +42,6 @@ pub struct Interval {
     pub in_flight: u64,
     /// Arrivals that waited for a free connection at the end of the interval, as far as they had been noticed:
     /// a worker notices 65,536 at most.
-    #[serde(default)]
     pub waiting: u64,
     /// Share of the interval for which the busiest worker was on a CPU; absent for one that is too short.
     pub busiest_worker_share: Option<f64>,

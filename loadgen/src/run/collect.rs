@@ -3,8 +3,10 @@
 
 use crate::pause::between_bites;
 use crate::ratio::{greater, share_of};
-use crate::record::{self, Interval, IntervalPhase, LogEntry, Quantiles};
-use crate::tally::{Recorder, Slice};
+use crate::record::{Interval, IntervalPhase, LogEntry, Quantiles};
+use crate::recording::recorder::{self, Recorder};
+use crate::recording::slice::Slice;
+use crate::recording::summary;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use host::kernel::Sample;
 use std::collections::BTreeMap;
@@ -87,7 +89,7 @@ fn place(slice: &Slice) -> Place {
 
 impl Collector {
     /// A collector, and what the workers need to reach it.
-    pub(crate) fn new(workers: usize) -> (Collector, crate::engine::Slices) {
+    pub(crate) fn new(workers: usize) -> (Collector, crate::engine::job::Slices) {
         let (full_sender, full) = unbounded();
         let (empty, empty_receiver) = unbounded();
         let waiting_max = workers.max(WAITING_MIN);
@@ -101,7 +103,7 @@ impl Collector {
             log: Vec::new(),
             warm_up: Vec::new(),
         };
-        (collector, crate::engine::Slices { full: full_sender, empty: empty_receiver, waiting_max })
+        (collector, crate::engine::job::Slices { full: full_sender, empty: empty_receiver, waiting_max })
     }
 
     /// Takes what the workers have handed over; true when an interval has become complete.
@@ -200,7 +202,7 @@ impl Collector {
     /// The log of all intervals, compressed.
     pub(crate) fn take_log(&mut self) -> Vec<LogEntry> {
         let log = std::mem::take(&mut self.log);
-        log.into_iter().map(|raw| LogEntry { encoded: record::compress(&raw.bytes), ..raw.entry }).collect()
+        log.into_iter().map(|raw| LogEntry { encoded: recorder::compress(&raw.bytes), ..raw.entry }).collect()
     }
 
     /// Gives each interval of the window what the kernel counted in it. Samples were taken at the planned
@@ -248,7 +250,7 @@ fn interval(sum: &Slice, busiest_worker_share: Option<f64>, window_start_ns: u64
 
 fn quantiles(recorder: &Recorder, missing: Option<&Recorder>) -> Quantiles {
     between_bites();
-    Quantiles::of(recorder, missing)
+    summary::quantiles(recorder, missing)
 }
 
 fn raw_entry(tag: &'static str, phase: IntervalPhase, interval: &Interval, recorder: &Recorder) -> RawEntry {
@@ -260,7 +262,7 @@ fn raw_entry(tag: &'static str, phase: IntervalPhase, interval: &Interval, recor
         max_ns: recorder.histogram.max(),
         encoded: String::new(),
     };
-    RawEntry { entry, bytes: record::raw_bytes(recorder) }
+    RawEntry { entry, bytes: recorder::raw_bytes(recorder) }
 }
 
 #[cfg(test)]

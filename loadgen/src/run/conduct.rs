@@ -1,13 +1,15 @@
 //! Leads the workers from stage to stage, and samples CPU and memory beside them.
 
 use super::collect::Collector;
-use super::{Handles, Phase, Snapshot};
-use crate::control::{Control, Progress, Stage, Times};
-use crate::engine::Job;
-use crate::hiccup::{Hiccup, HiccupReport};
+use super::hiccup::Hiccup;
+use super::progress::{Handles, Phase, Snapshot};
+use crate::engine::control::{Control, Progress, Stage, Times};
+use crate::engine::job::Job;
 use crate::memory::{self, Shortage};
-use crate::options::WarmUp;
 use crate::pause;
+use crate::plan::mode::Mode;
+use crate::plan::options::WarmUp;
+use crate::record::HiccupReport;
 use crate::record::Interruption;
 use host::kernel::{self, Sample, Sampler};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,17 +115,22 @@ pub(super) fn conduct(
     conducted.completed = control.totals().1 - completed_before;
     conducted.hiccups = hiccup.stop();
     conducted.kernel_established = conducted.samples.first().and_then(Sample::established);
+    conducted.interruption = interruption(control, was_stopped_early, times);
+    conductor.wait_for_end();
+    conducted.shortage = conductor.shortage;
+    conducted
+}
+
+/// In which part of the run it was stopped, if it was.
+fn interruption(control: &Control, was_stopped_early: bool, times: Times) -> Option<Interruption> {
     // A stop before the window leaves one of no length.
     let has_window = times.end_ns > times.start_ns;
-    conducted.interruption = match control.is_stopped() {
+    match control.is_stopped() {
         true if was_stopped_early => Some(Interruption::Connecting),
         true if !has_window => Some(Interruption::WarmUp),
         true if clock::now_ns() < times.end_ns => Some(Interruption::Window),
         _ => None,
-    };
-    conductor.wait_for_end();
-    conducted.shortage = conductor.shortage;
-    conducted
+    }
 }
 
 /// The waiting parts of [`conduct`].
@@ -186,14 +193,14 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         self.phase_began_ns = clock::now_ns();
         // Until the start is known, intervals are dated from the start of the load.
         self.window_start_ns = begin_ns;
-        let is_idle = job.options.mode() == "idle";
+        let is_idle = job.options.mode() == Mode::Idle;
         let mut is_steady = None;
         let start_ns = match job.options.warmup {
             _ if is_idle => begin_ns,
             WarmUp::Fixed(length) => begin_ns.saturating_add(duration_ns(length)),
             WarmUp::UntilSteady(length_max) => {
                 let latest_ns = begin_ns.saturating_add(duration_ns(length_max));
-                is_steady = Some(self.wait_for_steadiness(job.options.mode() == "closed", latest_ns));
+                is_steady = Some(self.wait_for_steadiness(job.options.mode() == Mode::Closed, latest_ns));
                 clock::now_ns() + NOTICE_NS
             }
         };

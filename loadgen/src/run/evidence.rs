@@ -1,12 +1,13 @@
 //! Gathers what the validity checks look at. Judges nothing.
 
 use super::conduct::Conducted;
-use crate::arrival_log::ArrivalLog;
-use crate::engine::Job;
+use crate::engine::job::Job;
+use crate::plan::mode::Mode;
 use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase};
+use crate::recording::arrival_log::ArrivalLog;
+use crate::recording::counters::Traffic;
 use crate::schedule::{Process, Schedule};
-use crate::tally::Traffic;
 use crate::validity::{ArrivalTest, ClockFacts, Disclosure, SendWindow, Steadiness, Transport};
 use host::kernel::KernelDelta;
 use sys::clock::duration_ns;
@@ -16,14 +17,13 @@ pub(super) fn windows(log: &ArrivalLog) -> Vec<SendWindow> {
     log.seconds.iter().map(|second| SendWindow { due: second.due, reached: second.reached }).collect()
 }
 
-/// Name of the process whose arrivals can be tested; empty when there is none.
-pub(super) fn process(job: &Job<'_>) -> &'static str {
+/// The process of which the arrivals can be tested.
+pub(super) fn process(job: &Job<'_>) -> Option<Process> {
     match (job.options.mode(), job.options.process) {
         // Neither bins nor their mean mean anything when the rate changes.
-        ("open", Process::Constant) if job.schedule.stages.len() > 1 => "constant in stages",
-        ("open", process) => process.name(),
-        ("heartbeat", _) => "heartbeat",
-        _ => "",
+        (Mode::Open, Process::Constant) if job.schedule.stages.len() > 1 => None,
+        (Mode::Open, process) => Some(process),
+        (Mode::Closed | Mode::Heartbeat | Mode::Idle, _) => None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! Finds the likely cause of a run in which nothing went well: looks at the errors by name and at how the first bad
 //! reply began, and says which checks tell no more than that.
 
-use crate::engine::Job;
-use crate::meaning::error_meaning;
+use crate::engine::job::Job;
+use crate::plan::mode::Mode;
 use crate::record::{CauseKind, Connections, LikelyCause, RequestCounts, State, Verdict};
-use crate::sample::Sample;
+use crate::recording::meaning::error_meaning;
+use crate::recording::sample::Sample;
 use protocol::Workload;
 use std::collections::BTreeMap;
 
@@ -37,7 +38,7 @@ pub(super) fn cause(
     sample: Option<&Sample>,
 ) -> Option<LikelyCause> {
     let has_failed = requests.without_good_reply() > 0 || !connections.errors.is_empty();
-    if requests.completed > 0 || job.options.mode() == "idle" || !has_failed {
+    if requests.completed > 0 || job.options.mode() == Mode::Idle || !has_failed {
         return None;
     }
     let is_http = job.plan.target.requests.workload() == Workload::Http;

@@ -1,50 +1,41 @@
 //! One run from plan to verdict: starts the workers, leads them through the stages, and makes the
 //! record. Never touches a socket.
 
+mod account;
+mod clock_check;
 mod collect;
 mod conduct;
 mod evidence;
+mod hiccup;
 mod likely;
 mod pace;
+mod progress;
 mod report;
-#[cfg(test)]
-mod tests;
 
 use crate::LoadError;
-use crate::calibrate;
-use crate::causes::error_name;
-use crate::clock_check::ClockCheck;
-use crate::control::{Control, Stage};
-use crate::engine::Job;
-use crate::hiccup::{self, Hiccup};
-use crate::options::Options;
-use crate::plan::{HostLimits, Plan};
-use crate::record::{Interval, LogEntry, Record};
+use crate::engine::control::{Control, Stage};
+use crate::engine::job::Job;
+use crate::engine::work;
+use crate::plan::Plan;
+use crate::plan::mode::Mode;
+use crate::plan::options::Options;
+use crate::record::{LogEntry, Record};
+use crate::recording::causes::error_name;
+use crate::recording::tally::Tally;
 use crate::schedule::{Schedule, Stage as RateStage};
-use crate::tally::Tally;
-use crate::target::{self, Resolve};
+use crate::validity::Calibration;
 use collect::Collector;
 use host::HostFacts;
+use sys::affinity::{self, Affinity};
+
+use hiccup::Hiccup;
+
+pub use progress::{Phase, Snapshot};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, ScopedJoinHandle};
-use std::time::Duration;
-use sys::affinity::{self, Affinity};
-
-/// What a run is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Establishing connections.
-    Connecting,
-    /// Load that is not recorded.
-    WarmingUp,
-    /// The measured window.
-    Measuring,
-    /// Waiting for outstanding replies.
-    Finishing,
-}
 
 /// What a run produced.
 #[derive(Debug, Clone)]
@@ -55,53 +46,26 @@ pub struct Outcome {
     pub log: Vec<LogEntry>,
 }
 
-/// What is known while a run goes on, for progress displays.
-#[derive(Debug, Clone, Copy)]
-pub struct Snapshot<'a> {
-    /// What the run is doing.
-    pub phase: Phase,
-    /// Time since this phase began.
-    pub elapsed: Duration,
-    /// Connections open now.
-    pub connections_open: u64,
-    /// Replies since the load began.
-    pub completed: u64,
-    /// Failures since the load began.
-    pub failed: u64,
-    /// The last interval that has ended.
-    pub last: Option<&'a Interval>,
-}
-
-type Handles<'scope> = [ScopedJoinHandle<'scope, Result<Tally, LoadError>>];
-
-/// Carries out a run. Setting `stop` ends it within a second with a record of what was measured;
-/// `observe` is called about 50 times a second.
+/// Carries out a run that was planned. Setting `stop` ends it within a second with a record of what was measured;
+/// `observe` is called about 50 times a second. `calibration` is what the generator does against a server that does
+/// nothing, where that was measured.
 ///
 /// # Errors
 /// When the run could not take place at all; see [`LoadError`].
-pub fn run(options: &Options, stop: &AtomicBool, observe: impl FnMut(Snapshot<'_>)) -> Result<Outcome, LoadError> {
-    run_with_names(options, target::resolve, stop, observe)
-}
-
-/// The same with names looked up by `resolve`.
-fn run_with_names(
+pub(crate) fn run(
     options: &Options,
-    resolve: Resolve,
+    plan: &Plan,
+    calibration: Option<Calibration>,
     stop: &AtomicBool,
     mut observe: impl FnMut(Snapshot<'_>),
 ) -> Result<Outcome, LoadError> {
-    let plan = Plan::with_names(options, HostLimits::read(), resolve, stop)?;
-    let calibration = match options.calibrate {
-        true => calibrate::against_null_server(options, stop)?,
-        false => None,
-    };
     let seed = options.seed.unwrap_or_else(random_seed);
     let control = Control::new(plan.connections.len(), establishing_max(options));
     let (mut collector, slices) = Collector::new(plan.connections.len());
-    let clock = ClockCheck::measure();
+    let clock = clock_check::measure();
     let schedule = schedule(options, seed);
     let host = HostFacts::read();
-    let job = Job { options, plan: &plan, control: &control, schedule, slices, clock, host, calibration };
+    let job = Job { options, plan, control: &control, schedule, slices, clock, host };
     job.check_request()?;
     // The main thread works beside the load: on CPUs to spare if there are any, else on those of the load,
     // but never on those of what is watched.
@@ -111,7 +75,7 @@ fn run_with_names(
         let mut handles = Vec::with_capacity(plan.connections.len());
         for index in 0..plan.connections.len() {
             let job = &job;
-            match thread::Builder::new().name(format!("load-{index}")).spawn_scoped(scope, move || job.work(index)) {
+            match thread::Builder::new().name(format!("load-{index}")).spawn_scoped(scope, move || work(job, index)) {
                 Ok(handle) => handles.push(handle),
                 Err(source) => {
                     control.enter(Stage::Abandon);
@@ -138,7 +102,7 @@ fn run_with_names(
         let error = error.map_or_else(|| "ETIMEDOUT".into(), |errno| error_name(errno.raw_os_error() as usize));
         return Err(LoadError::Unreachable { address: plan.routes[0].address.to_string(), error });
     }
-    let record = report::make_record(&job, &conducted, &tally, &mut collector);
+    let record = report::make_record(&job, &conducted, &tally, calibration, &mut collector);
     Ok(Outcome { record, log: collector.take_log() })
 }
 
@@ -155,9 +119,9 @@ fn establishing_max(options: &Options) -> usize {
 /// The arrivals of a run; a closed loop, idle connections and heartbeats have none.
 fn schedule(options: &Options, seed: u64) -> Schedule {
     let stages = match (options.mode(), options.rate) {
-        ("open", Some(rate)) => vec![RateStage { rate, duration: options.duration }],
-        ("open", None) => options.stages.clone(),
-        _ => Vec::new(),
+        (Mode::Open, Some(rate)) => vec![RateStage { rate, duration: options.duration }],
+        (Mode::Open, None) => options.stages.clone(),
+        (Mode::Closed | Mode::Heartbeat | Mode::Idle, _) => Vec::new(),
     };
     Schedule { process: options.process, stages, burst: options.burst, seed, workers: options.threads }
 }

@@ -1,18 +1,35 @@
 //! What was offered, what was achieved, and the queue between the two.
 
-use crate::engine::Job;
+use crate::engine::job::Job;
+use crate::plan::mode::Mode;
 use crate::ratio::per_second;
-use crate::record::{Queue, Spread};
+use crate::record::Queue;
+use crate::recording::counters::Pace;
 use crate::schedule::Process;
-use crate::tally::Pace;
+
+/// It grows when it does by this share of the arrivals: with less the run would have to be a hundred times as
+/// long to make up for it. Ours.
+const GROWTH_SHARE_MIN: f64 = 0.01;
+/// Poisson arrivals vary by the root of their number, and a queue that only varies by chance goes back again:
+/// with three deviations one target in 370 that is just able to keep up is said not to be.
+const GROWTH_DEVIATIONS_MIN: f64 = 3.0;
+
+/// How far the number of arrivals is from even: what a queue may differ by at two moments though it does not grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spread {
+    /// Independent arrivals.
+    Random,
+    /// Arrivals by the clock, of which so many may come at the same moment. There is no chance in them.
+    Groups(u64),
+}
 
 /// How far the schedule's arrivals spread. Each worker has a queue of its own, in which a group may stand at one end
 /// of the window and none at the other. Heartbeats have their phases by chance.
 pub(super) fn spread(job: &Job<'_>) -> Spread {
     let schedule = &job.schedule;
     match (job.options.mode(), job.options.process) {
-        ("open", Process::Constant) => Spread::Groups(u64::from(schedule.workers)),
-        ("open", Process::Bursts) => Spread::Groups(u64::from(schedule.burst.max(1)) * u64::from(schedule.workers)),
+        (Mode::Open, Process::Constant) => Spread::Groups(u64::from(schedule.workers)),
+        (Mode::Open, Process::Bursts) => Spread::Groups(u64::from(schedule.burst.max(1)) * u64::from(schedule.workers)),
         _ => Spread::Random,
     }
 }
@@ -26,11 +43,21 @@ pub(super) fn queue(pace: &Pace, scheduled: u64, paced_ns: u64, spread: Spread) 
         start,
         end,
         growth_per_second: per_second(end.abs_diff(start), paced_ns).map(growth),
-        is_growing: Queue::grows(start, end, scheduled, spread),
+        is_growing: grows(start, end, scheduled, spread),
         dropped: pace.dropped,
         in_flight_start: pace.in_flight_start,
         in_flight_end: pace.in_flight_end,
     }
+}
+
+/// Whether a queue that went from `start` to `end` over so many arrivals is one that grows.
+fn grows(start: u64, end: u64, arrivals: u64, spread: Spread) -> bool {
+    let arrivals = arrivals as f64;
+    let uneven = match spread {
+        Spread::Random => GROWTH_DEVIATIONS_MIN * arrivals.sqrt(),
+        Spread::Groups(len) => len as f64,
+    };
+    end.saturating_sub(start) as f64 > uneven.max(GROWTH_SHARE_MIN * arrivals)
 }
 
 #[cfg(test)]
@@ -48,5 +75,40 @@ mod tests {
             queue(&Pace { waiting_start: 50, dispatched: 150, ..Pace::default() }, 100, 10_000_000_000, Spread::Random);
         assert_eq!((idle.end, idle.growth_per_second, idle.is_growing), (0, Some(-5.0), false));
         assert_eq!(queue(&pace, 100, 1, Spread::Random).growth_per_second, None);
+    }
+
+    #[test]
+    fn a_queue_grows_by_more_than_chance() {
+        for (start, end, arrivals, expected) in [
+            (0, 60, 100, true),
+            (0, 30, 100, false),
+            (2, 62, 100, true),
+            (60, 60, 100, false),
+            (60, 0, 100, false),
+            (0, 0, 0, false),
+            // 1 % of a million; chance is 3,000.
+            (0, 10_000, 1_000_000, false),
+            (0, 10_001, 1_000_000, true),
+        ] {
+            assert_eq!(grows(start, end, arrivals, Spread::Random), expected, "{start} to {end} of {arrivals}");
+        }
+    }
+
+    /// The fault: a quarter more than the target can answer went without a word for hundreds of arrivals.
+    #[test]
+    fn arrivals_by_the_clock_have_no_chance() {
+        for (end, arrivals, group, expected) in [
+            // 5/s over 10 s against 4/s.
+            (10, 50, 1, true),
+            (1, 50, 1, false),
+            (2, 50, 2, false),
+            (10, 50, 10, false),
+            (100, 10_000, 1, false),
+            (101, 10_000, 1, true),
+        ] {
+            let found = grows(0, end, arrivals, Spread::Groups(group));
+            assert_eq!(found, expected, "{end} of {arrivals} in groups of {group}");
+        }
+        assert!(!grows(0, 10, 50, Spread::Random));
     }
 }

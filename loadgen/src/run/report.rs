@@ -2,124 +2,162 @@
 
 use super::collect::Collector;
 use super::conduct::Conducted;
-use super::{evidence, likely, pace};
-use crate::engine::{CONNECTION_LEN_MAX, Job};
-use crate::options::{Engine, WHATEVER_IT_TAKES};
+use super::{account, evidence, likely, pace};
+use crate::engine::job::Job;
+use crate::plan::engine::Engine;
+use crate::plan::mode::Mode;
+use crate::plan::options::WHATEVER_IT_TAKES;
 use crate::ratio::per_second;
-use crate::record::{self, Connections, Cpu, Interruption, Memory, Record, RequestCounts, Summary, Watched};
-use crate::schedule::Process;
+use crate::record::{
+    self, Connections, Interruption, LikelyCause, Queue, Record, RequestCounts, SloOutcome, Summary, Verdict,
+};
+use crate::recording::recorder;
+use crate::recording::slice::Slice;
+use crate::recording::summary::summarise;
+use crate::recording::tally::Tally;
 use crate::slo::Measured;
-use crate::tally::Tally;
-use crate::validity::{self, Evidence, Extent};
+use crate::validity::{self, Calibration, Evidence, Extent};
 use host::kernel::KernelDelta;
 use protocol::Workload;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use sys::clock::duration_ns;
 
-pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, collector: &mut Collector) -> Record {
+/// All distributions of times, and the histograms behind them.
+struct Times {
+    response: Summary,
+    service: Summary,
+    first_byte: Summary,
+    lateness: Summary,
+    back_pressure: Summary,
+    connect: Summary,
+    first_response: Summary,
+    histograms: BTreeMap<String, String>,
+    clamped: u64,
+}
+
+impl Times {
+    fn of(total: &Slice, tally: &Tally, mode: Mode) -> Times {
+        // A closed loop does not record service times: without losses they are the response times.
+        let service = match mode {
+            Mode::Closed => total.answered(),
+            Mode::Open | Mode::Heartbeat | Mode::Idle => Cow::Borrowed(&total.service),
+        };
+        let ranked = total.ranked_response();
+        let recorders = [
+            ("response", ranked.as_ref()),
+            ("service", service.as_ref()),
+            ("first_byte", &total.first_byte),
+            ("lateness", &total.lateness),
+            ("back_pressure", &total.back_pressure),
+            ("connect", &tally.connect),
+            ("time_to_first_response", &tally.first_response),
+        ];
+        let encoded = |(name, recorder): (&str, _)| (name.to_owned(), recorder::encode(recorder));
+        Times {
+            response: summarise(&total.response, total.missing.as_deref()),
+            service: summarise(&service, None),
+            first_byte: summarise(&total.first_byte, None),
+            lateness: summarise(&total.lateness, None),
+            back_pressure: summarise(&total.back_pressure, None),
+            connect: summarise(&tally.connect, None),
+            first_response: summarise(&tally.first_response, None),
+            clamped: recorders.iter().map(|(_, recorder)| recorder.clamped).sum(),
+            histograms: recorders.into_iter().map(encoded).collect(),
+        }
+    }
+}
+
+/// What the record and the verdict have in common.
+struct Found {
+    kernel: KernelDelta,
+    requests: RequestCounts,
+    connections: Connections,
+    times: Times,
+    interruption: Option<Interruption>,
+    achieved_per_second: Option<f64>,
+    queue: Option<Queue>,
+}
+
+impl Found {
+    fn of(job: &Job<'_>, conducted: &Conducted, tally: &Tally, total: &Slice) -> Found {
+        let requests = account::requests(&total.requests, tally, job.options.requests);
+        let is_scheduled = job.options.mode().is_scheduled();
+        let queue = || pace::queue(&tally.pace, requests.scheduled, tally.paced_ns, pace::spread(job));
+        Found {
+            kernel: match &conducted.samples[..] {
+                [first, .., last] => last.since(first),
+                _ => KernelDelta::default(),
+            },
+            connections: account::connections(tally, job.plan, conducted.ramp_ns / 1000),
+            times: Times::of(total, tally, job.options.mode()),
+            // A worker may have begun its window when the others heard of the stop.
+            interruption: conducted.interruption.map(|part| match tally.window_ns {
+                0 => part,
+                _ => Interruption::Window,
+            }),
+            achieved_per_second: per_second(tally.pace.answered, tally.paced_ns),
+            queue: is_scheduled.then(queue),
+            requests,
+        }
+    }
+}
+
+/// What follows from what was found.
+struct Judged {
+    verdict: Verdict,
+    likely_cause: Option<LikelyCause>,
+    slo: Option<SloOutcome>,
+}
+
+impl Judged {
+    fn of(
+        job: &Job<'_>,
+        conducted: &Conducted,
+        tally: &Tally,
+        collector: &Collector,
+        found: &Found,
+        calibration: Option<Calibration>,
+    ) -> Judged {
+        let mut verdict = judge(job, conducted, tally, collector, found, calibration);
+        let likely_cause = likely::cause(job, &found.requests, &found.connections, tally.sample.as_ref());
+        if likely_cause.is_some() {
+            likely::mark_what_follows(&mut verdict);
+        }
+        let measured = Measured {
+            response: &found.times.response,
+            requests: &found.requests,
+            achieved_per_second: found.achieved_per_second,
+            is_queue_growing: found.queue.as_ref().is_some_and(|queue| queue.is_growing),
+        };
+        Judged { verdict, likely_cause, slo: job.options.slo.as_ref().map(|slo| slo.judge(&measured)) }
+    }
+}
+
+pub(super) fn make_record(
+    job: &Job<'_>,
+    conducted: &Conducted,
+    tally: &Tally,
+    calibration: Option<Calibration>,
+    collector: &mut Collector,
+) -> Record {
     let (options, plan) = (job.options, job.plan);
     collector.set_kernel(&conducted.samples, duration_ns(options.interval_or_default()) / 1000);
-    let kernel = match &conducted.samples[..] {
-        [first, .., last] => last.since(first),
-        _ => KernelDelta::default(),
-    };
-    let total = &collector.total;
-    let requests = RequestCounts::of(&total.requests, tally, options.requests);
-    let connections = Connections::of(tally, plan, conducted.ramp_ns / 1000);
-    let response = Summary::with_missing(&total.response, total.missing.as_deref());
-    let lateness = Summary::of(&total.lateness);
-    // A closed loop does not record service times: without losses they are the response times.
-    let is_closed = options.mode() == "closed";
-    let (service, service_us) = match is_closed {
-        true => (total.answered(), Summary::of(&total.answered())),
-        false => (Cow::Borrowed(&total.service), Summary::of(&total.service)),
-    };
-    let ranked = total.ranked_response();
-    let busiest_worker_share = tally.cpu_share;
-    let recorders = [
-        ("response", ranked.as_ref()),
-        ("service", service.as_ref()),
-        ("first_byte", &total.first_byte),
-        ("lateness", &total.lateness),
-        ("back_pressure", &total.back_pressure),
-        ("connect", &tally.connect),
-        ("time_to_first_response", &tally.first_response),
-    ];
-    let histograms = recorders.iter().map(|(name, recorder)| ((*name).to_owned(), record::encode(recorder))).collect();
-    let clamped = recorders.iter().map(|(_, recorder)| recorder.clamped).sum();
-    let back_pressure_us = Summary::of(&total.back_pressure);
-    let window_ns = tally.window_ns;
-    // A worker may have begun its window when the others heard of the stop.
-    let interruption = conducted.interruption.map(|part| if window_ns > 0 { Interruption::Window } else { part });
-    let requests_per_second = per_second(requests.completed, window_ns);
-    let achieved_per_second = per_second(tally.pace.answered, tally.paced_ns);
-    let is_scheduled = matches!(options.mode(), "open" | "heartbeat");
-    let queue = is_scheduled.then(|| pace::queue(&tally.pace, requests.scheduled, tally.paced_ns, pace::spread(job)));
-    let is_tun = options.engine == Engine::Tun;
-    let is_co_located = is_tun || plan.is_here();
-    let mut verdict = validity::judge(&Evidence {
-        extent: Extent::of(window_ns, interruption),
-        queue: queue.as_ref(),
-        mode: options.mode(),
-        process: evidence::process(job),
-        requests: Some(&requests),
-        connections: Some(&connections),
-        response: Some(&response),
-        service: Some(&service_us),
-        lateness: Some(&lateness),
-        back_pressure: Some(&back_pressure_us),
-        late_100us: total.lateness.count_above(100_000),
-        late_far: total.lateness.count_above(far_ns(&response)),
-        waited: total.back_pressure.count_above(1_000_000),
-        windows: &evidence::windows(&tally.arrivals),
-        arrivals: evidence::arrivals(job, &tally.arrivals, tally.window_ns),
-        worker_shares: &evidence::worker_shares(job, &collector.intervals),
-        busiest_worker_share,
-        run_delay_share: tally.run_delay_share,
-        steal_share: evidence::steal_share(job, &kernel),
-        involuntary_switches: Some(tally.involuntary_switches),
-        hiccup_us_p99_9: conducted.hiccups.p99_9_us,
-        hiccup_us_max: conducted.hiccups.max_us,
-        hiccup_gaps: conducted.hiccups.gaps_over_100ms,
-        host_shortages: tally.connect_causes.host_shortages() + tally.request_causes.host_shortages(),
-        is_about_shortages: false,
-        is_unix: plan.is_unix(),
-        // Of the engine's own ends the kernel knows nothing. Where connections come and go, most are on their way at
-        // any moment, and how many are established says nothing.
-        kernel_established: evidence::kernel_established(conducted, connections.replaced, is_co_located && !is_tun)
-            .filter(|_| options.requests_per_connection == 0 && !plan.is_unix()),
-        is_alone: job.host.is_in_own_namespace,
-        steadiness: Some(evidence::steadiness(conducted, &collector.intervals)),
-        transport: evidence::transport(&kernel, &tally.traffic),
-        clock: Some(evidence::clock(job)),
-        clamped,
-        calibration: job.calibration,
-        achieved_per_second,
-        disclosure: Some(evidence::disclosure(job, is_co_located)),
-        is_co_located,
-    });
-    let likely_cause = likely::cause(job, &requests, &connections, tally.sample.as_ref());
-    if likely_cause.is_some() {
-        likely::mark_what_follows(&mut verdict);
-    }
-    let measured = Measured {
-        response: &response,
-        requests: &requests,
-        achieved_per_second,
-        is_queue_growing: queue.as_ref().is_some_and(|queue| queue.is_growing),
-    };
-    let slo = options.slo.as_ref().map(|slo| slo.judge(&measured));
+    let found = Found::of(job, conducted, tally, &collector.total);
+    let Judged { verdict, likely_cause, slo } = Judged::of(job, conducted, tally, collector, &found, calibration);
+    let Found { kernel, requests, connections, times, interruption, achieved_per_second, queue } = found;
+    let offered = || per_second(requests.scheduled, tally.paced_ns);
     Record {
         schema: record::SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
         commit: None,
         target: plan.target.shown.clone(),
         address: plan.routes[0].address.to_string(),
-        addresses: record::TargetAddress::all(plan, tally),
+        addresses: account::addresses(plan, tally),
         workload: plan.target.requests.workload(),
-        engine: options.engine.name().into(),
-        mode: options.mode().into(),
-        schedule: (options.mode() == "open").then(|| Process::name(options.process).into()),
+        engine: options.engine,
+        mode: options.mode(),
+        schedule: (options.mode() == Mode::Open).then_some(options.process),
         rate: options.rate,
         seed: job.schedule.seed,
         pipeline: options.pipeline,
@@ -134,36 +172,94 @@ pub(super) fn make_record(job: &Job<'_>, conducted: &Conducted, tally: &Tally, c
         expect_status: expect_status(job),
         interrupted: interruption.is_some(),
         interrupted_during: interruption,
-        requests_per_second,
-        offered_per_second: is_scheduled.then(|| per_second(requests.scheduled, tally.paced_ns)).flatten(),
+        requests_per_second: per_second(requests.completed, tally.window_ns),
+        offered_per_second: options.mode().is_scheduled().then(offered).flatten(),
         achieved_per_second,
         queue,
         bytes_in: tally.traffic.bytes_in,
         bytes_out: tally.traffic.bytes_out,
-        service_us,
-        first_byte_us: Summary::of(&total.first_byte),
-        back_pressure_us,
-        connect_us: Summary::of(&tally.connect),
-        time_to_first_response_us: Summary::of(&tally.first_response),
-        response_us: response,
-        lateness_us: lateness,
-        clamped,
+        response_us: times.response,
+        service_us: times.service,
+        first_byte_us: times.first_byte,
+        lateness_us: times.lateness,
+        back_pressure_us: times.back_pressure,
+        connect_us: times.connect,
+        time_to_first_response_us: times.first_response,
+        clamped: times.clamped,
+        histograms: times.histograms,
         intervals: std::mem::take(&mut collector.intervals),
-        histograms,
-        syscalls: tally.traffic.into(),
-        cpu: Cpu::of(&kernel, conducted.completed, options, tally),
-        watched: Watched::of(&kernel, conducted.completed, options),
+        syscalls: account::syscalls(tally.traffic),
+        cpu: account::cpu(&kernel, conducted.completed, options, tally),
+        watched: account::watched(&kernel, conducted.completed, options),
         slo,
         host: job.host.clone(),
         hiccups: conducted.hiccups.clone(),
         clock: job.clock.clone(),
         kernel,
-        memory: memory(conducted, connections.established),
+        memory: account::memory(conducted, connections.established),
         requests,
         connections,
         likely_cause,
         verdict,
     }
+}
+
+/// Holds what was found against every check.
+fn judge(
+    job: &Job<'_>,
+    conducted: &Conducted,
+    tally: &Tally,
+    collector: &Collector,
+    found: &Found,
+    calibration: Option<Calibration>,
+) -> Verdict {
+    let (total, times, plan) = (&collector.total, &found.times, job.plan);
+    let is_tun = job.options.engine == Engine::Tun;
+    let is_co_located = is_tun || plan.is_here();
+    validity::judge(&Evidence {
+        extent: Extent::of(tally.window_ns, found.interruption),
+        queue: found.queue.as_ref(),
+        mode: job.options.mode(),
+        process: evidence::process(job),
+        requests: Some(&found.requests),
+        connections: Some(&found.connections),
+        response: Some(&times.response),
+        service: Some(&times.service),
+        lateness: Some(&times.lateness),
+        back_pressure: Some(&times.back_pressure),
+        late_100us: total.lateness.count_above(100_000),
+        late_far: total.lateness.count_above(far_ns(&times.response)),
+        waited: total.back_pressure.count_above(1_000_000),
+        windows: &evidence::windows(&tally.arrivals),
+        arrivals: evidence::arrivals(job, &tally.arrivals, tally.window_ns),
+        worker_shares: &evidence::worker_shares(job, &collector.intervals),
+        busiest_worker_share: tally.cpu_share,
+        run_delay_share: tally.run_delay_share,
+        steal_share: evidence::steal_share(job, &found.kernel),
+        involuntary_switches: Some(tally.involuntary_switches),
+        hiccup_us_p99_9: conducted.hiccups.p99_9_us,
+        hiccup_us_max: conducted.hiccups.max_us,
+        hiccup_gaps: conducted.hiccups.gaps_over_100ms,
+        host_shortages: tally.connect_causes.host_shortages() + tally.request_causes.host_shortages(),
+        is_unix: plan.is_unix(),
+        // Of the engine's own ends the kernel knows nothing. Where connections come and go, most are on their way at
+        // any moment, and how many are established says nothing.
+        kernel_established: evidence::kernel_established(
+            conducted,
+            found.connections.replaced,
+            is_co_located && !is_tun,
+        )
+        .filter(|_| job.options.requests_per_connection == 0 && !plan.is_unix()),
+        is_alone: job.host.is_in_own_namespace,
+        steadiness: Some(evidence::steadiness(conducted, &collector.intervals)),
+        transport: evidence::transport(&found.kernel, &tally.traffic),
+        clock: Some(evidence::clock(job)),
+        clamped: times.clamped,
+        calibration,
+        achieved_per_second: found.achieved_per_second,
+        disclosure: Some(evidence::disclosure(job, is_co_located)),
+        is_co_located,
+    })
 }
 
 /// The statuses that were a success, where there are any.
@@ -175,19 +271,4 @@ fn expect_status(job: &Job<'_>) -> Option<String> {
 /// One millisecond, or a tenth of the median response where that is more.
 fn far_ns(response: &Summary) -> u64 {
     response.p50.map_or(0, |p50_us| (p50_us * 100.0) as u64).max(1_000_000)
-}
-
-fn memory(conducted: &Conducted, established: u64) -> Memory {
-    let grown = match (conducted.memory_before, conducted.memory_established) {
-        (Some(before), Some(after)) if established > 0 => {
-            Some(after.saturating_sub(before) as f64 / established as f64)
-        }
-        _ => None,
-    };
-    Memory {
-        rss_anon_before_bytes: conducted.memory_before,
-        rss_anon_established_bytes: conducted.memory_established,
-        per_connection_bytes: grown,
-        connection_struct_bytes_max: CONNECTION_LEN_MAX as u64,
-    }
 }

@@ -5,8 +5,8 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 
 use super::closed_form::ClosedForm;
+use super::options::SelfTestOptions;
 use super::report::{Attempt, DEVIATION_ACCEPTED, DEVIATION_INVALID, Noise, Quantity, Uncorrected, state_of};
-use super::{SelfTestOptions, objections};
 use crate::null_server::NullServer;
 use crate::record::{Record, State};
 use sys::clock::duration_ns;
@@ -218,6 +218,23 @@ fn noise(open: &Measured, lengths: &[f64], stall_ns: f64) -> Noise {
         lateness_us_max,
         stall_us_off_max: off_ns / NS_PER_US,
     }
+}
+
+/// Whether a run counted correctly and completely; what is wrong otherwise.
+fn objections(record: &Record) -> Vec<String> {
+    let mut found = Vec::new();
+    let requests = &record.requests;
+    let lost = requests.failed + requests.timed_out + requests.censored + requests.unsent;
+    if record.interrupted {
+        found.push("interrupted".to_owned());
+    }
+    if lost > 0 || requests.completed == 0 {
+        found.push(format!("{lost} of {} requests have no good reply", requests.scheduled));
+    }
+    if record.clamped > 0 {
+        found.push(format!("{} times were clamped", record.clamped));
+    }
+    found
 }
 
 #[cfg(test)]

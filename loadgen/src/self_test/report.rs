@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SelfTestOptions;
+use super::options::SelfTestOptions;
 use crate::record::{Check, State};
 
 /// Version of the format; raised when a field changes its meaning or goes away.

@@ -2,7 +2,8 @@
 //! missing: requests, replies, connections, and times beyond the histograms.
 
 use super::evidence::Evidence;
-use super::{percent, rule, share, state};
+use super::rule::{percent, rule, share, state};
+use crate::plan::mode::Mode;
 use crate::record::{Check, Connections};
 
 /// V8: a quantile p is sound while under half of the samples above it are missing. The tail that every
@@ -35,7 +36,7 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
             connections.opened + connections.failed + connections.pending,
         ),
         ("opened = open + lost + closed", connections.opened, connections.open + connections.lost + connections.closed),
-        ("no requests while idle", if evidence.mode == "idle" { requests.scheduled } else { 0 }, 0),
+        ("no requests while idle", if evidence.mode == Mode::Idle { requests.scheduled } else { 0 }, 0),
     ];
     let broken: Vec<String> = identities
         .iter()
@@ -44,7 +45,7 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
         .collect();
     let value = if broken.is_empty() { format!("{} identities hold", identities.len()) } else { broken.join("; ") };
     let why = "the counters contradict one another: a bug of the generator";
-    rule("V7", "accounting", "-", "any mismatch").judged(value, state(false, !broken.is_empty()), why)
+    rule("accounting", "-", "any mismatch").judged(value, state(false, !broken.is_empty()), why)
 }
 
 /// V8: replies that failed or never came, against what lies above each quantile.
@@ -54,7 +55,6 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
 /// printed say little of such a server; from p99 on the tail is gone and the run with it.
 pub(super) fn missing(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V8",
         "requests without a good reply",
         format!(">= (1 - p) / 2 for a printed quantile, or {}", percent((1.0 - TAIL) / 2.0)),
         format!(">= {}", percent(1.0 - TAIL)),
@@ -110,7 +110,6 @@ pub(super) fn connections(evidence: &Evidence<'_>) -> Check {
         }
     };
     rule(
-        "V9",
         "connections established and held",
         format!("< {}", percent(CONNECTION_SHARE_WARN)),
         format!(
@@ -144,13 +143,14 @@ fn kernel(connections: &Connections, found: Option<(u64, u64)>) -> (String, bool
 pub(super) fn clamped(evidence: &Evidence<'_>) -> Check {
     let count = evidence.clamped;
     let why = "times over one hour were entered as one hour";
-    rule("V19", "clamped times", "> 0", "-").judged(count.to_string(), state(count > 0, false), why)
+    rule("clamped times", "> 0", "-").judged(count.to_string(), state(count > 0, false), why)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::sound::{expect, expect_all};
     use super::super::{Evidence, judge};
+    use crate::plan::mode::Mode;
     use crate::record::{RequestCounts, State};
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
         expect("V7", State::Invalid, |run| run.response.count -= 1);
         expect("V7", State::Invalid, |run| run.connections.attempts += 1);
         let requests = RequestCounts { scheduled: 1, sent: 1, censored: 1, ..RequestCounts::default() };
-        let verdict = judge(&Evidence { mode: "idle", requests: Some(&requests), ..Evidence::default() });
+        let verdict = judge(&Evidence { mode: Mode::Idle, requests: Some(&requests), ..Evidence::default() });
         assert!(verdict.checks[6].value.contains("no requests while idle"), "{:?}", verdict.checks[6]);
     }
 
@@ -257,7 +257,7 @@ mod tests {
         let untimed = ["V1", "V2", "V3", "V5", "V6", "V8", "V11", "V12", "V13", "V15", "V18"];
         let skipped: Vec<_> = untimed.iter().map(|id| (*id, State::Skipped)).collect();
         let idle = |run: &mut super::super::sound::Run| {
-            (run.evidence.mode, run.requests) = ("idle", RequestCounts::default());
+            (run.evidence.mode, run.requests) = (Mode::Idle, RequestCounts::default());
             run.response = crate::record::Summary::default();
         };
         expect_all(&skipped, idle);

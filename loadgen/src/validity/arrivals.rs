@@ -2,8 +2,9 @@
 //! gaps, constant by the absence of bunches, both by their rate.
 
 use super::evidence::{ArrivalTest, Evidence};
-use super::{percent, rule, state};
+use super::rule::{percent, rule, state};
 use crate::record::{Check, State};
+use crate::schedule::Process;
 use crate::statistics::{CRITICAL_1_PERCENT, anderson_darling, gamma_tails};
 
 /// Lancet's bound is twice the critical value.
@@ -32,7 +33,6 @@ const GAP_SUMS_MAX: usize = 5000;
 /// V11: whether the sends were the arrivals that the record names.
 pub(super) fn arrivals(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V11",
         "arrivals as sent",
         "poisson: Anderson-Darling > 3.857 (1 %); constant: > mean + 6 sqrt(mean) in 1 ms",
         "twice that, or a rate off by > 1 % and more than chance",
@@ -45,7 +45,7 @@ pub(super) fn arrivals(evidence: &Evidence<'_>) -> Check {
     };
     let off = (test.mean_rate_ratio - 1.0).abs();
     let (finding, shape, chance) = match evidence.process {
-        "poisson" => match poisson(test) {
+        Some(Process::Poisson) => match poisson(test) {
             Some((statistic, gaps)) => {
                 let arrivals = test.gap_sums.len() as f64 * f64::from(test.gaps_per_sample);
                 let is_warn = statistic > CRITICAL_1_PERCENT;
@@ -60,12 +60,12 @@ pub(super) fn arrivals(evidence: &Evidence<'_>) -> Check {
                 return rule.skipped(value, format!("needs {needed} of them to test sums of {gaps}: a longer run"));
             }
         },
-        "constant" => {
+        Some(Process::Constant) => {
             let finding = format!("at most {} in 1 ms, {:.3} on average", test.bin_count_max, test.bin_count_mean);
             // Either edge of the window may cut off one arrival, which is more than all where few are expected.
             (finding, constant(test), 2.0 / test.expected)
         }
-        _ => {
+        Some(Process::Bursts) | None => {
             return rule
                 .skipped("no test for this process", "needs --schedule poisson or constant; V1 and V2 judge the rest");
         }
@@ -132,7 +132,7 @@ mod tests {
         }
         expect("V11", State::Skipped, |run| run.arrivals().gaps_per_sample = 0);
         expect("V11", State::Skipped, |run| run.evidence.arrivals = None);
-        expect("V11", State::Skipped, |run| run.evidence.process = "bursts");
+        expect("V11", State::Skipped, |run| run.evidence.process = Some(Process::Bursts));
         // Single gaps are not sums of four.
         expect("V11", State::Invalid, |run| run.arrivals().gaps_per_sample = 4);
     }
@@ -210,7 +210,7 @@ mod tests {
             (1, 0.000_01, 10.0, State::Valid),
         ] {
             expect("V11", expected, |run| {
-                run.evidence.process = "constant";
+                run.evidence.process = Some(Process::Constant);
                 let test = run.arrivals();
                 (test.bin_count_max, test.bin_count_mean, test.mean_rate_ratio) = (most, mean, ratio);
                 test.expected = mean * 10_000.0;

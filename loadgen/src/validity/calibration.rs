@@ -2,7 +2,7 @@
 //! can show.
 
 use super::evidence::Evidence;
-use super::{percent, rule, state};
+use super::rule::{percent, rule, state};
 use crate::record::Check;
 
 /// V15: mutilate wants a server that saturates far before its client; the shares are ours.
@@ -15,7 +15,6 @@ const FLOOR_SHARE_INVALID: f64 = 0.5;
 /// V15: the run against what the generator does with a server that does nothing.
 pub(super) fn null_server(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V15",
         "share of the generator itself, by a server that does nothing",
         format!(
             "rate > {} of its ceiling, or its p99 > {} of p99",
@@ -50,7 +49,7 @@ pub(super) fn null_server(evidence: &Evidence<'_>) -> Check {
 
 /// V16: the proof that waiting is not omitted needs a server that stalls on purpose.
 pub(super) fn self_test() -> Check {
-    rule("V16", "known stalls are measured as they are", "off by > 5 %", "off by > 10 %")
+    rule("known stalls are measured as they are", "off by > 5 %", "off by > 10 %")
         .skipped("not part of a run", "needs a server that stalls as told: `c10m load --self-test`")
 }
 

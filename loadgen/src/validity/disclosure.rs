@@ -1,12 +1,12 @@
 //! V20: whether the record says what a reader must know before comparing its numbers with any others.
 
 use super::evidence::{Disclosure, Evidence};
-use super::{rule, state};
+use super::rule::{rule, state};
 use crate::record::Check;
 
 /// V20: a missing part makes the number hard to compare, not wrong.
 pub(super) fn disclosure(evidence: &Evidence<'_>) -> Check {
-    let rule = rule("V20", "disclosure", "anything missing", "-");
+    let rule = rule("disclosure", "anything missing", "-");
     let told = evidence.disclosure.as_ref();
     let is_co_located = evidence.is_co_located || told.is_some_and(|told| told.is_co_located);
     let label = match is_co_located {

@@ -1,17 +1,19 @@
 //! What the checks look at. Who gathers it decides nothing; who judges it reads nothing else.
 
 use super::extent::Extent;
+use crate::plan::mode::Mode;
 use crate::record::{Connections, Queue, RequestCounts, Summary};
+use crate::schedule::Process;
 
 /// Findings of one run. What is absent could not be read, or was not asked for, and skips its check.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence<'a> {
     /// How much of a window there was.
     pub extent: Extent,
-    /// `closed`, `open`, `idle` or `heartbeat`.
-    pub mode: &'a str,
-    /// `poisson`, `constant` or `bursts`; empty without a schedule.
-    pub process: &'a str,
+    /// What decided when requests were sent.
+    pub mode: Mode,
+    /// How arrivals were spaced; absent where they cannot be tested.
+    pub process: Option<Process>,
     /// Requests of the window.
     pub requests: Option<&'a RequestCounts>,
     /// Connections.
@@ -55,8 +57,6 @@ pub struct Evidence<'a> {
     pub hiccup_gaps: u64,
     /// V10: connects and requests that failed because the host was short of something.
     pub host_shortages: u64,
-    /// V10: whether such shortages are what the run is about.
-    pub is_about_shortages: bool,
     /// V9: how far the kernel's count of established connections rose from before the connects to the
     /// start of the window, and how many ends each connection has in that table: 2 when both ends are in
     /// one network namespace, else 1.
@@ -186,15 +186,15 @@ impl Evidence<'_> {
     /// Why a check of the schedule has nothing to look at; `None` when requests have intended times.
     pub(super) fn why_unscheduled(&self) -> Option<&'static str> {
         match self.mode {
-            "closed" => Some("a closed loop sends when a connection is free, so nothing can be late; needs --rate"),
-            "idle" => Some(IDLE),
-            _ => None,
+            Mode::Closed => Some("a closed loop sends when a connection is free, so nothing can be late; needs --rate"),
+            Mode::Idle => Some(IDLE),
+            Mode::Open | Mode::Heartbeat => None,
         }
     }
 
     /// Why a check of times has nothing to look at; `None` when requests are timed.
     pub(super) fn why_untimed(&self) -> Option<&'static str> {
-        (self.mode == "idle").then_some(IDLE)
+        (self.mode == Mode::Idle).then_some(IDLE)
     }
 }
 

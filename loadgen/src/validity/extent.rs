@@ -59,15 +59,16 @@ impl Extent {
 mod tests {
     use super::super::sound::{Run, expect_all};
     use super::*;
+    use crate::plan::mode::Mode;
 
     #[test]
     fn a_run_without_a_window_has_measured_nothing() {
         for early in [Interruption::Connecting, Interruption::WarmUp] {
-            for mode in ["open", "closed", "idle"] {
+            for mode in [Mode::Open, Mode::Closed, Mode::Idle] {
                 let mut run = Run::sound();
                 run.evidence.extent = Extent::of(0, Some(early));
                 (run.evidence.mode, run.evidence.busiest_worker_share) = (mode, Some(51_417.0));
-                if mode == "idle" {
+                if mode == Mode::Idle {
                     run.requests = crate::record::RequestCounts::default();
                     run.response.count = 0;
                 }
@@ -79,8 +80,8 @@ mod tests {
                         "V13" => State::Invalid,
                         _ => State::Skipped,
                     };
-                    assert_eq!(check.state, expected, "{mode}: {check:?}");
-                    assert!(check.id == "V7" || check.why.contains("nothing was measured"), "{mode}: {check:?}");
+                    assert_eq!(check.state, expected, "{mode:?}: {check:?}");
+                    assert!(check.id == "V7" || check.why.contains("nothing was measured"), "{mode:?}: {check:?}");
                 }
             }
         }

@@ -2,7 +2,7 @@
 //! the network stack and the clock.
 
 use super::evidence::Evidence;
-use super::{percent, rule, share, state};
+use super::rule::{percent, rule, share, state};
 use crate::record::Check;
 
 /// V4: Hyperfoil wants 20 % of each core idle; memtier at 95 % was found to measure itself.
@@ -29,7 +29,6 @@ const CLOCKSOURCES_GOOD: [&str; 2] = ["tsc", "arch_sys_counter"];
 pub(super) fn worker_cpu(evidence: &Evidence<'_>) -> Check {
     let is_scheduled = evidence.why_unscheduled().is_none();
     let rule = rule(
-        "V4",
         "CPU share of the busiest worker",
         format!(">= {} of the window or of any interval", percent(CPU_SHARE_WARN)),
         match is_scheduled {
@@ -68,7 +67,6 @@ pub(super) fn worker_cpu(evidence: &Evidence<'_>) -> Check {
 /// V5: others on the generator's CPUs.
 pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V5",
         "time a worker waited for a CPU",
         format!("> {}", percent(RUN_DELAY_SHARE_WARN)),
         format!("> {}", percent(RUN_DELAY_SHARE_INVALID)),
@@ -95,7 +93,6 @@ pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
 /// V6: pauses of the whole host or process, seen by a thread that does nothing else.
 pub(super) fn hiccups(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V6",
         "oversleep of a thread that wakes every 2 ms",
         format!("p99.9 > {HICCUP_US_WARN:.0} us"),
         "any gap > 100 ms",
@@ -118,11 +115,8 @@ pub(super) fn hiccups(evidence: &Evidence<'_>) -> Check {
 
 /// V10: the generator's host, not the target, was short of something.
 pub(super) fn shortages(evidence: &Evidence<'_>) -> Check {
-    let rule = rule("V10", "shortages of the generator's host", "-", ">= 1");
+    let rule = rule("shortages of the generator's host", "-", ">= 1");
     let count = evidence.host_shortages;
-    if evidence.is_about_shortages {
-        return rule.skipped(count.to_string(), "the run is about shortages; any other run checks for them");
-    }
     rule.judged(
         count.to_string(),
         state(false, count > 0),
@@ -133,7 +127,6 @@ pub(super) fn shortages(evidence: &Evidence<'_>) -> Check {
 /// V17: what the network stack lost or sent twice.
 pub(super) fn transport(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V17",
         "segments sent again, or dropped on this side",
         format!("> {} sent again, or any drop or memory pressure", percent(RETRANSMITTED_SHARE_WARN)),
         format!("> {} sent again", percent(RETRANSMITTED_SHARE_INVALID)),
@@ -160,7 +153,6 @@ pub(super) fn transport(evidence: &Evidence<'_>) -> Check {
 /// V18: one process reads one clock, so nothing here is about clocks that differ between hosts.
 pub(super) fn clocks(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V18",
         "clock",
         format!("another source than {}, or >= {CLOCK_READ_NS_WARN:.0} ns to read", CLOCKSOURCES_GOOD.join(" or ")),
         "a step back",
@@ -190,6 +182,7 @@ pub(super) fn clocks(evidence: &Evidence<'_>) -> Check {
 mod tests {
     use super::super::evidence::{ClockFacts, Transport};
     use super::super::sound::{expect, expect_all};
+    use crate::plan::mode::Mode;
     use crate::record::State;
 
     #[test]
@@ -226,7 +219,7 @@ mod tests {
             ("V11", State::Skipped),
         ];
         expect_all(&expected, |run| {
-            (run.evidence.mode, run.evidence.busiest_worker_share) = ("closed", Some(1.0));
+            (run.evidence.mode, run.evidence.busiest_worker_share) = (Mode::Closed, Some(1.0));
             run.worker_shares.fill(1.0);
         });
     }
@@ -267,12 +260,9 @@ mod tests {
     }
 
     #[test]
-    fn v10_finds_shortages_unless_they_are_the_subject() {
-        expect("V10", State::Invalid, |run| run.evidence.host_shortages = 1);
-        for count in [0, 1000] {
-            expect("V10", State::Skipped, |run| {
-                (run.evidence.host_shortages, run.evidence.is_about_shortages) = (count, true);
-            });
+    fn v10_finds_shortages() {
+        for (count, expected) in [(0, State::Valid), (1, State::Invalid), (1000, State::Invalid)] {
+            expect("V10", expected, |run| run.evidence.host_shortages = count);
         }
     }
 

@@ -2,7 +2,7 @@
 //! number of samples, number of runs.
 
 use super::evidence::Evidence;
-use super::{percent, rule, state};
+use super::rule::{percent, rule, state};
 use crate::record::{Check, State, Summary, samples_above};
 use crate::statistics::{median, spearman};
 
@@ -46,7 +46,6 @@ fn drift(values: &[f64]) -> Option<Drift> {
 /// V12: warm when the window began, and the same at its end.
 pub(super) fn steadiness(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V12",
         "steady response times",
         format!(
             "never steady before the window, or a trend (p < {TREND_P}) with a drift of p50 > {} or p99 > {}",
@@ -94,7 +93,6 @@ pub(super) fn steadiness(evidence: &Evidence<'_>) -> Check {
 /// V13: enough samples for what is printed.
 pub(super) fn samples(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V13",
         "completed requests",
         format!("< {SAMPLES_WARN}, or half of the 95 % interval of p99 > {} of it", percent(HALF_WIDTH_WARN)),
         format!("< {SAMPLES_INVALID}"),
@@ -135,7 +133,7 @@ fn half_width_of_p99(response: &Summary) -> Option<f64> {
 
 /// V14: one run cannot know what the next would say.
 pub(super) fn repeats() -> Check {
-    rule("V14", "repeated runs", "< 5", "a claimed difference whose interval contains 0").skipped(
+    rule("repeated runs", "< 5", "a claimed difference whose interval contains 0").skipped(
         "one run",
         "one run compares nothing; `c10m bench` repeats runs, interleaves them and judges differences",
     )

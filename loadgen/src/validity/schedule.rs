@@ -2,7 +2,7 @@
 //! loop skips these checks, as it does V11: its requests are intended when a connection becomes free.
 
 use super::evidence::{Evidence, SendWindow};
-use super::{percent, rule, share, state};
+use super::rule::{percent, rule, share, state};
 use crate::record::{Check, State, Summary};
 
 /// V1: Caladan warns below 99.9 % of scheduled requests sent and gives up below 95 %.
@@ -25,7 +25,6 @@ const WAITED_SHARE_WARN: f64 = 0.01;
 /// be the target's doing, the second is the generator's alone.
 pub(super) fn sent(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V1",
         "scheduled requests that were sent",
         format!("< {} of the run, or of the arrivals of any second noticed in it", percent(SENT_SHARE_WARN)),
         format!("< {} of the run, or < {} of any second", percent(SENT_SHARE_INVALID), percent(WINDOW_SHARE_INVALID)),
@@ -75,7 +74,6 @@ fn noticed_short(window: &SendWindow) -> Option<f64> {
 /// V2: how late the generator itself was.
 pub(super) fn lateness(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V2",
         "sends later than intended",
         format!("> {} by > 100 us, or p99.9 > 10 % of the response p99.9", percent(LATE_100US_SHARE_WARN)),
         format!(
@@ -113,7 +111,6 @@ pub(super) fn lateness(evidence: &Evidence<'_>) -> Check {
 /// V3: waiting for a connection or for the kernel. Never the generator's fault, hence never invalid.
 pub(super) fn back_pressure(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "V3",
         "requests that waited > 1 ms to be sent",
         format!("> {}, or a queue that grew by more than chance", percent(WAITED_SHARE_WARN)),
         "-",
@@ -149,6 +146,7 @@ pub(super) fn back_pressure(evidence: &Evidence<'_>) -> Check {
 mod tests {
     use super::super::sound::{Run, expect, expect_all};
     use super::*;
+    use crate::plan::mode::Mode;
     use crate::record::{Queue, RequestCounts};
 
     #[test]
@@ -249,6 +247,6 @@ mod tests {
     #[test]
     fn a_closed_loop_has_no_schedule_to_judge() {
         let skipped = ["V1", "V2", "V3", "V11"].map(|id| (id, State::Skipped));
-        expect_all(&skipped, |run: &mut Run| run.evidence.mode = "closed");
+        expect_all(&skipped, |run: &mut Run| run.evidence.mode = Mode::Closed);
     }
 }

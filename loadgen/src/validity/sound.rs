@@ -2,7 +2,9 @@
 
 use super::evidence::{ArrivalTest, Calibration, ClockFacts, Disclosure, Evidence, SendWindow, Steadiness, Transport};
 use super::{arrivals, judge};
+use crate::plan::mode::Mode;
 use crate::record::{Connections, RequestCounts, State, Summary, Verdict};
+use crate::schedule::Process;
 use crate::statistics::gamma_tails;
 
 /// Evidence with the parts that it borrows.
@@ -79,8 +81,8 @@ impl Run {
 fn evidence() -> Evidence<'static> {
     let some = |text: &str| Some(text.to_owned());
     Evidence {
-        mode: "open",
-        process: "poisson",
+        mode: Mode::Open,
+        process: Some(Process::Poisson),
         arrivals: Some(ArrivalTest {
             gap_sums: exponential_gaps(100, 1.0),
             gaps_per_sample: 1,

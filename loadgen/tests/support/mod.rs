@@ -1,5 +1,6 @@
 //! A scripted server: a thread per connection that answers, stalls, lies or dies as it is told.
 
+use loadgen::Options;
 use loadgen::record::Record;
 use protocol::Workload;
 use std::io::{Read, Write};
@@ -301,6 +302,15 @@ fn pause(shared: &Shared) {
     if let Some(left) = until.and_then(|until| until.checked_duration_since(Instant::now())) {
         thread::sleep(left);
     }
+}
+
+/// Carries out a run whose accounts balance, as they are and as other programs read them.
+#[allow(dead_code, reason = "each test file uses some of them")]
+pub(crate) fn run(options: &Options) -> Record {
+    let record = loadgen::load(options, &AtomicBool::new(false), |_| {}).unwrap().record;
+    check_identities(&record);
+    check_identities(&serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap());
+    record
 }
 
 /// The identities of the record, without trusting its own check of them.

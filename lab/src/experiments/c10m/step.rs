@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use serde_json::Value;
+use loadgen::Record;
+use loadgen::record::Summary;
 
 use super::plan::{Place, Planned, Step};
 use super::record::{CpuEach, Memory, Phase, Predicted, Sample, Slab, StepRecord, Tail};
@@ -231,17 +232,17 @@ fn wait_for_probe(planned: &Planned) -> anyhow::Result<()> {
 }
 
 /// Runs the load generator to its end.
-fn load(arguments: &[String], pid: &AtomicU32, stop: &AtomicBool) -> anyhow::Result<(Value, i32)> {
+fn load(arguments: &[String], pid: &AtomicU32, stop: &AtomicBool) -> anyhow::Result<(Record, i32)> {
     let mut generator = Process::start_self(arguments)?;
     pid.store(generator.pid(), Ordering::Release);
     generator.wait_for_output(stop)?;
-    let record = generator.read_event()?;
+    let record = generator.read_record()?;
     let (_, code) = generator.finish()?;
     Ok((record, code))
 }
 
 /// Ends the probe when all connections are established, or never will be. Its record, when it has one.
-fn probe_until(probe: Process, is_held: &AtomicBool, is_over: &AtomicBool) -> Option<Value> {
+fn probe_until(probe: Process, is_held: &AtomicBool, is_over: &AtomicBool) -> Option<Record> {
     while !is_held.load(Ordering::Acquire) && !is_over.load(Ordering::Acquire) {
         thread::sleep(Duration::from_millis(20));
     }
@@ -250,14 +251,14 @@ fn probe_until(probe: Process, is_held: &AtomicBool, is_over: &AtomicBool) -> Op
     serde_json::from_str(output.lines().last()?).ok()
 }
 
-fn record(planned: &Planned, before: &Before, seen: &Seen, load: &Value, probe: Option<&Value>) -> StepRecord {
+fn record(planned: &Planned, before: &Before, seen: &Seen, load: &Record, probe: Option<&Record>) -> StepRecord {
     let (step, prediction) = (planned.step, &planned.prediction);
-    let number = |pointer: &str| load.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
-    let established = number("/connections/established");
+    let (connections, requests) = (&load.connections, &load.requests);
+    let established = connections.established;
     let is_complete = established >= u64::from(step.connections);
-    let ramp_s = is_complete.then(|| number("/connections/ramp_us") as f64 / 1e6);
-    let heartbeat = tail(load, "/response_us");
-    let (ramp_cpu, heartbeat_cpu) = cpu(seen, established, number("/requests/completed"));
+    let ramp_s = is_complete.then(|| connections.ramp_us as f64 / 1e6);
+    let heartbeat = tail(&load.response_us);
+    let (ramp_cpu, heartbeat_cpu) = cpu(seen, established, requests.completed);
     StepRecord {
         name: step.name(),
         place: step.place.word().to_owned(),
@@ -269,9 +270,9 @@ fn record(planned: &Planned, before: &Before, seen: &Seen, load: &Value, probe: 
         commands: vec![],
         established,
         ramp_s,
-        connect_us: tail(load, "/connect_us"),
+        connect_us: tail(&load.connect_us),
         ramp_cpu,
-        probe: probe.map(|record| tail(record, "/response_us")),
+        probe: probe.map(|record| tail(&record.response_us)),
         memory: memory(before, seen, established, load),
         predicted: Predicted {
             slab_bytes: prediction.slab_bytes,
@@ -281,9 +282,9 @@ fn record(planned: &Planned, before: &Before, seen: &Seen, load: &Value, probe: 
         },
         heartbeat_s: u64::from(step.heartbeat_s),
         heartbeat,
-        heartbeats_failed: number("/requests/failed") + number("/requests/timed_out") + number("/requests/censored"),
+        heartbeats_failed: requests.failed + requests.timed_out + requests.censored,
         heartbeat_cpu,
-        verdict: verdict(load),
+        verdict: load.verdict.to_string(),
         close_s: close_s(seen),
         orphans_max: seen.samples.iter().map(|sample| sample.orphans).max().unwrap_or(0),
         time_wait_max: seen.samples.iter().map(|sample| sample.time_wait).max().unwrap_or(0),
@@ -293,27 +294,14 @@ fn record(planned: &Planned, before: &Before, seen: &Seen, load: &Value, probe: 
     }
 }
 
-fn tail(record: &Value, pointer: &str) -> Tail {
-    let summary = record.pointer(pointer);
-    let figure = |name: &str| summary.and_then(|summary| summary[name].as_f64());
+fn tail(summary: &Summary) -> Tail {
     Tail {
-        count: summary.and_then(|summary| summary["count"].as_u64()).unwrap_or(0),
-        p50_us: figure("p50"),
-        p99_us: figure("p99"),
-        p99_9_us: figure("p99_9"),
-        max_us: figure("max"),
+        count: summary.count,
+        p50_us: summary.p50,
+        p99_us: summary.p99,
+        p99_9_us: summary.p99_9,
+        max_us: summary.max,
     }
-}
-
-fn verdict(load: &Value) -> String {
-    let state = load.pointer("/verdict/state").and_then(Value::as_str).unwrap_or("INVALID");
-    let checks = load.pointer("/verdict/checks").and_then(Value::as_array);
-    let failed = checks.into_iter().flatten().filter_map(|check| {
-        let is_passed = matches!(check["state"].as_str(), Some("VALID" | "SKIPPED"));
-        if is_passed { None } else { check["id"].as_str() }
-    });
-    let failed: Vec<&str> = failed.collect();
-    if failed.is_empty() { state.to_owned() } else { format!("{state} ({})", failed.join(" ")) }
 }
 
 /// CPU time for a connect, and for a heartbeat. The ramp is taken from the first sample to that with all
@@ -343,7 +331,7 @@ fn close_s(seen: &Seen) -> Option<f64> {
     Some((seen.gone_at_s? - closing.at_s).max(0.0))
 }
 
-fn memory(before: &Before, seen: &Seen, established: u64, load: &Value) -> Memory {
+fn memory(before: &Before, seen: &Seen, established: u64, load: &Record) -> Memory {
     let mut memory = Memory { server_bytes_fixed: before.server_bytes, ..Memory::default() };
     if seen.held_at_s.is_none() || established == 0 {
         return memory;
@@ -360,7 +348,7 @@ fn memory(before: &Before, seen: &Seen, established: u64, load: &Value) -> Memor
     memory.server_bytes_each = growth.map(|(held, before)| each(held as f64 - before as f64));
     memory.generator_bytes = seen.generator_bytes_held;
     // By its own account, which does not count what its threads take without a connection.
-    memory.generator_bytes_each = load.pointer("/memory/per_connection_bytes").and_then(Value::as_f64);
+    memory.generator_bytes_each = load.memory.per_connection_bytes;
     let lost = before.host_bytes_free.zip(seen.host_bytes_free_held);
     memory.host_bytes = lost.map(|(before, held)| before as f64 - held as f64);
     memory.host_bytes_each = memory.host_bytes.map(each);

@@ -1,6 +1,7 @@
 //! What each load generator printed, as figures. Pure functions from text; nothing is estimated: what a
 //! tool does not print is absent.
 
+use loadgen::Record;
 use results::histogram::Latencies;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,21 +29,18 @@ impl Reported {
 
 /// `c10m load --json`; p95 is in its histogram only.
 pub(super) fn c10m(text: &str) -> Option<Reported> {
-    let record: Value = serde_json::from_str(text).ok()?;
-    let (requests, response) = (&record["requests"], &record["response_us"]);
-    let count = |name: &str| requests[name].as_u64();
-    let ms = |name: &str| response[name].as_f64().map(|us| us / 1000.0);
-    let quantiles = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999), ("p99_99", 0.9999)];
-    let mut percentiles: Vec<(f64, f64)> =
-        quantiles.iter().filter_map(|(name, quantile)| Some((*quantile, ms(name)?))).collect();
-    let histogram = record["histograms"]["response"].as_str().and_then(|text| Latencies::decode(text).ok());
-    percentiles.extend(histogram.and_then(|histogram| Some((0.95, histogram.quantile_us(0.95)? / 1000.0))));
+    let record: Record = serde_json::from_str(text).ok()?;
+    let (requests, response) = (&record.requests, &record.response_us);
+    let ms = |us: f64| us / 1000.0;
+    let mut percentiles: Vec<(f64, f64)> = response.printed().map(|(_, quantile, us)| (quantile, ms(us))).collect();
+    let histogram = record.histograms.get("response").and_then(|text| Latencies::decode(text).ok());
+    percentiles.extend(histogram.and_then(|histogram| Some((0.95, ms(histogram.quantile_us(0.95)?)))));
     percentiles.sort_by(|a, b| a.0.total_cmp(&b.0));
     Some(Reported {
-        requests: count("completed")?,
-        failed: count("failed")? + count("timed_out")? + count("censored")? + count("unsent")?,
-        mean_ms: ms("mean"),
-        max_ms: ms("max"),
+        requests: requests.completed,
+        failed: requests.without_good_reply(),
+        mean_ms: response.mean.map(ms),
+        max_ms: response.max.map(ms),
         percentiles,
     })
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use loadgen::Record;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -172,20 +173,14 @@ fn raw(arm: Arm, output: &str) -> anyhow::Result<(Option<String>, Value, Option<
     if arm.program() != "c10m" {
         return Ok((None, Value::String(output.to_owned()), None));
     }
-    let mut record: Value = serde_json::from_str(output)?;
-    let text = |name: &str| record["histograms"][name].as_str().unwrap_or_default().to_owned();
+    let record: Record = serde_json::from_str(output)?;
+    let text = |name: &str| record.histograms.get(name).cloned().unwrap_or_default();
     let histograms = Histograms { response: text("response"), service: text("service") };
-    let not_ok = record["verdict"]["checks"].as_array().into_iter().flatten().filter_map(|check| {
-        let is_ok = matches!(check["state"].as_str(), Some("VALID" | "SKIPPED"));
-        if is_ok { None } else { check["id"].as_str() }
-    });
-    let not_ok: Vec<&str> = not_ok.collect();
-    let state = record["verdict"]["state"].as_str().unwrap_or("INVALID");
-    let verdict = if not_ok.is_empty() { state.to_owned() } else { format!("{state} ({})", not_ok.join(" ")) };
-    if let Some(record) = record.as_object_mut() {
-        record.remove("histograms");
+    let mut raw = serde_json::to_value(&record)?;
+    if let Some(raw) = raw.as_object_mut() {
+        raw.remove("histograms");
     }
-    Ok((Some(verdict), record, Some(histograms)))
+    Ok((Some(record.verdict.to_string()), raw, Some(histograms)))
 }
 
 fn stalls_ms(account: &Value) -> Vec<f64> {

@@ -63,8 +63,7 @@ pub(crate) fn measure(
         held = held.max(proc::anonymous_bytes(pid)?);
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    let record: serde_json::Value = generator.read_event()?;
-    let established = record["connections"]["established"].as_u64().unwrap_or(0);
+    let established = generator.read_record()?.connections.established;
     let account = server.finish()?.account.context("the server counts nothing")?;
     if established < u64::from(connections) || account.report.totals.accepts < established {
         anyhow::bail!("{variant}: only {established} of {connections} idle connections were established");

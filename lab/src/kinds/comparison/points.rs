@@ -5,17 +5,13 @@ use std::collections::BTreeMap;
 use host::kernel::KernelDelta;
 use loadgen::record::{Interval, IntervalPhase};
 use results::record::Point;
-use serde_json::Value;
 
 const US_PER_S: f64 = 1e6;
 
-/// The intervals of the window in the record of a load generator. Cell and repeat are for the caller to fill in.
-pub(crate) fn of_window(record: &Value) -> anyhow::Result<Vec<Point>> {
-    let intervals: Vec<Interval> = match record.get("intervals") {
-        Some(intervals) => serde_json::from_value(intervals.clone())?,
-        None => vec![],
-    };
-    Ok(intervals.iter().filter(|interval| interval.phase == IntervalPhase::Measured).map(point).collect())
+/// The intervals of the window, of those in the record of a load generator. Cell and repeat are for the caller to
+/// fill in.
+pub(crate) fn of_window(intervals: &[Interval]) -> Vec<Point> {
+    intervals.iter().filter(|interval| interval.phase == IntervalPhase::Measured).map(point).collect()
 }
 
 fn point(interval: &Interval) -> Point {
@@ -67,7 +63,6 @@ fn of_kernel(kernel: &KernelDelta, mut count: impl FnMut(&str, Option<u64>)) {
 mod tests {
     use host::kernel::{CpuTime, ProcessTime};
     use loadgen::record::Quantiles;
-    use serde_json::json;
 
     use super::*;
 
@@ -89,7 +84,7 @@ mod tests {
             ..Interval::default()
         };
         let warm_up = Interval { phase: IntervalPhase::WarmUp, start_us: -5, ..Interval::default() };
-        let points = of_window(&json!({"intervals": [warm_up, measured]})).expect("intervals");
+        let points = of_window(&[warm_up, measured]);
         let counters =
             [("InSegs", 12.0), ("server_core_us", 30_000.0), ("server_user_us", 5.0), ("steal_us", 20_000.0)];
         let expected = Point {
@@ -102,6 +97,6 @@ mod tests {
             ..Point::default()
         };
         assert_eq!(points, [expected]);
-        assert_eq!(of_window(&json!({})).expect("nothing"), []);
+        assert_eq!(of_window(&[]), []);
     }
 }

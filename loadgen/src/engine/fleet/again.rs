@@ -5,15 +5,16 @@
 //! It ends, because every one of those connections has answered one request at least, and because requests that
 //! find no next connection within `--timeout` of the time they were meant to be sent have failed.
 
-use super::{Engine, Fleet};
-use crate::causes::Cause;
+use super::state::Fleet;
 use crate::engine::connection::Flags;
+use crate::engine::sockets::Sockets;
+use crate::recording::causes::Cause;
 use protocol::client::Client;
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// The peer said with its last reply that it closes: no fault of the connection, nor of what is outstanding.
     #[cold]
-    pub(super) fn on_announced_close<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+    pub(super) fn on_announced_close<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         let connection = &mut self.connections[index];
         if connection.outstanding > 0 {
             connection.flags.set(Flags::AGAIN);
@@ -25,7 +26,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// The connection has its next socket: what waited for it is written again. Of the requests a connection may
     /// carry (`--requests-per-connection`) this counts as a whole batch, so it never carries more.
     #[cold]
-    pub(super) fn send_again<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, now: u64) {
+    pub(super) fn send_again<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize, now: u64) {
         let connection = &mut self.connections[index];
         connection.flags.clear(Flags::AGAIN);
         self.to_repeat -= 1;

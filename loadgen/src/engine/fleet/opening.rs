@@ -1,38 +1,21 @@
 //! Opening and closing connections, and the sweep over everything that has a deadline.
 
-use super::{Engine, Fleet, Token};
-use crate::causes::Cause;
-use crate::engine::CHECK_NS;
+use super::state::Fleet;
 use crate::engine::connection::{Flags, Phase, reopen_delay_ns};
+use crate::engine::sockets::Sockets;
+use crate::engine::token::Token;
+use crate::plan::grain::CHECK_NS;
+use crate::recording::causes::Cause;
 use protocol::client::Client;
 use rustix::io::Errno;
 use sys::clock;
 
-/// Connects in flight per worker, and over all workers that open at the same time. A burst above the target's backlog (often
-/// 128, at most somaxconn) is answered with dropped SYNs, whose retransmission takes a second.
-const OPENING_MAX: u32 = 64;
-const OPENING_MAX_TOTAL: u32 = 1024;
 /// Failed connects after which a worker that never had a connection gives up.
 const HOPELESS_FAILURES: u64 = 16;
-/// All connections are looked at once in this time, or more slowly when all workers together have so many
-/// that looking would cost over 1 million visits a second.
-const SWEEP_NS: u64 = 2 * CHECK_NS;
-const SWEEP_NS_PER_CONNECTION: u64 = 1000;
-
-/// Connects in flight for each of so many workers.
-pub(super) fn in_flight_max(workers: usize) -> u32 {
-    OPENING_MAX.min(OPENING_MAX_TOTAL.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX).max(1)))
-}
-
-/// The time one look at everything takes when all workers together have so many connections.
-pub(in crate::engine) fn sweep_round_ns(connections: u64) -> u64 {
-    SWEEP_NS.max(connections * SWEEP_NS_PER_CONNECTION)
-}
-
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// From now on every worker may open at the same time as all others.
     pub(in crate::engine) fn end_turns(&mut self) {
-        self.opening_max = in_flight_max(self.job.options.threads as usize);
+        self.opening_max = super::state::in_flight_max(self.job.options.threads as usize);
     }
 
     fn has_room_to_open(&self) -> bool {
@@ -54,7 +37,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Starts up to `count_max` connects of those whose turn it is; returns when the next may start,
     /// which is `u64::MAX` when nothing is left to open or there is no room.
-    pub(in crate::engine) fn open_some<E: Engine<Socket = K>>(
+    pub(in crate::engine) fn open_some<E: Sockets<Socket = K>>(
         &mut self,
         engine: &mut E,
         count_max: usize,
@@ -75,7 +58,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         if self.has_untouched() || !self.to_open.is_empty() { self.next_open_ns } else { u64::MAX }
     }
 
-    fn pop_to_open<E: Engine<Socket = K>>(&mut self, engine: &mut E) -> Option<usize> {
+    fn pop_to_open<E: Sockets<Socket = K>>(&mut self, engine: &mut E) -> Option<usize> {
         while let Some(index) = self.to_open.pop_front() {
             let connection = &mut self.connections[index as usize];
             connection.flags.clear(Flags::TO_OPEN);
@@ -117,7 +100,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// Starts a connect.
-    fn open<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+    fn open<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         // Read here: the time at which the turn began may be many connects ago.
         let now = clock::now_ns();
         self.tally.connects.attempts += 1;
@@ -140,7 +123,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// The connect of a connection in phase Opening has succeeded.
-    pub(in crate::engine) fn on_connected<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+    pub(in crate::engine) fn on_connected<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         let now = clock::now_ns();
         let connection = &mut self.connections[index];
         let took_ns = now - connection.since;
@@ -166,7 +149,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// A connect failed: try again later.
-    pub(in crate::engine) fn fail_to_open<E: Engine<Socket = K>>(
+    pub(in crate::engine) fn fail_to_open<E: Sockets<Socket = K>>(
         &mut self,
         engine: &mut E,
         index: usize,
@@ -180,7 +163,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// Frees everything a connection holds. The slot stays, for the next socket.
-    pub(super) fn close<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+    pub(super) fn close<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         let connection = &mut self.connections[index];
         match connection.phase {
             Phase::Closed => {}
@@ -215,7 +198,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// Connects again as soon as there is room: the end of the connection was no failure.
-    pub(super) fn open_soon<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+    pub(super) fn open_soon<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         let has_room = self.has_room_to_open();
         let connection = &mut self.connections[index];
         connection.since = u64::MAX;
@@ -232,7 +215,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// The kernel has forgotten the last socket of a closed connection.
-    pub(in crate::engine) fn on_forgotten<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+    pub(in crate::engine) fn on_forgotten<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         let connection = &self.connections[index];
         if connection.phase == Phase::Closed && connection.since == 0 {
             self.open_soon(engine, index);
@@ -256,7 +239,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Looks at a share of the connections that is due since the last sweep, so that no turn ever
     /// looks at all of them. A deadline is met late by one round at most.
-    pub(in crate::engine) fn sweep<E: Engine<Socket = K>>(&mut self, engine: &mut E, now: u64) {
+    pub(in crate::engine) fn sweep<E: Sockets<Socket = K>>(&mut self, engine: &mut E, now: u64) {
         let count = self.connections.len() as u64;
         let round_ns = self.sweep_round_ns;
         let elapsed_ns = (now - self.swept_at_ns).min(round_ns);

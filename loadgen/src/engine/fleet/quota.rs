@@ -1,27 +1,10 @@
 //! How many requests a worker may send in all (`--requests`): its share, none of it before the window. Where there
 //! is no such number the share never ends.
 
-use super::{Engine, Fleet};
-use crate::engine::Job;
+use super::state::{Fleet, LastArrival};
 use crate::engine::connection::Phase;
+use crate::engine::sockets::Sockets;
 use protocol::client::Client;
-
-/// How things stood when the last arrival of a worker's share had come due.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct LastArrival {
-    pub(in crate::engine) at_ns: u64,
-    pub(in crate::engine) completed: u64,
-    pub(in crate::engine) dispatched: u64,
-    pub(in crate::engine) in_flight: u64,
-}
-
-impl Job<'_> {
-    /// Requests of one worker; the first workers take what is left over.
-    pub(in crate::engine) fn share(&self, worker: usize) -> Option<u64> {
-        let workers = self.plan.connections.len() as u64;
-        self.options.requests.map(|total| total / workers + u64::from((worker as u64) < total % workers))
-    }
-}
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// The window has begun: the share may be sent.
@@ -71,7 +54,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// Sends the first batch of the connections from `started` on, `count_max` at most; returns how many have theirs.
-    pub(in crate::engine) fn start_some<E: Engine<Socket = K>>(
+    pub(in crate::engine) fn start_some<E: Sockets<Socket = K>>(
         &mut self,
         engine: &mut E,
         started: usize,

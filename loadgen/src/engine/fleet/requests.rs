@@ -1,9 +1,11 @@
 //! Sending batches and making sense of their replies: the hot path.
 
-use super::{Engine, Fleet, Token};
-use crate::causes::Cause;
+use super::state::Fleet;
 use crate::engine::connection::{Flags, Phase};
 use crate::engine::shelf::NOTHING;
+use crate::engine::sockets::Sockets;
+use crate::engine::token::Token;
+use crate::recording::causes::Cause;
 use protocol::client::{Client, Fault, Progress};
 use rustix::io::Errno;
 use sys::clock;
@@ -11,7 +13,7 @@ use sys::clock;
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// Sends the next batch on an idle connection.
     #[inline]
-    pub(super) fn send_batch<E: Engine<Socket = K>>(
+    pub(super) fn send_batch<E: Sockets<Socket = K>>(
         &mut self,
         engine: &mut E,
         index: usize,
@@ -42,7 +44,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Hands a batch to the engine; returns how many bytes the kernel had no room for, or `None` without a socket.
     #[inline]
-    pub(super) fn write_batch<E: Engine<Socket = K>>(
+    pub(super) fn write_batch<E: Sockets<Socket = K>>(
         &mut self,
         engine: &mut E,
         index: usize,
@@ -67,7 +69,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// What follows from the outcome of [`Fleet::write_batch`], once the batch is counted.
     #[inline]
-    pub(super) fn settle_send<E: Engine<Socket = K>>(
+    pub(super) fn settle_send<E: Sockets<Socket = K>>(
         &mut self,
         engine: &mut E,
         index: usize,
@@ -88,7 +90,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// The socket has room again for what an earlier send left over.
     #[cold]
-    pub(in crate::engine) fn send_rest<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+    pub(in crate::engine) fn send_rest<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         let connection = &mut self.connections[index];
         let token = Token { index: index as u32, generation: connection.generation };
         let Some(socket) = &connection.socket else { return };
@@ -118,7 +120,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Bytes have arrived on a connection that is open.
     #[inline]
-    pub(in crate::engine) fn on_bytes<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, bytes: &[u8]) {
+    pub(in crate::engine) fn on_bytes<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize, bytes: &[u8]) {
         self.tally.traffic.bytes_in += bytes.len() as u64;
         if self.connections[index].kept == NOTHING {
             self.consume(engine, index, bytes);
@@ -129,7 +131,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Puts what was kept of an incomplete reply in front of what has just been read.
     #[cold]
-    fn consume_joined<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, bytes: &[u8]) {
+    fn consume_joined<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize, bytes: &[u8]) {
         let kept = self.shelf.place(&mut self.connections[index].kept);
         let mut joined = std::mem::take(&mut kept.unread);
         self.shelf.release_if_empty(&mut self.connections[index].kept);
@@ -139,7 +141,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Matches `bytes` with the outstanding requests of a connection.
     #[inline]
-    fn consume<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, bytes: &[u8]) {
+    fn consume<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize, bytes: &[u8]) {
         let (mut at, mut now) = (0, 0);
         while at < bytes.len() {
             let connection = &mut self.connections[index];
@@ -239,7 +241,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Every reply of the batch has arrived and all of it was sent.
     #[inline]
-    fn on_batch_done<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, now: u64) {
+    fn on_batch_done<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize, now: u64) {
         let connection = &mut self.connections[index];
         connection.phase = Phase::Idle;
         self.busy -= 1;
@@ -253,7 +255,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// The connection has carried what it was meant to carry.
-    pub(super) fn close_as_planned<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+    pub(super) fn close_as_planned<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         self.tally.connects.closed += 1;
         self.close(engine, index);
         self.open_soon(engine, index);
@@ -261,7 +263,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// The peer has closed its side.
     #[cold]
-    pub(in crate::engine) fn on_peer_close<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize) {
+    pub(in crate::engine) fn on_peer_close<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         let connection = &mut self.connections[index];
         if connection.outstanding == 0 {
             return self.lose(engine, index, Cause::ClosedByPeer);
@@ -290,7 +292,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Gives a connection up: what is outstanding on it has failed, and it is opened again later.
     #[cold]
-    pub(in crate::engine) fn lose<E: Engine<Socket = K>>(&mut self, engine: &mut E, index: usize, cause: Cause) {
+    pub(in crate::engine) fn lose<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize, cause: Cause) {
         if self.connections[index].outstanding == 0 {
             self.tally.connect_causes.count(cause);
         }

@@ -1,8 +1,8 @@
 //! Keeps how the first bad reply of a worker began, for people to see what a server said instead. Everything here
 //! is off the hot path: it is called when something has gone wrong, and copies once.
 
-use super::Fleet;
-use crate::sample::Sample;
+use super::state::Fleet;
+use crate::recording::sample::Sample;
 use protocol::client::Client;
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {

@@ -1,13 +1,13 @@
 //! The intervals of a run: when one ends, what it counted goes to the collector and an empty one
 //! takes its place.
 
-use super::{Fleet, Window};
-use crate::arrival_log::ArrivalLog;
-use crate::causes::Causes;
-use crate::control::Times;
-use crate::record::IntervalPhase;
+use super::state::{Fleet, Window};
+use crate::engine::control::Times;
+use crate::phase::IntervalPhase;
+use crate::recording::arrival_log::ArrivalLog;
+use crate::recording::causes::Causes;
+use crate::recording::slice::Slice;
 use crate::schedule::Part;
-use crate::tally::Slice;
 use protocol::client::Client;
 use sys::clock;
 

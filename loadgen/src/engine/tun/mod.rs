@@ -8,14 +8,18 @@
 //! packet is a system call in either direction.
 
 mod device;
-mod place;
 
 use super::connection::Phase;
-use super::fleet::{Fleet, Token};
-use super::{CHECK_NS, Engine, Job, Wait};
+use super::fleet::Fleet;
+use super::job::Job;
+use super::sockets::Sockets;
+use super::token::Token;
+use super::turn::{Engine, Wait};
 use crate::LoadError;
-use crate::causes::Cause;
-use crate::tally::Traffic;
+use crate::plan::grain::CHECK_NS;
+use crate::plan::tun::{SERVER, block, server as server_of};
+use crate::recording::causes::Cause;
+use crate::recording::counters::Traffic;
 use device::{BUFFER_LEN, Device, MSS};
 use protocol::client::Client;
 use rustix::io::Errno;
@@ -23,8 +27,6 @@ use std::net::SocketAddr;
 use sys::clock;
 use tcp::client::{Client as Peers, Config, Ending, Received, Tick};
 use tcp::wire::Checksums;
-
-pub(crate) use place::{SERVER, check};
 
 /// Packets taken per turn in a closed loop, and in an open loop, as of epoll's events.
 const PACKETS_MAX_CLOSED: usize = 256;
@@ -54,29 +56,8 @@ pub(super) struct Tun {
     has_more: bool,
 }
 
-impl Engine for Tun {
+impl Sockets for Tun {
     type Socket = Simulated;
-
-    fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
-        let Some(server) = place::server(&job.plan.routes[0].address) else {
-            return Err(LoadError::Usage("--engine tun needs an IPv4 target".into()));
-        };
-        let block = place::block(worker);
-        // Each device carries the server's address: it goes with its worker, and the last replies and resets of
-        // another worker must still find the server.
-        let device = Device::open(worker, block, (*server.ip() == SERVER).then_some(SERVER))?;
-        let now = Tick::of_ns(clock::now_ns());
-        let config = Config {
-            server,
-            block,
-            peers_max: job.plan.connections[worker],
-            mss: MSS,
-            key: SEQUENCE_KEY,
-            checksums: Checksums::Offloaded,
-            prefix: Device::prefix().to_vec(),
-        };
-        Ok(Tun { peers: Peers::new(config, now), device, scratch: vec![0; BUFFER_LEN], now, has_more: false })
-    }
 
     fn connect(
         &mut self,
@@ -116,6 +97,29 @@ impl Engine for Tun {
 
     fn is_free(&self, under_way: u8) -> bool {
         under_way == 0
+    }
+}
+
+impl Engine for Tun {
+    fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
+        let Some(server) = server_of(&job.plan.routes[0].address) else {
+            return Err(LoadError::Usage("--engine tun needs an IPv4 target".into()));
+        };
+        let peers = block(worker);
+        // Each device carries the server's address: it goes with its worker, and the last replies and resets of
+        // another worker must still find the server.
+        let device = Device::open(worker, peers, (*server.ip() == SERVER).then_some(SERVER))?;
+        let now = Tick::of_ns(clock::now_ns());
+        let config = Config {
+            server,
+            block: peers,
+            peers_max: job.plan.connections[worker],
+            mss: MSS,
+            key: SEQUENCE_KEY,
+            checksums: Checksums::Offloaded,
+            prefix: Device::prefix().to_vec(),
+        };
+        Ok(Tun { peers: Peers::new(config, now), device, scratch: vec![0; BUFFER_LEN], now, has_more: false })
     }
 
     #[inline]
@@ -238,7 +242,7 @@ pub fn probe() -> Result<(), LoadError> {
             what: "make a network namespace (CAP_SYS_ADMIN: run as root, or in `unshare --user --map-root-user --net`)",
             source,
         })?;
-        Device::open(0, place::block(0), Some(SERVER)).map(drop)
+        Device::open(0, block(0), Some(SERVER)).map(drop)
     };
     // On a thread of its own, which the namespace goes with.
     let thread = std::thread::Builder::new().name("probe".into()).spawn(attempt);

@@ -9,13 +9,17 @@
 
 mod sends;
 
-use super::fleet::{Fleet, Token};
-use super::{CHECK_NS, Engine, Job, Wait};
+use super::fleet::Fleet;
+use super::job::Job;
+use super::socket::new_socket;
+use super::sockets::Sockets;
+use super::token::Token;
+use super::turn::{Engine, Wait};
 use crate::LoadError;
-use crate::causes::Cause;
 use crate::engine::connection::Phase;
-use crate::engine::epoll::new_socket;
-use crate::tally::Traffic;
+use crate::plan::grain::CHECK_NS;
+use crate::recording::causes::Cause;
+use crate::recording::counters::Traffic;
 use io_uring::types::{CancelBuilder, Fixed, TimeoutFlags, Timespec};
 use io_uring::{cqueue, opcode, squeue};
 use protocol::client::Client;
@@ -98,30 +102,8 @@ pub(super) struct Uring {
     starved: Starved<Token>,
 }
 
-impl Engine for Uring {
+impl Sockets for Uring {
     type Socket = Place;
-
-    fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
-        let connections = job.plan.connections[worker];
-        let addresses = job.plan.routes.iter().map(|route| route.address.for_ring()).collect::<Result<_, _>>();
-        let addresses =
-            addresses.map_err(|source| LoadError::Setup { what: "write the address of the target", source })?;
-        let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections };
-        let (ring, buffers) = Ring::open(sizes).map_err(LoadError::NoRing)?;
-        Ok(Uring {
-            ring,
-            buffers: Some(buffers),
-            sends: Sends::default(),
-            addresses,
-            tick: Box::new(Timespec::new().nsec(CHECK_NS as u32)),
-            is_ticking: false,
-            resets: false,
-            completions: Vec::with_capacity(COMPLETIONS as usize),
-            next: 0,
-            connections,
-            starved: Starved::default(),
-        })
-    }
 
     fn connect(
         &mut self,
@@ -165,10 +147,6 @@ impl Engine for Uring {
         Ok(bytes.len())
     }
 
-    fn close_by_reset(&mut self) {
-        self.resets = true;
-    }
-
     fn close(&mut self, socket: Place, token: Token, under_way: &mut u8, traffic: &mut Traffic) {
         // By name where an operation has one: the kernel finds a name in a table, but looks for a descriptor
         // among all operations of the ring (io_uring/poll.c, 6.18). A send's name is its slot's, and rarely needed.
@@ -188,6 +166,34 @@ impl Engine for Uring {
 
     fn is_free(&self, under_way: u8) -> bool {
         under_way == 0
+    }
+}
+
+impl Engine for Uring {
+    fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError> {
+        let connections = job.plan.connections[worker];
+        let addresses = job.plan.routes.iter().map(|route| route.address.for_ring()).collect::<Result<_, _>>();
+        let addresses =
+            addresses.map_err(|source| LoadError::Setup { what: "write the address of the target", source })?;
+        let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections };
+        let (ring, buffers) = Ring::open(sizes).map_err(LoadError::NoRing)?;
+        Ok(Uring {
+            ring,
+            buffers: Some(buffers),
+            sends: Sends::default(),
+            addresses,
+            tick: Box::new(Timespec::new().nsec(CHECK_NS as u32)),
+            is_ticking: false,
+            resets: false,
+            completions: Vec::with_capacity(COMPLETIONS as usize),
+            next: 0,
+            connections,
+            starved: Starved::default(),
+        })
+    }
+
+    fn close_by_reset(&mut self) {
+        self.resets = true;
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! Bytes that the kernel may still have to read: each send under way has a slot here.
 
-use crate::engine::fleet::Token;
+use crate::engine::token::Token;
 
 /// A send under way.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //! a server that stalls. The figures are not of interest here, a busy machine made them.
 
 use super::*;
+use loadgen::record::{RequestCounts, Summary};
 
 /// Compares figure by figure, so that rounding does not matter.
 fn check(found: Option<Reported>, expected: &Reported) {
@@ -97,16 +98,32 @@ fn the_record_of_c10m_is_understood() {
     let mut latencies = Latencies::new();
     latencies.record(2_000_000, 1000).expect("in range");
     let response = latencies.encode().expect("encodable");
-    let text = serde_json::json!({
-        "requests": {"completed": 20000, "failed": 1, "timed_out": 2, "censored": 3, "unsent": 4},
-        "response_us": {"p50": 50.0, "p90": 1000, "p99": 90000.5, "p99_9": null, "max": 1e5, "mean": 5000},
-        "histograms": {"response": response},
-    });
-    let found = c10m(&text.to_string());
+    let record = Record {
+        requests: RequestCounts {
+            completed: 20_000,
+            failed: 1,
+            timed_out: 2,
+            censored: 3,
+            unsent: 4,
+            ..RequestCounts::default()
+        },
+        response_us: Summary {
+            p50: Some(50.0),
+            p90: Some(1000.0),
+            p99: Some(90_000.5),
+            max: Some(1e5),
+            mean: Some(5000.0),
+            ..Summary::default()
+        },
+        histograms: [("response".to_owned(), response.clone())].into(),
+        ..Record::default()
+    };
+    let text = serde_json::to_string(&record).expect("JSON");
+    let found = c10m(&text);
     let p95 = found.as_ref().and_then(|found| found.at(0.95)).expect("from the histogram");
     assert!((p95 - 2.0).abs() < 0.002, "{p95}");
     check(found, &reported(20_000, 10, 5.0, 100.0, &[(50.0, 0.05), (90.0, 1.0), (95.0, p95), (99.0, 90.0005)]));
-    let found = c10m(&text.to_string().replace(&response, "")).expect("understood");
+    let found = c10m(&text.replace(&response, "")).expect("understood");
     assert_eq!((found.at(0.9), found.at(0.95), found.at(0.999)), (Some(1.0), None, None));
 }
 

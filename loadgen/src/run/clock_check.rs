@@ -1,7 +1,7 @@
 //! Whether the clock behind every number is fit for it: its source, its price, and that it never steps
 //! back. Judges nothing.
 
-use serde::{Deserialize, Serialize};
+use crate::record::ClockCheck;
 use std::fs;
 use sys::clock;
 
@@ -12,27 +12,12 @@ const BATCH_LEN: u64 = 1000;
 /// read in user space (40 ns), and some 30 to 60 ms with one behind a device (hpet, acpi_pm; 1 to 2 µs).
 const BATCHES: usize = 31;
 
-/// The clock of this host as the program finds it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ClockCheck {
-    /// The kernel's clock source, `tsc` on most x86 hosts; absent where /sys does not say.
-    pub clocksource: Option<String>,
-    /// Time of one reading in ns, the median over batches.
-    pub read_ns: f64,
-    /// Readings made, one after the other on one thread.
-    pub reads: u64,
-    /// Readings that were earlier than the one before.
-    pub steps_back: u64,
-}
-
-impl ClockCheck {
-    /// Reads the clock 31,000 times.
-    pub fn measure() -> ClockCheck {
-        let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-        let clocksource = fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
-        let clocksource = clocksource.filter(|name| !name.is_empty());
-        ClockCheck { clocksource, ..read(clock::now_ns) }
-    }
+/// Reads the clock 31,000 times.
+pub(super) fn measure() -> ClockCheck {
+    let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+    let clocksource = fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    let clocksource = clocksource.filter(|name| !name.is_empty());
+    ClockCheck { clocksource, ..read(clock::now_ns) }
 }
 
 fn read(mut clock: impl FnMut() -> u64) -> ClockCheck {
@@ -85,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_real_clock() {
-        let check = ClockCheck::measure();
+        let check = measure();
         assert!(check.read_ns > 0.0 && check.reads > 1000, "{check:?}");
         assert_eq!(check.steps_back, 0, "CLOCK_MONOTONIC does not step back (clock_gettime(2))");
         assert_ne!(check.clocksource.as_deref(), Some(""));

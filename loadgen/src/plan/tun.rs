@@ -1,8 +1,8 @@
 //! Where the engine `tun` may work and which addresses it uses: all that can be refused before the start.
 
 use crate::LoadError;
-use crate::options::Options;
-use crate::target::Address;
+use crate::plan::options::Options;
+use crate::plan::target::Address;
 use host::Namespace;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use tcp::client::Block;
@@ -13,12 +13,12 @@ pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 pub(crate) const WORKERS_MAX: u32 = 511;
 
 /// The addresses of a worker's peers.
-pub(super) fn block(worker: usize) -> Block {
+pub(crate) fn block(worker: usize) -> Block {
     Block::around(Ipv4Addr::from_bits(SERVER.to_bits() + ((worker as u32 + 1) << 8)))
 }
 
 /// The target as this engine needs it.
-pub(super) fn server(target: &Address) -> Option<SocketAddrV4> {
+pub(crate) fn server(target: &Address) -> Option<SocketAddrV4> {
     match target.tcp()? {
         SocketAddr::V4(address) => Some(address),
         SocketAddr::V6(_) => None,
@@ -26,7 +26,7 @@ pub(super) fn server(target: &Address) -> Option<SocketAddrV4> {
 }
 
 /// Whether an address belongs to this network namespace: only such can be bound.
-pub(super) fn is_local(address: Ipv4Addr) -> bool {
+fn is_local(address: Ipv4Addr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 

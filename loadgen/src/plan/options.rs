@@ -1,25 +1,14 @@
 //! Everything a run can be told, and the checks that need no look at the host.
 
-mod grain;
-
+use super::engine::Engine;
+use super::grain;
+use super::mode::Mode;
 use crate::LoadError;
 use crate::schedule::{Process, Stage};
 use crate::slo::Slo;
 use protocol::client::StatusSet;
 use std::net::IpAddr;
 use std::time::Duration;
-
-/// How the generator does its I/O.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// Readiness: edge-triggered epoll, registered once per connection.
-    Epoll,
-    /// Completions: multishot receives into provided buffers, direct descriptors, one enter a turn.
-    IoUring,
-    /// TCP in user space over a TUN device: the kernel holds the server's side only. Needs a network
-    /// namespace of its own with the server in it.
-    Tun,
-}
 
 /// How much load precedes the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +17,6 @@ pub enum WarmUp {
     Fixed(Duration),
     /// Until three intervals in a row agree on the median, or this long.
     UntilSteady(Duration),
-}
-
-impl Engine {
-    /// The name in flags and records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Engine::Epoll => "epoll",
-            Engine::IoUring => "io_uring",
-            Engine::Tun => "tun",
-        }
-    }
 }
 
 /// One run. `Options::default()` with a target is a short closed-loop run over 10 connections.
@@ -206,7 +184,7 @@ impl Options {
         if self.duration.is_zero() || self.timeout.is_zero() || self.connect_timeout.is_zero() {
             return usage("--duration, --timeout and --connect-timeout must be longer than zero".into());
         }
-        grain::check(self)?;
+        grain::check(self.connections, self.timeout, self.connect_timeout)?;
         self.check_schedule()?;
         self.check_requests()?;
         if !(1..=u32::from(u16::MAX)).contains(&self.pipeline) {
@@ -240,7 +218,7 @@ impl Options {
         if self.heartbeat.is_some_and(|period| period < HEARTBEAT_MIN) {
             return usage("--heartbeat must be at least 1ms".into());
         }
-        if self.realtime && (self.coalesce.is_zero() || self.mode() == "closed") {
+        if self.realtime && (self.coalesce.is_zero() || self.mode() == Mode::Closed) {
             return usage(
                 "--realtime needs an open loop with --coalesce: a worker that never sleeps would leave nobody else a CPU".into(),
             );
@@ -251,7 +229,7 @@ impl Options {
         if self.interval.is_some_and(|interval| interval < INTERVAL_MIN) {
             return usage("--interval must be at least 10ms".into());
         }
-        if self.mode() != "closed" && self.pipeline > 1 {
+        if self.mode() != Mode::Closed && self.pipeline > 1 {
             return usage(
                 "--pipeline needs a closed loop: requests of an open loop are sent one by one at their own times; \
                  leave out --rate, --stages and --heartbeat, or --pipeline"
@@ -286,20 +264,20 @@ impl Options {
             );
         }
         match self.mode() {
-            "idle" => usage("--requests needs a rate above 0, or none: --rate 0 sends nothing"),
-            "heartbeat" => usage("--heartbeat goes on for --duration: leave out --requests"),
+            Mode::Idle => usage("--requests needs a rate above 0, or none: --rate 0 sends nothing"),
+            Mode::Heartbeat => usage("--heartbeat goes on for --duration: leave out --requests"),
             _ if !self.stages.is_empty() => usage("--stages say when the run ends: leave out --requests"),
             _ => Ok(()),
         }
     }
 
-    /// `closed`, `open`, `heartbeat` or `idle`.
-    pub fn mode(&self) -> &'static str {
+    /// What decides when requests are sent.
+    pub fn mode(&self) -> Mode {
         match (self.rate, self.stages.is_empty(), self.heartbeat) {
-            (.., Some(_)) => "heartbeat",
-            (None, true, None) => "closed",
-            (Some(0.0), true, None) => "idle",
-            _ => "open",
+            (.., Some(_)) => Mode::Heartbeat,
+            (None, true, None) => Mode::Closed,
+            (Some(0.0), true, None) => Mode::Idle,
+            _ => Mode::Open,
         }
     }
 
@@ -396,11 +374,11 @@ mod tests {
     fn modes_and_windows() {
         let good = Options::default;
         for (mode, window_s, options) in [
-            ("closed", 10, good()),
-            ("open", 10, Options { rate: Some(1.0), ..good() }),
-            ("idle", 10, Options { rate: Some(0.0), ..good() }),
-            ("heartbeat", 10, Options { heartbeat: Some(SECOND), ..good() }),
-            ("open", 2, Options { stages: vec![STAGE, Stage { rate: 0.0, ..STAGE }], ..good() }),
+            (Mode::Closed, 10, good()),
+            (Mode::Open, 10, Options { rate: Some(1.0), ..good() }),
+            (Mode::Idle, 10, Options { rate: Some(0.0), ..good() }),
+            (Mode::Heartbeat, 10, Options { heartbeat: Some(SECOND), ..good() }),
+            (Mode::Open, 2, Options { stages: vec![STAGE, Stage { rate: 0.0, ..STAGE }], ..good() }),
         ] {
             options.check().unwrap();
             assert_eq!((options.mode(), options.window().as_secs()), (mode, window_s));

@@ -4,11 +4,11 @@
 //! and server too; a tail that coincides with it is not the server's. The idea is jHiccup's.
 
 use crate::LoadError;
-use crate::tally::Recorder;
+use crate::record::HiccupReport;
+use crate::recording::recorder::Recorder;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, clock_nanosleep_absolute, sched_setaffinity, set_current_timer_slack};
 use rustix::time::{ClockId, Timespec};
-use serde::{Deserialize, Serialize};
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -19,7 +19,7 @@ use sys::clock;
 /// What to pass as the period: fine enough for pauses of milliseconds. Its price is that of a timer and
 /// two context switches: 14 to 25 µs a period, under 1 % of a CPU, on a busy virtual machine (Linux 6.18),
 /// the same as of a bare loop around clock_nanosleep(2).
-pub const PERIOD: Duration = Duration::from_millis(2);
+pub(crate) const PERIOD: Duration = Duration::from_millis(2);
 /// A shorter period would make the watcher a load of its own.
 const PERIOD_NS_MIN: u64 = 100_000;
 /// A longer one would miss what it is for, and keep `stop` waiting.
@@ -29,30 +29,10 @@ const GAP_NS: u64 = 100_000_000;
 
 /// A thread that watches for pauses until it is stopped or dropped.
 #[derive(Debug)]
-pub struct Hiccup {
+pub(crate) struct Hiccup {
     log: Arc<Mutex<Log>>,
     thread: Option<JoinHandle<()>>,
     period_ns: u64,
-}
-
-/// How late the watching thread woke up. A wake-up that was missed altogether counts as late, too: by the
-/// time from its own deadline to the end of the pause.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct HiccupReport {
-    /// Time between deadlines.
-    pub period_us: u64,
-    /// Deadlines that passed.
-    pub count: u64,
-    /// Median lateness; like the rest absent when no deadline passed.
-    pub p50_us: Option<f64>,
-    /// Of 100 deadlines, 99 were met with this lateness or less.
-    pub p99_us: Option<f64>,
-    /// The same of 1,000. With few deadlines this is the maximum, and errs on the safe side.
-    pub p99_9_us: Option<f64>,
-    /// The longest pause.
-    pub max_us: Option<f64>,
-    /// Pauses of more than 100 ms.
-    pub gaps_over_100ms: u64,
 }
 
 /// What the thread found, and the time in which it counts.
@@ -71,7 +51,7 @@ impl Hiccup {
     /// # Errors
     /// [`LoadError::Refused`] when the thread cannot run on `cpus`, [`LoadError::Setup`] when it cannot
     /// be started.
-    pub fn start(period: Duration, cpus: &[u32]) -> Result<Hiccup, LoadError> {
+    pub(crate) fn start(period: Duration, cpus: &[u32]) -> Result<Hiccup, LoadError> {
         let period_ns = clock::duration_ns(period).clamp(PERIOD_NS_MIN, PERIOD_NS_MAX);
         let log = Arc::new(Mutex::new(Log::new()));
         let (report, has_started) = mpsc::channel();
@@ -98,14 +78,14 @@ impl Hiccup {
     }
 
     /// Begins the measured window: what was before no longer counts.
-    pub fn mark(&self) {
+    pub(crate) fn mark(&self) {
         let mut log = locked(&self.log);
         *log = Log { from_ns: clock::now_ns(), ..Log::new() };
     }
 
     /// Ends the measured window and the thread. Returns after its next wake-up, at most a period from
     /// now unless the host pauses.
-    pub fn stop(mut self) -> HiccupReport {
+    pub(crate) fn stop(mut self) -> HiccupReport {
         self.end();
         locked(&self.log).report(self.period_ns)
     }

@@ -2,6 +2,7 @@
 
 mod address;
 mod credentials;
+mod requests;
 mod text;
 mod trial;
 
@@ -16,26 +17,11 @@ use url::Host;
 
 pub(crate) use address::Address;
 pub(crate) use credentials::Secret;
+pub(crate) use requests::Requests;
 pub(crate) use trial::Attempt;
 
 /// Addresses of one name at most; a look-up by UDP has room for about 30.
 const ADDRESSES_MAX: usize = 64;
-
-/// What the requests are made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Requests {
-    Echo,
-    Http { host: String, path: String, authorization: Option<Secret> },
-}
-
-impl Requests {
-    pub(crate) const fn workload(&self) -> Workload {
-        match self {
-            Requests::Echo => Workload::Echo,
-            Requests::Http { .. } => Workload::Http,
-        }
-    }
-}
 
 /// What the text of a target says without a look at the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,9 +103,16 @@ impl Target {
     }
 
     /// Which of the addresses answer, in their order; a lone one is left to the run to try.
-    pub(crate) fn answers(attempts: &[Attempt], patience: Duration, stop: &AtomicBool) -> Vec<Result<(), String>> {
+    ///
+    /// # Errors
+    /// [`LoadError::Interrupted`] when a stop ended the wait for some of them.
+    pub(crate) fn answers(
+        attempts: &[Attempt],
+        patience: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Vec<Result<(), String>>, LoadError> {
         match attempts {
-            [_] => vec![Ok(())],
+            [_] => Ok(vec![Ok(())]),
             several => trial::answers(several, patience, stop),
         }
     }

@@ -1,6 +1,6 @@
 //! What the names of errors in a record mean, in a line each.
 
-use crate::causes::ERRORS;
+use crate::recording::causes::ERRORS;
 use protocol::client::Fault;
 use std::borrow::Cow;
 use std::io;
@@ -86,7 +86,7 @@ const fn of_class(class: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::causes::Causes;
+    use crate::recording::causes::Causes;
 
     #[test]
     fn every_error_of_a_record_has_a_meaning() {

@@ -1,9 +1,9 @@
 //! Targets as people write them. What a URL means is the business of the `url` crate; here is what is no
 //! URL (no scheme, sockets in the file system), and what is refused with the form to write instead.
 
-use super::Requests;
 use super::address::{Address, UNIX_PATH_LEN_MAX};
 use super::credentials;
+use super::requests::Requests;
 use crate::LoadError;
 use percent_encoding::percent_decode_str;
 use std::ffi::OsStr;

@@ -3,72 +3,31 @@
 //! A plan that cannot be carried out is refused here, with the command that mends it, instead of
 //! failing with EMFILE or EADDRNOTAVAIL in the middle of a measurement.
 
+pub(crate) mod engine;
+pub(crate) mod grain;
+mod limits;
+pub(crate) mod mode;
+pub(crate) mod options;
 mod routes;
+mod sources;
+pub(crate) mod target;
+pub(crate) mod tun;
 mod watched;
 
 use crate::LoadError;
-use crate::engine::check_tun;
-use crate::options::{Engine, Options};
-use crate::target::{self, Permission, Resolve, Target};
+use engine::Engine;
+use options::Options;
 use routes::Routes;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
+use target::{Permission, Resolve, Target};
 
+pub use limits::HostLimits;
 pub(crate) use routes::Route;
 
 /// Descriptors a worker needs beside its connections: the standard three, epoll, a timer, and a few
 /// for what its libraries open.
 const DESCRIPTOR_RESERVE: u64 = 16;
-/// One port in this many stays free: for reconnects while old ports are in TIME_WAIT, and because
-/// connect(2) searches ever longer as the range fills.
-const PORT_RESERVE_SHARE: u32 = 32;
-
-/// On loopback addresses cost nothing, so each carries only one in this many of the connections it could:
-/// in a range that is nearly full connect(2) walks for a free port (200,000 connections over 8 addresses
-/// filled over 9 in 10 took over 100 s, over 30 they take 8 s).
-const LOOPBACK_FILL: u32 = 4;
-
-/// Sources on loopback at least when connections come and go: each closed one keeps its port for a minute
-/// (TIME-WAIT), and these have room for 30,000 a second in the default port range.
-const LOOPBACK_SOURCES_CHURN: usize = 64;
-
-/// What the host allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HostLimits {
-    /// RLIMIT_NOFILE after the soft limit was raised to the hard one.
-    pub descriptors_max: u64,
-    /// Ports in `net.ipv4.ip_local_port_range`, both ends included.
-    pub ports: u32,
-}
-
-impl HostLimits {
-    /// Raises the soft descriptor limit to the hard one and reads what then holds.
-    pub fn read() -> HostLimits {
-        let limit = getrlimit(Resource::Nofile);
-        // Failing leaves the soft limit, which is what is read back.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-        HostLimits {
-            descriptors_max: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
-            ports: port_count(&range),
-        }
-    }
-
-    /// Connections one source address can carry to one target.
-    pub fn connections_per_source(&self) -> u32 {
-        (self.ports - self.ports / PORT_RESERVE_SHARE).max(1)
-    }
-}
-
-/// Ports in a range written as the sysctl does; the kernel's default range when it is unreadable.
-fn port_count(range: &str) -> u32 {
-    let mut ends = range.split_whitespace().filter_map(|end| end.parse::<u32>().ok());
-    match (ends.next(), ends.next()) {
-        (Some(first), Some(last)) if first <= last => last - first + 1,
-        _ => 60_999 - 32_768 + 1,
-    }
-}
 
 /// A run that fits the host.
 #[derive(Debug, Clone)]
@@ -106,7 +65,7 @@ impl Plan {
         let (namespace, is_tun) = (host::namespace(), options.engine == Engine::Tun);
         // First, because nothing makes up for a wrong place.
         if is_tun {
-            check_tun(options, &target.addresses, namespace)?;
+            tun::check(options, &target.addresses, namespace)?;
         }
         target.check_allowed(Permission {
             private: options.allow_private,
@@ -167,68 +126,9 @@ fn check_descriptors(connections: &[u32], limits: HostLimits) -> Result<(), Load
     )))
 }
 
-/// The sources of so many connections to one address; none leaves the choice to the kernel.
-fn plan_sources(
-    options: &Options,
-    target_address: IpAddr,
-    connections: u32,
-    limits: HostLimits,
-) -> Result<Vec<IpAddr>, LoadError> {
-    let per_source = limits.connections_per_source();
-    let needed = connections.div_ceil(per_source) as usize;
-    let mut given = options.sources.clone();
-    given.sort_unstable();
-    given.dedup();
-    given.retain(|source| source.is_ipv4() == target_address.is_ipv4());
-    if given.is_empty()
-        && let Some(other) = options.sources.first()
-    {
-        return Err(LoadError::Usage(format!(
-            "--source {other} and target {target_address} are of different families"
-        )));
-    }
-    let is_loopback_v4 = matches!(target_address, IpAddr::V4(address) if address.is_loopback());
-    let is_churn = options.requests_per_connection > 0;
-    let wanted = match is_loopback_v4 {
-        true if is_churn => {
-            (connections.div_ceil((per_source / LOOPBACK_FILL).max(1)) as usize).max(LOOPBACK_SOURCES_CHURN)
-        }
-        true => connections.div_ceil((per_source / LOOPBACK_FILL).max(1)) as usize,
-        false => needed,
-    };
-    if given.is_empty() && wanted <= 1 {
-        return Ok(Vec::new());
-    }
-    if given.is_empty() && is_loopback_v4 {
-        return loopback_sources(wanted).ok_or_else(|| {
-            LoadError::Refused(format!(
-                "{wanted} source addresses are more than 127.1.0.0/16 has: use fewer connections"
-            ))
-        });
-    }
-    if given.len() < needed {
-        return Err(LoadError::Refused(format!(
-            "{} connections need {needed} source addresses: one carries {per_source} to one target \
-             (net.ipv4.ip_local_port_range has {} ports, 1 in {PORT_RESERVE_SHARE} kept free), {} given; \
-             add addresses with --source A,B,…",
-            connections,
-            limits.ports,
-            given.len()
-        )));
-    }
-    Ok(given)
-}
-
-/// 127.1.0.1, 127.1.0.2, …: all of 127/8 is local, and these are unlikely to be used by anything else.
-fn loopback_sources(count: usize) -> Option<Vec<IpAddr>> {
-    (count <= 256 * 254).then(|| {
-        let address = |index: usize| Ipv4Addr::new(127, 1, (index / 254) as u8, (index % 254) as u8 + 1);
-        (0..count).map(|index| IpAddr::V4(address(index))).collect()
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::sources::{LOOPBACK_SOURCES_CHURN, loopback_sources};
     use super::*;
 
     const LIMITS: HostLimits = HostLimits { descriptors_max: 20_000, ports: 64_512 };
@@ -251,17 +151,6 @@ mod tests {
         assert_eq!(plan.connections, [19_984]);
         refusal(&options("tcp://127.0.0.1:7", 19_985, 1), "use -t 2");
         refusal(&options("tcp://127.0.0.1:7", 1_000_000, 50), "use -t 51");
-    }
-
-    #[test]
-    fn ports() {
-        for (range, expected) in
-            [("1024\t65535\n", 64_512), ("32768 60999", 28_232), ("5 5", 1), ("", 28_232), ("9 1", 28_232)]
-        {
-            assert_eq!(port_count(range), expected, "{range:?}");
-        }
-        assert_eq!(LIMITS.connections_per_source(), 62_496);
-        assert_eq!(HostLimits { ports: 1, ..LIMITS }.connections_per_source(), 1);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Tries the addresses of a name before a run: one connect each, all at the same time. A connect that succeeds
 //! is reset at once, so that it leaves nothing behind that the run would count.
 
-use crate::causes::error_name;
+use crate::LoadError;
+use crate::recording::causes::error_name;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -27,8 +28,15 @@ enum State {
     Done(Result<(), String>),
 }
 
-/// Which of the addresses answer within `patience`, in their order. A stop ends the wait.
-pub(crate) fn answers(attempts: &[Attempt], patience: Duration, stop: &AtomicBool) -> Vec<Result<(), String>> {
+/// Which of the addresses answer within `patience`, in their order.
+///
+/// # Errors
+/// [`LoadError::Interrupted`] when a stop ended the wait for some of them.
+pub(crate) fn answers(
+    attempts: &[Attempt],
+    patience: Duration,
+    stop: &AtomicBool,
+) -> Result<Vec<Result<(), String>>, LoadError> {
     let deadline_ns = now_ns().saturating_add(duration_ns(patience));
     let mut states: Vec<State> = attempts.iter().map(|attempt| begin(*attempt)).collect();
     loop {
@@ -42,9 +50,9 @@ pub(crate) fn answers(attempts: &[Attempt], patience: Duration, stop: &AtomicBoo
         look(&mut states, now, deadline_ns);
     }
     let unanswered = |state| match state {
-        State::Done(result) => result,
-        State::Open(_) if stop.load(Ordering::Relaxed) => Err("interrupted".to_owned()),
-        State::Open(_) => Err(name(Errno::TIMEDOUT)),
+        State::Done(result) => Ok(result),
+        State::Open(_) if stop.load(Ordering::Relaxed) => Err(LoadError::Interrupted),
+        State::Open(_) => Ok(Err(name(Errno::TIMEDOUT))),
     };
     states.into_iter().map(unanswered).collect()
 }
@@ -120,11 +128,11 @@ mod tests {
         let attempts = |source| [there, absent].map(|address| Attempt { address, source });
         let stop = AtomicBool::new(false);
         for source in [None, Some([127, 0, 0, 3].into())] {
-            let found = answers(&attempts(source), Duration::from_secs(60), &stop);
+            let found = answers(&attempts(source), Duration::from_secs(60), &stop).unwrap();
             assert_eq!(found, [Ok(()), Err("ECONNREFUSED".to_owned())]);
         }
         // TEST-NET-1 is no address of this host: nothing leaves it.
-        let found = answers(&attempts(Some([192, 0, 2, 1].into())), Duration::from_secs(60), &stop);
+        let found = answers(&attempts(Some([192, 0, 2, 1].into())), Duration::from_secs(60), &stop).unwrap();
         assert!(found.iter().all(|answer| answer == &Err("EADDRNOTAVAIL".to_owned())), "{found:?}");
     }
 
@@ -137,9 +145,13 @@ mod tests {
         let address = SocketAddr::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
         let filling: Vec<OwnedFd> =
             (0..8).filter_map(|_| Some(start(Attempt { address, source: None }).ok()?.0)).collect();
-        let found = answers(&[Attempt { address, source: None }], Duration::from_secs(3600), &AtomicBool::new(true));
-        assert_eq!(found, [Err("interrupted".to_owned())]);
-        let found = answers(&[Attempt { address, source: None }], Duration::ZERO, &AtomicBool::new(false));
+        let attempts = [Attempt { address, source: None }];
+        let error = answers(&attempts, Duration::from_secs(3600), &AtomicBool::new(true)).unwrap_err();
+        assert!(matches!(error, LoadError::Interrupted), "{error}");
+        assert_eq!(error.exit_code(), 1);
+        let said = error.to_string();
+        assert!(said.contains("interrupted") && said.contains("nothing was measured") && !said.contains('?'), "{said}");
+        let found = answers(&attempts, Duration::ZERO, &AtomicBool::new(false)).unwrap();
         assert_eq!(found, [Err("ETIMEDOUT".to_owned())]);
         drop(filling);
     }

@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::null_server::{Config, NullServer, Speech};
-use crate::options::{Engine, WarmUp};
+use crate::plan::engine::Engine;
+use crate::plan::options::WarmUp;
 use crate::record::{State, TargetAddress};
 use std::io;
 use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
 fn null_server(listen: SocketAddr) -> io::Result<NullServer> {
@@ -58,7 +60,7 @@ fn addresses_that_answer_share_the_connections() {
         let (mut first, mut second) = two_servers();
         let port = first.address().port();
         let options = options(format!("tcp://three.test:{port}"), engine);
-        let record = run_with_names(&options, three, &AtomicBool::new(false), |_| {}).unwrap().record;
+        let record = with_names(&options, three, &AtomicBool::new(false), |_| {}).unwrap().record;
         let used = |last: u8, connections| TargetAddress {
             address: format!("127.0.0.{last}:{port}"),
             connections,
@@ -88,7 +90,7 @@ fn more_addresses_than_connections_leave_some_without() {
     let (_first, _second) = two_servers();
     let port = _first.address().port();
     let options = Options { connections: 1, threads: 1, ..options(format!("tcp://three.test:{port}"), Engine::Epoll) };
-    let record = run_with_names(&options, three, &AtomicBool::new(false), |_| {}).unwrap().record;
+    let record = with_names(&options, three, &AtomicBool::new(false), |_| {}).unwrap().record;
     let shares: Vec<u64> = record.addresses.iter().map(|address| address.established).collect();
     assert_eq!(shares, [1, 0, 0]);
 }
@@ -99,7 +101,7 @@ fn a_target_of_which_no_address_answers_fails_before_the_run() {
     let port = first.address().port();
     drop((first, second));
     let options = options(format!("tcp://three.test:{port}"), Engine::Epoll);
-    let error = run_with_names(&options, three, &AtomicBool::new(false), |_| {}).unwrap_err();
+    let error = with_names(&options, three, &AtomicBool::new(false), |_| {}).unwrap_err();
     assert!(matches!(error, LoadError::NoneAnswers(_)), "{error}");
     assert_eq!(error.to_string().matches("ECONNREFUSED").count(), 3, "{error}");
 }
@@ -109,7 +111,7 @@ fn a_unix_socket_that_is_not_there_is_said_so() {
     let path = std::env::temp_dir().join(format!("c10m-no-{}.sock", std::process::id()));
     for engine in engines() {
         let target = format!("unix:{}", path.display());
-        let error = run(&options(target.clone(), engine), &AtomicBool::new(false), |_| {}).unwrap_err();
+        let error = load(&options(target.clone(), engine), &AtomicBool::new(false), |_| {}).unwrap_err();
         assert!(error.to_string().contains(&format!("no socket at {target} (ENOENT)")), "{engine:?}: {error}");
     }
 }
@@ -137,7 +139,7 @@ fn a_unix_socket_carries_echo() {
             }
         });
         let options = options(format!("tcp+unix:{}", path.display()), engine);
-        let record = run(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
+        let record = load(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
         std::fs::remove_file(&path).unwrap();
         assert_eq!((record.connections.established, record.requests.failed), (7, 0), "{engine:?}");
         assert!(record.requests.completed > 0, "{engine:?}");
@@ -172,7 +174,7 @@ fn a_full_accept_queue_is_no_refusal() {
         connect_timeout: Duration::from_secs(60),
         ..options(target, Engine::Epoll)
     };
-    let record = run(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
+    let record = load(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
     std::fs::remove_file(&path).unwrap();
     assert_eq!(record.connections.established, 40, "{:?}", record.connections);
     assert_eq!(record.connections.errors.keys().collect::<Vec<_>>(), ["EAGAIN"], "{:?}", record.connections);

@@ -1,22 +1,32 @@
 //! Deadlines below the grain of the clock: connections are looked at in rounds, and a deadline shorter than a
 //! round would be met late by many times its length.
 
-use super::Options;
 use crate::LoadError;
-use crate::engine::deadline_grain;
 use std::time::Duration;
 
+/// How often a worker looks at deadlines and at the stop flag.
+pub(crate) const CHECK_NS: u64 = 10_000_000;
+/// All connections are looked at once in this time, or more slowly when all workers together have so many
+/// that looking would cost over 1 million visits a second.
+const SWEEP_NS: u64 = 2 * CHECK_NS;
+const SWEEP_NS_PER_CONNECTION: u64 = 1000;
 /// With millions of connections a round takes longer; the default timeouts stay allowed, and are met late.
 const GRAIN_MAX: Duration = Duration::from_secs(5);
 
-pub(super) fn check(options: &Options) -> Result<(), LoadError> {
-    let grain = deadline_grain(options.connections).min(GRAIN_MAX);
-    let deadlines = [("--timeout", options.timeout), ("--connect-timeout", options.connect_timeout)];
+/// How late a deadline of so many connections may be met: the time one look at everything takes when all workers
+/// together have so many.
+pub(crate) fn sweep_round_ns(connections: u64) -> u64 {
+    SWEEP_NS.max(connections * SWEEP_NS_PER_CONNECTION)
+}
+
+pub(super) fn check(connections: u32, timeout: Duration, connect_timeout: Duration) -> Result<(), LoadError> {
+    let grain = Duration::from_nanos(sweep_round_ns(u64::from(connections))).min(GRAIN_MAX);
+    let deadlines = [("--timeout", timeout), ("--connect-timeout", connect_timeout)];
     match deadlines.into_iter().find(|(_, deadline)| *deadline < grain) {
         Some((name, deadline)) => Err(LoadError::Usage(format!(
             "{name} {deadline:?} is below the grain of the clock: deadlines of {} connections are looked at every \
              {grain:?}; write {grain:?} or more",
-            options.connections
+            connections
         ))),
         None => Ok(()),
     }
@@ -25,6 +35,7 @@ pub(super) fn check(options: &Options) -> Result<(), LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::options::Options;
 
     #[test]
     fn deadlines_are_no_finer_than_the_clock() {
@@ -38,7 +49,9 @@ mod tests {
             (Options { timeout: Duration::from_millis(500), connections: 1_000_000, ..good() }, Some("every 1s")),
             (Options { connections: 10_000_000, ..good() }, None),
         ] {
-            let found = check(&options).err().map(|error| error.to_string());
+            let found = check(options.connections, options.timeout, options.connect_timeout)
+                .err()
+                .map(|error| error.to_string());
             match expected {
                 None => assert_eq!(found, None),
                 Some(part) => assert!(found.as_ref().is_some_and(|found| found.contains(part)), "{found:?}"),

@@ -1,0 +1,32 @@
+//! Makes the sockets that engines connect.
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A socket of a family, bound to `source` but to no port yet.
+pub(super) fn new_socket(
+    family: AddressFamily,
+    source: Option<SocketAddr>,
+    flags: SocketFlags,
+    resets: bool,
+) -> Result<OwnedFd, Errno> {
+    let socket = socket_with(family, SocketType::STREAM, flags | SocketFlags::CLOEXEC, None)?;
+    if family == AddressFamily::UNIX {
+        // It has no segments, no TIME-WAIT and no ports.
+        return Ok(socket);
+    }
+    // A batch is one send; holding its last segment back for an ACK would only add delay.
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    if resets {
+        // A time of zero makes close(2) send RST instead of FIN (socket(7), SO_LINGER).
+        sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+    }
+    if let Some(source) = source {
+        sys::socket::choose_port_late(&socket)?;
+        bind(&socket, &source)?;
+    }
+    Ok(socket)
+}

@@ -1,0 +1,31 @@
+//! What the stages of a worker ask of an engine: to move bytes, one pass at a time.
+
+use super::fleet::Fleet;
+use super::job::Job;
+use super::sockets::Sockets;
+use crate::LoadError;
+use protocol::client::Client;
+
+/// How an engine is to wait for something to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Not at all.
+    Poll,
+    /// Until something happens or this moment has come, to the µs.
+    Until(u64),
+    /// Until something happens, or for [`CHECK_NS`](crate::plan::grain::CHECK_NS) or so: nothing is to be on time.
+    Loosely,
+}
+
+/// Moves bytes for a fleet. Each is a straight loop over what the kernel offers; what the bytes mean
+/// is the fleet's affair. The fleet hands itself in, the engine calls back.
+pub(super) trait Engine: Sockets + Sized {
+    /// Makes the engine of a worker.
+    fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError>;
+
+    /// From now on closing a socket of the kernel resets its connection ([`crate::Options::reset`]).
+    fn close_by_reset(&mut self) {}
+
+    /// One pass: waits, and reports to the fleet what has happened. Returns how many things did.
+    fn turn<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, Self::Socket, OPEN>, wait: Wait) -> usize;
+}

@@ -1,0 +1,33 @@
+//! A run from its options to its record: plans it, calibrates the generator where that was asked for, carries it out.
+
+use crate::plan::target::{self, Resolve};
+use crate::plan::{HostLimits, Plan};
+use crate::{LoadError, Options, Outcome, Snapshot, calibrate, run};
+use std::sync::atomic::AtomicBool;
+
+/// Plans, calibrates and carries out a run. Setting `stop` ends it within a second with a record of what was
+/// measured; `observe` is called about 50 times a second.
+///
+/// # Errors
+/// When the run could not take place at all; see [`LoadError`].
+pub fn load(options: &Options, stop: &AtomicBool, observe: impl FnMut(Snapshot<'_>)) -> Result<Outcome, LoadError> {
+    with_names(options, target::resolve, stop, observe)
+}
+
+/// The same with names looked up by `resolve`.
+fn with_names(
+    options: &Options,
+    resolve: Resolve,
+    stop: &AtomicBool,
+    observe: impl FnMut(Snapshot<'_>),
+) -> Result<Outcome, LoadError> {
+    let plan = Plan::with_names(options, HostLimits::read(), resolve, stop)?;
+    let calibration = match options.calibrate {
+        true => calibrate::against_null_server(options, stop)?,
+        false => None,
+    };
+    run::run(options, &plan, calibration, stop, observe)
+}
+
+#[cfg(test)]
+mod tests;

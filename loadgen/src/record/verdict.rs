@@ -1,0 +1,74 @@
+//! The outcome of the checks: how much belief a run deserves.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How much belief a check or a run deserves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum State {
+    /// Not applied to this run; `why` tells what would run it. Says nothing about the run.
+    Skipped,
+    /// Nothing to object to.
+    #[default]
+    Valid,
+    /// Read the reason before quoting the number.
+    Warn,
+    /// Do not quote the number.
+    Invalid,
+}
+
+impl State {
+    /// The name in records and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Skipped => "SKIPPED",
+            State::Valid => "VALID",
+            State::Warn => "WARN",
+            State::Invalid => "INVALID",
+        }
+    }
+}
+
+/// The outcome of all checks.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The worst state of any check: VALID, WARN or INVALID, never SKIPPED.
+    pub state: State,
+    /// Every check, passed, failed or skipped.
+    pub checks: Vec<Check>,
+}
+
+impl fmt::Display for Verdict {
+    /// The state, and the names of the checks that object.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let objecting = self.checks.iter().filter(|check| check.state > State::Valid);
+        let names: Vec<&str> = objecting.map(|check| check.id.as_str()).collect();
+        match names.is_empty() {
+            true => formatter.write_str(self.state.name()),
+            false => write!(formatter, "{} ({})", self.state.name(), names.join(" ")),
+        }
+    }
+}
+
+/// One check of the measurement.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Check {
+    /// Stable name, `V1` and so on.
+    pub id: String,
+    /// What is checked.
+    pub title: String,
+    /// What was found.
+    pub value: String,
+    /// The condition of a warning.
+    pub warn: String,
+    /// The condition of invalidity.
+    pub invalid: String,
+    /// The outcome.
+    pub state: State,
+    /// What it means, or what would run a skipped check; empty for a plain pass.
+    pub why: String,
+    /// Whether it says no more than [`crate::Record::likely_cause`] does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
+}
