@@ -4,8 +4,8 @@
 mod root;
 
 use host::{Facts, OpenFilesLimit};
-use host::{Root, desktop_with};
 use protocol::Workload;
+use root::{Root, desktop_with};
 use std::fs;
 use tuning::IoUring;
 use tuning::plan::{Backend, Fit, Host, Link, Plan, Request, Side, Verdict};
