@@ -191,6 +191,7 @@ fn stalls_ms(account: &Value) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use loadgen::record::{Check, State};
     use serde_json::json;
 
     #[test]
@@ -202,13 +203,16 @@ mod tests {
 
     #[test]
     fn the_verdict_names_what_is_not_ok() {
-        let output = json!({
-            "histograms": {"response": "a", "service": "b"},
-            "verdict": {"state": "WARN", "checks": [
-                {"id": "V1", "state": "VALID"}, {"id": "V2", "state": "WARN"}, {"id": "V6", "state": "SKIPPED"},
-            ]},
-        });
-        let (verdict, kept, histograms) = raw(Arm::C10mClosed, &output.to_string()).expect("JSON");
+        let check = |id: &str, state| Check { id: id.to_owned(), state, ..Check::default() };
+        let checks = vec![check("V1", State::Valid), check("V2", State::Warn), check("V6", State::Skipped)];
+        let histograms = [("response", "a"), ("service", "b")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let record = Record {
+            histograms: histograms.into(),
+            verdict: loadgen::record::Verdict { state: State::Warn, checks },
+            ..Record::default()
+        };
+        let output = serde_json::to_string(&record).expect("JSON");
+        let (verdict, kept, histograms) = raw(Arm::C10mClosed, &output).expect("JSON");
         assert_eq!(verdict.as_deref(), Some("WARN (V2)"));
         assert!(kept.get("histograms").is_none() && kept.get("verdict").is_some());
         assert_eq!(histograms, Some(Histograms { response: "a".to_owned(), service: "b".to_owned() }));
