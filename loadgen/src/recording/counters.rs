@@ -56,7 +56,7 @@ counters! {
 }
 
 counters! {
-    /// How the open loop's queue fared while requests arrived (see [`Tally::paced_ns`]), and what came in meanwhile.
+    /// How the open loop's queue fared while requests arrived (see `Tally::paced_ns`), and what came in meanwhile.
     Pace {
         /// Good replies, to requests of the warm-up too.
         answered,
