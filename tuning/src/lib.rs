@@ -7,10 +7,15 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+pub mod budget;
 mod facts;
+mod host;
 mod number;
 pub mod plan;
+mod predict;
+mod request;
 mod rules;
+mod slabs;
 
 pub use audit::{Audit, IoUring, Row, State, Tally};
 pub use facts::{

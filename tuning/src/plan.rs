@@ -1,18 +1,13 @@
 //! The plan for a number of connections: every limit on the way in the order in which it is hit, the
 //! memory it takes, and the commands that make room. It judges facts and runs nothing.
 
-pub mod budget;
 mod commands;
 mod descriptors;
 mod fit;
-mod host;
 mod limit;
 mod network;
-mod predict;
 mod readable;
-mod request;
 mod room;
-mod slabs;
 mod subject;
 mod tables;
 
@@ -21,12 +16,13 @@ use serde::Serialize;
 use crate::audit::IoUring;
 use crate::facts::Facts;
 
+pub use crate::budget;
+pub use crate::host::Host;
+pub use crate::predict::{Owner, Part, Prediction, Shape, predict};
+pub use crate::request::{Backend, Request, Side, Workload};
+pub use crate::slabs::{Basis, Slabs};
 pub use fit::Fit;
-pub use host::Host;
-pub use predict::{Owner, Part, Prediction, Shape, predict};
 pub use readable::Unreadable;
-pub use request::{Backend, Request, Side, Workload};
-pub use slabs::{Basis, Slabs};
 
 use subject::Subject;
 

@@ -1,10 +1,11 @@
 //! The commands of a plan in the order in which they must run: the mends of what does not hold, then
 //! the programs with the flags that the plan needs.
 
+use super::Link;
 use super::limit::{Mend, Turn};
-use super::request::{Side, Workload};
 use super::subject::Subject;
-use super::{Link, budget};
+use crate::budget;
+use crate::request::{Side, Workload};
 
 /// Every command, for people to copy. Mends that are flags are carried by the programs' own lines.
 pub(super) fn in_order(subject: &Subject<'_>, judged: &[(Link, Option<Mend>)]) -> Vec<String> {

@@ -1,12 +1,12 @@
 //! Limits on descriptors: of a reactor's table, of a worker's, of a ring, of the host, of epoll; and
 //! on the threads that share the work.
 
-use super::budget;
 use super::limit::{Finding, Kind, Limit, Mend, Turn};
-use super::request::Side;
 use super::subject::{Subject, largest};
 use crate::audit::IoUring;
+use crate::budget;
 use crate::number::counted;
+use crate::request::Side;
 use crate::rules::descriptors_needed;
 
 pub(super) const LIMITS: &[Limit] = &[

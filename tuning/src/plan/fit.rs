@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::readable::Unreadable;
-use super::request::Side;
 use super::subject::Subject;
 use super::{Link, Verdict};
 use crate::number::{bytes, thousands};
+use crate::request::Side;
 
 /// Physical addresses of x86-64 have 52 bits at most (AMD64 Architecture Programmer's Manual 2, 5.1), and those of
 /// 64-bit Arm as many outside of FEAT_D128: 4 PiB.

@@ -1,11 +1,11 @@
 //! Limits on the way in and out: ports and addresses of the clients, the accept queue, connection
 //! tracking.
 
-use super::budget;
 use super::limit::{Finding, Kind, Limit, Mend, Turn};
-use super::request::Side;
 use super::subject::Subject;
+use crate::budget;
 use crate::number::counted;
+use crate::request::Side;
 
 /// Connections a second that a plan must bear: what one core was seen to open over a TUN device on
 /// 2026-11 (96,000/s).

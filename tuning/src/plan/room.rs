@@ -1,9 +1,9 @@
 //! The limit that no setting moves: memory.
 
 use super::limit::{Finding, Kind, Limit};
-use super::request::Side;
 use super::subject::Subject;
 use crate::number::bytes;
+use crate::request::Side;
 
 pub(super) const LIMITS: &[Limit] = &[Limit {
     id: "memory",

@@ -1,11 +1,12 @@
 //! What the limits of a plan judge: the request, the host, and the numbers several of them need.
 
-use super::host::Host;
-use super::predict::{Shape, predict};
-use super::request::{Request, Side};
-use super::{Needs, budget};
+use super::Needs;
 use crate::audit::IoUring;
+use crate::budget;
 use crate::facts::Facts;
+use crate::host::Host;
+use crate::predict::{Shape, predict};
+use crate::request::{Request, Side};
 use crate::rules::{descriptors_needed, usable_ports};
 
 /// No host has as many connections: a search for a limit ends here and says that there is none.

@@ -2,10 +2,10 @@
 //! the pages of queued data.
 
 use super::limit::{Finding, Kind, Limit, Mend, Turn};
-use super::predict::{QUEUED_MS, queued_at_once};
-use super::request::Side;
 use super::subject::{Subject, largest};
 use crate::number::thousands;
+use crate::predict::{QUEUED_MS, queued_at_once};
+use crate::request::Side;
 
 /// Sockets in one chain up to which a lookup costs next to nothing; see the audit's rule.
 const CHAIN_MAX: u64 = 8;

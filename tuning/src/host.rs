@@ -5,18 +5,18 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::slabs::Slabs;
+use crate::slabs::Slabs;
 
 /// The host of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    pub(super) slabs: Slabs,
+    pub(crate) slabs: Slabs,
     /// Threads that may exist: the least of `threads-max`, `pid_max` and `pids.max`.
-    pub(super) threads_max: Option<u64>,
+    pub(crate) threads_max: Option<u64>,
     /// What the memory cgroups of this process still allow; `None` is no limit.
-    pub(super) cgroup_bytes_left: Option<u64>,
+    pub(crate) cgroup_bytes_left: Option<u64>,
     /// What could not be read of that: what it is, and the file.
-    pub(super) unreadable: Vec<(&'static str, String)>,
+    pub(crate) unreadable: Vec<(&'static str, String)>,
 }
 
 impl Host {

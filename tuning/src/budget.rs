@@ -14,36 +14,36 @@ pub const TUN_PEER_BYTES: u64 = 16;
 
 /// Anonymous memory of a server with no reactor and no connection: measured on 2026-11-22 from the
 /// growth between 2 and 7 reactors.
-pub(super) const SERVER_BYTES: u64 = 512 << 10;
+pub(crate) const SERVER_BYTES: u64 = 512 << 10;
 /// What an epoll or mio reactor touches at its start: two scratch buffers of 64 KiB, events, wheel.
-pub(super) const REACTOR_BYTES: u64 = 160 << 10;
+pub(crate) const REACTOR_BYTES: u64 = 160 << 10;
 /// An io_uring reactor touches its 256 provided buffers of 2 KiB besides.
-pub(super) const URING_REACTOR_BYTES: u64 = 640 << 10;
+pub(crate) const URING_REACTOR_BYTES: u64 = 640 << 10;
 /// The rings themselves, which are the kernel's: 1,024 submissions of 64 B, 8,192 completions of 16 B.
-pub(super) const RING_BYTES: u64 = 1024 * 64 + 8192 * 16;
+pub(crate) const RING_BYTES: u64 = 1024 * 64 + 8192 * 16;
 /// A generator without workers, and each worker with its histograms: measured as the server was.
-pub(super) const GENERATOR_BYTES: u64 = 2 << 20;
-pub(super) const WORKER_BYTES: u64 = 3400 << 10;
+pub(crate) const GENERATOR_BYTES: u64 = 2 << 20;
+pub(crate) const WORKER_BYTES: u64 = 3400 << 10;
 /// A thread in the kernel: a stack of 16 KiB, a task_struct of 6 KiB, what hangs on it.
-pub(super) const THREAD_BYTES: u64 = 24 << 10;
+pub(crate) const THREAD_BYTES: u64 = 24 << 10;
 
 /// Connections one reactor of the server takes at most: `CONNECTIONS_MAX` of `server::supervisor`.
-pub(super) const REACTOR_CONNECTIONS_MAX: u64 = 1 << 22;
+pub(crate) const REACTOR_CONNECTIONS_MAX: u64 = 1 << 22;
 /// Direct descriptors of one ring: the kernel's `IORING_MAX_FIXED_FILES`, linux io_uring/rsrc.c.
-pub(super) const RING_DESCRIPTORS_MAX: u64 = 1 << 20;
+pub(crate) const RING_DESCRIPTORS_MAX: u64 = 1 << 20;
 /// Descriptors a reactor keeps for itself: `RESERVED_DESCRIPTORS` of `server::supervisor`.
-pub(super) const REACTOR_DESCRIPTORS: u64 = 64;
+pub(crate) const REACTOR_DESCRIPTORS: u64 = 64;
 /// Descriptors a worker keeps for itself: `DESCRIPTOR_RESERVE` of `loadgen::plan`.
-pub(super) const WORKER_DESCRIPTORS: u64 = 16;
+pub(crate) const WORKER_DESCRIPTORS: u64 = 16;
 /// Threads `c10m serve --reactors` and `c10m load -t` accept.
-pub(super) const THREADS_MAX: u64 = 1024;
+pub(crate) const THREADS_MAX: u64 = 1024;
 /// One port in this many stays free on each source address: `PORT_RESERVE_SHARE` of `loadgen::plan`.
-pub(super) const PORT_RESERVE_SHARE: u64 = 32;
+pub(crate) const PORT_RESERVE_SHARE: u64 = 32;
 /// On loopback each source carries one in this many of the connections it could: `LOOPBACK_FILL`.
-pub(super) const LOOPBACK_FILL: u64 = 4;
+pub(crate) const LOOPBACK_FILL: u64 = 4;
 /// Source addresses the generator takes of 127.1.0.0/16 by itself.
-pub(super) const LOOPBACK_SOURCES_MAX: u64 = 256 * 254;
+pub(crate) const LOOPBACK_SOURCES_MAX: u64 = 256 * 254;
 /// Backlog the server asks for with each listener: `BACKLOG` of `server::listener`.
-pub(super) const LISTEN_BACKLOG: u64 = 65_535;
+pub(crate) const LISTEN_BACKLOG: u64 = 65_535;
 /// After this many milliseconds of silence the server closes a connection, unless told otherwise.
-pub(super) const IDLE_TIMEOUT_MS: u64 = 60_000;
+pub(crate) const IDLE_TIMEOUT_MS: u64 = 60_000;

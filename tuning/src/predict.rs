@@ -3,13 +3,13 @@
 
 use serde::Serialize;
 
-use super::budget;
-use super::request::{Backend, Side, Workload};
-use super::slabs::{Basis, Slabs};
+use crate::budget;
+use crate::request::{Backend, Side, Workload};
+use crate::slabs::{Basis, Slabs};
 
 /// How long a heartbeat and its echo occupy a socket's queue in milliseconds, at worst: a turn of a
 /// busy reactor. Longer and the queues grow, which no plan can foresee.
-pub(super) const QUEUED_MS: u64 = 100;
+pub(crate) const QUEUED_MS: u64 = 100;
 
 /// Caches made with SLAB_RECLAIM_ACCOUNT (linux net/socket.c, init_inodecache; fs/dcache.c).
 const RECLAIMABLE: [&str; 2] = ["sock_inode_cache", "dentry"];
@@ -42,14 +42,14 @@ pub struct Shape {
 
 impl Shape {
     /// Sockets that have bytes queued at the same moment.
-    pub(super) fn queued(&self) -> u64 {
+    pub(crate) fn queued(&self) -> u64 {
         let ends = self.connections.saturating_mul(self.side.kernel_ends());
         queued_at_once(ends, self.heartbeat_ms)
     }
 }
 
 /// Of `ends` sockets, those in which a heartbeat is queued.
-pub(super) fn queued_at_once(ends: u64, heartbeat_ms: Option<u64>) -> u64 {
+pub(crate) fn queued_at_once(ends: u64, heartbeat_ms: Option<u64>) -> u64 {
     let Some(period) = heartbeat_ms else { return 0 };
     (u128::from(ends) * u128::from(QUEUED_MS)).div_ceil(u128::from(period.max(QUEUED_MS))) as u64
 }
