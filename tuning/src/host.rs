@@ -25,6 +25,11 @@ impl Host {
         Host::read(Path::new("/"), rustix::param::page_size() as u64)
     }
 
+    /// A host of which nothing more is known than the facts, with kernel objects as they were measured.
+    pub(crate) fn unseen() -> Host {
+        Host { slabs: Slabs::measured(), threads_max: None, cgroup_bytes_left: None, unreadable: Vec::new() }
+    }
+
     /// The host below `root`, which holds `proc` and `sys`, with pages of `page_bytes`.
     pub fn read(root: &Path, page_bytes: u64) -> Host {
         let groups = Cgroups::read(root);

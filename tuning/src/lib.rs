@@ -17,7 +17,7 @@ mod request;
 mod rules;
 mod slabs;
 
-pub use audit::{Audit, IoUring, Row, State, Tally};
+pub use audit::{Audit, Row, Tally};
 pub use facts::{
     Bound, Build, Cache, Capabilities, Cgroup, ChangedSysctl, Conntrack, Container, Cpu, FactError, Facts, Files,
     Frequency, Idle, IdleState, Interface, Interrupt, Kernel, Limit, Limits, Listening, Load, Memory, Network,
@@ -25,3 +25,5 @@ pub use facts::{
     fingerprint, listening,
 };
 pub use number::{bytes, thousands};
+pub use rules::rule::State;
+pub use rules::subject::IoUring;

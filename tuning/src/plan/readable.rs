@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use super::subject::Subject;
-use super::{Link, Verdict};
+use super::link::{Link, Verdict};
 use crate::request::Side;
+use crate::rules::subject::Subject;
 use crate::slabs::Basis;
 
 /// A fact that the host does not show.
