@@ -38,10 +38,10 @@ mod tally;
 mod target;
 pub mod validity;
 
-pub use engine::{enter_new_namespace, probe_tun};
+pub use engine::{CONNECTION_LEN_MAX, enter_new_namespace, probe_tun};
 pub use error::LoadError;
 pub use meaning::error_meaning;
-pub use options::{Engine, Options, WHATEVER_IT_TAKES, WarmUp, parse_cpus};
+pub use options::{Engine, Options, THREADS_MAX, WHATEVER_IT_TAKES, WarmUp, parse_cpus};
 pub use protocol::client::StatusSet;
 pub use record::Record;
 pub use run::{Outcome, Phase, Snapshot, run};

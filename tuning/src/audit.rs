@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::number::counted;
 use crate::request::Side;
 use crate::rules;
-use crate::rules::rule::{Finding, Kind, Rule, State};
+use crate::rules::rule::{Finding, Kind, Limit, Rule, State};
 use crate::rules::subject::{IoUring, Subject};
 
 /// One judged setting.
@@ -82,22 +82,23 @@ impl Audit {
 
 /// The row of a rule for hosts that carry `both` ends of every connection, or only `one`.
 fn row(rule: &Rule, both: &Subject<'_>, one: &Subject<'_>) -> Option<Row> {
-    let (finding, state) = match &rule.kind {
+    let (mut finding, alarm) = match &rule.kind {
         Kind::Setting(judge) => (judge(both), State::Info),
         Kind::Limit(limit) => {
             let alarm = limit.alarm?;
-            let finding = (limit.judge)(both)?;
-            let fits_one = || (limit.judge)(one).is_some_and(|finding| !finding.is_hit(one.connections));
-            let state = match alarm {
-                _ if !finding.is_hit(both.connections) => State::Ok,
-                State::Bad if fits_one() => State::Warn,
-                alarm => alarm,
-            };
-            (finding, state)
+            ((limit.judge)(both)?, alarm)
         }
     };
     let is_hit = finding.is_hit(both.connections);
-    let state = finding.state.unwrap_or(state);
+    let state = match (finding.state, &rule.kind) {
+        (Some(state), _) => state,
+        _ if !is_hit => State::Ok,
+        (None, Kind::Limit(limit)) if alarm == State::Bad && fits(limit, one) => {
+            finding.meaning.push_str("; the server's end alone fits");
+            State::Warn
+        }
+        _ => alarm,
+    };
     let Finding { found, wanted, meaning, fine, mend, .. } = finding;
     Some(Row {
         id: rule.id.to_owned(),
@@ -109,6 +110,10 @@ fn row(rule: &Rule, both: &Subject<'_>, one: &Subject<'_>) -> Option<Row> {
         command: mend.filter(|_| state != State::Ok).map(|mend| mend.command),
         source: rule.source,
     })
+}
+
+fn fits(limit: &Limit, subject: &Subject<'_>) -> bool {
+    (limit.judge)(subject).is_some_and(|finding| !finding.is_hit(subject.connections))
 }
 
 impl Tally {

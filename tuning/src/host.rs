@@ -111,8 +111,8 @@ impl<'a> Cgroups<'a> {
             .collect()
     }
 
-    /// Limits of groups that are not ours to read, and limits on memory without what of it is used. A limit that is
-    /// not there, as in the group of all, is none; but where the group itself is not in sight, nothing is known.
+    /// Limits of groups that this process may not read, and limits on memory whose use cannot be read. A missing file
+    /// means no limit, as in the root group; but if the group itself is hidden, nothing is known.
     fn unreadable(&self) -> Vec<(&'static str, String)> {
         let mut missing = Vec::new();
         for (what, controller, [limit_v1, limit_v2], [used_v1, used_v2]) in [

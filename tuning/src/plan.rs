@@ -12,10 +12,10 @@ use crate::facts::Facts;
 use crate::rules;
 use crate::rules::subject::{IoUring, Subject};
 
-pub use crate::budget;
 pub use crate::host::Host;
 pub use crate::predict::{Owner, Part, Prediction, Shape, predict};
 pub use crate::request::{Backend, Request, Side, Workload};
+pub use crate::rules::subject::fewest_reactors;
 pub use crate::slabs::{Basis, Slabs};
 pub use fit::Fit;
 pub use link::{Link, Verdict};

@@ -129,7 +129,8 @@ pub fn predict(shape: &Shape, slabs: &Slabs) -> Prediction {
     }
 }
 
-/// Kernel objects of IPv4 connections; a TCPv6 socket is 128 B larger and as many share a slab. Counts of a cache that both ends use are one part, because they share slabs.
+/// Kernel objects of IPv4 connections; a TCPv6 socket is 128 B larger and as many share a slab. If both
+/// ends use a cache, its objects are one part, because they share slabs.
 fn objects(shape: &Shape, slabs: &Slabs) -> Vec<Part> {
     let connections = shape.connections;
     let ends = connections.saturating_mul(shape.side.kernel_ends());

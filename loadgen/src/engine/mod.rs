@@ -31,7 +31,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-pub(crate) use connection::CONNECTION_LEN_MAX;
+pub use connection::CONNECTION_LEN_MAX;
 pub(crate) use tun::{SERVER as TUN_SERVER, check as check_tun};
 pub use tun::{enter_new_namespace, probe as probe_tun};
 

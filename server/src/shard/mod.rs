@@ -429,16 +429,20 @@ pub(crate) const fn connection_len<P: Protocol, K>() -> usize {
     size_of::<Slot<Connection<K, P::State>>>()
 }
 
-// The budgets of an idle connection. All handles in use are four bytes.
-const _: () = assert!(connection_len::<Echo, std::os::fd::OwnedFd>() <= 64);
-const _: () = assert!(connection_len::<Http, std::os::fd::OwnedFd>() <= 96);
-const _: () = assert!(connection_len::<Echo, crate::backend::uring::Direct>() <= 64);
-const _: () = assert!(connection_len::<Http, crate::backend::uring::Direct>() <= 96);
+/// Most bytes of user memory that one idle echo connection takes. All handles in use are four bytes.
+pub const ECHO_CONNECTION_LEN_MAX: usize = 64;
+/// The same for HTTP.
+pub const HTTP_CONNECTION_LEN_MAX: usize = 96;
+
+const _: () = assert!(connection_len::<Echo, std::os::fd::OwnedFd>() <= ECHO_CONNECTION_LEN_MAX);
+const _: () = assert!(connection_len::<Http, std::os::fd::OwnedFd>() <= HTTP_CONNECTION_LEN_MAX);
+const _: () = assert!(connection_len::<Echo, crate::backend::uring::Direct>() <= ECHO_CONNECTION_LEN_MAX);
+const _: () = assert!(connection_len::<Http, crate::backend::uring::Direct>() <= HTTP_CONNECTION_LEN_MAX);
 // In debug builds a mio socket also remembers its selector, to find misuse.
 #[cfg(not(debug_assertions))]
-const _: () = assert!(connection_len::<Echo, mio::net::TcpStream>() <= 64);
+const _: () = assert!(connection_len::<Echo, mio::net::TcpStream>() <= ECHO_CONNECTION_LEN_MAX);
 #[cfg(not(debug_assertions))]
-const _: () = assert!(connection_len::<Http, mio::net::TcpStream>() <= 96);
+const _: () = assert!(connection_len::<Http, mio::net::TcpStream>() <= HTTP_CONNECTION_LEN_MAX);
 
 #[cfg(test)]
 mod tests;

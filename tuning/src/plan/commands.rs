@@ -7,7 +7,7 @@ use crate::request::{Side, Workload};
 use crate::rules::rule::{Mend, Turn};
 use crate::rules::subject::Subject;
 
-/// Every command, for people to copy. Mends that are flags are carried by the programs' own lines.
+/// Every command, for people to copy. Flags are left out: the lines that start the programs carry them.
 pub(super) fn in_order(subject: &Subject<'_>, judged: &[Judged]) -> Vec<String> {
     let mut mends: Vec<&Mend> =
         judged.iter().filter_map(|judged| judged.mend.as_ref()).filter(|mend| mend.turn != Turn::Flag).collect();

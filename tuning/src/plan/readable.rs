@@ -1,5 +1,5 @@
-//! What a plan would have to know and could not read. Where something is missing no plan says that all fits: whoever
-//! sees less of a host must not be told better news of it.
+//! What a plan needs to know and could not read. If something is missing, no plan says that everything fits: a
+//! hidden file must not turn into good news.
 
 use serde::Serialize;
 

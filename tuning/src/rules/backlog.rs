@@ -1,6 +1,6 @@
 //! The way in: queues a new connection passes before the server accepts it.
 
-use super::rule::{Effect, Finding, Kind, Limit, Rule, State, Turn};
+use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::{Asker, Subject};
 use crate::budget;
 use crate::number::{counted, thousands};
@@ -20,12 +20,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "net.core.somaxconn",
         title: "accept queue of each listener",
         source: "listen(2); kernel docs networking/ip-sysctl.rst, somaxconn",
-        kind: Kind::Limit(Limit {
-            unit: "connections a queue",
-            effect: Effect::Slows,
-            alarm: Some(State::Warn),
-            judge: accept_queue,
-        }),
+        kind: Kind::slows("connections a queue", Some(State::Warn), accept_queue),
     },
     Rule {
         id: "net.ipv4.tcp_max_syn_backlog",

@@ -1,6 +1,6 @@
 //! Connection tracking: judged by whether it tracks, not by whether the module is there.
 
-use super::rule::{Effect, Finding, Kind, Limit, Rule, State, Turn};
+use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::Subject;
 use crate::number::thousands;
 
@@ -8,7 +8,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
     id: "net.netfilter.nf_conntrack_max",
     title: "connections the firewall tracks",
     source: "kernel docs networking/nf_conntrack-sysctl.rst; linux net/netfilter/nf_conntrack_core.c",
-    kind: Kind::Limit(Limit { unit: "connections", effect: Effect::Stops, alarm: Some(State::Bad), judge: conntrack }),
+    kind: Kind::stops("connections", Some(State::Bad), conntrack),
 }];
 
 fn conntrack(subject: &Subject<'_>) -> Option<Finding> {

@@ -1,7 +1,7 @@
 //! Limits on one table of descriptors: of a reactor, of a worker, of a ring; and on the threads that
 //! share the connections.
 
-use super::rule::{Effect, Finding, Kind, Limit, Rule, State, Turn};
+use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::{Asker, Subject, descriptors_needed, largest, share};
 use crate::budget;
 use crate::number::{counted, thousands};
@@ -24,57 +24,37 @@ pub(super) const RULES: &[Rule] = &[
         id: "RLIMIT_NOFILE (server)",
         title: "descriptors of each reactor",
         source: "getrlimit(2) RLIMIT_NOFILE; unshare(2) CLONE_FILES; socket(7) SO_REUSEPORT",
-        kind: Kind::Limit(Limit {
-            unit: "descriptors a table",
-            effect: Effect::Stops,
-            alarm: None,
-            judge: server_tables,
-        }),
+        kind: Kind::stops("descriptors a table", None, server_tables),
     },
     Rule {
         id: "RLIMIT_NOFILE (generator)",
         title: "descriptors of each worker",
         source: "getrlimit(2) RLIMIT_NOFILE; unshare(2) CLONE_FILES",
-        kind: Kind::Limit(Limit {
-            unit: "descriptors a table",
-            effect: Effect::Stops,
-            alarm: None,
-            judge: generator_tables,
-        }),
+        kind: Kind::stops("descriptors a table", None, generator_tables),
     },
     Rule {
         id: "io_uring direct descriptors",
         title: "connections of each ring",
         source: "linux io_uring/rsrc.c, IORING_MAX_FIXED_FILES and RLIMIT_NOFILE",
-        kind: Kind::Limit(Limit { unit: "slots a ring", effect: Effect::Stops, alarm: None, judge: ring_tables }),
+        kind: Kind::stops("slots a ring", None, ring_tables),
     },
     Rule {
         id: "connections of a reactor",
         title: "what the server itself allows",
         source: "c10m serve --max-connections",
-        kind: Kind::Limit(Limit {
-            unit: "connections",
-            effect: Effect::Stops,
-            alarm: None,
-            judge: reactor_connections,
-        }),
+        kind: Kind::stops("connections", None, reactor_connections),
     },
     Rule {
         id: "threads",
         title: "reactors or workers of one program",
         source: "c10m serve --reactors, c10m load -t; kernel docs admin-guide/sysctl/kernel.rst, threads-max, pid_max; cgroup pids.max",
-        kind: Kind::Limit(Limit { unit: "threads", effect: Effect::Stops, alarm: None, judge: threads }),
+        kind: Kind::stops("threads", None, threads),
     },
     Rule {
         id: "fs.nr_open",
         title: "highest limit a table can have",
         source: "kernel docs admin-guide/sysctl/fs.rst, nr_open; linux fs/file.c",
-        kind: Kind::Limit(Limit {
-            unit: "descriptors a table",
-            effect: Effect::Stops,
-            alarm: Some(State::Warn),
-            judge: nr_open,
-        }),
+        kind: Kind::stops("descriptors a table", Some(State::Warn), nr_open),
     },
 ];
 

@@ -1,60 +1,61 @@
 //! Limits of the whole host on open files, and of one user on what epoll watches.
 
-use super::rule::{Effect, Finding, Kind, Limit, Rule, State, Turn};
-use super::subject::Subject;
+use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::subject::{Asker, Subject, largest};
 use crate::number::thousands;
 use crate::request::Side;
 
-/// Files of everything else that runs, at least.
-const OTHER_FILES_MIN: u64 = 100_000;
+/// Files of everything else that runs.
+const OTHER_FILES: u64 = 100_000;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "fs.file-max",
         title: "open files of the whole host",
         source: "kernel docs admin-guide/sysctl/fs.rst, file-max; linux fs/file_table.c, alloc_empty_file",
-        kind: Kind::Limit(Limit { unit: "files", effect: Effect::Stops, alarm: Some(State::Bad), judge: file_max }),
+        kind: Kind::stops("files", Some(State::Bad), file_max),
     },
     Rule {
         id: "fs.epoll.max_user_watches",
         title: "sockets a user may watch",
         source: "epoll(7), /proc interfaces; linux fs/eventpoll.c",
-        kind: Kind::Limit(Limit {
-            unit: "sockets",
-            effect: Effect::Stops,
-            alarm: Some(State::Bad),
-            judge: epoll_watches,
-        }),
+        kind: Kind::stops("sockets", Some(State::Bad), epoll_watches),
     },
 ];
 
 fn file_max(subject: &Subject<'_>) -> Option<Finding> {
     let open = subject.facts.files.open_count;
-    let need = subject.ends.saturating_add(open.unwrap_or(0));
+    let ends_each = subject.request.side.kernel_ends();
+    let need_of = |ends: u64| match subject.asker {
+        // A tenth above the sockets, and room for everything else that is open on a host.
+        Asker::Audit => ends.saturating_add(ends / 10).saturating_add(OTHER_FILES),
+        Asker::Plan => ends.saturating_add(open.unwrap_or(0)),
+    };
+    let need = need_of(subject.ends);
     let Some(most) = subject.facts.files.file_max else {
         return Some(Finding::unknown(need));
+    };
+    let (hit_at, wanted) = match subject.asker {
+        Asker::Audit => (largest(|many| need_of(many.saturating_mul(ends_each)) <= most), need),
+        // A tenth more, for everything else that is opened meanwhile.
+        Asker::Plan => (Some(most.saturating_sub(open.unwrap_or(0)) / ends_each), need.saturating_add(need / 10)),
     };
     let found = match open {
         Some(open) => format!("{} ({} open)", thousands(most), thousands(open)),
         None => thousands(most),
     };
-    // A tenth above the sockets, and room for everything else that is open on a host.
-    let others = open.unwrap_or(0).max(OTHER_FILES_MIN);
-    let wanted = subject.ends.saturating_add(subject.ends / 10).saturating_add(others);
     let judged = |hit_at, meaning| {
         Finding::limit(Some(most), need, hit_at, meaning)
             .found(&found)
-            .wanted(format!("≥ {}", thousands(wanted)))
-            .fine("both ends of every connection fit on this host")
             .mend(Turn::Host, format!("sysctl -w fs.file-max={wanted}"))
     };
+    let fine = "both ends of every connection fit on this host";
     if subject.facts.capabilities.sys_admin == Some(true) {
         let exempt = judged(None, "CAP_SYS_ADMIN is exempt; an ordinary user would get ENFILE");
-        let is_enough = most >= need;
-        return Some(if is_enough { exempt } else { Finding { fine: None, ..exempt.state(State::Info) } });
+        return Some(if most >= need { exempt.fine(fine) } else { exempt.state(State::Info) });
     }
-    let hit_at = most.saturating_sub(open.unwrap_or(0)) / subject.request.side.kernel_ends();
-    Some(judged(Some(hit_at), "accept(2) and socket(2) fail with ENFILE; direct descriptors of io_uring count too"))
+    let meaning = "accept(2) and socket(2) fail with ENFILE; direct descriptors of io_uring count too";
+    Some(judged(hit_at, meaning).fine(fine))
 }
 
 fn epoll_watches(subject: &Subject<'_>) -> Option<Finding> {

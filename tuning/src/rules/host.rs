@@ -1,13 +1,13 @@
 //! The host itself: io_uring, clock, frequency, mitigations, capabilities and other people's load.
 
-use super::rule::{Effect, Finding, Kind, Limit, Measure, Rule, State, Turn};
+use super::rule::{Finding, Kind, Measure, Rule, State, Turn};
 use super::subject::{IoUring, Subject};
 
 pub(super) const RING: &[Rule] = &[Rule {
     id: "kernel.io_uring_disabled",
     title: "whether a ring can be set up",
     source: "kernel docs admin-guide/sysctl/kernel.rst, io_uring_disabled; io_uring_setup(2)",
-    kind: Kind::Limit(Limit { unit: "0 or 1", effect: Effect::Stops, alarm: Some(State::Warn), judge: io_uring }),
+    kind: Kind::stops("0 or 1", Some(State::Warn), io_uring),
 }];
 
 pub(super) const RULES: &[Rule] = &[

@@ -1,6 +1,6 @@
 //! Memory: what the connections take of it, and the pages that queued data may take.
 
-use super::rule::{Effect, Finding, Kind, Limit, Rule, State, Turn};
+use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::{Asker, Subject, largest};
 use crate::number::{bytes, thousands};
 use crate::predict::{QUEUED_MS, queued_at_once};
@@ -11,14 +11,14 @@ pub(super) const ROOM: &[Rule] = &[Rule {
     id: "memory",
     title: "kernel objects and both programs",
     source: "proc(5) MemAvailable; cgroups(7); slabinfo(5), object sizes measured on Linux 6.18",
-    kind: Kind::Limit(Limit { unit: "bytes", effect: Effect::Stops, alarm: Some(State::Bad), judge: room }),
+    kind: Kind::stops("bytes", Some(State::Bad), room),
 }];
 
 pub(super) const QUEUED: &[Rule] = &[Rule {
     id: "net.ipv4.tcp_mem",
     title: "pages of queued data",
     source: "kernel docs networking/ip-sysctl.rst, tcp_mem; linux net/core/sock.c, __sk_mem_raise_allocated",
-    kind: Kind::Limit(Limit { unit: "pages", effect: Effect::Stops, alarm: Some(State::Info), judge: queued_pages }),
+    kind: Kind::stops("pages", Some(State::Info), queued_pages),
 }];
 
 fn room(subject: &Subject<'_>) -> Option<Finding> {
@@ -72,7 +72,9 @@ fn queued_pages(subject: &Subject<'_>) -> Option<Finding> {
         ),
     };
     let hit_at = largest(|many| pages(many.saturating_mul(ends)) <= most);
-    let (middle, wanted) = (pressure.max(need), need.saturating_mul(2));
+    // Pressure begins at what is needed, and twice as much is the end; all at once is that end already.
+    let strained = if all_busy { need / 2 } else { need };
+    let (middle, wanted) = (pressure.max(strained), strained.saturating_mul(2));
     Some(
         Finding::limit(Some(most), need, hit_at, meaning)
             .found(format!("{} {} {} pages", thousands(low), thousands(pressure), thousands(most)))

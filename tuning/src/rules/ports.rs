@@ -1,6 +1,6 @@
 //! The way out: ports and addresses of the clients.
 
-use super::rule::{Effect, Finding, Kind, Limit, Rule, State, Turn};
+use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::Subject;
 use crate::budget;
 use crate::number::{counted, thousands};
@@ -25,7 +25,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "client ports × addresses",
         title: "addresses the clients connect from",
         source: "ip(7) ip_local_port_range; linux net/ipv4/inet_hashtables.c, __inet_hash_connect; loadgen::plan",
-        kind: Kind::Limit(Limit { unit: "client addresses", effect: Effect::Stops, alarm: None, judge: client_ports }),
+        kind: Kind::stops("client addresses", None, client_ports),
     },
 ];
 

@@ -51,6 +51,26 @@ pub(crate) enum Kind {
     Limit(Limit),
 }
 
+impl Kind {
+    /// A limit beyond which no further connection opens, or open ones are lost.
+    pub(crate) const fn stops(
+        unit: &'static str,
+        alarm: Option<State>,
+        judge: fn(&Subject<'_>) -> Option<Finding>,
+    ) -> Kind {
+        Kind::Limit(Limit { unit, effect: Effect::Stops, alarm, judge })
+    }
+
+    /// A limit beyond which everything goes on, worse.
+    pub(crate) const fn slows(
+        unit: &'static str,
+        alarm: Option<State>,
+        judge: fn(&Subject<'_>) -> Option<Finding>,
+    ) -> Kind {
+        Kind::Limit(Limit { unit, effect: Effect::Slows, alarm, judge })
+    }
+}
+
 /// What a limit has beside its name.
 pub(crate) struct Limit {
     /// What limit and need are counted in.

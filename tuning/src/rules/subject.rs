@@ -227,8 +227,9 @@ pub(crate) fn share(connections: u64, reactors: u64) -> u64 {
     descriptors_needed(connections, reactors).saturating_sub(budget::REACTOR_DESCRIPTORS)
 }
 
-/// The fewest reactors of which none gets more than `room` connections.
-fn fewest_reactors(connections: u64, room: u64) -> Option<u64> {
+/// The fewest reactors of which none gets more than `room` connections; `None`: no number of them that
+/// the server accepts is enough.
+pub fn fewest_reactors(connections: u64, room: u64) -> Option<u64> {
     (1..=budget::THREADS_MAX).find(|&reactors| share(connections, reactors) <= room)
 }
 

@@ -1,6 +1,6 @@
 //! Tables the kernel keeps about connections: established, closing, and without an owner.
 
-use super::rule::{Effect, Finding, Kind, Limit, Rule, State, Turn};
+use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::Subject;
 use crate::number::thousands;
 use crate::request::Side;
@@ -16,21 +16,21 @@ pub(super) const OPEN: &[Rule] = &[Rule {
     id: "net.ipv4.tcp_ehash_entries",
     title: "hash buckets of open connections",
     source: "kernel docs networking/ip-sysctl.rst, tcp_ehash_entries, tcp_child_ehash_entries; linux commit d1e5e6408b",
-    kind: Kind::Limit(Limit { unit: "buckets", effect: Effect::Slows, alarm: Some(State::Warn), judge: socket_table }),
+    kind: Kind::slows("buckets", Some(State::Warn), socket_table),
 }];
 
 pub(super) const TIME_WAIT: &[Rule] = &[Rule {
     id: "net.ipv4.tcp_max_tw_buckets",
     title: "closed within a minute",
     source: "kernel docs networking/ip-sysctl.rst, tcp_max_tw_buckets",
-    kind: Kind::Limit(Limit { unit: "sockets", effect: Effect::Slows, alarm: Some(State::Info), judge: time_wait }),
+    kind: Kind::slows("sockets", Some(State::Info), time_wait),
 }];
 
 pub(super) const ORPHANS: &[Rule] = &[Rule {
     id: "net.ipv4.tcp_max_orphans",
     title: "closing at once, without a process",
     source: "kernel docs networking/ip-sysctl.rst, tcp_max_orphans",
-    kind: Kind::Limit(Limit { unit: "sockets", effect: Effect::Slows, alarm: Some(State::Info), judge: orphans }),
+    kind: Kind::slows("sockets", Some(State::Info), orphans),
 }];
 
 fn socket_table(subject: &Subject<'_>) -> Option<Finding> {
