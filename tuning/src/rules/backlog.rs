@@ -65,11 +65,16 @@ fn accept_queue(subject: &Subject<'_>) -> Option<Finding> {
     let queue = somaxconn.min(budget::LISTEN_BACKLOG);
     // A queue that is long enough is never hit; a short one is, by a burst that fills all of them.
     let hit_at = (queue < need).then(|| queue.saturating_mul(listeners));
-    let meaning = format!(
-        "at {} connects a second a reactor that is busy for {ACCEPT_STALL_MS} ms has so many waiting; beyond the \
-         queue they are dropped and retried a second later (ListenOverflows)",
-        thousands(CONNECTS_PER_SECOND)
-    );
+    let meaning = match subject.asker {
+        Asker::Audit => "a burst longer than this is dropped and retried a second later (ListenOverflows); \
+                         applies to listeners opened after the change"
+            .to_owned(),
+        Asker::Plan => format!(
+            "at {} connects a second a reactor that is busy for {ACCEPT_STALL_MS} ms has so many waiting; beyond the \
+             queue they are dropped and retried a second later (ListenOverflows)",
+            thousands(CONNECTS_PER_SECOND)
+        ),
+    };
     Some(
         Finding::limit(Some(queue), need, hit_at, meaning)
             .found(thousands(somaxconn))
