@@ -25,12 +25,12 @@ pub mod slo;
 mod statistics;
 pub mod validity;
 
-pub use engine::probe_tun;
+pub use engine::{CONNECTION_LEN_MAX, probe_tun};
 pub use error::LoadError;
 pub use load::load;
 pub use plan::engine::Engine;
 pub use plan::mode::Mode;
-pub use plan::options::{Options, WHATEVER_IT_TAKES, WarmUp, parse_cpus};
+pub use plan::options::{Options, THREADS_MAX, WHATEVER_IT_TAKES, WarmUp, parse_cpus};
 pub use plan::target::TargetFacts;
 pub use protocol::client::StatusSet;
 pub use record::Record;

@@ -285,6 +285,8 @@ pub struct Options {
 impl Options {
     /// Memory for buffers per reactor, unless a control group has less.
     pub const BUFFER_MEMORY: usize = 256 << 20;
+    /// Silence of a connection before it is closed.
+    pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
     /// Accepts per turn. HAProxy takes 4, h2o 20; a turn here is shorter, since nothing blocks it.
     pub const ACCEPTS_PER_TURN: u32 = 64;
 
@@ -300,7 +302,7 @@ impl Options {
             balance: Balance::Hash,
             scheduling: Scheduling::Normal,
             connections_max: 0,
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Options::IDLE_TIMEOUT,
             header_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),

@@ -20,12 +20,12 @@ use crate::unix_socket::SocketFile;
 
 /// Descriptors a reactor needs besides connections and listeners: epoll or ring, doorbells, standard
 /// streams, and some for what the process inherited.
-const RESERVED_DESCRIPTORS: u64 = 64;
+pub const RESERVED_DESCRIPTORS: u64 = 64;
 /// Default limit on connections per reactor where the fd limit is practically infinite. Costs
 /// address space only.
-const CONNECTIONS_MAX: u64 = 1 << 22;
+pub const CONNECTIONS_MAX: u64 = 1 << 22;
 /// Largest table of direct descriptors (`IORING_MAX_FIXED_FILES`, Linux `io_uring/rsrc.c`).
-const DIRECT_DESCRIPTORS_MAX: u64 = 1 << 20;
+pub const DIRECT_DESCRIPTORS_MAX: u64 = 1 << 20;
 
 /// What the owner of a server may want of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,35 +3,13 @@
 
 use serde::Serialize;
 
+use crate::host::Host;
 use crate::number::counted;
-use crate::rules::{self, Subject};
-use host::Facts;
-
-/// How much attention a row deserves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Enough for the wanted number of connections.
-    Ok,
-    /// Worth knowing when reading a measurement, or not readable here.
-    Info,
-    /// Will hurt at the wanted number of connections, or needs a different set-up.
-    Warn,
-    /// The wanted number of connections cannot work.
-    Bad,
-}
-
-impl State {
-    /// The word used in tables and in JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            State::Ok => "ok",
-            State::Info => "info",
-            State::Warn => "warn",
-            State::Bad => "bad",
-        }
-    }
-}
+use crate::request::Side;
+use crate::rules;
+use crate::rules::rule::{Finding, Kind, Limit, Rule, State};
+use crate::rules::subject::{IoUring, Subject};
+use ::host::Facts;
 
 /// One judged setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,16 +30,6 @@ pub struct Row {
     pub command: Option<String>,
     /// Where the rule and its constants come from.
     pub source: &'static str,
-}
-
-/// Whether a ring can be set up. Trying it needs the server's code, so the caller says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IoUring {
-    /// A ring was set up.
-    Available,
-    /// It was not, with the reason.
-    Unavailable(String),
 }
 
 /// How many rows there are of each state.
@@ -94,8 +62,10 @@ impl Audit {
     /// Judges `facts` for a server of `connections`, one reactor on each processor as `c10m serve`
     /// does by default, with the load generator possibly on the same host.
     pub fn new(facts: Facts, connections: u64, io_uring: &IoUring) -> Audit {
-        let subject = Subject::new(&facts, connections, io_uring);
-        let mut rows: Vec<Row> = rules::all().map(|rule| rule.row(&subject)).collect();
+        let host = Host::unseen();
+        let [both, one] =
+            [Side::Both, Side::Server].map(|side| Subject::audit(&facts, &host, connections, side, io_uring));
+        let mut rows: Vec<Row> = rules::for_audit().filter_map(|rule| row(rule, &both, &one)).collect();
         rows.extend(facts.errors.iter().map(|error| Row {
             id: error.path.clone(),
             title: "contents not understood",
@@ -108,6 +78,42 @@ impl Audit {
         }));
         Audit { connections, tally: Tally::of(&rows), rows, facts }
     }
+}
+
+/// The row of a rule for hosts that carry `both` ends of every connection, or only `one`.
+fn row(rule: &Rule, both: &Subject<'_>, one: &Subject<'_>) -> Option<Row> {
+    let (mut finding, alarm) = match &rule.kind {
+        Kind::Setting(judge) => (judge(both), State::Info),
+        Kind::Limit(limit) => {
+            let alarm = limit.alarm?;
+            ((limit.judge)(both)?, alarm)
+        }
+    };
+    let is_hit = finding.is_hit(both.connections);
+    let state = match (finding.state, &rule.kind) {
+        (Some(state), _) => state,
+        _ if !is_hit => State::Ok,
+        (None, Kind::Limit(limit)) if alarm == State::Bad && fits(limit, one) => {
+            finding.meaning.push_str("; the server's end alone fits");
+            State::Warn
+        }
+        _ => alarm,
+    };
+    let Finding { found, wanted, meaning, fine, mend, .. } = finding;
+    Some(Row {
+        id: rule.id.to_owned(),
+        title: rule.title,
+        found,
+        state,
+        meaning: fine.filter(|_| !is_hit).unwrap_or(meaning),
+        wanted,
+        command: mend.filter(|_| state != State::Ok).map(|mend| mend.command),
+        source: rule.source,
+    })
+}
+
+fn fits(limit: &Limit, subject: &Subject<'_>) -> bool {
+    (limit.judge)(subject).is_some_and(|finding| !finding.is_hit(subject.connections))
 }
 
 impl Tally {

@@ -7,9 +7,16 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+pub mod budget;
+mod host;
 mod number;
 pub mod plan;
+mod predict;
+mod request;
 mod rules;
+mod slabs;
 
-pub use audit::{Audit, IoUring, Row, State, Tally};
+pub use audit::{Audit, Row, Tally};
 pub use number::{bytes, thousands};
+pub use rules::rule::State;
+pub use rules::subject::IoUring;

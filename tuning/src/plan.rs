@@ -1,85 +1,27 @@
 //! The plan for a number of connections: every limit on the way in the order in which it is hit, the
 //! memory it takes, and the commands that make room. It judges facts and runs nothing.
 
-pub mod budget;
 mod commands;
-mod descriptors;
 mod fit;
-mod host;
-mod limit;
-mod network;
-mod predict;
+mod link;
 mod readable;
-mod request;
-mod room;
-mod slabs;
-mod subject;
-mod tables;
 
 use serde::Serialize;
 
-use crate::audit::IoUring;
+use crate::rules;
+use crate::rules::subject::{IoUring, Subject};
 use ::host::Facts;
 
+pub use crate::host::Host;
+pub use crate::predict::{Owner, Part, Prediction, Shape, predict};
+pub use crate::request::{Backend, Request, Side};
+pub use crate::rules::subject::fewest_reactors;
+pub use crate::slabs::{Basis, Slabs};
 pub use fit::Fit;
-pub use host::Host;
-pub use predict::{Owner, Part, Prediction, Shape, predict};
+pub use link::{Link, Verdict};
 pub use readable::Unreadable;
-pub use request::{Backend, Request, Side};
-pub use slabs::{Basis, Slabs};
 
-use subject::Subject;
-
-/// What a limit does to the wanted number of connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Nothing: there is room.
-    Holds,
-    /// They work, but something is slower, or goes wrong while they open or close.
-    Slows,
-    /// They cannot all be open.
-    Wall,
-    /// The host does not say what the limit is.
-    Unknown,
-}
-
-impl Verdict {
-    /// The word used in tables and in JSON.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Verdict::Holds => "holds",
-            Verdict::Slows => "slows",
-            Verdict::Wall => "wall",
-            Verdict::Unknown => "unknown",
-        }
-    }
-}
-
-/// One link of the chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Link {
-    /// The name of the sysctl or of the limit.
-    pub id: &'static str,
-    /// The same in words.
-    pub title: &'static str,
-    /// The limit as it stands; `None`: there is none, or it cannot be read.
-    pub limit: Option<u64>,
-    /// What the wanted connections need of it; `None` where nothing can be said.
-    pub need: Option<u64>,
-    /// What both are counted in.
-    pub unit: &'static str,
-    /// The most connections that get by with the limit as it stands; `None`: any number does.
-    pub hit_at: Option<u64>,
-    /// What that means for the wanted number.
-    pub verdict: Verdict,
-    /// Why, in a sentence without its full stop.
-    pub meaning: String,
-    /// The command that moves it, where there is one and it is needed.
-    pub command: Option<String>,
-    /// Where the limit and its arithmetic come from.
-    pub source: &'static str,
-}
+use link::Judged;
 
 /// What the wanted connections need, whether or not this host has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,6 +34,17 @@ pub struct Needs {
     pub workers: Option<u64>,
     /// Client addresses; `None`: the clients' ports are their own affair, as behind a TUN device.
     pub addresses: Option<u64>,
+}
+
+impl Needs {
+    fn of(subject: &Subject<'_>) -> Needs {
+        Needs {
+            memory_bytes: subject.memory_needed(subject.connections),
+            reactors: subject.reactors_planned(),
+            workers: subject.workers_planned(),
+            addresses: subject.addresses(),
+        }
+    }
 }
 
 /// A plan.
@@ -140,13 +93,12 @@ impl Plan {
     /// Plans `request` on a host. Any number of connections can be asked for.
     pub fn new(facts: &Facts, host: &Host, request: Request, io_uring: &IoUring) -> Plan {
         let subject = Subject::new(facts, host, request, io_uring);
-        let mut judged: Vec<(Link, Option<limit::Mend>)> =
-            limit::all().filter_map(|limit| limit.link(&subject)).collect();
-        judged.sort_by_key(|(link, _)| link.hit_at.unwrap_or(u64::MAX));
+        let mut judged: Vec<Judged> = rules::for_plan().filter_map(|rule| Judged::new(rule, &subject)).collect();
+        judged.sort_by_key(|judged| judged.link.hit_at.unwrap_or(u64::MAX));
         let commands = commands::in_order(&subject, &judged);
-        let chain: Vec<Link> = judged.into_iter().map(|(link, _)| link).collect();
-        let walls = limit::walls();
-        let needs = subject.needs();
+        let fits_now = judged.iter().filter(|judged| judged.stops).filter_map(|judged| judged.link.hit_at).min();
+        let chain: Vec<Link> = judged.into_iter().map(|judged| judged.link).collect();
+        let needs = Needs::of(&subject);
         let unreadable = readable::unreadable(&subject, &chain);
         let impossible = fit::impossible(&subject, needs.memory_bytes);
         Plan {
@@ -158,7 +110,7 @@ impl Plan {
             needs,
             memory_bytes_available: subject.memory_available(),
             memory_fits: subject.memory_fits(),
-            fits_now: chain.iter().filter(|link| walls.contains(&link.id)).filter_map(|link| link.hit_at).min(),
+            fits_now,
             fits_mended: walls_standing(&chain).filter_map(|link| link.hit_at).min(),
             first_wall: chain.iter().find(|link| link.verdict == Verdict::Wall).map(|link| link.id),
             prediction: predict(&subject.planned_shape(request.connections), &host.slabs),

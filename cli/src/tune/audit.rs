@@ -1,15 +1,11 @@
 //! `c10m tune audit`: a table of every rule, and an explanation of those that are not fine.
 
-use comfy_table::presets::UTF8_NO_BORDERS;
-use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, Width};
+use comfy_table::{Cell, Color, ColumnConstraint, Table, Width};
 use host::Facts;
-use tuning::{Audit, IoUring, Row, State};
+use tuning::{Audit, IoUring, State};
 
 use super::count::count;
-use super::{shown, terminal_width, wrapped};
-
-/// The longest name of a sysctl among the rules, and the padding of its column.
-const NAME_WIDTH: u16 = 33;
+use super::{NAME_WIDTH, explanation, new_table, shown, terminal_width, wrapped};
 
 /// Room for a long number and the padding of its column.
 const VALUE_WIDTH_MIN: u16 = 15;
@@ -42,19 +38,16 @@ fn render(audit: &Audit, width: u16) -> String {
     let mut text = table(audit, width).trim_fmt();
     text.push_str("\n\n");
     for row in audit.rows.iter().filter(|row| row.state != State::Ok) {
-        text.push_str(&explanation(row, width.into()));
+        let words = [row.state.word(), &row.id, row.title, &row.meaning, row.source];
+        let values = row.wanted.as_ref().map(|wanted| format!("Found {}; wanted {wanted}.", row.found));
+        text.push_str(&explanation([6, width.into()], words, values, row.command.as_deref()));
     }
     text.push_str(&wrapped(&audit.tally.sentence(audit.connections), "", width.into()));
     text
 }
 
 fn table(audit: &Audit, width: u16) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_NO_BORDERS.row_separator(LineStyle::none()))
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width)
-        .set_header(["state", "setting", "found", "wanted"]);
+    let mut table = new_table(width, ["state", "setting", "found", "wanted"]);
     for row in &audit.rows {
         table.add_row([
             Cell::new(row.state.word()).fg(color(row.state)),
@@ -70,8 +63,7 @@ fn table(audit: &Audit, width: u16) -> Table {
     };
     table.set_constraints([
         ColumnConstraint::ContentWidth,
-        // Names stay whole, so that they can be copied and searched for; only the path of a file that
-        // was not understood is longer.
+        // Only the path of a file that was not understood is longer.
         ColumnConstraint::Absolute(Width::Fixed(NAME_WIDTH)),
         ColumnConstraint::LowerBoundary(Width::Fixed(VALUE_WIDTH_MIN)),
         wanted,
@@ -88,29 +80,12 @@ fn color(state: State) -> Color {
     }
 }
 
-fn explanation(row: &Row, width: usize) -> String {
-    const INDENT: &str = "      ";
-    let head = format!("{:<6}{}: {}", row.state.word(), row.id, row.title);
-    let mut text = wrapped(&head, INDENT, width);
-    text.push_str(&wrapped(&format!("{INDENT}{}.", row.meaning), INDENT, width));
-    if let Some(wanted) = &row.wanted {
-        let values = format!("{INDENT}Found {}; wanted {wanted}.", row.found);
-        text.push_str(&wrapped(&values, INDENT, width));
-    }
-    if let Some(command) = &row.command {
-        // Never wrapped: it is there to be copied.
-        text.push_str(&format!("{INDENT}→ {}\n", shown(command)));
-    }
-    text.push_str(&wrapped(&format!("{INDENT}({})", row.source), INDENT, width));
-    text.push('\n');
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use host::OpenFilesLimit;
+    use tuning::Row;
 
     use super::*;
 

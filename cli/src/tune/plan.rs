@@ -4,20 +4,17 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use comfy_table::presets::UTF8_NO_BORDERS;
-use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, Width};
+use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, Table, Width};
 use host::Facts;
 use protocol::Workload;
 use server::Variant;
+use tuning::budget;
 use tuning::plan::{Backend, Host, Link, Owner, Plan, Request, Side, Unreadable, Verdict};
 use tuning::{IoUring, bytes, thousands};
 
 use super::count::{count, short};
-use super::{shown, terminal_width, wrapped};
+use super::{NAME_WIDTH, explanation, new_table, shown, terminal_width, wrapped};
 use crate::workload;
-
-/// The longest name of a limit, and the padding of its column.
-const NAME_WIDTH: u16 = 33;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,7 +53,7 @@ pub(super) struct PlanArgs {
     #[arg(long)]
     ring_clients: bool,
     /// Event loops of the server, and workers of a generator here [default: one per CPU, one worker].
-    #[arg(long, value_name = "N", value_parser = crate::count::between(1_u64, 1024))]
+    #[arg(long, value_name = "N", value_parser = crate::count::between(1_u64, budget::THREADS_MAX))]
     reactors: Option<u64>,
     /// Client addresses there are [default: what loopback has; elsewhere unknown].
     #[arg(long, value_name = "N", value_parser = count)]
@@ -144,7 +141,11 @@ fn render(plan: &Plan, width: u16) -> String {
     text.push_str(&chain(plan, width).trim_fmt());
     text.push_str("\n\n");
     for link in plan.chain.iter().filter(|link| link.verdict != Verdict::Holds) {
-        text.push_str(&explanation(link, columns));
+        let [now, need] =
+            [link.limit, link.need].map(|value| value.map_or("unknown".to_owned(), |value| amount(link, value)));
+        let words = [link.verdict.word(), link.id, link.title, &link.meaning, link.source];
+        let values = format!("Now {now}, needed {need} ({}).", link.unit);
+        text.push_str(&explanation([8, columns], words, Some(values), link.command.as_deref()));
     }
     text.push_str(&memory(plan, width).trim_fmt());
     text.push('\n');
@@ -232,22 +233,12 @@ fn verdict(plan: &Plan) -> String {
     }
 }
 
-fn new_table(width: u16) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_NO_BORDERS.row_separator(LineStyle::none()))
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width);
-    table
-}
-
 fn right(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
 fn chain(plan: &Plan, width: u16) -> Table {
-    let mut table = new_table(width);
-    table.set_header(["verdict", "limit", "now", "need", "hit at"]);
+    let mut table = new_table(width, ["verdict", "limit", "now", "need", "hit at"]);
     for link in &plan.chain {
         let amount = |value: Option<u64>| value.map_or("–".to_owned(), |value| amount(link, value));
         table.add_row([
@@ -258,11 +249,7 @@ fn chain(plan: &Plan, width: u16) -> Table {
             right(link.hit_at.map_or("–".to_owned(), short)),
         ]);
     }
-    table.set_constraints([
-        ColumnConstraint::ContentWidth,
-        // Names stay whole, so that they can be copied and searched for.
-        ColumnConstraint::Absolute(Width::Fixed(NAME_WIDTH)),
-    ]);
+    table.set_constraints([ColumnConstraint::ContentWidth, ColumnConstraint::Absolute(Width::Fixed(NAME_WIDTH))]);
     table
 }
 
@@ -280,24 +267,8 @@ fn color(verdict: Verdict) -> Color {
     }
 }
 
-fn explanation(link: &Link, width: usize) -> String {
-    const INDENT: &str = "        ";
-    let mut text = wrapped(&format!("{:<8}{}: {}", link.verdict.word(), link.id, link.title), INDENT, width);
-    text.push_str(&wrapped(&format!("{INDENT}{}.", link.meaning), INDENT, width));
-    let now = link.limit.map_or("unknown".to_owned(), |limit| amount(link, limit));
-    let need = link.need.map_or("unknown".to_owned(), |need| amount(link, need));
-    text.push_str(&wrapped(&format!("{INDENT}Now {now}, needed {need} ({}).", link.unit), INDENT, width));
-    if let Some(command) = &link.command {
-        text.push_str(&format!("{INDENT}→ {}\n", shown(command)));
-    }
-    text.push_str(&wrapped(&format!("{INDENT}({})", link.source), INDENT, width));
-    text.push('\n');
-    text
-}
-
 fn memory(plan: &Plan, width: u16) -> Table {
-    let mut table = new_table(width);
-    table.set_header(["memory of", "count", "each", "together"]);
+    let mut table = new_table(width, ["memory of", "count", "each", "together"]);
     for part in &plan.prediction.parts {
         let name = match part.owner {
             Owner::Slab => format!("slab {}", part.name),

@@ -1,7 +1,7 @@
 //! `c10m tune audit` and `c10m tune plan`.
 
 use serde_json::Value;
-use tuning::plan::budget;
+use tuning::budget;
 
 use crate::program::{Server, refuses, run};
 

@@ -5,15 +5,13 @@ use std::fs;
 
 use loadgen::plan::HostLimits;
 use results::report::count;
+use tuning::plan::fewest_reactors;
 
 /// What the configuration of nginx that experiments use holds for each worker; the same is asked of every
 /// other server, so that all of them have as many reactors.
 const CONNECTIONS_PER_REACTOR_MAX: u64 = 18_000;
 /// Descriptors of a server or of a worker beside its connections.
 const DESCRIPTOR_RESERVE: u64 = 64;
-/// SO_REUSEPORT shares connections out by a hash: with 100,000 over 6 listeners the fullest has some 2 % more
-/// than its share.
-const UNEVEN_SHARE: f64 = 0.06;
 /// Memory that one connection over loopback may take: both ends in the kernel (8 KB measured on Linux 6.18
 /// with epoll, 9 KB with io_uring), and as much again for what the servers keep themselves.
 const BYTES_PER_CONNECTION: u64 = 16 << 10;
@@ -80,11 +78,13 @@ impl Limits {
         if per_reactor == 0 {
             return Err(format!("RLIMIT_NOFILE of {} leaves no descriptor: ulimit -n 4096", self.descriptors_max));
         }
-        let reactors = if connections <= per_reactor {
-            1
-        } else {
-            (connections as f64 * (1.0 + UNEVEN_SHARE) / per_reactor as f64).ceil() as usize
-        };
+        let reactors = fewest_reactors(connections, per_reactor).ok_or_else(|| {
+            format!(
+                "needs more reactors of {} connections than a server can have: ulimit -n {}",
+                count(per_reactor as f64),
+                CONNECTIONS_PER_REACTOR_MAX + DESCRIPTOR_RESERVE
+            )
+        })? as usize;
         Ok(Shape { reactors, threads: connections.div_ceil(room).max(1) as u32 })
     }
 }

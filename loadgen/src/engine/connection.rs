@@ -4,7 +4,7 @@ use super::shelf::NOTHING;
 
 /// Memory budget of one connection in bytes, whatever the workload and the engine. An open loop adds the
 /// 4 bytes of its queue of idle connections.
-pub(crate) const CONNECTION_LEN_MAX: usize = 56;
+pub const CONNECTION_LEN_MAX: usize = 56;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

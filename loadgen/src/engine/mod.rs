@@ -16,6 +16,6 @@ mod turn;
 mod uring;
 mod work;
 
-pub(crate) use connection::CONNECTION_LEN_MAX;
+pub use connection::CONNECTION_LEN_MAX;
 pub use tun::probe as probe_tun;
 pub(crate) use work::work;

@@ -4,7 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// One port in this many stays free: for reconnects while old ports are in TIME_WAIT, and because
 /// connect(2) searches ever longer as the range fills.
-pub(super) const PORT_RESERVE_SHARE: u32 = 32;
+pub const PORT_RESERVE_SHARE: u32 = 32;
 
 /// What the host allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,12 +22,13 @@ use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use target::{Permission, Resolve, Target};
 
-pub use limits::HostLimits;
+pub use limits::{HostLimits, PORT_RESERVE_SHARE};
 pub(crate) use routes::Route;
+pub use sources::{LOOPBACK_FILL, LOOPBACK_SOURCES_MAX};
 
 /// Descriptors a worker needs beside its connections: the standard three, epoll, a timer, and a few
 /// for what its libraries open.
-const DESCRIPTOR_RESERVE: u64 = 16;
+pub const DESCRIPTOR_RESERVE: u64 = 16;
 
 /// A run that fits the host.
 #[derive(Debug, Clone)]

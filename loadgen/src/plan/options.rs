@@ -152,7 +152,7 @@ impl Default for Options {
 }
 
 /// Worker threads beyond this are a typing error.
-const THREADS_MAX: u32 = 1024;
+pub const THREADS_MAX: u32 = 1024;
 /// Longest batch in bytes; the messages of a batch live in one buffer per worker.
 const BATCH_LEN_MAX: u64 = 64 << 20;
 

@@ -8,7 +8,10 @@ use std::net::{IpAddr, Ipv4Addr};
 /// On loopback addresses cost nothing, so each carries only one in this many of the connections it could:
 /// in a range that is nearly full connect(2) walks for a free port (200,000 connections over 8 addresses
 /// filled over 9 in 10 took over 100 s, over 30 they take 8 s).
-const LOOPBACK_FILL: u32 = 4;
+pub const LOOPBACK_FILL: u32 = 4;
+
+/// Source addresses of 127.1.0.0/16 that are taken without being named: hosts 1 to 254 of each /24.
+pub const LOOPBACK_SOURCES_MAX: usize = 256 * 254;
 
 /// Sources on loopback at least when connections come and go: each closed one keeps its port for a minute
 /// (TIME-WAIT), and these have room for 30,000 a second in the default port range.
@@ -68,7 +71,7 @@ pub(super) fn plan_sources(
 
 /// 127.1.0.1, 127.1.0.2, …: all of 127/8 is local, and these are unlikely to be used by anything else.
 pub(super) fn loopback_sources(count: usize) -> Option<Vec<IpAddr>> {
-    (count <= 256 * 254).then(|| {
+    (count <= LOOPBACK_SOURCES_MAX).then(|| {
         let address = |index: usize| Ipv4Addr::new(127, 1, (index / 254) as u8, (index % 254) as u8 + 1);
         (0..count).map(|index| IpAddr::V4(address(index))).collect()
     })

@@ -22,6 +22,7 @@ use crate::shard::connection::{Connection, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::quota::Quota;
 use crate::shard::slab::{ConnectionId, Token};
+use crate::shard::{ECHO_CONNECTION_LEN_MAX, HTTP_CONNECTION_LEN_MAX};
 use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble, Unwatched, connection_len};
 use crate::unavailable::Unavailable;
 
@@ -42,8 +43,8 @@ const EDGES: epoll::EventFlags =
 const NOT_DRAINED: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::PRI);
 
 // The budgets of an idle connection.
-const _: () = assert!(connection_len::<Echo, OwnedFd>() <= 64);
-const _: () = assert!(connection_len::<Http, OwnedFd>() <= 96);
+const _: () = assert!(connection_len::<Echo, OwnedFd>() <= ECHO_CONNECTION_LEN_MAX);
+const _: () = assert!(connection_len::<Http, OwnedFd>() <= HTTP_CONNECTION_LEN_MAX);
 
 pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
     epoll: OwnedFd,

@@ -20,10 +20,10 @@ use rustix::io::Errno;
 use super::{Backend, EVENTS_PER_TURN_MAX, PASSES_PER_EVENT_MAX, Parts};
 use crate::listener::Listener;
 use crate::shard::connection::{Connection, Want};
-#[cfg(not(debug_assertions))]
-use crate::shard::connection_len;
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
+#[cfg(not(debug_assertions))]
+use crate::shard::{ECHO_CONNECTION_LEN_MAX, HTTP_CONNECTION_LEN_MAX, connection_len};
 use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble, Unwatched};
 use crate::unavailable::Unavailable;
 
@@ -37,9 +37,9 @@ const _: () = assert!(size_of::<usize>() == 8, "connection ids travel in mio tok
 
 // The budgets of an idle connection. In debug builds a mio socket also remembers its selector, to find misuse.
 #[cfg(not(debug_assertions))]
-const _: () = assert!(connection_len::<protocol::server::Echo, TcpStream>() <= 64);
+const _: () = assert!(connection_len::<protocol::server::Echo, TcpStream>() <= ECHO_CONNECTION_LEN_MAX);
 #[cfg(not(debug_assertions))]
-const _: () = assert!(connection_len::<protocol::server::Http, TcpStream>() <= 96);
+const _: () = assert!(connection_len::<protocol::server::Http, TcpStream>() <= HTTP_CONNECTION_LEN_MAX);
 
 pub(crate) struct Mio<P: Protocol> {
     poll: Poll,

@@ -322,6 +322,11 @@ fn unix_seconds() -> u64 {
     u64::try_from(clock_gettime(ClockId::RealtimeCoarse).tv_sec).unwrap_or(0)
 }
 
+/// Most bytes of user memory that one idle echo connection takes; each backend asserts it for its handles.
+pub const ECHO_CONNECTION_LEN_MAX: usize = 64;
+/// The same for HTTP.
+pub const HTTP_CONNECTION_LEN_MAX: usize = 96;
+
 /// Bytes of user memory that one idle connection takes in a shard with socket handles `K`.
 pub(crate) const fn connection_len<P: Protocol, K>() -> usize {
     size_of::<Slot<Connection<K, P::State>>>()

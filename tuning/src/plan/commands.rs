@@ -1,15 +1,16 @@
 //! The commands of a plan in the order in which they must run: the mends of what does not hold, then
 //! the programs with the flags that the plan needs.
 
-use super::limit::{Mend, Turn};
-use super::request::Side;
-use super::subject::Subject;
-use super::{Link, budget};
+use super::link::Judged;
+use crate::budget;
+use crate::request::Side;
+use crate::rules::rule::{Mend, Turn};
+use crate::rules::subject::Subject;
 
-/// Every command, for people to copy. Mends that are flags are carried by the programs' own lines.
-pub(super) fn in_order(subject: &Subject<'_>, judged: &[(Link, Option<Mend>)]) -> Vec<String> {
+/// Every command, for people to copy. Flags are left out: the lines that start the programs carry them.
+pub(super) fn in_order(subject: &Subject<'_>, judged: &[Judged]) -> Vec<String> {
     let mut mends: Vec<&Mend> =
-        judged.iter().filter_map(|(_, mend)| mend.as_ref()).filter(|mend| mend.turn != Turn::Flag).collect();
+        judged.iter().filter_map(|judged| judged.mend.as_ref()).filter(|mend| mend.turn != Turn::Flag).collect();
     mends.sort_by_key(|mend| mend.turn);
     let mut commands: Vec<String> = Vec::new();
     for mend in mends {

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
+use super::link::{Link, Verdict};
 use super::readable::Unreadable;
-use super::request::Side;
-use super::subject::Subject;
-use super::{Link, Verdict};
 use crate::number::{bytes, thousands};
+use crate::request::Side;
+use crate::rules::subject::Subject;
 
 /// Physical addresses of x86-64 have 52 bits at most (AMD64 Architecture Programmer's Manual 2, 5.1), and those of
 /// 64-bit Arm as many outside of FEAT_D128: 4 PiB.

@@ -1,11 +1,12 @@
-//! What a plan would have to know and could not read. Where something is missing no plan says that all fits: whoever
-//! sees less of a host must not be told better news of it.
+//! What a plan needs to know and could not read. If something is missing, no plan says that everything fits: a
+//! hidden file must not turn into good news.
 
 use serde::Serialize;
 
-use super::slabs::Basis;
-use super::subject::Subject;
-use super::{Link, Verdict};
+use super::link::{Link, Verdict};
+use crate::request::Side;
+use crate::rules::subject::Subject;
+use crate::slabs::Basis;
 
 /// A fact that the host does not show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,7 +26,7 @@ pub(super) fn unreadable(subject: &Subject<'_>, chain: &[Link]) -> Vec<Unreadabl
         .map(|link| Unreadable { what: link.id.to_owned(), how: how(link.id) })
         .collect();
     // A server has no ports of its own to choose from.
-    let has_clients = subject.request.side == super::Side::Both;
+    let has_clients = subject.request.side == Side::Both;
     // Where neither is there, nothing is tracked.
     let tracks = match (facts.conntrack.count, facts.conntrack.max) {
         (Some(count), None) => count > 0,

@@ -1,64 +1,86 @@
 //! The way in: queues a new connection passes before the server accepts it.
 
-use super::{Finding, Rule, Subject};
-use crate::audit::State;
+use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::subject::{Asker, Subject};
+use crate::budget;
 use crate::number::{counted, thousands};
 
-/// The kernel's own default since 5.4.
-const SOMAXCONN_WANTED: u64 = 4096;
+/// The kernel's own default for net.core.somaxconn since 5.4.
+const SOMAXCONN_DEFAULT: u64 = 4096;
+
+/// Connections a second that a plan must bear: what one core was seen to open over a TUN device on
+/// 2026-11 (96,000/s).
+const CONNECTS_PER_SECOND: u64 = 100_000;
+
+/// How long a busy reactor may leave its accept queue alone, in milliseconds.
+const ACCEPT_STALL_MS: u64 = 100;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "net.core.somaxconn",
-        title: "accept queue of a listener",
+        title: "accept queue of each listener",
         source: "listen(2); kernel docs networking/ip-sysctl.rst, somaxconn",
-        judge: somaxconn,
+        kind: Kind::slows("connections a queue", Some(State::Warn), accept_queue),
     },
     Rule {
         id: "net.ipv4.tcp_max_syn_backlog",
         title: "half-open connections without cookies",
         source: "linux net/ipv4/tcp_input.c tcp_conn_request",
-        judge: max_syn_backlog,
+        kind: Kind::Setting(max_syn_backlog),
     },
     Rule {
         id: "net.ipv4.tcp_syncookies",
         title: "what happens when that queue is full",
         source: "kernel docs networking/ip-sysctl.rst, tcp_syncookies",
-        judge: syncookies,
+        kind: Kind::Setting(syncookies),
     },
     Rule {
         id: "net.ipv4.tcp_abort_on_overflow",
         title: "what a client sees of a full queue",
         source: "kernel docs networking/ip-sysctl.rst, tcp_abort_on_overflow",
-        judge: abort_on_overflow,
+        kind: Kind::Setting(abort_on_overflow),
     },
     Rule {
         id: "net.core.netdev_max_backlog",
         title: "packets waiting per processor",
         source: "linux drivers/net/loopback.c, net/core/dev.c enqueue_to_backlog",
-        judge: netdev_backlog,
+        kind: Kind::Setting(netdev_backlog),
     },
 ];
 
-fn somaxconn(subject: &Subject<'_>) -> Finding {
-    let Some(somaxconn) = subject.facts.network.somaxconn else {
-        return Finding::not_readable();
+fn accept_queue(subject: &Subject<'_>) -> Option<Finding> {
+    let (burst, listeners) = match subject.asker {
+        // Nobody told it a rate; the kernel's own default is judged enough for any one queue.
+        Asker::Audit => (SOMAXCONN_DEFAULT, 1),
+        // Where the plan has more reactors there are more queues.
+        Asker::Plan => {
+            (CONNECTS_PER_SECOND * ACCEPT_STALL_MS / 1000, subject.reactors_planned().unwrap_or(subject.reactors))
+        }
     };
     // More than the connections themselves is never queued.
-    let needed = SOMAXCONN_WANTED.min(subject.connections);
-    let wanted = format!("≥ {}", thousands(needed));
-    if somaxconn >= needed {
-        return Finding::new(State::Ok, thousands(somaxconn), "each reactor's listener can hold a burst this long")
-            .wanted(wanted);
-    }
-    Finding::new(
-        State::Warn,
-        thousands(somaxconn),
-        "a burst longer than this is dropped and retried a second later (ListenOverflows); \
-         applies to listeners opened after the change",
+    let need = burst.min(subject.connections).div_ceil(listeners);
+    let Some(somaxconn) = subject.facts.network.somaxconn else {
+        return Some(Finding::unknown(need));
+    };
+    let queue = somaxconn.min(budget::LISTEN_BACKLOG);
+    // A queue that is long enough is never hit; a short one is, by a burst that fills all of them.
+    let hit_at = (queue < need).then(|| queue.saturating_mul(listeners));
+    let meaning = match subject.asker {
+        Asker::Audit => "a burst longer than this is dropped and retried a second later (ListenOverflows); \
+                         applies to listeners opened after the change"
+            .to_owned(),
+        Asker::Plan => format!(
+            "at {} connects a second a reactor that is busy for {ACCEPT_STALL_MS} ms has so many waiting; beyond the \
+             queue they are dropped and retried a second later (ListenOverflows)",
+            thousands(CONNECTS_PER_SECOND)
+        ),
+    };
+    Some(
+        Finding::limit(Some(queue), need, hit_at, meaning)
+            .found(thousands(somaxconn))
+            .fine("each reactor's listener can hold a burst this long")
+            .mend(Turn::Network, format!("sysctl -w net.core.somaxconn={}", budget::LISTEN_BACKLOG)),
     )
-    .wanted(wanted)
-    .command(format!("sysctl -w net.core.somaxconn={SOMAXCONN_WANTED}"))
 }
 
 fn max_syn_backlog(subject: &Subject<'_>) -> Finding {
@@ -67,39 +89,41 @@ fn max_syn_backlog(subject: &Subject<'_>) -> Finding {
     };
     let found = thousands(backlog);
     match subject.facts.tcp.syncookies {
-        Some(0) if backlog < SOMAXCONN_WANTED.min(subject.connections) => Finding::new(
+        Some(0) if backlog < SOMAXCONN_DEFAULT.min(subject.connections) => Finding::setting(
             State::Warn,
             found,
             "without SYN cookies, connections of unknown peers are dropped once three quarters of it are used",
         )
         .wanted("tcp_syncookies=1")
-        .command("sysctl -w net.ipv4.tcp_syncookies=1"),
-        Some(0) => Finding::new(State::Ok, found, "counts because SYN cookies are off"),
-        Some(_) => Finding::new(State::Ok, found, "never consulted while SYN cookies are on; leave it"),
-        None => Finding::new(State::Info, found, "counts only when SYN cookies are off, which is not readable"),
+        .mend(Turn::Network, "sysctl -w net.ipv4.tcp_syncookies=1"),
+        Some(0) => Finding::setting(State::Ok, found, "counts because SYN cookies are off"),
+        Some(_) => Finding::setting(State::Ok, found, "never consulted while SYN cookies are on; leave it"),
+        None => Finding::setting(State::Info, found, "counts only when SYN cookies are off, which is not readable"),
     }
 }
 
 fn syncookies(subject: &Subject<'_>) -> Finding {
     match subject.facts.tcp.syncookies {
         None => Finding::not_readable(),
-        Some(0) => Finding::new(State::Info, "0", "a full queue drops connections instead of answering with a cookie"),
-        Some(1) => Finding::new(State::Ok, "1", "cookies only when the queue is full (SyncookiesSent counts them)"),
-        Some(value) => Finding::new(
+        Some(0) => {
+            Finding::setting(State::Info, "0", "a full queue drops connections instead of answering with a cookie")
+        }
+        Some(1) => Finding::setting(State::Ok, "1", "cookies only when the queue is full (SyncookiesSent counts them)"),
+        Some(value) => Finding::setting(
             State::Warn,
             value.to_string(),
             "cookies for every connection, a setting for testing cookies: accepts cost more and options may be lost",
         )
         .wanted("1")
-        .command("sysctl -w net.ipv4.tcp_syncookies=1"),
+        .mend(Turn::Network, "sysctl -w net.ipv4.tcp_syncookies=1"),
     }
 }
 
 fn abort_on_overflow(subject: &Subject<'_>) -> Finding {
     match subject.facts.tcp.abort_on_overflow {
         None => Finding::not_readable(),
-        Some(0) => Finding::new(State::Ok, "0", "the client retries after a second"),
-        Some(value) => Finding::new(
+        Some(0) => Finding::setting(State::Ok, "0", "the client retries after a second"),
+        Some(value) => Finding::setting(
             State::Info,
             value.to_string(),
             "the client is reset: overflows become visible as errors, and a burst becomes refusals",
@@ -113,9 +137,9 @@ fn netdev_backlog(subject: &Subject<'_>) -> Finding {
         return Finding::not_readable();
     };
     match subject.facts.network.softnet_dropped_count {
-        Some(0) => Finding::new(State::Ok, thousands(backlog), "no packet has been dropped here since boot"),
-        None => Finding::new(State::Ok, thousands(backlog), "every loopback packet passes this queue"),
-        Some(dropped) => Finding::new(
+        Some(0) => Finding::setting(State::Ok, thousands(backlog), "no packet has been dropped here since boot"),
+        None => Finding::setting(State::Ok, thousands(backlog), "every loopback packet passes this queue"),
+        Some(dropped) => Finding::setting(
             State::Info,
             format!("{}, {} dropped", thousands(backlog), thousands(dropped)),
             format!(
@@ -124,9 +148,9 @@ fn netdev_backlog(subject: &Subject<'_>) -> Finding {
             ),
         )
         .wanted("no new drops")
-        .command(format!(
-            "sysctl -w net.core.netdev_max_backlog={}",
-            backlog.saturating_mul(10).clamp(10_000, 100_000)
-        )),
+        .mend(
+            Turn::Host,
+            format!("sysctl -w net.core.netdev_max_backlog={}", backlog.saturating_mul(10).clamp(10_000, 100_000)),
+        ),
     }
 }

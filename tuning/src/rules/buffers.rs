@@ -1,7 +1,7 @@
 //! Socket buffers and congestion control.
 
-use super::{Finding, Rule, Subject};
-use crate::audit::State;
+use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::subject::Subject;
 use crate::number::bytes;
 
 /// Without window scaling a TCP header can announce no more than this; a buffer no larger keeps it so.
@@ -12,19 +12,19 @@ pub(super) const RULES: &[Rule] = &[
         id: "net.ipv4.tcp_rmem",
         title: "receive buffer: least, first, most",
         source: "tcp(7) tcp_rmem; kernel docs networking/ip-sysctl.rst",
-        judge: receive,
+        kind: Kind::Setting(receive),
     },
     Rule {
         id: "net.ipv4.tcp_wmem",
         title: "send buffer: least, first, most",
         source: "tcp(7) tcp_wmem; kernel docs networking/ip-sysctl.rst",
-        judge: send,
+        kind: Kind::Setting(send),
     },
     Rule {
         id: "net.ipv4.tcp_congestion_control",
         title: "congestion control of new sockets",
         source: "linux net/ipv4/tcp_bbr.c, sk_pacing_status; tcp(7)",
-        judge: congestion_control,
+        kind: Kind::Setting(congestion_control),
     },
 ];
 
@@ -42,13 +42,13 @@ fn buffer(limits: Option<[u64; 3]>) -> Finding {
     };
     let found = format!("{}, {}, {}", bytes(least), bytes(first), bytes(most));
     if most <= WINDOW_UNSCALED_BYTES {
-        return Finding::new(
+        return Finding::setting(
             State::Info,
             found,
             "so small that long replies are cut into windows; it saves no memory, as idle sockets hold none",
         );
     }
-    Finding::new(State::Ok, found, "limits, not reservations: an idle socket holds no buffer")
+    Finding::setting(State::Ok, found, "limits, not reservations: an idle socket holds no buffer")
 }
 
 fn congestion_control(subject: &Subject<'_>) -> Finding {
@@ -56,9 +56,9 @@ fn congestion_control(subject: &Subject<'_>) -> Finding {
         return Finding::not_readable();
     };
     if name != "bbr" {
-        return Finding::new(State::Ok, name, "does not pace by itself");
+        return Finding::setting(State::Ok, name, "does not pace by itself");
     }
-    let finding = Finding::new(
+    let finding = Finding::setting(
         State::Info,
         name,
         "paces every socket, by a timer each where the device has no fq queue (loopback and veth): \
@@ -67,7 +67,9 @@ fn congestion_control(subject: &Subject<'_>) -> Finding {
     let available = subject.facts.tcp.congestion_controls_available.as_deref().unwrap_or_default();
     // The kernel's own default first; both leave the moment of sending to the acknowledgements.
     match ["cubic", "reno"].into_iter().find(|name| available.iter().any(|other| other == name)) {
-        Some(other) => finding.wanted(other).command(format!("sysctl -w net.ipv4.tcp_congestion_control={other}")),
+        Some(other) => {
+            finding.wanted(other).mend(Turn::Network, format!("sysctl -w net.ipv4.tcp_congestion_control={other}"))
+        }
         None => finding,
     }
 }

@@ -1,50 +1,48 @@
 //! Connection tracking: judged by whether it tracks, not by whether the module is there.
 
-use super::{Finding, Rule, Subject};
-use crate::audit::State;
+use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::subject::Subject;
 use crate::number::thousands;
 
 pub(super) const RULES: &[Rule] = &[Rule {
     id: "net.netfilter.nf_conntrack_max",
     title: "connections the firewall tracks",
     source: "kernel docs networking/nf_conntrack-sysctl.rst; linux net/netfilter/nf_conntrack_core.c",
-    judge: conntrack,
+    kind: Kind::stops("connections", Some(State::Bad), conntrack),
 }];
 
-fn conntrack(subject: &Subject<'_>) -> Finding {
+fn conntrack(subject: &Subject<'_>) -> Option<Finding> {
     let facts = &subject.facts.conntrack;
-    let (Some(count), Some(max)) = (facts.count, facts.max) else {
-        return Finding::new(
-            State::Ok,
-            "absent",
-            "no connection tracking is loaded, or this namespace does not show it",
-        );
+    let (Some(count), Some(most)) = (facts.count, facts.max) else {
+        let meaning = "no connection tracking is loaded, or this namespace does not show it";
+        return Some(Finding::setting(State::Ok, "absent", meaning));
     };
-    let found = format!("{} of {} in use", thousands(count), thousands(max));
+    let found = format!("{} of {} in use", thousands(count), thousands(most));
+    // Present is not active: without rules that need it nothing is tracked.
     if count == 0 {
-        let nat = facts.iptables_tables.iter().flatten().any(|table| table == "nat");
-        return if nat {
-            Finding::new(
-                State::Info,
-                found,
-                "nothing is tracked now, but a nat table is in use and may track what comes",
-            )
+        let has_nat = facts.iptables_tables.iter().flatten().any(|table| table == "nat");
+        return Some(if has_nat {
+            let meaning = "nothing is tracked now, but a nat table is in use and may track what comes";
+            Finding::setting(State::Info, found, meaning)
         } else {
-            Finding::new(State::Ok, found, "present but idle: without rules that need it nothing is tracked")
-        };
+            let meaning = "present but idle: without rules that need it nothing is tracked";
+            Finding::setting(State::Ok, found, meaning)
+        });
     }
-    // A quarter above the connections, for those that are closing and everybody else's.
-    let needed = subject.connections.saturating_add(subject.connections / 4);
-    let wanted = format!("≥ {}, or untracked", thousands(needed));
-    if max >= needed {
-        return Finding::new(
-            State::Info,
-            found,
+    let need = subject.connections.saturating_add(count);
+    let meaning =
+        "active: every connection has an entry, and beyond the limit packets are dropped (\"table full\" in dmesg)";
+    // A quarter above, for those that are closing and everybody else's.
+    let wanted = need.saturating_add(need / 4);
+    let finding = Finding::limit(Some(most), need, Some(most.saturating_sub(count)), meaning)
+        .found(found)
+        .wanted(format!("≥ {}, or untracked", thousands(wanted)));
+    Some(if most >= wanted {
+        finding.state(State::Info).fine(
             "active: each connection costs 384 B or more and each packet a lookup; it slows both arms of a comparison",
         )
-        .wanted(wanted);
-    }
-    Finding::new(State::Bad, found, "active and too small: beyond it packets are dropped (\"table full\" in dmesg)")
-        .wanted(wanted)
-        .command(format!("sysctl -w net.netfilter.nf_conntrack_max={needed}"))
+    } else {
+        let mend = format!("sysctl -w net.netfilter.nf_conntrack_max={wanted}");
+        finding.state(State::Bad).mend(Turn::Host, mend)
+    })
 }

@@ -1,69 +1,72 @@
 //! The host itself: io_uring, clock, frequency, mitigations, capabilities and other people's load.
 
-use super::{Finding, Rule, Subject};
-use crate::audit::{IoUring, State};
+use super::rule::{Finding, Kind, Measure, Rule, State, Turn};
+use super::subject::{IoUring, Subject};
+
+pub(super) const RING: &[Rule] = &[Rule {
+    id: "kernel.io_uring_disabled",
+    title: "whether a ring can be set up",
+    source: "kernel docs admin-guide/sysctl/kernel.rst, io_uring_disabled; io_uring_setup(2)",
+    kind: Kind::stops("0 or 1", Some(State::Warn), io_uring),
+}];
 
 pub(super) const RULES: &[Rule] = &[
-    Rule {
-        id: "kernel.io_uring_disabled",
-        title: "whether io_uring can be used",
-        source: "kernel docs admin-guide/sysctl/kernel.rst, io_uring_disabled; io_uring_setup(2)",
-        judge: io_uring,
-    },
     Rule {
         id: "clocksource",
         title: "what reading the time costs",
         source: "vdso(7); linux arch/x86/include/asm/vdso/clocksource.h",
-        judge: clocksource,
+        kind: Kind::Setting(clocksource),
     },
     Rule {
         id: "scaling_governor",
         title: "processor frequency",
         source: "kernel docs admin-guide/pm/cpufreq.rst",
-        judge: governor,
+        kind: Kind::Setting(governor),
     },
     Rule {
         id: "mitigations",
         title: "protections against the processor",
         source: "kernel docs admin-guide/hw-vuln/index.rst",
-        judge: mitigations,
+        kind: Kind::Setting(mitigations),
     },
-    Rule { id: "capabilities", title: "what this process may set up", source: "capabilities(7)", judge: capabilities },
+    Rule {
+        id: "capabilities",
+        title: "what this process may set up",
+        source: "capabilities(7)",
+        kind: Kind::Setting(capabilities),
+    },
     Rule {
         id: "pressure",
         title: "other load on this host",
         source: "kernel docs accounting/psi.rst",
-        judge: pressure,
+        kind: Kind::Setting(pressure),
     },
 ];
 
-fn io_uring(subject: &Subject<'_>) -> Finding {
+fn io_uring(subject: &Subject<'_>) -> Option<Finding> {
     let disabled = subject.facts.kernel.io_uring_disabled;
-    let found = match disabled {
-        Some(value) => value.to_string(),
-        None => "no such setting".to_owned(),
-    };
-    let why = match subject.io_uring {
-        IoUring::Available => {
-            return Finding::new(State::Ok, format!("{found}, works"), "a ring was set up");
+    let found = disabled.map_or("no such setting".to_owned(), |value| value.to_string());
+    let (works, state, hit_at, meaning) = match subject.io_uring {
+        IoUring::Available => ("works", State::Ok, None, "a ring was set up".to_owned()),
+        IoUring::Unavailable(why) => {
+            let cause = match disabled {
+                Some(1) => "reserved for CAP_SYS_ADMIN and the group in kernel.io_uring_group",
+                Some(2..) => "disabled for everyone",
+                Some(0) => "not disabled by the kernel: a container's seccomp filter or an old feature set refuses it",
+                None => "refused by the kernel or by a seccomp filter; the setting exists since Linux 6.6",
+            };
+            let meaning = format!("{cause} ({why}); the epoll and mio backends do not need it");
+            ("does not work", State::Warn, Some(0), meaning)
         }
-        IoUring::Unavailable(why) => why,
     };
-    let finding = |cause: &str| {
-        Finding::new(
-            State::Warn,
-            format!("{found}, does not work"),
-            format!("{cause} ({why}); the epoll and mio backends do not need it"),
-        )
-    };
-    match disabled {
-        Some(1) => finding("reserved for CAP_SYS_ADMIN and the group in kernel.io_uring_group")
-            .wanted("0")
-            .command("sysctl -w kernel.io_uring_disabled=0"),
-        Some(2..) => finding("disabled for everyone").wanted("0").command("sysctl -w kernel.io_uring_disabled=0"),
-        Some(0) => finding("not disabled by the kernel: a container's seccomp filter or an old feature set refuses it"),
-        None => finding("refused by the kernel or by a seccomp filter; the setting exists since Linux 6.6"),
+    let mut finding = Finding::setting(state, format!("{found}, {works}"), meaning);
+    if hit_at.is_some() && disabled.is_some_and(|value| value > 0) {
+        finding = finding.wanted("0").mend(Turn::Host, "sysctl -w kernel.io_uring_disabled=0");
     }
+    // Without a ring in the request no number of connections hits it.
+    let is_asked = subject.request.backend.is_uring();
+    finding.measure = is_asked.then_some(Measure { limit: disabled, need: Some(0), hit_at, is_known: true });
+    Some(finding)
 }
 
 fn clocksource(subject: &Subject<'_>) -> Finding {
@@ -76,15 +79,17 @@ fn clocksource(subject: &Subject<'_>) -> Finding {
     // Clocks behind a slow bus: about a microsecond a reading, for each of several stamps a request.
     const SLOW: [&str; 3] = ["hpet", "acpi_pm", "jiffies"];
     if WITHOUT_SYSCALL.contains(&name) {
-        return Finding::new(State::Ok, name, "read without a system call");
+        return Finding::setting(State::Ok, name, "read without a system call");
     }
     if !SLOW.contains(&name) {
-        return Finding::new(State::Info, name, "not known to be readable without a system call");
+        return Finding::setting(State::Info, name, "not known to be readable without a system call");
     }
-    let finding = Finding::new(State::Warn, name, "every reading of the time is a system call and a slow device");
+    let finding = Finding::setting(State::Warn, name, "every reading of the time is a system call and a slow device");
     let tsc_available = subject.facts.kernel.clocksources_available.iter().flatten().any(|other| other == "tsc");
     if tsc_available {
-        finding.wanted("tsc").command("echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource")
+        finding
+            .wanted("tsc")
+            .mend(Turn::Host, "echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource")
     } else {
         finding
     }
@@ -92,19 +97,19 @@ fn clocksource(subject: &Subject<'_>) -> Finding {
 
 fn governor(subject: &Subject<'_>) -> Finding {
     match subject.facts.cpu.governor.as_deref() {
-        None => Finding::new(
+        None => Finding::setting(
             State::Ok,
             "absent",
             "the kernel does not set the frequency: a virtual machine, or firmware does",
         ),
-        Some("performance") => Finding::new(State::Ok, "performance", "the frequency does not follow the load"),
-        Some(other) => Finding::new(
+        Some("performance") => Finding::setting(State::Ok, "performance", "the frequency does not follow the load"),
+        Some(other) => Finding::setting(
             State::Info,
             other,
             "the frequency follows the load, so the lighter arm of a comparison may run slower",
         )
         .wanted("performance, while comparing")
-        .command("cpupower frequency-set --governor performance"),
+        .mend(Turn::Host, "cpupower frequency-set --governor performance"),
     }
 }
 
@@ -124,13 +129,13 @@ fn mitigations(subject: &Subject<'_>) -> Finding {
         .is_some_and(|line| line.split_whitespace().any(|option| option == "mitigations=off"));
     let found = format!("{mitigated} mitigated, {vulnerable} open");
     if off {
-        return Finding::new(
+        return Finding::setting(
             State::Info,
             found,
             "mitigations=off: system calls are cheaper here than on a protected host",
         );
     }
-    Finding::new(
+    Finding::setting(
         State::Ok,
         found,
         "part of what a system call costs; named in every record, and not to be switched off",
@@ -152,7 +157,7 @@ fn capabilities(subject: &Subject<'_>) -> Finding {
     };
     // Having both or neither is what one expects of root or of a user; a mixture surprises.
     let state = if sys_resource == net_admin { State::Ok } else { State::Info };
-    Finding::new(state, found, meaning)
+    Finding::setting(state, found, meaning)
 }
 
 fn pressure(subject: &Subject<'_>) -> Finding {
@@ -165,8 +170,12 @@ fn pressure(subject: &Subject<'_>) -> Finding {
     let found = format!("cpu {cpu:.1} %, memory {:.1} %", set.memory_percent.unwrap_or(0.0));
     let waiting = cpu.max(set.memory_percent.unwrap_or(0.0));
     if waiting <= QUIET_PERCENT_MAX {
-        return Finding::new(State::Ok, found, "quiet over the last ten seconds");
+        return Finding::setting(State::Ok, found, "quiet over the last ten seconds");
     }
-    Finding::new(State::Info, found, "tasks have been waiting in the last ten seconds: measure when nothing else runs")
-        .wanted(format!("≤ {QUIET_PERCENT_MAX} %"))
+    Finding::setting(
+        State::Info,
+        found,
+        "tasks have been waiting in the last ten seconds: measure when nothing else runs",
+    )
+    .wanted(format!("≤ {QUIET_PERCENT_MAX} %"))
 }

@@ -1,66 +1,85 @@
-//! Memory: what the sockets themselves cost, and the pages queued data may take.
+//! Memory: what the connections take of it, and the pages that queued data may take.
 
-use super::{Finding, Rule, Subject};
-use crate::audit::State;
+use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::subject::{Asker, Subject, largest};
 use crate::number::{bytes, thousands};
+use crate::predict::{QUEUED_MS, queued_at_once};
+use crate::request::Side;
 
-/// Kernel memory of one idle endpoint: socket, inode, dentry and file take 3.8 KB in slabs, an epoll
-/// item 208 B more. Measured with idle loopback connections on Linux 6.18, x86-64.
-const ENDPOINT_BYTES: u64 = 4096;
+/// The limit that no setting moves.
+pub(super) const ROOM: &[Rule] = &[Rule {
+    id: "memory",
+    title: "kernel objects and both programs",
+    source: "proc(5) MemAvailable; cgroups(7); slabinfo(5), object sizes measured on Linux 6.18",
+    kind: Kind::stops("bytes", Some(State::Bad), room),
+}];
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
-        id: "memory",
-        title: "kernel memory for the sockets",
-        source: "measured on Linux 6.18, x86-64: 4 KB an idle endpoint",
-        judge: sockets,
-    },
-    Rule {
-        id: "net.ipv4.tcp_mem",
-        title: "pages of queued TCP data",
-        source: "kernel docs networking/ip-sysctl.rst, tcp_mem; linux net/core/sock.c",
-        judge: queued_pages,
-    },
-];
+pub(super) const QUEUED: &[Rule] = &[Rule {
+    id: "net.ipv4.tcp_mem",
+    title: "pages of queued data",
+    source: "kernel docs networking/ip-sysctl.rst, tcp_mem; linux net/core/sock.c, __sk_mem_raise_allocated",
+    kind: Kind::stops("pages", Some(State::Info), queued_pages),
+}];
 
-fn sockets(subject: &Subject<'_>) -> Finding {
-    let Some(available) = subject.facts.memory.available_bytes else {
-        return Finding::not_readable();
+fn room(subject: &Subject<'_>) -> Option<Finding> {
+    let need = subject.memory_needed(subject.connections);
+    let Some(available) = subject.memory_available() else {
+        return Some(Finding::unknown(need));
     };
-    let one_end = subject.connections.saturating_mul(ENDPOINT_BYTES);
-    let both_ends = subject.endpoints.saturating_mul(ENDPOINT_BYTES);
-    let found = format!("{} available", bytes(available));
-    let wanted = format!("{} one end, {} both", bytes(one_end), bytes(both_ends));
-    let (state, meaning) = if available >= both_ends {
-        (State::Ok, "both ends fit while idle; a container's own limit is not counted here")
-    } else if available >= one_end {
-        (State::Warn, "the server's end fits, both ends do not: the kernel would kill processes to make room")
-    } else {
-        (State::Bad, "the sockets alone do not fit: the kernel would kill processes to make room")
+    let whose = match subject.request.side {
+        Side::Server => "the server's side",
+        Side::Both => "both sides",
+        Side::Tun => "the server's side and a client in user space",
     };
-    Finding::new(state, found, meaning).wanted(wanted)
+    let bound = if subject.is_bound_by_cgroup() { "the memory cgroup leaves" } else { "this host has" };
+    let mut meaning = format!("{} for {whose}; {bound} {} to spare", bytes(need), bytes(available));
+    if need > available {
+        meaning.push_str(&format!(
+            ", so {} are missing: beyond it the kernel kills processes to make room",
+            bytes(need - available)
+        ));
+    }
+    Some(
+        Finding::limit(Some(available), need, subject.memory_fits(), meaning)
+            .found(format!("{} available", bytes(subject.facts.memory.available_bytes.unwrap_or(available))))
+            .wanted(format!("{} one end, {} both", bytes(subject.memory_of_one_end()), bytes(need)))
+            .fine("both ends fit while idle; a container's own limit is not counted here"),
+    )
 }
 
-fn queued_pages(subject: &Subject<'_>) -> Finding {
-    let Some([low, pressure, max]) = subject.facts.tcp.mem_pages else {
-        return Finding::not_readable();
-    };
-    let found = format!("{} {} {} pages", thousands(low), thousands(pressure), thousands(max));
-    let wanted = format!("max ≥ {} if all are busy", thousands(subject.endpoints));
+fn queued_pages(subject: &Subject<'_>) -> Option<Finding> {
+    let heartbeat_ms = subject.request.heartbeat_ms;
+    let all_busy = subject.asker == Asker::Audit;
     // Memory is charged to a socket in whole pages, so one queued byte costs one page.
-    if max >= subject.endpoints {
-        return Finding::new(State::Ok, found, "every socket may have a page queued at once").wanted(wanted);
-    }
-    Finding::new(
-        State::Info,
-        found,
-        "idle sockets cost nothing here; when more than this many hold unread or unsent bytes at once, \
-         TCP drops data and aborts sockets (TCPMemoryPressures, TCPAbortOnMemory)",
+    let pages = |ends| if all_busy { ends } else { queued_at_once(ends, heartbeat_ms) };
+    let need = pages(subject.ends);
+    let Some([low, pressure, most]) = subject.facts.tcp.mem_pages else {
+        return Some(Finding::unknown(need));
+    };
+    let ends = subject.request.side.kernel_ends();
+    let meaning = match heartbeat_ms {
+        _ if all_busy => "idle sockets cost nothing here; when more than this many hold unread or unsent bytes at \
+                          once, TCP drops data and aborts sockets (TCPMemoryPressures, TCPAbortOnMemory)"
+            .to_owned(),
+        Some(period_ms) => format!(
+            "one queued byte costs a page: a heartbeat each {} s, queued for {QUEUED_MS} ms, holds so many at once; \
+             beyond the limit TCP drops data and aborts sockets (TCPAbortOnMemory)",
+            period_ms as f64 / 1000.0
+        ),
+        None => format!(
+            "idle sockets hold none; {} at most may have data queued at once, as in a broadcast",
+            thousands(most / ends)
+        ),
+    };
+    let hit_at = largest(|many| pages(many.saturating_mul(ends)) <= most);
+    // Pressure begins at what is needed, and twice as much is the end; all at once is that end already.
+    let strained = if all_busy { need / 2 } else { need };
+    let (middle, wanted) = (pressure.max(strained), strained.saturating_mul(2));
+    Some(
+        Finding::limit(Some(most), need, hit_at, meaning)
+            .found(format!("{} {} {} pages", thousands(low), thousands(pressure), thousands(most)))
+            .wanted(format!("max ≥ {} if all are busy", thousands(need)))
+            .fine("every socket may have a page queued at once")
+            .mend(Turn::Host, format!("sysctl -w net.ipv4.tcp_mem=\"{low} {middle} {wanted}\"")),
     )
-    .wanted(wanted)
-    .command(format!(
-        "sysctl -w net.ipv4.tcp_mem=\"{low} {} {}\"",
-        subject.connections.max(pressure),
-        subject.endpoints
-    ))
 }

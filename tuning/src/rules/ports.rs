@@ -1,54 +1,61 @@
-//! The way out: local ports of the load generator.
+//! The way out: ports and addresses of the clients.
 
-use super::{Finding, Rule, Subject};
-use crate::audit::State;
+use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::subject::Subject;
+use crate::budget;
 use crate::number::{counted, thousands};
+use crate::request::Side;
+
+const WIDER_RANGE: &str = "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "net.ipv4.ip_local_port_range",
         title: "ports for outgoing connections",
         source: "ip(7); kernel docs networking/ip-sysctl.rst, ip_local_port_range",
-        judge: port_range,
+        kind: Kind::Setting(port_range),
     },
     Rule {
         id: "net.ipv4.tcp_tw_reuse",
         title: "new connections over TIME_WAIT",
         source: "kernel docs networking/ip-sysctl.rst, tcp_tw_reuse",
-        judge: tw_reuse,
+        kind: Kind::Setting(tw_reuse),
+    },
+    Rule {
+        id: "client ports × addresses",
+        title: "addresses the clients connect from",
+        source: "ip(7) ip_local_port_range; linux net/ipv4/inet_hashtables.c, __inet_hash_connect; loadgen::plan",
+        kind: Kind::stops("client addresses", None, client_ports),
     },
 ];
 
-/// Ports of the range that are not reserved. Ranges of the kernel's list never overlap.
-pub(crate) fn usable_ports([first, last]: [u64; 2], reserved: &[(u64, u64)]) -> u64 {
-    let taken: u64 = reserved.iter().map(|&(from, to)| (to.min(last) + 1).saturating_sub(from.max(first))).sum();
-    (last - first + 1).saturating_sub(taken)
-}
-
 fn port_range(subject: &Subject<'_>) -> Finding {
-    let network = &subject.facts.network;
-    let Some(range) = network.port_range else {
+    let Some(range) = subject.facts.network.port_range else {
         return Finding::not_readable();
     };
-    let ports = usable_ports(range, network.reserved_ports.as_deref().unwrap_or_default());
+    let ports = subject.ports;
     let found = format!("{}–{}, {} usable", range[0], range[1], thousands(ports));
     if ports == 0 {
-        return Finding::new(State::Bad, found, "no port is left for outgoing connections")
-            .command("sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"");
+        return Finding::setting(State::Bad, found, "no port is left for outgoing connections")
+            .mend(Turn::Network, WIDER_RANGE);
     }
     let addresses = subject.connections.div_ceil(ports);
     if addresses <= 1 {
-        return Finding::new(State::Ok, found, "one source address reaches one server address with all connections")
-            .wanted(format!("≥ {}", thousands(subject.connections)));
+        return Finding::setting(
+            State::Ok,
+            found,
+            "one source address reaches one server address with all connections",
+        )
+        .wanted(format!("≥ {}", thousands(subject.connections)));
     }
-    Finding::new(
+    Finding::setting(
         State::Info,
         found,
         "a port is used once for each source address, server address and server port; \
          on loopback the load generator takes 127.0.0.0/8, over a network it needs the addresses",
     )
     .wanted(counted(addresses, "source address", "source addresses"))
-    .command("sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"")
+    .mend(Turn::Network, WIDER_RANGE)
 }
 
 fn tw_reuse(subject: &Subject<'_>) -> Finding {
@@ -60,23 +67,32 @@ fn tw_reuse(subject: &Subject<'_>) -> Finding {
             (State::Ok, value, "reused on loopback only: reconnects there find ports sooner than over a network")
         }
     };
-    Finding::new(state, value.to_string(), meaning)
+    Finding::setting(state, value.to_string(), meaning)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reserved_ports_count_only_inside_the_range() {
-        for (range, reserved, expected) in [
-            ([32_768, 60_999], vec![], 28_232),
-            ([1024, 65_535], vec![(8080, 8080), (9000, 9009)], 64_501),
-            ([1024, 65_535], vec![(1, 1023)], 64_512),
-            ([1024, 65_535], vec![(1000, 1024), (65_535, 65_535)], 64_510),
-            ([5000, 5000], vec![(4000, 6000)], 0),
-        ] {
-            assert_eq!(usable_ports(range, &reserved), expected, "{range:?} {reserved:?}");
-        }
+fn client_ports(subject: &Subject<'_>) -> Option<Finding> {
+    let need = subject.addresses()?;
+    if subject.ports == 0 {
+        let finding = Finding::limit(None, need, Some(0), "no port is left for outgoing connections");
+        return Some(finding.mend(Turn::Network, WIDER_RANGE));
     }
+    let per_source = subject.connections_per_source();
+    let each = counted(per_source, "connection", "connections");
+    let Some(sources) = subject.request.sources else {
+        if subject.request.side == Side::Server {
+            let meaning = format!(
+                "a matter of the clients' hosts: one address carries {each} to one server port with this host's range"
+            );
+            return Some(Finding::limit(None, need, None, meaning));
+        }
+        // The generator spreads over as much of 127.1.0.0/16 as it needs.
+        let most = budget::LOOPBACK_SOURCES_MAX;
+        let hit_at = most.saturating_mul((per_source / budget::LOOPBACK_FILL).max(1));
+        let meaning = "loopback has addresses enough: the generator fills each to a quarter, because connect(2) \
+                       walks through a full range";
+        return Some(Finding::limit(Some(most), need, Some(hit_at), meaning).mend(Turn::Network, WIDER_RANGE));
+    };
+    let meaning = format!("one address carries {each} to one server port");
+    let mend = format!("c10m load --source A,B,… with {}", counted(need, "address", "addresses"));
+    Some(Finding::limit(Some(sources), need, Some(sources.saturating_mul(per_source)), meaning).mend(Turn::Flag, mend))
 }

@@ -1,97 +1,96 @@
 //! Tables the kernel keeps about connections: established, closing, and without an owner.
 
-use super::{Finding, Rule, Subject};
-use crate::audit::State;
+use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::subject::Subject;
 use crate::number::thousands;
+use crate::request::Side;
 
 /// Sockets in one hash chain up to which a lookup costs next to nothing. With 131,072 buckets iperf3
 /// kept 98 % of its throughput at chains of 8, 93 % at 32 and 88 % at 64.
 const CHAIN_OK_MAX: u64 = 8;
 const CHAIN_INFO_MAX: u64 = 32;
+/// Most entries a namespace may ask for (kernel docs networking/ip-sysctl.rst).
+const CHILD_ENTRIES_MAX: u64 = 1 << 24;
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
-        id: "net.ipv4.tcp_ehash_entries",
-        title: "hash buckets of open connections",
-        source: "kernel docs networking/ip-sysctl.rst, tcp_ehash_entries; linux commit d1e5e6408b",
-        judge: socket_table,
-    },
-    Rule {
-        id: "net.ipv4.tcp_max_tw_buckets",
-        title: "connections in TIME_WAIT",
-        source: "kernel docs networking/ip-sysctl.rst, tcp_max_tw_buckets",
-        judge: time_wait,
-    },
-    Rule {
-        id: "net.ipv4.tcp_max_orphans",
-        title: "closing sockets without a process",
-        source: "kernel docs networking/ip-sysctl.rst, tcp_max_orphans",
-        judge: orphans,
-    },
-];
+pub(super) const OPEN: &[Rule] = &[Rule {
+    id: "net.ipv4.tcp_ehash_entries",
+    title: "hash buckets of open connections",
+    source: "kernel docs networking/ip-sysctl.rst, tcp_ehash_entries, tcp_child_ehash_entries; linux commit d1e5e6408b",
+    kind: Kind::slows("buckets", Some(State::Warn), socket_table),
+}];
 
-fn socket_table(subject: &Subject<'_>) -> Finding {
+pub(super) const TIME_WAIT: &[Rule] = &[Rule {
+    id: "net.ipv4.tcp_max_tw_buckets",
+    title: "closed within a minute",
+    source: "kernel docs networking/ip-sysctl.rst, tcp_max_tw_buckets",
+    kind: Kind::slows("sockets", Some(State::Info), time_wait),
+}];
+
+pub(super) const ORPHANS: &[Rule] = &[Rule {
+    id: "net.ipv4.tcp_max_orphans",
+    title: "closing at once, without a process",
+    source: "kernel docs networking/ip-sysctl.rst, tcp_max_orphans",
+    kind: Kind::slows("sockets", Some(State::Info), orphans),
+}];
+
+fn socket_table(subject: &Subject<'_>) -> Option<Finding> {
+    let need = subject.ends.div_ceil(CHAIN_OK_MAX);
     let Some(table) = subject.facts.tcp.socket_table else {
-        return Finding::not_readable();
+        return Some(Finding::unknown(need));
     };
+    let buckets = table.bucket_count;
+    let chain = subject.ends.div_ceil(buckets);
+    let hit_at = buckets.saturating_mul(CHAIN_OK_MAX) / subject.request.side.kernel_ends();
+    let meaning = format!(
+        "every packet searches a chain of about {} sockets; up to {CHAIN_OK_MAX} cost nothing",
+        thousands(chain)
+    );
     let shared = if table.shared { ", shared" } else { "" };
-    let found = format!("{}{shared}", thousands(table.bucket_count));
-    let buckets_wanted = subject.endpoints.div_ceil(CHAIN_OK_MAX);
-    let wanted = format!("≥ {}", thousands(buckets_wanted));
-    let chain = subject.endpoints.div_ceil(table.bucket_count);
-    if chain <= CHAIN_OK_MAX {
-        return Finding::new(State::Ok, found, format!("chains of about {chain} with both ends on this host"))
-            .wanted(wanted);
-    }
-    let state = if chain <= CHAIN_INFO_MAX { State::Info } else { State::Warn };
-    // 16 Mi entries is the most a network namespace may ask for.
-    let entries = buckets_wanted.checked_next_power_of_two().unwrap_or(1 << 24).min(1 << 24);
-    Finding::new(
-        state,
-        found,
-        format!(
-            "chains of about {} with both ends on this host: every packet searches one; \
-             only a new network namespace or thash_entries= at boot gets a larger table",
-            thousands(chain)
-        ),
-    )
-    .wanted(wanted)
-    .command(format!("sysctl -w net.ipv4.tcp_child_ehash_entries={entries} && unshare --net …"))
+    let finding = Finding::limit(Some(buckets), need, Some(hit_at), meaning)
+        .found(format!("{}{shared}", thousands(buckets)))
+        .fine(format!("chains of about {chain} with both ends on this host"));
+    let finding = match chain > CHAIN_OK_MAX && chain <= CHAIN_INFO_MAX {
+        true => finding.state(State::Info),
+        false => finding,
+    };
+    let entries = need.checked_next_power_of_two().unwrap_or(CHILD_ENTRIES_MAX).min(CHILD_ENTRIES_MAX);
+    Some(if subject.request.side == Side::Server {
+        // A new namespace would be without the network the clients come from.
+        finding.mend(Turn::Host, format!("# thash_entries={entries} among the kernel's boot options, and a reboot"))
+    } else {
+        let new = format!(
+            "sysctl -w net.ipv4.tcp_child_ehash_entries={entries} && unshare --net sh -c 'ip link set lo up; exec sh'"
+        );
+        finding.mend(Turn::Namespace, new)
+    })
 }
 
-fn time_wait(subject: &Subject<'_>) -> Finding {
-    let Some(buckets) = subject.facts.tcp.max_tw_buckets else {
-        return Finding::not_readable();
+fn time_wait(subject: &Subject<'_>) -> Option<Finding> {
+    let need = subject.connections;
+    let Some(most) = subject.facts.tcp.max_tw_buckets else {
+        return Some(Finding::unknown(need));
     };
-    let wanted = format!("≥ {} to close all at once", thousands(subject.connections));
-    if buckets >= subject.connections {
-        return Finding::new(State::Ok, thousands(buckets), "every connection may wait at once").wanted(wanted);
-    }
-    Finding::new(
-        State::Info,
-        thousands(buckets),
-        "when more close within 60 s, the rest skip TIME_WAIT (TCPTimeWaitOverflow): \
-         harmless at the end of a run, a distortion inside one",
+    let meaning = "counts at the end, for the side that closes first: beyond it connections skip TIME_WAIT \
+                   (TCPTimeWaitOverflow), harmless unless some are opened again";
+    Some(
+        Finding::limit(Some(most), need, Some(most), meaning)
+            .wanted(format!("≥ {} to close all at once", thousands(need)))
+            .fine("every connection may wait at once")
+            .mend(Turn::Network, format!("sysctl -w net.ipv4.tcp_max_tw_buckets={need}")),
     )
-    .wanted(wanted)
-    .command(format!("sysctl -w net.ipv4.tcp_max_tw_buckets={}", subject.connections))
 }
 
-fn orphans(subject: &Subject<'_>) -> Finding {
-    let Some(orphans_max) = subject.facts.tcp.max_orphans else {
-        return Finding::not_readable();
+fn orphans(subject: &Subject<'_>) -> Option<Finding> {
+    let need = subject.connections;
+    let Some(most) = subject.facts.tcp.max_orphans else {
+        return Some(Finding::unknown(need));
     };
-    let wanted = format!("≥ {} to close all at once", thousands(subject.connections));
-    if orphans_max >= subject.connections {
-        return Finding::new(State::Ok, thousands(orphans_max), "every connection may be closing at once")
-            .wanted(wanted);
-    }
-    Finding::new(
-        State::Info,
-        thousands(orphans_max),
-        "when a process with more connections ends while data is queued, the rest are reset; \
-         orphans outlive the process, so let them drain between runs",
+    let meaning = "counts at the end: of a process that ends with more connections the rest are reset, and orphans \
+                   outlive it, so let them drain before the next run";
+    Some(
+        Finding::limit(Some(most), need, Some(most), meaning)
+            .wanted(format!("≥ {} to close all at once", thousands(need)))
+            .fine("every connection may be closing at once")
+            .mend(Turn::Host, format!("sysctl -w net.ipv4.tcp_max_orphans={need}")),
     )
-    .wanted(wanted)
-    .command(format!("sysctl -w net.ipv4.tcp_max_orphans={}", subject.connections))
 }

@@ -51,7 +51,7 @@ use super::{Backend, Parts};
 use crate::listener::Listener;
 use crate::shard::connection::Want;
 use crate::shard::slab::{ConnectionId, Token};
-use crate::shard::{Shard, connection_len};
+use crate::shard::{ECHO_CONNECTION_LEN_MAX, HTTP_CONNECTION_LEN_MAX, Shard, connection_len};
 use crate::unavailable::Unavailable;
 
 /// Rounds in which completions are fetched before timers expire. Each hands out the provided buffers once, so
@@ -92,8 +92,8 @@ enum Settling {
 }
 
 // The budgets of an idle connection.
-const _: () = assert!(connection_len::<Echo, Direct>() <= 64);
-const _: () = assert!(connection_len::<Http, Direct>() <= 96);
+const _: () = assert!(connection_len::<Echo, Direct>() <= ECHO_CONNECTION_LEN_MAX);
+const _: () = assert!(connection_len::<Http, Direct>() <= HTTP_CONNECTION_LEN_MAX);
 
 pub(crate) struct Uring<P: Protocol, S: Style> {
     ring: ManuallyDrop<Ring<S::Cut>>,

@@ -5,24 +5,29 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::slabs::Slabs;
+use crate::slabs::Slabs;
 
 /// The host of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    pub(super) slabs: Slabs,
+    pub(crate) slabs: Slabs,
     /// Threads that may exist: the least of `threads-max`, `pid_max` and `pids.max`.
-    pub(super) threads_max: Option<u64>,
+    pub(crate) threads_max: Option<u64>,
     /// What the memory cgroups of this process still allow; `None` is no limit.
-    pub(super) cgroup_bytes_left: Option<u64>,
+    pub(crate) cgroup_bytes_left: Option<u64>,
     /// What could not be read of that: what it is, and the file.
-    pub(super) unreadable: Vec<(&'static str, String)>,
+    pub(crate) unreadable: Vec<(&'static str, String)>,
 }
 
 impl Host {
     /// The machine this process runs on.
     pub fn of_this_host() -> Host {
         Host::read(Path::new("/"), rustix::param::page_size() as u64)
+    }
+
+    /// A host of which nothing more is known than the facts, with kernel objects as they were measured.
+    pub(crate) fn unseen() -> Host {
+        Host { slabs: Slabs::measured(), threads_max: None, cgroup_bytes_left: None, unreadable: Vec::new() }
     }
 
     /// The host below `root`, which holds `proc` and `sys`, with pages of `page_bytes`.
@@ -106,8 +111,8 @@ impl<'a> Cgroups<'a> {
             .collect()
     }
 
-    /// Limits of groups that are not ours to read, and limits on memory without what of it is used. A limit that is
-    /// not there, as in the group of all, is none; but where the group itself is not in sight, nothing is known.
+    /// Limits of groups that this process may not read, and limits on memory whose use cannot be read. A missing file
+    /// means no limit, as in the root group; but if the group itself is hidden, nothing is known.
     fn unreadable(&self) -> Vec<(&'static str, String)> {
         let mut missing = Vec::new();
         for (what, controller, [limit_v1, limit_v2], [used_v1, used_v2]) in [

@@ -3,14 +3,14 @@
 
 use serde::Serialize;
 
-use super::budget;
-use super::request::{Backend, Side};
-use super::slabs::{Basis, Slabs};
+use crate::budget;
+use crate::request::{Backend, Side};
+use crate::slabs::{Basis, Slabs};
 use protocol::Workload;
 
 /// How long a heartbeat and its echo occupy a socket's queue in milliseconds, at worst: a turn of a
 /// busy reactor. Longer and the queues grow, which no plan can foresee.
-pub(super) const QUEUED_MS: u64 = 100;
+pub(crate) const QUEUED_MS: u64 = 100;
 
 /// Caches made with SLAB_RECLAIM_ACCOUNT (linux net/socket.c, init_inodecache; fs/dcache.c).
 const RECLAIMABLE: [&str; 2] = ["sock_inode_cache", "dentry"];
@@ -43,14 +43,14 @@ pub struct Shape {
 
 impl Shape {
     /// Sockets that have bytes queued at the same moment.
-    pub(super) fn queued(&self) -> u64 {
+    pub(crate) fn queued(&self) -> u64 {
         let ends = self.connections.saturating_mul(self.side.kernel_ends());
         queued_at_once(ends, self.heartbeat_ms)
     }
 }
 
 /// Of `ends` sockets, those in which a heartbeat is queued.
-pub(super) fn queued_at_once(ends: u64, heartbeat_ms: Option<u64>) -> u64 {
+pub(crate) fn queued_at_once(ends: u64, heartbeat_ms: Option<u64>) -> u64 {
     let Some(period) = heartbeat_ms else { return 0 };
     (u128::from(ends) * u128::from(QUEUED_MS)).div_ceil(u128::from(period.max(QUEUED_MS))) as u64
 }
@@ -130,7 +130,8 @@ pub fn predict(shape: &Shape, slabs: &Slabs) -> Prediction {
     }
 }
 
-/// Kernel objects of IPv4 connections; a TCPv6 socket is 128 B larger and as many share a slab. Counts of a cache that both ends use are one part, because they share slabs.
+/// Kernel objects of IPv4 connections; a TCPv6 socket is 128 B larger and as many share a slab. If both
+/// ends use a cache, its objects are one part, because they share slabs.
 fn objects(shape: &Shape, slabs: &Slabs) -> Vec<Part> {
     let connections = shape.connections;
     let ends = connections.saturating_mul(shape.side.kernel_ends());

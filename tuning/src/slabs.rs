@@ -30,7 +30,7 @@ impl Basis {
 
 /// A slab cache: how large an object is, and how many share how many pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cache {
+pub(crate) struct Cache {
     object_bytes: u64,
     objects_per_slab: u64,
     pages_per_slab: u64,
@@ -101,7 +101,7 @@ impl Slabs {
     }
 
     /// Bytes of whole slabs for `count` objects of the cache `name`; 0 where the kernel has none such.
-    pub(super) fn bytes(&self, name: &str, count: u64) -> u64 {
+    pub(crate) fn bytes(&self, name: &str, count: u64) -> u64 {
         self.cache(name).map_or(0, |cache| {
             let slabs = count.div_ceil(cache.objects_per_slab);
             slabs.saturating_mul(cache.pages_per_slab.saturating_mul(self.page_bytes))
@@ -110,7 +110,7 @@ impl Slabs {
 
     /// Bytes of the account a memory cgroup keeps of `count` objects of a charged cache: a pointer
     /// each, one vector for each slab (linux mm/slub.c, alloc_slab_obj_exts).
-    pub(super) fn account_bytes(&self, name: &str, count: u64) -> u64 {
+    pub(crate) fn account_bytes(&self, name: &str, count: u64) -> u64 {
         let Some(cache) = self.cache(name).filter(|_| self.charges_objects) else {
             return 0;
         };

@@ -54,7 +54,7 @@ impl Backend {
     }
 
     /// Flags of `c10m serve` that choose it.
-    pub(super) const fn flags(self) -> &'static str {
+    pub(crate) const fn flags(self) -> &'static str {
         match self {
             Backend::Epoll => "",
             Backend::Mio => " --backend mio",

@@ -1,12 +1,13 @@
-//! What the limits of a plan judge: the request, the host, and the numbers several of them need.
+//! What the rules judge: the question, the host, and the numbers several rules need.
 
-use super::host::Host;
-use super::predict::{Shape, predict};
-use super::request::{Request, Side};
-use super::{Needs, budget};
-use crate::audit::IoUring;
-use crate::rules::{descriptors_needed, usable_ports};
-use host::Facts;
+use serde::Serialize;
+
+use crate::budget;
+use crate::host::Host;
+use crate::predict::{Shape, predict};
+use crate::request::{Backend, Request, Side};
+use ::host::Facts;
+use protocol::Workload;
 
 /// No host has as many connections: a search for a limit ends here and says that there is none.
 const CONNECTIONS_MAX: u64 = 1 << 40;
@@ -17,23 +18,44 @@ const MEMORY_RESERVE_SHARE: u64 = 32;
 /// The kernel's own default range, for hosts that do not show theirs.
 const PORTS_DEFAULT: u64 = 60_999 - 32_768 + 1;
 
-pub(super) struct Subject<'a> {
-    pub(super) facts: &'a Facts,
-    pub(super) host: &'a Host,
-    pub(super) io_uring: &'a IoUring,
-    pub(super) request: Request,
-    pub(super) connections: u64,
+/// Whether a ring can be set up. Trying it needs the server's code, so the caller says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IoUring {
+    /// A ring was set up.
+    Available,
+    /// It was not, with the reason.
+    Unavailable(String),
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The audit, which does not know what the connections will do: all may be busy at once.
+    Audit,
+    /// The plan, which was told.
+    Plan,
+}
+
+pub(crate) struct Subject<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) host: &'a Host,
+    pub(crate) io_uring: &'a IoUring,
+    pub(crate) asker: Asker,
+    pub(crate) request: Request,
+    pub(crate) connections: u64,
     /// Kernel sockets on this host.
-    pub(super) ends: u64,
+    pub(crate) ends: u64,
     /// Reactors and workers as things stand.
-    pub(super) reactors: u64,
-    pub(super) workers: u64,
+    pub(crate) reactors: u64,
+    pub(crate) workers: u64,
     /// Ports clients of this host choose from.
-    pub(super) ports: u64,
+    pub(crate) ports: u64,
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(facts: &'a Facts, host: &'a Host, request: Request, io_uring: &'a IoUring) -> Self {
+    /// The subject of a plan.
+    pub(crate) fn new(facts: &'a Facts, host: &'a Host, request: Request, io_uring: &'a IoUring) -> Self {
         let reactors = request.reactors.or(facts.cpu.online_count).unwrap_or(1).max(1);
         let workers = match request.side {
             Side::Server => 0,
@@ -47,6 +69,7 @@ impl<'a> Subject<'a> {
             facts,
             host,
             io_uring,
+            asker: Asker::Plan,
             request,
             connections: request.connections,
             ends: request.connections.saturating_mul(request.side.kernel_ends()),
@@ -56,27 +79,42 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// The subject of an audit, with this `side` of the connections here.
+    pub(crate) fn audit(facts: &'a Facts, host: &'a Host, connections: u64, side: Side, io_uring: &'a IoUring) -> Self {
+        let request = Request {
+            connections,
+            workload: Workload::Echo,
+            backend: Backend::Epoll,
+            side,
+            ring_clients: false,
+            heartbeat_ms: None,
+            reactors: None,
+            sources: None,
+        };
+        Subject { asker: Asker::Audit, ..Subject::new(facts, host, request, io_uring) }
+    }
+
     /// RLIMIT_NOFILE as the programs have it: they raise the soft limit to the hard one.
-    pub(super) fn descriptors_max(&self) -> u64 {
+    pub(crate) fn descriptors_max(&self) -> u64 {
         self.facts.files.limit.hard.unwrap_or(u64::MAX)
     }
 
-    pub(super) fn may_raise_limits(&self) -> bool {
+    pub(crate) fn may_raise_limits(&self) -> bool {
         self.facts.capabilities.sys_resource == Some(true)
     }
 
-    /// Connections the fullest of `reactors` gets.
-    pub(super) fn share(connections: u64, reactors: u64) -> u64 {
-        descriptors_needed(connections, reactors).saturating_sub(budget::REACTOR_DESCRIPTORS)
+    /// Descriptors the fullest reactor needs as things stand.
+    pub(crate) fn descriptors_per_reactor(&self) -> u64 {
+        descriptors_needed(self.connections, self.reactors)
     }
 
     /// Connections a reactor can own whatever its limit on descriptors.
-    pub(super) fn reactor_connections_max(&self) -> u64 {
+    pub(crate) fn reactor_connections_max(&self) -> u64 {
         if self.request.backend.is_uring() { budget::RING_DESCRIPTORS_MAX } else { budget::REACTOR_CONNECTIONS_MAX }
     }
 
     /// The fewest reactors for `connections` when the limit on descriptors stays as it is.
-    pub(super) fn reactors_for(&self, connections: u64) -> Option<u64> {
+    pub(crate) fn reactors_for(&self, connections: u64) -> Option<u64> {
         let descriptors = self.descriptors_max().min(self.facts.files.nr_open.unwrap_or(u64::MAX));
         let room = descriptors.saturating_sub(budget::REACTOR_DESCRIPTORS).min(self.reactor_connections_max());
         fewest_reactors(connections, room)
@@ -84,7 +122,7 @@ impl<'a> Subject<'a> {
 
     /// The reactors of the plan: no fewer than as things stand, and more only where the limit on
     /// descriptors cannot be raised, or is not what binds.
-    pub(super) fn reactors_planned(&self) -> Option<u64> {
+    pub(crate) fn reactors_planned(&self) -> Option<u64> {
         let fewest = if self.may_raise_limits() {
             fewest_reactors(self.connections, self.reactor_connections_max())
         } else {
@@ -94,7 +132,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The workers of the plan. A generator's table is best kept small by more workers.
-    pub(super) fn workers_planned(&self) -> Option<u64> {
+    pub(crate) fn workers_planned(&self) -> Option<u64> {
         if self.request.side != Side::Both {
             return Some(self.workers);
         }
@@ -104,17 +142,17 @@ impl<'a> Subject<'a> {
     }
 
     /// Kernel sockets a worker of the generator can own.
-    pub(super) fn worker_connections_max(&self) -> u64 {
+    pub(crate) fn worker_connections_max(&self) -> u64 {
         self.descriptors_max().saturating_sub(budget::WORKER_DESCRIPTORS)
     }
 
     /// Connections one client address carries to one server address and port.
-    pub(super) fn connections_per_source(&self) -> u64 {
+    pub(crate) fn connections_per_source(&self) -> u64 {
         (self.ports - self.ports / budget::PORT_RESERVE_SHARE).max(1)
     }
 
     /// Client addresses the connections need; on loopback addresses are free and are not filled up.
-    pub(super) fn addresses(&self) -> Option<u64> {
+    pub(crate) fn addresses(&self) -> Option<u64> {
         let per_source = self.connections_per_source();
         match self.request.side {
             Side::Tun => None,
@@ -126,7 +164,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The shape of `connections` as things stand, with the threads they would need.
-    pub(super) fn planned_shape(&self, connections: u64) -> Shape {
+    pub(crate) fn planned_shape(&self, connections: u64) -> Shape {
         let limit = self.descriptors_max().saturating_sub(budget::REACTOR_DESCRIPTORS);
         Shape {
             connections,
@@ -143,14 +181,14 @@ impl<'a> Subject<'a> {
     }
 
     /// What a new process can have, less the reserve.
-    pub(super) fn memory_available(&self) -> Option<u64> {
+    pub(crate) fn memory_available(&self) -> Option<u64> {
         let host = self.facts.memory.available_bytes;
         let available = host.into_iter().chain(self.host.cgroup_bytes_left).min()?;
         Some(available - available / MEMORY_RESERVE_SHARE)
     }
 
     /// Whether the memory cgroup leaves less than the host has.
-    pub(super) fn is_bound_by_cgroup(&self) -> bool {
+    pub(crate) fn is_bound_by_cgroup(&self) -> bool {
         match (self.host.cgroup_bytes_left, self.facts.memory.available_bytes) {
             (Some(left), Some(available)) => left < available,
             (left, None) => left.is_some(),
@@ -159,34 +197,46 @@ impl<'a> Subject<'a> {
     }
 
     /// The memory of `connections` in bytes.
-    pub(super) fn memory_needed(&self, connections: u64) -> u64 {
+    pub(crate) fn memory_needed(&self, connections: u64) -> u64 {
         predict(&self.planned_shape(connections), &self.host.slabs).total_bytes
     }
 
+    /// The memory of the server's end of the connections alone.
+    pub(crate) fn memory_of_one_end(&self) -> u64 {
+        let shape = Shape { side: Side::Server, ..self.planned_shape(self.connections) };
+        predict(&shape, &self.host.slabs).total_bytes
+    }
+
     /// The most connections the available memory has room for.
-    pub(super) fn memory_fits(&self) -> Option<u64> {
+    pub(crate) fn memory_fits(&self) -> Option<u64> {
         let available = self.memory_available()?;
         largest(|connections| self.memory_needed(connections) <= available)
     }
-
-    pub(super) fn needs(&self) -> Needs {
-        Needs {
-            memory_bytes: self.memory_needed(self.connections),
-            reactors: self.reactors_planned(),
-            workers: self.workers_planned(),
-            addresses: self.addresses(),
-        }
-    }
 }
 
-/// The fewest reactors of which none gets more than `room` connections.
-fn fewest_reactors(connections: u64, room: u64) -> Option<u64> {
-    (1..=budget::THREADS_MAX).find(|&reactors| Subject::share(connections, reactors) <= room)
+/// Descriptors the fullest of `reactors` needs. SO_REUSEPORT spreads connections by a hash, so a share
+/// is a mean with a standard deviation of about its square root; four of those above the mean are
+/// exceeded less than once in ten thousand shares.
+pub(crate) fn descriptors_needed(connections: u64, reactors: u64) -> u64 {
+    let mean = connections.div_ceil(reactors);
+    let unevenness = if reactors > 1 { 4 * (mean.isqrt() + 1) } else { 0 };
+    mean.saturating_add(unevenness).saturating_add(budget::REACTOR_DESCRIPTORS)
+}
+
+/// Connections the fullest of `reactors` gets.
+pub(crate) fn share(connections: u64, reactors: u64) -> u64 {
+    descriptors_needed(connections, reactors).saturating_sub(budget::REACTOR_DESCRIPTORS)
+}
+
+/// The fewest reactors of which none gets more than `room` connections; `None`: no number of them that
+/// the server accepts is enough.
+pub fn fewest_reactors(connections: u64, room: u64) -> Option<u64> {
+    (1..=budget::THREADS_MAX).find(|&reactors| share(connections, reactors) <= room)
 }
 
 /// The largest number of connections that `fits`, which must hold for every smaller number too;
 /// `None`: any number does.
-pub(super) fn largest(fits: impl Fn(u64) -> bool) -> Option<u64> {
+pub(crate) fn largest(fits: impl Fn(u64) -> bool) -> Option<u64> {
     if fits(CONNECTIONS_MAX) {
         return None;
     }
@@ -196,6 +246,12 @@ pub(super) fn largest(fits: impl Fn(u64) -> bool) -> Option<u64> {
         if fits(middle) { fitting = middle } else { beyond = middle }
     }
     Some(fitting)
+}
+
+/// Ports of the range that are not reserved. Ranges of the kernel's list never overlap.
+fn usable_ports([first, last]: [u64; 2], reserved: &[(u64, u64)]) -> u64 {
+    let taken: u64 = reserved.iter().map(|&(from, to)| (to.min(last) + 1).saturating_sub(from.max(first))).sum();
+    (last - first + 1).saturating_sub(taken)
 }
 
 #[cfg(test)]
@@ -210,6 +266,15 @@ mod tests {
     }
 
     #[test]
+    fn the_fullest_reactor_decides() {
+        for (connections, reactors, expected) in
+            [(0, 1, 64), (10_000, 1, 10_064), (10_000, 4, 2500 + 204 + 64), (u64::MAX, 1, u64::MAX)]
+        {
+            assert_eq!(descriptors_needed(connections, reactors), expected, "{connections} over {reactors}");
+        }
+    }
+
+    #[test]
     fn the_fullest_reactor_decides_how_many_there_must_be() {
         for (connections, room, expected) in [
             (19_936, 19_936, Some(1)),
@@ -219,6 +284,19 @@ mod tests {
             (u64::MAX, 1 << 20, None),
         ] {
             assert_eq!(fewest_reactors(connections, room), expected, "{connections} by {room}");
+        }
+    }
+
+    #[test]
+    fn reserved_ports_count_only_inside_the_range() {
+        for (range, reserved, expected) in [
+            ([32_768, 60_999], vec![], 28_232),
+            ([1024, 65_535], vec![(8080, 8080), (9000, 9009)], 64_501),
+            ([1024, 65_535], vec![(1, 1023)], 64_512),
+            ([1024, 65_535], vec![(1000, 1024), (65_535, 65_535)], 64_510),
+            ([5000, 5000], vec![(4000, 6000)], 0),
+        ] {
+            assert_eq!(usable_ports(range, &reserved), expected, "{range:?} {reserved:?}");
         }
     }
 }

@@ -1,0 +1,95 @@
+//! One link of a plan's chain: a limit, and what it does to the wanted number of connections.
+
+use serde::Serialize;
+
+use crate::rules::rule::{Effect, Kind, Mend, Rule};
+use crate::rules::subject::Subject;
+
+/// What a limit does to the wanted number of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing: there is room.
+    Holds,
+    /// They work, but something is slower, or goes wrong while they open or close.
+    Slows,
+    /// They cannot all be open.
+    Wall,
+    /// The host does not say what the limit is.
+    Unknown,
+}
+
+impl Verdict {
+    /// The word used in tables and in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Verdict::Holds => "holds",
+            Verdict::Slows => "slows",
+            Verdict::Wall => "wall",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}
+
+/// One link of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// The name of the sysctl or of the limit.
+    pub id: &'static str,
+    /// The same in words.
+    pub title: &'static str,
+    /// The limit as it stands; `None`: there is none, or it cannot be read.
+    pub limit: Option<u64>,
+    /// What the wanted connections need of it; `None` where nothing can be said.
+    pub need: Option<u64>,
+    /// What both are counted in.
+    pub unit: &'static str,
+    /// The most connections that get by with the limit as it stands; `None`: any number does.
+    pub hit_at: Option<u64>,
+    /// What that means for the wanted number.
+    pub verdict: Verdict,
+    /// Why, in a sentence without its full stop.
+    pub meaning: String,
+    /// The command that moves it, where there is one and it is needed.
+    pub command: Option<String>,
+    /// Where the limit and its arithmetic come from.
+    pub source: &'static str,
+}
+
+/// A link with what the other parts of a plan want of its rule.
+pub(super) struct Judged {
+    pub(super) link: Link,
+    /// Present only where something is to be mended.
+    pub(super) mend: Option<Mend>,
+    /// Whether no connection opens beyond it.
+    pub(super) stops: bool,
+}
+
+impl Judged {
+    /// `None`: the rule is no limit, or not one of what was asked.
+    pub(super) fn new(rule: &Rule, subject: &Subject<'_>) -> Option<Judged> {
+        let Kind::Limit(limit) = &rule.kind else { return None };
+        let finding = (limit.judge)(subject)?;
+        let measure = finding.measure?;
+        let verdict = match (measure.is_known, measure.is_hit(subject.connections), limit.effect) {
+            (false, ..) => Verdict::Unknown,
+            (true, false, _) => Verdict::Holds,
+            (true, true, Effect::Stops) => Verdict::Wall,
+            (true, true, Effect::Slows) => Verdict::Slows,
+        };
+        let mend = finding.mend.filter(|_| matches!(verdict, Verdict::Wall | Verdict::Slows));
+        let link = Link {
+            id: rule.id,
+            title: rule.title,
+            limit: measure.limit,
+            need: measure.need,
+            unit: limit.unit,
+            hit_at: measure.hit_at,
+            verdict,
+            meaning: finding.meaning,
+            command: mend.as_ref().map(|mend| mend.command.clone()),
+            source: rule.source,
+        };
+        Some(Judged { link, mend, stops: limit.effect == Effect::Stops })
+    }
+}
