@@ -12,6 +12,7 @@ mod experiments;
 mod kinds;
 mod list;
 pub mod record_file;
+mod refusal;
 mod render;
 mod run;
 mod session;
@@ -23,6 +24,7 @@ use std::io::{self, Write};
 
 pub use list::text as list;
 pub use render::render;
+pub use refusal::Refusal;
 pub use run::run;
 pub use session::request::{Profile, Request};
 pub use session::{out, signals, terminal};

@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 use results::report::{count, percent};
 
 use crate::session::host_state::Look;
-use crate::session::orphans;
 use crate::session::places::Places;
 
 /// Long enough for ten ticks of /proc/stat, short beside the shortest run.
@@ -52,20 +51,17 @@ pub(crate) enum Waited {
     Interrupted,
 }
 
-/// Waits until the machine is fit, at most `wait_max`. `say` is told the reasons meanwhile.
+/// Waits until nothing disturbs, at most `wait_max`. `disturbances` takes a look, `say` is told what it saw meanwhile.
 pub(crate) fn wait(
-    places: &Places,
+    mut disturbances: impl FnMut() -> Vec<String>,
     wait_max: Duration,
     is_stopped: impl Fn() -> bool,
     mut say: impl FnMut(&str),
 ) -> Waited {
     let start = Instant::now();
     let mut first: Option<String> = None;
-    let cpus = [places.server, places.client];
     loop {
-        let mut reasons = judge(&Look::take(&cpus, LOOK), places.all.len() as u64);
-        reasons.extend(orphans::rivals());
-        let reasons = reasons.join(", ");
+        let reasons = disturbances().join(", ");
         let elapsed = start.elapsed();
         if is_stopped() {
             return Waited::Interrupted;
@@ -79,6 +75,11 @@ pub(crate) fn wait(
         first.get_or_insert(reasons);
         std::thread::sleep(PAUSE.min(wait_max.saturating_sub(elapsed)));
     }
+}
+
+/// Looks at this machine: what speaks against a run now.
+pub(crate) fn disturbances(places: &Places) -> Vec<String> {
+    judge(&Look::take(&[places.server, places.client], LOOK), places.all.len() as u64)
 }
 
 /// What speaks against a run now, each as a thing to wait for.
@@ -137,8 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_can_be_interrupted() {
-        let places = Places { server: 0, client: 0, all: vec![0] };
-        assert_eq!(wait(&places, Duration::ZERO, || true, |_| {}), Waited::Interrupted);
+    fn a_wait_ends_when_all_is_quiet_or_the_time_is_over_or_somebody_wants_it() {
+        let busy = || vec!["others".to_owned()];
+        let mut said = Vec::new();
+        assert_eq!(wait(Vec::new, Duration::ZERO, || false, |_| panic!("nothing to say")), Waited::Not);
+        assert_eq!(wait(busy, Duration::ZERO, || true, |_| {}), Waited::Interrupted);
+        let waited = wait(busy, Duration::ZERO, || false, |_| panic!("no wait"));
+        assert!(matches!(&waited, Waited::InVain(_, reasons) if reasons == "others"), "{waited:?}");
+        let mut looks = [busy(), vec![]].into_iter();
+        let waited = wait(|| looks.next().unwrap(), Duration::MAX, || false, |reasons| said.push(reasons.to_owned()));
+        assert!(matches!(&waited, Waited::For(_, reasons) if reasons == "others"), "{waited:?}");
+        assert_eq!(said, ["others"]);
     }
 }

@@ -9,15 +9,10 @@ use std::time::SystemTime;
 use anyhow::{Context, bail};
 
 use crate::built;
+use crate::refusal::Refusal;
 use crate::session::journal::{self, Header};
 use crate::session::request::{Profile, Request};
 use crate::session::{namespace, orphans, out, source};
-
-/// A usage error.
-pub(crate) fn refuse(message: &str) -> anyhow::Result<u8> {
-    say!("c10m: {message}");
-    Ok(2)
-}
 
 /// The header of a journal that begins now, of one run without length, arms and loads.
 pub(crate) fn empty_header(request: &Request, name: &str, profile: Profile, source: Option<&(String, bool)>) -> Header {
@@ -74,16 +69,12 @@ pub(crate) fn warn_of_build() {
     }
 }
 
-/// Says why nothing can be measured here, whatever it is, before anything is made; the value is the exit code.
-pub(crate) fn refused_here(request: &Request, needs_namespaces: bool) -> Option<u8> {
+/// Refuses what cannot be measured here, whatever it is, before anything is made.
+pub(crate) fn refused_here(request: &Request, needs_namespaces: bool) -> Result<(), Refusal> {
     let cannot_enter = needs_namespaces.then(|| namespace::check().err()).flatten();
     let unfit = cannot_enter.map(|error| format!("{} cannot be run here: {error:#}", request.experiment));
-    let (code, reason) = match unfit.or_else(orphans::refusal) {
-        Some(reason) => (1, reason),
-        None => (2, out::check(&request.out).err()?),
-    };
-    say!("c10m: {reason}");
-    Some(code)
+    unfit.or_else(orphans::refusal).map_or(Ok(()), |reason| Err(Refusal::failed(reason)))?;
+    out::check(&request.out).map_err(Refusal::usage)
 }
 
 pub(crate) fn host_name() -> String {

@@ -9,14 +9,19 @@ mod step;
 mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use results::report::{Document, Table, files as files_of};
 use results::{run as run_directory, utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::list::{Listed, ListedProfile};
-use crate::session::journal::{Header, Journal, Line, Refusal};
+use crate::kinds::experiment::{Experiment, Listed, ListedProfile};
+use crate::refusal::Refusal;
+use crate::session::host::Host;
+use crate::session::journal::{self, Header, Line};
 use crate::session::places::Places;
 use crate::session::preconditions::{self, Waited};
 use crate::session::request::Profile;
@@ -26,7 +31,7 @@ use crate::session::terminal;
 use plan::{PROFILES, Planned, Step};
 use record::{Record, SCHEMA, StepRecord};
 
-pub(crate) const NAME: &str = "c10m";
+const NAME: &str = "c10m";
 const QUESTION: &str = "How many connections does this host hold, what does each cost, and what breaks first?";
 const EXPLANATION: &str = "Server and load generator are one process each, in a network namespace made for the step. \
                            All connections are opened as fast as that goes, while a few busy ones measure how responsive \
@@ -45,8 +50,48 @@ const DRAIN_MAX: Duration = Duration::from_secs(600);
 const OVERHEAD_S: f64 = 5.0;
 const CONNECTS_PER_S: f64 = 20_000.0;
 
-/// For `bench list`.
-pub(crate) fn listed() -> Listed {
+/// The experiment.
+pub(super) struct Steps;
+
+impl Experiment for Steps {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn listed(&self) -> Listed {
+        listed()
+    }
+
+    fn run(&self, request: &Request, host: &dyn Host) -> anyhow::Result<u8> {
+        run(request, host)
+    }
+
+    fn wrote(&self, record: &Value) -> bool {
+        record.get("steps").is_some()
+    }
+
+    fn render(&self, record: Value, _directory: &Path) -> anyhow::Result<(Document, Vec<Table>)> {
+        let record: Record = serde_json::from_value(record)?;
+        Ok((report::document(&record), report::tables(&record)))
+    }
+}
+
+/// What is kept of a step that is finished.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kept {
+    Step(Box<StepRecord>),
+}
+
+impl journal::Finished for Kept {
+    fn is_run(&self) -> bool {
+        true
+    }
+}
+
+type Journal = journal::Journal<Kept>;
+
+fn listed() -> Listed {
     let profile = |profile: Profile| {
         let steps = plan::steps(profile);
         ListedProfile {
@@ -74,21 +119,18 @@ fn expected_s(steps: &[Step]) -> f64 {
 }
 
 /// Runs the steps the journal does not have yet, writes the run and prints its tables.
-pub(crate) fn run(args: &Request) -> anyhow::Result<u8> {
+fn run(args: &Request, host: &dyn Host) -> anyhow::Result<u8> {
     let profile = args.profile.unwrap_or(Profile::Quick);
     let steps = plan::steps(profile);
     if steps.is_empty() {
         let words: Vec<&str> = PROFILES.iter().map(|profile| profile.word()).collect();
-        return crate::session::start::refuse(&format!("c10m has the profiles {}", words.join(", ")));
+        return Err(Refusal::usage(format!("c10m has the profiles {}", words.join(", "))).into());
     }
     if args.repeats.is_some() || args.seconds.is_some() {
-        return crate::session::start::refuse(
-            "c10m runs each step once and for one heartbeat of each connection: leave out --repeats and --seconds",
-        );
+        return Err(Refusal::usage(
+            "c10m runs each step once and for one heartbeat of each connection: leave out --repeats and --seconds".to_owned()).into());
     }
-    if let Some(code) = crate::session::start::refused_here(args, true) {
-        return Ok(code);
-    }
+    crate::session::start::refused_here(args, true)?;
     let (planned, skipped) = fitting(&steps);
     if planned.is_empty() {
         skipped.iter().for_each(|line| say!("c10m: {line}"));
@@ -97,24 +139,18 @@ pub(crate) fn run(args: &Request) -> anyhow::Result<u8> {
     let source = source::current();
     let header = header(args, profile, &steps, source.as_ref());
     let directory = args.out.join(format!(".{NAME}-{}.unfinished", profile.word()));
-    let mut journal = match Journal::open(&directory, header, args.seed.is_some(), args.fresh) {
-        Ok(journal) => journal,
-        Err(Refusal { code, message }) => {
-            say!("c10m: {message}");
-            return Ok(code);
-        }
-    };
+    let mut journal = Journal::open(&directory, header, args.seed.is_some(), args.fresh)?;
     let stop = crate::session::start::stop_flag()?;
     crate::session::start::warn_of_build();
     skipped.iter().for_each(|line| say!("c10m: left out: {line}"));
     let (count, minutes) = (planned.len(), (expected_s(&steps) / 60.0).max(1.0));
     say!("c10m: {NAME} ({}): {count} steps, about {minutes:.0} min", profile.word());
     for (index, planned) in planned.iter().enumerate() {
-        if done(&journal)?.iter().any(|step| step.name == planned.step.name()) {
+        if done(&journal).iter().any(|step| step.name == planned.step.name()) {
             continue;
         }
         say!("c10m: step {} of {count}: {}", index + 1, planned.step.name());
-        one_step(args, planned, &mut journal, &stop)?;
+        one_step(args, host, planned, &mut journal, &stop)?;
     }
     let record = record(args, profile, &journal, skipped)?;
     publish(args, &record, journal, source)?;
@@ -134,16 +170,22 @@ fn fitting(steps: &[Step]) -> (Vec<Planned>, Vec<String>) {
 }
 
 /// Waits for a quiet machine and runs a step, once more when it fails.
-fn one_step(args: &Request, planned: &Planned, journal: &mut Journal, stop: &AtomicBool) -> anyhow::Result<()> {
+fn one_step(
+    args: &Request,
+    host: &dyn Host,
+    planned: &Planned,
+    journal: &mut Journal,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
     let places = crate::session::places::here()?;
     let name = planned.step.name();
     let mut reason = String::new();
     for _ in 0..ATTEMPTS_MAX {
-        wait_until_quiet(args, &places, journal, &name, stop)?;
-        match step::run(planned, journal.header().seed, stop) {
+        wait_until_quiet(args, host, &places, journal, &name, stop)?;
+        match step::run(host, planned, journal.header().seed, stop) {
             Ok(record) => {
                 say(&record);
-                return journal.append(Line::Step(Box::new(serde_json::to_value(record)?)));
+                return journal.append(Line::Finished(Kept::Step(Box::new(record))));
             }
             Err(error) => reason = format!("{error:#}"),
         }
@@ -161,13 +203,14 @@ fn one_step(args: &Request, planned: &Planned, journal: &mut Journal, stop: &Ato
 
 fn wait_until_quiet(
     args: &Request,
+    host: &dyn Host,
     places: &Places,
     journal: &mut Journal,
     name: &str,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
     let wait_max = args.wait_max.unwrap_or(if args.noisy { Duration::ZERO } else { DRAIN_MAX });
-    match preconditions::wait(places, wait_max, || stop.load(Ordering::Relaxed), |_| {}) {
+    match preconditions::wait(|| host.disturbances(places), wait_max, || stop.load(Ordering::Relaxed), |_| {}) {
         Waited::Not => Ok(()),
         Waited::Interrupted => bail!("interrupted before {name}"),
         Waited::For(time, reasons) => {
@@ -197,8 +240,8 @@ fn say(step: &StepRecord) {
 }
 
 /// The steps that are finished.
-fn done(journal: &Journal) -> anyhow::Result<Vec<StepRecord>> {
-    journal.steps()
+fn done(journal: &Journal) -> Vec<StepRecord> {
+    journal.finished().map(|Kept::Step(step)| (**step).clone()).collect()
 }
 
 fn header(args: &Request, profile: Profile, steps: &[Step], source: Option<&(String, bool)>) -> Header {
@@ -215,7 +258,7 @@ fn record(args: &Request, profile: Profile, journal: &Journal, mut skipped: Vec<
         match line {
             Line::LeftOut { reason, .. } => skipped.push(reason.clone()),
             Line::Wait(words) | Line::Failure(words) => incidents.push(words.clone()),
-            _ => {}
+            Line::Resumed(_) | Line::Finished(_) => {}
         }
     }
     if args.noisy {
@@ -236,7 +279,7 @@ fn record(args: &Request, profile: Profile, journal: &Journal, mut skipped: Vec<
         notes: report::notes(),
         skipped,
         incidents,
-        steps: done(journal)?,
+        steps: done(journal),
     })
 }
 
@@ -264,13 +307,4 @@ fn conclude(args: &Request, record: &Record, steps: usize) -> anyhow::Result<u8>
     }
     let is_held = |step: &StepRecord| report::broke(step).is_empty();
     Ok(u8::from(record.steps.iter().filter(|step| is_held(step)).count() < steps))
-}
-
-/// The report of a run of this experiment, and its tables.
-///
-/// # Errors
-/// When the record lacks something.
-pub(crate) fn render(document: serde_json::Value) -> anyhow::Result<(Document, Vec<Table>)> {
-    let record: Record = serde_json::from_value(document)?;
-    Ok((report::document(&record), report::tables(&record)))
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::plan::{Place, Planned, Step};
 use super::record::{CpuEach, Memory, Phase, Predicted, Sample, Slab, StepRecord, Tail};
 use super::watch::{self, Cache, Seen, Watch};
+use crate::session::host::Host;
 use crate::session::namespace::{self, Sockets};
 use crate::session::process::Process;
 use crate::session::{host_state, proc};
@@ -34,10 +35,10 @@ const LOOPBACK_BEATS_PER_S_MAX: u32 = 30_000;
 const SLAB_BYTES_MIN: f64 = 2.0;
 
 /// Runs a step; `stop` ends it within a second.
-pub(super) fn run(planned: &Planned, seed: u64, stop: &AtomicBool) -> anyhow::Result<StepRecord> {
+pub(super) fn run(host: &dyn Host, planned: &Planned, seed: u64, stop: &AtomicBool) -> anyhow::Result<StepRecord> {
     let step = planned.step;
     let sockets = u64::from(step.connections) * step.place.ends();
-    namespace::inside(sockets, |entries| inside(planned, seed, entries, stop))
+    namespace::inside(sockets, |entries| inside(host, planned, seed, entries, stop))
 }
 
 /// What a step starts with.
@@ -47,7 +48,7 @@ struct Before {
     server_bytes: Option<u64>,
 }
 
-fn inside(planned: &Planned, seed: u64, ehash_entries: Option<u64>, stop: &AtomicBool) -> anyhow::Result<StepRecord> {
+fn inside(host: &dyn Host, planned: &Planned, seed: u64, ehash_entries: Option<u64>, stop: &AtomicBool) -> anyhow::Result<StepRecord> {
     let step = planned.step;
     // BBR, some hosts' default, paces each packet by a timer of its connection's own.
     // Reno is the one other that any namespace may choose.
@@ -56,11 +57,11 @@ fn inside(planned: &Planned, seed: u64, ehash_entries: Option<u64>, stop: &Atomi
     fs::write("/proc/sys/net/ipv4/tcp_orphan_retries", "1").context("cannot shorten the life of orphans")?;
     let (slabs, host_bytes_free) = (watch::caches(), watch::host_bytes_free());
     let server_arguments = server_arguments(planned);
-    let mut server = Process::start_self(&server_arguments)?;
+    let mut server = Process::start_self(host, &server_arguments)?;
     server.read_event()?;
     let before = Before { slabs, host_bytes_free, server_bytes: proc::anonymous_bytes(server.pid()).ok() };
     let probe_arguments = probe_arguments(seed);
-    let probe = Process::start_self(&probe_arguments)?;
+    let probe = Process::start_self(host, &probe_arguments)?;
     wait_for_probe(planned)?;
     let generator_arguments = generator_arguments(planned, seed);
     let (generator_pid, is_over, is_held) = (AtomicU32::new(0), AtomicBool::new(false), AtomicBool::new(false));
@@ -77,7 +78,7 @@ fn inside(planned: &Planned, seed: u64, ehash_entries: Option<u64>, stop: &Atomi
     let (seen, probed, loaded) = thread::scope(|scope| {
         let watcher = scope.spawn(|| watch.run(start, || is_held.store(true, Ordering::Release)));
         let prober = scope.spawn(|| probe_until(probe, &is_held, &is_over));
-        let loaded = load(&generator_arguments, &generator_pid, stop);
+        let loaded = load(host, &generator_arguments, &generator_pid, stop);
         is_over.store(true, Ordering::Release);
         let seen = watcher.join().unwrap_or_default();
         (seen, prober.join().unwrap_or(None), loaded)
@@ -231,8 +232,8 @@ fn wait_for_probe(planned: &Planned) -> anyhow::Result<()> {
 }
 
 /// Runs the load generator to its end.
-fn load(arguments: &[String], pid: &AtomicU32, stop: &AtomicBool) -> anyhow::Result<(Value, i32)> {
-    let mut generator = Process::start_self(arguments)?;
+fn load(host: &dyn Host, arguments: &[String], pid: &AtomicU32, stop: &AtomicBool) -> anyhow::Result<(Value, i32)> {
+    let mut generator = Process::start_self(host, arguments)?;
     pid.store(generator.pid(), Ordering::Release);
     generator.wait_for_output(stop)?;
     let record = generator.read_event()?;
@@ -241,7 +242,7 @@ fn load(arguments: &[String], pid: &AtomicU32, stop: &AtomicBool) -> anyhow::Res
 }
 
 /// Ends the probe when all connections are established, or never will be. Its record, when it has one.
-fn probe_until(probe: Process, is_held: &AtomicBool, is_over: &AtomicBool) -> Option<Value> {
+fn probe_until(mut probe: Process, is_held: &AtomicBool, is_over: &AtomicBool) -> Option<Value> {
     while !is_held.load(Ordering::Acquire) && !is_over.load(Ordering::Acquire) {
         thread::sleep(Duration::from_millis(20));
     }

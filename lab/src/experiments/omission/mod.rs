@@ -1,9 +1,9 @@
-//! `bench omission`: what load generators report for a server that stalls. Not an [`Experiment`] like the
+//! `bench omission`: what load generators report for a server that stalls. Not a [`Comparison`] like the
 //! others, because what is compared is not the server and most arms are other people's programs.
 //!
 //! Repeats outermost, arms within in alternating order, a server of its own for each run.
 //!
-//! [`Experiment`]: crate::kinds::comparison::plan::Experiment
+//! [`Comparison`]: crate::kinds::comparison::plan::Comparison
 
 mod arms;
 mod parse;
@@ -23,8 +23,10 @@ use results::report::{Document, Table, files as files_of_report};
 use results::{hgrm, run as run_directory, utc};
 use serde_json::Value;
 
-use crate::list::{Listed, ListedProfile};
-use crate::session::journal::{Header, Journal, Line, Refusal};
+use crate::kinds::experiment::{Experiment, Listed, ListedProfile};
+use crate::refusal::Refusal;
+use crate::session::host::Host;
+use crate::session::journal::{Header, Journal, Line};
 use crate::session::orphans;
 use crate::session::out;
 use crate::session::places;
@@ -34,10 +36,10 @@ use crate::session::source;
 use arms::{ARMS, Arm};
 use parse::Reported;
 use record::{ArmRecord, Figures, Record, RunRecord, SCHEMA, percentile_medians};
-use runs::Gathered;
+use runs::{Gathered, Kept};
 
-pub(crate) const NAME: &str = "omission";
-pub(crate) const QUESTION: &str = "What does each load generator report for a server that stalls 100 ms every second?";
+const NAME: &str = "omission";
+pub(super) const QUESTION: &str = "What does each load generator report for a server that stalls 100 ms every second?";
 
 const EXPLANATION: &str = "Coordinated omission, shown: a load generator that waits for each reply before it sends the \
     next request hardly sees a stall that holds up everybody who arrives meanwhile. The server logs its stalls, so the \
@@ -57,8 +59,32 @@ const OVERHEAD_S: f64 = 0.8;
 /// Longer than any generator overruns its time; then the server ends by itself.
 const SERVER_EXTRA_S: u32 = 60;
 
-/// For `bench list`.
-pub(crate) fn listed() -> Listed {
+/// The experiment.
+pub(super) struct Omission;
+
+impl Experiment for Omission {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn listed(&self) -> Listed {
+        listed()
+    }
+
+    fn run(&self, request: &Request, host: &dyn Host) -> anyhow::Result<u8> {
+        run(request, host)
+    }
+
+    fn wrote(&self, record: &Value) -> bool {
+        record.get("arms").is_some()
+    }
+
+    fn render(&self, record: Value, directory: &Path) -> anyhow::Result<(Document, Vec<Table>)> {
+        render(record, directory)
+    }
+}
+
+fn listed() -> Listed {
     let runs = ARMS.len() as u32 * REPEATS;
     Listed {
         name: NAME,
@@ -79,19 +105,17 @@ pub(crate) fn listed() -> Listed {
 }
 
 /// Runs the comparison, writes its directory and prints its tables.
-pub(crate) fn run(args: &Request) -> anyhow::Result<u8> {
+fn run(args: &Request, host: &dyn Host) -> anyhow::Result<u8> {
     if let Some(other) = args.profile.filter(|profile| *profile != Profile::Full) {
         let word = other.word();
-        return crate::session::start::refuse(&format!(
+        return Err(Refusal::usage(format!(
             "omission has only the profile full: leave out --profile {word}, or shorten it with --seconds"
-        ));
+        )).into());
     }
     if args.noisy || args.wait_max.is_some() {
-        return crate::session::start::refuse("omission looks at no machine: leave out --noisy and --wait-max");
+        return Err(Refusal::usage("omission looks at no machine: leave out --noisy and --wait-max".to_owned()).into());
     }
-    if let Some(code) = crate::session::start::refused_here(args, false) {
-        return Ok(code);
-    }
+    crate::session::start::refused_here(args, false)?;
     if let Some(rivals) = orphans::rivals() {
         say!("c10m: WARNING: {rivals}: each disturbs the other");
     }
@@ -99,24 +123,18 @@ pub(crate) fn run(args: &Request) -> anyhow::Result<u8> {
     let (mut gathered, skipped) = runs::installed();
     let directory = args.out.join(format!(".{NAME}.unfinished"));
     let header = header(args, &gathered, source.as_ref());
-    let mut journal = match Journal::open(&directory, header, args.seed.is_some(), args.fresh) {
-        Ok(journal) => journal,
-        Err(Refusal { code, message }) => {
-            say!("c10m: {message}");
-            return Ok(code);
-        }
-    };
+    let mut journal = Journal::<Kept>::open(&directory, header, args.seed.is_some(), args.fresh)?;
     let stop = crate::session::start::stop_flag()?;
     crate::session::start::warn_of_build();
     skipped.iter().for_each(|line| say!("c10m: left out: {line}"));
     let Header { repeats, seconds, seed, started_unix_ms, .. } = *journal.header();
     let started = UNIX_EPOCH + Duration::from_millis(started_unix_ms);
-    let (runs, done) = (gathered.len() as u32 * repeats, runs::finished_count(&journal));
+    let (runs, done) = (gathered.len() as u32 * repeats, journal.run_count());
     let done = if done > 0 { format!(", {done} of them finished earlier") } else { String::new() };
     say!("c10m: {NAME}: {runs} runs of {seconds} s{done}, seed {seed}");
     let places = places::here()?;
-    if let Err(error) = runs::gather(&mut gathered, &places, &mut journal, &stop) {
-        let (done, command) = (runs::finished_count(&journal), crate::session::start::command_line().join(" "));
+    if let Err(error) = runs::gather(&mut gathered, host, &places, &mut journal, &stop) {
+        let (done, command) = (journal.run_count(), crate::session::start::command_line().join(" "));
         return Err(error.context(format!("{done} of {runs} runs are finished and kept; `{command}` goes on")));
     }
     let curves = curves(&gathered)?;
@@ -166,7 +184,7 @@ fn header(args: &Request, gathered: &[Gathered], source: Option<&(String, bool)>
     }
 }
 
-fn failures(journal: &Journal) -> Vec<String> {
+fn failures(journal: &Journal<Kept>) -> Vec<String> {
     let failures = journal.lines().iter().filter_map(|line| match line {
         Line::Failure(words) => Some(words.clone()),
         _ => None,
@@ -208,7 +226,7 @@ fn print(args: &Request, record: &Record) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When it lacks something, or a file of the directory makes no sense.
-pub(crate) fn render(document: Value, directory: &Path) -> anyhow::Result<(Document, Vec<Table>)> {
+fn render(document: Value, directory: &Path) -> anyhow::Result<(Document, Vec<Table>)> {
     let record: Record = serde_json::from_value(document)?;
     let truth = truth::of_record(&record);
     let mut curves = Vec::new();

@@ -1,7 +1,6 @@
 //! The runs of the comparison: what is finished goes to the journal at once, and what the journal has is not run
 //! again.
 
-use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
@@ -12,7 +11,8 @@ use serde_json::Value;
 use super::arms::{ARMS, Arm, Found};
 use super::record::RunRecord;
 use super::{EVERY_MS, SERVER_EXTRA_S, STALL_MS};
-use crate::session::journal::{Journal, Line};
+use crate::session::host::{Command, Host};
+use crate::session::journal::{self, Journal, Line};
 use crate::session::places::Places;
 use crate::session::process::Process;
 use crate::session::start::ensure_running;
@@ -36,11 +36,24 @@ pub(super) struct Histograms {
 
 /// A finished run, as the journal keeps it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Finished {
+pub(super) struct Finished {
     arm: String,
     command: Vec<String>,
     run: RunRecord,
     histograms: Option<Histograms>,
+}
+
+/// What is kept of a run that is finished.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kept {
+    Step(Box<Finished>),
+}
+
+impl journal::Finished for Kept {
+    fn is_run(&self) -> bool {
+        true
+    }
 }
 
 /// The arms that can run, and a line for each program that is missing.
@@ -62,8 +75,9 @@ pub(super) fn installed() -> (Vec<Gathered>, Vec<String>) {
 /// reason to lose all others: it is noted, and tried again only when the experiment is taken up again.
 pub(super) fn gather(
     gathered: &mut [Gathered],
+    host: &dyn Host,
     places: &Places,
-    journal: &mut Journal,
+    journal: &mut Journal<Kept>,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
     let (repeats, seconds, seed) = (journal.header().repeats, journal.header().seconds as u32, journal.header().seed);
@@ -82,15 +96,15 @@ pub(super) fn gather(
         for index in indices {
             ensure_running(stop)?;
             let name = gathered[index].arm.name();
-            if !journal.steps::<Finished>()?.iter().any(|known| known.arm == name && known.run.repeat == repeat) {
+            if !journal.finished().any(|Kept::Step(known)| known.arm == name && known.run.repeat == repeat) {
                 bar.set_message(name);
-                let measured = measure(&gathered[index], places, seconds, seed.wrapping_add(u64::from(repeat)));
+                let measured = measure(&gathered[index], host, places, seconds, seed.wrapping_add(u64::from(repeat)));
                 // Ctrl-C reaches the children too: what they say then is not what went wrong.
                 ensure_running(stop)?;
                 journal.append(match measured {
                     Ok(mut finished) => {
                         (finished.run.repeat, finished.run.order) = (repeat, order);
-                        Line::Step(Box::new(serde_json::to_value(finished)?))
+                        Line::Finished(Kept::Step(Box::new(finished)))
                     }
                     Err(error) => Line::Failure(format!("{name}, repeat {}: {error:#}", repeat + 1)),
                 })?;
@@ -100,7 +114,7 @@ pub(super) fn gather(
         }
     }
     bar.finish_and_clear();
-    for finished in journal.steps::<Finished>()? {
+    for Kept::Step(finished) in journal.finished().cloned() {
         let Some(entry) = gathered.iter_mut().find(|entry| entry.arm.name() == finished.arm) else { continue };
         if entry.command.is_empty() {
             entry.command = finished.command;
@@ -111,19 +125,17 @@ pub(super) fn gather(
     Ok(())
 }
 
-/// How many runs the journal has.
-pub(super) fn finished_count(journal: &Journal) -> usize {
-    journal.lines().iter().filter(|line| matches!(line, Line::Step(_))).count()
-}
-
 /// One run: a server, a generator, both accounts.
-fn measure(entry: &Gathered, places: &Places, seconds: u32, seed: u64) -> anyhow::Result<Finished> {
+fn measure(entry: &Gathered, host: &dyn Host, places: &Places, seconds: u32, seed: u64) -> anyhow::Result<Finished> {
     let arm = entry.arm;
-    let (mut server, address) = start_server(arm.workload(), places, seconds)?;
+    let (mut server, address) = start_server(host, arm.workload(), places, seconds)?;
     let arguments = arm.arguments(&address, seconds, seed, places.client);
     let generator = match arm.program() {
-        "c10m" => Process::start_self(&arguments)?,
-        program => Process::start(Command::new(&entry.found.path).args(&arguments), &[places.client], program)?,
+        "c10m" => Process::start_self(host, &arguments)?,
+        program => {
+            let command = Command::other(&entry.found.path, &arguments, program);
+            Process::start(host, &Command { cpus: vec![places.client], ..command })?
+        }
     };
     let (output, code) = generator.finish()?;
     if !server.is_running() {
@@ -144,7 +156,7 @@ fn measure(entry: &Gathered, places: &Places, seconds: u32, seed: u64) -> anyhow
     Ok(Finished { arm: arm.name().to_owned(), command, run, histograms })
 }
 
-fn start_server(workload: &str, places: &Places, seconds: u32) -> anyhow::Result<(Process, String)> {
+fn start_server(host: &dyn Host, workload: &str, places: &Places, seconds: u32) -> anyhow::Result<(Process, String)> {
     let arguments = [
         "null-server",
         workload,
@@ -160,7 +172,7 @@ fn start_server(workload: &str, places: &Places, seconds: u32) -> anyhow::Result
         &format!("{}s", seconds + SERVER_EXTRA_S),
     ]
     .map(str::to_owned);
-    let mut server = Process::start_self(&arguments)?;
+    let mut server = Process::start_self(host, &arguments)?;
     let ready = server.read_event()?;
     let address = ready["address"].as_str().context("the server named no address")?.to_owned();
     Ok((server, address))

@@ -4,7 +4,8 @@
 //! mirrored (A B C, C B A): over such a pair a drift of the machine that is steady cancels. The shuffle
 //! comes from the seed of the experiment, so the order can be replayed.
 
-use crate::kinds::comparison::plan::{Arm, Load, Scope};
+use crate::kinds::comparison::plan::{Arm, Scope};
+use crate::subjects::load::Load;
 
 /// One run to be made.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,12 +4,11 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 use server::{Balance, Variant, Workload};
 
-use super::{Kind, Running};
+use super::kind::{Kind, REACTORS_BALANCED};
+use super::started::Started;
+use crate::session::host::Host;
 use crate::session::process::Process;
 use crate::workload::word;
-
-/// Reactors where it matters who chooses among them.
-pub(super) const REACTORS_BALANCED: usize = 4;
 
 /// io_uring may be denied; the rest is always there.
 pub(super) fn availability(variant: Variant) -> Result<String, String> {
@@ -37,12 +36,12 @@ pub(super) fn configuration_balanced(balance: Balance) -> String {
 }
 
 pub(super) fn start(
-    kind: Kind,
+    host: &dyn Host,
     variant: Variant,
     balance: Balance,
     workload: Workload,
     cpus: &[usize],
-) -> anyhow::Result<Running> {
+) -> anyhow::Result<Started> {
     let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     let arguments = [
         "serve",
@@ -62,11 +61,7 @@ pub(super) fn start(
         "--json",
     ]
     .map(str::to_owned);
-    let mut process = Process::start_self(&arguments)?;
-    let ready = process.read_event()?;
-    let address = ready["address"].as_str().context("the server named no address")?.parse()?;
-    let workers = vec![process.pid()];
-    Ok(Running { kind, process, address, workers, _directory: None })
+    Started::announced(Process::start_self(host, &arguments)?)
 }
 
 /// The account in the last line of its output; an error when it did not end well.

@@ -4,7 +4,6 @@
 use super::program::{Program, Site};
 
 pub(super) const PROGRAM: Program = Program {
-    name: "h2o",
     executable: "h2o",
     package: "h2o",
     version_argument: "--version",

@@ -3,7 +3,6 @@
 use super::program::{Program, Site};
 
 pub(super) const PROGRAM: Program = Program {
-    name: "haproxy",
     executable: "haproxy",
     package: "haproxy",
     version_argument: "-v",

@@ -3,7 +3,6 @@
 use super::program::{Program, Site};
 
 pub(super) const PROGRAM: Program = Program {
-    name: "lighttpd",
     executable: "lighttpd",
     package: "lighttpd",
     version_argument: "-v",

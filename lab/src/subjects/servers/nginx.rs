@@ -10,7 +10,6 @@ use anyhow::Context;
 use super::program::{Program, START_MAX, Site, find};
 
 pub(super) const PROGRAM: Program = Program {
-    name: "nginx",
     executable: "nginx",
     package: "nginx-light",
     version_argument: "-v",

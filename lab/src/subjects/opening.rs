@@ -1,5 +1,5 @@
 //! What connections cost a server by themselves: system calls and entries of rings for accepting, registering
-//! and closing one, without a single request.
+//! and closing one, without a single request. Measures nothing.
 //!
 //! A server counts from its start to its end. With 10,000 connections and 20,000 requests, most of what it
 //! counts is not about requests; so the price of the connections is measured once for each server and number
@@ -7,15 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use server::Workload;
 
-use crate::kinds::comparison::plan::{Arm, Load};
-use crate::session::process::Process;
-use crate::subjects::generators::Job;
-use crate::subjects::servers::{Kind, Running};
+use crate::subjects::load::Load;
+use crate::subjects::servers::kind::Kind;
 
 /// With fewer connections, what they cost disappears among the requests.
 const CONNECTIONS_MIN: u32 = 10;
@@ -30,57 +26,20 @@ const NAMES: [&str; 4] = ["syscalls", "enters", "sqes", "cqes"];
 pub(crate) struct Opening(BTreeMap<String, f64>);
 
 /// Whether the price of connections is to be measured for this server: only this project's count anything.
-pub(crate) fn applies(load: &Load, arm: &Arm) -> bool {
+pub(crate) fn applies(load: &Load, server: Kind) -> bool {
     // Where connections come and go, they are what is measured.
-    matches!(arm.server, Kind::C10m(_)) && load.connections >= CONNECTIONS_MIN && !load.is_churn()
+    matches!(server, Kind::C10m(_)) && load.connections >= CONNECTIONS_MIN && !load.is_churn()
 }
 
 /// Loads that differ in nothing but rate and pipeline share a price.
-pub(crate) fn key(load: &Load, arm: &Arm) -> String {
-    results::run::word(&format!(
-        "opening-{}-c{}-{}",
-        crate::workload::word(load.workload),
-        load.connections,
-        arm.server.name()
-    ))
-}
-
-/// Opens the connections of `job` and closes them again, without a request.
-pub(crate) fn measure(job: &Job<'_>) -> anyhow::Result<Opening> {
-    let cpus = vec![job.places.server; job.shape.reactors];
-    let workload: Workload = job.load.workload;
-    let server = Running::start(job.arm.server, workload, &cpus)?;
-    let arguments = [
-        "load",
-        &server.url(workload),
-        "--connections",
-        &job.load.connections.to_string(),
-        "--threads",
-        &job.shape.threads.to_string(),
-        "--cpus",
-        &job.places.client.to_string(),
-        "--rate",
-        "0",
-        "--duration",
-        "50ms",
-        "--warmup",
-        "0ms",
-        "--reset",
-        "--json",
-    ]
-    .map(str::to_owned);
-    let mut process = Process::start_self(&arguments)?;
-    process.wait_for_output(job.stop)?;
-    process.read_event()?;
-    let (_, code) = process.finish()?;
-    if code != 0 && code != 4 {
-        bail!("the load generator ended with {code}");
-    }
-    Opening::of(&server.finish()?["totals"]).context("the server counted no connections")
+pub(crate) fn key(load: &Load, server: Kind) -> String {
+    let workload = crate::workload::word(load.workload);
+    results::run::word(&format!("opening-{workload}-c{}-{}", load.connections, server.name()))
 }
 
 impl Opening {
-    fn of(totals: &Value) -> Option<Opening> {
+    /// Out of what a server counted that served nothing; `None` when it had no connections.
+    pub(crate) fn of(totals: &Value) -> Option<Opening> {
         let accepts = totals["accepts"].as_f64().filter(|accepts| *accepts > 0.0)?;
         let each = |name: &str| Some((name.to_owned(), totals[name].as_f64()? / accepts));
         Some(Opening(NAMES.into_iter().filter_map(each).collect()))

@@ -1,0 +1,42 @@
+//! Measures what connections cost by themselves.
+
+use anyhow::{Context, bail};
+
+use crate::session::process::Process;
+use crate::session::stage::Stage;
+use crate::subjects::job::Job;
+use crate::subjects::opening::Opening;
+use crate::subjects::servers::running::Running;
+
+/// Opens the connections of `job` and closes them again, without a request.
+pub(crate) fn measure(job: &Job, stage: &Stage<'_>) -> anyhow::Result<Opening> {
+    let (load, places) = (&job.load, &stage.places);
+    let server = Running::start(stage.host, job.server, load.workload, &vec![places.server; job.shape.reactors])?;
+    let arguments = [
+        "load",
+        &server.url(load.workload),
+        "--connections",
+        &load.connections.to_string(),
+        "--threads",
+        &job.shape.threads.to_string(),
+        "--cpus",
+        &places.client.to_string(),
+        "--rate",
+        "0",
+        "--duration",
+        "50ms",
+        "--warmup",
+        "0ms",
+        "--reset",
+        "--json",
+    ]
+    .map(str::to_owned);
+    let mut process = Process::start_self(stage.host, &arguments)?;
+    process.wait_for_output(&stage.stop)?;
+    process.read_event()?;
+    let (_, code) = process.finish()?;
+    if code != 0 && code != 4 {
+        bail!("the load generator ended with {code}");
+    }
+    Opening::of(&server.finish()?["totals"]).context("the server counted no connections")
+}

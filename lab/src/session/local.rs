@@ -1,0 +1,127 @@
+//! This host: children of this process. None is left behind, not even where this process is killed, because the kernel
+//! ends them then.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{self, ChildStdout, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
+use crate::session::host::{Child, Command, EndSignal, Host, Program};
+use crate::session::places::Places;
+use crate::session::{orphans, preconditions, proc};
+
+/// This host.
+pub(crate) struct Local;
+
+impl Host for Local {
+    fn start(&self, command: &Command) -> anyhow::Result<Box<dyn Child>> {
+        let program = match &command.program {
+            Program::Own => std::env::current_exe().context("cannot find this program's file")?,
+            Program::Other(path) => path.clone(),
+        };
+        let mut child = process::Command::new(program);
+        child.args(&command.arguments).env(orphans::VARIABLE, orphans::mark()?);
+        if let Some(directory) = &command.directory {
+            child.current_dir(directory).process_group(0);
+        }
+        loadgen::tie_to_this_thread(&mut child, raw(command.end_signal), &command.cpus);
+        let mut child = child
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", command.what))?;
+        let stdout = BufReader::new(child.stdout.take().context("the child has no stdout")?);
+        Ok(Box::new(LocalChild { child, stdout }))
+    }
+
+    fn refusal(&self) -> Option<String> {
+        orphans::refusal()
+    }
+
+    fn disturbances(&self, places: &Places) -> Vec<String> {
+        let mut reasons = preconditions::disturbances(places);
+        reasons.extend(orphans::rivals());
+        reasons
+    }
+}
+
+fn raw(signal: EndSignal) -> Signal {
+    match signal {
+        EndSignal::Terminate => Signal::TERM,
+        EndSignal::Kill => Signal::KILL,
+    }
+}
+
+/// A child with piped output.
+struct LocalChild {
+    child: process::Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Child for LocalChild {
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn wait_for_output(&mut self, wait_max: Duration) -> io::Result<bool> {
+        let wait_max = Timespec { tv_sec: wait_max.as_secs() as i64, tv_nsec: wait_max.subsec_nanos().into() };
+        let mut stdout = [PollFd::new(self.stdout.get_ref(), PollFlags::IN)];
+        match poll(&mut stdout, Some(&wait_max)) {
+            Ok(0) | Err(Errno::INTR) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn read_line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line)?;
+        Ok(line)
+    }
+
+    fn read_rest(&mut self) -> io::Result<String> {
+        let mut output = String::new();
+        self.stdout.read_to_string(&mut output)?;
+        Ok(output)
+    }
+
+    fn read_complaint(&mut self) -> io::Result<String> {
+        let mut text = String::new();
+        if let Some(stderr) = &mut self.child.stderr {
+            stderr.read_to_string(&mut text)?;
+        }
+        Ok(text)
+    }
+
+    fn signal(&mut self, signal: EndSignal) {
+        // One that was waited for has no number any more: another process may have it.
+        if self.is_running()
+            && let Some(pid) = Pid::from_raw(self.child.id() as i32)
+        {
+            // It may have ended by itself meanwhile, which the wait that follows tells.
+            let _ = kill_process(pid, raw(signal));
+        }
+    }
+
+    fn cpu_us(&mut self) -> anyhow::Result<u64> {
+        // Left a zombie: /proc still has its account, which reaping would take away.
+        if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
+            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        }
+        proc::process_cpu_us(self.child.id())
+    }
+
+    fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+}
