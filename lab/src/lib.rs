@@ -23,8 +23,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 pub use list::text as list;
-pub use render::render;
 pub use refusal::Refusal;
+pub use render::render;
 pub use run::run;
 pub use session::request::{Profile, Request};
 pub use session::{out, signals, terminal};

@@ -35,9 +35,9 @@ impl Kind {
         let experiment = document.get("experiment").and_then(Value::as_str);
         match experiment {
             Some(_) if has("cells") => Some(Kind::Comparison),
-            Some(name) => experiments::find(name)
-                .filter(|found| found.wrote(document))
-                .map(|found| Kind::Scenario(found.name())),
+            Some(name) => {
+                experiments::find(name).filter(|found| found.wrote(document)).map(|found| Kind::Scenario(found.name()))
+            }
             None if has("response_us") && has("connections") => Some(Kind::Load),
             None if has("knee") && has("probes") => Some(Kind::Knee),
             None if has("attempts") && has("stall_us") => Some(Kind::SelfTest),

@@ -5,6 +5,8 @@ pub(crate) mod host_state;
 pub(crate) mod journal;
 pub(crate) mod limits;
 pub(crate) mod local;
+#[cfg(test)]
+pub(crate) mod mock;
 pub(crate) mod namespace;
 pub(crate) mod orphans;
 pub mod out;

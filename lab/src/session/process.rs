@@ -1,5 +1,6 @@
 //! A process of an experiment: started, listened to, ended, and never left behind.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,17 @@ use crate::session::host::{Child, Command, EndSignal, Host};
 const END_MAX: Duration = Duration::from_secs(3);
 /// How often a wait for a process looks whether it is to be interrupted.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// What a program prints that is asked about itself: stdout, then stderr. What it exits with says nothing: `wrk -v` calls
+/// its own version an error.
+///
+/// # Errors
+/// When it cannot be started.
+pub(crate) fn said(host: &dyn Host, program: impl Into<PathBuf>, argument: &str, what: &str) -> anyhow::Result<String> {
+    let mut process = Process::start(host, &Command::other(program, &[argument.to_owned()], what))?;
+    let output = process.rest()?;
+    Ok(output + &process.child.read_complaint().with_context(|| format!("reading from {what}"))?)
+}
 
 /// A running process. Dropping it ends what was started.
 pub(crate) struct Process {

@@ -243,13 +243,14 @@ impl<'a, T: Finished> Sitting<'a, T> {
     /// The run's directory appears whole; only then the journal goes. `label` is in the name of the directory.
     pub(crate) fn publish(self, label: &str, files: &[(String, String)]) -> anyhow::Result<()> {
         let (commit, dirty) = built::source().unwrap_or_default();
-        let name =
-            run_directory::name(&utc::date(SystemTime::now()), &start::host_name(), &commit, dirty, label);
+        let name = run_directory::name(&utc::date(SystemTime::now()), &start::host_name(), &commit, dirty, label);
         let out = &self.request.out;
         let directory = run_directory::write_files(out, &name, files).with_context(|| out::cannot_write(out))?;
         say!("c10m: wrote {}", directory.display());
         let left = self.journal.directory().to_owned();
-        self.journal.remove().with_context(|| format!("the results are written, but {} cannot be removed", left.display()))
+        self.journal
+            .remove()
+            .with_context(|| format!("the results are written, but {} cannot be removed", left.display()))
     }
 }
 

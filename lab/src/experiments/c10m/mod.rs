@@ -8,8 +8,8 @@ mod report;
 mod step;
 mod watch;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
@@ -128,7 +128,10 @@ fn run(args: &Request, host: &dyn Host) -> anyhow::Result<u8> {
     }
     if args.repeats.is_some() || args.seconds.is_some() {
         return Err(Refusal::usage(
-            "c10m runs each step once and for one heartbeat of each connection: leave out --repeats and --seconds".to_owned()).into());
+            "c10m runs each step once and for one heartbeat of each connection: leave out --repeats and --seconds"
+                .to_owned(),
+        )
+        .into());
     }
     crate::session::start::refused_here(args, true)?;
     let (planned, skipped) = fitting(&steps);

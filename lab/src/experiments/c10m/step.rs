@@ -48,7 +48,13 @@ struct Before {
     server_bytes: Option<u64>,
 }
 
-fn inside(host: &dyn Host, planned: &Planned, seed: u64, ehash_entries: Option<u64>, stop: &AtomicBool) -> anyhow::Result<StepRecord> {
+fn inside(
+    host: &dyn Host,
+    planned: &Planned,
+    seed: u64,
+    ehash_entries: Option<u64>,
+    stop: &AtomicBool,
+) -> anyhow::Result<StepRecord> {
     let step = planned.step;
     // BBR, some hosts' default, paces each packet by a timer of its connection's own.
     // Reno is the one other that any namespace may choose.

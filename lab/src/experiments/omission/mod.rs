@@ -110,7 +110,8 @@ fn run(args: &Request, host: &dyn Host) -> anyhow::Result<u8> {
         let word = other.word();
         return Err(Refusal::usage(format!(
             "omission has only the profile full: leave out --profile {word}, or shorten it with --seconds"
-        )).into());
+        ))
+        .into());
     }
     if args.noisy || args.wait_max.is_some() {
         return Err(Refusal::usage("omission looks at no machine: leave out --noisy and --wait-max".to_owned()).into());

@@ -9,8 +9,8 @@ use results::{hgrm, hlog, report, run};
 use crate::kinds::comparison::finished::{self, Entry, Finished, runs};
 use crate::kinds::comparison::plan::{Arm, Comparison, Scope, key};
 use crate::session::journal::Journal;
-use crate::session::places::Places;
 use crate::session::sitting::Sitting;
+use crate::session::stage::Stage;
 use crate::subjects::load::Load;
 use crate::subjects::servers::about::configuration;
 use crate::workload::word;
@@ -47,7 +47,7 @@ pub(crate) fn outcome(
         question: comparison.question.to_owned(),
         metric: comparison.metric,
         decision: Decision { reference, ..comparison.decision.clone() },
-        notes: notes(scope, journal, &sitting.stage().places, &account.failures),
+        notes: notes(scope, journal, sitting.stage(), &account.failures),
         started_at: account.started_at,
         duration_s: account.duration_s,
         command: account.command,
@@ -93,6 +93,7 @@ fn cell(key: &str, load: &Load, arm: &Arm, entries: &[&Entry], merged: Option<&L
         arm: arm.name(),
         generator: if arm.compares_generators { arm.generator.name().to_owned() } else { String::new() },
         server: if arm.compares_generators { arm.server.name() } else { String::new() },
+        is_own: Some(arm.server.is_own() && !arm.compares_generators),
         connections: u64::from(load.connections),
         load_loop: load.rate.map_or(Loop::Closed, |rate| Loop::Open { rate }),
         pipeline: load.pipeline,
@@ -102,7 +103,8 @@ fn cell(key: &str, load: &Load, arm: &Arm, entries: &[&Entry], merged: Option<&L
     }
 }
 
-fn notes(scope: &Scope, journal: &Journal<Finished>, places: &Places, failures: &[String]) -> Vec<String> {
+fn notes(scope: &Scope, journal: &Journal<Finished>, stage: &Stage<'_>, failures: &[String]) -> Vec<String> {
+    let places = &stage.places;
     let mut notes = vec![
         format!("Server on CPU {}, load generator on CPU {}.", places.server, places.client),
         "Every reply was verified. Ready-made replies, one send for all pipelined requests, the same \
@@ -117,7 +119,7 @@ fn notes(scope: &Scope, journal: &Journal<Finished>, places: &Places, failures: 
                 .to_owned(),
         );
     }
-    notes.extend(scope.servers().into_iter().map(|server| format!("{}.", configuration(server))));
+    notes.extend(scope.servers().into_iter().map(|server| format!("{}.", configuration(stage.host, server))));
     if places.server == places.client {
         notes.push("One CPU for both: times and CPU contain the other side's interference.".to_owned());
     }

@@ -4,39 +4,32 @@ use crate::kinds::comparison::plan::{Arm, Scope};
 use crate::session::host::Host;
 use crate::session::limits::Limits;
 use crate::subjects::load::Generator;
-use crate::subjects::servers::about;
+use crate::subjects::servers::about::availability;
 use crate::subjects::servers::kind::Kind;
 use crate::subjects::wrk;
 
 /// Takes out what cannot run here, and says what that was.
 pub(crate) fn leave_out_unavailable(host: &dyn Host, scope: &mut Scope, limits: &Limits) -> Vec<String> {
     let mut skipped = Vec::new();
-    let mut leave_out = |arms: &mut Vec<Arm>, reason: String, gone: &dyn Fn(&Arm) -> bool| {
-        let names: Vec<String> = arms.iter().filter(|arm| gone(arm)).map(Arm::name).collect();
-        if !names.is_empty() {
-            arms.retain(|arm| !gone(arm));
+    let servers = scope.servers();
+    // Asks only where there is an arm that needs it.
+    let mut leave_out = |needs_it: &dyn Fn(&Arm) -> bool, reason: &dyn Fn() -> Option<String>| {
+        let names: Vec<String> = scope.arms.iter().filter(|arm| needs_it(arm)).map(Arm::name).collect();
+        if let Some(reason) = (!names.is_empty()).then(reason).flatten() {
+            scope.arms.retain(|arm| !needs_it(arm));
             skipped.push(format!("{}: {reason}", names.join(", ")));
         }
     };
-    if let Err(error) = server::probe_io_uring() {
-        leave_out(&mut scope.arms, error.to_string(), &|arm| {
-            let is_uring = matches!(arm.server, Kind::C10m(variant) if variant.backend() == "io_uring");
-            is_uring || arm.generator == Generator::C10mUring
-        });
+    let needs_uring = |arm: &Arm| {
+        let is_uring = matches!(arm.server, Kind::C10m(variant) if variant.backend() == "io_uring");
+        is_uring || arm.generator == Generator::C10mUring
+    };
+    leave_out(&needs_uring, &|| server::probe_io_uring().err().map(|error| error.to_string()));
+    leave_out(&|arm| arm.server.is_nginx(), &|| availability(host, Kind::Nginx).err());
+    for peer in servers.into_iter().filter(|server| !server.is_own() && !server.is_nginx()) {
+        leave_out(&|arm| arm.server == peer, &|| availability(host, peer).err());
     }
-    if about::availability(host, Kind::Nginx).is_err() {
-        let reason = "not installed (Debian: apt-get install nginx-light)".to_owned();
-        leave_out(&mut scope.arms, reason, &|arm| arm.server.is_nginx());
-    }
-    for peer in scope.servers().into_iter().filter(|server| Kind::peers().any(|peer| peer == *server)) {
-        if let Err(reason) = about::availability(host, peer) {
-            leave_out(&mut scope.arms, reason, &|arm| arm.server == peer);
-        }
-    }
-    if !wrk::is_installed() {
-        let reason = "not installed (Debian: apt-get install wrk)".to_owned();
-        leave_out(&mut scope.arms, reason, &|arm| arm.generator == Generator::Wrk);
-    }
+    leave_out(&|arm| arm.generator == Generator::Wrk, &|| wrk::availability(host).err());
     scope.loads.retain(|load| match limits.shape(load.connections) {
         Ok(_) => true,
         Err(reason) => {

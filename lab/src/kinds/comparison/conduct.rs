@@ -21,8 +21,15 @@ use crate::subjects::load::Load;
 /// Longest wait for a quiet machine, before each run.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Runs what the journal does not have yet, and publishes when everything is there. The value is the exit code.
-pub(crate) fn conduct(comparison: &Comparison, request: &Request, stage: Stage<'_>) -> anyhow::Result<u8> {
+/// Runs, publishes and prints. The value is the exit code.
+pub(super) fn conduct(comparison: &Comparison, request: &Request, stage: Stage<'_>) -> anyhow::Result<u8> {
+    let record = publish(comparison, request, stage)?;
+    show(request, &record, tables(&record))?;
+    exit_code(&record)
+}
+
+/// Runs what the journal does not have yet, and publishes when everything is there.
+pub(super) fn publish(comparison: &Comparison, request: &Request, stage: Stage<'_>) -> anyhow::Result<Record> {
     let mut scope = comparison.scope(request.profile).map_err(Refusal::usage)?;
     scope.repeats = request.repeats.unwrap_or(scope.repeats);
     scope.seconds = request.seconds.unwrap_or(scope.seconds);
@@ -38,8 +45,7 @@ pub(crate) fn conduct(comparison: &Comparison, request: &Request, stage: Stage<'
     let outcome = assemble::outcome(comparison, &scope, &sitting)?;
     let files = assemble::files(&outcome, sitting.journal())?;
     sitting.publish(comparison.name, &files)?;
-    show(request, &outcome.record, tables(&outcome.record))?;
-    exit_code(&outcome.record)
+    Ok(outcome.record)
 }
 
 fn outline(comparison: &Comparison, request: &Request, scope: &Scope, skipped: Vec<String>) -> Outline {
@@ -61,7 +67,7 @@ fn outline(comparison: &Comparison, request: &Request, scope: &Scope, skipped: V
     }
 }
 
-fn exit_code(record: &Record) -> anyhow::Result<u8> {
+pub(super) fn exit_code(record: &Record) -> anyhow::Result<u8> {
     let mut runs = record.cells.iter().flat_map(|cell| &cell.runs).peekable();
     if runs.peek().is_none() {
         bail!("no run succeeded; the report says why");

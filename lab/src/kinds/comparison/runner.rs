@@ -137,8 +137,7 @@ impl Runner<'_, '_> {
             return Ok(Ok(known.clone()));
         }
         let name = format!("opening the connections of {short}");
-        let measured =
-            self.sitting.attempt(&name, &name, &mut self.progress, |stage| price::measure(job, stage))?;
+        let measured = self.sitting.attempt(&name, &name, &mut self.progress, |stage| price::measure(job, stage))?;
         if let Ok(opening) = &measured {
             self.sitting.keep(Finished::Opening { key, opening: opening.clone() })?;
         }
@@ -148,7 +147,8 @@ impl Runner<'_, '_> {
     fn all_memory(&mut self) -> anyhow::Result<()> {
         for (workload, variant) in self.scope.memory_plan() {
             let (word, arm) = (word(workload), variant.to_string());
-            if finished::memory(self.sitting.journal()).any(|cell| (cell.workload.as_str(), &cell.arm) == (word, &arm)) {
+            if finished::memory(self.sitting.journal()).any(|cell| (cell.workload.as_str(), &cell.arm) == (word, &arm))
+            {
                 continue;
             }
             let cell = format!("memory-{word}-{variant}");

@@ -13,18 +13,18 @@ pub(crate) fn availability(host: &dyn Host, kind: Kind) -> Result<String, String
         (Kind::C10m(variant), _) => c10m::availability(variant),
         (Kind::Balanced(_), _) => c10m::availability(Variant::EpollLevel),
         (Kind::Crate(peer), _) => crates::availability(host, peer),
-        (_, Some(program)) => program.availability(),
+        (_, Some(program)) => program.availability(host),
         (_, None) => Err("it is no program".to_owned()),
     }
 }
 
 /// Name, version, how it is set up and what it does beyond this project's server: what a report says of it.
-pub(crate) fn configuration(kind: Kind) -> String {
+pub(crate) fn configuration(host: &dyn Host, kind: Kind) -> String {
     match (kind, program(kind)) {
         (Kind::C10m(variant), _) => c10m::configuration(variant),
         (Kind::Balanced(balance), _) => c10m::configuration_balanced(balance),
-        (Kind::Crate(peer), _) => crates::configuration(peer),
-        (_, Some(program)) => program.described(),
+        (Kind::Crate(peer), _) => crates::configuration(host, peer),
+        (_, Some(program)) => program.described(host),
         (_, None) => kind.name(),
     }
 }

@@ -2,7 +2,6 @@
 //! itself which version it is and how it is set up.
 
 use std::path::PathBuf;
-use std::process;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -11,7 +10,7 @@ use super::kind::Crate;
 use super::started::Started;
 use crate::session::host::{Command, Host};
 use crate::session::places;
-use crate::session::process::Process;
+use crate::session::process::{Process, said};
 use crate::workload::word;
 
 /// Library and version when it starts here: some need what a host may deny, such as io_uring or locked memory.
@@ -21,7 +20,7 @@ pub(super) fn availability(host: &dyn Host, peer: Crate) -> Result<String, Strin
     }
     let start = || {
         let places = places::here()?;
-        let about = about(peer)?;
+        let about = about(host, peer)?;
         let (_, code) = start(host, peer, &[places.server])?.end()?;
         ensure!(code == 0, "it ended with {code}");
         anyhow::Ok(title(&about))
@@ -30,8 +29,8 @@ pub(super) fn availability(host: &dyn Host, peer: Crate) -> Result<String, Strin
 }
 
 /// What the program says of itself.
-pub(super) fn configuration(peer: Crate) -> String {
-    match about(peer) {
+pub(super) fn configuration(host: &dyn Host, peer: Crate) -> String {
+    match about(host, peer) {
         Ok(about) => format!("{}: {}", title(&about), about["configuration"].as_str().unwrap_or_default()),
         Err(error) => format!("{}: {error:#}", peer.name),
     }
@@ -47,10 +46,10 @@ fn title(about: &Value) -> String {
     format!("{} {}", text("library"), text("version"))
 }
 
-fn about(peer: Crate) -> anyhow::Result<Value> {
-    let path = path(peer);
-    let output = process::Command::new(&path).arg("about").output().with_context(|| format!("cannot run {}", path.display()))?;
-    serde_json::from_slice(&output.stdout).with_context(|| format!("peer-{} about printed no JSON", peer.name))
+fn about(host: &dyn Host, peer: Crate) -> anyhow::Result<Value> {
+    let name = format!("peer-{}", peer.name);
+    let text = said(host, path(peer), "about", &name)?;
+    serde_json::from_str(&text).with_context(|| format!("{name} about printed no JSON"))
 }
 
 pub(super) fn start(host: &dyn Host, peer: Crate, cpus: &[usize]) -> anyhow::Result<Started> {

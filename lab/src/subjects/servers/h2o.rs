@@ -16,7 +16,7 @@ pub(super) const PROGRAM: Program = Program {
             Date and Server headers) and sends each pipelined reply by itself",
 };
 
-fn configuration(site: &Site) -> String {
+fn configuration(site: &Site<'_>) -> String {
     format!(
         "num-threads: {threads}
 num-name-resolution-threads: 1

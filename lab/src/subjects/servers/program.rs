@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -11,7 +10,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::started::{Started, TemporaryDirectory};
 use crate::session::host::{Command, Host};
-use crate::session::process::Process;
+use crate::session::process::{Process, said};
 use crate::session::{orphans, proc};
 
 /// How long a server may take to start.
@@ -35,9 +34,9 @@ pub(super) struct Program {
     /// The version in that output.
     pub(super) version: fn(&str) -> Option<&str>,
     /// Its arguments. It must stay in the foreground.
-    pub(super) arguments: fn(&Site) -> Vec<String>,
+    pub(super) arguments: fn(&Site<'_>) -> Vec<String>,
     /// The text of the file [`Site::configuration`].
-    pub(super) configuration: fn(&Site) -> String,
+    pub(super) configuration: fn(&Site<'_>) -> String,
     /// How many children it starts to do the work on that many CPUs; 0 where it does it by itself.
     pub(super) children: fn(usize) -> usize,
     /// How it is set up and what it does beyond this project's server, for reports.
@@ -45,7 +44,8 @@ pub(super) struct Program {
 }
 
 /// Where and on what a program is to run.
-pub(super) struct Site {
+pub(super) struct Site<'a> {
+    pub(super) host: &'a dyn Host,
     pub(super) address: SocketAddr,
     pub(super) cpus: Vec<usize>,
     pub(super) directory: PathBuf,
@@ -53,7 +53,7 @@ pub(super) struct Site {
     pub(super) descriptors: u64,
 }
 
-impl Site {
+impl Site<'_> {
     /// The file that the program is set up with.
     pub(super) fn configuration(&self) -> String {
         self.file("configuration")
@@ -71,19 +71,18 @@ impl Site {
 
 impl Program {
     /// Its version, or what to install.
-    pub(super) fn availability(&self) -> Result<String, String> {
+    pub(super) fn availability(&self, host: &dyn Host) -> Result<String, String> {
         let missing = || format!("not installed (Debian: apt-get install {})", self.package);
         let path = find(self.executable).ok_or_else(missing)?;
-        let output = process::Command::new(path).arg(self.version_argument).output().map_err(|error| error.to_string())?;
-        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let text = said(host, path, self.version_argument, self.executable).map_err(|error| format!("{error:#}"))?;
         let version = (self.version)(&text)
             .ok_or_else(|| format!("`{} {}` names no version", self.executable, self.version_argument))?;
         Ok(version.to_owned())
     }
 
     /// Version, set-up and differences in one sentence.
-    pub(super) fn described(&self) -> String {
-        let version = self.availability().unwrap_or_else(|reason| format!("{}, {reason}", self.executable));
+    pub(super) fn described(&self, host: &dyn Host) -> String {
+        let version = self.availability(host).unwrap_or_else(|reason| format!("{}, {reason}", self.executable));
         format!("{version}: the distribution's build, {}", self.about)
     }
 
@@ -96,7 +95,7 @@ impl Program {
         // Absolute, because the program works in it.
         let directory = TemporaryDirectory(std::path::absolute(std::env::temp_dir().join(name))?);
         let descriptors = getrlimit(Resource::Nofile).maximum.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
-        let site = Site { address, cpus: cpus.to_vec(), directory: directory.0.clone(), descriptors };
+        let site = Site { host, address, cpus: cpus.to_vec(), directory: directory.0.clone(), descriptors };
         write_files(&directory.0, &site, (self.configuration)(&site))
             .with_context(|| format!("cannot set up {} in {}", self.executable, directory.0.display()))?;
         let command = Command {
@@ -137,7 +136,7 @@ impl Program {
     }
 }
 
-fn write_files(directory: &Path, site: &Site, configuration: String) -> std::io::Result<()> {
+fn write_files(directory: &Path, site: &Site<'_>, configuration: String) -> std::io::Result<()> {
     fs::create_dir_all(directory)?;
     fs::write(site.body(), "Hello, World!")?;
     fs::write(site.configuration(), configuration)

@@ -13,7 +13,7 @@ use crate::session::host::Host;
 /// A server that serves.
 pub(crate) struct Running {
     kind: Kind,
-    started: Started,
+    pub(super) started: Started,
 }
 
 impl Running {

@@ -52,7 +52,7 @@ fn every_peer_of_this_host_serves_and_ends() {
                 continue;
             }
         };
-        assert!(configuration(kind).starts_with(&version), "{}: {}", kind.name(), configuration(kind));
+        assert!(configuration(&Local, kind).starts_with(&version), "{}: {}", kind.name(), configuration(&Local, kind));
         for cpus in [&[places.server][..], &several] {
             serves_and_ends(kind, cpus);
         }
