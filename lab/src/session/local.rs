@@ -125,3 +125,57 @@ impl Child for LocalChild {
         self.child.wait()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::session::process::{Process, said};
+
+    fn shell(script: &str) -> Command {
+        Command::other("sh", &["-c".to_owned(), script.to_owned()], "a shell")
+    }
+
+    fn start(script: &str) -> Process {
+        Process::start(&Local, &shell(script)).expect("every host has a shell")
+    }
+
+    #[test]
+    fn a_child_is_marked_heard_and_waited_for() {
+        let (output, code, cpu_us) =
+            start("echo $C10M_RUN; read line; echo \"no input: $?\"; exit 3").finish_with_cpu_us().expect("an end");
+        let mark = orphans::mark().expect("a mark");
+        assert_eq!((output, code), (format!("{mark}\nno input: 1\n"), 3));
+        assert!(cpu_us < 60_000_000, "{cpu_us}");
+        assert_eq!(said(&Local, "sh", "-c", "a shell").map(|text| text.is_empty()).ok(), Some(false), "a complaint");
+        let error = said(&Local, "no-such-program", "-v", "it").expect_err("nothing starts").to_string();
+        assert_eq!(error, "cannot start it");
+    }
+
+    #[test]
+    fn a_child_works_where_it_is_told_to() {
+        let directory = fs::canonicalize(std::env::temp_dir()).expect("a directory");
+        let command =
+            Command { directory: Some(directory.clone()), ..shell("pwd; ps -o pgid= -p $$ | tr -d ' '; echo $$") };
+        let (output, _) = Process::start(&Local, &command).expect("a shell").finish().expect("an end");
+        let lines: Vec<&str> = output.lines().collect();
+        assert_eq!(Path::new(lines[0]), directory);
+        assert_eq!(lines[1], lines[2], "it leads a process group");
+    }
+
+    #[test]
+    fn a_child_that_fails_says_why_and_one_that_is_dropped_is_gone() {
+        let error = start("echo before >&2; echo after >&2").read_event().expect_err("no output").to_string();
+        assert_eq!(error, "a shell ended early: before; after");
+        let error = start("kill -9 $$").finish().expect_err("killed").to_string();
+        assert!(error.starts_with("a shell was killed: signal: 9") && error.ends_with("it said nothing"), "{error}");
+        let mut child = start("echo {}; exec sleep 1000");
+        child.read_event().expect("it runs");
+        let place = format!("/proc/{}", child.pid());
+        assert!(child.is_running() && Path::new(&place).exists());
+        drop(child);
+        assert!(!Path::new(&place).exists(), "neither running nor a zombie");
+    }
+}
