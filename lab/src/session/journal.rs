@@ -76,8 +76,8 @@ pub(crate) trait Finished: Serialize + DeserializeOwned {
 pub(crate) struct Journal<T> {
     directory: PathBuf,
     file: File,
-    /// Locked as long as it is open.
-    _lock: File,
+    /// Locked until it is dropped.
+    lock: File,
     header: Header,
     lines: Vec<Line<T>>,
     /// Bytes of a torn last line that were dropped.
@@ -122,14 +122,7 @@ impl<T: Finished> Journal<T> {
         let Some(Found { header: earlier, lines, valid_len, torn_bytes }) = found else {
             let file = begin(directory, &path, &header)
                 .with_context(|| format!("cannot write the journal {}", path.display()))?;
-            return Ok(Journal {
-                directory: directory.into(),
-                file,
-                _lock: lock,
-                header,
-                lines: vec![],
-                torn_bytes: 0,
-            });
+            return Ok(Journal { directory: directory.into(), file, lock, header, lines: vec![], torn_bytes: 0 });
         };
         if !is_seed_given {
             header.seed = earlier.seed;
@@ -147,7 +140,7 @@ impl<T: Finished> Journal<T> {
         }
         let file = OpenOptions::new().append(true).open(&path).and_then(|file| file.set_len(valid_len).map(|()| file));
         let file = file.with_context(|| format!("cannot go on writing {}", path.display()))?;
-        Ok(Journal { directory: directory.into(), file, _lock: lock, header: earlier, lines, torn_bytes })
+        Ok(Journal { directory: directory.into(), file, lock, header: earlier, lines, torn_bytes })
     }
 
     /// What holds for all runs.
@@ -202,6 +195,15 @@ impl<T: Finished> Journal<T> {
     /// Removes it: the results are where they belong.
     pub(crate) fn remove(self) -> io::Result<()> {
         fs::remove_dir_all(&self.directory)
+    }
+}
+
+impl<T> Drop for Journal<T> {
+    /// A lock belongs to every copy of its descriptor (flock(2)), and a process that was started just now has one until
+    /// its exec: without this it would hold the lock a little longer.
+    fn drop(&mut self) {
+        // What cannot be unlocked is unlocked by the kernel when it is closed.
+        let _ = self.lock.unlock();
     }
 }
 
