@@ -35,7 +35,7 @@ fn comparisons() -> Vec<Comparison> {
 
 /// Every experiment, of either kind.
 fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
-    let scenarios: [Box<dyn Experiment>; 2] = [Box::new(c10m::Steps), Box::new(omission::Omission)];
+    let scenarios: [Box<dyn Experiment>; 2] = [Box::new(c10m::SCENARIO), Box::new(omission::SCENARIO)];
     comparisons().into_iter().map(|comparison| Box::new(comparison) as Box<dyn Experiment>).chain(scenarios)
 }
 

@@ -2,3 +2,4 @@
 
 pub(crate) mod comparison;
 pub(crate) mod experiment;
+pub(crate) mod scenario;

@@ -108,8 +108,9 @@ impl Child for MockChild {
         self.play.last_lines.is_some()
     }
 
-    fn wait_for_output(&mut self, _: Duration) -> io::Result<bool> {
-        Ok(true)
+    /// A look without waiting is answered truly; of a longer wait, reading tells whether it would ever end.
+    fn wait_for_output(&mut self, wait_max: Duration) -> io::Result<bool> {
+        Ok(!wait_max.is_zero() || !self.lines.is_empty() || !self.is_running())
     }
 
     fn read_line(&mut self) -> io::Result<String> {

@@ -18,7 +18,6 @@ pub(crate) mod progress;
 pub(crate) mod request;
 pub mod signals;
 pub(crate) mod sitting;
-pub(crate) mod source;
 pub(crate) mod stage;
 pub(crate) mod start;
 pub mod terminal;

@@ -80,6 +80,14 @@ impl Process {
         serde_json::from_str(&line).with_context(|| format!("{} printed no JSON", self.what))
     }
 
+    /// A line of its output with the line feed, if it writes one within `wait_max`; an empty one when it has closed it.
+    pub(crate) fn next_line(&mut self, wait_max: Duration) -> anyhow::Result<Option<String>> {
+        if !self.child.wait_for_output(wait_max).with_context(|| format!("waiting for {}", self.what))? {
+            return Ok(None);
+        }
+        self.child.read_line().map(Some).with_context(|| format!("reading from {}", self.what))
+    }
+
     /// Asks it to end in order.
     pub(crate) fn terminate(&mut self) {
         self.child.signal(EndSignal::Terminate);

@@ -7,4 +7,5 @@ pub(crate) mod load;
 pub(crate) mod opening;
 pub(crate) mod points;
 pub(crate) mod servers;
+pub(crate) mod tools;
 pub(crate) mod wrk;

@@ -1,392 +1,279 @@
-//! Carries one step out: a namespace, a server, active connections that probe it, a load generator that opens
-//! all connections and lets each of them send once a period, and a watch beside them.
+//! Carries a timeline out: starts processes, waits, samples meanwhile, and ends what was started. One thread does all of
+//! it, so nothing happens between an action and the sample that shows it.
 
-use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::plan::{Place, Planned, Step};
-use super::record::{CpuEach, Memory, Phase, Predicted, Sample, Slab, StepRecord, Tail};
-use super::watch::{self, Cache, Seen, Watch};
-use crate::session::host::Host;
+use crate::kinds::scenario::prepare::prepare;
+use crate::kinds::scenario::seen::{Output, Seen};
+use crate::kinds::scenario::timeline::{Action, Or, Ready, Role, Timeline, Until};
+use crate::kinds::scenario::watch::{self, Pids, Watch};
+use crate::session::host::{Command, Program};
 use crate::session::namespace::{self, Sockets};
 use crate::session::process::Process;
-use crate::session::{host_state, proc};
+use crate::session::stage::Stage;
 
-/// Where the server listens inside of the namespace.
-const PORT: u16 = 7000;
-/// The server's address behind a TUN device.
-const TUN_SERVER: &str = "198.18.0.1";
-/// The probe: few connections that are busy all the time, on different reactors.
-const PROBE_CONNECTIONS: u32 = 8;
-const PROBE_RATE: u32 = 500;
-/// Longer than any ramp; it is ended when the ramp is.
-const PROBE_S: u32 = 3600;
-/// Longest wait for the last connection to go.
-const CLOSE_MAX: Duration = Duration::from_secs(120);
-/// Heartbeats a second over loopback for which every worker can be woken up one by one: a heartbeat then takes
-/// 52 to 54 µs of both CPUs (1,000,000 connections, 3698ea56aa01-c10m-c1m).
-const LOOPBACK_BEATS_PER_S_MAX: u32 = 30_000;
-/// Caches that grow by less for each connection are noise of the host.
-const SLAB_BYTES_MIN: f64 = 2.0;
+/// Longest time between two looks at whether somebody wants the run to end.
+const LOOK: Duration = Duration::from_millis(100);
+/// Between two looks at a process that has closed its output, or at sockets that come within milliseconds.
+const LOOK_SOON: Duration = Duration::from_millis(5);
+/// Exit code of this program's load generator when its measurement is invalid, which is for the report to say.
+const INVALID: i32 = 4;
 
-/// Runs a step; `stop` ends it within a second.
-pub(super) fn run(host: &dyn Host, planned: &Planned, seed: u64, stop: &AtomicBool) -> anyhow::Result<StepRecord> {
-    let step = planned.step;
-    let sockets = u64::from(step.connections) * step.place.ends();
-    namespace::inside(sockets, |entries| inside(host, planned, seed, entries, stop))
-}
-
-/// What a step starts with.
-struct Before {
-    slabs: Vec<Cache>,
-    host_bytes_free: Option<u64>,
-    server_bytes: Option<u64>,
-}
-
-fn inside(
-    host: &dyn Host,
-    planned: &Planned,
-    seed: u64,
-    ehash_entries: Option<u64>,
-    stop: &AtomicBool,
-) -> anyhow::Result<StepRecord> {
-    let step = planned.step;
-    // BBR, some hosts' default, paces each packet by a timer of its connection's own.
-    // Reno is the one other that any namespace may choose.
-    fs::write("/proc/sys/net/ipv4/tcp_congestion_control", "reno").context("cannot choose reno in the namespace")?;
-    // What a step that failed leaves half closed would stay for minutes, with its data.
-    fs::write("/proc/sys/net/ipv4/tcp_orphan_retries", "1").context("cannot shorten the life of orphans")?;
-    let (slabs, host_bytes_free) = (watch::caches(), watch::host_bytes_free());
-    let server_arguments = server_arguments(planned);
-    let mut server = Process::start_self(host, &server_arguments)?;
-    server.read_event()?;
-    let before = Before { slabs, host_bytes_free, server_bytes: proc::anonymous_bytes(server.pid()).ok() };
-    let probe_arguments = probe_arguments(seed);
-    let probe = Process::start_self(host, &probe_arguments)?;
-    wait_for_probe(planned)?;
-    let generator_arguments = generator_arguments(planned, seed);
-    let (generator_pid, is_over, is_held) = (AtomicU32::new(0), AtomicBool::new(false), AtomicBool::new(false));
-    let watch = Watch {
-        server: server.pid(),
-        generator: &generator_pid,
-        sockets_before: Sockets::read().in_use,
-        ends: step.place.ends(),
-        connections: u64::from(step.connections),
-        is_over: &is_over,
-        close_max: CLOSE_MAX,
-    };
-    let start = Instant::now();
-    let (seen, probed, loaded) = thread::scope(|scope| {
-        let watcher = scope.spawn(|| watch.run(start, || is_held.store(true, Ordering::Release)));
-        let prober = scope.spawn(|| probe_until(probe, &is_held, &is_over));
-        let loaded = load(host, &generator_arguments, &generator_pid, stop);
-        is_over.store(true, Ordering::Release);
-        let seen = watcher.join().unwrap_or_default();
-        (seen, prober.join().unwrap_or(None), loaded)
-    });
-    let (load, code) = loaded?;
-    if stop.load(Ordering::Relaxed) {
-        bail!("interrupted");
-    }
-    server.terminate();
-    let (output, server_code) = server.finish()?;
-    let account: Value = serde_json::from_str(output.lines().last().context("the server printed no account")?)?;
-    if server_code != 0 || (code != 0 && code != 4) {
-        bail!("the server ended with {server_code}, the load generator with {code}");
-    }
-    let commands = [server_arguments, generator_arguments, probe_arguments];
-    let mut record = record(planned, &before, &seen, &load, probed.as_ref());
-    record.ehash_entries = ehash_entries;
-    record.commands = commands.iter().map(|arguments| format!("c10m {}", arguments.join(" "))).collect();
-    record.accepts_max_over_mean = account.pointer("/spread/accepts_max_over_mean").and_then(Value::as_f64);
-    Ok(record)
-}
-
-fn server_arguments(planned: &Planned) -> Vec<String> {
-    let variant = planned.step.variant;
-    let listen = format!("0.0.0.0:{PORT}");
-    let reactors = planned.reactors.to_string();
-    let arguments = [
-        "serve",
-        "echo",
-        "--listen",
-        &listen,
-        "--backend",
-        variant.backend(),
-        "--variant",
-        variant.variant(),
-        "--reactors",
-        &reactors,
-        // A connection stays on the CPU that it was opened on, as with a receive queue for each CPU.
-        "--balance",
-        "cpu",
-        // Dozens to hundreds of reactors on each CPU, each woken for a single event, spend more on switching than
-        // on the events.
-        "--scheduling",
-        "batch",
-        // Longer than the longest silence of a connection: timers are at work, and close nothing.
-        "--idle-timeout",
-        "10m",
-        "--json",
-    ];
-    arguments.map(str::to_owned).to_vec()
-}
-
-fn generator_arguments(planned: &Planned, seed: u64) -> Vec<String> {
-    let step = planned.step;
-    let (target, engine) = match step.place {
-        Place::Loopback if step.ring_clients => (format!("tcp://127.0.0.1:{PORT}"), "io_uring"),
-        Place::Loopback => (format!("tcp://127.0.0.1:{PORT}"), "epoll"),
-        Place::Tun => (format!("tcp://{TUN_SERVER}:{PORT}"), "tun"),
-    };
-    let period = format!("{}s", step.heartbeat_s);
-    let cpus: Vec<String> = host_state::cpus().iter().map(usize::to_string).collect();
-    let texts = [step.connections.to_string(), planned.workers.to_string(), cpus.join(","), seed.to_string()];
-    let [connections, workers, cpus, seed] = &texts;
-    let arguments = [
-        "load",
-        &target,
-        "--engine",
-        engine,
-        "--connections",
-        connections,
-        "--threads",
-        workers,
-        "--cpus",
-        cpus,
-        "--heartbeat",
-        &period,
-        "--duration",
-        &period,
-        "--warmup",
-        "0s",
-        // Dozens of workers that poll before each of 17,000 arrivals a second would leave the server no CPU.
-        "--spin",
-        "0s",
-        "--coalesce",
-        coalesce(&step),
-        "--seed",
-        seed,
-        "--json",
-    ];
-    let realtime = (step.place == Place::Tun).then_some("--realtime");
-    arguments.into_iter().chain(realtime).map(str::to_owned).collect()
-}
-
-/// How long a worker sleeps instead of waking up for each heartbeat and each reply. Behind a TUN device two
-/// workers have 83,000 of each a second. Over loopback there is a worker for each 20,000 connections with 333 a
-/// second, and putting them together takes time that shows in the tail: worth it only where two CPUs could not
-/// keep up otherwise.
-fn coalesce(step: &Step) -> &'static str {
-    let beats_per_s = step.connections / step.heartbeat_s.max(1);
-    match step.place {
-        Place::Tun => "1ms",
-        Place::Loopback if beats_per_s > LOOPBACK_BEATS_PER_S_MAX => "20ms",
-        Place::Loopback => "0s",
+/// Plays a timeline; who wants it to end is heard within a second.
+///
+/// # Errors
+/// When it was interrupted, a condition was not met that had to be, or a subject failed.
+pub(super) fn play(timeline: &Timeline, stage: &Stage<'_>) -> anyhow::Result<Seen> {
+    match timeline.sockets {
+        None => Player::new(stage).play(&timeline.actions),
+        Some(sockets) => namespace::inside(sockets, |ehash_entries| {
+            prepare()?;
+            let seen = Player::new(stage).play(&timeline.actions)?;
+            Ok(Seen { ehash_entries, ..seen })
+        }),
     }
 }
 
-fn probe_arguments(seed: u64) -> Vec<String> {
-    let texts = [
-        format!("tcp://127.0.0.1:{PORT}"),
-        PROBE_CONNECTIONS.to_string(),
-        PROBE_RATE.to_string(),
-        format!("{PROBE_S}s"),
-        seed.to_string(),
-    ];
-    let [target, connections, rate, duration, seed] = &texts;
-    let arguments = [
-        "load",
-        target,
-        "--connections",
-        connections,
-        "--rate",
-        rate,
-        "--duration",
-        duration,
-        "--warmup",
-        "0s",
-        "--interval",
-        "1s",
-        // It shares its CPU with what it looks at: being punctual to the microsecond is not worth that.
-        "--spin",
-        "0s",
-        "--seed",
-        seed,
-        "--json",
-    ];
-    arguments.map(str::to_owned).to_vec()
+/// What a server says when it is ready.
+#[derive(Debug, Deserialize)]
+struct Announced {
+    address: String,
 }
 
-/// Until all of the probe's connections are there: a listener for each reactor, and both ends.
-fn wait_for_probe(planned: &Planned) -> anyhow::Result<()> {
-    const WAIT_MAX: Duration = Duration::from_secs(10);
-    let wanted = planned.reactors + 2 * u64::from(PROBE_CONNECTIONS);
-    let start = Instant::now();
-    while Sockets::read().in_use < wanted {
-        if start.elapsed() > WAIT_MAX {
-            bail!("the probe has not connected within {} s", WAIT_MAX.as_secs());
+/// A process that takes part.
+struct Actor {
+    role: Role,
+    is_own: bool,
+    pid: u32,
+    /// `None` when it has ended.
+    process: Option<Process>,
+    /// Whether more may be read from it.
+    is_open: bool,
+    /// Whether it ends by itself or was asked to.
+    is_ending: bool,
+    /// The program first.
+    command: Vec<String>,
+    text: String,
+    code: Option<i32>,
+}
+
+struct Player<'a> {
+    stage: &'a Stage<'a>,
+    actors: Vec<Actor>,
+    /// Of the server, when it has announced it.
+    address: Option<String>,
+    watch: Option<Watch>,
+    is_watching: bool,
+    seen: Seen,
+}
+
+impl<'a> Player<'a> {
+    fn new(stage: &'a Stage<'a>) -> Player<'a> {
+        Player { stage, actors: vec![], address: None, watch: None, is_watching: false, seen: Seen::default() }
+    }
+
+    fn play(mut self, actions: &[Action]) -> anyhow::Result<Seen> {
+        for action in actions {
+            self.act(action)?;
         }
-        thread::sleep(Duration::from_millis(5));
+        if let Some(actor) = self.actors.iter().find(|actor| !actor.is_ending) {
+            bail!("the timeline does not end {}", actor.role.word());
+        }
+        let roles: Vec<Role> = self.actors.iter().map(|actor| actor.role).collect();
+        for role in roles {
+            self.wait(Until::Ended(role), Duration::MAX)?;
+        }
+        self.judge_ends()?;
+        if let Some(watch) = self.watch {
+            (self.seen.held_at_s, self.seen.gone_at_s) = (watch.held_at_s, watch.gone_at_s);
+            self.seen.samples = watch.samples;
+        }
+        self.seen.outputs = self
+            .actors
+            .into_iter()
+            .map(|actor| Output { role: actor.role, command: actor.command, text: actor.text })
+            .collect();
+        Ok(self.seen)
     }
-    Ok(())
-}
 
-/// Runs the load generator to its end.
-fn load(host: &dyn Host, arguments: &[String], pid: &AtomicU32, stop: &AtomicBool) -> anyhow::Result<(Value, i32)> {
-    let mut generator = Process::start_self(host, arguments)?;
-    pid.store(generator.pid(), Ordering::Release);
-    generator.wait_for_output(stop)?;
-    let record = generator.read_event()?;
-    let (_, code) = generator.finish()?;
-    Ok((record, code))
-}
-
-/// Ends the probe when all connections are established, or never will be. Its record, when it has one.
-fn probe_until(mut probe: Process, is_held: &AtomicBool, is_over: &AtomicBool) -> Option<Value> {
-    while !is_held.load(Ordering::Acquire) && !is_over.load(Ordering::Acquire) {
-        thread::sleep(Duration::from_millis(20));
+    fn act(&mut self, action: &Action) -> anyhow::Result<()> {
+        match action {
+            Action::Look(moment) => {
+                let look = watch::look(self.pids());
+                self.seen.looks.push((*moment, look));
+            }
+            Action::Start { role, command, ready } => self.start(*role, command, *ready)?,
+            Action::Watch { ends, connections } => {
+                self.watch = Some(Watch::begin(Sockets::read().in_use, *ends, *connections));
+                self.is_watching = true;
+            }
+            Action::Unwatch => self.is_watching = false,
+            Action::Await { until, within, or } => {
+                let is_met = self.wait(*until, *within)?;
+                if let (false, Or::Fail(reason)) = (is_met, or) {
+                    bail!("{reason} within {} s", within.as_secs());
+                }
+            }
+            Action::End(role) => self.end(*role)?,
+        }
+        Ok(())
     }
-    probe.terminate();
-    let (output, _) = probe.finish().ok()?;
-    serde_json::from_str(output.lines().last()?).ok()
-}
 
-fn record(planned: &Planned, before: &Before, seen: &Seen, load: &Value, probe: Option<&Value>) -> StepRecord {
-    let (step, prediction) = (planned.step, &planned.prediction);
-    let number = |pointer: &str| load.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
-    let established = number("/connections/established");
-    let is_complete = established >= u64::from(step.connections);
-    let ramp_s = is_complete.then(|| number("/connections/ramp_us") as f64 / 1e6);
-    let heartbeat = tail(load, "/response_us");
-    let (ramp_cpu, heartbeat_cpu) = cpu(seen, established, number("/requests/completed"));
-    StepRecord {
-        name: step.name(),
-        place: step.place.word().to_owned(),
-        variant: step.variant.to_string(),
-        connections: u64::from(step.connections),
-        reactors: planned.reactors,
-        workers: planned.workers,
-        ehash_entries: None,
-        commands: vec![],
-        established,
-        ramp_s,
-        connect_us: tail(load, "/connect_us"),
-        ramp_cpu,
-        probe: probe.map(|record| tail(record, "/response_us")),
-        memory: memory(before, seen, established, load),
-        predicted: Predicted {
-            slab_bytes: prediction.slab_bytes,
-            server_bytes: prediction.server_bytes,
-            generator_bytes: prediction.generator_bytes,
-            total_bytes: prediction.total_bytes,
-        },
-        heartbeat_s: u64::from(step.heartbeat_s),
-        heartbeat,
-        heartbeats_failed: number("/requests/failed") + number("/requests/timed_out") + number("/requests/censored"),
-        heartbeat_cpu,
-        verdict: verdict(load),
-        close_s: close_s(seen),
-        orphans_max: seen.samples.iter().map(|sample| sample.orphans).max().unwrap_or(0),
-        time_wait_max: seen.samples.iter().map(|sample| sample.time_wait).max().unwrap_or(0),
-        accepts_max_over_mean: None,
-        troubles: seen.troubles(),
-        samples: seen.samples.clone(),
+    fn start(&mut self, role: Role, command: &Command, ready: Ready) -> anyhow::Result<()> {
+        let mut command = command.clone();
+        if let Some((host, port)) = self.address.as_deref().and_then(|address| address.rsplit_once(':')) {
+            for argument in &mut command.arguments {
+                *argument = argument.replace("{host}", host).replace("{port}", port);
+            }
+        }
+        let is_own = command.program == Program::Own;
+        let program = if is_own { "c10m".to_owned() } else { command.what.clone() };
+        let mut process = Process::start(self.stage.host, &command)?;
+        if ready == Ready::Announced {
+            let event: Value = process.read_event()?;
+            let Announced { address } =
+                serde_json::from_value(event).with_context(|| format!("{} named no address", role.word()))?;
+            self.address = Some(address);
+        }
+        self.actors.push(Actor {
+            role,
+            is_own,
+            pid: process.pid(),
+            process: Some(process),
+            is_open: true,
+            is_ending: role == Role::Load,
+            command: std::iter::once(program).chain(command.arguments).collect(),
+            text: String::new(),
+            code: None,
+        });
+        Ok(())
     }
-}
 
-fn tail(record: &Value, pointer: &str) -> Tail {
-    let summary = record.pointer(pointer);
-    let figure = |name: &str| summary.and_then(|summary| summary[name].as_f64());
-    Tail {
-        count: summary.and_then(|summary| summary["count"].as_u64()).unwrap_or(0),
-        p50_us: figure("p50"),
-        p99_us: figure("p99"),
-        p99_9_us: figure("p99_9"),
-        max_us: figure("max"),
-    }
-}
-
-fn verdict(load: &Value) -> String {
-    let state = load.pointer("/verdict/state").and_then(Value::as_str).unwrap_or("INVALID");
-    let checks = load.pointer("/verdict/checks").and_then(Value::as_array);
-    let failed = checks.into_iter().flatten().filter_map(|check| {
-        let is_passed = matches!(check["state"].as_str(), Some("VALID" | "SKIPPED"));
-        if is_passed { None } else { check["id"].as_str() }
-    });
-    let failed: Vec<&str> = failed.collect();
-    if failed.is_empty() { state.to_owned() } else { format!("{state} ({})", failed.join(" ")) }
-}
-
-/// CPU time for a connect, and for a heartbeat. The ramp is taken from the first sample to that with all
-/// connections, the heartbeats from there to the last before the end.
-fn cpu(seen: &Seen, connects: u64, beats: u64) -> (CpuEach, CpuEach) {
-    let Some(held_at_s) = seen.held_at_s else { return (CpuEach::default(), CpuEach::default()) };
-    let first = seen.samples.first();
-    let held = seen.samples.iter().find(|sample| sample.at_s >= held_at_s);
-    let last = seen.samples.iter().rfind(|sample| sample.phase == Phase::Holding);
-    let each = |from: Option<&Sample>, to: Option<&Sample>, count: u64| {
-        let (Some(from), Some(to)) = (from, to) else { return CpuEach::default() };
-        let of = |of: fn(&Sample) -> u64| {
-            let spent_us = of(to).checked_sub(of(from))?;
-            (count > 0 && to.at_s > from.at_s).then(|| spent_us as f64 / count as f64)
+    /// Asks for an end in order. A server that has ended by itself has not served as it should.
+    fn end(&mut self, role: Role) -> anyhow::Result<()> {
+        let Some(actor) = self.actor(role) else { bail!("{} was not started", role.word()) };
+        actor.is_ending = true;
+        let Some(process) = &mut actor.process else {
+            return if role == Role::Server { bail!("the server ended first") } else { Ok(()) };
         };
-        CpuEach {
-            all_us: of(|sample| sample.cpu_us),
-            server_us: of(|sample| sample.server_cpu_us),
-            generator_us: of(|sample| sample.generator_cpu_us),
+        if role == Role::Server && !process.is_running() {
+            bail!("the server ended first: {}", process.complaint());
         }
-    };
-    (each(first, held, connects), each(held, last, beats))
-}
-
-fn close_s(seen: &Seen) -> Option<f64> {
-    let closing = seen.samples.iter().find(|sample| sample.phase == Phase::Closing)?;
-    Some((seen.gone_at_s? - closing.at_s).max(0.0))
-}
-
-fn memory(before: &Before, seen: &Seen, established: u64, load: &Value) -> Memory {
-    let mut memory = Memory { server_bytes_fixed: before.server_bytes, ..Memory::default() };
-    if seen.held_at_s.is_none() || established == 0 {
-        return memory;
+        process.terminate();
+        Ok(())
     }
-    let each = |bytes: f64| bytes / established as f64;
-    memory.slabs = grown(&before.slabs, &seen.slabs_held, established);
-    let sum = |caches: &[Cache]| caches.iter().map(Cache::bytes).sum::<f64>();
-    let slab_bytes = sum(&seen.slabs_held) - sum(&before.slabs);
-    // Without permission to read the file there are no caches at all.
-    memory.slab_bytes = (!seen.slabs_held.is_empty()).then_some(slab_bytes);
-    memory.slab_bytes_each = memory.slab_bytes.map(each);
-    memory.server_bytes = seen.server_bytes_held;
-    let growth = seen.server_bytes_held.zip(before.server_bytes);
-    memory.server_bytes_each = growth.map(|(held, before)| each(held as f64 - before as f64));
-    memory.generator_bytes = seen.generator_bytes_held;
-    // By its own account, which does not count what its threads take without a connection.
-    memory.generator_bytes_each = load.pointer("/memory/per_connection_bytes").and_then(Value::as_f64);
-    let lost = before.host_bytes_free.zip(seen.host_bytes_free_held);
-    memory.host_bytes = lost.map(|(before, held)| before as f64 - held as f64);
-    memory.host_bytes_each = memory.host_bytes.map(each);
-    memory
+
+    /// Waits for a condition at most so long; whether it is met.
+    fn wait(&mut self, until: Until, within: Duration) -> anyhow::Result<bool> {
+        let start = Instant::now();
+        loop {
+            if self.stage.is_stopped() {
+                // The load first: it would count what the server does then as failures, and say so.
+                self.actors.reverse();
+                self.actors.iter_mut().filter_map(|actor| actor.process.as_mut()).for_each(Process::kill);
+                bail!("interrupted");
+            }
+            for actor in &mut self.actors {
+                actor.hear(Duration::ZERO)?;
+            }
+            self.sample();
+            if self.is_met(until) {
+                return Ok(true);
+            }
+            let Some(left) = within.checked_sub(start.elapsed()) else { return Ok(false) };
+            self.pause(until, left)?;
+        }
+    }
+
+    /// Until something may have changed, or the next sample is due.
+    fn pause(&mut self, until: Until, left: Duration) -> anyhow::Result<()> {
+        let due = self.watch.as_ref().filter(|_| self.is_watching).map_or(LOOK, Watch::due_in);
+        let longest = left.min(LOOK).min(due);
+        match until {
+            Until::Ended(role) => match self.actor(role).filter(|actor| actor.is_open) {
+                Some(actor) => return actor.hear(longest),
+                None => thread::sleep(longest.min(LOOK_SOON)),
+            },
+            Until::Sockets(_) => thread::sleep(longest.min(LOOK_SOON)),
+            Until::Held | Until::Gone => thread::sleep(longest),
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self) {
+        let (pids, is_over) = (self.pids(), self.has_ended(Role::Load));
+        if let Some(watch) = self.watch.as_mut().filter(|watch| self.is_watching && watch.due_in().is_zero()) {
+            watch.sample(pids, is_over);
+        }
+    }
+
+    fn is_met(&mut self, until: Until) -> bool {
+        match until {
+            Until::Sockets(count) => Sockets::read().in_use >= count,
+            Until::Held => {
+                self.has_ended(Role::Load) || self.watch.as_ref().is_some_and(|watch| watch.held_at_s.is_some())
+            }
+            Until::Ended(role) => self.has_ended(role),
+            Until::Gone => self.watch.as_ref().is_none_or(|watch| watch.gone_at_s.is_some()),
+        }
+    }
+
+    fn actor(&mut self, role: Role) -> Option<&mut Actor> {
+        self.actors.iter_mut().find(|actor| actor.role == role)
+    }
+
+    /// Whether it was started and has ended.
+    fn has_ended(&self, role: Role) -> bool {
+        self.actors.iter().any(|actor| actor.role == role && actor.process.is_none())
+    }
+
+    fn pids(&self) -> Pids {
+        let of = |role: Role| self.actors.iter().find(|actor| actor.role == role).map(|actor| actor.pid);
+        Pids { server: of(Role::Server), generator: of(Role::Load) }
+    }
+
+    fn judge_ends(&self) -> anyhow::Result<()> {
+        for actor in &self.actors {
+            match (actor.role, actor.code) {
+                // A probe that failed has no record, and the report says so.
+                (Role::Probe, _) | (_, Some(0)) => {}
+                (Role::Load, Some(INVALID)) if actor.is_own => {}
+                (_, Some(code)) => bail!("{} ended with {code}", actor.command[0]),
+                (_, None) => bail!("{} has not ended", actor.role.word()),
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The caches that grew with the connections.
-fn grown(before: &[Cache], held: &[Cache], connections: u64) -> Vec<Slab> {
-    let slab = |cache: &Cache| {
-        let objects_before = before.iter().find(|known| known.name == cache.name).map_or(0, |known| known.objects);
-        let objects = (cache.objects as f64 - objects_before as f64) / connections as f64;
-        Slab {
-            name: cache.name.clone(),
-            object_bytes: cache.object_bytes,
-            objects,
-            bytes: objects * cache.bytes_of_one(),
+impl Actor {
+    /// Takes what it writes within `wait_max`, and notices its end.
+    fn hear(&mut self, mut wait_max: Duration) -> anyhow::Result<()> {
+        let Some(process) = self.process.as_mut() else { return Ok(()) };
+        while self.is_open
+            && let Some(line) = process.next_line(wait_max)?
+        {
+            self.is_open = !line.is_empty();
+            self.text += &line;
+            wait_max = Duration::ZERO;
         }
-    };
-    let mut slabs: Vec<Slab> = held.iter().map(slab).filter(|slab| slab.bytes >= SLAB_BYTES_MIN).collect();
-    slabs.sort_by(|one, other| other.bytes.total_cmp(&one.bytes));
-    slabs
+        if !self.is_open && !process.is_running() {
+            let ended = self.process.take().context("it was there")?.finish();
+            self.code = match ended {
+                Ok((_, code)) => Some(code),
+                // What becomes of a probe is not worth a run.
+                Err(_) if self.role == Role::Probe => None,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(())
+    }
 }
+
+#[cfg(test)]
+mod tests;

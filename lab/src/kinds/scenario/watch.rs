@@ -1,13 +1,12 @@
-//! Watches a step from beside: how many connections there are, what they take, what goes wrong. Runs in the
-//! step's namespace, on a thread of its own, and disturbs nobody: it reads a few files four times a second.
+//! The watch of a run: how many connections there are, what they take, what goes wrong. It reads a few files four times
+//! a second, in the network namespace of the calling thread, and disturbs nobody.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use super::record::{Phase, Sample, Trouble};
+use crate::kinds::scenario::seen::{Cache, Look, Sample};
+use crate::kinds::scenario::timeline::Phase;
 use crate::session::namespace::Sockets;
 use crate::session::{host_state, proc};
 
@@ -37,147 +36,99 @@ const TROUBLES: [&str; 16] = [
     "TCPTimeWaitOverflow",
 ];
 
-/// What is watched.
-pub(super) struct Watch<'a> {
-    pub(super) server: u32,
-    /// Its process, 0 before it has started.
-    pub(super) generator: &'a AtomicU32,
-    /// Sockets in use that are not of the step's connections.
-    pub(super) sockets_before: u64,
-    pub(super) ends: u64,
-    pub(super) connections: u64,
-    /// Set when the load generator has ended.
-    pub(super) is_over: &'a AtomicBool,
-    /// Longest wait for the last connection to go.
-    pub(super) close_max: Duration,
+/// The processes that are watched, as far as they have started.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pids {
+    pub(super) server: Option<u32>,
+    pub(super) generator: Option<u32>,
 }
 
-/// What was seen.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
+/// What is watched, and what was seen so far.
+pub(super) struct Watch {
+    start: Instant,
+    /// Sockets in use that are not of the connections.
+    sockets_before: u64,
+    /// Sockets of the kernel for each connection.
+    ends: u64,
+    /// How many are wanted.
+    connections: u64,
+    sampled: Option<Instant>,
     pub(super) samples: Vec<Sample>,
-    /// All slab caches when all connections were established.
-    pub(super) slabs_held: Vec<Cache>,
-    /// The server's own memory then and the generator's, by their page tables.
-    pub(super) server_bytes_held: Option<u64>,
-    pub(super) generator_bytes_held: Option<u64>,
-    pub(super) host_bytes_free_held: Option<u64>,
-    /// When that was, since `start`.
+    /// When all connections were established, since `start`.
     pub(super) held_at_s: Option<f64>,
-    /// When the last connection was gone.
+    /// When the last one was gone.
     pub(super) gone_at_s: Option<f64>,
 }
 
-impl Watch<'_> {
-    /// Watches until the load generator has ended and its connections are gone. `on_held` is called once, when
-    /// all connections are established.
-    pub(super) fn run(&self, start: Instant, mut on_held: impl FnMut()) -> Seen {
-        let mut seen = Seen::default();
-        let mut over_at: Option<Instant> = None;
-        loop {
-            let mut sample = self.sample(start, &seen);
-            if seen.held_at_s.is_none() && sample.connections >= self.connections {
-                seen.held_at_s = Some(sample.at_s);
-                sample.phase = Phase::Holding;
-                self.look_closely(&mut seen);
-                on_held();
-            }
-            let is_over = self.is_over.load(Ordering::Acquire);
-            if is_over {
-                over_at.get_or_insert_with(Instant::now);
-                if sample.connections == 0 {
-                    seen.gone_at_s = Some(sample.at_s);
-                }
-            }
-            seen.samples.push(sample);
-            if seen.gone_at_s.is_some() || over_at.is_some_and(|at| at.elapsed() > self.close_max) {
-                return seen;
-            }
-            thread::sleep(PERIOD);
-        }
+impl Watch {
+    pub(super) fn begin(sockets_before: u64, ends: u64, connections: u64) -> Watch {
+        let start = Instant::now();
+        let samples = vec![];
+        Watch { start, sockets_before, ends, connections, sampled: None, samples, held_at_s: None, gone_at_s: None }
     }
 
-    fn sample(&self, start: Instant, seen: &Seen) -> Sample {
+    /// When the next sample is to be taken.
+    pub(super) fn due_in(&self) -> Duration {
+        self.sampled.map_or(Duration::ZERO, |sampled| PERIOD.saturating_sub(sampled.elapsed()))
+    }
+
+    /// Takes one; `is_over` says that the load generator has ended.
+    pub(super) fn sample(&mut self, pids: Pids, is_over: bool) {
+        let mut sample = self.look(pids, is_over);
+        if self.held_at_s.is_none() && sample.connections >= self.connections {
+            self.held_at_s = Some(sample.at_s);
+            sample.phase = Phase::Holding;
+        }
+        if is_over && sample.connections == 0 {
+            self.gone_at_s.get_or_insert(sample.at_s);
+        }
+        self.samples.push(sample);
+        self.sampled = Some(Instant::now());
+    }
+
+    fn look(&self, pids: Pids, is_over: bool) -> Sample {
         let sockets = Sockets::read();
-        let at_s = start.elapsed().as_secs_f64();
+        let at_s = self.start.elapsed().as_secs_f64();
         let connections = sockets.in_use.saturating_sub(self.sockets_before) / self.ends;
-        let generator = self.generator.load(Ordering::Acquire);
-        let most = seen.samples.iter().map(|sample| sample.connections).max().unwrap_or(0);
-        let phase = match seen.held_at_s {
+        let most = self.samples.iter().map(|sample| sample.connections).max().unwrap_or(0);
+        let phase = match self.held_at_s {
             Some(_) if connections < self.connections - self.connections / 1000 => Phase::Closing,
             Some(_) => Phase::Holding,
-            None if self.is_over.load(Ordering::Acquire) && connections < most => Phase::Closing,
+            None if is_over && connections < most => Phase::Closing,
             None => Phase::Opening,
         };
+        let cpu_us = |pid: Option<u32>| pid.and_then(|pid| proc::process_cpu_us(pid).ok()).unwrap_or(0);
         Sample {
             at_s,
             phase,
             connections,
             slab_bytes: caches().iter().map(Cache::bytes).sum(),
-            server_bytes: resident_bytes(self.server),
-            generator_bytes: if generator == 0 { 0 } else { resident_bytes(generator) },
+            server_bytes: pids.server.map_or(0, resident_bytes),
+            generator_bytes: pids.generator.map_or(0, resident_bytes),
             host_bytes_free: host_bytes_free().unwrap_or(0),
             cpu_us: all_cpus_us(),
-            server_cpu_us: proc::process_cpu_us(self.server).unwrap_or(0),
-            generator_cpu_us: if generator == 0 { 0 } else { proc::process_cpu_us(generator).unwrap_or(0) },
+            server_cpu_us: cpu_us(pids.server),
+            generator_cpu_us: cpu_us(pids.generator),
             orphans: sockets.orphans,
             time_wait: sockets.time_wait,
             troubles: troubles_now(),
         }
     }
+}
 
-    fn look_closely(&self, seen: &mut Seen) {
-        seen.slabs_held = caches();
-        seen.host_bytes_free_held = host_bytes_free();
-        seen.server_bytes_held = proc::anonymous_bytes(self.server).ok();
-        seen.generator_bytes_held = proc::anonymous_bytes(self.generator.load(Ordering::Acquire)).ok();
+/// Takes a close look at memory.
+pub(super) fn look(pids: Pids) -> Look {
+    let bytes = |pid: Option<u32>| pid.and_then(|pid| proc::anonymous_bytes(pid).ok());
+    Look {
+        slabs: caches(),
+        host_bytes_free: host_bytes_free(),
+        server_bytes: bytes(pids.server),
+        generator_bytes: bytes(pids.generator),
     }
 }
 
-impl Seen {
-    /// Each counter that moved, when that was first seen, and how far it came.
-    pub(super) fn troubles(&self) -> Vec<Trouble> {
-        let mut troubles: Vec<Trouble> = Vec::new();
-        for sample in &self.samples {
-            for (counter, count) in &sample.troubles {
-                match troubles.iter_mut().find(|trouble| trouble.counter == *counter) {
-                    Some(trouble) => trouble.count = *count,
-                    None => troubles.push(Trouble {
-                        counter: counter.clone(),
-                        at_s: sample.at_s,
-                        connections: sample.connections,
-                        count: *count,
-                    }),
-                }
-            }
-        }
-        troubles
-    }
-}
-
-/// A slab cache (slabinfo(5)).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cache {
-    pub(super) name: String,
-    pub(super) objects: u64,
-    pub(super) object_bytes: u64,
-    slab_bytes: u64,
-    objects_per_slab: u64,
-}
-
-impl Cache {
-    /// An object counts with its share of its slab.
-    pub(super) fn bytes(&self) -> f64 {
-        self.objects as f64 * self.bytes_of_one()
-    }
-
-    pub(super) fn bytes_of_one(&self) -> f64 {
-        self.slab_bytes as f64 / self.objects_per_slab as f64
-    }
-}
-
-/// All of them; only root may read them.
-pub(super) fn caches() -> Vec<Cache> {
+/// All slab caches (slabinfo(5)); only root may read them.
+fn caches() -> Vec<Cache> {
     let text = fs::read_to_string("/proc/slabinfo").unwrap_or_default();
     parse_caches(&text, rustix::param::page_size() as u64)
 }
@@ -201,7 +152,7 @@ fn parse_caches(text: &str, page_bytes: u64) -> Vec<Cache> {
 
 /// Memory in nobody's hands: MemFree, Buffers and Cached. Not MemAvailable, which takes half of the inodes and
 /// dentries of open sockets for reclaimable.
-pub(super) fn host_bytes_free() -> Option<u64> {
+fn host_bytes_free() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let kib = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -218,7 +169,7 @@ fn resident_bytes(pid: u32) -> u64 {
 }
 
 /// Time all CPUs have worked since boot.
-pub(super) fn all_cpus_us() -> u64 {
+fn all_cpus_us() -> u64 {
     host_state::cpus().into_iter().filter_map(|cpu| proc::cpu_busy_us(cpu).ok()).sum()
 }
 
@@ -257,31 +208,5 @@ mod tests {
         let unknown: Vec<&str> = TROUBLES.into_iter().filter(|name| !known.contains_key(*name)).collect();
         assert_eq!(unknown, [] as [&str; 0], "counters this kernel has not");
         assert!(TROUBLES.iter().all(|name| loadgen::kernel::meaning(name).is_some() || known.contains_key(*name)));
-    }
-
-    #[test]
-    fn troubles_keep_their_order() {
-        let sample = |at_s: f64, troubles: &[(&str, u64)]| Sample {
-            at_s,
-            phase: Phase::Opening,
-            connections: (at_s * 10.0) as u64,
-            slab_bytes: 0.0,
-            server_bytes: 0,
-            generator_bytes: 0,
-            host_bytes_free: 0,
-            cpu_us: 0,
-            server_cpu_us: 0,
-            generator_cpu_us: 0,
-            orphans: 0,
-            time_wait: 0,
-            troubles: troubles.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
-        };
-        let samples = vec![sample(1.0, &[]), sample(2.0, &[("b", 1)]), sample(3.0, &[("a", 4), ("b", 9)])];
-        let troubles = Seen { samples, ..Seen::default() }.troubles();
-        let found: Vec<(&str, f64, u64, u64)> = troubles
-            .iter()
-            .map(|trouble| (trouble.counter.as_str(), trouble.at_s, trouble.connections, trouble.count))
-            .collect();
-        assert_eq!(found, [("b", 2.0, 20, 9), ("a", 3.0, 30, 4)]);
     }
 }

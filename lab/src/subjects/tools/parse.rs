@@ -7,27 +7,27 @@ use serde_json::Value;
 
 /// The figures of one run. Times are in ms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Reported {
+pub(crate) struct Reported {
     /// Requests that were answered as they should be.
-    pub(super) requests: u64,
+    pub(crate) requests: u64,
     /// Requests that failed in any way the tool knows.
-    pub(super) failed: u64,
-    pub(super) mean_ms: Option<f64>,
-    pub(super) max_ms: Option<f64>,
+    pub(crate) failed: u64,
+    pub(crate) mean_ms: Option<f64>,
+    pub(crate) max_ms: Option<f64>,
     /// Quantile (0.99 for p99) and time, by rising quantile.
-    pub(super) percentiles: Vec<(f64, f64)>,
+    pub(crate) percentiles: Vec<(f64, f64)>,
 }
 
 impl Reported {
     /// The time at a quantile that the tool prints.
-    pub(super) fn at(&self, quantile: f64) -> Option<f64> {
+    pub(crate) fn at(&self, quantile: f64) -> Option<f64> {
         let found = self.percentiles.iter().find(|(known, _)| (known - quantile).abs() < 1e-9);
         found.map(|(_, time_ms)| *time_ms)
     }
 }
 
 /// `c10m load --json`; p95 is in its histogram only.
-pub(super) fn c10m(text: &str) -> Option<Reported> {
+pub(crate) fn c10m(text: &str) -> Option<Reported> {
     let record: Value = serde_json::from_str(text).ok()?;
     let (requests, response) = (&record["requests"], &record["response_us"]);
     let count = |name: &str| requests[name].as_u64();
@@ -48,7 +48,7 @@ pub(super) fn c10m(text: &str) -> Option<Reported> {
 }
 
 /// `wrk --latency`: the mean and the greatest latency stand in one line, the distribution below.
-pub(super) fn wrk(text: &str) -> Option<Reported> {
+pub(crate) fn wrk(text: &str) -> Option<Reported> {
     let latency = words_of(text, "Latency", 4)?;
     let bad = |name: &str| Some(number(after(text, name)?)? as u64);
     let socket_errors = text
@@ -65,7 +65,7 @@ pub(super) fn wrk(text: &str) -> Option<Reported> {
 }
 
 /// `h2load`: least, greatest, mean, deviation; no percentiles.
-pub(super) fn h2load(text: &str) -> Option<Reported> {
+pub(crate) fn h2load(text: &str) -> Option<Reported> {
     let times = words_of(text, "time for request:", 4)?;
     let counts = after(text, "\nrequests:")?;
     Some(Reported {
@@ -78,7 +78,7 @@ pub(super) fn h2load(text: &str) -> Option<Reported> {
 }
 
 /// `hey`: seconds throughout.
-pub(super) fn hey(text: &str) -> Option<Reported> {
+pub(crate) fn hey(text: &str) -> Option<Reported> {
     let seconds = |name: &str| Some(number(after(text, name)?)? * 1000.0);
     // "  [200]<tab>56121 responses", one line for each status.
     let statuses = after(text, "Status code distribution:")?.lines().skip(1);
@@ -101,7 +101,7 @@ pub(super) fn hey(text: &str) -> Option<Reported> {
 }
 
 /// `ab`: whole milliseconds. Its 100 % is the longest request.
-pub(super) fn ab(text: &str) -> Option<Reported> {
+pub(crate) fn ab(text: &str) -> Option<Reported> {
     let mut percentiles = rows(text, "Percentage of the requests", "%", number)?;
     let max_ms = percentiles.pop_if(|(quantile, _)| *quantile >= 1.0).map(|(_, time_ms)| time_ms);
     Some(Reported {
@@ -115,7 +115,7 @@ pub(super) fn ab(text: &str) -> Option<Reported> {
 }
 
 /// `oha --output-format json`: seconds throughout. What was cut off at the end is no failure.
-pub(super) fn oha(text: &str) -> Option<Reported> {
+pub(crate) fn oha(text: &str) -> Option<Reported> {
     let record: Value = serde_json::from_str(text).ok()?;
     let count = |object: &Value, wanted: fn(&str) -> bool| {
         let entries = object.as_object().into_iter().flatten();
@@ -140,7 +140,7 @@ pub(super) fn oha(text: &str) -> Option<Reported> {
 
 /// `sockperf under-load`: microseconds, and what it calls latency is half of a round trip. The figures
 /// here are round trips.
-pub(super) fn sockperf(text: &str) -> Option<Reported> {
+pub(crate) fn sockperf(text: &str) -> Option<Reported> {
     let trip_ms = |time: &str| Some(number(time)? * 2.0 / 1000.0);
     let mut percentiles: Vec<(f64, f64)> = text
         .lines()

@@ -2,7 +2,9 @@
 
 use results::chart::LinesChart;
 
-use super::record::{Phase, Record, Sample, StepRecord};
+use crate::kinds::scenario::seen::Sample;
+use crate::kinds::scenario::timeline::Phase;
+use crate::kinds::scenario::watched::record::{Record, StepRecord};
 
 const GIB: f64 = (1 << 30) as f64;
 /// A cost is that of at least this share of a ramp: single samples have too few connects.

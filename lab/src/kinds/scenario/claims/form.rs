@@ -1,63 +1,72 @@
 //! What the generators should have reported: the closed form over the stalls as they took place.
 
 use loadgen::self_test::ClosedForm;
-use results::histogram::Latencies;
 use results::stats::median;
 
-use super::record::{Figures, Record, Stalls};
-use super::{Arm, Gathered, STALL_MS};
+use crate::kinds::scenario::claims::record::{Figures, Record, RunRecord, Stalls};
 
-/// The truth about the server of this comparison.
-pub(super) struct Truth {
-    pub(super) stalls: Stalls,
-    pub(super) figures: Figures,
+/// How a server stalls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stalling {
+    pub(crate) length_ms: u32,
+    pub(crate) every_ms: u32,
+}
+
+/// The truth about a server that stalls.
+pub(crate) struct Truth {
+    pub(crate) stalls: Stalls,
+    pub(crate) figures: Figures,
     /// Service time outside of stalls, which every wait comes on top of.
-    pub(super) base_ms: f64,
+    pub(crate) base_ms: f64,
     form: ClosedForm,
 }
 
 impl Truth {
     /// The response time at a quantile, in ms.
-    pub(super) fn at(&self, quantile: f64) -> f64 {
+    pub(crate) fn at(&self, quantile: f64) -> f64 {
         self.form.quantile_ns(quantile) / 1e6 + self.base_ms
     }
 }
 
-/// From the stalls of all runs, and from the service time of this project's generator at the constant
-/// rate: its median lies outside of stalls.
-pub(super) fn of(gathered: &[Gathered], every_ms: u32) -> anyhow::Result<Truth> {
-    let lengths_ms: Vec<f64> =
-        gathered.iter().flat_map(|entry| &entry.runs).flat_map(|run| run.stalls_ms.iter().copied()).collect();
+/// From the stalls of all runs, planned and as they took place, and from the median service times of a generator whose
+/// median lies outside of stalls.
+///
+/// # Errors
+/// When there was no stall at all.
+pub(crate) fn of<'a>(
+    runs: impl Iterator<Item = &'a RunRecord>,
+    plan: Stalling,
+    service_medians_ms: &[f64],
+) -> anyhow::Result<Truth> {
+    let lengths_ms: Vec<f64> = runs.flat_map(|run| run.stalls_ms.iter().copied()).collect();
     if lengths_ms.is_empty() {
         anyhow::bail!("the server never stalled: the runs were too short");
     }
-    let open = gathered.iter().find(|entry| entry.arm == Arm::C10mConstant);
-    let mut medians_ms = Vec::new();
-    for histograms in open.into_iter().flat_map(|entry| &entry.histograms) {
-        medians_ms.extend(Latencies::decode(&histograms.service)?.quantile_us(0.5).map(|us| us / 1000.0));
-    }
-    // Without it the truth is that of a server that takes no time at all.
-    let base_ms = median(&medians_ms).unwrap_or(0.0);
-    Ok(from(&lengths_ms, every_ms, base_ms))
+    // Without a generator that tells, the truth is that of a server that takes no time at all.
+    Ok(from(&lengths_ms, plan, median(service_medians_ms).unwrap_or(0.0)))
 }
 
 /// The same from a record.
-pub(super) fn of_record(record: &Record) -> Truth {
+pub(crate) fn of_record(record: &Record) -> Truth {
     let lengths_ms: Vec<f64> =
         record.arms.iter().flat_map(|arm| &arm.runs).flat_map(|run| run.stalls_ms.iter().copied()).collect();
-    from(&lengths_ms, record.stalls.every_ms.round() as u32, record.base_ms)
+    let plan = Stalling {
+        length_ms: record.stalls.planned_ms.round() as u32,
+        every_ms: record.stalls.every_ms.round() as u32,
+    };
+    from(&lengths_ms, plan, record.base_ms)
 }
 
-fn from(lengths_ms: &[f64], every_ms: u32, base_ms: f64) -> Truth {
+fn from(lengths_ms: &[f64], plan: Stalling, base_ms: f64) -> Truth {
     let ns = |ms: f64| (ms * 1e6) as u64;
     let lengths_ns: Vec<u64> = lengths_ms.iter().map(|length| ns(*length)).collect();
-    let form = ClosedForm::periodic(&lengths_ns, ns(f64::from(every_ms)));
+    let form = ClosedForm::periodic(&lengths_ns, ns(f64::from(plan.every_ms)));
     let extreme = |pick: fn(f64, f64) -> f64| lengths_ms.iter().copied().reduce(pick).unwrap_or(0.0);
     let at = |quantile| Some(form.quantile_ns(quantile) / 1e6 + base_ms);
     Truth {
         stalls: Stalls {
-            planned_ms: f64::from(STALL_MS),
-            every_ms: f64::from(every_ms),
+            planned_ms: f64::from(plan.length_ms),
+            every_ms: f64::from(plan.every_ms),
             count: lengths_ms.len() as u64,
             min_ms: extreme(f64::min),
             mean_ms: lengths_ms.iter().sum::<f64>() / lengths_ms.len().max(1) as f64,
@@ -84,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_classic_case() {
-        let truth = from(&[100.0; 30], 1000, 0.05);
+        let truth = from(&[100.0; 30], Stalling { length_ms: 100, every_ms: 1000 }, 0.05);
         let figures = truth.figures;
         let close = |found: Option<f64>, expected: f64| {
             assert!(found.is_some_and(|found| (found - expected).abs() < 1e-3), "{found:?} instead of {expected}");

@@ -1,8 +1,9 @@
 //! The report of a made-up record.
 
 use super::*;
-use crate::experiments::omission::parse::Reported;
-use crate::experiments::omission::record::{RunRecord, SCHEMA, Stalls, percentile_medians};
+use crate::kinds::scenario::claims::record::{RunRecord, Stalls, percentile_medians};
+use crate::kinds::scenario::frame::{Head, SCHEMA};
+use crate::subjects::tools::parse::Reported;
 use serde_json::{Value, json};
 
 fn arm(name: &str, is_closed: bool, mean_ms: f64, p99s: &[Option<f64>]) -> ArmRecord {
@@ -40,17 +41,21 @@ fn arm(name: &str, is_closed: bool, mean_ms: f64, p99s: &[Option<f64>]) -> ArmRe
 
 fn record(arms: Vec<ArmRecord>) -> Record {
     let at = |ms| Some(ms);
-    Record {
+    let head = Head {
         schema: SCHEMA,
-        experiment: NAME.to_owned(),
+        experiment: "omission".to_owned(),
+        profile: None,
         question: "What?".to_owned(),
         started_at: "2026-11-22T01:02:03Z".to_owned(),
         duration_s: 400.0,
-        command: vec!["c10m".to_owned(), "bench".to_owned(), NAME.to_owned()],
+        command: vec!["c10m".to_owned(), "bench".to_owned(), "omission".to_owned()],
         version: "0.1.0".to_owned(),
         commit: "abcdef1".to_owned(),
         host: json!({"kernel": {"release": "6.18.0"}, "cpu": {"model": "Some | CPU", "online_count": 2}}),
         seed: 1,
+    };
+    Record {
+        head,
         repeats: 3,
         seconds_per_run: 10,
         connections: 50,

@@ -1,109 +1,116 @@
-//! The record of the comparison, as it is written to `record.json`: everything needed to believe,
+//! The record of what load generators claim, as it is written to `record.json`: everything needed to believe,
 //! repeat or re-render it. What a tool does not print is absent (`null`), never zero.
 
 use results::stats::median;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::parse::Reported;
+use crate::kinds::scenario::frame::Head;
+use crate::subjects::tools::parse::Reported;
 
-/// Version of the document.
-pub(super) const SCHEMA: u32 = 1;
-
-/// The comparison, run once.
+/// The scenario, run once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) schema: u32,
-    pub(super) experiment: String,
-    pub(super) question: String,
-    pub(super) started_at: String,
-    pub(super) duration_s: f64,
-    pub(super) command: Vec<String>,
-    pub(super) version: String,
-    pub(super) commit: String,
-    pub(super) host: Value,
-    pub(super) seed: u64,
-    pub(super) repeats: u32,
-    pub(super) seconds_per_run: u32,
-    pub(super) connections: u32,
+pub(crate) struct Record {
+    #[serde(flatten)]
+    pub(crate) head: Head,
+    pub(crate) repeats: u32,
+    pub(crate) seconds_per_run: u32,
+    pub(crate) connections: u32,
     /// Requests per second of the arms that hold a rate.
-    pub(super) rate: u32,
-    pub(super) stalls: Stalls,
+    pub(crate) rate: u32,
+    pub(crate) stalls: Stalls,
     /// What a user who does not wait for others' replies experiences.
-    pub(super) truth: Figures,
+    pub(crate) truth: Figures,
     /// Response time outside of stalls, part of the truth.
-    pub(super) base_ms: f64,
-    pub(super) notes: Vec<String>,
-    pub(super) skipped: Vec<String>,
+    pub(crate) base_ms: f64,
+    pub(crate) notes: Vec<String>,
+    pub(crate) skipped: Vec<String>,
     /// Runs without a result, with the reason.
-    pub(super) failures: Vec<String>,
-    pub(super) arms: Vec<ArmRecord>,
+    pub(crate) failures: Vec<String>,
+    pub(crate) arms: Vec<ArmRecord>,
 }
 
 /// The stalls of all runs as they took place.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Stalls {
-    pub(super) planned_ms: f64,
-    pub(super) every_ms: f64,
-    pub(super) count: u64,
-    pub(super) min_ms: f64,
-    pub(super) mean_ms: f64,
-    pub(super) max_ms: f64,
+pub(crate) struct Stalls {
+    pub(crate) planned_ms: f64,
+    pub(crate) every_ms: f64,
+    pub(crate) count: u64,
+    pub(crate) min_ms: f64,
+    pub(crate) mean_ms: f64,
+    pub(crate) max_ms: f64,
 }
 
 /// One load generator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct ArmRecord {
-    pub(super) name: String,
+pub(crate) struct ArmRecord {
+    pub(crate) name: String,
     #[serde(rename = "loop")]
-    pub(super) load_loop: String,
-    pub(super) is_closed: bool,
+    pub(crate) load_loop: String,
+    pub(crate) is_closed: bool,
     /// What it says it measures.
-    pub(super) claim: String,
-    pub(super) tool_version: String,
+    pub(crate) claim: String,
+    pub(crate) tool_version: String,
     /// Program first; the server's address and the seed are those of the first run.
-    pub(super) command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// Medians over the runs.
-    pub(super) reported: Figures,
-    pub(super) requests: Option<f64>,
+    pub(crate) reported: Figures,
+    pub(crate) requests: Option<f64>,
     /// Every percentile it prints, medians over the runs; `[0.99, ms]`.
-    pub(super) percentiles: Vec<(f64, f64)>,
-    pub(super) runs: Vec<RunRecord>,
+    pub(crate) percentiles: Vec<(f64, f64)>,
+    pub(crate) runs: Vec<RunRecord>,
 }
 
 /// One run of a generator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct RunRecord {
-    pub(super) repeat: u32,
+pub(crate) struct RunRecord {
+    pub(crate) repeat: u32,
     /// Position among all runs.
-    pub(super) order: u32,
-    pub(super) reported: Reported,
+    pub(crate) order: u32,
+    pub(crate) reported: Reported,
     /// Requests the server answered.
-    pub(super) served: u64,
+    pub(crate) served: u64,
     /// Lengths of the server's stalls.
-    pub(super) stalls_ms: Vec<f64>,
+    pub(crate) stalls_ms: Vec<f64>,
     /// The generator's own verdict; only this project's has one.
-    pub(super) verdict: Option<String>,
+    pub(crate) verdict: Option<String>,
     /// What it printed.
-    pub(super) raw: Value,
+    pub(crate) raw: Value,
+}
+
+/// A finished run, as the journal keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Finished {
+    pub(crate) arm: String,
+    pub(crate) command: Vec<String>,
+    pub(crate) run: RunRecord,
+    /// Only of this project's generator.
+    pub(crate) histograms: Option<Histograms>,
+}
+
+/// Base64 of the response and service times of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Histograms {
+    pub(crate) response: String,
+    pub(crate) service: String,
 }
 
 /// Response times in ms.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "the unit belongs to the name")]
-pub(super) struct Figures {
-    pub(super) p50_ms: Option<f64>,
-    pub(super) p90_ms: Option<f64>,
-    pub(super) p95_ms: Option<f64>,
-    pub(super) p99_ms: Option<f64>,
-    pub(super) p99_9_ms: Option<f64>,
-    pub(super) max_ms: Option<f64>,
-    pub(super) mean_ms: Option<f64>,
+pub(crate) struct Figures {
+    pub(crate) p50_ms: Option<f64>,
+    pub(crate) p90_ms: Option<f64>,
+    pub(crate) p95_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
+    pub(crate) p99_9_ms: Option<f64>,
+    pub(crate) max_ms: Option<f64>,
+    pub(crate) mean_ms: Option<f64>,
 }
 
 impl Figures {
     /// Of one run.
-    pub(super) fn of(reported: &Reported) -> Figures {
+    pub(crate) fn of(reported: &Reported) -> Figures {
         Figures {
             p50_ms: reported.at(0.5),
             p90_ms: reported.at(0.9),
@@ -116,7 +123,7 @@ impl Figures {
     }
 
     /// The median of each figure over the runs that have it.
-    pub(super) fn medians(runs: &[RunRecord]) -> Figures {
+    pub(crate) fn medians(runs: &[RunRecord]) -> Figures {
         let all: Vec<Figures> = runs.iter().map(|run| Figures::of(&run.reported)).collect();
         let middle = |pick: fn(&Figures) -> Option<f64>| median(&all.iter().filter_map(pick).collect::<Vec<_>>());
         Figures {
@@ -132,7 +139,7 @@ impl Figures {
 }
 
 /// The median of every percentile that all runs print.
-pub(super) fn percentile_medians(runs: &[RunRecord]) -> Vec<(f64, f64)> {
+pub(crate) fn percentile_medians(runs: &[RunRecord]) -> Vec<(f64, f64)> {
     let Some(first) = runs.first() else { return Vec::new() };
     let common = first.reported.percentiles.iter().filter_map(|(quantile, _)| {
         let values: Option<Vec<f64>> = runs.iter().map(|run| run.reported.at(*quantile)).collect();

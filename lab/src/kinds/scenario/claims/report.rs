@@ -1,90 +1,24 @@
-//! Renders the record of the comparison: tables, findings in words, and what has to be known beside
+//! Renders the record: tables, findings in words, and what has to be known beside
 //! them. Pure text; the same record always gives the same report. The forms of a report belong to `results`.
 
-use results::report::{Block, Document, Figure, Table, count, fact, host_table, measure, percent};
+use results::report::{Block, Document, Figure, Table, count, measure, percent};
 
-use super::record::{ArmRecord, Figures, Record};
-use super::{NAME, RATE, STALL_MS};
-use crate::session::places::Places;
+use crate::kinds::scenario::claims::judge::{Judgement, RIGHT_WITHIN, TELLING, judge, judge_figure, quotient, ratios};
+use crate::kinds::scenario::claims::record::{ArmRecord, Figures, Record};
+use crate::kinds::scenario::frame::{code, heading, tail};
 
 /// What stands where a tool prints nothing.
 const NOT_REPORTED: &str = "not reported";
-/// Up to which distance from the truth a figure counts as right: that of check V16, beyond which a
-/// measurement is invalid.
-const RIGHT_WITHIN: f64 = 0.10;
-
-/// A figure that shows whether waits were counted.
-struct Telling {
-    name: &'static str,
-    of: fn(&Figures) -> Option<f64>,
-}
-
-/// All of them. p50 and p90 lie outside of the stalls or on their edge, and a maximum is right as soon
-/// as a single request met a stall.
-const TELLING: [Telling; 4] = [
-    Telling { name: "p95", of: |figures| figures.p95_ms },
-    Telling { name: "p99", of: |figures| figures.p99_ms },
-    Telling { name: "p99.9", of: |figures| figures.p99_9_ms },
-    Telling { name: "mean", of: |figures| figures.mean_ms },
-];
-
-/// What a figure, or all figures of a generator, are worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Judgement {
-    /// In every run.
-    Right,
-    Below,
-    Above,
-    /// Not the same in all runs, or too low here and too high there.
-    Unsteady,
-}
-
-pub(super) fn notes(places: &Places) -> Vec<String> {
-    let mut notes = vec![
-        format!(
-            "Server on CPU {}, each load generator on CPU {}.",
-            places.server, places.client
-        ),
-        format!(
-            "The truth is a closed form over the stalls as the server logged them, for requests that arrive evenly and \
-             do not wait for one another, with the median service time outside of stalls on top. It holds for Poisson \
-             arrivals, too. It takes a backlog for answered at once; that {} requests after a stall take their time \
-             makes the real figures a little higher.",
-            RATE * STALL_MS / 1000
-        ),
-        "p50 lies outside of the stalls and p90 on their edge, where a little more or less than a tenth of the time \
-         decides between next to nothing and several ms; a maximum is right as soon as one request met a stall. None of \
-         them tells whether waits were counted, so p95, p99, p99.9 and the mean are judged. A p99 can be right by \
-         chance: at a rate this low, the requests that a paced closed loop has under way in a stall are more than 1 % of all."
-            .to_owned(),
-        "A closed loop is no mistake: it measures another thing, the time of one request after another. The \
-         mistake would be to read its percentiles as what users experience who do not wait for each other."
-            .to_owned(),
-        "All threads of a tool share one CPU here. One that waits actively or needs several threads \
-         to be punctual is at a disadvantage."
-            .to_owned(),
-        "ab prints 0 for less than half a ms; the chart shows that at its bottom.".to_owned(),
-        "Figures of the foreign tools are as they print them, in the precision they print. Percentiles of several \
-         runs are not averaged: tables give medians of the runs' figures, and all runs are in record.json."
-            .to_owned(),
-        "The server sends one constant reply and verifies nothing; only c10m load checks what comes back.".to_owned(),
-    ];
-    if places.server == places.client {
-        notes.push("One CPU for both: times contain the other side's interference.".to_owned());
-    }
-    notes
-}
-
 /// The tables of the report, for a terminal too.
-pub(super) fn tables(record: &Record) -> Vec<Table> {
+pub(crate) fn tables(record: &Record) -> Vec<Table> {
     vec![reported_table(record), ratio_table(record)]
 }
 
 /// The whole report, with the drawing of [`super::picture`].
-pub(super) fn document(record: &Record, svg: String) -> Document {
+pub(crate) fn document(record: &Record, svg: String) -> Document {
     let p99 = record.truth.p99_ms.map_or(NOT_REPORTED.to_owned(), measure);
     let chart = Figure {
-        name: format!("{NAME}.svg"),
+        name: format!("{}.svg", record.head.experiment),
         alt: format!(
             "Response time at each percentile; the truth rises to {p99} ms at p99, the tables have the figures"
         ),
@@ -92,7 +26,6 @@ pub(super) fn document(record: &Record, svg: String) -> Document {
             .to_owned(),
         svg,
     };
-    let heading = |text: &str| Block::Heading(text.to_owned());
     let mut blocks = vec![
         Block::Answer(findings(record)),
         Block::Figure(chart),
@@ -109,36 +42,22 @@ pub(super) fn document(record: &Record, svg: String) -> Document {
     let claims = record.arms.iter().map(|arm| format!("{}: {}.", arm.name, arm.claim)).collect();
     blocks.extend([heading("What each of them claims to measure"), Block::List(claims)]);
     blocks.extend([heading("Commands"), Block::List(commands(record))]);
-    for (title, items) in [("Not run", &record.skipped), ("Runs without a result", &record.failures)] {
-        if !items.is_empty() {
-            blocks.extend([heading(title), Block::List(items.clone())]);
-        }
-    }
-    blocks.extend([heading("Host"), Block::Table(host_table(&record.host))]);
-    blocks.extend([heading("Notes and limits"), Block::List(record.notes.clone())]);
-    Document { title: NAME.to_owned(), question: record.question.clone(), blocks }
+    let lists = [("Not run", record.skipped.as_slice()), ("Runs without a result", &record.failures)];
+    blocks.extend(tail(lists, &record.head, &record.notes));
+    Document { title: record.head.experiment.clone(), question: record.head.question.clone(), blocks }
 }
 
 fn measured(record: &Record) -> String {
-    let fact = |pointer: &str| fact(&record.host, pointer);
     let repeats = if record.repeats == 1 { "one repeat".to_owned() } else { format!("{} repeats", record.repeats) };
     format!(
-        "`{}` (c10m {}, commit {}), started {}, {:.0} s in all. Host: Linux {}, {}, {} processors. Each run: {} s, \
-         {} connections, {} requests/s where a rate can be held; {repeats}, arms interleaved, a new server for each \
-         run; seed {}. The server does nothing for {} ms in every {} ms: {} stalls took place, {} to {} ms long. \
-         Server and load generators were co-located on this host.",
-        record.command.join(" ").replace('`', "'"),
-        record.version,
-        record.commit,
-        record.started_at,
-        record.duration_s,
-        fact("/kernel/release"),
-        fact("/cpu/model"),
-        fact("/cpu/online_count"),
+        "{}. Each run: {} s, {} connections, {} requests/s where a rate can be held; {repeats}, arms interleaved, a new \
+         server for each run; seed {}. The server does nothing for {} ms in every {} ms: {} stalls took place, {} to {} ms \
+         long. Server and load generators were co-located on this host.",
+        record.head.words(),
         record.seconds_per_run,
         record.connections,
         count(f64::from(record.rate)),
-        record.seed,
+        record.head.seed,
         record.stalls.planned_ms,
         record.stalls.every_ms,
         record.stalls.count,
@@ -149,7 +68,7 @@ fn measured(record: &Record) -> String {
 
 fn commands(record: &Record) -> Vec<String> {
     let ran = record.arms.iter().filter(|arm| !arm.command.is_empty());
-    ran.map(|arm| format!("{}: `{}`", arm.tool_version, arm.command.join(" ").replace('`', "'"))).collect()
+    ran.map(|arm| format!("{}: {}", arm.tool_version, code(&arm.command))).collect()
 }
 
 fn reported_table(record: &Record) -> Table {
@@ -203,45 +122,6 @@ fn words(judgement: Option<Judgement>) -> &'static str {
         Some(Judgement::Above) => "too high",
         Some(Judgement::Unsteady) => "unsteady",
         None => NOT_REPORTED,
-    }
-}
-
-fn quotient(found: Option<f64>, truth: Option<f64>) -> Option<f64> {
-    Some(found? / truth.filter(|truth| *truth > 0.0)?)
-}
-
-/// A figure over its truth in each run that has it.
-fn ratios(record: &Record, arm: &ArmRecord, figure: &Telling) -> Vec<f64> {
-    let truth = (figure.of)(&record.truth);
-    arm.runs.iter().filter_map(|run| quotient((figure.of)(&Figures::of(&run.reported)), truth)).collect()
-}
-
-/// Of one figure; `None` when no run has it.
-fn judge_figure(ratios: &[f64]) -> Option<Judgement> {
-    let all = |test: fn(f64) -> bool| ratios.iter().all(|ratio| test(*ratio));
-    (!ratios.is_empty()).then_some(if all(|ratio| (ratio - 1.0).abs() <= RIGHT_WITHIN) {
-        Judgement::Right
-    } else if all(|ratio| ratio < 1.0 - RIGHT_WITHIN) {
-        Judgement::Below
-    } else if all(|ratio| ratio > 1.0 + RIGHT_WITHIN) {
-        Judgement::Above
-    } else {
-        Judgement::Unsteady
-    })
-}
-
-/// Of all telling figures: one that is wrong is enough.
-fn judge(record: &Record, arm: &ArmRecord) -> Option<Judgement> {
-    let figures: Vec<Judgement> =
-        TELLING.iter().filter_map(|figure| judge_figure(&ratios(record, arm, figure))).collect();
-    let any = |judgement| figures.contains(&judgement);
-    match (any(Judgement::Below), any(Judgement::Above), any(Judgement::Unsteady)) {
-        _ if figures.is_empty() => None,
-        (false, false, false) => Some(Judgement::Right),
-        // What is unsteady beside a figure that is always too low does not make that one right.
-        (true, false, _) => Some(Judgement::Below),
-        (false, true, _) => Some(Judgement::Above),
-        _ => Some(Judgement::Unsteady),
     }
 }
 

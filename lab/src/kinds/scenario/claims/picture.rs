@@ -1,10 +1,9 @@
-//! The chart of the comparison: response time at each percentile, one line for each generator.
+//! The chart: response time at each percentile, one line for each generator.
 
 use results::chart::{Line, PercentileChart};
-use results::histogram::Latencies;
 
-use super::record::{ArmRecord, Record};
-use super::truth::Truth;
+use crate::kinds::scenario::claims::form::Truth;
+use crate::kinds::scenario::claims::record::{ArmRecord, Record};
 
 /// Distance of two points of a smooth line, in nines of the percentile.
 const STEP: f64 = 0.02;
@@ -13,19 +12,13 @@ const NINES_MAX: f64 = 4.3;
 
 /// The whole distribution of a generator that has one.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Curve {
-    pub(super) name: String,
+pub(crate) struct Curve {
+    pub(crate) name: String,
     /// Quantile and ms.
-    pub(super) points: Vec<(f64, f64)>,
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
-pub(super) fn curve(name: &str, latencies: &Latencies) -> Curve {
-    let nines = (latencies.count().max(1) as f64).log10();
-    let points = smooth(nines, |quantile| latencies.quantile_us(quantile).map(|us| us / 1000.0));
-    Curve { name: name.to_owned(), points }
-}
-
-pub(super) fn chart(record: &Record, truth: &Truth, curves: &[Curve]) -> PercentileChart {
+pub(crate) fn chart(record: &Record, truth: &Truth, curves: &[Curve]) -> PercentileChart {
     let reference = Line {
         name: "the truth".to_owned(),
         points: smooth(NINES_MAX, |quantile| Some(truth.at(quantile))),
@@ -72,7 +65,7 @@ fn smooth(nines_max: f64, at: impl Fn(f64) -> Option<f64>) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiments::omission::record::Figures;
+    use crate::kinds::scenario::claims::record::Figures;
 
     fn arm(percentiles: &[(f64, f64)], max_ms: f64, requests: f64) -> ArmRecord {
         ArmRecord {
@@ -98,12 +91,17 @@ mod tests {
 
     #[test]
     fn a_histogram_is_drawn_as_far_as_it_is_known() {
-        let mut latencies = Latencies::new();
-        latencies.record(1_000_000, 10_000).expect("in range");
-        let drawn = line(&arm(&[], 2.0, 10_000.0), Some(&curve("a", &latencies)));
-        let (last, others) = drawn.points.split_last().expect("points");
-        assert_eq!(*last, (0.9999, 2.0));
-        assert!(others.iter().all(|(quantile, ms)| *quantile <= 0.999 && (ms - 1.0).abs() < 0.01), "{others:?}");
-        assert!(others.len() > 100 && !drawn.has_marks);
+        let points = vec![(0.0, 1.0), (0.5, 1.0), (0.999, 1.0), (0.99995, 1.0)];
+        let drawn = line(&arm(&[], 2.0, 10_000.0), Some(&Curve { name: "a".to_owned(), points }));
+        assert_eq!(drawn.points, [(0.0, 1.0), (0.5, 1.0), (0.999, 1.0), (0.9999, 2.0)]);
+        assert!(!drawn.has_marks);
+    }
+
+    #[test]
+    fn the_truth_is_drawn_smoothly() {
+        let points = smooth(NINES_MAX, Some);
+        assert!(points.len() > 100 && points[0] == (0.0, 0.0), "{points:?}");
+        assert!(points.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(points.last().is_some_and(|last| last.0 > 0.9999));
     }
 }
