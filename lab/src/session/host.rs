@@ -1,7 +1,8 @@
-//! The host that an experiment acts on: starts processes there, and says what speaks against measuring. What is done
+//! The host that an experiment runs on: starts processes and says what speaks against measuring now. What is done
 //! with a process is in `process`; [`Local`] is this host, and tests have one that follows a script.
 //!
-//! A host that is reached by a command (ssh, `ip netns exec`) fits, too: a process is lines, signals and an exit status.
+//! A host that is reached through a command (ssh, `ip netns exec`) can implement it, too: a process is lines, signals
+//! and an exit status.
 //!
 //! [`Local`]: crate::session::local::Local
 
@@ -14,14 +15,14 @@ use crate::session::places::Places;
 
 /// Where processes are started.
 pub(crate) trait Host: Sync {
-    /// Starts a process in the network namespace of the calling thread. It must end when that thread does, however
-    /// that ends, and carry the mark of this `bench`, by which the next one finds it.
+    /// Starts a process in the network namespace of the calling thread. The process must end when that thread ends, for
+    /// whatever reason, and carry the mark of this `bench`, so that the next one finds what is left.
     fn start(&self, command: &Command) -> anyhow::Result<Box<dyn Child>>;
 
     /// Why no experiment may begin here, and what mends it.
     fn refusal(&self) -> Option<String>;
 
-    /// Looks at the host for a moment: what speaks against a run now, each as a thing to wait for.
+    /// Looks at the host for a moment. Returns what speaks against a run now, each as a thing to wait for.
     fn disturbances(&self, places: &Places) -> Vec<String>;
 }
 
@@ -30,10 +31,10 @@ pub(crate) trait Child: Send {
     /// Its number on the host.
     fn pid(&self) -> u32;
 
-    /// Whether it has not ended yet, without waiting.
+    /// Whether it still runs. Does not wait.
     fn is_running(&mut self) -> bool;
 
-    /// Waits until it has written something or closed its output; whether it has within `wait_max`.
+    /// Waits at most `wait_max` for it to write something or close its output. Returns whether it did.
     fn wait_for_output(&mut self, wait_max: Duration) -> io::Result<bool>;
 
     /// The next line of its output with the line feed, if it has one; empty at the end.
@@ -45,10 +46,10 @@ pub(crate) trait Child: Send {
     /// What it wrote to stderr, to the end.
     fn read_complaint(&mut self) -> io::Result<String>;
 
-    /// Sends it a signal. One that has ended gets none, which is no error.
+    /// Sends it a signal, unless it has ended.
     fn signal(&mut self, signal: EndSignal);
 
-    /// Waits for its end, without taking its account away, and reads the CPU time of its whole life.
+    /// Waits for its end and reads the CPU time of its whole life. To be called before `wait`, which takes that away.
     fn cpu_us(&mut self) -> anyhow::Result<u64>;
 
     /// Waits for its end.
@@ -82,7 +83,7 @@ pub(crate) struct Command {
     pub(crate) cpus: Vec<usize>,
     /// The directory it works in, as the leader of a process group of its own.
     pub(crate) directory: Option<PathBuf>,
-    /// What it is sent when the thread that started it ends.
+    /// The signal it gets when the thread that started it ends.
     pub(crate) end_signal: EndSignal,
     /// What errors call it.
     pub(crate) what: String,

@@ -1,5 +1,5 @@
-//! The journal of an experiment under way: what is finished is on the disk, so that an interruption, a crash
-//! or a power cut costs one run. Decides nothing about what is run.
+//! The journal of an experiment under way. What is finished is on the disk, so an interruption, a crash or a power cut
+//! costs one run. Does not decide what is run.
 //!
 //! A hidden directory beside the results holds `journal.jsonl`: a header with everything that must agree when
 //! the experiment is taken up again, then a line for each thing that happened, synced one by one. A last line
@@ -26,7 +26,7 @@ const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
 /// The largest journal that is read: histograms and series of some thousand runs.
 const JOURNAL_BYTES_MAX: u64 = 1 << 30;
-/// Times the directory may vanish between its creation and the lock: the process that had it has just finished.
+/// How often to try again when the directory vanishes before it is locked: the process that had it just finished.
 const LOCK_TRIES_MAX: u32 = 10;
 
 /// What must agree for runs to belong to one experiment.
@@ -48,11 +48,11 @@ pub(crate) struct Header {
     pub(crate) started_unix_ms: u64,
 }
 
-/// Something that happened. `T` is what the kind of experiment finishes: an enum, whose names stand in the file.
+/// Something that happened. `T` is what the kind of experiment finishes: an enum whose variants name the lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Line<T> {
-    /// A precondition that was waited for, in words.
+    /// What had to be waited for, in words.
     Wait(String),
     /// An attempt that failed, in words.
     Failure(String),
@@ -60,14 +60,14 @@ pub(crate) enum Line<T> {
     LeftOut { cell: String, reason: String },
     /// The experiment was taken up again, at this time (RFC 3339).
     Resumed(String),
-    /// What is done and need not be done again.
+    /// Something that is finished and need not be done again.
     #[serde(untagged)]
     Finished(T),
 }
 
 /// What a kind of experiment finishes, piece by piece.
 pub(crate) trait Finished: Serialize + DeserializeOwned {
-    /// Whether it is one of the runs that the experiment consists of, and not something beside them.
+    /// Whether it is one of the runs that are announced and counted.
     fn is_run(&self) -> bool;
 }
 
@@ -107,9 +107,9 @@ impl Header {
 }
 
 impl<T: Finished> Journal<T> {
-    /// Takes up what `directory` has, or begins anew when it has nothing or `is_fresh` discards it.
+    /// Goes on with the journal in `directory`, or begins a new one if there is none or `is_fresh` discards it.
     ///
-    /// The seed of an earlier part holds unless one `is_seed_given`.
+    /// Keeps the seed of the earlier journal unless one `is_seed_given`.
     pub(crate) fn open(
         directory: &Path,
         mut header: Header,
@@ -143,7 +143,7 @@ impl<T: Finished> Journal<T> {
         Ok(Journal { directory: directory.into(), file, lock, header: earlier, lines, torn_bytes })
     }
 
-    /// What holds for all runs.
+    /// What all runs have in common.
     pub(crate) fn header(&self) -> &Header {
         &self.header
     }
@@ -153,12 +153,12 @@ impl<T: Finished> Journal<T> {
         &self.lines
     }
 
-    /// What is done, in order.
+    /// What is finished, in order.
     pub(crate) fn finished(&self) -> impl Iterator<Item = &T> {
         finished(&self.lines)
     }
 
-    /// How many runs are.
+    /// How many runs are finished.
     pub(crate) fn run_count(&self) -> usize {
         self.finished().filter(|piece| piece.is_run()).count()
     }
@@ -192,7 +192,7 @@ impl<T: Finished> Journal<T> {
         Ok(())
     }
 
-    /// Removes it: the results are where they belong.
+    /// Removes it, because the results are published.
     pub(crate) fn remove(self) -> io::Result<()> {
         fs::remove_dir_all(&self.directory)
     }
@@ -286,12 +286,12 @@ fn read<T: Finished>(path: &Path) -> Result<Option<Found<T>>, Refusal> {
     Ok(Some(Found { header, lines, valid_len: (bytes.len() - torn_bytes) as u64, torn_bytes }))
 }
 
-/// Whether a line was written to its end: then it is something else than this kind of experiment writes.
+/// Whether a line was written to its end. If it cannot be understood all the same, it is no torn line.
 fn is_whole(piece: &[u8]) -> bool {
     piece.ends_with(b"\n") && serde_json::from_slice::<serde::de::IgnoredAny>(piece).is_ok()
 }
 
-/// A header that is none, or that of another version of this program.
+/// The refusal for a header that is damaged, or was written by another version of this program.
 fn unknown(path: &Path, header: &[u8]) -> Refusal {
     let header: serde_json::Value = serde_json::from_slice(header).unwrap_or_default();
     match header["format"].as_u64() {

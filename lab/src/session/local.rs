@@ -1,5 +1,5 @@
-//! This host: children of this process. None is left behind, not even where this process is killed, because the kernel
-//! ends them then.
+//! This host: its processes are children of this one. None is left behind, because the kernel ends them even if this
+//! process is killed.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
@@ -104,17 +104,17 @@ impl Child for LocalChild {
     }
 
     fn signal(&mut self, signal: EndSignal) {
-        // One that was waited for has no number any more: another process may have it.
+        // Once it was waited for, another process may have its number.
         if self.is_running()
             && let Some(pid) = Pid::from_raw(self.child.id() as i32)
         {
-            // It may have ended by itself meanwhile, which the wait that follows tells.
+            // It may have just ended by itself: the next wait will tell.
             let _ = kill_process(pid, raw(signal));
         }
     }
 
     fn cpu_us(&mut self) -> anyhow::Result<u64> {
-        // Left a zombie: /proc still has its account, which reaping would take away.
+        // Leave it a zombie: /proc keeps its account until it is reaped.
         if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
             waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
         }

@@ -1,6 +1,6 @@
 //! Whether the machine is fit for the next run, and the wait until it is.
 //!
-//! A run is begun when nothing of this holds during a look of 100 ms:
+//! A run begins when none of this holds during a look of 100 ms:
 //!
 //! | what | limit |
 //! |---|---|
@@ -13,9 +13,9 @@
 //! | processes that another `bench` has started | none |
 //!
 //! A virtual machine loses a few percent of its CPUs all the time, and /proc counts in ticks of 10 ms: the
-//! limits are meant for moments that are clearly disturbed. TIME-WAITs end after a minute, all at once and on
-//! the server's CPU, which costs it some 10 ms for each 10,000. What happens during a run is judged by the
-//! load generator (checks V5 and V6), and such a run stays in the record.
+//! limits only catch clear disturbances. TIME-WAITs end after a minute, all at once and on the server's CPU, which
+//! costs it some 10 ms for each 10,000. The load generator judges what happens during a run (checks V5 and V6), and
+//! such a run stays in the record.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ use crate::session::places::Places;
 
 /// Long enough for ten ticks of /proc/stat, short beside the shortest run.
 const LOOK: Duration = Duration::from_millis(100);
-/// Between two looks of a wait: together they look at a fifth of the time.
+/// The pause between two looks: they cover a fifth of the waiting time.
 const PAUSE: Duration = Duration::from_millis(400);
 
 const PRESSURE_MAX: f64 = 0.20;
@@ -43,9 +43,9 @@ const SOCKETS_UNDRAINED_MAX_PER_CPU: u64 = 64;
 pub(crate) enum Waited {
     /// The machine was fit at once.
     Not,
-    /// It became fit after this time; the reasons are those of the beginning.
+    /// It became fit after this time. The reasons are from the first look.
     For(Duration, String),
-    /// It did not become fit in the time allowed; the reasons are those of the end.
+    /// It did not become fit in time. The reasons are from the last look.
     InVain(Duration, String),
     /// Somebody wants the experiment to end.
     Interrupted,

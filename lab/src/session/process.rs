@@ -14,8 +14,8 @@ const END_MAX: Duration = Duration::from_secs(3);
 /// How often a wait for a process looks whether it is to be interrupted.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What a program prints that is asked about itself: stdout, then stderr. What it exits with says nothing: `wrk -v` calls
-/// its own version an error.
+/// Runs a program that prints something about itself, and returns its stdout and stderr. Ignores the exit code: `wrk
+/// -v` prints its version and exits with 1.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -45,7 +45,7 @@ impl Process {
         self.child.pid()
     }
 
-    /// Whether it has not ended yet, without waiting.
+    /// Whether it still runs. Does not wait.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.is_running()
     }
@@ -66,7 +66,7 @@ impl Process {
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
         self.child.signal(EndSignal::Kill);
-        // An error here means that it is gone, which is what was wanted.
+        // An error means that it is gone already.
         let _ = self.child.wait();
     }
 

@@ -1,6 +1,6 @@
-//! One sitting of an experiment, whatever its kind: opens the journal or says why not, has each run wait for a fit
-//! machine and tried again when it fails, and in the end publishes, or says what is kept and how to go on. An
-//! experiment that is interrupted takes several sittings. What a run is belongs to the kind.
+//! One sitting of an experiment of any kind. Opens the journal or says why not, waits for a fit machine before each
+//! run, tries failed runs again, and publishes in the end, or says what is kept and how to go on. An interrupted
+//! experiment takes several sittings. What a run is belongs to the kind.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,13 +26,13 @@ use crate::session::{namespace, out, places, start};
 pub(crate) struct Outline {
     pub(crate) name: &'static str,
     pub(crate) profile: Profile,
-    /// Of the schedules and of the order, unless an earlier sitting had another.
+    /// Seed of the schedules and of the order. An earlier sitting's seed comes first.
     pub(crate) seed: u64,
     /// What must agree when it is taken up again.
     pub(crate) arms: Vec<String>,
     pub(crate) loads: Vec<String>,
     pub(crate) repeats: u32,
-    /// Length of a run, 0 where that is no matter of the whole experiment.
+    /// Length of each run; 0 if they differ.
     pub(crate) seconds: f64,
     /// How many runs there are, and what they are called (`runs`, `steps`).
     pub(crate) runs: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Outline {
     /// What cannot be run here, with the reasons.
     pub(crate) skipped: Vec<String>,
     pub(crate) needs_namespaces: bool,
-    /// Longest wait for a fit machine before a run, unless somebody asks for another; `None` looks at no machine.
+    /// Longest wait for a fit machine before a run, unless the request names one. `None`: does not look at the machine.
     pub(crate) wait_max: Option<Duration>,
     /// Attempts at one run.
     pub(crate) attempts_max: u32,
@@ -71,7 +71,7 @@ pub(crate) struct Account {
     pub(crate) skipped: Vec<String>,
     pub(crate) waits: Vec<String>,
     pub(crate) failures: Vec<String>,
-    /// Sittings but the first.
+    /// How often it was taken up again.
     pub(crate) resumed: u32,
 }
 
@@ -128,12 +128,12 @@ impl<'a, T: Finished> Sitting<'a, T> {
         &self.stage
     }
 
-    /// Keeps a piece that is done: when this returns, it is on the disk.
+    /// Keeps what is finished. When this returns, it is on the disk.
     pub(crate) fn keep(&mut self, piece: T) -> anyhow::Result<()> {
         self.journal.append(Line::Finished(piece))
     }
 
-    /// Gives up a cell, which is not tried again, and says so.
+    /// Gives a cell up: it is not tried again.
     pub(crate) fn leave_out(&mut self, cell: String, reason: String, progress: &Progress) -> anyhow::Result<()> {
         progress.say(&format!("left out: {reason}"));
         self.journal.append(Line::LeftOut { cell, reason })
@@ -143,10 +143,10 @@ impl<'a, T: Finished> Sitting<'a, T> {
         self.journal.left_out().any(|(left_out, _)| left_out == cell)
     }
 
-    /// Waits for the machine and measures, again when that fails. The inner error is that of the last attempt.
+    /// Waits for a fit machine and measures, and tries again if that fails. The inner error is the last attempt's.
     ///
     /// # Errors
-    /// When the sitting is over: somebody wants that, the machine does not become fit, or the journal takes no more.
+    /// When the sitting is over: it was interrupted, the machine did not become fit, or the journal cannot be written.
     pub(crate) fn attempt<R>(
         &mut self,
         short: &str,
@@ -158,7 +158,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
         for _ in 0..self.outline.attempts_max {
             self.wait_until_fit(short, progress)?;
             let measured = measure(&self.stage);
-            // Ctrl-C reaches the children too: what they say then is not what went wrong.
+            // Ctrl-C reaches the children too: what they say then is no failure of theirs.
             if measured.is_err() && self.stage.is_stopped() {
                 return Err(interrupted());
             }
@@ -197,7 +197,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
         self.journal.append(Line::Wait(words))
     }
 
-    /// What becomes an error when the sitting ended before the experiment did: what is kept, and how to go on.
+    /// Adds to the error that ended the sitting early what is kept and how to go on.
     pub(crate) fn unfinished(&self, error: &anyhow::Error) -> anyhow::Error {
         anyhow!(
             "{error:#}; {} of {} {} are finished and kept in {}, and `{}` goes on with the rest",
@@ -209,7 +209,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
         )
     }
 
-    /// What a record says of how it came about.
+    /// Gathers what a record says of how it came about.
     pub(crate) fn account(&self) -> anyhow::Result<Account> {
         let header = self.journal.header();
         let started = UNIX_EPOCH + Duration::from_millis(header.started_unix_ms);
@@ -240,7 +240,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
         Ok(account)
     }
 
-    /// The run's directory appears whole; only then the journal goes. `label` is in the name of the directory.
+    /// Writes the run's directory, which appears whole, and then removes the journal. The directory's name has `label`.
     pub(crate) fn publish(self, label: &str, files: &[(String, String)]) -> anyhow::Result<()> {
         let (commit, dirty) = built::source().unwrap_or_default();
         let name = run_directory::name(&utc::date(SystemTime::now()), &start::host_name(), &commit, dirty, label);

@@ -1,4 +1,4 @@
-//! Where something is measured, and until when: the host, its CPUs, and the flag that ends it.
+//! Where something is measured: the host, its CPUs, and the flag that ends the measurement.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::session::host::Host;
 use crate::session::places::Places;
 
-/// What every measurement needs to know of its surroundings.
+/// What every measurement needs to know of where it runs.
 #[derive(Clone)]
 pub(crate) struct Stage<'a> {
     pub(crate) host: &'a dyn Host,

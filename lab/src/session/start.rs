@@ -28,7 +28,7 @@ pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Says what makes the program unfit for figures, or its record doubtful.
+/// Warns of a build whose figures mean nothing, or whose record is in doubt.
 pub(crate) fn warn_of_build() {
     if cfg!(debug_assertions) {
         say!("c10m: this is a debug build, its numbers mean nothing; use `cargo run --release`");

@@ -61,6 +61,14 @@ fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: &str) -> 
     Ok(Measured { run, responses, points, window_start_unix_ms })
 }
 
+/// The arguments of a load that opens connections, holds them for `duration` without a request, and resets them.
+pub(crate) fn holding(url: &str, connections: u32, duration: &str) -> Vec<String> {
+    let connections = connections.to_string();
+    let rate = ["--rate", "0", "--warmup", "0ms", "--reset", "--json"];
+    let asked = ["load", url, "--connections", &connections, "--duration", duration];
+    asked.into_iter().chain(rate).map(str::to_owned).collect()
+}
+
 fn arguments(job: &Job, places: &Places, server: &Running, engine: &str) -> Vec<String> {
     let load = &job.load;
     let interval_ms = ((job.seconds * 1000.0 / INTERVALS) as u64 / 10 * 10).max(INTERVAL_MS_MIN);

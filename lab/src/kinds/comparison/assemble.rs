@@ -15,7 +15,7 @@ use crate::subjects::load::Load;
 use crate::subjects::servers::about::configuration;
 use crate::workload::word;
 
-/// Steal of a run that its reader has to know of: where check V5 declares a run's times invalid.
+/// Steal that a reader has to know of: from here on check V5 declares a run's times invalid.
 const STEAL_MAX: f64 = 0.05;
 
 /// A record and its curves.

@@ -1,5 +1,5 @@
-//! User memory of idle connections: the growth of the server's own memory while a generator holds
-//! them and sends nothing.
+//! User memory of idle connections: how much the server's own memory grows while a generator holds them and sends
+//! nothing.
 
 use results::record::MemoryCell;
 use server::{Variant, Workload};
@@ -7,11 +7,12 @@ use server::{Variant, Workload};
 use crate::session::proc;
 use crate::session::process::Process;
 use crate::session::stage::Stage;
+use crate::subjects::generators;
 use crate::subjects::servers::kind::Kind;
 use crate::subjects::servers::running::Running;
 use crate::workload::word;
 
-/// Reactors of the measurement: two, so that sharing out is part of it.
+/// Two reactors, so that sharing connections out is part of the measurement.
 const REACTORS: usize = 2;
 
 /// What an idle connection may cost (see the assertions in `server::shard`).
@@ -34,22 +35,7 @@ pub(crate) fn measure(
     let pid = server.workers()[0];
     let before = proc::anonymous_bytes(pid)?;
     let mut held = before;
-    let arguments = [
-        "load",
-        &server.url(workload),
-        "--connections",
-        &connections.to_string(),
-        "--rate",
-        "0",
-        "--duration",
-        "300ms",
-        "--warmup",
-        "0ms",
-        // As in all other runs: nothing is left in TIME-WAIT.
-        "--reset",
-        "--json",
-    ]
-    .map(str::to_owned);
+    let arguments = generators::holding(&server.url(workload), connections, "300ms");
     let mut generator = Process::start_self(stage.host, &arguments)?;
     while generator.is_running() {
         // Memory only grows here, so the last reading before the end is the one with all of them.

@@ -1,5 +1,5 @@
-//! What an experiment is: a question and what it explains, and for each profile the arms, the loads, how
-//! often and how long. Runs nothing.
+//! What a comparison is: a question with its explanation, and for each profile the arms, the loads, how often and how
+//! long they run. Runs nothing.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ const MEMORY_S: f64 = 1.5;
 pub(crate) struct Arm {
     pub(crate) server: Kind,
     pub(crate) generator: Generator,
-    /// Whether the name is the generator's: then the servers are the same.
+    /// Whether generators are compared on the same server: then the arm is named after its generator.
     pub(crate) compares_generators: bool,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn key(load: &Load, arm: &Arm) -> String {
 pub(crate) struct Comparison {
     pub(crate) name: &'static str,
     pub(crate) question: &'static str,
-    /// A paragraph: what the answer is good for, and what the experiment cannot tell.
+    /// A paragraph: what the answer is good for, and what it cannot tell.
     pub(crate) explanation: &'static str,
     /// What decides between the arms.
     pub(crate) metric: Metric,
@@ -70,9 +70,9 @@ pub(crate) struct Scope {
     pub(crate) loads: Vec<Load>,
     pub(crate) repeats: u32,
     pub(crate) seconds: f64,
-    /// Idle connections for the memory of each variant; 0 leaves it out.
+    /// Idle connections with which the memory of each variant is measured; 0 leaves that out.
     pub(crate) idle_connections: u32,
-    /// What a reader has to know beside the numbers, above all what is left out.
+    /// What a reader has to know beside the numbers, above all what the profile leaves out.
     pub(crate) notes: Vec<&'static str>,
 }
 
@@ -116,7 +116,7 @@ impl Scope {
         arms as u64 * u64::from(self.repeats)
     }
 
-    /// Whose memory of idle connections is measured, in which order.
+    /// The variants whose memory is measured with idle connections, in order.
     pub(crate) fn memory_plan(&self) -> Vec<(Workload, Variant)> {
         if self.idle_connections == 0 {
             return vec![];

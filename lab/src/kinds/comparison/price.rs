@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 
 use crate::session::process::Process;
 use crate::session::stage::Stage;
+use crate::subjects::generators;
 use crate::subjects::job::Job;
 use crate::subjects::opening::Opening;
 use crate::subjects::servers::running::Running;
@@ -12,25 +13,9 @@ use crate::subjects::servers::running::Running;
 pub(crate) fn measure(job: &Job, stage: &Stage<'_>) -> anyhow::Result<Opening> {
     let (load, places) = (&job.load, &stage.places);
     let server = Running::start(stage.host, job.server, load.workload, &vec![places.server; job.shape.reactors])?;
-    let arguments = [
-        "load",
-        &server.url(load.workload),
-        "--connections",
-        &load.connections.to_string(),
-        "--threads",
-        &job.shape.threads.to_string(),
-        "--cpus",
-        &places.client.to_string(),
-        "--rate",
-        "0",
-        "--duration",
-        "50ms",
-        "--warmup",
-        "0ms",
-        "--reset",
-        "--json",
-    ]
-    .map(str::to_owned);
+    let mut arguments = generators::holding(&server.url(load.workload), load.connections, "50ms");
+    let (threads, cpu) = (job.shape.threads.to_string(), places.client.to_string());
+    arguments.extend(["--threads", &threads, "--cpus", &cpu].map(str::to_owned));
     let mut process = Process::start_self(stage.host, &arguments)?;
     process.wait_for_output(&stage.stop)?;
     process.read_event()?;

@@ -23,8 +23,8 @@ use crate::workload::word;
 /// Attempts at one run.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
 
-/// Sockets for which a run in which connections come and go has room without long chains: TIME-WAITs of some
-/// seconds at 60,000 a second.
+/// Size of the table of sockets for a run in which connections come and go: room without long chains for the TIME-WAITs
+/// of some seconds, at 60,000 a second.
 const CHURN_SOCKETS: u64 = 1 << 19;
 
 /// Runs what the journal does not have yet.
@@ -64,7 +64,7 @@ impl Runner<'_, '_> {
         Ok(())
     }
 
-    /// Measures one run, and keeps it or gives its cell up.
+    /// Measures one run and keeps it, or gives its cell up.
     fn one_run(&mut self, order: u32, step: &Step, cell: String) -> anyhow::Result<()> {
         let what = format!("{}, {}", step.load.words(), step.arm.name());
         self.progress.begin(Some(step.repeat), &what);
@@ -127,7 +127,7 @@ impl Runner<'_, '_> {
         self.sitting.keep(Finished::Run(Box::new(Entry { cell, run, responses, points })))
     }
 
-    /// What the connections of `job` cost by themselves, measured when it is first needed.
+    /// What the connections of `job` cost by themselves. Measures that when it is first needed.
     fn opening(&mut self, job: &Job, short: &str) -> anyhow::Result<Result<Opening, String>> {
         if !opening::applies(&job.load, job.server) {
             return Ok(Ok(Opening::default()));

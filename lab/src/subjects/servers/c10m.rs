@@ -10,7 +10,7 @@ use crate::session::host::Host;
 use crate::session::process::Process;
 use crate::workload::word;
 
-/// io_uring may be denied; the rest is always there.
+/// io_uring may be denied; everything else is always there.
 pub(super) fn availability(variant: Variant) -> Result<String, String> {
     if variant.backend() == "io_uring" {
         server::probe_io_uring().map_err(|error| error.to_string())?;
@@ -64,7 +64,10 @@ pub(super) fn start(
     Started::announced(Process::start_self(host, &arguments)?)
 }
 
-/// The account in the last line of its output; an error when it did not end well.
+/// The account in the last line of its output.
+///
+/// # Errors
+/// When it did not end well.
 pub(super) fn account(kind: Kind, output: &str) -> anyhow::Result<Value> {
     let line = output.lines().last().with_context(|| format!("{} printed no account", kind.name()))?;
     let exit: Value = serde_json::from_str(line)?;

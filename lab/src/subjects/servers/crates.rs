@@ -1,5 +1,5 @@
-//! Servers on other Rust libraries: the programs of `peers/`, which `scripts/peers.sh` builds. Each says by
-//! itself which version it is and how it is set up.
+//! Servers on other Rust libraries: the programs of `peers/`, which `scripts/peers.sh` builds. Each tells its own version
+//! and how it is set up.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::session::places;
 use crate::session::process::{Process, said};
 use crate::workload::word;
 
-/// Library and version when it starts here: some need what a host may deny, such as io_uring or locked memory.
+/// Library and version, if it starts here: some need what a host may deny, such as io_uring or locked memory.
 pub(super) fn availability(host: &dyn Host, peer: Crate) -> Result<String, String> {
     if !path(peer).is_file() {
         return Err("not built (scripts/peers.sh builds it)".to_owned());

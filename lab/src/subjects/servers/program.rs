@@ -17,8 +17,8 @@ use crate::session::{orphans, proc};
 pub(super) const START_MAX: Duration = Duration::from_secs(10);
 /// How long it may take to end: the connections are closed by then.
 const END_MAX: Duration = Duration::from_secs(10);
-/// What a server is told to reckon with at most, where the limit of this process is higher: some reserve
-/// memory for every descriptor they might use.
+/// The most descriptors that a server is configured for, even if this process may have more: some servers reserve memory
+/// for every descriptor they might use.
 const DESCRIPTORS_MAX: u64 = 100_000;
 /// Where Debian keeps servers; not in everybody's PATH.
 const SYSTEM_DIRECTORY: &str = "/usr/sbin";
@@ -37,7 +37,7 @@ pub(super) struct Program {
     pub(super) arguments: fn(&Site<'_>) -> Vec<String>,
     /// The text of the file [`Site::configuration`].
     pub(super) configuration: fn(&Site<'_>) -> String,
-    /// How many children it starts to do the work on that many CPUs; 0 where it does it by itself.
+    /// How many children do the work on that many CPUs; 0 if the process does it by itself.
     pub(super) children: fn(usize) -> usize,
     /// How it is set up and what it does beyond this project's server, for reports.
     pub(super) about: &'static str,
@@ -89,7 +89,7 @@ impl Program {
     /// Starts it on `cpus` and waits until it accepts connections.
     pub(super) fn start(&self, host: &dyn Host, cpus: &[usize]) -> anyhow::Result<Started> {
         let executable = find(self.executable).with_context(|| format!("{} is not installed", self.executable))?;
-        // None of them can choose a port and say which: take a free one and let go of it just before.
+        // None of them can choose a port and tell which. Find a free one and release it just before the start.
         let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?;
         let name = orphans::directory_name(&format!("{}-{}", self.executable, address.port()))?;
         // Absolute, because the program works in it.
@@ -121,7 +121,7 @@ impl Program {
         Ok(Started { process, address, workers, directory: Some(directory) })
     }
 
-    /// Ends it in order. What it ends with says nothing: haproxy lets the signal end it.
+    /// Ends it in order. Ignores the exit status: haproxy dies of the signal.
     pub(super) fn end(&self, started: Started) -> anyhow::Result<()> {
         let Started { mut process, directory: _directory, .. } = started;
         process.terminate();

@@ -23,7 +23,7 @@ pub(super) struct TemporaryDirectory(pub(super) PathBuf);
 
 impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
-        // Left behind it would be a few small files in the temporary directory.
+        // If this fails, a few small files stay in the temporary directory.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
