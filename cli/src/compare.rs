@@ -13,8 +13,8 @@ use results::stats::Judgement;
 use results::visible::visible_line;
 use serde_json::{Value, json};
 
-use lab::record_file::{Kind, RecordFile, Refusal};
-use lab::terminal;
+use lab::record_file::{Kind, RecordFile};
+use lab::{Refusal, terminal};
 
 mod loads;
 

@@ -9,8 +9,8 @@ use results::visible::visible_line;
 use results::{named_file, report, run as run_directory};
 use serde_json::json;
 
-use lab::record_file::{Kind, RecordFile, Refusal};
-use lab::terminal;
+use lab::record_file::{Kind, RecordFile};
+use lab::{Refusal, terminal};
 
 const NOTES: &str = "\
 Exit codes: 0 done, 1 a record is damaged or a report cannot be written, 2 usage:
@@ -94,7 +94,7 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
 /// A run of `bench`; the others have no report.
 fn open(run: &Path) -> Result<Named, Refusal> {
     let record = RecordFile::open(run)?;
-    if !matches!(record.kind, Kind::Comparison | Kind::Omission | Kind::Steps) {
+    if !matches!(record.kind, Kind::Comparison | Kind::Scenario(_)) {
         return Err(Refusal::usage(format!(
             "{} is a record of `{}`, which has no report: `c10m report` is for runs of `c10m bench`, and `c10m compare` \
              puts two loads side by side",

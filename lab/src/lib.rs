@@ -12,6 +12,7 @@ mod experiments;
 mod kinds;
 mod list;
 pub mod record_file;
+mod refusal;
 mod render;
 mod run;
 mod session;
@@ -21,6 +22,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 pub use list::text as list;
+pub use refusal::Refusal;
 pub use render::render;
 pub use run::run;
 pub use session::request::{Profile, Request};

@@ -1,80 +1,25 @@
 //! `c10m bench list`: each experiment with what it asks, does, takes and decides. Runs nothing.
 
-use results::report::{count, percent};
-use serde::Serialize;
+use results::report::count;
 
 use crate::experiments;
-use crate::experiments::c10m;
-use crate::experiments::omission;
-use crate::kinds::comparison::plan::{Experiment, Scope};
-use crate::session::request::Profile;
+use crate::kinds::experiment::Listed;
 
 /// Columns of the text.
 const WIDTH: usize = 80;
 /// Columns of the labels.
 const INDENT: &str = "            ";
 
-/// What is said of an experiment.
-#[derive(Debug, Serialize)]
-pub(crate) struct Listed {
-    pub(crate) name: &'static str,
-    pub(crate) question: &'static str,
-    pub(crate) explanation: &'static str,
-    /// How it decides.
-    pub(crate) decision: String,
-    /// The first is the default.
-    pub(crate) profiles: Vec<ListedProfile>,
-}
-
-/// What is said of a profile. Arms whose programs are not installed are in it.
-#[derive(Debug, Serialize)]
-pub(crate) struct ListedProfile {
-    pub(crate) profile: Profile,
-    pub(crate) arms: Vec<String>,
-    pub(crate) loads: Vec<String>,
-    pub(crate) repeats: u32,
-    pub(crate) seconds_per_run: f64,
-    pub(crate) runs: u64,
-    /// On a quiet machine.
-    pub(crate) expected_minutes: f64,
-}
-
 /// All experiments, as JSON or for people.
 ///
 /// # Errors
 /// When JSON cannot be made of them.
 pub fn text(is_json: bool) -> anyhow::Result<String> {
-    let shown = experiments::all().into_iter().filter(|experiment| !experiment.is_hidden);
-    let listed: Vec<Listed> =
-        shown.map(|experiment| listed(&experiment)).chain([c10m::listed(), omission::listed()]).collect();
+    let listed: Vec<Listed> = experiments::shown().map(|experiment| experiment.listed()).collect();
     if is_json {
         return Ok(serde_json::to_string(&listed)? + "\n");
     }
     Ok(listed.iter().map(for_people).collect::<Vec<_>>().join("\n"))
-}
-
-fn listed(experiment: &Experiment) -> Listed {
-    let reference = experiment.decision.reference.as_deref().unwrap_or("the first arm of each load");
-    let (words, effect_min) = (&experiment.decision.words, percent(experiment.decision.effect_min));
-    Listed {
-        name: experiment.name,
-        question: experiment.question,
-        explanation: experiment.explanation,
-        decision: format!("{words} Reference: {reference}; smallest effect that counts: {effect_min}."),
-        profiles: experiment.scopes.iter().map(profile).collect(),
-    }
-}
-
-fn profile(scope: &Scope) -> ListedProfile {
-    ListedProfile {
-        profile: scope.profile,
-        arms: scope.arms.iter().map(|arm| arm.name()).collect(),
-        loads: scope.loads.iter().map(|load| load.words()).collect(),
-        repeats: scope.repeats,
-        seconds_per_run: scope.seconds,
-        runs: scope.run_count(),
-        expected_minutes: scope.expected_s() / 60.0,
-    }
 }
 
 fn for_people(listed: &Listed) -> String {

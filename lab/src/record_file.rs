@@ -1,13 +1,14 @@
 //! The records that this program writes, as files that somebody names: finds the file, tells its kind and its schema,
 //! and says why when it is not what was meant. What is in a record belongs to whoever wrote it.
 
-use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use results::named_file;
-use results::visible::visible_line;
 use serde_json::Value;
+
+use crate::experiments;
+use crate::refusal::Refusal;
 
 /// Name of a record in the directory of its run.
 const RECORD: &str = "record.json";
@@ -15,12 +16,10 @@ const RECORD: &str = "record.json";
 /// Who wrote a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `bench`, of an experiment with arms.
+    /// `bench`, of an experiment that compares.
     Comparison,
-    /// `bench omission`.
-    Omission,
-    /// `bench c10m`.
-    Steps,
+    /// `bench`, of the scenario of this name.
+    Scenario(&'static str),
     /// `load`.
     Load,
     /// `load --find-knee`.
@@ -35,9 +34,10 @@ impl Kind {
         let has = |name: &str| document.get(name).is_some();
         let experiment = document.get("experiment").and_then(Value::as_str);
         match experiment {
-            Some(crate::experiments::omission::NAME) if has("arms") => Some(Kind::Omission),
-            Some(crate::experiments::c10m::NAME) if has("steps") => Some(Kind::Steps),
             Some(_) if has("cells") => Some(Kind::Comparison),
+            Some(name) => {
+                experiments::find(name).filter(|found| found.wrote(document)).map(|found| Kind::Scenario(found.name()))
+            }
             None if has("response_us") && has("connections") => Some(Kind::Load),
             None if has("knee") && has("probes") => Some(Kind::Knee),
             None if has("attempts") && has("stall_us") => Some(Kind::SelfTest),
@@ -51,47 +51,20 @@ impl Kind {
             Kind::Comparison => results::record::SCHEMA,
             Kind::Load => loadgen::record::SCHEMA,
             // These have not changed since the first.
-            Kind::Omission | Kind::Steps | Kind::Knee | Kind::SelfTest => 1,
+            Kind::Scenario(_) | Kind::Knee | Kind::SelfTest => 1,
         }
     }
 
     /// The command that wrote it.
-    pub fn command(self) -> &'static str {
-        match self {
-            Kind::Comparison => "c10m bench",
-            Kind::Omission => "c10m bench omission",
-            Kind::Steps => "c10m bench c10m",
-            Kind::Load => "c10m load",
-            Kind::Knee => "c10m load --find-knee",
-            Kind::SelfTest => "c10m load --self-test",
-        }
-    }
-}
-
-/// Why a record is not taken: exit code 2 when something else should have been named, 1 when it cannot be read.
-#[derive(Debug)]
-pub struct Refusal {
-    /// The exit code.
-    pub code: u8,
-    message: String,
-}
-
-impl Refusal {
-    /// Something else should have been named.
-    pub fn usage(message: String) -> Refusal {
-        Refusal { code: 2, message }
-    }
-
-    /// It cannot be read.
-    pub fn failed(message: String) -> Refusal {
-        Refusal { code: 1, message }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line, whatever a record, a path or the complaint about them has in it.
-        formatter.write_str(&visible_line(&self.message))
+    pub fn command(self) -> String {
+        let words = match self {
+            Kind::Comparison => "bench",
+            Kind::Scenario(name) => return format!("c10m bench {name}"),
+            Kind::Load => "load",
+            Kind::Knee => "load --find-knee",
+            Kind::SelfTest => "load --self-test",
+        };
+        format!("c10m {words}")
     }
 }
 

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context;
-use results::report::{self, Document, Table};
-use results::run as run_directory;
+use results::report::{Document, Table};
 
-use crate::experiments::{c10m, omission};
-use crate::kinds::comparison::tables::tables;
+use crate::experiments;
+use crate::kinds::comparison::experiment::render as render_comparison;
 use crate::record_file::{Kind, RecordFile};
 
 /// The report of a run in `directory`, and its tables for a terminal; `None` for what is no run of `bench`.
@@ -17,12 +16,11 @@ use crate::record_file::{Kind, RecordFile};
 pub fn render(record: RecordFile, directory: &Path) -> anyhow::Result<Option<(Document, Vec<Table>)>> {
     let RecordFile { path, kind, document } = record;
     let rendered = match kind {
-        Kind::Omission => omission::render(document, directory),
-        Kind::Steps => c10m::render(document),
-        Kind::Comparison => run_directory::of_json(document)
-            .and_then(|record| run_directory::beside(record, directory))
-            .map(|run| (report::document(&run.record, &run.curves, &run.points), tables(&run.record)))
-            .map_err(anyhow::Error::from),
+        Kind::Comparison => render_comparison(document, directory),
+        Kind::Scenario(name) => match experiments::find(name) {
+            Some(experiment) => experiment.render(document, directory),
+            None => return Ok(None),
+        },
         Kind::Load | Kind::Knee | Kind::SelfTest => return Ok(None),
     };
     rendered.map(Some).with_context(|| format!("cannot read the record {}", path.display()))

@@ -126,6 +126,7 @@ fn cell(
         arm,
         generator,
         server,
+        is_own: None,
         connections,
         load_loop,
         pipeline,

@@ -132,6 +132,9 @@ pub struct Cell {
     /// The server it loads, where generators are compared; empty otherwise.
     #[serde(default)]
     pub server: String,
+    /// Whether the arm is a server of this project; see [`Cell::is_own`] for records that do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_own: Option<bool>,
     /// Connections of the load generator.
     pub connections: u64,
     /// What makes it send.
@@ -146,6 +149,17 @@ pub struct Cell {
     pub runs: Vec<RunOfCell>,
     /// All repeats together.
     pub summary: Summary,
+}
+
+/// First words of the names of this project's variants, for records before [`Cell::is_own`].
+const OWN: [&str; 3] = ["epoll ", "mio ", "io_uring "];
+
+impl Cell {
+    /// Whether the arm is a server of this project. Older records do not say it: there the name tells.
+    pub fn is_own(&self) -> bool {
+        let by_name = || OWN.iter().any(|word| self.arm.starts_with(word)) && self.generator.is_empty();
+        self.is_own.unwrap_or_else(by_name)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]

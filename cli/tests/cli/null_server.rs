@@ -130,7 +130,7 @@ fn an_interrupted_comparison_goes_on_where_it_stopped() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    let journal = base.join(".omission.unfinished/journal.jsonl");
+    let journal = base.join(".omission-full.unfinished/journal.jsonl");
     let lines = || fs::read_to_string(&journal).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
     let start = Instant::now();
     while lines().len() < 2 {
@@ -147,7 +147,7 @@ fn an_interrupted_comparison_goes_on_where_it_stopped() {
     // The seed is that of the first part.
     let (code, stdout, stderr) = finish(c10m(&[&arguments[..], &["--json"]].concat()).env("PATH", ""));
     assert_eq!(code, 0, "{stderr}");
-    assert!(stderr.contains(&format!("{} of them finished earlier, seed 7", before.len() - 1)), "{stderr}");
+    assert!(stderr.contains(&format!("seed 7: goes on after {} that are finished", before.len() - 1)), "{stderr}");
     let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
     let arms = record["arms"].as_array().expect("arms");
     let mut orders: Vec<u64> = Vec::new();

@@ -8,14 +8,15 @@ use protocol::Workload;
 use results::record::Metric;
 
 use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Arm, Experiment, Generator, Load, Scope};
+use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
-use crate::subjects::servers::Kind;
+use crate::subjects::load::{Generator, Load};
+use crate::subjects::servers::kind::Kind;
 
-pub(super) fn experiment() -> Experiment {
+pub(super) fn experiment() -> Comparison {
     let generators = [Generator::C10m, Generator::C10mUring, Generator::Wrk];
     let arms = generators.map(|generator| Arm { server: Kind::NginxBusy, generator, compares_generators: true });
-    Experiment {
+    Comparison {
         name: "agreement",
         question: "Does the load generator report the throughput and the latency that wrk reports, where the server \
                    is the limit?",

@@ -4,8 +4,9 @@ use protocol::Workload;
 use results::record::Metric;
 
 use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Experiment, Load, Scope, main_variants};
+use crate::kinds::comparison::plan::{Comparison, Scope, main_variants};
 use crate::session::request::Profile;
+use crate::subjects::load::Load;
 
 /// Connections of the matrix.
 const CONNECTIONS: [u32; 4] = [1, 64, 1000, 10_000];
@@ -27,8 +28,8 @@ const NOTE_QUICK: &str = "The profile quick leaves out: HTTP with one and with 1
                           second but for one connection, 50,000 but for 1,000, most closed loops, and pipelining \
                           over other than 64 connections. The profile full has all of them.";
 
-pub(super) fn experiment() -> Experiment {
-    Experiment {
+pub(super) fn experiment() -> Comparison {
+    Comparison {
         name: "backends",
         question: "When is io_uring cheaper than epoll, and by how much?",
         explanation: "The same protocol code behind every way of doing I/O, under every combination of workload, \

@@ -4,11 +4,12 @@ use protocol::Workload;
 use results::record::Metric;
 
 use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Experiment, Load, Scope, all_servers};
+use crate::kinds::comparison::plan::{Comparison, Scope, all_servers};
 use crate::session::request::Profile;
+use crate::subjects::load::Load;
 
-pub(super) fn experiment() -> Experiment {
-    Experiment {
+pub(super) fn experiment() -> Comparison {
+    Comparison {
         name: "baseline",
         question: "How many CPU-microseconds of the server does a request cost, against nginx, over longer runs?",
         explanation: "Few loads, long windows: what changes of the code are held against, and a comparison with a \

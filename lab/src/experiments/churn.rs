@@ -5,9 +5,10 @@ use results::record::Metric;
 use server::{Balance, Variant};
 
 use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
+use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
-use crate::subjects::servers::Kind;
+use crate::subjects::load::Load;
+use crate::subjects::servers::kind::Kind;
 
 const NOTE_RPS: &str = "A request is a connection here: rps are connects a second, and CPU per request is that of connect, \
                         request and close.";
@@ -19,8 +20,8 @@ const NOTE_BALANCE: &str = "The arms with 4 reactors differ only in who chooses 
                             that handles the SYN (classic BPF; over loopback that is the client's CPU, so one reactor \
                             takes all), or each in turn (eBPF). How evenly that turned out is a table of its own.";
 
-pub(super) fn experiment() -> Experiment {
-    Experiment {
+pub(super) fn experiment() -> Comparison {
+    Comparison {
         name: "churn",
         question: "What does a connection cost that carries a single request, and who accepts it cheapest?",
         explanation: "Clients that do not keep connections: health checks, old proxies, a storm of reconnects. Each \

@@ -6,11 +6,12 @@ use results::record::Metric;
 use server::Variant;
 
 use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Arm, Experiment, Generator, Load, Scope};
+use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
-use crate::subjects::servers::Kind;
+use crate::subjects::load::{Generator, Load};
+use crate::subjects::servers::kind::Kind;
 
-pub(super) fn experiment() -> Experiment {
+pub(super) fn experiment() -> Comparison {
     let servers = [Kind::C10m(Variant::EpollLevel), Kind::Nginx];
     let arms = servers.into_iter().flat_map(|server| {
         [Generator::C10m, Generator::C10mUring, Generator::Wrk].map(|generator| Arm {
@@ -19,7 +20,7 @@ pub(super) fn experiment() -> Experiment {
             compares_generators: true,
         })
     });
-    Experiment {
+    Comparison {
         name: "generator",
         question: "How much CPU does the load generator need for a request, and does it report the same as wrk on the same job?",
         explanation: "A load generator that needs more CPU than the server measures itself. Here the sides are \

@@ -5,9 +5,10 @@ use results::record::Metric;
 use server::Variant;
 
 use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
+use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
-use crate::subjects::servers::Kind;
+use crate::subjects::load::Load;
+use crate::subjects::servers::kind::Kind;
 
 /// Requests per second over all connections, the same on every rung: one connection carries it without
 /// waiting for itself, and it is enough for the ticks in which the kernel counts CPU time.
@@ -21,8 +22,8 @@ const NOTE_TOP: &str = "The rung of 100,000 connections has several reactors on 
                         table of its own, because RLIMIT_NOFILE or nginx's own limit bounds one; the rungs below have \
                         one. nginx's user and system time are absent there: it has several processes.";
 
-pub(super) fn experiment() -> Experiment {
-    Experiment {
+pub(super) fn experiment() -> Comparison {
+    Comparison {
         name: "ladder",
         question: "What do idle neighbours cost: how do CPU, tail and memory grow from 1 to 100,000 connections at the \
                    same rate?",

@@ -3,21 +3,22 @@
 mod agreement;
 mod backends;
 mod baseline;
-pub(crate) mod c10m;
+mod c10m;
 mod churn;
 mod decision;
 mod generator;
 mod ladder;
-pub(crate) mod omission;
+mod omission;
 mod peers;
 mod quick;
 mod smoke;
 mod uring;
 
-use crate::kinds::comparison::plan::Experiment;
+use crate::kinds::comparison::plan::Comparison;
+use crate::kinds::experiment::Experiment;
 
-/// Every experiment that is an [`Experiment`]; `omission` is one of its own kind.
-pub(crate) fn all() -> Vec<Experiment> {
+/// Every comparison.
+fn comparisons() -> Vec<Comparison> {
     vec![
         quick::experiment(),
         baseline::experiment(),
@@ -32,27 +33,44 @@ pub(crate) fn all() -> Vec<Experiment> {
     ]
 }
 
+/// Every experiment, of either kind.
+fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
+    let scenarios: [Box<dyn Experiment>; 2] = [Box::new(c10m::SCENARIO), Box::new(omission::SCENARIO)];
+    comparisons().into_iter().map(|comparison| Box::new(comparison) as Box<dyn Experiment>).chain(scenarios)
+}
+
+/// Those that are not only for tests.
+pub(crate) fn shown() -> impl Iterator<Item = Box<dyn Experiment>> {
+    all().filter(|experiment| !experiment.is_hidden())
+}
+
+/// The experiment of a name.
+pub(crate) fn find(name: &str) -> Option<Box<dyn Experiment>> {
+    all().find(|experiment| experiment.name() == name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::kinds::comparison::plan::{Generator, Scope, key};
+    use crate::kinds::comparison::plan::{Scope, key};
     use crate::session::limits::Limits;
     use crate::session::request::Profile;
+    use crate::subjects::load::Generator;
 
     /// Longest time for a first answer.
     const QUICK_S_MAX: f64 = 300.0;
 
-    fn scopes() -> impl Iterator<Item = (Experiment, Scope)> {
-        let with_scopes = |experiment: Experiment| {
+    fn scopes() -> impl Iterator<Item = (Comparison, Scope)> {
+        let with_scopes = |experiment: Comparison| {
             let scopes = experiment.scopes.clone();
             scopes.into_iter().map(move |scope| {
-                let again = all().into_iter().find(|other| other.name == experiment.name);
+                let again = comparisons().into_iter().find(|other| other.name == experiment.name);
                 (again.expect("itself"), scope)
             })
         };
-        all().into_iter().flat_map(with_scopes)
+        comparisons().into_iter().flat_map(with_scopes)
     }
 
     #[test]
@@ -71,7 +89,7 @@ mod tests {
             assert!(scope.repeats > 0 && scope.seconds >= 0.1 && !scope.loads.is_empty());
             assert!(scope.notes.iter().all(|note| note.ends_with('.')), "{:?}", scope.notes);
         }
-        assert_eq!(names.len(), all().len(), "names are unique");
+        assert_eq!(names.len(), comparisons().len(), "names are unique");
     }
 
     #[test]

@@ -6,9 +6,10 @@ use results::record::Metric;
 use server::Variant;
 
 use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
+use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
-use crate::subjects::servers::Kind;
+use crate::subjects::load::Load;
+use crate::subjects::servers::kind::Kind;
 
 /// Requests per second of the open loops: what the slowest arm can do on one CPU, with room.
 const RATE: f64 = 20_000.0;
@@ -21,8 +22,8 @@ const NOTE_LOADS: &str = "Closed loops keep every connection busy; open loops gi
                           second, at which a server also pays for going to sleep and waking up.";
 const NOTE_QUICK: &str = "The profile quick leaves out 10,000 connections and the open loops over 1,000.";
 
-pub(super) fn experiment() -> Experiment {
-    Experiment {
+pub(super) fn experiment() -> Comparison {
+    Comparison {
         name: "peers",
         question: "What does a request cost the best-known servers and libraries, doing the same work on one CPU?",
         explanation: "The same client, schedule and checks against nginx, h2o, haproxy and lighttpd of the distribution \

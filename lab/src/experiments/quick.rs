@@ -5,14 +5,15 @@ use protocol::Workload;
 use results::record::Metric;
 
 use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Experiment, Load, Scope, all_servers};
+use crate::kinds::comparison::plan::{Comparison, Scope, all_servers};
 use crate::session::request::Profile;
+use crate::subjects::load::Load;
 
 /// Requests per second of the open loop: far below what any arm can do, so that all of them do the
 /// same work and CPU per request can be compared.
 const RATE: f64 = 20_000.0;
 
-pub(super) fn experiment() -> Experiment {
+pub(super) fn experiment() -> Comparison {
     let mut loads = Vec::new();
     for workload in [Workload::Echo, Workload::Http] {
         for connections in [64, 1000] {
@@ -21,7 +22,7 @@ pub(super) fn experiment() -> Experiment {
         }
     }
     loads.push(Load::pipelined(Workload::Http, 64, 16));
-    Experiment {
+    Comparison {
         name: "quick",
         question: "What does a request cost on this host in each way of doing I/O, and how long does it take?",
         explanation: "The first thing to run on a new host: shows within minutes whether everything works, what a \

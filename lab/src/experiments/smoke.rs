@@ -5,11 +5,12 @@ use results::record::Metric;
 use server::Variant;
 
 use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
+use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
-use crate::subjects::servers::Kind;
+use crate::subjects::load::Load;
+use crate::subjects::servers::kind::Kind;
 
-pub(super) fn experiment() -> Experiment {
+pub(super) fn experiment() -> Comparison {
     let scope = |profile, repeats| Scope {
         profile,
         arms: [Variant::EpollLevel, Variant::MioEdge].map(|variant| Arm::server(Kind::C10m(variant))).into(),
@@ -19,7 +20,7 @@ pub(super) fn experiment() -> Experiment {
         idle_connections: 0,
         notes: vec![],
     };
-    Experiment {
+    Comparison {
         name: "smoke",
         question: "Does an experiment run from its beginning to its end?",
         explanation: "Only for tests: its figures mean nothing, its files must be complete. Two arms, two loads, a few \

@@ -5,9 +5,10 @@ use results::record::Metric;
 use server::Variant;
 
 use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope};
+use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
-use crate::subjects::servers::Kind;
+use crate::subjects::load::Load;
+use crate::subjects::servers::kind::Kind;
 
 /// Requests per second of the open loops.
 const RATE: f64 = 50_000.0;
@@ -18,8 +19,8 @@ const NOTE_TRICKS: &str = "multishot is the base. oneshot and poll receive in an
                            which its response times pay for. Bundles (several buffers for one receive) are no \
                            arm: no request of these loads is longer than a buffer, so there is nothing to bundle.";
 
-pub(super) fn experiment() -> Experiment {
-    Experiment {
+pub(super) fn experiment() -> Comparison {
+    Comparison {
         name: "uring",
         question: "Which way of using io_uring needs less CPU per request than epoll with many busy connections?",
         explanation: "One trick at a time, so that each has a row of its own: kept or not, the measured ratio says. The \

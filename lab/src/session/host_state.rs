@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 pub(crate) struct Look {
     /// Share of the look in which some task waited for a CPU (PSI).
     pub(crate) pressure: Option<f64>,
-    /// Share that the hypervisor took from the one of the CPUs of interest that lost most.
+    /// Share of the look that the hypervisor took from the watched CPU that lost most.
     pub(crate) steal: f64,
-    /// Share for which the busiest of these CPUs worked, and which one that was.
+    /// Share of the look in which the busiest watched CPU worked, and which CPU that was.
     pub(crate) busy: f64,
     pub(crate) busiest_cpu: usize,
     /// TCP sockets that no process holds any more.
     pub(crate) orphans: u64,
     /// Connections in TIME-WAIT.
     pub(crate) time_wait: u64,
-    /// TCP sockets in the slab allocator that are in no use: freed, but not yet given back.
+    /// TCP sockets that are freed but that the slab allocator has not given back yet.
     pub(crate) sockets_undrained: Option<u64>,
 }
 

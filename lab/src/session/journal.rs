@@ -1,5 +1,5 @@
-//! The journal of an experiment under way: what is finished is on the disk, so that an interruption, a crash
-//! or a power cut costs one run. Decides nothing about what is run.
+//! The journal of an experiment under way. What is finished is on the disk, so an interruption, a crash or a power cut
+//! costs one run. Does not decide what is run.
 //!
 //! A hidden directory beside the results holds `journal.jsonl`: a header with everything that must agree when
 //! the experiment is taken up again, then a line for each thing that happened, synced one by one. A last line
@@ -13,13 +13,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use results::named_file;
-use results::record::{MemoryCell, Point, RunOfCell};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::comparison::opening::Opening;
+use crate::refusal::Refusal;
 
 /// Version of the format.
 pub(crate) const FORMAT: u32 = 1;
@@ -27,7 +26,7 @@ const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
 /// The largest journal that is read: histograms and series of some thousand runs.
 const JOURNAL_BYTES_MAX: u64 = 1 << 30;
-/// Times the directory may vanish between its creation and the lock: the process that had it has just finished.
+/// How often to try again when the directory vanishes before it is locked: the process that had it just finished.
 const LOCK_TRIES_MAX: u32 = 10;
 
 /// What must agree for runs to belong to one experiment.
@@ -49,65 +48,38 @@ pub(crate) struct Header {
     pub(crate) started_unix_ms: u64,
 }
 
-/// One finished run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    /// [`results::record::Cell::key`].
-    pub(crate) cell: String,
-    pub(crate) run: RunOfCell,
-    /// Base64 of the response times, when the generator has a histogram.
-    pub(crate) responses: Option<String>,
-    pub(crate) points: Vec<Point>,
-}
-
-/// Something that happened.
+/// Something that happened. `T` is what the kind of experiment finishes: an enum whose variants name the lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Line {
-    Run(Box<Entry>),
-    Memory(MemoryCell),
-    /// The price of connections, by the key of [`crate::kinds::comparison::opening::key`].
-    Opening {
-        key: String,
-        opening: Opening,
-    },
-    /// A finished step of an experiment of its own kind, as that writes it.
-    Step(Box<serde_json::Value>),
-    /// A precondition that was waited for, in words.
+pub(crate) enum Line<T> {
+    /// What had to be waited for, in words.
     Wait(String),
     /// An attempt that failed, in words.
     Failure(String),
     /// A cell that is not tried any more.
-    LeftOut {
-        cell: String,
-        reason: String,
-    },
+    LeftOut { cell: String, reason: String },
     /// The experiment was taken up again, at this time (RFC 3339).
     Resumed(String),
+    /// Something that is finished and need not be done again.
+    #[serde(untagged)]
+    Finished(T),
 }
 
-/// Why a journal cannot be used: the exit code, and a sentence with what mends it.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) code: u8,
-    pub(crate) message: String,
-}
-
-impl From<anyhow::Error> for Refusal {
-    fn from(error: anyhow::Error) -> Refusal {
-        Refusal { code: 1, message: format!("{error:#}") }
-    }
+/// What a kind of experiment finishes, piece by piece.
+pub(crate) trait Finished: Serialize + DeserializeOwned {
+    /// Whether it is one of the runs that are announced and counted.
+    fn is_run(&self) -> bool;
 }
 
 /// An open, locked journal. Dropping it keeps the directory, so that the experiment can be taken up again.
 #[derive(Debug)]
-pub(crate) struct Journal {
+pub(crate) struct Journal<T> {
     directory: PathBuf,
     file: File,
     /// Locked until it is dropped.
     lock: File,
     header: Header,
-    lines: Vec<Line>,
+    lines: Vec<Line<T>>,
     /// Bytes of a torn last line that were dropped.
     torn_bytes: usize,
 }
@@ -134,19 +106,19 @@ impl Header {
     }
 }
 
-impl Journal {
-    /// Takes up what `directory` has, or begins anew when it has nothing or `is_fresh` discards it.
+impl<T: Finished> Journal<T> {
+    /// Goes on with the journal in `directory`, or begins a new one if there is none or `is_fresh` discards it.
     ///
-    /// The seed of an earlier part holds unless one `is_seed_given`.
+    /// Keeps the seed of the earlier journal unless one `is_seed_given`.
     pub(crate) fn open(
         directory: &Path,
         mut header: Header,
         is_seed_given: bool,
         is_fresh: bool,
-    ) -> Result<Journal, Refusal> {
+    ) -> Result<Journal<T>, Refusal> {
         let lock = lock(directory)?;
         let path = directory.join(JOURNAL);
-        let found = if is_fresh { None } else { read(&path)? };
+        let found = if is_fresh { None } else { read::<T>(&path)? };
         let Some(Found { header: earlier, lines, valid_len, torn_bytes }) = found else {
             let file = begin(directory, &path, &header)
                 .with_context(|| format!("cannot write the journal {}", path.display()))?;
@@ -157,56 +129,46 @@ impl Journal {
         }
         let differences = earlier.differences(&header);
         if !differences.is_empty() {
-            return Err(Refusal {
-                code: 2,
-                message: format!(
-                    "an interrupted {} waits in {} ({} runs), but it cannot go on: {}; repeat the command it was \
-                     begun with, or discard it with --fresh",
-                    earlier.experiment,
-                    directory.display(),
-                    lines.iter().filter(|line| matches!(line, Line::Run(_))).count(),
-                    differences.join("; ")
-                ),
-            });
+            return Err(Refusal::usage(format!(
+                "an interrupted {} waits in {} ({} runs), but it cannot go on: {}; repeat the command it was begun with, \
+                 or discard it with --fresh",
+                earlier.experiment,
+                directory.display(),
+                finished(&lines).filter(|piece| piece.is_run()).count(),
+                differences.join("; ")
+            )));
         }
         let file = OpenOptions::new().append(true).open(&path).and_then(|file| file.set_len(valid_len).map(|()| file));
         let file = file.with_context(|| format!("cannot go on writing {}", path.display()))?;
         Ok(Journal { directory: directory.into(), file, lock, header: earlier, lines, torn_bytes })
     }
 
-    /// What holds for all runs.
+    /// What all runs have in common.
     pub(crate) fn header(&self) -> &Header {
         &self.header
     }
 
     /// Everything that has happened, in order.
-    pub(crate) fn lines(&self) -> &[Line] {
+    pub(crate) fn lines(&self) -> &[Line<T>] {
         &self.lines
     }
 
-    /// Finished runs.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = &Entry> {
-        self.lines.iter().filter_map(|line| match line {
-            Line::Run(entry) => Some(&**entry),
-            _ => None,
-        })
+    /// What is finished, in order.
+    pub(crate) fn finished(&self) -> impl Iterator<Item = &T> {
+        finished(&self.lines)
     }
 
-    /// Finished steps of an experiment of its own kind.
-    ///
-    /// # Errors
-    /// When one is not of that kind: it would be run again, and missing from what was found.
-    pub(crate) fn steps<T: DeserializeOwned>(&self) -> anyhow::Result<Vec<T>> {
-        let steps = self.lines.iter().enumerate().filter_map(|(index, line)| match line {
-            Line::Step(step) => Some((index, &**step)),
+    /// How many runs are finished.
+    pub(crate) fn run_count(&self) -> usize {
+        self.finished().filter(|piece| piece.is_run()).count()
+    }
+
+    /// Cells that are not tried any more, and why.
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.iter().filter_map(|line| match line {
+            Line::LeftOut { cell, reason } => Some((cell.as_str(), reason.as_str())),
             _ => None,
-        });
-        let read = |(index, step): (usize, &serde_json::Value)| {
-            // The header is the first line of the file, and lines count from one.
-            serde_json::from_value(step.clone())
-                .map_err(|error| anyhow!("{}: {error}", damaged(&self.directory.join(JOURNAL), index + 2).message))
-        };
-        steps.map(read).collect()
+        })
     }
 
     /// Bytes of a torn last line that were dropped.
@@ -220,7 +182,7 @@ impl Journal {
     }
 
     /// Adds a line; when this returns, it is on the disk.
-    pub(crate) fn append(&mut self, line: Line) -> anyhow::Result<()> {
+    pub(crate) fn append(&mut self, line: Line<T>) -> anyhow::Result<()> {
         let text = serde_json::to_string(&line)? + "\n";
         self.file
             .write_all(text.as_bytes())
@@ -230,19 +192,26 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes it: the results are where they belong.
+    /// Removes it, because the results are published.
     pub(crate) fn remove(self) -> io::Result<()> {
         fs::remove_dir_all(&self.directory)
     }
 }
 
-impl Drop for Journal {
+impl<T> Drop for Journal<T> {
     /// A lock belongs to every copy of its descriptor (flock(2)), and a process that was started just now has one until
     /// its exec: without this it would hold the lock a little longer.
     fn drop(&mut self) {
         // What cannot be unlocked is unlocked by the kernel when it is closed.
         let _ = self.lock.unlock();
     }
+}
+
+fn finished<T>(lines: &[Line<T>]) -> impl Iterator<Item = &T> {
+    lines.iter().filter_map(|line| match line {
+        Line::Finished(piece) => Some(piece),
+        _ => None,
+    })
 }
 
 /// Locks the directory, making it if need be.
@@ -262,7 +231,7 @@ fn lock(directory: &Path) -> Result<File, Refusal> {
                     "another process runs this experiment now (it holds {}): wait for its end, or give another --out",
                     path.display()
                 );
-                return Err(Refusal { code: 1, message });
+                return Err(Refusal::failed(message));
             }
             Err(TryLockError::Error(error)) => return Err(anyhow::Error::new(error).context(cannot()).into()),
         }
@@ -286,15 +255,15 @@ fn begin(directory: &Path, path: &Path, header: &Header) -> anyhow::Result<File>
 }
 
 /// What a journal holds.
-struct Found {
+struct Found<T> {
     header: Header,
-    lines: Vec<Line>,
+    lines: Vec<Line<T>>,
     valid_len: u64,
     torn_bytes: usize,
 }
 
 /// Reads a journal; `None` when there is none, or not even its header was completed.
-fn read(path: &Path) -> Result<Option<Found>, Refusal> {
+fn read<T: Finished>(path: &Path) -> Result<Option<Found<T>>, Refusal> {
     let text = match named_file::text(path, JOURNAL_BYTES_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.with_context(|| format!("cannot read {}", path.display()))?,
@@ -310,30 +279,34 @@ fn read(path: &Path) -> Result<Option<Found>, Refusal> {
         match serde_json::from_slice(piece) {
             Ok(line) if piece.ends_with(b"\n") => lines.push(line),
             // Only what was written last can be incomplete.
-            _ if pieces.peek().is_none() => torn_bytes = piece.len(),
+            _ if pieces.peek().is_none() && !is_whole(piece) => torn_bytes = piece.len(),
             _ => return Err(damaged(path, lines.len() + 2)),
         }
     }
     Ok(Some(Found { header, lines, valid_len: (bytes.len() - torn_bytes) as u64, torn_bytes }))
 }
 
-/// A header that is none, or that of another version of this program.
+/// Whether a line was written to its end. If it cannot be understood all the same, it is no torn line.
+fn is_whole(piece: &[u8]) -> bool {
+    piece.ends_with(b"\n") && serde_json::from_slice::<serde::de::IgnoredAny>(piece).is_ok()
+}
+
+/// The refusal for a header that is damaged, or was written by another version of this program.
 fn unknown(path: &Path, header: &[u8]) -> Refusal {
     let header: serde_json::Value = serde_json::from_slice(header).unwrap_or_default();
     match header["format"].as_u64() {
-        Some(format) if format != u64::from(FORMAT) => Refusal {
-            code: 2,
-            message: format!(
-                "{} has format {format}, and this c10m goes on with format {FORMAT}: use the c10m that began it, or \
-                 discard it with --fresh",
-                path.display()
-            ),
-        },
+        Some(format) if format != u64::from(FORMAT) => Refusal::usage(format!(
+            "{} has format {format}, and this c10m goes on with format {FORMAT}: use the c10m that began it, or discard \
+             it with --fresh",
+            path.display()
+        )),
         _ => damaged(path, 1),
     }
 }
 
 fn damaged(path: &Path, number: usize) -> Refusal {
-    let message = format!("line {number} of {} cannot be understood; discard the journal with --fresh", path.display());
-    Refusal { code: 1, message }
+    Refusal::failed(format!(
+        "line {number} of {} cannot be understood; discard the journal with --fresh",
+        path.display()
+    ))
 }

@@ -7,8 +7,8 @@ use loadgen::plan::HostLimits;
 use results::report::count;
 use tuning::plan::fewest_reactors;
 
-/// What the configuration of nginx that experiments use holds for each worker; the same is asked of every
-/// other server, so that all of them have as many reactors.
+/// What nginx holds in each worker with the configuration that experiments use. Every other server gets the same limit,
+/// so that all have equally many reactors.
 const CONNECTIONS_PER_REACTOR_MAX: u64 = 18_000;
 /// Descriptors of a server or of a worker beside its connections.
 const DESCRIPTOR_RESERVE: u64 = 64;
@@ -27,7 +27,7 @@ pub(crate) struct Limits {
     pub(crate) memory_bytes: u64,
 }
 
-/// Over what connections are spread.
+/// How connections are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Reactors or workers of the server.
@@ -37,7 +37,7 @@ pub(crate) struct Shape {
 }
 
 impl Limits {
-    /// What cannot be read is taken for unlimited: then the run itself finds the limit, and says so.
+    /// Takes what cannot be read for unlimited: then the run itself meets the limit and says so.
     pub(crate) fn read() -> Limits {
         let number = |path: &str, index: usize| {
             let text = fs::read_to_string(path).ok()?;

@@ -1,8 +1,12 @@
 //! What every experiment needs around its measurement: preconditions, processes, a journal, a place for its results.
 
+pub(crate) mod host;
 pub(crate) mod host_state;
 pub(crate) mod journal;
 pub(crate) mod limits;
+pub(crate) mod local;
+#[cfg(test)]
+pub(crate) mod mock;
 pub(crate) mod namespace;
 pub(crate) mod orphans;
 pub mod out;
@@ -13,6 +17,7 @@ pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod request;
 pub mod signals;
-pub(crate) mod source;
+pub(crate) mod sitting;
+pub(crate) mod stage;
 pub(crate) mod start;
 pub mod terminal;

@@ -12,11 +12,11 @@ use anyhow::anyhow;
 const CHILD_EHASH: &str = "/proc/sys/net/ipv4/tcp_child_ehash_entries";
 /// The kernel takes no more.
 const EHASH_ENTRIES_MAX: u64 = 1 << 24;
-/// Of the namespace the calling thread is in; /proc/net would be that of the process's first thread.
+/// The counts of the calling thread's namespace. /proc/net would show those of the process's first thread.
 const SOCKSTAT: &str = "/proc/thread-self/net/sockstat";
 
 /// Does `work` in a namespace of its own, whose table has a bucket for each of `sockets`. `work` is told how
-/// many there are; `None` when the kernel is too old to be asked for a number.
+/// many buckets there are; `None` when the kernel is too old to be told a number.
 ///
 /// # Errors
 /// Without CAP_SYS_ADMIN, and those of `work`.
@@ -26,7 +26,7 @@ pub(crate) fn inside<T: Send>(
 ) -> anyhow::Result<T> {
     let worker = move || {
         enter()?;
-        // In the first namespace, which nobody else is in, the size is set for the second.
+        // The first namespace is ours alone: set there how large the table of the second will be.
         let entries = sockets.next_power_of_two().min(EHASH_ENTRIES_MAX);
         let is_set = fs::write(CHILD_EHASH, entries.to_string()).is_ok();
         enter()?;
@@ -38,7 +38,7 @@ pub(crate) fn inside<T: Send>(
     })
 }
 
-/// Whether [`inside`] can make its namespaces here. The two of the trial are gone when this returns.
+/// Tries whether [`inside`] can make its namespaces here. They are gone when this returns.
 ///
 /// # Errors
 /// What is missing, and the command that mends it.
@@ -68,11 +68,11 @@ fn enter() -> anyhow::Result<()> {
 /// TCP sockets of this thread's namespace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Sockets {
-    /// In any state but CLOSED and TIME-WAIT, listeners included.
+    /// Sockets in any state but CLOSED and TIME-WAIT, listeners included.
     pub(crate) in_use: u64,
-    /// That no process holds any more; of the whole host.
+    /// Sockets that no process holds any more, counted over the whole host.
     pub(crate) orphans: u64,
-    /// In TIME-WAIT.
+    /// Sockets in TIME-WAIT.
     pub(crate) time_wait: u64,
 }
 

@@ -15,16 +15,16 @@ use anyhow::Context;
 
 /// The variable that marks a process.
 pub(crate) const VARIABLE: &str = "C10M_RUN";
-/// What the name of a directory of an experiment begins with.
+/// The beginning of the name of an experiment's directory.
 const DIRECTORY: &str = "c10m-run-";
-/// How long what is ending may take: children of a `bench` that was killed just now, and nginx, which gives its
+/// How long processes may take to end: the children of a `bench` that was just killed, and nginx, which gives its
 /// workers a second (ngx_master_process_cycle).
 const END_MAX: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// Characters of a command line that tell which process it is.
+/// Enough characters of a command line to tell which process it is.
 const COMMAND_LEN_MAX: usize = 100;
 
-/// The process of a `bench`. The time of its start tells it from a later one of the same number.
+/// The process of a `bench`. Its start time tells it from a later process with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bench {
     pid: u32,
@@ -59,7 +59,7 @@ pub(crate) fn directory_name(what: &str) -> anyhow::Result<String> {
     Ok(format!("{DIRECTORY}{}-{what}", mark()?))
 }
 
-/// Why no experiment may begin: what an earlier one left is still running. What is just ending is waited for.
+/// Why no experiment may begin: an earlier one left processes that still run. Waits for those that are just ending.
 pub(crate) fn refusal() -> Option<String> {
     let start = Instant::now();
     loop {
@@ -86,7 +86,7 @@ fn complaint(orphans: &[Marked]) -> String {
     )
 }
 
-/// Other experiments that measure at this moment, in words for a wait.
+/// Other experiments that measure now, as a reason to wait.
 pub(crate) fn rivals() -> Option<String> {
     let mut pids: Vec<u32> =
         marked().iter().filter(|marked| marked.bench.is_alive()).map(|marked| marked.bench.pid).collect();
@@ -96,7 +96,7 @@ pub(crate) fn rivals() -> Option<String> {
     (!names.is_empty()).then(|| format!("another experiment that measures (process {})", names.join(", ")))
 }
 
-/// Every process with a mark that is not this one's. Those that may not be looked at are somebody else's business.
+/// Every process that is marked by another `bench`. Skips processes that this user may not look at.
 fn marked() -> Vec<Marked> {
     let own = mark().ok().and_then(Bench::of);
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -121,7 +121,7 @@ fn in_environment(environment: &[u8]) -> Option<Bench> {
     Bench::of(std::str::from_utf8(values.next()?).ok()?)
 }
 
-/// Of the directory a process works in; one that was removed has words behind its name (proc_pid_cwd(5)).
+/// The mark in the name of a working directory. A removed directory has words behind its name (proc_pid_cwd(5)).
 fn in_path(path: &Path) -> Option<Bench> {
     let mut numbers = path.file_name()?.to_str()?.strip_prefix(DIRECTORY)?.splitn(3, '-');
     Bench::of(&format!("{}-{}", numbers.next()?, numbers.next()?))
@@ -145,7 +145,7 @@ impl Bench {
     }
 }
 
-/// When a process was started, in ticks since boot; `None` when it has ended, also while nobody has waited for it.
+/// When a process was started, in ticks since boot; `None` when it has ended, zombies included.
 fn start_ticks(pid: u32) -> Option<u64> {
     started(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }

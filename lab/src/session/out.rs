@@ -22,7 +22,7 @@ fn refusal(out: &Path, error: &io::Error) -> String {
     format!("--out {}: {reason}; name a directory that you may write to, or one that can be made", out.display())
 }
 
-/// What a failure to write the results is about.
+/// What failed when the results cannot be written.
 pub(crate) fn cannot_write(out: &Path) -> String {
     format!("cannot write the run below --out {}", out.display())
 }

@@ -1,6 +1,6 @@
 //! Whether the machine is fit for the next run, and the wait until it is.
 //!
-//! A run is begun when nothing of this holds during a look of 100 ms:
+//! A run begins when none of this holds during a look of 100 ms:
 //!
 //! | what | limit |
 //! |---|---|
@@ -13,21 +13,20 @@
 //! | processes that another `bench` has started | none |
 //!
 //! A virtual machine loses a few percent of its CPUs all the time, and /proc counts in ticks of 10 ms: the
-//! limits are meant for moments that are clearly disturbed. TIME-WAITs end after a minute, all at once and on
-//! the server's CPU, which costs it some 10 ms for each 10,000. What happens during a run is judged by the
-//! load generator (checks V5 and V6), and such a run stays in the record.
+//! limits only catch clear disturbances. TIME-WAITs end after a minute, all at once and on the server's CPU, which
+//! costs it some 10 ms for each 10,000. The load generator judges what happens during a run (checks V5 and V6), and
+//! such a run stays in the record.
 
 use std::time::{Duration, Instant};
 
 use results::report::{count, percent};
 
 use crate::session::host_state::Look;
-use crate::session::orphans;
 use crate::session::places::Places;
 
 /// Long enough for ten ticks of /proc/stat, short beside the shortest run.
 const LOOK: Duration = Duration::from_millis(100);
-/// Between two looks of a wait: together they look at a fifth of the time.
+/// The pause between two looks: they cover a fifth of the waiting time.
 const PAUSE: Duration = Duration::from_millis(400);
 
 const PRESSURE_MAX: f64 = 0.20;
@@ -44,28 +43,25 @@ const SOCKETS_UNDRAINED_MAX_PER_CPU: u64 = 64;
 pub(crate) enum Waited {
     /// The machine was fit at once.
     Not,
-    /// It became fit after this time; the reasons are those of the beginning.
+    /// It became fit after this time. The reasons are from the first look.
     For(Duration, String),
-    /// It did not become fit in the time allowed; the reasons are those of the end.
+    /// It did not become fit in time. The reasons are from the last look.
     InVain(Duration, String),
     /// Somebody wants the experiment to end.
     Interrupted,
 }
 
-/// Waits until the machine is fit, at most `wait_max`. `say` is told the reasons meanwhile.
+/// Waits until nothing disturbs, at most `wait_max`. `disturbances` takes a look, `say` is told what it saw meanwhile.
 pub(crate) fn wait(
-    places: &Places,
+    mut disturbances: impl FnMut() -> Vec<String>,
     wait_max: Duration,
     is_stopped: impl Fn() -> bool,
     mut say: impl FnMut(&str),
 ) -> Waited {
     let start = Instant::now();
     let mut first: Option<String> = None;
-    let cpus = [places.server, places.client];
     loop {
-        let mut reasons = judge(&Look::take(&cpus, LOOK), places.all.len() as u64);
-        reasons.extend(orphans::rivals());
-        let reasons = reasons.join(", ");
+        let reasons = disturbances().join(", ");
         let elapsed = start.elapsed();
         if is_stopped() {
             return Waited::Interrupted;
@@ -79,6 +75,11 @@ pub(crate) fn wait(
         first.get_or_insert(reasons);
         std::thread::sleep(PAUSE.min(wait_max.saturating_sub(elapsed)));
     }
+}
+
+/// Looks at this machine: what speaks against a run now.
+pub(crate) fn disturbances(places: &Places) -> Vec<String> {
+    judge(&Look::take(&[places.server, places.client], LOOK), places.all.len() as u64)
 }
 
 /// What speaks against a run now, each as a thing to wait for.
@@ -137,8 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_can_be_interrupted() {
-        let places = Places { server: 0, client: 0, all: vec![0] };
-        assert_eq!(wait(&places, Duration::ZERO, || true, |_| {}), Waited::Interrupted);
+    fn a_wait_ends_when_all_is_quiet_or_the_time_is_over_or_somebody_wants_it() {
+        let busy = || vec!["others".to_owned()];
+        let mut said = Vec::new();
+        assert_eq!(wait(Vec::new, Duration::ZERO, || false, |_| panic!("nothing to say")), Waited::Not);
+        assert_eq!(wait(busy, Duration::ZERO, || true, |_| {}), Waited::Interrupted);
+        let waited = wait(busy, Duration::ZERO, || false, |_| panic!("no wait"));
+        assert!(matches!(&waited, Waited::InVain(_, reasons) if reasons == "others"), "{waited:?}");
+        let mut looks = [busy(), vec![]].into_iter();
+        let waited = wait(|| looks.next().unwrap(), Duration::MAX, || false, |reasons| said.push(reasons.to_owned()));
+        assert!(matches!(&waited, Waited::For(_, reasons) if reasons == "others"), "{waited:?}");
+        assert_eq!(said, ["others"]);
     }
 }

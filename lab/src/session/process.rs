@@ -1,69 +1,62 @@
-//! A child process of an experiment: started, listened to, ended, and never left behind: not even where this
-//! process is killed, because the kernel ends it then.
+//! A process of an experiment: started, listened to, ended, and never left behind.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use loadgen::Record;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::session::orphans;
+use crate::session::host::{Child, Command, EndSignal, Host};
 
-/// How long a child that is dropped may take to end in order before it is killed.
+/// How long a process that is dropped may take to end in order before it is killed.
 const END_MAX: Duration = Duration::from_secs(3);
-/// How often a wait for a child looks whether it is to be interrupted.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// How often a wait for a process looks whether it is to be interrupted.
+const LOOK: Duration = Duration::from_millis(100);
 
-/// A running child with piped output. Dropping it ends the process it started.
+/// Runs a program that prints something about itself, and returns its stdout and stderr. Ignores the exit code: `wrk
+/// -v` prints its version and exits with 1.
+///
+/// # Errors
+/// When it cannot be started.
+pub(crate) fn said(host: &dyn Host, program: impl Into<PathBuf>, argument: &str, what: &str) -> anyhow::Result<String> {
+    let mut process = Process::start(host, &Command::other(program, &[argument.to_owned()], what))?;
+    let output = process.rest()?;
+    Ok(output + &process.child.read_complaint().with_context(|| format!("reading from {what}"))?)
+}
+
+/// What a server says when it is ready: this project's, and those of `peers/`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Announced {
+    /// Where it listens.
+    pub(crate) address: String,
+}
+
+/// A running process. Dropping it ends what was started.
 pub(crate) struct Process {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
+    child: Box<dyn Child>,
     what: String,
 }
 
 impl Process {
-    /// Starts somebody else's program on `cpus`, or on those of this thread where there are none; `what` names it in
-    /// errors.
-    ///
-    /// It is sent SIGTERM when the calling thread ends: nginx and lighttpd take their workers with them on that.
-    pub(crate) fn start(command: &mut Command, cpus: &[usize], what: &str) -> anyhow::Result<Process> {
-        Process::tied(command, Signal::TERM, cpus, what)
+    pub(crate) fn start(host: &dyn Host, command: &Command) -> anyhow::Result<Process> {
+        Ok(Process { child: host.start(command)?, what: command.what.clone() })
     }
 
-    fn tied(command: &mut Command, signal: Signal, cpus: &[usize], what: &str) -> anyhow::Result<Process> {
-        sys::child::tie_to_this_thread(command, signal, cpus);
-        let mut child = command
-            .env(orphans::VARIABLE, orphans::mark()?)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {what}"))?;
-        let stdout = BufReader::new(child.stdout.take().context("the child has no stdout")?);
-        Ok(Process { child, stdout, what: what.to_owned() })
-    }
-
-    /// This program again, with other arguments. It is killed when the calling thread ends: it has nothing to put
-    /// in order, and a drain would take its time.
-    pub(crate) fn start_self(arguments: &[String]) -> anyhow::Result<Process> {
-        let program = std::env::current_exe().context("cannot find this program's file")?;
-        let what = format!("c10m {}", arguments.join(" "));
-        Process::tied(Command::new(program).args(arguments), Signal::KILL, &[], &what)
+    /// This program again, with other arguments.
+    pub(crate) fn start_self(host: &dyn Host, arguments: &[String]) -> anyhow::Result<Process> {
+        Process::start(host, &Command::own(arguments))
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.pid()
     }
 
-    /// Whether it has ended, without waiting.
+    /// Whether it still runs. Does not wait.
     pub(crate) fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        self.child.is_running()
     }
 
     /// Waits until it has written something or has ended. `stop` kills it, which is an error.
@@ -73,19 +66,16 @@ impl Process {
                 self.kill();
                 bail!("{} was interrupted", self.what);
             }
-            let mut stdout = [PollFd::new(self.stdout.get_ref(), PollFlags::IN)];
-            match poll(&mut stdout, Some(&LOOK)) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return Ok(()),
-                Err(errno) => return Err(errno).with_context(|| format!("waiting for {}", self.what)),
+            if self.child.wait_for_output(LOOK).with_context(|| format!("waiting for {}", self.what))? {
+                return Ok(());
             }
         }
     }
 
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
-        // Errors here mean that it is gone, which is what was wanted.
-        let _ = self.child.kill();
+        self.child.signal(EndSignal::Kill);
+        // An error means that it is gone already.
         let _ = self.child.wait();
     }
 
@@ -99,57 +89,57 @@ impl Process {
 
     /// The next line of its output, read from JSON. When there is none, the error tells what it said instead.
     pub(crate) fn read_event<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
-        let mut line = String::new();
-        let len = self.stdout.read_line(&mut line).with_context(|| format!("reading from {}", self.what))?;
-        if len == 0 {
+        let line = self.child.read_line().with_context(|| format!("reading from {}", self.what))?;
+        if line.is_empty() {
             let complaint = self.complaint();
             bail!("{} ended early: {complaint}", self.what);
         }
         serde_json::from_str(&line).with_context(|| format!("{} printed something unknown", self.what))
     }
 
-    /// Asks it to end in order.
-    pub(crate) fn terminate(&self) {
-        if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
-            // It may have ended by itself, which the wait that follows tells.
-            let _ = kill_process(pid, Signal::TERM);
+    /// A line of its output with the line feed, if it writes one within `wait_max`; an empty one when it has closed it.
+    pub(crate) fn next_line(&mut self, wait_max: Duration) -> anyhow::Result<Option<String>> {
+        if !self.child.wait_for_output(wait_max).with_context(|| format!("waiting for {}", self.what))? {
+            return Ok(None);
         }
+        self.child.read_line().map(Some).with_context(|| format!("reading from {}", self.what))
+    }
+
+    /// Asks it to end in order.
+    pub(crate) fn terminate(&mut self) {
+        self.child.signal(EndSignal::Terminate);
     }
 
     /// Reads the rest of its output and waits for its end. Returns the output and the exit code.
     pub(crate) fn finish(mut self) -> anyhow::Result<(String, i32)> {
-        let mut output = String::new();
-        self.stdout.read_to_string(&mut output).with_context(|| format!("reading from {}", self.what))?;
-        let status = self.child.wait().with_context(|| format!("waiting for {}", self.what))?;
-        match status.code() {
-            Some(code) => Ok((output, code)),
-            None => {
-                let complaint = self.complaint();
-                bail!("{} was killed: {status}: {complaint}", self.what)
-            }
-        }
+        let output = self.rest()?;
+        Ok((output, self.exit_code()?))
     }
 
     /// Like `finish`, with the CPU time of the whole life of the process in microseconds.
     pub(crate) fn finish_with_cpu_us(mut self) -> anyhow::Result<(String, i32, u64)> {
-        let mut output = String::new();
-        self.stdout.read_to_string(&mut output).with_context(|| format!("reading from {}", self.what))?;
-        // Leave it a zombie: /proc still has its account, which reaping would take away.
-        if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
-            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
-        }
-        let cpu_us = crate::session::proc::process_cpu_us(self.child.id())?;
-        let (_, code) = self.finish()?;
-        Ok((output, code, cpu_us))
+        let output = self.rest()?;
+        let cpu_us = self.child.cpu_us()?;
+        Ok((output, self.exit_code()?, cpu_us))
+    }
+
+    fn rest(&mut self) -> anyhow::Result<String> {
+        self.child.read_rest().with_context(|| format!("reading from {}", self.what))
+    }
+
+    fn exit_code(&mut self) -> anyhow::Result<i32> {
+        let status = self.child.wait().with_context(|| format!("waiting for {}", self.what))?;
+        let Some(code) = status.code() else {
+            let complaint = self.complaint();
+            bail!("{} was killed: {status}: {complaint}", self.what);
+        };
+        Ok(code)
     }
 
     /// What it wrote to stderr, in one line.
     pub(crate) fn complaint(&mut self) -> String {
-        let mut text = String::new();
-        if let Some(stderr) = &mut self.child.stderr {
-            // What cannot be read is missing from a message about something else.
-            let _ = stderr.read_to_string(&mut text);
-        }
+        // What cannot be read is missing from a message about something else.
+        let text = self.child.read_complaint().unwrap_or_default();
         let line = text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("; ");
         if line.is_empty() { "it said nothing".to_owned() } else { line }
     }

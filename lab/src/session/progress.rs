@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Longest silence of a log.
+/// The longest time without a line in a log.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// Runs done and to be done.
 pub(crate) struct Progress {
     bar: ProgressBar,
-    /// Of all steps, those of earlier parts included.
+    /// Steps done and all steps, those of earlier sittings included.
     done: u64,
     total: u64,
-    /// Steps of this process, and since when: the pace.
+    /// Steps done by this process, and since when: the pace.
     paced: u64,
     started: Instant,
     spoken: Option<Instant>,
@@ -23,7 +23,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of `total` steps `done` were done earlier.
+    /// `done` of `total` steps were done in earlier sittings.
     pub(crate) fn new(done: u64, total: u64) -> Progress {
         // Hidden when stderr is not a terminal.
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
@@ -35,7 +35,7 @@ impl Progress {
         Progress { bar, done, total, paced: 0, started, spoken: None, repeat: None, what: String::new() }
     }
 
-    /// The next step; `repeat` is that of a run.
+    /// Begins the next step; `repeat` is the run's, if it is one.
     pub(crate) fn begin(&mut self, repeat: Option<u32>, what: &str) {
         self.what = what.to_owned();
         self.bar.set_prefix(self.left());
@@ -55,7 +55,7 @@ impl Progress {
         }
     }
 
-    /// The step under way is done, or will never be.
+    /// The step under way is done or given up.
     pub(crate) fn finish_step(&mut self) {
         self.done += 1;
         self.paced += 1;

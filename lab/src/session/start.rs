@@ -1,42 +1,14 @@
-//! What every experiment begins with: the seed, the flag that signals set, the header of its journal, and the reasons
-//! why nothing can be measured here.
+//! What every experiment begins with: the seed, the flag that signals set, and what is said of this program.
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::built;
-use crate::session::journal::{self, Header};
-use crate::session::request::{Profile, Request};
-use crate::session::{namespace, orphans, out, source};
-
-/// A usage error.
-pub(crate) fn refuse(message: &str) -> anyhow::Result<u8> {
-    say!("c10m: {message}");
-    Ok(2)
-}
-
-/// The header of a journal that begins now, of one run without length, arms and loads.
-pub(crate) fn empty_header(request: &Request, name: &str, profile: Profile, source: Option<&(String, bool)>) -> Header {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Header {
-        format: journal::FORMAT,
-        experiment: name.to_owned(),
-        profile: profile.word().to_owned(),
-        seed: seed(request),
-        repeats: 1,
-        seconds: 0.0,
-        commit: source::described(source),
-        build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
-        host: host_name(),
-        arms: vec![],
-        loads: vec![],
-        started_unix_ms: now.as_millis() as u64,
-    }
-}
+use crate::session::request::Request;
 
 /// The seed asked for, or one that differs from run to run.
 pub(crate) fn seed(request: &Request) -> u64 {
@@ -56,15 +28,7 @@ pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// For experiments without a journal.
-pub(crate) fn ensure_running(stop: &AtomicBool) -> anyhow::Result<()> {
-    if stop.load(Ordering::Relaxed) {
-        bail!("interrupted; nothing was written");
-    }
-    Ok(())
-}
-
-/// Says what makes the program unfit for figures, or its record doubtful.
+/// Warns of a build whose figures mean nothing, or whose record is in doubt.
 pub(crate) fn warn_of_build() {
     if cfg!(debug_assertions) {
         say!("c10m: this is a debug build, its numbers mean nothing; use `cargo run --release`");
@@ -72,18 +36,6 @@ pub(crate) fn warn_of_build() {
     if let Some(doubt) = built::doubt() {
         say!("c10m: WARNING: {doubt}");
     }
-}
-
-/// Says why nothing can be measured here, whatever it is, before anything is made; the value is the exit code.
-pub(crate) fn refused_here(request: &Request, needs_namespaces: bool) -> Option<u8> {
-    let cannot_enter = needs_namespaces.then(|| namespace::check().err()).flatten();
-    let unfit = cannot_enter.map(|error| format!("{} cannot be run here: {error:#}", request.experiment));
-    let (code, reason) = match unfit.or_else(orphans::refusal) {
-        Some(reason) => (1, reason),
-        None => (2, out::check(&request.out).err()?),
-    };
-    say!("c10m: {reason}");
-    Some(code)
 }
 
 pub(crate) fn host_name() -> String {

@@ -1,8 +1,8 @@
 //! Memory of a run: what connections add to the server's own memory and to the kernel's slabs.
 //!
-//! Both are read before the load generator starts and when all connections are open, which is before the
-//! window; the server's once more when the generator has ended, for what the load touched first. So the
-//! window is not disturbed. What is not a multiple of the connections, such as rings of buffers, is in it.
+//! Both are read before the load generator starts and when all connections are open, which is before the window, so that
+//! the window is not disturbed. The server's is read again when the generator has ended, to include what the load
+//! touched first. Memory that does not depend on the connections, such as rings of buffers, is included.
 
 use std::fs;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::session::proc;
 
 /// With fewer connections, pages and rings of buffers are all there is to see.
 const CONNECTIONS_MIN: u32 = 1000;
-/// One in so many sockets may have been about to close when the watch began.
+/// One socket in so many may have been closing when the watch began.
 const UNCERTAIN_SHARE: u64 = 50;
 /// How often the watch looks whether all connections are open.
 const PERIOD: Duration = Duration::from_millis(20);
@@ -57,8 +57,8 @@ impl Watch {
             return None;
         }
         let (workers, before) = (workers.to_vec(), Bytes::read(workers));
-        // Both ends of a connection over loopback count. Sockets that are just closing may still be in the first
-        // count, so the last few are not counted on, but waited for.
+        // Both ends of a connection over loopback count. Some sockets of the first count may be closing, so do not wait
+        // for the very last.
         let both_ends = 2 * u64::from(connections);
         let awaited = host_state::tcp_in_use()? + both_ends - both_ends / UNCERTAIN_SHARE;
         let stop = Arc::new(AtomicBool::new(false));
@@ -66,7 +66,7 @@ impl Watch {
         let thread = thread::spawn(move || {
             let mut set = rustix::thread::CpuSet::new();
             set.set(cpu);
-            // On another CPU it would only disturb a little more.
+            // If this fails, the watch disturbs a little more.
             let _ = rustix::thread::sched_setaffinity(None, &set);
             let mut open_before = 0;
             while !its_stop.load(Ordering::Relaxed) {

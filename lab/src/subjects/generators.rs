@@ -1,25 +1,23 @@
 //! Measures one run with this project's load generator, and puts the accounts of both programs together.
 
-use std::sync::atomic::AtomicBool;
-
 use anyhow::bail;
 use loadgen::Record;
 use loadgen::record::{Check, State, Watched};
 use loadgen::validity::{Affects, affects};
 use protocol::Workload;
-use results::record::{Point, Raw, Reported, RunOfCell, Verdict, VerdictState};
+use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
 use serde_json::Value;
 use server::Exit;
 
-use crate::kinds::comparison::opening::{Counter, Opening};
-use crate::kinds::comparison::plan::{Arm, Generator, Load};
-use crate::kinds::comparison::points;
-use crate::session::limits::Shape;
 use crate::session::places::Places;
 use crate::session::process::Process;
+use crate::session::stage::Stage;
 use crate::subjects::footprint::{Footprint, Watch};
-use crate::subjects::servers::Running;
-use crate::subjects::wrk;
+use crate::subjects::job::{Job, Measured};
+use crate::subjects::load::Generator;
+use crate::subjects::opening::{Counter, Opening};
+use crate::subjects::servers::running::Running;
+use crate::subjects::{points, wrk};
 
 /// Time before the measured window in milliseconds: connections are open and caches warm by then.
 const WARMUP_MS: u64 = 150;
@@ -28,54 +26,29 @@ const INTERVALS: f64 = 30.0;
 /// Shorter intervals hold too little.
 const INTERVAL_MS_MIN: u64 = 50;
 
-/// One run to be measured.
-pub(crate) struct Job<'a> {
-    pub(crate) arm: Arm,
-    pub(crate) load: Load,
-    pub(crate) shape: Shape,
-    pub(crate) places: &'a Places,
-    pub(crate) seconds: f64,
-    pub(crate) seed: u64,
-    /// Taken off what the server counts.
-    pub(crate) opening: Opening,
-    /// Ends the run, which then is an error.
-    pub(crate) stop: &'a AtomicBool,
-}
-
-/// What one run gave.
-pub(crate) struct Measured {
-    pub(crate) run: RunOfCell,
-    /// Base64 of the response times, when the generator has a histogram.
-    pub(crate) responses: Option<String>,
-    /// Intervals, when the generator has them.
-    pub(crate) points: Vec<Point>,
-    /// When the window began, when the generator tells.
-    pub(crate) window_start_unix_ms: Option<u64>,
-}
-
 /// Starts a server, loads it once, ends it, and puts both accounts together.
-pub(crate) fn measure(job: &Job<'_>) -> anyhow::Result<Measured> {
-    let cpus = vec![job.places.server; job.shape.reactors.max(job.arm.server.reactors_min())];
-    let server = Running::start(job.arm.server, job.load.workload, &cpus)?;
-    match job.arm.generator {
-        Generator::C10m => measure_c10m(job, server, "epoll"),
-        Generator::C10mUring => measure_c10m(job, server, "io_uring"),
-        Generator::Wrk => wrk::measure(job, server),
+pub(crate) fn measure(job: &Job, stage: &Stage<'_>) -> anyhow::Result<Measured> {
+    let cpus = vec![stage.places.server; job.shape.reactors.max(job.server.reactors_min())];
+    let server = Running::start(stage.host, job.server, job.load.workload, &cpus)?;
+    match job.generator {
+        Generator::C10m => measure_c10m(job, stage, server, "epoll"),
+        Generator::C10mUring => measure_c10m(job, stage, server, "io_uring"),
+        Generator::Wrk => wrk::measure(job, stage, server),
     }
 }
 
-fn measure_c10m(job: &Job<'_>, server: Running, engine: &str) -> anyhow::Result<Measured> {
+fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: &str) -> anyhow::Result<Measured> {
     let connections_steady = if job.load.is_churn() { 0 } else { job.load.connections };
-    let watch = Watch::start(&server.workers, connections_steady, job.places.client);
-    let mut process = Process::start_self(&arguments(job, &server, engine))?;
-    process.wait_for_output(job.stop)?;
+    let watch = Watch::start(server.workers(), connections_steady, stage.places.client);
+    let mut process = Process::start_self(stage.host, &arguments(job, &stage.places, &server, engine))?;
+    process.wait_for_output(&stage.stop)?;
     let record = process.read_record()?;
     let (_, code) = process.finish()?;
     if code != 0 && code != 4 {
         bail!("the load generator ended with {code}");
     }
     let footprint = watch.map(Watch::finish).unwrap_or_default();
-    let is_one_process = server.workers.len() == 1;
+    let is_one_process = server.workers().len() == 1;
     let served = server.served()?;
     let ended = server.finish()?;
     let mut run = account(&record, ended.account.as_ref(), footprint, &job.opening);
@@ -93,8 +66,16 @@ fn measure_c10m(job: &Job<'_>, server: Running, engine: &str) -> anyhow::Result<
     })
 }
 
-fn arguments(job: &Job<'_>, server: &Running, engine: &str) -> Vec<String> {
-    let (load, places) = (&job.load, job.places);
+/// The arguments of a load that opens connections, holds them for `duration` without a request, and resets them.
+pub(crate) fn holding(url: &str, connections: u32, duration: &str) -> Vec<String> {
+    let connections = connections.to_string();
+    let rate = ["--rate", "0", "--warmup", "0ms", "--reset", "--json"];
+    let asked = ["load", url, "--connections", &connections, "--duration", duration];
+    asked.into_iter().chain(rate).map(str::to_owned).collect()
+}
+
+fn arguments(job: &Job, places: &Places, server: &Running, engine: &str) -> Vec<String> {
+    let load = &job.load;
     let interval_ms = ((job.seconds * 1000.0 / INTERVALS) as u64 / 10 * 10).max(INTERVAL_MS_MIN);
     let mut arguments: Vec<String> = [
         "load",
@@ -118,7 +99,7 @@ fn arguments(job: &Job<'_>, server: &Running, engine: &str) -> Vec<String> {
         "--watch-cpus",
         &places.server.to_string(),
         "--watch-pid",
-        &server.workers[0].to_string(),
+        &server.workers()[0].to_string(),
         "--engine",
         engine,
         "--json",

@@ -1,38 +1,37 @@
 //! Measures one run with wrk, for comparison with this project's load generator. wrk tells neither its CPU time
 //! nor whether replies are right, so its runs are never VALID.
 
-use std::process::Command;
-
 use anyhow::{Context, bail};
 use protocol::Workload;
 use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
 use serde_json::json;
 
-use crate::kinds::comparison::opening::Counter;
+use crate::session::host::{Command, Host};
 use crate::session::proc;
-use crate::session::process::Process;
-use crate::subjects::generators::{Job, Measured};
-use crate::subjects::servers::Running;
+use crate::session::process::{Process, said};
+use crate::session::stage::Stage;
+use crate::subjects::job::{Job, Measured};
+use crate::subjects::opening::Counter;
+use crate::subjects::servers::running::Running;
 
-/// Whether wrk is installed.
-pub(crate) fn is_installed() -> bool {
-    // wrk -v prints its version and exits with 1.
-    Command::new("wrk").arg("-v").output().is_ok()
+/// What it says of itself, or what to install.
+pub(crate) fn availability(host: &dyn Host) -> Result<String, String> {
+    said(host, "wrk", "-v", "wrk").map_err(|_| "not installed (Debian: apt-get install wrk)".to_owned())
 }
 
 /// Loads `server` once and ends it.
-pub(crate) fn measure(job: &Job<'_>, server: Running) -> anyhow::Result<Measured> {
-    let (load, places) = (&job.load, job.places);
+pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::Result<Measured> {
+    let (load, places) = (&job.load, &stage.places);
     if load.rate.is_some() || load.pipeline != 1 || load.workload != Workload::Http {
         bail!("wrk only does HTTP in a closed loop");
     }
-    let mut command = Command::new("wrk");
-    command.args(["--threads", "1", "--latency", "--connections"]);
-    command.arg(load.connections.to_string()).arg("--duration").arg(format!("{}s", job.seconds.ceil() as u64));
-    command.arg(server.url(load.workload));
+    let connections = load.connections.to_string();
+    let (duration, url) = (format!("{}s", job.seconds.ceil() as u64), server.url(load.workload));
+    let arguments = ["--threads", "1", "--latency", "--connections", &connections, "--duration", &duration, &url];
+    let command = Command { cpus: vec![places.client], ..Command::other("wrk", &arguments.map(str::to_owned), "wrk") };
     let busy_before = proc::cpu_busy_us(places.server)?;
-    let mut process = Process::start(&mut command, &[places.client], "wrk")?;
-    process.wait_for_output(job.stop)?;
+    let mut process = Process::start(stage.host, &command)?;
+    process.wait_for_output(&stage.stop)?;
     let (output, code, cpu_us) = process.finish_with_cpu_us()?;
     let busy_us = proc::cpu_busy_us(places.server)? - busy_before;
     if code != 0 {

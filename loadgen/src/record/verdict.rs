@@ -72,3 +72,23 @@ pub struct Check {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follows: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_name_what_objects() {
+        let check = |id: &str, state| Check { id: id.to_owned(), state, ..Check::default() };
+        let (valid, warns, skipped) =
+            (check("V1", State::Valid), check("V2", State::Warn), check("V6", State::Skipped));
+        let invalid = check("V3", State::Invalid);
+        for (state, checks, expected) in [
+            (State::Warn, vec![valid.clone(), warns.clone(), skipped], "WARN (V2)"),
+            (State::Invalid, vec![invalid, warns], "INVALID (V3 V2)"),
+            (State::Valid, vec![valid], "VALID"),
+        ] {
+            assert_eq!(Verdict { state, checks }.to_string(), expected);
+        }
+    }
+}

@@ -6,8 +6,6 @@ use super::table::{Table, loads, title};
 use super::verdicts::entry;
 use crate::record::{Cell, Record};
 
-/// First words of the names of this project's variants.
-const OWN: [&str; 3] = ["epoll ", "mio ", "io_uring "];
 /// With fewer other servers it would be a table of one column less.
 const OTHERS_MIN: usize = 2;
 
@@ -24,13 +22,12 @@ pub(super) const LEGEND: &str = "The cheapest of each side by its median of all 
                                  chosen by the figures they are compared in, which flatters either a little.";
 
 fn row(record: &Record, cells: &[&Cell]) -> Option<Vec<String>> {
-    let is_own = |cell: &&Cell| OWN.iter().any(|word| cell.arm.starts_with(word)) && cell.generator.is_empty();
-    let others = cells.iter().copied().filter(|cell| !is_own(cell));
+    let others = cells.iter().copied().filter(|cell| !cell.is_own());
     if others.clone().count() < OTHERS_MIN {
         return None;
     }
     let median = |cell: &Cell| record.metric.range(&cell.summary).map(|range| range.median);
-    let own = cheapest(cells.iter().copied().filter(is_own), median)?;
+    let own = cheapest(cells.iter().copied().filter(|cell| cell.is_own()), median)?;
     let other = cheapest(others, median)?;
     let entry = entry(record, own, other);
     let interval = entry.comparison.and_then(|comparison| comparison.interval);

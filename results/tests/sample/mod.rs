@@ -45,6 +45,7 @@ pub(crate) fn cell(arm: &str, cores: &[f64]) -> Cell {
         arm: arm.to_owned(),
         generator: String::new(),
         server: String::new(),
+        is_own: None,
         connections: 64,
         load_loop: Loop::Open { rate: 20_000.0 },
         pipeline: 1,

@@ -1,25 +1,21 @@
 //! Makes the record of an experiment and the files beside it out of its journal. Runs nothing.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use results::histogram::Latencies;
-use results::record::{Cell, Decision, Loop, MemoryCell, Record, SCHEMA, Summary};
-use results::{hgrm, hlog, report, run, utc};
+use results::record::{Cell, Decision, Loop, Record, SCHEMA, Summary};
+use results::{hgrm, hlog, report, run};
 
-use crate::kinds::comparison::plan::{Arm, Experiment, Load, Scope, key};
-use crate::session::journal::{Entry, Journal, Line};
-use crate::session::places::Places;
+use crate::kinds::comparison::finished::{self, Entry, Finished, runs};
+use crate::kinds::comparison::plan::{Arm, Comparison, Scope, key};
+use crate::session::journal::Journal;
+use crate::session::sitting::Sitting;
+use crate::session::stage::Stage;
+use crate::subjects::load::Load;
+use crate::subjects::servers::about::configuration;
 
-/// Steal of a run that its reader has to know of: where check V5 declares a run's times invalid.
+/// Steal that a reader has to know of: from here on check V5 declares a run's times invalid.
 const STEAL_MAX: f64 = 0.05;
-
-/// What a record needs beside the journal.
-pub(crate) struct Circumstances {
-    pub(crate) places: Places,
-    pub(crate) skipped: Vec<String>,
-    pub(crate) command: Vec<String>,
-}
 
 /// A record and its curves.
 pub(crate) struct Outcome {
@@ -35,63 +31,44 @@ struct Curve {
 
 /// Everything that is in the journal, in one record.
 pub(crate) fn outcome(
-    experiment: &Experiment,
+    comparison: &Comparison,
     scope: &Scope,
-    journal: &Journal,
-    circumstances: Circumstances,
+    sitting: &Sitting<'_, Finished>,
 ) -> anyhow::Result<Outcome> {
-    let header = journal.header();
-    let started = UNIX_EPOCH + Duration::from_millis(header.started_unix_ms);
+    let journal = sitting.journal();
     let (cells, curves) = cells(scope, journal)?;
-    let Circumstances { places, mut skipped, command } = circumstances;
-    let lines = journal.lines().iter();
-    skipped.extend(lines.clone().filter_map(|line| match line {
-        Line::LeftOut { reason, .. } => Some(reason.clone()),
-        _ => None,
-    }));
-    let waits = lines.clone().filter_map(|line| match line {
-        Line::Wait(words) => Some(words.clone()),
-        _ => None,
-    });
+    let account = sitting.account()?;
     let names: Vec<String> = scope.arms.iter().map(Arm::name).collect();
-    let reference = experiment.decision.reference.clone().filter(|reference| names.contains(reference));
+    let reference = comparison.decision.reference.clone().filter(|reference| names.contains(reference));
     let record = Record {
         schema: SCHEMA,
-        experiment: experiment.name.to_owned(),
-        question: experiment.question.to_owned(),
-        metric: experiment.metric,
-        decision: Decision { reference, ..experiment.decision.clone() },
-        started_at: utc::rfc3339(started),
-        duration_s: SystemTime::now().duration_since(started).unwrap_or_default().as_secs_f64(),
-        command,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: header.commit.clone(),
-        host: serde_json::to_value(host::Facts::of_this_host())?,
-        seed: header.seed,
-        repeats: header.repeats,
-        seconds_per_run: header.seconds,
-        notes: notes(scope, journal, &places),
-        skipped,
-        waits: waits.collect(),
-        resumed: lines.clone().filter(|line| matches!(line, Line::Resumed(_))).count() as u32,
+        experiment: comparison.name.to_owned(),
+        question: comparison.question.to_owned(),
+        metric: comparison.metric,
+        decision: Decision { reference, ..comparison.decision.clone() },
+        notes: notes(scope, journal, sitting.stage(), &account.failures),
+        started_at: account.started_at,
+        duration_s: account.duration_s,
+        command: account.command,
+        version: account.version,
+        commit: account.commit,
+        host: account.host,
+        seed: account.seed,
+        repeats: account.repeats,
+        seconds_per_run: account.seconds_per_run,
+        skipped: account.skipped,
+        waits: account.waits,
+        resumed: account.resumed,
         cells,
-        memory: memory(journal),
+        memory: finished::memory(journal).cloned().collect(),
     };
     Ok(Outcome { record, curves })
 }
 
-fn memory(journal: &Journal) -> Vec<MemoryCell> {
-    let cells = journal.lines().iter().filter_map(|line| match line {
-        Line::Memory(cell) => Some(cell.clone()),
-        _ => None,
-    });
-    cells.collect()
-}
-
 /// Cells in the order of loads and arms, those without a run left out, and the curve of each.
-fn cells(scope: &Scope, journal: &Journal) -> anyhow::Result<(Vec<Cell>, Vec<Curve>)> {
+fn cells(scope: &Scope, journal: &Journal<Finished>) -> anyhow::Result<(Vec<Cell>, Vec<Curve>)> {
     let mut gathered: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    journal.runs().for_each(|entry| gathered.entry(&entry.cell).or_default().push(entry));
+    runs(journal).for_each(|entry| gathered.entry(&entry.cell).or_default().push(entry));
     let (mut cells, mut curves) = (Vec::new(), Vec::new());
     for load in &scope.loads {
         for arm in scope.arms_for(load) {
@@ -115,6 +92,7 @@ fn cell(key: &str, load: &Load, arm: &Arm, entries: &[&Entry], merged: Option<&L
         arm: arm.name(),
         generator: if arm.compares_generators { arm.generator.name().to_owned() } else { String::new() },
         server: if arm.compares_generators { arm.server.name() } else { String::new() },
+        is_own: Some(arm.server.is_own() && !arm.compares_generators),
         connections: u64::from(load.connections),
         load_loop: load.rate.map_or(Loop::Closed, |rate| Loop::Open { rate }),
         pipeline: load.pipeline,
@@ -124,14 +102,15 @@ fn cell(key: &str, load: &Load, arm: &Arm, entries: &[&Entry], merged: Option<&L
     }
 }
 
-fn notes(scope: &Scope, journal: &Journal, places: &Places) -> Vec<String> {
+fn notes(scope: &Scope, journal: &Journal<Finished>, stage: &Stage<'_>, failures: &[String]) -> Vec<String> {
+    let places = &stage.places;
     let mut notes = vec![
         format!("Server on CPU {}, load generator on CPU {}.", places.server, places.client),
         "Every reply was verified. Ready-made replies, one send for all pipelined requests, the same \
          protocol code for every variant of this project."
             .to_owned(),
     ];
-    if journal.lines().iter().any(|line| matches!(line, Line::Opening { .. })) {
+    if finished::openings(journal).next().is_some() {
         notes.push(
             "System calls and ring entries per request are without what opening and closing the connections takes, \
              which was measured for each server and number of connections in a run without requests; they are absent \
@@ -139,24 +118,21 @@ fn notes(scope: &Scope, journal: &Journal, places: &Places) -> Vec<String> {
                 .to_owned(),
         );
     }
-    notes.extend(scope.servers().into_iter().map(|server| format!("{}.", server.configuration())));
+    notes.extend(scope.servers().into_iter().map(|server| format!("{}.", configuration(stage.host, server))));
     if places.server == places.client {
         notes.push("One CPU for both: times and CPU contain the other side's interference.".to_owned());
     }
     notes.extend(scope.notes.iter().map(|note| (*note).to_owned()));
-    let runs = journal.runs().count();
-    let stolen = journal.runs().filter(|entry| steal(&entry.run.raw.load) > STEAL_MAX).count();
+    let count = journal.run_count();
+    let stolen = runs(journal).filter(|entry| steal(&entry.run.raw.load) > STEAL_MAX).count();
     if stolen > 0 {
         notes.push(format!(
-            "In {stolen} of {runs} runs the hypervisor took more than {} of a CPU; nothing was dropped, their \
+            "In {stolen} of {count} runs the hypervisor took more than {} of a CPU; nothing was dropped, their \
              verdicts say so (V5, V6).",
             report::percent(STEAL_MAX)
         ));
     }
-    notes.extend(journal.lines().iter().filter_map(|line| match line {
-        Line::Failure(words) => Some(format!("A run failed: {words}.")),
-        _ => None,
-    }));
+    notes.extend(failures.iter().map(|words| format!("A run failed: {words}.")));
     notes
 }
 
@@ -169,24 +145,24 @@ fn steal(load: &serde_json::Value) -> f64 {
 }
 
 /// The files of a run: name and text.
-pub(crate) fn files(outcome: &Outcome, journal: &Journal) -> anyhow::Result<Vec<(String, String)>> {
+pub(crate) fn files(outcome: &Outcome, journal: &Journal<Finished>) -> anyhow::Result<Vec<(String, String)>> {
     let mut files = vec![
         ("record.json".to_owned(), serde_json::to_string_pretty(&outcome.record)? + "\n"),
         ("latency.hlog".to_owned(), latency_log(journal)?),
         ("series.jsonl".to_owned(), series(journal)?),
     ];
     let curves: Vec<_> = outcome.curves.iter().map(|curve| run::Curve::of(&curve.key, &curve.latencies)).collect();
-    let points: Vec<_> = journal.runs().flat_map(|entry| entry.points.iter().cloned()).collect();
+    let points: Vec<_> = runs(journal).flat_map(|entry| entry.points.iter().cloned()).collect();
     files.extend(report::render(&outcome.record, &curves, &points));
     files.extend(outcome.curves.iter().map(|curve| (format!("{}.hgrm", curve.key), hgrm::text(&curve.latencies))));
     Ok(files)
 }
 
 /// One line for each run, tagged with the key of its cell.
-fn latency_log(journal: &Journal) -> anyhow::Result<String> {
+fn latency_log(journal: &Journal<Finished>) -> anyhow::Result<String> {
     let header = journal.header();
     let mut lines = Vec::new();
-    for entry in journal.runs() {
+    for entry in runs(journal) {
         let Some(encoded) = &entry.responses else { continue };
         let max_us = Latencies::decode(encoded)?.max_us().unwrap_or(0.0);
         lines.push(hlog::Line {
@@ -200,9 +176,9 @@ fn latency_log(journal: &Journal) -> anyhow::Result<String> {
     Ok(hlog::text(header.started_unix_ms, lines))
 }
 
-fn series(journal: &Journal) -> anyhow::Result<String> {
+fn series(journal: &Journal<Finished>) -> anyhow::Result<String> {
     let mut text = String::new();
-    for point in journal.runs().flat_map(|entry| &entry.points) {
+    for point in runs(journal).flat_map(|entry| &entry.points) {
         text.push_str(&serde_json::to_string(point)?);
         text.push('\n');
     }

@@ -1,19 +1,19 @@
-//! User memory of idle connections: the growth of the server's own memory while a generator holds
-//! them and sends nothing.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! User memory of idle connections: how much the server's own memory grows while a generator holds them and sends
+//! nothing.
 
 use anyhow::Context;
 use protocol::Workload;
 use results::record::MemoryCell;
 use server::Variant;
 
-use crate::session::places::Places;
 use crate::session::proc;
 use crate::session::process::Process;
-use crate::subjects::servers::{Kind, Running};
+use crate::session::stage::Stage;
+use crate::subjects::generators;
+use crate::subjects::servers::kind::Kind;
+use crate::subjects::servers::running::Running;
 
-/// Reactors of the measurement: two, so that sharing out is part of it.
+/// Two reactors, so that sharing connections out is part of the measurement.
 const REACTORS: usize = 2;
 
 /// What an idle connection may cost (see the assertions in `server::shard`).
@@ -29,34 +29,18 @@ pub(crate) fn measure(
     variant: Variant,
     workload: Workload,
     connections: u32,
-    places: &Places,
-    stop: &AtomicBool,
+    stage: &Stage<'_>,
 ) -> anyhow::Result<MemoryCell> {
-    let cpus: Vec<usize> = places.all.iter().copied().cycle().take(REACTORS).collect();
-    let server = Running::start(Kind::C10m(variant), workload, &cpus)?;
-    let pid = server.workers[0];
+    let cpus: Vec<usize> = stage.places.all.iter().copied().cycle().take(REACTORS).collect();
+    let server = Running::start(stage.host, Kind::C10m(variant), workload, &cpus)?;
+    let pid = server.workers()[0];
     let before = proc::anonymous_bytes(pid)?;
     let mut held = before;
-    let arguments = [
-        "load",
-        &server.url(workload),
-        "--connections",
-        &connections.to_string(),
-        "--rate",
-        "0",
-        "--duration",
-        "300ms",
-        "--warmup",
-        "0ms",
-        // As in all other runs: nothing is left in TIME-WAIT.
-        "--reset",
-        "--json",
-    ]
-    .map(str::to_owned);
-    let mut generator = Process::start_self(&arguments)?;
+    let arguments = generators::holding(&server.url(workload), connections, "300ms");
+    let mut generator = Process::start_self(stage.host, &arguments)?;
     while generator.is_running() {
         // Memory only grows here, so the last reading before the end is the one with all of them.
-        if stop.load(Ordering::Relaxed) {
+        if stage.is_stopped() {
             generator.kill();
             anyhow::bail!("interrupted");
         }

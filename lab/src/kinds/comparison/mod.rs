@@ -1,11 +1,15 @@
 //! A comparison: arms and loads, repeated and interleaved, decided by intervals.
 
-pub(crate) mod assemble;
-pub(crate) mod conduct;
-pub(crate) mod memory;
-pub(crate) mod opening;
-pub(crate) mod order;
+mod assemble;
+mod available;
+mod conduct;
+pub(crate) mod experiment;
+mod finished;
+mod memory;
+mod order;
 pub(crate) mod plan;
-pub(crate) mod points;
-pub(crate) mod runner;
-pub(crate) mod tables;
+mod price;
+mod runner;
+mod tables;
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@
 
 use random::Random;
 
-use crate::kinds::comparison::plan::{Arm, Load, Scope};
+use crate::kinds::comparison::plan::{Arm, Scope};
+use crate::subjects::load::Load;
 
 /// One run to be made.
 #[derive(Debug, Clone, Copy, PartialEq)]

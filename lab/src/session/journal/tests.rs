@@ -2,9 +2,6 @@
 
 use std::path::PathBuf;
 
-use results::record::{Raw, Reported, Verdict, VerdictState};
-use serde_json::json;
-
 use super::*;
 
 /// A directory of its own, removed when dropped.
@@ -17,7 +14,7 @@ impl Place {
         Place(path)
     }
 
-    fn open(&self, header: Header) -> Result<Journal, Refusal> {
+    fn open(&self, header: Header) -> Result<Journal<Piece>, Refusal> {
         Journal::open(&self.0, header, true, false)
     }
 
@@ -50,38 +47,26 @@ fn header() -> Header {
     }
 }
 
-fn entry(repeat: u32) -> Line {
-    let run = RunOfCell {
-        repeat,
-        order: repeat,
-        started_s: 1.5,
-        requests_per_second: 1000.25,
-        completed: 900,
-        errors: 0,
-        server_user_us_per_request: Some(0.1),
-        server_system_us_per_request: None,
-        server_core_us_per_request: Some(6.0),
-        client_cpu_us_per_request: None,
-        syscalls_per_request: Some(2.0),
-        enters_per_request: None,
-        sqes_per_request: None,
-        cqes_per_request: None,
-        server_bytes_per_connection: Some(64.0),
-        kernel_bytes_per_connection: None,
-        accepts_max_over_mean: None,
-        accepts_coefficient_of_variation: None,
-        lateness_us_p99: None,
-        response_us: Reported::default(),
-        replies_whole_run: Some(1000),
-        served_whole_run: Some(1000),
-        verdict: Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["V5".to_owned()] },
-        raw: Raw { load: json!({"a": [1, 2]}), server: json!(null) },
-    };
-    let points = vec![Point { cell: "cell".to_owned(), repeat, completed: 5, ..Point::default() }];
-    Line::Run(Box::new(Entry { cell: "cell".to_owned(), run, responses: Some("HIST".to_owned()), points }))
+/// What an experiment might finish.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Piece {
+    Run { repeat: u32, us: Option<f64>, raw: serde_json::Value },
+    Beside(String),
 }
 
-fn refusal(result: Result<Journal, Refusal>) -> Refusal {
+impl Finished for Piece {
+    fn is_run(&self) -> bool {
+        matches!(self, Piece::Run { .. })
+    }
+}
+
+fn run(repeat: u32) -> Line<Piece> {
+    let raw = serde_json::json!({"a": [1, 2.5, u64::MAX], "b": null});
+    Line::Finished(Piece::Run { repeat, us: Some(6.1), raw })
+}
+
+fn refusal(result: Result<Journal<Piece>, Refusal>) -> Refusal {
     result.map(|journal| journal.lines().len()).expect_err("it must refuse")
 }
 
@@ -89,7 +74,8 @@ fn refusal(result: Result<Journal, Refusal>) -> Refusal {
 fn what_is_finished_is_there_again() {
     let place = Place::new("again");
     let lines = [
-        entry(0),
+        run(0),
+        Line::Finished(Piece::Beside("memory".to_owned())),
         Line::Wait("before run 2: waited 1 s".to_owned()),
         Line::Failure("run 2: died".to_owned()),
         Line::LeftOut { cell: "cell".to_owned(), reason: "dies".to_owned() },
@@ -103,7 +89,7 @@ fn what_is_finished_is_there_again() {
     let other_time = Header { started_unix_ms: 5000, ..header() };
     let journal = place.open(other_time).expect("the same experiment");
     assert_eq!(journal.lines(), lines);
-    assert_eq!((journal.runs().count(), journal.torn_bytes(), journal.header()), (1, 0, &header()));
+    assert_eq!((journal.run_count(), journal.torn_bytes(), journal.header()), (1, 0, &header()));
     journal.remove().expect("ours");
     assert!(!place.0.exists());
 }
@@ -112,8 +98,8 @@ fn what_is_finished_is_there_again() {
 fn a_torn_last_line_costs_only_itself() {
     let place = Place::new("torn");
     let mut journal = place.open(header()).expect("nothing is there");
-    journal.append(entry(0)).expect("writable");
-    journal.append(entry(1)).expect("writable");
+    journal.append(run(0)).expect("writable");
+    journal.append(run(1)).expect("writable");
     drop(journal);
     let whole = fs::read(place.file()).expect("readable");
     let second_at = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("three lines") + 1;
@@ -121,11 +107,14 @@ fn a_torn_last_line_costs_only_itself() {
     for cut in [second_at + 1, second_at + 20, whole.len() - 1] {
         fs::write(place.file(), &whole[..cut]).expect("writable");
         let mut journal = place.open(header()).expect("one line is whole");
-        assert_eq!((journal.runs().count(), journal.torn_bytes()), (1, cut - second_at), "cut at {cut}");
-        journal.append(entry(1)).expect("writable");
+        assert_eq!((journal.run_count(), journal.torn_bytes()), (1, cut - second_at), "cut at {cut}");
+        journal.append(run(1)).expect("writable");
         drop(journal);
         assert_eq!(fs::read(place.file()).expect("readable"), whole, "the torn line is overwritten");
     }
+    // What was written to its end and is not understood is no torn line.
+    fs::write(place.file(), String::from_utf8(whole.clone()).expect("UTF-8") + "{\"fun\":1}\n").expect("writable");
+    assert!(refusal(place.open(header())).to_string().contains("line 4"), "neither run again nor lost");
     // A header that was not completed is no experiment.
     fs::write(place.file(), &whole[..10]).expect("writable");
     assert_eq!(place.open(header()).expect("begun anew").lines().len(), 0);
@@ -135,17 +124,17 @@ fn a_torn_last_line_costs_only_itself() {
 fn damage_in_the_middle_is_not_passed_over() {
     let place = Place::new("damaged");
     let mut journal = place.open(header()).expect("nothing is there");
-    journal.append(entry(0)).expect("writable");
+    journal.append(run(0)).expect("writable");
     drop(journal);
     let text = fs::read_to_string(place.file()).expect("UTF-8");
     for (damaged, line) in [(text.replace("{\"run\"", "{\"fun\"") + &text, "line 2"), (text[1..].to_owned(), "line 1")]
     {
         fs::write(place.file(), damaged).expect("writable");
         let refusal = refusal(place.open(header()));
-        assert!(refusal.message.contains(line) && refusal.message.contains("--fresh"), "{refusal:?}");
+        assert!(refusal.to_string().contains(line) && refusal.to_string().contains("--fresh"), "{refusal:?}");
         assert_eq!(refusal.code, 1);
     }
-    assert_eq!(Journal::open(&place.0, header(), true, true).expect("discarded").lines().len(), 0);
+    assert_eq!(Journal::<Piece>::open(&place.0, header(), true, true).expect("discarded").lines().len(), 0);
 }
 
 #[test]
@@ -162,10 +151,10 @@ fn what_does_not_agree_is_named() {
         (Header { host: "other".to_owned(), profile: "full".to_owned(), ..header() }, "host was vm"),
     ] {
         let refusal = refusal(place.open(other));
-        assert!(refusal.message.contains(words) && refusal.message.contains("--fresh"), "{refusal:?}");
+        assert!(refusal.to_string().contains(words) && refusal.to_string().contains("--fresh"), "{refusal:?}");
         assert_eq!(refusal.code, 2);
     }
-    let without_seed = Journal::open(&place.0, Header { seed: 99, ..header() }, false, false);
+    let without_seed = Journal::<Piece>::open(&place.0, Header { seed: 99, ..header() }, false, false);
     assert_eq!(without_seed.expect("the journal has the seed").header().seed, 7);
 }
 
@@ -175,7 +164,7 @@ fn two_at_once_are_one_too_many() {
     let first = place.open(header()).expect("nothing is there");
     for is_fresh in [false, true] {
         let refusal = refusal(Journal::open(&place.0, header(), true, is_fresh));
-        assert!(refusal.message.contains("another process") && refusal.code == 1, "{refusal:?}");
+        assert!(refusal.to_string().contains("another process") && refusal.code == 1, "{refusal:?}");
     }
     drop(first);
     place.open(header()).expect("it is free again").remove().expect("ours");

@@ -1,19 +1,17 @@
 //! This project's own server: this program again, with `serve`.
 
-use std::net::SocketAddr;
-
 use anyhow::{Context, bail};
 use protocol::Workload;
 use serde_json::Value;
-use server::{Balance, Event, Exit, Ready, Variant};
+use server::{Balance, Event, Exit, Variant};
 
-use super::{Ended, Kind, Running};
+use super::kind::{Kind, REACTORS_BALANCED};
+use super::running::Ended;
+use super::started::Started;
+use crate::session::host::Host;
 use crate::session::process::Process;
 
-/// Reactors where it matters who chooses among them.
-pub(super) const REACTORS_BALANCED: usize = 4;
-
-/// io_uring may be denied; the rest is always there.
+/// io_uring may be denied; everything else is always there.
 pub(super) fn availability(variant: Variant) -> Result<String, String> {
     if variant.is_uring() {
         server::probe_io_uring().map_err(|error| error.to_string())?;
@@ -39,12 +37,12 @@ pub(super) fn configuration_balanced(balance: Balance) -> String {
 }
 
 pub(super) fn start(
-    kind: Kind,
+    host: &dyn Host,
     variant: Variant,
     balance: Balance,
     workload: Workload,
     cpus: &[usize],
-) -> anyhow::Result<Running> {
+) -> anyhow::Result<Started> {
     let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     let arguments = [
         "serve",
@@ -64,18 +62,7 @@ pub(super) fn start(
         "--json",
     ]
     .map(str::to_owned);
-    let mut process = Process::start_self(&arguments)?;
-    let address: SocketAddr = ready(&mut process)?.address.parse()?;
-    let workers = vec![process.pid()];
-    Ok(Running { kind, process, address, workers, _directory: None })
-}
-
-/// Waits for the first line of its output.
-pub(crate) fn ready(process: &mut Process) -> anyhow::Result<Ready> {
-    match process.read_event()? {
-        Event::Ready(ready) => Ok(ready),
-        other => bail!("the server was not ready, but said {other:?}"),
-    }
+    Started::announced(Process::start_self(host, &arguments)?)
 }
 
 /// The account in the last line of its output.

@@ -1,66 +1,43 @@
-//! Servers on other Rust libraries: the programs of `peers/`, which `scripts/peers.sh` builds. Each says by
-//! itself which version it is and how it is set up.
+//! Servers on other Rust libraries: the programs of `peers/`, which `scripts/peers.sh` builds. Each tells its own version
+//! and how it is set up.
 
 use std::path::PathBuf;
-use std::process::Command;
 
-use anyhow::Context;
-use protocol::Workload;
+use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use super::{Kind, Running};
+use super::kind::Crate;
+use super::started::Started;
+use crate::session::host::{Command, Host};
 use crate::session::places;
-use crate::session::process::Process;
+use crate::session::process::{Process, said};
 
-/// One program of `peers/`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Crate {
-    /// The library's; the program is `peer-NAME`.
-    pub(crate) name: &'static str,
-    /// What it serves.
-    pub(crate) workload: Workload,
-}
-
-impl Crate {
-    /// Every one of them.
-    pub(crate) const ALL: [Crate; 9] = [
-        Crate { name: "hyper", workload: Workload::Http },
-        Crate { name: "actix-web", workload: Workload::Http },
-        Crate { name: "may_minihttp", workload: Workload::Http },
-        Crate { name: "ntex", workload: Workload::Http },
-        Crate { name: "tokio", workload: Workload::Echo },
-        Crate { name: "monoio", workload: Workload::Echo },
-        Crate { name: "compio", workload: Workload::Echo },
-        Crate { name: "glommio", workload: Workload::Echo },
-        Crate { name: "ringline", workload: Workload::Echo },
-    ];
-
-    fn path(self) -> PathBuf {
-        let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers/release");
-        PathBuf::from(built).join(format!("peer-{}", self.name))
-    }
-}
-
-/// Library and version when it starts here: some need what a host may deny, such as io_uring or locked memory.
-pub(super) fn availability(peer: Crate) -> Result<String, String> {
-    if !peer.path().is_file() {
+/// Library and version, if it starts here: some need what a host may deny, such as io_uring or locked memory.
+pub(super) fn availability(host: &dyn Host, peer: Crate) -> Result<String, String> {
+    if !path(peer).is_file() {
         return Err("not built (scripts/peers.sh builds it)".to_owned());
     }
     let start = || {
         let places = places::here()?;
-        let about = about(peer)?;
-        start(peer, &[places.server])?.finish()?;
+        let about = about(host, peer)?;
+        let (_, code) = start(host, peer, &[places.server])?.end()?;
+        ensure!(code == 0, "it ended with {code}");
         anyhow::Ok(title(&about))
     };
     start().map_err(|error| format!("{error:#}"))
 }
 
 /// What the program says of itself.
-pub(super) fn configuration(peer: Crate) -> String {
-    match about(peer) {
+pub(super) fn configuration(host: &dyn Host, peer: Crate) -> String {
+    match about(host, peer) {
         Ok(about) => format!("{}: {}", title(&about), about["configuration"].as_str().unwrap_or_default()),
         Err(error) => format!("{}: {error:#}", peer.name),
     }
+}
+
+fn path(peer: Crate) -> PathBuf {
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers/release");
+    PathBuf::from(built).join(format!("peer-{}", peer.name))
 }
 
 fn title(about: &Value) -> String {
@@ -68,19 +45,15 @@ fn title(about: &Value) -> String {
     format!("{} {}", text("library"), text("version"))
 }
 
-fn about(peer: Crate) -> anyhow::Result<Value> {
-    let path = peer.path();
-    let output = Command::new(&path).arg("about").output().with_context(|| format!("cannot run {}", path.display()))?;
-    serde_json::from_slice(&output.stdout).with_context(|| format!("peer-{} about printed no JSON", peer.name))
+fn about(host: &dyn Host, peer: Crate) -> anyhow::Result<Value> {
+    let name = format!("peer-{}", peer.name);
+    let text = said(host, path(peer), "about", &name)?;
+    serde_json::from_str(&text).with_context(|| format!("{name} about printed no JSON"))
 }
 
-pub(super) fn start(peer: Crate, cpus: &[usize]) -> anyhow::Result<Running> {
+pub(super) fn start(host: &dyn Host, peer: Crate, cpus: &[usize]) -> anyhow::Result<Started> {
     let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
-    let mut command = Command::new(peer.path());
-    command.args([peer.workload.name(), "--listen", "127.0.0.1:0", "--cpus", &cpu_list.join(",")]);
-    let mut process = Process::start(&mut command, &[], &format!("peer-{}", peer.name))?;
-    let ready: Value = process.read_event()?;
-    let address = ready["address"].as_str().context("the server named no address")?.parse()?;
-    let workers = vec![process.pid()];
-    Ok(Running { kind: Kind::Crate(peer), process, address, workers, _directory: None })
+    let arguments = [peer.workload.name(), "--listen", "127.0.0.1:0", "--cpus", &cpu_list.join(",")].map(str::to_owned);
+    let command = Command::other(path(peer), &arguments, &format!("peer-{}", peer.name));
+    Started::announced(Process::start(host, &command)?)
 }

@@ -4,7 +4,6 @@
 use super::program::{Program, Site};
 
 pub(super) const PROGRAM: Program = Program {
-    name: "h2o",
     executable: "h2o",
     package: "h2o",
     version_argument: "--version",
@@ -17,7 +16,7 @@ pub(super) const PROGRAM: Program = Program {
             Date and Server headers) and sends each pipelined reply by itself",
 };
 
-fn configuration(site: &Site) -> String {
+fn configuration(site: &Site<'_>) -> String {
     format!(
         "num-threads: {threads}
 num-name-resolution-threads: 1

@@ -3,7 +3,6 @@
 use super::program::{Program, Site};
 
 pub(super) const PROGRAM: Program = Program {
-    name: "haproxy",
     executable: "haproxy",
     package: "haproxy",
     version_argument: "-v",
@@ -19,7 +18,7 @@ pub(super) const PROGRAM: Program = Program {
 
 /// haproxy reserves two descriptors for every connection it may have, as if all went on to a server. None
 /// does here, so it may have as many connections as descriptors; `no strict-limits` lets it start so.
-fn configuration(site: &Site) -> String {
+fn configuration(site: &Site<'_>) -> String {
     let cpus: Vec<String> = site.cpus.iter().map(usize::to_string).collect();
     format!(
         "global

@@ -3,7 +3,6 @@
 use super::program::{Program, Site};
 
 pub(super) const PROGRAM: Program = Program {
-    name: "lighttpd",
     executable: "lighttpd",
     package: "lighttpd",
     version_argument: "-v",
@@ -18,7 +17,7 @@ pub(super) const PROGRAM: Program = Program {
             Accept-Ranges, Date and Server headers) and sends each pipelined reply by itself",
 };
 
-fn configuration(site: &Site) -> String {
+fn configuration(site: &Site<'_>) -> String {
     let workers = match site.cpus.len() {
         1 => String::new(),
         count => format!("server.max-worker = {count}\n"),

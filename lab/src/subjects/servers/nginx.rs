@@ -3,14 +3,14 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 
 use anyhow::Context;
 
 use super::program::{Program, START_MAX, Site, find};
+use crate::session::host::Host;
+use crate::session::process::said;
 
 pub(super) const PROGRAM: Program = Program {
-    name: "nginx",
     executable: "nginx",
     package: "nginx-light",
     version_argument: "-v",
@@ -52,19 +52,19 @@ fn requests(reply: &str) -> Option<u64> {
 }
 
 /// Whether nginx was built with the module that tells its counters.
-fn has_stub_status() -> bool {
-    let output = find(PROGRAM.executable).and_then(|path| Command::new(path).arg("-V").output().ok());
-    output.is_some_and(|output| String::from_utf8_lossy(&output.stderr).contains("http_stub_status_module"))
+fn has_stub_status(host: &dyn Host) -> bool {
+    let text = find(PROGRAM.executable).and_then(|path| said(host, path, "-V", PROGRAM.executable).ok());
+    text.is_some_and(|text| text.contains("http_stub_status_module"))
 }
 
-fn arguments(site: &Site) -> Vec<String> {
+fn arguments(site: &Site<'_>) -> Vec<String> {
     let directory = site.directory.to_string_lossy().into_owned();
     ["-e", "stderr", "-p", &directory, "-c", &site.configuration()].map(str::to_owned).into()
 }
 
 /// The fast configuration of nginx's own documentation. `work` is done for each request. The body is that of
 /// this project's server.
-fn configuration(site: &Site, work: &str) -> String {
+fn configuration(site: &Site<'_>, work: &str) -> String {
     let masks: Vec<String> = site.cpus.iter().map(|cpu| format!("{:b}", 1u128 << cpu)).collect();
     format!(
         "daemon off;
@@ -94,7 +94,7 @@ http {{
         // Some descriptors are its own: listeners, files, channels between its processes.
         connections = site.descriptors - site.descriptors / 10,
         address = site.address,
-        status = if has_stub_status() { "location = /status { stub_status; }" } else { "" },
+        status = if has_stub_status(site.host) { "location = /status { stub_status; }" } else { "" },
     )
 }
 

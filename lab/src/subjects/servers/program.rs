@@ -2,33 +2,30 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rustix::process::{Resource, getrlimit};
 
-use super::{Kind, Running, TemporaryDirectory};
-use crate::session::process::Process;
+use super::started::{Started, TemporaryDirectory};
+use crate::session::host::{Command, Host};
+use crate::session::process::{Process, said};
 use crate::session::{orphans, proc};
 
 /// How long a server may take to start.
 pub(super) const START_MAX: Duration = Duration::from_secs(10);
 /// How long it may take to end: the connections are closed by then.
 const END_MAX: Duration = Duration::from_secs(10);
-/// What a server is told to reckon with at most, where the limit of this process is higher: some reserve
-/// memory for every descriptor they might use.
+/// The most descriptors that a server is configured for, even if this process may have more: some servers reserve memory
+/// for every descriptor they might use.
 const DESCRIPTORS_MAX: u64 = 100_000;
 /// Where Debian keeps servers; not in everybody's PATH.
 const SYSTEM_DIRECTORY: &str = "/usr/sbin";
 
 /// What there is to know about one of them.
 pub(super) struct Program {
-    /// The name in reports.
-    pub(super) name: &'static str,
-    /// The file to execute.
+    /// The file to execute, and the name in messages.
     pub(super) executable: &'static str,
     /// The Debian package.
     pub(super) package: &'static str,
@@ -37,17 +34,18 @@ pub(super) struct Program {
     /// The version in that output.
     pub(super) version: fn(&str) -> Option<&str>,
     /// Its arguments. It must stay in the foreground.
-    pub(super) arguments: fn(&Site) -> Vec<String>,
+    pub(super) arguments: fn(&Site<'_>) -> Vec<String>,
     /// The text of the file [`Site::configuration`].
-    pub(super) configuration: fn(&Site) -> String,
-    /// How many children it starts to do the work on that many CPUs; 0 where it does it by itself.
+    pub(super) configuration: fn(&Site<'_>) -> String,
+    /// How many children do the work on that many CPUs; 0 if the process does it by itself.
     pub(super) children: fn(usize) -> usize,
     /// How it is set up and what it does beyond this project's server, for reports.
     pub(super) about: &'static str,
 }
 
 /// Where and on what a program is to run.
-pub(super) struct Site {
+pub(super) struct Site<'a> {
+    pub(super) host: &'a dyn Host,
     pub(super) address: SocketAddr,
     pub(super) cpus: Vec<usize>,
     pub(super) directory: PathBuf,
@@ -55,7 +53,7 @@ pub(super) struct Site {
     pub(super) descriptors: u64,
 }
 
-impl Site {
+impl Site<'_> {
     /// The file that the program is set up with.
     pub(super) fn configuration(&self) -> String {
         self.file("configuration")
@@ -73,61 +71,64 @@ impl Site {
 
 impl Program {
     /// Its version, or what to install.
-    pub(super) fn availability(&self) -> Result<String, String> {
+    pub(super) fn availability(&self, host: &dyn Host) -> Result<String, String> {
         let missing = || format!("not installed (Debian: apt-get install {})", self.package);
         let path = find(self.executable).ok_or_else(missing)?;
-        let output = Command::new(path).arg(self.version_argument).output().map_err(|error| error.to_string())?;
-        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let text = said(host, path, self.version_argument, self.executable).map_err(|error| format!("{error:#}"))?;
         let version = (self.version)(&text)
             .ok_or_else(|| format!("`{} {}` names no version", self.executable, self.version_argument))?;
         Ok(version.to_owned())
     }
 
     /// Version, set-up and differences in one sentence.
-    pub(super) fn described(&self) -> String {
-        let version = self.availability().unwrap_or_else(|reason| format!("{}, {reason}", self.name));
+    pub(super) fn described(&self, host: &dyn Host) -> String {
+        let version = self.availability(host).unwrap_or_else(|reason| format!("{}, {reason}", self.executable));
         format!("{version}: the distribution's build, {}", self.about)
     }
 
     /// Starts it on `cpus` and waits until it accepts connections.
-    pub(super) fn start(&self, kind: Kind, cpus: &[usize]) -> anyhow::Result<Running> {
-        let executable = find(self.executable).with_context(|| format!("{} is not installed", self.name))?;
-        // None of them can choose a port and say which: take a free one and let go of it just before.
+    pub(super) fn start(&self, host: &dyn Host, cpus: &[usize]) -> anyhow::Result<Started> {
+        let executable = find(self.executable).with_context(|| format!("{} is not installed", self.executable))?;
+        // None of them can choose a port and tell which. Find a free one and release it just before the start.
         let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?;
         let name = orphans::directory_name(&format!("{}-{}", self.executable, address.port()))?;
         // Absolute, because the program works in it.
         let directory = TemporaryDirectory(std::path::absolute(std::env::temp_dir().join(name))?);
         let descriptors = getrlimit(Resource::Nofile).maximum.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
-        let site = Site { address, cpus: cpus.to_vec(), directory: directory.0.clone(), descriptors };
+        let site = Site { host, address, cpus: cpus.to_vec(), directory: directory.0.clone(), descriptors };
         write_files(&directory.0, &site, (self.configuration)(&site))
-            .with_context(|| format!("cannot set up {} in {}", self.name, directory.0.display()))?;
-        let mut command = Command::new(executable);
-        // A group of its own: lighttpd with several workers ends by signalling its whole process group. It works in
-        // the directory, by which its workers are known to `orphans`.
-        command.args((self.arguments)(&site)).current_dir(&directory.0).process_group(0);
-        let mut process = Process::start(&mut command, cpus, self.name)?;
+            .with_context(|| format!("cannot set up {} in {}", self.executable, directory.0.display()))?;
+        let command = Command {
+            cpus: cpus.into(),
+            // A group of its own: lighttpd with several workers ends by signalling its whole process group. It works
+            // in the directory, by which its workers are known to `orphans`.
+            directory: Some(directory.0.clone()),
+            ..Command::other(executable, &(self.arguments)(&site), self.executable)
+        };
+        let mut process = Process::start(host, &command)?;
         let children = (self.children)(cpus.len());
         let start = Instant::now();
         while TcpStream::connect(address).is_err() || proc::children(process.pid()).len() < children {
             if !process.is_running() {
-                bail!("{} did not start: {}", self.name, process.complaint());
+                bail!("{} did not start: {}", self.executable, process.complaint());
             }
             if start.elapsed() > START_MAX {
-                bail!("{} did not listen on {address} within {START_MAX:?}", self.name);
+                bail!("{} did not listen on {address} within {START_MAX:?}", self.executable);
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         let workers = if children > 0 { proc::children(process.pid()) } else { vec![process.pid()] };
-        Ok(Running { kind, process, address, workers, _directory: Some(directory) })
+        Ok(Started { process, address, workers, directory: Some(directory) })
     }
 
-    /// Ends it in order. What it ends with says nothing: haproxy lets the signal end it.
-    pub(super) fn end(&self, mut process: Process) -> anyhow::Result<()> {
+    /// Ends it in order. Ignores the exit status: haproxy dies of the signal.
+    pub(super) fn end(&self, started: Started) -> anyhow::Result<()> {
+        let Started { mut process, directory: _directory, .. } = started;
         process.terminate();
         let start = Instant::now();
         while process.is_running() {
             if start.elapsed() > END_MAX {
-                bail!("{} did not end within {END_MAX:?} of SIGTERM", self.name);
+                bail!("{} did not end within {END_MAX:?} of SIGTERM", self.executable);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -135,7 +136,7 @@ impl Program {
     }
 }
 
-fn write_files(directory: &Path, site: &Site, configuration: String) -> std::io::Result<()> {
+fn write_files(directory: &Path, site: &Site<'_>, configuration: String) -> std::io::Result<()> {
     fs::create_dir_all(directory)?;
     fs::write(site.body(), "Hello, World!")?;
     fs::write(site.configuration(), configuration)

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use protocol::Workload;
 
-use super::{Crate, Kind, Running};
+use super::about::{availability, configuration};
+use super::kind::{Crate, Kind};
+use super::running::Running;
+use crate::session::local::Local;
 use crate::session::places;
 
 /// Long enough for a busy machine; nothing waits for it when all is well.
@@ -23,7 +26,7 @@ fn root(file: &str) -> String {
 
 /// Reads until there is one whole reply. Ours, whose variants have tests of their own, is not among the peers.
 fn exchange(server: &Running, request: &[u8], is_whole: impl Fn(&[u8]) -> bool) -> Vec<u8> {
-    let mut stream = TcpStream::connect(server.address).expect("it listens");
+    let mut stream = TcpStream::connect(server.started.address).expect("it listens");
     stream.set_read_timeout(Some(REPLY_MAX)).expect("a timeout");
     stream.write_all(request).expect("it reads");
     let mut reply = Vec::new();
@@ -41,7 +44,7 @@ fn every_peer_of_this_host_serves_and_ends() {
     let places = places::here().expect("a CPU");
     let several: Vec<usize> = places.all.iter().copied().take(2).collect();
     for kind in Kind::peers() {
-        let version = match kind.availability() {
+        let version = match availability(&Local, kind) {
             Ok(version) => version,
             Err(reason) => {
                 assert!(!reason.is_empty());
@@ -49,7 +52,7 @@ fn every_peer_of_this_host_serves_and_ends() {
                 continue;
             }
         };
-        assert!(kind.configuration().starts_with(&version), "{}: {}", kind.name(), kind.configuration());
+        assert!(configuration(&Local, kind).starts_with(&version), "{}: {}", kind.name(), configuration(&Local, kind));
         for cpus in [&[places.server][..], &several] {
             serves_and_ends(kind, cpus);
         }
@@ -59,8 +62,8 @@ fn every_peer_of_this_host_serves_and_ends() {
 fn serves_and_ends(kind: Kind, cpus: &[usize]) {
     let name = kind.name();
     let workload = if kind.serves(Workload::Http) { Workload::Http } else { Workload::Echo };
-    let server = Running::start(kind, workload, cpus).unwrap_or_else(|error| panic!("{name}: {error:#}"));
-    assert!(!server.workers.is_empty(), "{name}");
+    let server = Running::start(&Local, kind, workload, cpus).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    assert!(!server.workers().is_empty(), "{name}");
     match workload {
         Workload::Echo => {
             let sent: Vec<u8> = (0..=255).cycle().take(ECHO_LEN).collect();
@@ -86,7 +89,7 @@ fn serves_and_ends(kind: Kind, cpus: &[usize]) {
 fn a_peer_refuses_what_it_does_not_serve() {
     for (kind, workload) in [(Kind::Nginx, Workload::Echo), (Kind::Crate(Crate::ALL[0]), Workload::Echo)] {
         assert!(!kind.serves(workload));
-        let error = Running::start(kind, workload, &[0]).err().expect("a refusal");
+        let error = Running::start(&Local, kind, workload, &[0]).err().expect("a refusal");
         assert!(error.to_string().contains("serves no echo"), "{error}");
     }
 }

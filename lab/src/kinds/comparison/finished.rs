@@ -1,0 +1,61 @@
+//! What a comparison finishes, piece by piece, as its journal keeps it.
+
+use results::record::{MemoryCell, Point, RunOfCell};
+use serde::{Deserialize, Serialize};
+
+use crate::session::journal::{self, Journal};
+use crate::subjects::opening::Opening;
+
+/// A piece that is done. The names stand in journals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Finished {
+    Run(Box<Entry>),
+    Memory(MemoryCell),
+    /// The price of connections, by [`crate::subjects::opening::key`].
+    Opening {
+        key: String,
+        opening: Opening,
+    },
+}
+
+/// One finished run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// [`results::record::Cell::key`].
+    pub(crate) cell: String,
+    pub(crate) run: RunOfCell,
+    /// Base64 of the response times, when the generator has a histogram.
+    pub(crate) responses: Option<String>,
+    pub(crate) points: Vec<Point>,
+}
+
+impl journal::Finished for Finished {
+    fn is_run(&self) -> bool {
+        matches!(self, Finished::Run(_))
+    }
+}
+
+/// The runs of a journal, in order.
+pub(crate) fn runs(journal: &Journal<Finished>) -> impl Iterator<Item = &Entry> {
+    journal.finished().filter_map(|piece| match piece {
+        Finished::Run(entry) => Some(&**entry),
+        _ => None,
+    })
+}
+
+/// The measurements of memory.
+pub(crate) fn memory(journal: &Journal<Finished>) -> impl Iterator<Item = &MemoryCell> {
+    journal.finished().filter_map(|piece| match piece {
+        Finished::Memory(cell) => Some(cell),
+        _ => None,
+    })
+}
+
+/// The prices of connections, by their keys.
+pub(crate) fn openings(journal: &Journal<Finished>) -> impl Iterator<Item = (&str, &Opening)> {
+    journal.finished().filter_map(|piece| match piece {
+        Finished::Opening { key, opening } => Some((key.as_str(), opening)),
+        _ => None,
+    })
+}

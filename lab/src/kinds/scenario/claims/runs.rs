@@ -1,0 +1,80 @@
+//! Makes the record of a run out of what server and load generator printed.
+
+use anyhow::{Context, bail};
+use loadgen::Record;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::kinds::scenario::claims::record::{Finished, Histograms, RunRecord};
+use crate::kinds::scenario::plan::Run;
+use crate::kinds::scenario::seen::Seen;
+use crate::kinds::scenario::timeline::Role;
+use crate::subjects::tools::tool::Tool;
+
+/// The account of a server that stalls.
+#[derive(Debug, Deserialize)]
+struct Served {
+    requests: u64,
+    /// Begin and end of each, in ns of its clock.
+    stalls: Vec<(u64, u64)>,
+}
+
+/// A finished run of a tool.
+///
+/// # Errors
+/// When one of both printed something unknown.
+pub(super) fn finished(tool: Tool, run: &Run<'_>, seen: &Seen) -> anyhow::Result<Finished> {
+    let served: Served = serde_json::from_str(seen.account(Role::Server)?).context("the server printed no account")?;
+    let Some(load) = seen.output(Role::Load) else { bail!("no load generator was started") };
+    let unknown = || format!("{} printed something unknown", tool.program());
+    let reported = tool.parse(&load.text).with_context(unknown)?;
+    let (verdict, raw, histograms) = raw(tool, &load.text)?;
+    let (repeat, order, stalls_ms) = (run.repeat, run.order, stalls_ms(&served));
+    let run = RunRecord { repeat, order, reported, served: served.requests, stalls_ms, verdict, raw };
+    Ok(Finished { arm: tool.name().to_owned(), command: load.command.clone(), run, histograms })
+}
+
+/// The verdict and the output worth keeping. The histograms of this project's generator are taken out: merged, they are
+/// files of their own.
+fn raw(tool: Tool, output: &str) -> anyhow::Result<(Option<String>, Value, Option<Histograms>)> {
+    if !tool.is_own() {
+        return Ok((None, Value::String(output.to_owned()), None));
+    }
+    let record: Record = serde_json::from_str(output)?;
+    let text = |name: &str| record.histograms.get(name).cloned().unwrap_or_default();
+    let histograms = Histograms { response: text("response"), service: text("service") };
+    let mut raw: Value = serde_json::from_str(output)?;
+    if let Some(raw) = raw.as_object_mut() {
+        raw.remove("histograms");
+    }
+    Ok((Some(record.verdict.to_string()), raw, Some(histograms)))
+}
+
+fn stalls_ms(served: &Served) -> Vec<f64> {
+    let lengths_ns = served.stalls.iter().filter_map(|(start, end)| end.checked_sub(*start));
+    lengths_ns.map(|ns| ns as f64 / 1e6).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_server_s_account_is_understood() {
+        let served: Served = serde_json::from_value(
+            json!({"event": "exit", "requests": 7, "stalls": [[1_000_000, 101_500_000], [5, 4]]}),
+        )
+        .expect("an account");
+        assert_eq!((served.requests, stalls_ms(&served)), (7, vec![100.5]));
+        for text in [json!({}), json!({"requests": 7}), json!({"requests": 7, "stalls": [["x"]]})] {
+            assert!(serde_json::from_value::<Served>(text.clone()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_output_of_others_is_kept_as_it_is() {
+        assert_eq!(raw(Tool::Wrk, "text").expect("any text"), (None, json!("text"), None));
+        assert!(raw(Tool::C10mClosed, "{}").is_err(), "no record");
+    }
+}

@@ -1,0 +1,81 @@
+//! What the records and reports of all scenarios have in common: the head of the record, and the ends of the report.
+
+use results::report::{Block, Figure, fact, host_table};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Version of the records.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// How a record came about.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) schema: u32,
+    pub(crate) experiment: String,
+    /// Absent where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<String>,
+    pub(crate) question: String,
+    pub(crate) started_at: String,
+    pub(crate) duration_s: f64,
+    pub(crate) command: Vec<String>,
+    pub(crate) version: String,
+    pub(crate) commit: String,
+    pub(crate) host: Value,
+    pub(crate) seed: u64,
+}
+
+impl Head {
+    /// In words, without the full stop.
+    pub(crate) fn words(&self) -> String {
+        let fact = |pointer: &str| fact(&self.host, pointer);
+        format!(
+            "{} (c10m {}, commit {}), started {}, {:.0} s in all. Host: Linux {}, {}, {} processors",
+            code(&self.command),
+            self.version,
+            self.commit,
+            self.started_at,
+            self.duration_s,
+            fact("/kernel/release"),
+            fact("/cpu/model"),
+            fact("/cpu/online_count"),
+        )
+    }
+}
+
+/// A command in a sentence.
+pub(crate) fn code(command: &[String]) -> String {
+    format!("`{}`", command.join(" ").replace('`', "'"))
+}
+
+pub(crate) fn heading(text: &str) -> Block {
+    Block::Heading(text.to_owned())
+}
+
+/// A drawing with the same words below it and for those who cannot see it; nothing where there is too little to draw.
+pub(crate) fn figure(svg: Option<String>, name: &str, caption: &str) -> Option<Block> {
+    svg.map(|svg| {
+        Block::Figure(Figure {
+            name: format!("{name}.svg"),
+            alt: caption.to_owned(),
+            caption: format!("{caption} Drawn by `c10m report`."),
+            svg,
+        })
+    })
+}
+
+/// The end of a report: lists that are not empty, the host, notes.
+pub(crate) fn tail(lists: [(&str, &[String]); 2], head: &Head, notes: &[String]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for (title, items) in lists.into_iter().filter(|(_, items)| !items.is_empty()) {
+        blocks.extend([heading(title), Block::List(items.to_vec())]);
+    }
+    blocks.extend([heading("Host"), Block::Table(host_table(&head.host))]);
+    blocks.extend([heading("Notes and limits"), Block::List(notes.to_vec())]);
+    blocks
+}
+
+/// The text of a file.
+pub(crate) fn text(files: &[(String, String)], name: &str) -> Option<String> {
+    files.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
+}

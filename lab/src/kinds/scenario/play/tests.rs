@@ -1,0 +1,135 @@
+//! Timelines on a host that follows a script.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::kinds::scenario::timeline::{Moment, Phase, SERVER, words};
+use crate::session::mock::{Mock, Play};
+use crate::session::places::Places;
+
+const READY: &str = r#"{"event":"ready","address":"127.0.0.1:4711"}"#;
+
+/// Starts a role with a line of this program.
+fn start(role: Role, line: &str) -> Action {
+    let ready = if role == Role::Server { Ready::Announced } else { Ready::AtOnce };
+    Action::Start { role, command: Command::own(&words(line)), ready }
+}
+
+/// A server, a load that is waited for, and an end.
+fn usual(between: Vec<Action>) -> Timeline {
+    let mut actions = vec![start(Role::Server, "serve echo"), start(Role::Load, &format!("load tcp://{SERVER}"))];
+    actions.extend(between);
+    actions.extend([Action::wait(Until::Ended(Role::Load)), Action::End(Role::Server)]);
+    Timeline { sockets: None, actions }
+}
+
+/// What becomes of a timeline when server, load and probe do these.
+fn played(timeline: &Timeline, plays: [Play; 3], is_stopped: bool) -> anyhow::Result<Seen> {
+    let host = Mock::new(|command: &Command, _| match command.arguments[0].as_str() {
+        "serve" => plays[0].clone(),
+        "load" => plays[1].clone(),
+        _ => plays[2].clone(),
+    });
+    let places = Places { server: 0, client: 0, all: vec![0] };
+    play(timeline, &Stage { host: &host, places, stop: Arc::new(AtomicBool::new(is_stopped)) })
+}
+
+fn plays(load: Play) -> [Play; 3] {
+    [Play::serves(READY, "account"), load, Play::prints(&[], 0)]
+}
+
+#[test]
+fn what_each_has_printed_is_kept_beside_its_command() {
+    let seen = played(&usual(vec![]), plays(Play::prints(&["a line", "record"], 0)), false).expect("a run");
+    let outputs: Vec<(Role, String, &str)> =
+        seen.outputs.iter().map(|output| (output.role, output.command.join(" "), output.text.as_str())).collect();
+    assert_eq!(
+        outputs,
+        [
+            (Role::Server, "c10m serve echo".to_owned(), "account\n"),
+            (Role::Load, "c10m load tcp://127.0.0.1:4711".to_owned(), "a line\nrecord\n"),
+        ]
+    );
+    assert_eq!(seen.account(Role::Load).expect("it printed"), "record");
+    assert!(seen.account(Role::Probe).is_err() && seen.samples.is_empty() && seen.ehash_entries.is_none());
+}
+
+#[test]
+fn a_subject_that_fails_fails_the_run_but_a_probe() {
+    let probed = usual(vec![start(Role::Probe, "probe"), Action::End(Role::Probe)]);
+    let [serves, loads, probes] = plays(Play::prints(&["record"], 0));
+    let with =
+        |server: &Play, load: &Play, probe: &Play| played(&probed, [server, load, probe].map(Clone::clone), false);
+    for (server, load, probe, expected) in [
+        (&serves, &loads, &probes, None),
+        // Its measurement was invalid, which is for the report to say.
+        (&serves, &Play::prints(&["record"], 4), &probes, None),
+        (&serves, &loads, &Play::complains("no"), None),
+        (&serves, &loads, &Play::is_killed(9), None),
+        (&serves, &Play::prints(&["record"], 2), &probes, Some("c10m ended with 2")),
+        (&serves, &Play::is_killed(11), &probes, Some("was killed")),
+        (&Play::prints(&[READY, "account"], 0), &loads, &probes, Some("the server ended first")),
+        (&Play::complains("no port"), &loads, &probes, Some("no port")),
+        (&Play::serves("{}", "account"), &loads, &probes, Some("the server named no address")),
+    ] {
+        match (with(server, load, probe), expected) {
+            (Ok(_), None) => {}
+            (Err(error), Some(words)) => assert!(format!("{error:#}").contains(words), "{error:#}"),
+            (found, expected) => panic!("{found:?} instead of {expected:?}"),
+        }
+    }
+}
+
+#[test]
+fn only_this_project_s_generator_may_call_itself_invalid() {
+    let mut timeline = usual(vec![]);
+    let Action::Start { command, .. } = &mut timeline.actions[1] else { panic!("the load") };
+    *command = Command::other("wrk", &words("load"), "wrk");
+    let error = played(&timeline, plays(Play::prints(&["text"], 4)), false).unwrap_err();
+    assert_eq!(error.to_string(), "wrk ended with 4");
+}
+
+#[test]
+fn a_condition_that_is_not_met_in_time_ends_the_run_or_not() {
+    let never = |or| Action::Await { until: Until::Sockets(u64::MAX), within: Duration::ZERO, or };
+    let load = || plays(Play::prints(&["record"], 0));
+    let error = played(&usual(vec![never(Or::Fail("nobody came"))]), load(), false).unwrap_err();
+    assert_eq!(error.to_string(), "nobody came within 0 s");
+    assert!(played(&usual(vec![never(Or::GoOn)]), load(), false).is_ok());
+}
+
+#[test]
+fn a_timeline_ends_what_it_starts_and_nothing_else() {
+    let load = || plays(Play::prints(&["record"], 0));
+    let forgotten = Timeline { sockets: None, actions: vec![start(Role::Server, "serve echo")] };
+    let error = played(&forgotten, load(), false).unwrap_err();
+    assert_eq!(error.to_string(), "the timeline does not end the server");
+    let error = played(&usual(vec![Action::End(Role::Probe)]), load(), false).unwrap_err();
+    assert_eq!(error.to_string(), "the probe was not started");
+}
+
+#[test]
+fn an_interruption_ends_the_run_and_what_runs() {
+    let error = played(&usual(vec![]), plays(Play::serves("{}", "record")), true).unwrap_err();
+    assert_eq!(error.to_string(), "interrupted");
+}
+
+#[test]
+fn a_watch_sees_connections_come_and_go() {
+    // With so many sockets a connection there is none, and none is wanted: what other tests open does not count.
+    let watch = Action::Watch { ends: u64::MAX, connections: 0 };
+    let timeline = usual(vec![
+        watch,
+        Action::wait(Until::Held),
+        Action::Look(Moment::Held),
+        Action::wait(Until::Ended(Role::Load)),
+        Action::wait(Until::Gone),
+        Action::Unwatch,
+    ]);
+    let seen = played(&timeline, plays(Play::prints(&["record"], 0)), false).expect("a run");
+    assert!(seen.held_at_s.is_some() && seen.gone_at_s >= seen.held_at_s, "{seen:?}");
+    assert!(!seen.samples.is_empty() && seen.samples.iter().all(|sample| sample.phase == Phase::Holding));
+    assert!(seen.look(Moment::Held).is_some_and(|look| look.host_bytes_free > Some(0)));
+    assert!(seen.look(Moment::Empty).is_none());
+}

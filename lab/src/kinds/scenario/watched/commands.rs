@@ -1,0 +1,60 @@
+//! The command lines of server, load and probe of a step.
+
+use crate::kinds::scenario::timeline::Until;
+use crate::kinds::scenario::watched::step::{Place, Planned, Step};
+use crate::session::host_state;
+
+/// Where the server listens inside of the namespace, and its address behind a TUN device.
+const PORT: u16 = 7000;
+const TUN_SERVER: &str = "198.18.0.1";
+/// The probe: few connections that are busy all the time, on different reactors.
+const PROBE_CONNECTIONS: u32 = 8;
+/// Heartbeats a second over loopback for which every worker can be woken up one by one: a heartbeat then takes 52 to 54 µs
+/// of both CPUs (1,000,000 connections, 3698ea56aa01-c10m-c1m).
+const LOOPBACK_BEATS_PER_S_MAX: u32 = 30_000;
+
+/// Connections stay on the CPU that they were opened on, as with a receive queue for each CPU. Dozens to hundreds of
+/// reactors on each CPU, each woken for a single event, would spend more on switching than on the events without batch
+/// scheduling. The idle timeout is longer than the longest silence: timers are at work, and close nothing.
+pub(crate) fn serve(planned: &Planned) -> String {
+    let (variant, reactors) = (planned.step.variant, planned.reactors);
+    let loops = format!("--backend {} --variant {} --reactors {reactors}", variant.backend(), variant.variant());
+    format!("serve echo --listen 0.0.0.0:{PORT} {loops} --balance cpu --scheduling batch --idle-timeout 10m --json")
+}
+
+/// Dozens of workers that poll before each of 17,000 arrivals a second would leave the server no CPU: no `--spin`. Behind
+/// a TUN device two workers have 83,000 arrivals and replies each a second, and sleep in between. Over loopback there is a
+/// worker for each 20,000 connections with 333 a second, and sleeping shows in the tail: worth it only where two CPUs
+/// could not keep up otherwise.
+pub(crate) fn load(planned: &Planned, seed: u64) -> String {
+    let Step { place, connections, heartbeat_s, ring_clients, .. } = planned.step;
+    let is_hurried = connections / heartbeat_s.max(1) > LOOPBACK_BEATS_PER_S_MAX;
+    let (host, engine, coalesce, realtime) = match place {
+        Place::Loopback => {
+            let engine = if ring_clients { "io_uring" } else { "epoll" };
+            ("127.0.0.1", engine, if is_hurried { "20ms" } else { "0s" }, "")
+        }
+        Place::Tun => (TUN_SERVER, "tun", "1ms", " --realtime"),
+    };
+    let cpus: Vec<String> = host_state::cpus().iter().map(usize::to_string).collect();
+    let (workers, cpus) = (planned.workers, cpus.join(","));
+    format!(
+        "load tcp://{host}:{PORT} --engine {engine} --connections {connections} --threads {workers} --cpus {cpus} \
+         --heartbeat {heartbeat_s}s --duration {heartbeat_s}s --warmup 0s --spin 0s --coalesce {coalesce} --seed {seed} \
+         --json{realtime}"
+    )
+}
+
+/// Lasts longer than any ramp, and is ended when the ramp is. It shares its CPU with what it looks at: being punctual to
+/// the microsecond is not worth that.
+pub(crate) fn probe(seed: u64) -> String {
+    format!(
+        "load tcp://127.0.0.1:{PORT} --connections {PROBE_CONNECTIONS} --rate 500 --duration 3600s --warmup 0s --interval \
+         1s --spin 0s --seed {seed} --json"
+    )
+}
+
+/// When all of the probe's connections are there: a listener for each reactor, and both ends.
+pub(crate) fn probed(planned: &Planned) -> Until {
+    Until::Sockets(planned.reactors + 2 * u64::from(PROBE_CONNECTIONS))
+}

@@ -1,0 +1,148 @@
+//! A host for tests: its processes follow a script, and it says what a test has it say.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::session::host::{Child, Command, EndSignal, Host};
+use crate::session::places::Places;
+
+/// What a process does.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Play {
+    /// Lines it prints before anything else.
+    pub(crate) lines: Vec<String>,
+    /// Lines it prints when it is told to end, for one that does not end by itself.
+    pub(crate) last_lines: Option<Vec<String>>,
+    /// What it writes to stderr.
+    pub(crate) complaint: String,
+    /// As wait(2) has it: an exit code times 256, or the signal that killed it.
+    pub(crate) status: i32,
+}
+
+impl Play {
+    /// Prints these lines and exits with this code.
+    pub(crate) fn prints(lines: &[&str], code: i32) -> Play {
+        Play { lines: lines.iter().map(|line| (*line).to_owned()).collect(), status: code << 8, ..Play::default() }
+    }
+
+    /// Prints a line, waits to be told to end, prints another one and exits with 0.
+    pub(crate) fn serves(ready: &str, exit: &str) -> Play {
+        Play { last_lines: Some(vec![exit.to_owned()]), ..Play::prints(&[ready], 0) }
+    }
+
+    /// Complains and exits with 1.
+    pub(crate) fn complains(words: &str) -> Play {
+        Play { complaint: words.to_owned(), ..Play::prints(&[], 1) }
+    }
+
+    /// Is killed by this signal without a word.
+    pub(crate) fn is_killed(signal: i32) -> Play {
+        Play { status: signal, ..Play::default() }
+    }
+}
+
+/// A host without a process of its own. The script gets each command and how many were started before it.
+pub(crate) struct Mock<S> {
+    script: S,
+    started: Mutex<Vec<Command>>,
+    /// What it answers to looks; quiet when none is left.
+    looks: Mutex<VecDeque<Vec<String>>>,
+    refusal: Option<String>,
+}
+
+impl<S: Fn(&Command, usize) -> Play + Sync> Mock<S> {
+    pub(crate) fn new(script: S) -> Mock<S> {
+        Mock { script, started: Mutex::default(), looks: Mutex::default(), refusal: None }
+    }
+
+    /// Disturbed in each of the next looks by one of these.
+    pub(crate) fn disturbed(self, by: &[&str]) -> Mock<S> {
+        let looks = by.iter().map(|word| vec![(*word).to_owned()]).collect();
+        Mock { looks: Mutex::new(looks), ..self }
+    }
+
+    pub(crate) fn refuses(self, reason: &str) -> Mock<S> {
+        Mock { refusal: Some(reason.to_owned()), ..self }
+    }
+
+    /// What was started, in order.
+    pub(crate) fn started(&self) -> Vec<Command> {
+        self.started.lock().expect("no panic while it is held").clone()
+    }
+}
+
+impl<S: Fn(&Command, usize) -> Play + Sync> Host for Mock<S> {
+    fn start(&self, command: &Command) -> anyhow::Result<Box<dyn Child>> {
+        let mut started = self.started.lock().expect("no panic while it is held");
+        let play = (self.script)(command, started.len());
+        started.push(command.clone());
+        Ok(Box::new(MockChild { lines: play.lines.iter().cloned().collect(), play, pid: started.len() as u32 }))
+    }
+
+    fn refusal(&self) -> Option<String> {
+        self.refusal.clone()
+    }
+
+    fn disturbances(&self, _: &Places) -> Vec<String> {
+        self.looks.lock().expect("no panic while it is held").pop_front().unwrap_or_default()
+    }
+}
+
+struct MockChild {
+    play: Play,
+    pid: u32,
+    /// What it has still to print before it ends or waits.
+    lines: VecDeque<String>,
+}
+
+impl Child for MockChild {
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.play.last_lines.is_some()
+    }
+
+    /// A look without waiting is answered truly; of a longer wait, reading tells whether it would ever end.
+    fn wait_for_output(&mut self, wait_max: Duration) -> io::Result<bool> {
+        Ok(!wait_max.is_zero() || !self.lines.is_empty() || !self.is_running())
+    }
+
+    fn read_line(&mut self) -> io::Result<String> {
+        let line = self.lines.pop_front();
+        assert!(line.is_some() || self.play.last_lines.is_none(), "a test waits for ever for a line");
+        Ok(line.map_or(String::new(), |line| line + "\n"))
+    }
+
+    fn read_rest(&mut self) -> io::Result<String> {
+        assert!(self.play.last_lines.is_none(), "a test waits for ever for an end");
+        Ok(self.lines.drain(..).map(|line| line + "\n").collect())
+    }
+
+    fn read_complaint(&mut self) -> io::Result<String> {
+        Ok(self.play.complaint.clone())
+    }
+
+    fn signal(&mut self, signal: EndSignal) {
+        if let Some(lines) = self.play.last_lines.take() {
+            match signal {
+                EndSignal::Terminate => self.lines.extend(lines),
+                EndSignal::Kill => self.play.status = 9,
+            }
+        }
+    }
+
+    fn cpu_us(&mut self) -> anyhow::Result<u64> {
+        Ok(1000)
+    }
+
+    fn wait(&mut self) -> io::Result<ExitStatus> {
+        assert!(self.play.last_lines.is_none(), "a test waits for ever for an end");
+        Ok(ExitStatus::from_raw(self.play.status))
+    }
+}

@@ -1,0 +1,290 @@
+//! One sitting of an experiment of any kind. Opens the journal or says why not, waits for a fit machine before each
+//! run, tries failed runs again, and publishes in the end, or says what is kept and how to go on. An interrupted
+//! experiment takes several sittings. What a run is belongs to the kind.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow, bail};
+use results::report::Table;
+use results::{run as run_directory, utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::built;
+use crate::refusal::Refusal;
+use crate::session::host::Host;
+use crate::session::journal::{self, Finished, Header, Journal, Line};
+use crate::session::preconditions::{self, Waited};
+use crate::session::progress::Progress;
+use crate::session::request::{Profile, Request};
+use crate::session::stage::Stage;
+use crate::session::terminal::{print, terminal};
+use crate::session::{namespace, out, places, start};
+
+/// What has to be known of an experiment before it begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Outline {
+    pub(crate) name: &'static str,
+    pub(crate) profile: Profile,
+    /// Seed of the schedules and of the order. An earlier sitting's seed comes first.
+    pub(crate) seed: u64,
+    /// What must agree when it is taken up again.
+    pub(crate) arms: Vec<String>,
+    pub(crate) loads: Vec<String>,
+    pub(crate) repeats: u32,
+    /// Length of each run; 0 if they differ.
+    pub(crate) seconds: f64,
+    /// How many runs there are, and what they are called (`runs`, `steps`).
+    pub(crate) runs: u64,
+    pub(crate) noun: &'static str,
+    /// How long all of it takes on a quiet machine.
+    pub(crate) expected_s: f64,
+    /// What cannot be run here, with the reasons.
+    pub(crate) skipped: Vec<String>,
+    pub(crate) needs_namespaces: bool,
+    /// Longest wait for a fit machine before a run, unless the request names one. `None`: does not look at the machine.
+    pub(crate) wait_max: Option<Duration>,
+    /// Attempts at one run.
+    pub(crate) attempts_max: u32,
+}
+
+/// An experiment under way, with what it has finished.
+pub(crate) struct Sitting<'a, T> {
+    request: &'a Request,
+    outline: Outline,
+    stage: Stage<'a>,
+    journal: Journal<T>,
+}
+
+/// What every record says of how it came about.
+pub(crate) struct Account {
+    pub(crate) started_at: String,
+    pub(crate) duration_s: f64,
+    pub(crate) command: Vec<String>,
+    pub(crate) version: String,
+    pub(crate) commit: String,
+    pub(crate) host: Value,
+    pub(crate) seed: u64,
+    pub(crate) repeats: u32,
+    pub(crate) seconds_per_run: f64,
+    /// What could not be run, and what failed too often.
+    pub(crate) skipped: Vec<String>,
+    pub(crate) waits: Vec<String>,
+    pub(crate) failures: Vec<String>,
+    /// How often it was taken up again.
+    pub(crate) resumed: u32,
+}
+
+impl<'a> Stage<'a> {
+    /// All CPUs that this process may use, until SIGINT, SIGTERM or SIGHUP.
+    pub(crate) fn on(host: &'a dyn Host) -> anyhow::Result<Stage<'a>> {
+        Ok(Stage { host, places: places::here()?, stop: start::stop_flag()? })
+    }
+}
+
+impl<'a, T: Finished> Sitting<'a, T> {
+    /// Opens the journal and says what is about to be done.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where nothing can be measured here, or what the journal has does not belong to this.
+    pub(crate) fn open(request: &'a Request, stage: Stage<'a>, outline: Outline) -> anyhow::Result<Sitting<'a, T>> {
+        if outline.needs_namespaces {
+            namespace::check()
+                .map_err(|error| Refusal::failed(format!("{} cannot be run here: {error:#}", outline.name)))?;
+        }
+        stage.host.refusal().map_or(Ok(()), |reason| Err(Refusal::failed(reason)))?;
+        out::check(&request.out).map_err(Refusal::usage)?;
+        let directory = request.out.join(format!(".{}-{}.unfinished", outline.name, outline.profile.word()));
+        let journal = Journal::open(&directory, header(&outline), request.seed.is_some(), request.fresh)?;
+        let mut sitting = Sitting { request, outline, stage, journal };
+        start::warn_of_build();
+        sitting.outline.skipped.iter().for_each(|line| say!("c10m: left out: {line}"));
+        sitting.announce()?;
+        Ok(sitting)
+    }
+
+    /// Says what is about to be done, and notes in the journal when it is taken up again.
+    fn announce(&mut self) -> anyhow::Result<()> {
+        let Outline { name, profile, runs, noun, seconds, expected_s, .. } = &self.outline;
+        let journal = &mut self.journal;
+        if journal.torn_bytes() > 0 {
+            say!("c10m: the last line of the journal was torn; the run it was about is repeated");
+        }
+        let length = if *seconds > 0.0 { format!(" of {seconds} s") } else { String::new() };
+        let (what, seed) = (format!("{name} ({}): {runs} {noun}{length}", profile.word()), journal.header().seed);
+        if journal.lines().is_empty() {
+            say!("c10m: {what}, about {:.0} min, seed {seed}", (expected_s / 60.0).max(1.0));
+            return Ok(());
+        }
+        say!("c10m: {what}, seed {seed}: goes on after {} that are finished", journal.run_count());
+        journal.append(Line::Resumed(utc::rfc3339(SystemTime::now())))
+    }
+
+    pub(crate) fn journal(&self) -> &Journal<T> {
+        &self.journal
+    }
+
+    pub(crate) fn stage(&self) -> &Stage<'a> {
+        &self.stage
+    }
+
+    /// Keeps what is finished. When this returns, it is on the disk.
+    pub(crate) fn keep(&mut self, piece: T) -> anyhow::Result<()> {
+        self.journal.append(Line::Finished(piece))
+    }
+
+    /// Gives a cell up: it is not tried again.
+    pub(crate) fn leave_out(&mut self, cell: String, reason: String, progress: &Progress) -> anyhow::Result<()> {
+        progress.say(&format!("left out: {reason}"));
+        self.journal.append(Line::LeftOut { cell, reason })
+    }
+
+    pub(crate) fn is_left_out(&self, cell: &str) -> bool {
+        self.journal.left_out().any(|(left_out, _)| left_out == cell)
+    }
+
+    /// Waits for a fit machine and measures, and tries again if that fails. The inner error is the last attempt's.
+    ///
+    /// # Errors
+    /// When the sitting is over: it was interrupted, the machine did not become fit, or the journal cannot be written.
+    pub(crate) fn attempt<R>(
+        &mut self,
+        short: &str,
+        name: &str,
+        progress: &mut Progress,
+        mut measure: impl FnMut(&Stage<'a>) -> anyhow::Result<R>,
+    ) -> anyhow::Result<Result<R, String>> {
+        let mut reason = String::new();
+        for _ in 0..self.outline.attempts_max {
+            self.wait_until_fit(short, progress)?;
+            let measured = measure(&self.stage);
+            // Ctrl-C reaches the children too: what they say then is no failure of theirs.
+            if measured.is_err() && self.stage.is_stopped() {
+                return Err(interrupted());
+            }
+            match measured {
+                Ok(measured) => return Ok(Ok(measured)),
+                Err(error) => reason = format!("{error:#}"),
+            }
+            progress.say(&format!("{name} failed: {reason}"));
+            self.journal.append(Line::Failure(format!("{name}: {reason}")))?;
+        }
+        Ok(Err(reason))
+    }
+
+    fn wait_until_fit(&mut self, short: &str, progress: &mut Progress) -> anyhow::Result<()> {
+        let (stage, request) = (&self.stage, self.request);
+        if stage.is_stopped() {
+            return Err(interrupted());
+        }
+        let Some(usual) = self.outline.wait_max else { return Ok(()) };
+        let wait_max = request.wait_max.unwrap_or(if request.noisy { Duration::ZERO } else { usual });
+        let look = || stage.host.disturbances(&stage.places);
+        let waited = preconditions::wait(look, wait_max, || stage.is_stopped(), |reasons| progress.waits_for(reasons));
+        let words = match waited {
+            Waited::Not => return Ok(()),
+            Waited::Interrupted => return Err(interrupted()),
+            Waited::For(time, reasons) => format!("before {short}: waited {} for {reasons}", seconds(time)),
+            Waited::InVain(time, reasons) if request.noisy => {
+                format!("before {short}: waited {} in vain, measured in spite of {reasons}", seconds(time))
+            }
+            Waited::InVain(time, reasons) => bail!(
+                "{short} was not begun, after {} of waiting for {reasons}: see what is busy with `top` and `ss \
+                 --summary`, wait longer with --wait-max 10m, or measure all the same with --noisy",
+                seconds(time)
+            ),
+        };
+        self.journal.append(Line::Wait(words))
+    }
+
+    /// Adds to the error that ended the sitting early what is kept and how to go on.
+    pub(crate) fn unfinished(&self, error: &anyhow::Error) -> anyhow::Error {
+        anyhow!(
+            "{error:#}; {} of {} {} are finished and kept in {}, and `{}` goes on with the rest",
+            self.journal.run_count(),
+            self.outline.runs,
+            self.outline.noun,
+            self.journal.directory().display(),
+            start::command_line().join(" ")
+        )
+    }
+
+    /// Gathers what a record says of how it came about.
+    pub(crate) fn account(&self) -> anyhow::Result<Account> {
+        let header = self.journal.header();
+        let started = UNIX_EPOCH + Duration::from_millis(header.started_unix_ms);
+        let left_out = self.journal.left_out().map(|(_, reason)| reason.to_owned());
+        let mut account = Account {
+            started_at: utc::rfc3339(started),
+            duration_s: SystemTime::now().duration_since(started).unwrap_or_default().as_secs_f64(),
+            command: start::command_line(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: header.commit.clone(),
+            host: serde_json::to_value(host::Facts::of_this_host())?,
+            seed: header.seed,
+            repeats: header.repeats,
+            seconds_per_run: header.seconds,
+            skipped: self.outline.skipped.iter().cloned().chain(left_out).collect(),
+            waits: vec![],
+            failures: vec![],
+            resumed: 0,
+        };
+        for line in self.journal.lines() {
+            match line {
+                Line::Wait(words) => account.waits.push(words.clone()),
+                Line::Failure(words) => account.failures.push(words.clone()),
+                Line::Resumed(_) => account.resumed += 1,
+                Line::LeftOut { .. } | Line::Finished(_) => {}
+            }
+        }
+        Ok(account)
+    }
+
+    /// Writes the run's directory, which appears whole, and then removes the journal. The directory's name has `label`.
+    pub(crate) fn publish(self, label: &str, files: &[(String, String)]) -> anyhow::Result<()> {
+        let (commit, dirty) = built::source().unwrap_or_default();
+        let name = run_directory::name(&utc::date(SystemTime::now()), &start::host_name(), &commit, dirty, label);
+        let out = &self.request.out;
+        let directory = run_directory::write_files(out, &name, files).with_context(|| out::cannot_write(out))?;
+        say!("c10m: wrote {}", directory.display());
+        let left = self.journal.directory().to_owned();
+        self.journal
+            .remove()
+            .with_context(|| format!("the results are written, but {} cannot be removed", left.display()))
+    }
+}
+
+/// Prints what was found: the record as JSON, or the tables.
+pub(crate) fn show(request: &Request, record: &impl Serialize, tables: Vec<Table>) -> anyhow::Result<()> {
+    if request.json {
+        return print(&(serde_json::to_string(record)? + "\n"));
+    }
+    print(&terminal(tables))
+}
+
+/// What must agree when the experiment is taken up again.
+fn header(outline: &Outline) -> Header {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Header {
+        format: journal::FORMAT,
+        experiment: outline.name.to_owned(),
+        profile: outline.profile.word().to_owned(),
+        seed: outline.seed,
+        repeats: outline.repeats,
+        seconds: outline.seconds,
+        commit: built::COMMIT.to_owned(),
+        build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        host: start::host_name(),
+        arms: outline.arms.clone(),
+        loads: outline.loads.clone(),
+        started_unix_ms: now.as_millis() as u64,
+    }
+}
+
+fn interrupted() -> anyhow::Error {
+    anyhow!("interrupted")
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.0} s", time.as_secs_f64())
+}

@@ -1,0 +1,43 @@
+//! A server that was started, as its process: where it listens and who does the work.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::session::process::{Announced, Process};
+
+/// What a start gave.
+pub(super) struct Started {
+    pub(super) process: Process,
+    pub(super) address: SocketAddr,
+    /// The processes that do the work.
+    pub(super) workers: Vec<u32>,
+    /// Goes with the server, however it ends.
+    pub(super) directory: Option<TemporaryDirectory>,
+}
+
+/// A directory that is removed when this is dropped.
+pub(super) struct TemporaryDirectory(pub(super) PathBuf);
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        // If this fails, a few small files stay in the temporary directory.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Started {
+    /// A server that does the work by itself and says in its first line where it listens.
+    pub(super) fn announced(mut process: Process) -> anyhow::Result<Started> {
+        let Announced { address } = process.read_event()?;
+        let address = address.parse()?;
+        let workers = vec![process.pid()];
+        Ok(Started { process, address, workers, directory: None })
+    }
+
+    /// Ends it in order. Returns its output and its exit code.
+    pub(super) fn end(mut self) -> anyhow::Result<(String, i32)> {
+        self.process.terminate();
+        self.process.finish()
+    }
+}

@@ -1,0 +1,5 @@
+//! Load generators of all kinds as subjects: which there are, whether they are installed, what they print.
+
+pub(crate) mod find;
+pub(crate) mod parse;
+pub(crate) mod tool;
