@@ -167,15 +167,12 @@ mod tests {
 
     #[test]
     fn a_child_that_fails_says_why_and_one_that_is_dropped_is_gone() {
-        let error = start("echo before >&2; echo after >&2")
-            .read_event::<serde_json::Value>()
-            .expect_err("no output")
-            .to_string();
+        let error = start("echo before >&2; echo after >&2").read_address().expect_err("no output").to_string();
         assert_eq!(error, "a shell ended early: before; after");
         let error = start("kill -9 $$").finish().expect_err("killed").to_string();
         assert!(error.starts_with("a shell was killed: signal: 9") && error.ends_with("it said nothing"), "{error}");
-        let mut child = start("echo {}; exec sleep 1000");
-        child.read_event::<serde_json::Value>().expect("it runs");
+        let mut child = start("echo '{\"address\": \"a\"}'; exec sleep 1000");
+        child.read_address().expect("it runs");
         let place = format!("/proc/{}", child.pid());
         assert!(child.is_running() && Path::new(&place).exists());
         drop(child);

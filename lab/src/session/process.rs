@@ -29,9 +29,9 @@ pub(crate) fn said(host: &dyn Host, program: impl Into<PathBuf>, argument: &str,
 
 /// What a server says when it is ready: this project's, and those of `peers/`.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Announced {
+struct Announced {
     /// Where it listens.
-    pub(crate) address: String,
+    address: String,
 }
 
 /// A running process. Dropping it ends what was started.
@@ -84,17 +84,22 @@ impl Process {
     /// # Errors
     /// When it is none of this program's version: a field that is always written is missing.
     pub(crate) fn read_record(&mut self) -> anyhow::Result<Record> {
-        self.read_event().with_context(|| format!("{} printed no record of a run", self.what))
+        self.read("record of a run")
+    }
+
+    /// Waits for a server to say where it listens.
+    pub(crate) fn read_address(&mut self) -> anyhow::Result<String> {
+        Ok(self.read::<Announced>("address")?.address)
     }
 
     /// The next line of its output, read from JSON. When there is none, the error tells what it said instead.
-    pub(crate) fn read_event<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
+    pub(crate) fn read<T: DeserializeOwned>(&mut self, noun: &str) -> anyhow::Result<T> {
         let line = self.child.read_line().with_context(|| format!("reading from {}", self.what))?;
         if line.is_empty() {
             let complaint = self.complaint();
             bail!("{} ended early: {complaint}", self.what);
         }
-        serde_json::from_str(&line).with_context(|| format!("{} printed something unknown", self.what))
+        serde_json::from_str(&line).with_context(|| format!("{} printed no {noun}", self.what))
     }
 
     /// A line of its output with the line feed, if it writes one within `wait_max`; an empty one when it has closed it.

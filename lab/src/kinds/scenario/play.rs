@@ -12,7 +12,7 @@ use crate::kinds::scenario::timeline::{Action, Or, Ready, Role, Timeline, Until}
 use crate::kinds::scenario::watch::{self, Pids, Watch};
 use crate::session::host::{Command, Program};
 use crate::session::namespace::{self, Sockets};
-use crate::session::process::{Announced, Process};
+use crate::session::process::Process;
 use crate::session::stage::Stage;
 
 /// Longest time between two looks at whether somebody wants the run to end.
@@ -127,8 +127,7 @@ impl<'a> Player<'a> {
         let program = if is_own { "c10m".to_owned() } else { command.what.clone() };
         let mut process = Process::start(self.stage.host, &command)?;
         if ready == Ready::Announced {
-            let Announced { address } = process.read_event()?;
-            self.address = Some(address);
+            self.address = Some(process.read_address()?);
         }
         self.actors.push(Actor {
             role,

@@ -5,8 +5,8 @@ use protocol::Workload;
 use serde_json::Value;
 use server::{Balance, Event, Exit, Variant};
 
+use super::ended::Ended;
 use super::kind::{Kind, REACTORS_BALANCED};
-use super::running::Ended;
 use super::started::Started;
 use crate::session::host::Host;
 use crate::session::process::Process;

@@ -2,10 +2,11 @@
 
 use anyhow::bail;
 use protocol::Workload;
-use serde_json::{Value, json};
-use server::{Balance, Exit, Variant};
+use serde_json::json;
+use server::{Balance, Variant};
 
 use super::about::program;
+use super::ended::Ended;
 use super::kind::Kind;
 use super::started::Started;
 use super::{c10m, crates, nginx};
@@ -15,14 +16,6 @@ use crate::session::host::Host;
 pub(crate) struct Running {
     kind: Kind,
     pub(super) started: Started,
-}
-
-/// What a server leaves when it ended well.
-pub(crate) struct Ended {
-    /// What it printed, for the record.
-    pub(crate) printed: Value,
-    /// What it counted; only this project's servers do.
-    pub(crate) account: Option<Exit>,
 }
 
 impl Running {

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::session::process::{Announced, Process};
+use crate::session::process::Process;
 
 /// What a start gave.
 pub(super) struct Started {
@@ -29,8 +29,7 @@ impl Drop for TemporaryDirectory {
 impl Started {
     /// A server that does the work by itself and says in its first line where it listens.
     pub(super) fn announced(mut process: Process) -> anyhow::Result<Started> {
-        let Announced { address } = process.read_event()?;
-        let address = address.parse()?;
+        let address = process.read_address()?.parse()?;
         let workers = vec![process.pid()];
         Ok(Started { process, address, workers, directory: None })
     }

@@ -71,7 +71,7 @@ fn a_subject_that_fails_fails_the_run_but_a_probe() {
         (&serves, &Play::is_killed(11), &probes, Some("was killed")),
         (&Play::prints(&[READY, "account"], 0), &loads, &probes, Some("the server ended first")),
         (&Play::complains("no port"), &loads, &probes, Some("no port")),
-        (&Play::serves("{}", "account"), &loads, &probes, Some("the server named no address")),
+        (&Play::serves("{}", "account"), &loads, &probes, Some("printed no address")),
     ] {
         match (with(server, load, probe), expected) {
             (Ok(_), None) => {}
