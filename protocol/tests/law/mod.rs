@@ -107,3 +107,13 @@ pub(crate) fn check_http(input: impl AsRef<[u8]>, expected: &[u16], end: End) ->
 }
 
 pub(crate) const HOST: &str = "Host: example.test\r\n";
+
+/// A head with these fields and a Host, and what follows it.
+pub(crate) fn echo(fields: &str, body: &str) -> String {
+    format!("POST /echo HTTP/1.1\r\n{HOST}{fields}\r\n{body}")
+}
+
+/// The same with a chunked body.
+pub(crate) fn chunked(body: &str) -> String {
+    echo("Transfer-Encoding: chunked\r\n", body)
+}
