@@ -2,9 +2,8 @@
 //! means and what may be claimed of it belongs to `results`.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::Args;
 use results::compare::{CellPair, Conflict, RunPair, compare, conflicts};
 use results::record::Record;
 use results::report::{ABSENT, Table, measure};
@@ -16,32 +15,11 @@ use serde_json::{Value, json};
 use lab::record_file::{Kind, RecordFile};
 use lab::{Refusal, terminal};
 
+mod args;
 mod loads;
 
-/// What no interval can take out.
-const DRIFT: &str = "These runs took place at different times: unlike arms within one run they do not share the host's drift, which \
-    can be larger than any difference here. To compare two variants, run both in one experiment.";
-
-const NOTES: &str = "\
-Exit codes: 0 done, 1 a record is damaged, 2 usage: what was named is no record,
-or of another kind or a newer c10m, or the two are not comparable, 4 no run of
-theirs is valid.";
-
-/// Arguments of `c10m compare`.
-#[derive(Debug, Args)]
-#[command(after_help = NOTES)]
-pub(crate) struct CompareArgs {
-    /// The run to compare with: a directory, or its record.json.
-    first: PathBuf,
-    /// The run of which something is to be said.
-    second: PathBuf,
-    /// Compare although the hosts differ, and say why that makes sense.
-    #[arg(long, value_name = "REASON")]
-    despite: Option<String>,
-    /// Print one JSON document on stdout instead of tables.
-    #[arg(long)]
-    json: bool,
-}
+pub(crate) use args::CompareArgs;
+use args::DRIFT;
 
 /// Two records of a kind.
 enum Pair {

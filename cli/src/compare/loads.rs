@@ -5,7 +5,7 @@ use results::compare::Conflict;
 use results::report::{ABSENT, Table, measure};
 use serde_json::{Value, json};
 
-use super::{CompareArgs, DRIFT};
+use super::args::{CompareArgs, DRIFT};
 use lab::terminal;
 
 /// What makes two loads the same load.

@@ -7,6 +7,7 @@ mod body;
 mod condition;
 mod display;
 mod effects;
+mod ending;
 mod explain;
 mod files;
 mod headline;
@@ -18,25 +19,17 @@ mod sample;
 mod self_test;
 mod table;
 
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use loadgen::record::{Record, State};
 use loadgen::{LoadError, Options};
-use results::visible::visible;
 
 pub(crate) use args::LoadArgs;
 use display::Display;
+use ending::{EXIT_INTERRUPTED, EXIT_INVALID, EXIT_SLO_BREACHED, print, refuse, write_json};
 use files::Directory;
-
-/// Exit code of a run whose measurement is invalid.
-const EXIT_INVALID: u8 = 4;
-/// Exit code of a run that did not meet its SLO.
-const EXIT_SLO_BREACHED: u8 = 3;
-/// Exit code of a run that was ended before its time: it did not do what it was asked for, whatever it found.
-const EXIT_INTERRUPTED: u8 = 1;
 
 /// Runs the load and prints its record; the value is the exit code.
 ///
@@ -115,12 +108,6 @@ fn exit_code(record: &Record) -> u8 {
     }
 }
 
-/// Says what went wrong; the value is the exit code.
-fn refuse(error: &LoadError) -> u8 {
-    say!("c10m: {error}");
-    error.exit_code()
-}
-
 /// A flag that SIGINT, SIGTERM and SIGHUP set.
 fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
@@ -135,21 +122,4 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
         signal_hook::flag::register(hang_up, Arc::clone(&stop)).context("cannot handle signals")?;
     }
     Ok(stop)
-}
-
-fn write_json(output: &mut impl Write, document: &impl serde::Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *output, document)?;
-    writeln!(output)
-}
-
-/// Prints on stdout. A reader that has seen enough, as in `| head`, is no error. What would act on a terminal is made
-/// visible, in JSON, too.
-fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> anyhow::Result<()> {
-    let mut text = Vec::new();
-    write(&mut text)?;
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(visible(&String::from_utf8_lossy(&text)).as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
-        _ => Ok(()),
-    }
 }

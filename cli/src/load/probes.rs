@@ -12,9 +12,10 @@ use serde::Serialize;
 use super::args::OutputGroup;
 use super::condition::Condition;
 use super::display::Display;
+use super::ending::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, write_json};
 use super::files::{self, Directory};
 use super::knee::{self, End, Knee, LimitedBy, Limits, Probe, Step};
-use super::{EXIT_INTERRUPTED, EXIT_INVALID, explain, print, refuse, table, write_json};
+use super::{explain, table};
 
 /// Version of the document.
 const SCHEMA: u32 = 1;

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 use loadgen::record::State;
 use loadgen::self_test::{self, SelfTestOptions, SelfTestReport};
 
-use super::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, table, write_json};
+use super::ending::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, write_json};
+use super::table;
 
 /// Runs the test and prints what it found; the value is the exit code.
 ///

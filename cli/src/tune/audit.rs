@@ -5,7 +5,7 @@ use host::Facts;
 use tuning::{Audit, IoUring, State};
 
 use super::count::count;
-use super::{NAME_WIDTH, explanation, new_table, shown, terminal_width, wrapped};
+use super::layout::{NAME_WIDTH, explanation, new_table, shown, terminal_width, wrapped};
 
 /// Room for a long number and the padding of its column.
 const VALUE_WIDTH_MIN: u16 = 15;

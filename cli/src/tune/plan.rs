@@ -13,7 +13,7 @@ use tuning::plan::{Backend, Host, Link, Owner, Plan, Request, Side, Unreadable, 
 use tuning::{IoUring, bytes, thousands};
 
 use super::count::{count, short};
-use super::{NAME_WIDTH, explanation, new_table, shown, terminal_width, wrapped};
+use super::layout::{NAME_WIDTH, explanation, new_table, shown, terminal_width, wrapped};
 use crate::workload;
 
 const EXAMPLES: &str = "\

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
-use super::HistogramError;
+use super::error::HistogramError;
 
 /// The first four bytes of the plain and of the deflated form (HdrHistogram, `EncodableHistogram` of the Java original).
 const COOKIES: [u32; 2] = [0x1c84_9313, 0x1c84_9314];

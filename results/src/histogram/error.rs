@@ -1,0 +1,15 @@
+//! What may be wrong with a histogram.
+
+/// Why a histogram could not be read, joined or written.
+#[derive(Debug, thiserror::Error)]
+pub enum HistogramError {
+    /// The text is not base64.
+    #[error("not base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+    /// The bytes are not a histogram.
+    #[error("not an HdrHistogram V2: {0}")]
+    Format(String),
+    /// The histograms cannot be joined.
+    #[error("cannot be merged: {0}")]
+    Merge(String),
+}
