@@ -6,12 +6,10 @@ use crate::plan::mode::Mode;
 use crate::record::{CauseKind, Connections, LikelyCause, RequestCounts, State, Verdict};
 use crate::recording::meaning::error_meaning;
 use crate::recording::sample::Sample;
+use crate::validity::follows_failure;
 use protocol::Workload;
 use std::collections::BTreeMap;
 
-/// Checks of what a run without a single good reply cannot have: requests sent in time, good replies, connections
-/// that last, steady times and enough of them.
-const FOLLOWING: [&str; 6] = ["V1", "V3", "V8", "V9", "V12", "V13"];
 /// How a TLS record begins: alert or handshake, then the major version (RFC 8446 §5.1).
 const TLS_RECORDS: [[u8; 2]; 2] = [[0x15, 0x03], [0x16, 0x03]];
 /// Names of errors that mean an end of the connection before the reply.
@@ -53,7 +51,7 @@ pub(super) fn cause(
 /// Marks the checks that say no more than the cause does.
 pub(super) fn mark_what_follows(verdict: &mut Verdict) {
     for check in &mut verdict.checks {
-        check.follows = check.state > State::Valid && FOLLOWING.contains(&check.id.as_str());
+        check.follows = check.state > State::Valid && follows_failure(&check.id);
     }
 }
 

@@ -1,6 +1,7 @@
 //! How much of a window there was to judge. A run that was interrupted before its window has measured nothing,
 //! and of a window of next to no length there is no share and no rate; neither is held against the generator.
 
+use super::entry::Needs;
 use crate::ratio::SPAN_NS_MIN;
 use crate::record::{Check, Interruption, State};
 
@@ -16,13 +17,6 @@ pub enum Extent {
     Nothing(Interruption),
 }
 
-/// What needs no window: that the accounts balance.
-const ACCOUNTING: &str = "V7";
-/// Whether there is anything to quote.
-const SAMPLES: &str = "V13";
-/// What is a share of time, or a rate.
-const BY_TIME: [&str; 5] = ["V4", "V5", "V6", "V11", "V15"];
-
 impl Extent {
     /// Of a window of this length.
     pub(crate) fn of(window_ns: u64, interruption: Option<Interruption>) -> Extent {
@@ -34,23 +28,24 @@ impl Extent {
     }
 
     /// Leaves a check as it is, or says why it was not judged.
-    pub(super) fn hold(self, check: Check) -> Check {
+    pub(super) fn hold(self, needs: Needs, check: Check) -> Check {
         let unjudged = |why| Check { value: "not judged".to_owned(), state: State::Skipped, why, ..check.clone() };
-        match self {
-            Extent::Nothing(early) if check.id != ACCOUNTING => {
-                let why = early.why_nothing().unwrap_or_default();
-                match check.id == SAMPLES {
-                    // The verdict is that of the worst check, and this is no measurement.
-                    true => Check { value: "none".to_owned(), state: State::Invalid, why: why.to_owned(), ..check },
-                    false => unjudged(format!("not judged: {why}")),
-                }
+        match (self, needs) {
+            (Extent::Nothing(_), Needs::Nothing) => check,
+            (Extent::Nothing(early), Needs::Samples) => {
+                let why = early.why_nothing().unwrap_or_default().to_owned();
+                // The verdict is that of the worst check, and this is no measurement.
+                Check { value: "none".to_owned(), state: State::Invalid, why, ..check }
             }
-            Extent::Short(window_us) if BY_TIME.contains(&check.id.as_str()) => unjudged(format!(
+            (Extent::Nothing(early), Needs::Window | Needs::Length) => {
+                unjudged(format!("not judged: {}", early.why_nothing().unwrap_or_default()))
+            }
+            (Extent::Short(window_us), Needs::Length) => unjudged(format!(
                 "not judged: the window lasted {} ms; needs {} ms at least",
                 window_us as f64 / 1e3,
                 SPAN_NS_MIN / 1_000_000
             )),
-            Extent::Enough | Extent::Short(_) | Extent::Nothing(_) => check,
+            (Extent::Enough | Extent::Short(_), _) => check,
         }
     }
 }
@@ -93,7 +88,7 @@ mod tests {
             run.evidence.extent = Extent::of(1_500_000, None);
             run.evidence.busiest_worker_share = Some(51_417.0);
         };
-        expect_all(&BY_TIME.map(|id| (id, State::Skipped)), short);
+        expect_all(&["V4", "V5", "V6", "V11", "V15"].map(|id| (id, State::Skipped)), short);
         let mut run = Run::sound();
         short(&mut run);
         let why = &run.verdict().checks[3].why;

@@ -9,6 +9,7 @@ mod accounting;
 mod arrivals;
 mod calibration;
 mod disclosure;
+mod entry;
 mod evidence;
 mod extent;
 mod host;
@@ -19,55 +20,53 @@ mod schedule;
 mod sound;
 
 use crate::record::{Check, State, Verdict};
+use entry::Affects::{Everything, Times};
+use entry::Needs::{Length, Nothing, Samples, Window};
+use entry::{Entry, check};
 
+pub use entry::Affects;
 pub use evidence::{ArrivalTest, Calibration, ClockFacts, Disclosure, Evidence, SendWindow, Steadiness, Transport};
 pub use extent::Extent;
 
-/// What a check puts in doubt when it objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Affects {
-    /// Times alone: counts and CPU time stand whatever it says.
-    Times,
-    /// Counts and CPU time as well.
-    Everything,
-}
-
 /// What a check puts in doubt; `None` when there is none of this name.
 pub fn affects(id: &str) -> Option<Affects> {
-    CHECKS.iter().find(|(name, ..)| *name == id).map(|(_, affects, _)| *affects)
+    CHECKS.iter().find(|entry| entry.id == id).map(|entry| entry.affects)
 }
 
-/// A check: its stable name, what it puts in doubt, and how it is judged.
-type Entry = (&'static str, Affects, fn(&Evidence<'_>) -> Check);
+/// Whether a check says no more, when nothing went well, than that nothing went well.
+pub(crate) fn follows_failure(id: &str) -> bool {
+    CHECKS.iter().any(|entry| entry.id == id && entry.follows_failure)
+}
 
-/// Every check, in the order of records.
+/// Every check, in the order of records. What follows a failure of everything: requests sent in time, good replies,
+/// connections that last, steady times and enough of them.
 const CHECKS: [Entry; 20] = [
-    ("V1", Affects::Everything, schedule::sent),
-    ("V2", Affects::Times, schedule::lateness),
-    ("V3", Affects::Everything, schedule::back_pressure),
-    ("V4", Affects::Times, host::worker_cpu),
-    ("V5", Affects::Times, host::run_delay),
-    ("V6", Affects::Times, host::hiccups),
-    ("V7", Affects::Everything, accounting::identities),
-    ("V8", Affects::Everything, accounting::missing),
-    ("V9", Affects::Everything, accounting::connections),
-    ("V10", Affects::Everything, host::shortages),
-    ("V11", Affects::Times, arrivals::arrivals),
-    ("V12", Affects::Times, sampling::steadiness),
-    ("V13", Affects::Times, sampling::samples),
-    ("V14", Affects::Everything, |_| sampling::repeats()),
-    ("V15", Affects::Times, calibration::null_server),
-    ("V16", Affects::Everything, |_| calibration::self_test()),
-    ("V17", Affects::Everything, host::transport),
-    ("V18", Affects::Times, host::clocks),
-    ("V19", Affects::Times, accounting::clamped),
-    ("V20", Affects::Everything, disclosure::disclosure),
+    Entry { follows_failure: true, ..check("V1", Everything, Window, schedule::sent) },
+    check("V2", Times, Window, schedule::lateness),
+    Entry { follows_failure: true, ..check("V3", Everything, Window, schedule::back_pressure) },
+    check("V4", Times, Length, host::worker_cpu),
+    check("V5", Times, Length, host::run_delay),
+    check("V6", Times, Length, host::hiccups),
+    check("V7", Everything, Nothing, accounting::identities),
+    Entry { follows_failure: true, ..check("V8", Everything, Window, accounting::missing) },
+    Entry { follows_failure: true, ..check("V9", Everything, Window, accounting::connections) },
+    check("V10", Everything, Window, host::shortages),
+    check("V11", Times, Length, arrivals::arrivals),
+    Entry { follows_failure: true, ..check("V12", Times, Window, sampling::steadiness) },
+    Entry { follows_failure: true, ..check("V13", Times, Samples, sampling::samples) },
+    check("V14", Everything, Window, |_| sampling::repeats()),
+    check("V15", Times, Length, calibration::null_server),
+    check("V16", Everything, Window, |_| calibration::self_test()),
+    check("V17", Everything, Window, host::transport),
+    check("V18", Times, Window, host::clocks),
+    check("V19", Times, Window, accounting::clamped),
+    check("V20", Everything, Window, disclosure::disclosure),
 ];
 
 /// Runs every check.
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
-    let checks = CHECKS.iter().map(|(id, _, judge)| Check { id: (*id).to_owned(), ..judge(evidence) });
-    let checks: Vec<Check> = checks.map(|check| evidence.extent.hold(check)).collect();
+    let judged = |entry: &Entry| Check { id: entry.id.to_owned(), ..(entry.judge)(evidence) };
+    let checks: Vec<Check> = CHECKS.iter().map(|entry| evidence.extent.hold(entry.needs, judged(entry))).collect();
     // VALID at least: a skipped check says nothing about the run.
     let state = checks.iter().map(|check| check.state).fold(State::Valid, State::max);
     Verdict { state, checks }

@@ -1,0 +1,50 @@
+//! What is known of a check before it is judged.
+
+use super::evidence::Evidence;
+use crate::record::Check;
+
+/// What a check puts in doubt when it objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Affects {
+    /// Times alone: counts and CPU time stand whatever it says.
+    Times,
+    /// Counts and CPU time as well.
+    Everything,
+}
+
+/// What has to be there before a check can be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Nothing: that the accounts balance holds of every run.
+    Nothing,
+    /// A window, of whatever length.
+    Window,
+    /// A window of some length: it is a share of time, or a rate.
+    Length,
+    /// Something to quote. Without a window there is nothing, and the run is invalid.
+    Samples,
+}
+
+/// A check.
+pub(super) struct Entry {
+    /// Its stable name.
+    pub(super) id: &'static str,
+    /// What it puts in doubt.
+    pub(super) affects: Affects,
+    /// What it needs.
+    pub(super) needs: Needs,
+    /// Whether it says no more, when nothing went well, than that nothing went well.
+    pub(super) follows_failure: bool,
+    /// How it is judged.
+    pub(super) judge: fn(&Evidence<'_>) -> Check,
+}
+
+/// One that says something of its own when nothing went well.
+pub(super) const fn check(
+    id: &'static str,
+    affects: Affects,
+    needs: Needs,
+    judge: fn(&Evidence<'_>) -> Check,
+) -> Entry {
+    Entry { id, affects, needs, follows_failure: false, judge }
+}
