@@ -1,6 +1,7 @@
 //! What is known of a check before it is judged.
 
 use super::evidence::Evidence;
+use super::extent::Needs;
 use crate::record::Check;
 
 /// What a check puts in doubt when it objects.
@@ -10,19 +11,6 @@ pub enum Affects {
     Times,
     /// Counts and CPU time as well.
     Everything,
-}
-
-/// What has to be there before a check can be judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Needs {
-    /// Nothing: that the accounts balance holds of every run.
-    Nothing,
-    /// A window, of whatever length.
-    Window,
-    /// A window of some length: it is a share of time, or a rate.
-    Length,
-    /// Something to quote. Without a window there is nothing, and the run is invalid.
-    Samples,
 }
 
 /// A check.

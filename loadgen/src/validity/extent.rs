@@ -1,7 +1,6 @@
 //! How much of a window there was to judge. A run that was interrupted before its window has measured nothing,
 //! and of a window of next to no length there is no share and no rate; neither is held against the generator.
 
-use super::entry::Needs;
 use crate::ratio::SPAN_NS_MIN;
 use crate::record::{Check, Interruption, State};
 
@@ -15,6 +14,19 @@ pub enum Extent {
     Short(u64),
     /// The run was interrupted before its window.
     Nothing(Interruption),
+}
+
+/// What has to be there before a check can be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Nothing: that the accounts balance holds of every run.
+    Nothing,
+    /// A window, of whatever length.
+    Window,
+    /// A window of some length: it is a share of time, or a rate.
+    Length,
+    /// Something to quote. Without a window there is nothing, and the run is invalid.
+    Samples,
 }
 
 impl Extent {

@@ -21,8 +21,8 @@ mod sound;
 
 use crate::record::{Check, State, Verdict};
 use entry::Affects::{Everything, Times};
-use entry::Needs::{Length, Nothing, Samples, Window};
 use entry::{Entry, check};
+use extent::Needs::{Length, Nothing, Samples, Window};
 
 pub use entry::Affects;
 pub use evidence::{ArrivalTest, Calibration, ClockFacts, Disclosure, Evidence, SendWindow, Steadiness, Transport};
