@@ -3,7 +3,7 @@
 
 use super::answer;
 use super::document::Block;
-use super::figures::{ABSENT, count, measure, ratio};
+use super::figures::{ABSENT, capitalised, count, measure, ratio};
 use super::markdown;
 use super::table::Table;
 use super::verdicts::{Contest, Entry, contests};
@@ -49,11 +49,6 @@ pub(super) fn overview(record: &Record, contests: &[Contest<'_>]) -> Option<Tabl
     let header: Vec<&str> = ["load", named].into_iter().chain(arms.iter().copied()).collect();
     let title = format!("{} of each arm, as a ratio", capitalised(record.metric.words()));
     (!arms.is_empty()).then(|| Table::of_numbers(title, &header, contests.iter().map(row).collect()))
-}
-
-fn capitalised(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
 
 /// A generator under whatever server it loads, or the arm.
