@@ -49,13 +49,14 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// The first thing a reader sees is what the record says, today and after every change of the rules.
+/// What a reader sees first of the results is what the record says, today and after every change of the rules.
 #[test]
-fn the_readme_shows_what_its_record_says() {
-    let text = fs::read_to_string(root().join("README.md")).expect("a README");
+fn the_results_show_what_their_record_says() {
+    let docs = root().join("docs");
+    let text = fs::read_to_string(docs.join("results.md")).expect("the results");
     let (named, block) = find_readme_block(&text).expect("a block of results");
-    let record = results::run::read(&root().join(named)).expect("the run that it names");
-    assert_eq!(block, readme_block(&record, named), "run `c10m report {named} --readme` and paste");
+    let record = results::run::read(&docs.join(named)).expect("the run that it names");
+    assert_eq!(block, readme_block(&record, named), "run `c10m report {named} --readme` in docs/ and paste");
     assert_eq!(text.matches("<!-- results: ").count(), 1);
 }
 
