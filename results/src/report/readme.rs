@@ -1,5 +1,5 @@
 //! Ratios at a glance: a row for each load, a column for each arm. It opens every report, and is the block
-//! that the README holds between two comments.
+//! that `docs/results.md` holds between two comments.
 
 use super::answer;
 use super::document::Block;
@@ -71,8 +71,8 @@ fn field(entry: &Entry<'_>) -> String {
     entry.comparison.map_or_else(|| ABSENT.to_owned(), |comparison| format!("{sign}{}", ratio(comparison.ratio)))
 }
 
-/// The block of the README: the answer, the table, and where the rest is. `run` is the directory of the
-/// run as the README finds it.
+/// The block of a README or a page of results: the answer, the table, and where the rest is. `run` is the directory
+/// of the run as that page finds it.
 pub fn readme_block(record: &Record, run: &str) -> String {
     let contests = contests(record);
     let mut blocks = vec![Block::Paragraph(answer::answer(record, &contests).join(" "))];
