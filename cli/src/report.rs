@@ -1,4 +1,4 @@
-//! `c10m report`: renders the report of runs again from their records, and prints its tables.
+//! `c10m report`: renders the report of runs again from their records, prints its tables, and lists runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,12 @@ another report.";
 #[command(after_help = NOTES)]
 pub(crate) struct ReportArgs {
     /// Directories of runs, as `c10m bench` writes them, or the record.json in them.
-    #[arg(required = true, value_name = "RUN")]
+    #[arg(required_unless_present = "list", value_name = "RUN")]
     runs: Vec<PathBuf>,
+    /// Write the list of the runs in a directory, DIR/README.md, from their records, and no report. `c10m bench`
+    /// keeps such a list up to date where there is one.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["runs", "out", "readme"])]
+    list: Option<PathBuf>,
     /// Write the report into this directory instead of into the run. The directory must hold no other report. With
     /// several runs, each gets a directory of its name in there, numbered where two have one name.
     #[arg(long, value_name = "DIR")]
@@ -50,6 +54,9 @@ struct Named {
 
 /// Renders every run, or none when one of them cannot be read.
 pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
+    if let Some(directory) = &args.list {
+        return list(directory, args.json);
+    }
     let named: Result<Vec<Named>, Refusal> = args.runs.iter().map(|run| open(run)).collect();
     let named = match named {
         Ok(named) => named,
@@ -89,6 +96,22 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
         terminal::print(&(serde_json::to_string(&json!({ "runs": written }))? + "\n"))?;
     }
     Ok(0)
+}
+
+/// Writes the list of the runs in a directory.
+fn list(directory: &Path, is_json: bool) -> anyhow::Result<u8> {
+    match lab::write_list(directory) {
+        Ok(list) if is_json => {
+            let document = json!({ "list": list.path.display().to_string(), "runs": list.run_count });
+            terminal::print(&(document.to_string() + "\n"))?;
+            Ok(0)
+        }
+        Ok(list) => {
+            say!("c10m: wrote {}, with {} runs", visible_line(&list.path.display().to_string()), list.run_count);
+            Ok(0)
+        }
+        Err(error) => Ok(refuse(&error.downcast::<Refusal>()?)),
+    }
 }
 
 /// A run of `bench`; the others have no report.
@@ -182,13 +205,8 @@ fn name(run: &Path) -> String {
 fn write(directory: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     for (name, text) in files {
-        let temporary = directory.join(format!(".{name}.{}", std::process::id()));
-        let result = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, directory.join(name)));
-        if result.is_err() {
-            // The first error is the one to report; it may never have been made.
-            let _ = fs::remove_file(&temporary);
-        }
-        result.with_context(|| format!("cannot write {}", directory.join(name).display()))?;
+        run_directory::replace_file(directory, name, text)
+            .with_context(|| format!("cannot write {}", directory.join(name).display()))?;
     }
     Ok(())
 }

@@ -122,9 +122,71 @@ fn nothing_is_printed_by_macros_that_panic() {
 }
 
 #[test]
-fn the_architecture_stays_short() {
-    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("it exists");
-    assert!(text.lines().count() <= 150, "ARCHITECTURE.md is for the things that seldom change");
+fn what_everybody_reads_stays_short() {
+    for (name, why) in [
+        ("ARCHITECTURE.md", "it is for the things that seldom change"),
+        ("README.md", "it is for the first five minutes; details belong into docs/"),
+    ] {
+        let lines = fs::read_to_string(root().join(name)).expect("it exists").lines().count();
+        assert!(lines <= 150, "{name} has {lines} lines: {why}");
+    }
+}
+
+/// What a document links to, but for other hosts. What stands in code is no link.
+fn links(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2).flat_map(str::lines).flat_map(|line| line.split('`').step_by(2));
+    let targets = prose.flat_map(|words| words.split("](").skip(1).filter_map(|rest| rest.split(')').next()));
+    targets.filter(|target| !target.starts_with("https://")).collect()
+}
+
+/// The anchors of a document's headings as forges make them: small letters, digits and dashes for spaces.
+fn anchors(text: &str) -> Vec<String> {
+    let prose = text.split("```").step_by(2).flat_map(str::lines);
+    let headings = prose.filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let is_kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | ' ');
+    headings.map(|text| text.to_lowercase().chars().filter(is_kept).collect::<String>().replace(' ', "-")).collect()
+}
+
+/// Links of a document at `path` whose file or heading does not exist.
+fn broken_links(path: &Path, text: &str) -> Vec<String> {
+    let is_there = |target: &str| {
+        let (file, anchor) = target.split_once('#').map_or((target, None), |(file, anchor)| (file, Some(anchor)));
+        let file = if file.is_empty() { path.to_owned() } else { path.with_file_name("").join(file) };
+        let has = |anchor: &str| {
+            fs::read_to_string(&file).is_ok_and(|text| anchors(&text).iter().any(|found| found == anchor))
+        };
+        file.exists() && anchor.is_none_or(has)
+    };
+    links(text).into_iter().filter(|target| !is_there(target)).map(str::to_owned).collect()
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut documents: Vec<PathBuf> = fs::read_dir(root().join("docs"))
+        .expect("readable")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|found| found == "md"))
+        .collect();
+    assert!(documents.len() > 4, "{documents:?}");
+    let others = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
+    documents.extend(others.map(|name| root().join(name)));
+    documents.push(root().join("results/runs/README.md"));
+    let mut count = 0;
+    for path in documents {
+        let text = fs::read_to_string(&path).expect("it exists");
+        count += links(&text).len();
+        assert_eq!(broken_links(&path, &text), [""; 0], "{}", path.display());
+    }
+    assert!(count > 50, "only {count} links were found");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_found() {
+    let text = "[a](README.md), [b](none.md) and ![c](docs/none.svg)\n`[d](code.md)` [e](https://example.org/none)\n\
+                ```sh\n# [f](fence.md)\n```\n[g](README.md#exit-codes) [h](README.md#none) [i](#here)\n## Here\n";
+    let path = root().join("PLANTED.md");
+    assert_eq!(broken_links(&path, text), ["none.md", "docs/none.svg", "README.md#none", "#here"]);
+    assert_eq!(anchors("# A: b & c\n## Who's `--x`\n```\n# no\n```\n"), ["a-b--c", "whos---x"]);
 }
 
 #[test]

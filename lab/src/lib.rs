@@ -11,6 +11,7 @@ pub mod built;
 mod experiments;
 mod kinds;
 mod list;
+mod published;
 pub mod record_file;
 mod refusal;
 mod render;
@@ -22,6 +23,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 pub use list::text as list;
+pub use published::{List, write_list};
 pub use refusal::Refusal;
 pub use render::render;
 pub use run::run;

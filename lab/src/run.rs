@@ -1,6 +1,7 @@
 //! One experiment by its name.
 
 use crate::experiments;
+use crate::published;
 use crate::refusal::Refusal;
 use crate::session::local::Local;
 use crate::session::request::Request;
@@ -11,7 +12,7 @@ use crate::session::request::Request;
 /// When nothing could be measured, or what was measured cannot be written.
 pub fn run(request: &Request) -> anyhow::Result<u8> {
     let ended = match experiments::find(&request.experiment) {
-        Some(experiment) => experiment.run(request, &Local),
+        Some(experiment) => experiment.run(request, &Local).inspect(|_| published::keep_list(&request.out)),
         None => Err(unknown(&request.experiment).into()),
     };
     ended.or_else(|error| {

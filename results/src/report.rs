@@ -12,6 +12,7 @@ mod html;
 mod markdown;
 mod pictures;
 mod readme;
+mod runs_list;
 mod table;
 mod verdicts;
 
@@ -27,6 +28,7 @@ pub use host::{fact, host_table};
 pub use html::html;
 pub use markdown::{markdown as markdown_of, plain};
 pub use readme::{find_readme_block, overview_table, readme_block};
+pub use runs_list::{FIRST_LINE as FIRST_LINE_OF_LIST, ListedRun, runs_list};
 pub(crate) use table::title as title_of_load;
 pub use table::{
     Table, connection_memory_table, latency_table, memory_table, operations_table, ratio_tables, spread_table,
@@ -78,6 +80,11 @@ fn without_figures(blocks: Vec<Block>) -> Vec<Block> {
         other => other,
     };
     kept.map(inner).collect()
+}
+
+/// The answer in a line, for a list of runs.
+pub fn answer_in_a_line(record: &Record) -> String {
+    answer::in_a_line(record, &contests(record))
 }
 
 /// The report before it has a form.

@@ -105,6 +105,20 @@ fn publish(temporary: &Path, base: &Path, name: &str) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{SAME_NAME_MAX} runs named {name}")))
 }
 
+/// Writes a file into a directory that exists. It appears whole or not at all, and replaces an earlier one.
+///
+/// # Errors
+/// What writing or renaming failed with.
+pub fn replace_file(directory: &Path, name: &str, text: &str) -> io::Result<()> {
+    let temporary = directory.join(format!(".{name}.{}", std::process::id()));
+    let result = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, directory.join(name)));
+    if result.is_err() {
+        // The first error is the one to report; it may never have been made.
+        let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
 /// Reads the record of a run: its directory, or the file itself; see [`of_json`].
 ///
 /// # Errors

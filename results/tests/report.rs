@@ -4,8 +4,8 @@ mod sample;
 
 use results::record::{Cell, Decision, Point, Record, VerdictState};
 use results::report::{
-    champions_table, find_readme_block, markdown, memory_table, overview_table, plain, ratio_tables, readme_block,
-    render, spread_table, table_rows,
+    answer_in_a_line, champions_table, find_readme_block, markdown, memory_table, overview_table, plain, ratio_tables,
+    readme_block, render, spread_table, table_rows,
 };
 use results::run::Curve;
 use results::stats::Judgement;
@@ -85,6 +85,11 @@ fn the_answer_names_winners_losers_and_the_undecided() {
     ] {
         assert!(text.contains(expected), "{expected:?} is missing from:\n{text}");
     }
+    assert_eq!(
+        answer_in_a_line(&record),
+        "Core CPU per request against base, over one load. Better: quick. Worse: slow. No measurable difference: 1 of 4 \
+         comparisons. Inconclusive: 1 of 4 comparisons."
+    );
     let table = overview_table(&record).unwrap();
     assert_eq!(table.rows[0][1..], ["10.0 µs", "▼ 0.80", "▲ 2.00", "= 1.00", "? 1.05"]);
     let ratios = &ratio_tables(&record)[0].rows;
@@ -154,6 +159,10 @@ fn an_empty_record_still_renders() {
     record.host = serde_json::Value::Null;
     let text = markdown(&record);
     assert!(text.contains("No run was recorded."));
+    assert_eq!(answer_in_a_line(&record), "No run was recorded, so there is no answer.");
+    let alone = of(vec![scaled("base", [1.0; 6])]);
+    let answer = "There is no arm to compare another with, so there is no verdict.";
+    assert_eq!(answer_in_a_line(&alone), answer, "what is below in a report is not below in a list");
     assert!(text.contains("Linux unknown, unknown, unknown processors"));
     assert!(memory_table(&record).is_none());
     assert!(!text.contains("## Not run") && !text.contains("## Verdicts"));

@@ -40,7 +40,8 @@ impl Out {
     /// The one published run.
     fn published(&self) -> PathBuf {
         let entries = fs::read_dir(&self.0).expect("readable").map(|entry| entry.expect("readable").path());
-        let directories: Vec<PathBuf> = entries.collect();
+        // Beside it there may be a list of runs.
+        let directories: Vec<PathBuf> = entries.filter(|path| !path.ends_with("README.md")).collect();
         let [directory] = directories.as_slice() else { panic!("{directories:?}") };
         directory.clone()
     }
@@ -145,6 +146,8 @@ fn a_place_for_results_that_cannot_be_used_is_a_usage_error() {
 #[test]
 fn a_run_writes_record_report_and_histograms() {
     let out = Out::new("generator");
+    let list = out.0.join("README.md");
+    fs::create_dir(&out.0).and_then(|()| fs::write(&list, results::report::runs_list(vec![]))).expect("writable");
     let arguments = ["bench", "generator", "--repeats", "1", "--seconds", "0.3", "--seed", "7", "--noisy"];
     let (code, stdout, stderr) = finish(c10m(&arguments).args(["--out", out.text()]));
     assert!(is_complete(code), "{stderr}");
@@ -166,6 +169,9 @@ fn a_run_writes_record_report_and_histograms() {
     }
     let logged = lines(&directory.join("latency.hlog")).iter().filter(|line| line.starts_with("Tag=")).count();
     assert_eq!(logged, own.len(), "one line for each run with a histogram");
+    let list = fs::read_to_string(list).expect("a list");
+    let name = directory.file_name().expect("a name").to_str().expect("UTF-8");
+    assert!(list.contains(&format!("[generator]({name}/report.md)")), "where there is a list it has the run: {list}");
     for run in record.cells.iter().filter(|cell| cell.server == "epoll level").flat_map(|cell| &cell.runs) {
         // A receive and a send, and a wait for some of them; opening 1,000 connections takes thousands.
         assert!(run.syscalls_per_request.is_some_and(|calls| (1.9..4.0).contains(&calls)), "{run:?}");

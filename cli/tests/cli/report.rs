@@ -26,6 +26,14 @@ fn published(experiment: &str) -> PathBuf {
     runs.filter(is_own).max().unwrap_or_else(|| panic!("no run of {experiment}"))
 }
 
+/// All checked-in runs. What begins with a dot is a run under way.
+fn published_runs() -> Vec<String> {
+    let entries = fs::read_dir(root().join("results/runs")).expect("runs").map(|entry| entry.expect("readable"));
+    let is_run =
+        |entry: &fs::DirEntry| entry.path().is_dir() && !entry.file_name().as_encoded_bytes().starts_with(b".");
+    entries.filter(is_run).map(|entry| entry.path().into_os_string().into_string().expect("UTF-8")).collect()
+}
+
 /// A published record, changed.
 fn record(scratch: &Scratch, name: &str, change: impl Fn(&mut Record)) -> String {
     let mut record = results::run::read(&published("quick")).expect("a record");
@@ -41,24 +49,21 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// The first thing a reader sees is what the record says, today and after every change of the rules.
+/// What a reader sees first of the results is what the record says, today and after every change of the rules.
 #[test]
-fn the_readme_shows_what_its_record_says() {
-    let text = fs::read_to_string(root().join("README.md")).expect("a README");
+fn the_results_show_what_their_record_says() {
+    let docs = root().join("docs");
+    let text = fs::read_to_string(docs.join("results.md")).expect("the results");
     let (named, block) = find_readme_block(&text).expect("a block of results");
-    let record = results::run::read(&root().join(named)).expect("the run that it names");
-    assert_eq!(block, readme_block(&record, named), "run `c10m report {named} --readme` and paste");
+    let record = results::run::read(&docs.join(named)).expect("the run that it names");
+    assert_eq!(block, readme_block(&record, named), "run `c10m report {named} --readme` in docs/ and paste");
     assert_eq!(text.matches("<!-- results: ").count(), 1);
 }
 
 #[test]
 fn every_published_run_can_be_rendered() {
     let scratch = Scratch::new("report-all");
-    let runs = fs::read_dir(root().join("results/runs")).expect("runs").map(|entry| entry.expect("readable").path());
-    // What begins with a dot is a run under way.
-    let is_published =
-        |path: &std::path::PathBuf| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-    let runs: Vec<String> = runs.filter(is_published).map(|run| run.to_str().expect("UTF-8").to_owned()).collect();
+    let runs = published_runs();
     let out = scratch.path("out");
     let mut arguments = vec!["report", "--json", "--out", &out];
     arguments.extend(runs.iter().map(String::as_str));
@@ -75,6 +80,55 @@ fn every_published_run_can_be_rendered() {
         let page = fs::read_to_string(directory.join("report.html")).expect("a page");
         assert!(page.trim_end().ends_with("</html>") && page.contains("<svg"), "{run}");
     }
+}
+
+/// Whoever checks in a run, or changes how answers are worded, writes the list again.
+#[test]
+fn the_list_of_published_runs_is_that_of_their_records() {
+    let scratch = Scratch::new("report-list");
+    let runs = published_runs();
+    for run in &runs {
+        let name = Path::new(run).file_name().expect("a name").to_str().expect("UTF-8");
+        std::os::unix::fs::symlink(run, scratch.path(name)).expect("new");
+    }
+    let directory = scratch.path("");
+    let (code, stdout, stderr) = run(&["report", "--list", &directory, "--json"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let json: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    assert_eq!(json["runs"], runs.len());
+    let list = fs::read_to_string(json["list"].as_str().expect("a path")).expect("a list");
+    let checked_in = fs::read_to_string(root().join("results/runs/README.md")).expect("it is checked in");
+    assert_eq!(list, checked_in, "run `c10m report --list results/runs` and commit what it writes");
+    assert_eq!(list.matches("/report.md) | ").count(), runs.len());
+}
+
+#[test]
+fn a_list_is_written_of_runs_alone_and_replaces_nothing_else() {
+    let scratch = Scratch::new("report-list-other");
+    let directory = scratch.path("");
+    let list = || fs::read_to_string(scratch.path("README.md")).expect("a list");
+    let evil = "a|b](http://h) <script>\n# h\u{1b}[2J";
+    record(&scratch, "run (1)", |record| evil.clone_into(&mut record.question));
+    record(&scratch, ".hidden", |_| ());
+    fs::create_dir(scratch.path("empty")).expect("new");
+    let (code, _, stderr) = run(&["report", "--list", &directory]);
+    assert!(code == 0 && stderr.contains("with 1 runs"), "{stderr}");
+    assert!(list().contains("[quick](run%20%281%29/report.md)"), "{}", list());
+    assert!(!list().contains("](http") && !list().contains("\n# h") && !list().contains('\u{1b}'), "{}", list());
+
+    // Written again it is the same; what somebody else wrote stays.
+    let before = list();
+    assert_eq!(run(&["report", "--list", &directory]).0, 0);
+    assert_eq!(list(), before);
+    fs::write(scratch.path("README.md"), "mine").expect("writable");
+    refuses(&["report", "--list", &directory], 2, &["README.md is no list of runs"]);
+    assert_eq!(list(), "mine");
+    fs::remove_file(scratch.path("README.md")).expect("ours");
+    fs::write(scratch.path("run (1)/record.json"), "{").expect("writable");
+    refuses(&["report", "--list", &directory], 1, &["record.json"]);
+    refuses(&["report", "--list", &scratch.path("none")], 2, &["--list"]);
+    refuses(&["report", "--list", &directory, "--readme"], 2, &["--readme"]);
+    assert!(!Path::new(&scratch.path("README.md")).exists());
 }
 
 #[test]

@@ -171,16 +171,17 @@ fn people_read_live_counters_on_stderr() {
     assert_eq!(server.drain(), Some(0));
 }
 
-/// One list names what there is: the parser's, the help's, the README's table and the refusals say the same.
+/// One list names what there is: the parser's, the help's, the table in docs/ and the refusals say the same.
 #[test]
 fn help_names_every_backend_and_variant() {
     let (code, help, _) = run(&["serve", "--help"]);
     assert_eq!(code, 0);
     let help: String = help.split_whitespace().collect::<Vec<&str>>().join(" ");
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("it is there");
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/backends.md");
+    let document = std::fs::read_to_string(document).expect("it is there");
     // Rows of `| backend | variants | what |`; where the backend is left out, it is that of the row above.
     let mut table: Vec<(String, &str)> = Vec::new();
-    for row in readme.lines().skip_while(|line| !line.starts_with("| `--backend` | `--variant`")).skip(2) {
+    for row in document.lines().skip_while(|line| !line.starts_with("| `--backend` | `--variant`")).skip(2) {
         let mut cells = row.split('|').skip(1).map(str::trim);
         let (Some(backend), Some(variants)) = (cells.next(), cells.next()) else { break };
         let backend = backend.trim_matches('`').to_owned();
@@ -193,7 +194,7 @@ fn help_names_every_backend_and_variant() {
         assert!(help.contains(&listed), "{listed:?} is not in the help: {help}");
         for name in &names {
             let is_there = table.iter().any(|(of, row)| of == backend && row.contains(&format!("`{name}`")));
-            assert!(is_there, "the README does not know {backend} {name}");
+            assert!(is_there, "docs/backends.md does not know {backend} {name}");
         }
         refuses(&["serve", "http", "--backend", backend, "--variant", "best"], 2, &[&names.join(", ")]);
     }

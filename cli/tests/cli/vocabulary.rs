@@ -64,18 +64,44 @@ fn help_names_each_variant_and_workload() {
 #[test]
 fn documents_name_each_variant_workload_and_experiment() {
     let (readme, architecture) = (document("README.md"), document("ARCHITECTURE.md"));
-    let table = part(&readme, "## Backends", "\n\n");
+    let (backends, reports) = (document("docs/backends.md"), document("docs/reports.md"));
+    let table = part(&backends, "## Backends", "\n\n");
     for variant in Variant::ALL {
-        assert!(table.contains(&format!("`{}`", variant.backend())), "README.md lacks {}", variant.backend());
-        assert!(table.contains(&format!("`{}`", variant.variant())), "README.md lacks {variant}");
+        assert!(table.contains(&format!("`{}`", variant.backend())), "docs/backends.md lacks {}", variant.backend());
+        assert!(table.contains(&format!("`{}`", variant.variant())), "docs/backends.md lacks {variant}");
     }
-    let serves: String = readme.lines().filter(|line| line.starts_with("c10m serve ")).collect();
-    assert_eq!(lacking(&serves, workloads()), [""; 0], "README.md shows how to serve each workload");
+    for (name, text) in [("README.md", &readme), ("docs/backends.md", &backends)] {
+        let serves: String = text.lines().filter(|line| line.starts_with("c10m serve ")).collect();
+        assert_eq!(lacking(&serves, workloads()), [""; 0], "{name} shows how to serve each workload");
+    }
     assert_eq!(lacking(part(&architecture, "**workload**", "\n\n"), workloads()), [""; 0], "ARCHITECTURE.md");
     let (code, listed, complaint) = run(&["bench", "list", "--json"]);
     assert_eq!(code, 0, "{complaint}");
     let listed: Vec<Value> = serde_json::from_str(&listed).expect("JSON");
     let names: Vec<&str> = listed.iter().map(|experiment| experiment["name"].as_str().expect("a name")).collect();
     assert!(names.len() > 5, "{names:?}");
-    assert_eq!(lacking(&readme, names), [""; 0], "README.md");
+    let table = part(&reports, "## Experiments", "\n\n");
+    for name in names {
+        assert!(table.contains(&format!("\n| `{name}` |")), "docs/reports.md lacks {name}");
+    }
+}
+
+/// Each code that a command's help names has its row, and no row is for another.
+#[test]
+fn the_readme_explains_each_exit_code() {
+    let readme = document("README.md");
+    let table = part(&readme, "## Exit codes", "\n\n");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()?.parse().ok());
+    let rows: Vec<u32> = rows.collect();
+    assert_eq!(rows, [0, 1, 2, 3, 4]);
+    let mut named: Vec<u32> = Vec::new();
+    for command in ["serve", "load", "bench", "report", "compare"] {
+        let help = help(&[command]);
+        let Some((_, codes)) = help.split_once("Exit codes: ") else { continue };
+        let starts = codes.split([',', ';']).filter_map(|part| part.split_whitespace().next()?.parse::<u32>().ok());
+        named.extend(starts);
+    }
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(named, rows, "what the help texts name");
 }

@@ -31,6 +31,12 @@ pub(crate) trait Experiment {
     /// Whether a record that bears its name is one that it writes.
     fn wrote(&self, record: &Value) -> bool;
 
+    /// What a run found, in a line.
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    fn answer(&self, record: Value) -> anyhow::Result<String>;
+
     /// The report of a run, and its tables for a terminal. `directory` has the files beside the record.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::figures::{measure, percent, ratio};
+use super::figures::{capitalised, measure, percent, ratio};
 use super::verdicts::{Account, Contest, Entry, account};
 use crate::record::Record;
 use crate::stats::{Interval, Judgement, Method};
@@ -13,18 +13,10 @@ pub(super) const LOADS_IN_SIGHT_MAX: usize = 8;
 
 /// What stands at the top of a report, a sentence each.
 pub(super) fn answer(record: &Record, contests: &[Contest<'_>]) -> Vec<String> {
-    let entries: Vec<&Entry<'_>> = contests.iter().flat_map(|contest| &contest.entries).collect();
-    if contests.is_empty() {
-        return vec![match record.memory.is_empty() {
-            true => "No run was recorded, so there is no answer.".to_owned(),
-            false => "Nothing was compared under load; the memory of idle connections is below.".to_owned(),
-        }];
-    }
-    if entries.is_empty() {
-        return vec![
-            "There is no arm to compare another with, so there is no verdict; the figures are below.".to_owned(),
-        ];
-    }
+    let entries = match entries(record, contests) {
+        Ok(entries) => entries,
+        Err(reason) => return vec![reason.to_owned()],
+    };
     let mut parts = vec![format!(
         "Each arm against {}, in {}, where less is better, over {}.",
         references(contests),
@@ -32,7 +24,8 @@ pub(super) fn answer(record: &Record, contests: &[Contest<'_>]) -> Vec<String> {
         counted(contests.len(), "load")
     )];
     for judgement in Judgement::ALL {
-        let arms = arms(&entries, judgement);
+        let arms: Vec<String> =
+            arms(&entries, judgement).into_iter().map(|Found { often, factor }| often + &factor).collect();
         parts.push(match (judgement, arms.is_empty()) {
             (Judgement::Better | Judgement::Worse, true) => format!("{} in any load: none.", capital(judgement)),
             (_, true) => continue,
@@ -54,14 +47,52 @@ pub(super) fn answer(record: &Record, contests: &[Contest<'_>]) -> Vec<String> {
     parts
 }
 
+/// The same for a row of a table: who is better, who is worse, and how much is open.
+pub(super) fn in_a_line(record: &Record, contests: &[Contest<'_>]) -> String {
+    let entries = match entries(record, contests) {
+        Ok(entries) => entries,
+        // What is "below" is in the report.
+        Err(reason) => return reason.split(['.', ';']).next().unwrap_or_default().to_owned() + ".",
+    };
+    let mut text = format!(
+        "{} against {}, over {}.",
+        capitalised(record.metric.words()),
+        references(contests),
+        counted(contests.len(), "load")
+    );
+    for judgement in Judgement::ALL {
+        let count = entries.iter().filter(|entry| entry.judgement() == judgement).count();
+        let what = match judgement {
+            Judgement::Better | Judgement::Worse if count == 0 => "none".to_owned(),
+            Judgement::Better | Judgement::Worse => {
+                arms(&entries, judgement).into_iter().map(|found| found.often).collect::<Vec<_>>().join("; ")
+            }
+            _ if count == 0 => continue,
+            _ => format!("{count} of {}", counted(entries.len(), "comparison")),
+        };
+        text += &format!(" {}: {what}.", capital(judgement));
+    }
+    text
+}
+
+/// All that is compared, or why nothing is.
+fn entries<'a>(record: &Record, contests: &'a [Contest<'a>]) -> Result<Vec<&'a Entry<'a>>, &'static str> {
+    let entries: Vec<&Entry<'_>> = contests.iter().flat_map(|contest| &contest.entries).collect();
+    match (contests.is_empty(), entries.is_empty()) {
+        (true, _) if record.memory.is_empty() => Err("No run was recorded, so there is no answer."),
+        (true, _) => Err("Nothing was compared under load; the memory of idle connections is below."),
+        (_, true) => Err("There is no arm to compare another with, so there is no verdict; the figures are below."),
+        _ => Ok(entries),
+    }
+}
+
 /// A number of differences that chance would find.
 fn expected(differences: f64) -> String {
     if differences < 9.95 { format!("{differences:.1}") } else { format!("{differences:.0}") }
 }
 
 fn capital(judgement: Judgement) -> String {
-    let words = judgement.words();
-    words[..1].to_uppercase() + &words[1..]
+    capitalised(judgement.words())
 }
 
 fn counted(count: usize, noun: &str) -> String {
@@ -77,8 +108,16 @@ fn references(contests: &[Contest<'_>]) -> String {
     }
 }
 
-/// `nginx in 3 of 3 (1.24 to 12.8 ×)`: every arm with this judgement, and how often.
-fn arms(entries: &[&Entry<'_>], judgement: Judgement) -> Vec<String> {
+/// An arm with a judgement.
+struct Found {
+    /// `nginx in 3 of 3`.
+    often: String,
+    /// ` (1.24 to 12.8 ×)`.
+    factor: String,
+}
+
+/// Every arm with this judgement, and how often.
+fn arms(entries: &[&Entry<'_>], judgement: Judgement) -> Vec<Found> {
     let mut names: Vec<&str> = Vec::new();
     for entry in entries {
         if !names.contains(&entry.cell.arm.as_str()) {
@@ -97,7 +136,7 @@ fn arms(entries: &[&Entry<'_>], judgement: Judgement) -> Vec<String> {
             [only] => format!(" ({} ×)", ratio(*only)),
             _ => format!(" ({} to {} ×)", ratio(low), ratio(high)),
         };
-        (!found.is_empty()).then(|| format!("{name}{often}{factor}"))
+        (!found.is_empty()).then(|| Found { often: format!("{name}{often}"), factor })
     };
     names.into_iter().filter_map(described).collect()
 }

@@ -51,6 +51,12 @@ pub fn ratio(number: f64) -> String {
     }
 }
 
+/// Words at the beginning of a sentence.
+pub(super) fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,9 @@
 //! Ratios at a glance: a row for each load, a column for each arm. It opens every report, and is the block
-//! that the README holds between two comments.
+//! that `docs/results.md` holds between two comments.
 
 use super::answer;
 use super::document::Block;
-use super::figures::{ABSENT, count, measure, ratio};
+use super::figures::{ABSENT, capitalised, count, measure, ratio};
 use super::markdown;
 use super::table::Table;
 use super::verdicts::{Contest, Entry, contests};
@@ -51,11 +51,6 @@ pub(super) fn overview(record: &Record, contests: &[Contest<'_>]) -> Option<Tabl
     (!arms.is_empty()).then(|| Table::of_numbers(title, &header, contests.iter().map(row).collect()))
 }
 
-fn capitalised(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
-}
-
 /// A generator under whatever server it loads, or the arm.
 fn label(cell: &crate::record::Cell) -> &str {
     if cell.generator.is_empty() { &cell.arm } else { &cell.generator }
@@ -76,8 +71,8 @@ fn field(entry: &Entry<'_>) -> String {
     entry.comparison.map_or_else(|| ABSENT.to_owned(), |comparison| format!("{sign}{}", ratio(comparison.ratio)))
 }
 
-/// The block of the README: the answer, the table, and where the rest is. `run` is the directory of the
-/// run as the README finds it.
+/// The block of a README or a page of results: the answer, the table, and where the rest is. `run` is the directory
+/// of the run as that page finds it.
 pub fn readme_block(record: &Record, run: &str) -> String {
     let contests = contests(record);
     let mut blocks = vec![Block::Paragraph(answer::answer(record, &contests).join(" "))];

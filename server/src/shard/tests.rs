@@ -16,13 +16,13 @@ fn accept_rests_while_only_the_reserve_of_the_pool_is_left() {
     assert_eq!(shard.trouble(), Some(Trouble::Full));
 }
 
-/// The figures that the README gives.
+/// The figures that docs/backends.md gives.
 #[test]
 fn an_idle_connection_takes_what_the_documentation_says() {
     let lens = [connection_len::<Echo, std::os::fd::OwnedFd>(), connection_len::<Http, std::os::fd::OwnedFd>()];
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/backends.md")).unwrap();
     let sentence = format!("An idle connection takes {} B of user memory for echo, {} B for HTTP.", lens[0], lens[1]);
-    assert!(readme.contains(&sentence), "{sentence}");
+    assert!(document.contains(&sentence), "{sentence}");
 }
 
 /// Only a complete request starts the idle timeout anew; what follows its reply gets a clock of its own.

@@ -44,9 +44,18 @@ impl Experiment for Comparison {
         record.get("cells").is_some()
     }
 
+    fn answer(&self, record: Value) -> anyhow::Result<String> {
+        answer(record)
+    }
+
     fn render(&self, record: Value, directory: &Path) -> anyhow::Result<(Document, Vec<Table>)> {
         render(record, directory)
     }
+}
+
+/// What any comparison found, also one that this program knows no more.
+pub(crate) fn answer(record: Value) -> anyhow::Result<String> {
+    Ok(report::answer_in_a_line(&run_directory::of_json(record)?))
 }
 
 /// The report of any comparison, also of one that this program knows no more.

@@ -37,6 +37,10 @@ impl<S: Scenario> Experiment for S {
         record.get(S::LIST).is_some()
     }
 
+    fn answer(&self, record: Value) -> anyhow::Result<String> {
+        Ok(Scenario::answer(self, &serde_json::from_value(record)?))
+    }
+
     fn render(&self, record: Value, directory: &Path) -> anyhow::Result<(Document, Vec<Table>)> {
         let record: S::Record = serde_json::from_value(record)?;
         self.report(&record, &|name| Ok(run_directory::text(&directory.join(name))?))

@@ -147,6 +147,9 @@ pub(crate) trait Scenario: Sync {
     /// When nothing can be said about it.
     fn record(&self, played: Played<'_, Self::Planned, Self::Found>) -> anyhow::Result<Made<Self::Record>>;
 
+    /// What was found, in a line.
+    fn answer(&self, record: &Self::Record) -> String;
+
     /// The report of a record, and its tables for a terminal.
     ///
     /// # Errors

@@ -139,23 +139,30 @@ fn findings(record: &Record) -> Vec<String> {
         ms(truth.mean_ms),
         ms(truth.p50_ms)
     )];
-    for (judgement, title) in [
+    items.extend(judged(record, |arm| format!("{}{}", arm.name, wrong_figures(record, arm))));
+    items.extend(met_a_stall(record));
+    items
+}
+
+/// Who is right and who is not, in a line.
+pub(super) fn answer(record: &Record) -> String {
+    judged(record, |arm| arm.name.clone()).join(" ")
+}
+
+/// A sentence for each judgement, with the arms that have it in the words of `described`.
+fn judged(record: &Record, described: impl Fn(&ArmRecord) -> String) -> Vec<String> {
+    let titles = [
         (Some(Judgement::Right), format!("Every figure within {} of the truth in every run", percent(RIGHT_WITHIN))),
         (Some(Judgement::Below), "Too low".to_owned()),
         (Some(Judgement::Above), "Too high".to_owned()),
         (Some(Judgement::Unsteady), "Sometimes right and sometimes not, or too low here and too high there".to_owned()),
         (None, "No figure to judge".to_owned()),
-    ] {
-        let arms: Vec<String> = ran(record)
-            .filter(|arm| judge(record, arm) == judgement)
-            .map(|arm| format!("{}{}", arm.name, wrong_figures(record, arm)))
-            .collect();
-        if !arms.is_empty() {
-            items.push(format!("{title}: {}.", arms.join("; ")));
-        }
-    }
-    items.extend(met_a_stall(record));
-    items
+    ];
+    let sentence = |(judgement, title): (Option<Judgement>, String)| {
+        let arms: Vec<String> = ran(record).filter(|arm| judge(record, arm) == judgement).map(&described).collect();
+        (!arms.is_empty()).then(|| format!("{title}: {}.", arms.join("; ")))
+    };
+    titles.into_iter().filter_map(sentence).collect()
 }
 
 /// ` (p95 0.700 ms, 1 % of the truth; mean …)`: each figure that is not right; nothing when all are.

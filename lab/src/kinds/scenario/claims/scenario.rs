@@ -94,6 +94,10 @@ impl Scenario for Claims {
         Ok(Made { record, beside: files })
     }
 
+    fn answer(&self, record: &Record) -> String {
+        report::answer(record)
+    }
+
     fn report(&self, record: &Record, beside: Beside<'_>) -> anyhow::Result<(Document, Vec<Table>)> {
         let mut curves = Vec::new();
         for (tool, name) in self.tools.iter().filter_map(|tool| Some((tool, file(tool.histogram_name()?)))) {

@@ -1,7 +1,7 @@
 //! The report of a watched scenario: what happened, then the sections that the experiment has chosen. Pure text; the same
 //! record always gives the same report.
 
-use results::report::{Block, Document, Table};
+use results::report::{Block, Document, Table, count};
 
 use crate::kinds::scenario::frame::{figure, heading, tail};
 use crate::kinds::scenario::watched::record::{Record, StepRecord};
@@ -44,6 +44,21 @@ fn findings(watched: &Watched, record: &Record) -> Vec<String> {
         }
     };
     record.steps.iter().map(finding).chain((watched.together)(record)).collect()
+}
+
+/// How many steps held, in a line.
+pub(super) fn answer(watched: &Watched, record: &Record) -> String {
+    let (held, broken): (Vec<&StepRecord>, Vec<&StepRecord>) =
+        record.steps.iter().partition(|step| watched.broke(step).is_empty());
+    let mut text = format!("{} of {} steps held", held.len(), record.steps.len());
+    if let Some(most) = held.iter().map(|step| step.connections).max() {
+        text += &format!(", the largest with {} connections", count(most as f64));
+    }
+    if !broken.is_empty() {
+        let names: Vec<&str> = broken.iter().map(|step| step.name.as_str()).collect();
+        text += &format!(". Not held: {}", names.join(", "));
+    }
+    text + "."
 }
 
 fn table(watched: &Watched, record: &Record, section: Section) -> Option<Table> {

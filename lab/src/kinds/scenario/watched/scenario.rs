@@ -78,6 +78,10 @@ impl Scenario for Watched {
         Ok(Made { record, beside: vec![] })
     }
 
+    fn answer(&self, record: &Record) -> String {
+        report::answer(self, record)
+    }
+
     fn report(&self, record: &Record, _beside: Beside<'_>) -> anyhow::Result<(Document, Vec<Table>)> {
         Ok((report::document(self, record), report::tables(self, record)))
     }

@@ -7,7 +7,7 @@ use crate::kinds::scenario::timeline::Phase;
 use crate::kinds::scenario::watched::expectations::{all_answered, all_established, all_heard, none_left};
 use crate::kinds::scenario::watched::picture;
 use crate::kinds::scenario::watched::record::{Record, StepRecord, Tail};
-use crate::kinds::scenario::watched::report::document;
+use crate::kinds::scenario::watched::report::{answer, document};
 use crate::kinds::scenario::watched::table::{Section, Watched};
 use crate::kinds::scenario::watched::troubles::STRAIGHT_WITHIN;
 use crate::kinds::scenario::watched::words::held;
@@ -104,7 +104,13 @@ fn a_step_is_held_or_the_report_says_why_not() {
     for part in ["900 of 1,000", "7 heartbeats", "100 connections never", "left at the end"] {
         assert!(reasons.contains(part), "{reasons}");
     }
-    let text = results::report::markdown_of(&document(&WATCHED, &record(vec![step(), failed])));
+    failed.name = "the second".into();
+    let record = record(vec![step(), failed]);
+    assert_eq!(
+        answer(&WATCHED, &record),
+        "1 of 2 steps held, the largest with 1,000 connections. Not held: the second."
+    );
+    let text = results::report::markdown_of(&document(&WATCHED, &record));
     for part in [
         "2,000 connects/s",
         "not held: 900 of 1,000",

@@ -1,0 +1,126 @@
+//! The list of the runs in a directory, which `report --list` writes and `bench` keeps up to date where there is one.
+
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use results::report::{FIRST_LINE_OF_LIST, ListedRun, runs_list};
+use results::run::replace_file;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::experiments;
+use crate::kinds::comparison::experiment::answer as answer_of_comparison;
+use crate::record_file::{Kind, RecordFile};
+use crate::refusal::Refusal;
+
+/// The name under which forges show a directory's text.
+const LIST: &str = "README.md";
+
+/// What the record of each experiment has, of whatever kind.
+#[derive(Debug, Deserialize)]
+struct Head {
+    experiment: String,
+    #[serde(default)]
+    profile: Option<String>,
+    question: String,
+    started_at: String,
+    host: Value,
+}
+
+/// A list that was written.
+#[derive(Debug)]
+pub struct List {
+    /// The file.
+    pub path: PathBuf,
+    /// Runs in it.
+    pub run_count: usize,
+}
+
+/// Writes the list of the runs in `directory` into it.
+///
+/// # Errors
+/// A [`Refusal`] where a file of that name is no list, or a record there is damaged; else what writing failed with.
+pub fn write_list(directory: &Path) -> anyhow::Result<List> {
+    let path = directory.join(LIST);
+    if !is_ours(&path)? {
+        return Err(Refusal::usage(format!(
+            "{} is no list of runs, and is left as it is: rename it, or name another directory",
+            path.display()
+        ))
+        .into());
+    }
+    let runs = runs(directory)?;
+    let run_count = runs.len();
+    replace_file(directory, LIST, &runs_list(runs)).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(List { path, run_count })
+}
+
+/// Writes the list anew where there is one; a run that was published is published all the same.
+pub(crate) fn keep_list(directory: &Path) {
+    let is_list = matches!(fs::symlink_metadata(directory.join(LIST)), Ok(found) if found.is_file());
+    if !is_list || !is_ours(&directory.join(LIST)).unwrap_or(false) {
+        return;
+    }
+    match write_list(directory) {
+        Ok(List { path, .. }) => say!("c10m: wrote {}", path.display()),
+        Err(error) => say!(
+            "c10m: WARNING: the list of runs is not up to date: {error:#}; `c10m report --list {}` writes it again",
+            directory.display()
+        ),
+    }
+}
+
+/// Whether the file may be replaced: it begins as a list does, or is not there.
+fn is_ours(path: &Path) -> anyhow::Result<bool> {
+    let mut beginning = Vec::new();
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        Ok(found) if !found.is_file() => return Ok(false),
+        _ => {}
+    }
+    let file = fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    file.take(FIRST_LINE_OF_LIST.len() as u64).read_to_end(&mut beginning)?;
+    Ok(beginning == FIRST_LINE_OF_LIST.as_bytes())
+}
+
+/// The runs of `bench` in a directory. What begins with a dot is under way, and what has no record is no run.
+fn runs(directory: &Path) -> anyhow::Result<Vec<ListedRun>> {
+    let unreadable = |error| Refusal::usage(format!("--list {}: {error}", directory.display()));
+    let mut runs = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let (name, path) = (entry.file_name(), entry.path());
+        if !name.as_bytes().starts_with(b".") && path.join("record.json").exists() {
+            runs.extend(listed(name.as_bytes(), RecordFile::open(&path)?)?);
+        }
+    }
+    Ok(runs)
+}
+
+/// `None` for what `load` wrote: it asks no question.
+fn listed(directory: &[u8], record: RecordFile) -> anyhow::Result<Option<ListedRun>> {
+    let damaged = |error: anyhow::Error| anyhow!("cannot read the record {}: {error:#}", record.path.display());
+    if !matches!(record.kind, Kind::Comparison | Kind::Scenario(_)) {
+        return Ok(None);
+    }
+    let Head { experiment, profile, question, started_at, host } =
+        Head::deserialize(&record.document).map_err(|error| damaged(error.into()))?;
+    let answer = match record.kind {
+        Kind::Scenario(name) => match experiments::find(name) {
+            Some(experiment) => experiment.answer(record.document),
+            None => return Ok(None),
+        },
+        _ => answer_of_comparison(record.document),
+    };
+    Ok(Some(ListedRun {
+        directory: directory.to_owned(),
+        started_at,
+        title: profile.map_or(experiment.clone(), |profile| format!("{experiment}, {profile}")),
+        question,
+        answer: answer.map_err(damaged)?,
+        host,
+    }))
+}
