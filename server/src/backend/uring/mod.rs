@@ -55,7 +55,8 @@ use crate::shard::{ECHO_CONNECTION_LEN_MAX, HTTP_CONNECTION_LEN_MAX, Shard, conn
 use crate::unavailable::Unavailable;
 
 /// Most rounds of fetching completions before timers expire. Each round hands out the provided buffers once.
-/// A server that has more to fetch than this lets timers expire before all input is fetched.
+/// A connection whose input these rounds could not fetch waits for a buffer, and its timer is postponed:
+/// timers are late then, not requests.
 const FETCHES_MAX: u32 = 16;
 /// With fewer free descriptors than this, connections are accepted one at a time. It is the size of the
 /// default accept queue (net.core.somaxconn), which may be full when a multishot accept wakes up.
