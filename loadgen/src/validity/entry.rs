@@ -1,4 +1,4 @@
-//! What is known of a check before it is judged.
+//! What is known about a check before it is judged.
 
 use super::evidence::Evidence;
 use crate::record::Check;
@@ -6,20 +6,20 @@ use crate::record::Check;
 /// What a check puts in doubt when it objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Affects {
-    /// Times alone: counts and CPU time stand whatever it says.
+    /// Only times: counts and CPU time stand whatever it says.
     Times,
     /// Counts and CPU time as well.
     Everything,
 }
 
-/// What has to be there before a check can be judged.
+/// What a check needs before it can be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// Nothing: that the accounts balance holds of every run.
+    /// Nothing: accounts must balance in every run.
     Nothing,
     /// A window, of whatever length.
     Window,
-    /// A window of some length: it is a share of time, or a rate.
+    /// A window long enough for rates and shares of time.
     Length,
     /// Something to quote. Without a window there is nothing, and the run is invalid.
     Samples,
@@ -33,13 +33,13 @@ pub(super) struct Entry {
     pub(super) affects: Affects,
     /// What it needs.
     pub(super) needs: Needs,
-    /// Whether it says no more, when nothing went well, than that nothing went well.
+    /// Whether, if nothing was completed, it says no more than that.
     pub(super) follows_failure: bool,
     /// How it is judged.
     pub(super) judge: fn(&Evidence<'_>) -> Check,
 }
 
-/// One that says something of its own when nothing went well.
+/// A check that says something of its own even if nothing was completed.
 pub(super) const fn check(
     id: &'static str,
     affects: Affects,
