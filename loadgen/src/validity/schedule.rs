@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn v1_finds_requests_that_were_not_sent() {
-        // What was not sent has no reply either, so V8 sees it too.
+        // An unsent request has no reply either, so V8 objects too.
         for (unsent, sent, missing) in
             [(11, State::Warn, State::Warn), (150, State::Warn, State::Invalid), (501, State::Invalid, State::Invalid)]
         {
@@ -191,7 +191,7 @@ mod tests {
             (10, 0, 2500.0, 5000.0, State::Invalid),
             (600, 500, 60.0, 5000.0, State::Warn),
             (600, 501, 60.0, 5000.0, State::Invalid),
-            // Below the goal of 100 µs a fast server's tail may be mostly the generator's.
+            // With a fast server, lateness below the goal of 100 µs may make up most of the tail.
             (10, 0, 99.0, 110.0, State::Warn),
             (10, 0, 100.0, 110.0, State::Invalid),
         ] {
@@ -226,7 +226,7 @@ mod tests {
             in_flight_end: 4,
         };
         expect("V3", State::Warn, |run| run.evidence.queue = Some(&GROWING));
-        // Nothing of the window was sent: that is when it matters most.
+        // Nothing of the window was sent: this is the case that matters most.
         expect("V3", State::Warn, |run| {
             (run.evidence.queue, run.back_pressure) = (Some(&GROWING), Summary::default());
         });
