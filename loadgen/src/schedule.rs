@@ -198,7 +198,8 @@ impl Arrivals {
     }
 }
 
-/// Reads stages such as `rate=1000@10s,5k@30s`; `rate` parses the part before the `@`, `duration` that behind it.
+/// Reads stages such as `rate=1000@10s,5k@30s`; `rate` parses the part before the `@`, `duration` the part after
+/// it.
 ///
 /// # Errors
 /// What is wrong and how to write it.

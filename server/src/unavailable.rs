@@ -28,7 +28,7 @@ pub enum Unavailable {
     UnixSocket {
         /// What was requested.
         path: PathBuf,
-        /// What stands in the way.
+        /// The obstacle.
         cause: String,
         /// What mends it.
         fix: String,

@@ -10,7 +10,7 @@ const SENT_SHARE_WARN: f64 = 0.999;
 const SENT_SHARE_INVALID: f64 = 0.95;
 /// V1: for a single second, because the run as a whole may hide it.
 const WINDOW_SHARE_INVALID: f64 = 0.90;
-/// V2: mutated counts sends over 100 µs late as missed; fortio objects to 5 % of sleeps behind.
+/// V2: mutated counts sends over 100 µs late as missed; fortio objects if 5 % of its sleeps fall behind.
 const LATE_100US_SHARE_WARN: f64 = 0.001;
 const LATE_SHARE_INVALID: f64 = 0.05;
 /// V2: the part of the reported p99.9 that may be the generator's own lateness.

@@ -256,7 +256,7 @@ impl<P: Protocol, K> Shard<P, K> {
         }
     }
 
-    /// The first connection at or behind `index`, in slot order.
+    /// The first connection at or after `index`, in slot order.
     pub(crate) fn at_or_after(&self, index: u32) -> Option<ConnectionId> {
         self.slab.at_or_after(index)
     }

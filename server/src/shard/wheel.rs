@@ -93,7 +93,7 @@ impl Wheel {
     /// deadlines are moved to their buckets. Call until `None`; between two calls, entries may be covered,
     /// moved and unlinked. It returns one at a time, so that a million that expire together need no list.
     pub(crate) fn next_expired<C: Deadline>(&mut self, slab: &mut Slab<C>, now: Tick) -> Option<ConnectionId> {
-        // If more than one turn behind, visiting every bucket once is enough.
+        // If the wheel is late by more than one turn, visiting every bucket once is enough.
         self.done = self.done.max(Tick(now.0.saturating_sub(BUCKETS)));
         loop {
             // The bucket of `done` may be partly handled: nothing is ever linked into it (see `link`).

@@ -206,8 +206,8 @@ impl<C: Cut> ProvidedBuffers<C> {
         let start = unsafe { self.memory.content.as_ptr().add(usize::from(buffer) * C::LEN) };
         // SAFETY: index < COUNT, so the entry lies inside the allocation.
         let entry = unsafe { self.memory.entries.as_ptr().add(index) };
-        // SAFETY: the kernel reads no entry at or behind the tail, and at most COUNT buffers can be in front of
-        // it, because each is given back once. Only this function refers to entries, and it has `&mut self`.
+        // SAFETY: the kernel reads no entry at or after the tail, and at most COUNT buffers can be before it,
+        // because each is given back once. Only this function refers to entries, and it has `&mut self`.
         let entry = unsafe { &mut *entry };
         entry.set_addr(start as u64);
         entry.set_len(C::LEN as u32);

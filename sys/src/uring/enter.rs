@@ -102,8 +102,8 @@ impl Registered {
 
     #[inline]
     fn call(&self, to_submit: u32, count: u32, flags: u32, arguments: *const c_void, len: usize) -> io::Result<usize> {
-        // SAFETY: io_uring_enter(2). The arguments live in the caller's frame. The kernel goes by the entries in
-        // the queue, and for their addresses whoever pushed them vouched.
+        // SAFETY: io_uring_enter(2). The arguments live in the caller's frame. The kernel acts on the entries in
+        // the queue; the callers of `push` promised that their addresses are valid.
         let result =
             unsafe { libc::syscall(libc::SYS_io_uring_enter, self.index, to_submit, count, flags, arguments, len) };
         usize::try_from(result).map_err(|_| io::Error::last_os_error())
