@@ -1,5 +1,5 @@
-//! What the generator does against a server that does nothing: the floor of its response times and the
-//! ceiling of its rate. A measurement close to either is one of the generator.
+//! Runs the generator against a server that does nothing: this gives the floor of its response times and the
+//! ceiling of its rate. A measurement close to either measures the generator.
 
 use crate::null_server::{Config, NullServer, Speech};
 use crate::plan::engine::Engine;
@@ -20,9 +20,9 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_secs(1);
 const WARM_UP: Duration = Duration::from_millis(200);
 
-/// Measures floor and ceiling with the connections, threads and CPUs of `options`; `None` when there is
-/// nothing to compare with, because no requests are timed or the run was stopped. The null server runs on the first of the
-/// watched CPUs, where the measured server is.
+/// Measures floor and ceiling with the connections, threads and CPUs of `options`; `None` if there is nothing to
+/// compare, because no requests are timed or the run was stopped. The null server runs on the first watched CPU, where
+/// the measured server is.
 ///
 /// # Errors
 /// As of a run.
@@ -34,7 +34,7 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         Workload::Echo => Speech::Echo { message_len: options.payload_len },
         Workload::Http => Speech::Http,
     };
-    // The engine `tun` comes in through its device.
+    // The engine `tun` connects through its device.
     let (listen, host) = match options.engine {
         Engine::Tun => (Ipv4Addr::UNSPECIFIED, TUN_SERVER),
         Engine::Epoll | Engine::IoUring => (Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST),
@@ -66,7 +66,7 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         ..options.clone()
     };
     let ceiling = measure(&closed, stop)?;
-    // Of half a calibration nothing follows, and the run itself will not take place either.
+    // Half a calibration proves nothing, and the run itself will not take place either.
     let Some(null_requests_per_second_max) = ceiling.requests_per_second.filter(|_| !ceiling.interrupted) else {
         return Ok(None);
     };

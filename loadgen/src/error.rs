@@ -8,7 +8,7 @@ pub enum LoadError {
     /// The options contradict one another or cannot be parsed.
     #[error("{0}")]
     Usage(String),
-    /// The plan cannot be carried out on this host, or must not be without being asked for by name.
+    /// The plan cannot be carried out on this host, or needs an explicit permission.
     #[error("{0}")]
     Refused(String),
     /// Not one connection could be established.
@@ -19,10 +19,10 @@ pub enum LoadError {
         /// Name of the error, as in errno(3).
         error: String,
     },
-    /// No address of a target with several answered before the run.
+    /// The target has several addresses, and none answered before the run.
     #[error("no address of the target answers: {0}; is the server running, and does it listen there?")]
     NoneAnswers(String),
-    /// A stop ended the run while the addresses of the target were tried.
+    /// A stop ended the run while it tried the target's addresses.
     #[error("interrupted while the addresses of the target were tried: nothing was measured")]
     Interrupted,
     /// The host's memory ran short; all connections are closed again.
@@ -51,7 +51,7 @@ pub enum LoadError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// A worker ended before its time: a bug, whose message is on stderr.
+    /// A worker ended too early: a bug, whose message is on stderr.
     #[error("worker {0} of the load generator died; the message above says where")]
     WorkerDied(usize),
 }

@@ -1,9 +1,9 @@
 //! Open and closed loop load over very many connections, judging its own measurement.
 //!
-//! plan → schedule → engine → record → verdict: a plan that cannot work is refused before the first
-//! connect; arrivals are timed by a seeded schedule and never dropped; every request ends in exactly
-//! one counter; and the record says whether the numbers in it deserve belief. Sockets are driven by
-//! the engine alone; the bytes on them are the business of the `protocol` crate.
+//! plan → schedule → engine → record → verdict: a plan that cannot work is refused before the first connect;
+//! arrivals are timed by a seeded schedule and never dropped; every request ends in exactly one counter; and
+//! the record says whether the numbers in it deserve belief. Only the engine drives sockets; the `protocol`
+//! crate defines the bytes on them.
 #![deny(unsafe_code)]
 
 mod calibrate;

@@ -1,4 +1,4 @@
-//! A run from its options to its record: plans it, calibrates the generator where that was asked for, carries it out.
+//! A run from its options to its record: plans it, calibrates the generator if requested, and carries it out.
 
 use crate::plan::target::{self, Resolve};
 use crate::plan::{HostLimits, Plan};

@@ -1,7 +1,7 @@
-//! Small bites: work beside a load is cut into pieces with pauses between them.
+//! Work beside a load is cut into small pieces with pauses between them.
 //!
-//! On a host without a CPU to spare the main thread shares one with a worker. A piece of work holds that
-//! CPU; as long as each is shorter than the lateness that counts (100 µs), none makes a worker late.
+//! On a host without a spare CPU, the main thread shares one with a worker. A piece of work holds that CPU;
+//! if each is shorter than the lateness that counts (100 µs), none makes a worker late.
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// To what part of the run an interval belongs.
+/// The part of the run an interval belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntervalPhase {
@@ -11,7 +11,7 @@ pub enum IntervalPhase {
     /// Within the measured window.
     #[default]
     Measured,
-    /// Behind the window: replies to what was sent within it, and what never came.
+    /// After the window: replies to requests of the window, and requests that never got one.
     Grace,
 }
 

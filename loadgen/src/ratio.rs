@@ -1,11 +1,11 @@
-//! Rates and shares of a span of time. Of a span that is too short there is none: a figure over next to
-//! nothing says nothing, however many digits it has.
+//! Rates and shares over a span of time. A span that is too short has none: a figure over almost no time
+//! means nothing, however many digits it has.
 
-/// Shortest span with a rate or a share. Workers look at the time every 10 ms, and /proc counts CPU time in
-/// ticks of that length (CONFIG_HZ=100): within less, an edge is as long as the span.
+/// Shortest span with a rate or a share. Workers check the time every 10 ms, and /proc counts CPU time in
+/// ticks of that length (CONFIG_HZ=100), so in a shorter span the error at an edge is as long as the span.
 pub(crate) const SPAN_NS_MIN: u64 = 10_000_000;
 
-/// So many in this time, a second.
+/// `count` in `span_ns`, per second.
 pub(crate) fn per_second(count: u64, span_ns: u64) -> Option<f64> {
     (span_ns >= SPAN_NS_MIN).then(|| count as f64 * 1e9 / span_ns as f64)
 }

@@ -3,8 +3,8 @@
 //! The schedule knows nothing of connections or replies. Whatever happens on the network, the times
 //! stay as they were computed, so a slow server cannot thin out the load it is measured under.
 //!
-//! Arrivals are laid out on a clock of their own that counts expected arrivals; the stages bend that
-//! clock onto time. One spacing rule so serves constant rates, ramps in steps and pauses alike.
+//! Arrivals are spaced on a separate clock that counts expected arrivals; the stages map that clock to time.
+//! So one spacing rule serves constant rates, stepped ramps and pauses alike.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -60,7 +60,8 @@ pub struct Schedule {
     pub workers: u32,
 }
 
-/// For which part of a run arrivals are made. The window's do not depend on how long the warm-up took.
+/// The part of a run that arrivals belong to. Arrivals of the window do not depend on how long the warm-up
+/// took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// At the first stage's rate.
@@ -99,7 +100,7 @@ impl Schedule {
     }
 }
 
-/// Expected arrivals over time: straight pieces.
+/// Expected arrivals over time: piecewise linear.
 #[derive(Debug, Clone, Default)]
 struct Curve {
     pieces: Vec<Piece>,
@@ -132,7 +133,7 @@ impl Curve {
         self.pieces.iter().all(|piece| piece.units_per_ns <= 0.0)
     }
 
-    /// When `units` arrivals are expected to have come; `None` when never.
+    /// When `units` arrivals are expected to have come; `None` if never.
     #[inline]
     fn time_of(&mut self, units: f64) -> Option<f64> {
         while self.pieces.get(self.current + 1).is_some_and(|next| next.start_units <= units) {
@@ -186,7 +187,7 @@ impl Arrivals {
                 (index / *burst * *burst) as f64
             }
             Units::Random { random, at } => {
-                // 53 bits of mantissa hold single arrivals apart up to 10^15 of them.
+                // 53 bits of mantissa distinguish single arrivals up to 10^15 of them.
                 let gap: f64 = Exp1.sample(random);
                 *at += gap * f64::from(self.workers);
                 *at
@@ -197,10 +198,11 @@ impl Arrivals {
     }
 }
 
-/// Reads stages such as `rate=1000@10s,5k@30s`; `rate` parses the part before the `@`, `duration` that behind it.
+/// Reads stages such as `rate=1000@10s,5k@30s`; `rate` parses the part before the `@`, `duration` the part after
+/// it.
 ///
 /// # Errors
-/// What is wrong and how it is written.
+/// What is wrong and how to write it.
 pub fn parse_stages(
     text: &str,
     rate: impl Fn(&str) -> Option<f64>,

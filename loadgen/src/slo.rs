@@ -1,5 +1,5 @@
-//! Service levels: limits that a run is held to, such as `p99<5ms,error<0.1%,rps>1000`. Reads them and
-//! compares; whether the numbers deserve belief is the verdict's business, not this file's.
+//! Service levels: limits that a run is held to, such as `p99<5ms,error<0.1%,rps>1000`. Parses and compares
+//! them; whether the numbers can be trusted is up to the verdict.
 
 use crate::LoadError;
 use crate::record::{RequestCounts, SAMPLES_ABOVE_MIN, SloClause, SloOutcome, Summary, samples_above};
@@ -9,7 +9,7 @@ use std::fmt;
 const FORM: &str = "write for example p99<5ms, error<0.1% or rps>1000: a metric (p50, p90, p99, p99.9, p99.99, max, mean \
                     with ns, us, ms or s; error with %; rps without a unit), one of < <= > >=, and a number";
 
-/// A list of clauses, all of which are to hold.
+/// A list of clauses, all of which must hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slo {
     clauses: Vec<Clause>,
@@ -60,7 +60,7 @@ const METRICS: [(&str, Metric); 9] = [
 const TIME_UNITS: [(&str, f64); 6] =
     [("ns", 1e-3), ("us", 1.0), ("\u{b5}s", 1.0), ("\u{3bc}s", 1.0), ("ms", 1e3), ("s", 1e6)];
 
-/// What a run is held to its service level by.
+/// The measurements that a service level is compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured<'a> {
     /// Response times.
@@ -69,7 +69,7 @@ pub struct Measured<'a> {
     pub requests: &'a RequestCounts,
     /// Good replies received per second of the window; absent for one that is too short.
     pub achieved_per_second: Option<f64>,
-    /// Whether the queue for a connection grew for all of the window.
+    /// Whether the queue for a connection was growing in the window.
     pub is_queue_growing: bool,
 }
 
@@ -77,12 +77,12 @@ impl Slo {
     /// Reads clauses separated by commas.
     ///
     /// # Errors
-    /// [`LoadError::Usage`] naming the clause that is none.
+    /// [`LoadError::Usage`] naming the invalid clause.
     pub fn parse(text: &str) -> Result<Slo, LoadError> {
         text.split(',').map(Clause::parse).collect::<Result<_, _>>().map(|clauses| Slo { clauses })
     }
 
-    /// Holds a run to every clause.
+    /// Judges a run by every clause.
     pub fn judge(&self, measured: &Measured<'_>) -> SloOutcome {
         let clauses: Vec<SloClause> = self.clauses.iter().map(|clause| clause.judge(measured)).collect();
         SloOutcome { held: clauses.iter().all(|clause| clause.held), clauses }
@@ -174,7 +174,7 @@ impl Clause {
         outcome(is_within, self.doubt(response).unwrap_or_default())
     }
 
-    /// Says so when chance alone could have decided otherwise.
+    /// A note if chance alone could have changed the outcome.
     fn doubt(&self, response: &Summary) -> Option<String> {
         let Metric::Quantile(index) = self.metric else { return None };
         let [lower, upper] = *response.ci95.get(response.quantiles()[index].0)?;
@@ -323,7 +323,7 @@ mod tests {
         }
     }
 
-    /// With a queue that grows a response time is that of this run's length, and a longer run breaks any limit.
+    /// With a growing queue, response times depend on the length of the run, and a longer run breaks any limit.
     #[test]
     fn no_limit_on_times_holds_while_the_queue_grows() {
         for (text, held, why) in [

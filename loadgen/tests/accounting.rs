@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::{Manner, Server, check_identities};
 
-/// Everything a server can do wrong, side by side with connections that work.
+/// Everything a server can do wrong, next to connections that work.
 const MANNERS: [Manner; 8] = [
     Manner::Good,
     Manner::ResetAfter(20),
@@ -37,7 +37,7 @@ fn options(target: String) -> Options {
     }
 }
 
-/// For tests in which nothing is to be lost, however slow the machine.
+/// For tests that must lose nothing, however slow the machine.
 fn patient(target: String) -> Options {
     Options { timeout: LONG, connect_timeout: LONG, ..options(target) }
 }
@@ -62,7 +62,7 @@ fn state(record: &Record, id: &str) -> State {
 fn identities_hold_on_a_hostile_server() {
     for (workload, engine) in workloads_and_engines() {
         let mut completed = 0;
-        // A machine that pauses for a quarter of a second may keep any one of these out of any one run.
+        // If the machine pauses for a quarter of a second, any of these may be missing from a run.
         let mut seen = BTreeSet::new();
         for (rate, threads, pipeline) in [(None, 1, 1), (None, 2, 5), (Some(2000.0), 1, 1), (Some(2000.0), 3, 1)] {
             let server = Server::start(workload, &MANNERS);
@@ -71,7 +71,7 @@ fn identities_hold_on_a_hostile_server() {
             let name = format!("{workload:?} {engine:?} {rate:?} {threads} {pipeline}: {:?}", record.requests);
             completed += record.requests.completed;
             seen.extend(record.requests.errors.keys().cloned());
-            // In a batch, bytes nobody asked for look like a wrong reply to the next request.
+            // In a batch, unsolicited bytes look like a wrong reply to the next request.
             seen.extend(record.connections.errors.keys().cloned());
             assert_eq!(record.verdict.state, State::Invalid, "{name}");
             assert_eq!(state(&record, "V9"), State::Invalid, "lost connections must be noticed: {name}");
@@ -100,7 +100,7 @@ fn a_good_server_loses_nothing() {
             assert!(requests.errors.is_empty() && connections.errors.is_empty(), "{requests:?}");
             assert_eq!((connections.established, connections.held), (24, 24));
             assert_eq!((connections.attempts, connections.lost), (24, 0));
-            // What a starved machine did not get done by the end is told, not lost.
+            // What a starved machine did not finish by the end is reported, not lost.
             assert_eq!(requests.completed + requests.unsent + requests.censored, requests.scheduled, "{requests:?}");
             assert!(record.syscalls.epoll_ctl == 0 && record.syscalls.connect == 0, "{:?}", record.syscalls);
             assert_eq!(engine == Engine::IoUring, record.syscalls.io_uring_enter > 0, "{:?}", record.syscalls);
@@ -147,7 +147,7 @@ fn idle_connections_are_held_without_a_request() {
     let record = run(&Options { rate: Some(0.0), connections: 100, connect_timeout, ..options(server.target()) });
     assert_eq!(record.connections.held, 100);
     assert_eq!((record.requests.scheduled, record.bytes_out), (0, 0));
-    // What else the host does may deserve a warning.
+    // Other activity of the host may cause a warning.
     assert_ne!(record.verdict.state, State::Invalid, "{:?}", record.verdict);
 }
 
@@ -158,7 +158,7 @@ fn a_server_that_goes_away_ends_neither_the_run_nor_the_generator() {
         let options = Options { engine, rate, duration: Duration::from_millis(1500), ..options(server.target()) };
         let record = std::thread::scope(|scope| {
             let run = scope.spawn(|| run(&options));
-            // With all connections open it cannot be taken for a target that refuses.
+            // Once all connections are open, the run cannot take it for a target that refuses.
             while server.accepted() < 24 && !run.is_finished() {
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -168,7 +168,7 @@ fn a_server_that_goes_away_ends_neither_the_run_nor_the_generator() {
         });
         assert!(record.requests.completed_whole_run > 0, "{:?}", record.requests);
         assert!(record.connections.errors.contains_key("ECONNREFUSED"), "{:?}", record.connections);
-        // 24 connections, 10 ms doubling to 1 s: about 8 attempts each in the time that was left.
+        // 24 connections, 10 ms doubling to 1 s: about 8 attempts each in the remaining time.
         assert!(record.connections.attempts < 24 * 15, "{:?}", record.connections);
         assert_eq!(record.verdict.state, State::Invalid);
     }
@@ -229,7 +229,7 @@ fn churn_opens_each_connection_again_and_loses_nothing() {
             let name = format!("{workload:?} {engine:?} {rate:?} {requests:?} {connections:?}");
             assert!(requests.completed > 0 && requests.failed == 0 && connections.lost == 0, "{name}");
             assert!(connections.closed > 0 && connections.reconnects > 0, "{name}");
-            // Each connection may stand at one or two of its three requests when the run ends.
+            // When the run ends, each connection may have sent one or two of its three requests.
             let closed = requests.completed_whole_run.saturating_sub(24 * 2) / 3..=requests.completed_whole_run / 3;
             assert!(closed.contains(&connections.closed), "{name}: {closed:?}");
             assert!(connections.reconnects + 24 >= connections.closed, "{name}");
@@ -250,7 +250,7 @@ fn every_connection_has_its_heartbeat() {
         let timeout = if manner == Manner::Good { LONG } else { Duration::from_millis(200) };
         let record = run(&Options { engine, heartbeat, timeout, threads: 2, ..options(server.target()) });
         assert_eq!(record.mode, loadgen::Mode::Heartbeat);
-        // 24 connections, 7 periods, and every beat is accounted for whatever became of it.
+        // 24 connections, 7 periods, and every beat is counted, whatever happened to it.
         assert_eq!(record.requests.scheduled, 24 * 7, "{:?}", record.requests);
         if manner == Manner::Good {
             assert_eq!((record.requests.failed, record.requests.timed_out), (0, 0), "{:?}", record.requests);
@@ -297,7 +297,7 @@ fn the_warm_up_ends_when_steady_or_at_its_limit() {
     assert!(record.warmup_us < limit.as_micros() as u64, "steady after {} us", record.warmup_us);
     assert!(record.intervals[0].phase == IntervalPhase::WarmUp && record.intervals[0].start_us < 0);
     assert!(record.requests.completed > 0, "{:?}", record.requests);
-    // Too few replies for a median: only the limit ends it.
+    // Too few replies for a median: only the limit ends the warm-up.
     let warmup = WarmUp::UntilSteady(Duration::from_millis(500));
     let record = run(&Options { warmup, rate: Some(20.0), ..options(server.target()) });
     assert!(record.warmup_us >= 500_000, "{} us", record.warmup_us);

@@ -1,4 +1,4 @@
-//! What a server can do wrong, and the name under which the run record counts it.
+//! Faults of servers, and the name under which the run record counts each.
 
 mod support;
 
@@ -16,7 +16,7 @@ use support::{Manner, Server, check_identities};
 enum Counted {
     /// In `requests.errors`; no request is completed.
     Request(&'static str),
-    /// In `connections.errors`: nothing had been asked.
+    /// In `connections.errors`: no request was outstanding.
     Connection(&'static str),
 }
 use Counted::{Connection, Request};
@@ -27,7 +27,7 @@ struct Case {
     expect_body: Option<&'static str>,
     acts: &'static [Act],
     counted: Counted,
-    /// What it looks like to a request that was sent before the bytes arrived.
+    /// How it is counted if a request was sent before the bytes arrived.
     or: &'static str,
 }
 
@@ -125,7 +125,7 @@ fn check(case: &Case, engine: Engine, rate: Option<f64>) {
         target: server.target(),
         connections: 4,
         rate,
-        // With this seed the last byte of an echo message is no question mark.
+        // With this seed the last byte of an echo message is not a question mark.
         seed: Some(1),
         expect_body: case.expect_body.map(|body| body.as_bytes().to_vec()),
         warmup: WarmUp::Fixed(Duration::ZERO),
@@ -149,7 +149,7 @@ fn check(case: &Case, engine: Engine, rate: Option<f64>) {
     };
     let is_otherwise = rate != Some(0.0) && requests.errors.contains_key(case.or);
     assert!(errors.contains_key(name) || is_otherwise, "{name} is missing: {shown}");
-    // A connect or a reply may always be late when the machine has other things to do.
+    // On a busy machine a connect or a reply may always be late.
     let allowed = [name, case.or, "timeout", "ETIMEDOUT"];
     let found: BTreeSet<_> = requests.errors.keys().chain(connections.errors.keys()).collect();
     assert!(found.iter().all(|name| allowed.contains(&name.as_str())), "{found:?} beside {name}: {shown}");
@@ -160,12 +160,12 @@ fn check(case: &Case, engine: Engine, rate: Option<f64>) {
 #[test]
 fn every_fault_of_a_server_is_counted_under_its_name() {
     let mut runs: Vec<_> = CASES.iter().flat_map(|case| [(case, None), (case, Some(200.0))]).collect();
-    // Without any request there is one name only.
+    // Without requests there is only one name.
     runs.extend(CASES.iter().filter(|case| !case.or.is_empty()).map(|case| (case, Some(0.0))));
     let engines = [Engine::Epoll, Engine::IoUring];
     let runs: Vec<_> = runs.into_iter().flat_map(|(case, rate)| engines.map(|engine| (case, engine, rate))).collect();
     let next = AtomicUsize::new(0);
-    // The runs wait for timers more than for the CPU.
+    // The runs mostly wait for timers, not for the CPU.
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {

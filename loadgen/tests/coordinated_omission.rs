@@ -1,5 +1,5 @@
-//! A server that stalls must show in the response time of every request that was due meanwhile, not
-//! only in the few that were on the wire.
+//! A stall of the server must show in the response time of every request that was due meanwhile, not only of
+//! the few on the wire.
 
 mod support;
 
@@ -15,11 +15,11 @@ use support::{Manner, Server, Stall, check_identities};
 
 const CONNECTIONS: u32 = 8;
 const STALL_MS: u64 = 800;
-/// What counts as slow. A busy test machine has pauses of its own, though hardly such long ones; the
-/// bounds below hold whatever it does.
+/// What counts as slow. A busy test machine has its own pauses, though rarely this long; the bounds below
+/// hold anyway.
 const SLOW_MS: u64 = 200;
 const WINDOW_MS: u64 = 2500;
-/// A connection is not slow more often than slow replies fit into the window and the grace after it.
+/// Most slow replies of one connection: as many as fit into the window and the grace after it.
 const SLOW_PER_CONNECTION_MAX: u64 = (WINDOW_MS + 1000) / SLOW_MS;
 
 fn stalled(rate: Option<f64>, process: Process) -> Record {
@@ -39,7 +39,7 @@ fn stalled(rate: Option<f64>, process: Process) -> Record {
     record
 }
 
-/// How many times in a histogram are above `ms`.
+/// How many values of a histogram are above `ms`.
 fn count_above(record: &Record, name: &str, ms: u64) -> u64 {
     let bytes = base64::engine::general_purpose::STANDARD.decode(&record.histograms[name]).unwrap();
     let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
@@ -58,10 +58,10 @@ fn an_open_loop_counts_every_arrival_of_a_stall() {
         // counts of 600 vary by 25; the stall may begin late, but it begins within the window.
         let slow = count_above(&record, "response", SLOW_MS);
         assert!(slow >= 400, "{process:?}: {slow} slow responses");
-        // Only what was on the wire was slow to be served.
+        // Only requests on the wire had a long service time.
         let slow = count_above(&record, "service", SLOW_MS);
         assert!((1..=u64::from(CONNECTIONS) * SLOW_PER_CONNECTION_MAX).contains(&slow), "{process:?}: {slow}");
-        // The wait was for a connection, so it is neither the generator's fault nor the server's alone.
+        // The requests waited for a connection, which is neither the generator's fault nor only the server's.
         assert!(count_above(&record, "back_pressure", SLOW_MS) >= 300, "{process:?}");
     }
 }
@@ -86,7 +86,7 @@ fn an_overload_is_never_dropped_silently() {
     };
     let record = loadgen::load(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
     check_identities(&record);
-    // Two connections can carry 20 of 1,000 requests a second; the others are entered as missing.
+    // Two connections can carry 20 of 1,000 requests a second; the others are recorded as missing.
     assert!(record.requests.unsent > 500, "{:?}", record.requests);
     assert!(count_above(&record, "response", 500) > 200, "what never left has the time it has been missing for");
     assert!(record.response_us.p50.is_none(), "the median is unknown");

@@ -1,4 +1,5 @@
-//! The record as a document: what is written is what is read, and what is always written must be there.
+//! The record as a document: reading returns what was written, and fields that are always written are
+//! required.
 
 use loadgen::null_server::{Config, NullServer, Speech};
 use loadgen::record::{Check, Interval, Queue, SloClause, SloOutcome, TargetAddress, Watched};
@@ -34,7 +35,7 @@ fn what_is_written_is_what_is_read() {
     server.stop().unwrap();
 }
 
-/// The paths of all fields that have a value: what may be absent is null in an empty record.
+/// The paths of all fields that have a value: optional fields are null in an empty record.
 fn paths(value: &Value, path: &str, found: &mut Vec<String>) {
     let inner: Vec<(String, &Value)> = match value {
         Value::Object(fields) => fields.iter().map(|(name, inner)| (name.clone(), inner)).collect(),

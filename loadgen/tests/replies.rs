@@ -1,5 +1,5 @@
-//! What a run makes of its replies: which are a success, how many there are to be, what happens to requests that a
-//! server left unprocessed, and that nothing that ends badly makes a server look faster.
+//! How a run treats replies: which are a success, how many there should be, what happens to requests that a server
+//! left unprocessed, and that failures never make a server look faster.
 
 mod support;
 
@@ -52,8 +52,8 @@ fn statuses_are_a_success_when_they_are_expected() {
     assert_eq!(record.expect_status.as_deref(), Some("2xx"));
 }
 
-/// The fault: what was reset or closed had no response time at all, so the fewer of its hard requests a server
-/// answered, the better it looked.
+/// The fault: requests that ended with a reset or close had no response time, so a server looked better the
+/// fewer of its hard requests it answered.
 #[test]
 fn requests_that_end_badly_do_not_make_a_server_look_fast() {
     let wait = Duration::from_millis(200);
@@ -71,7 +71,7 @@ fn requests_that_end_badly_do_not_make_a_server_look_fast() {
         let (slow, resetting) = (run(Manner::LateEvery(5, wait)), run(Manner::ResetEvery(5, wait)));
         let shown = format!("{rate:?} {engine:?}: {:?} {:?}", slow.response_us, resetting.response_us);
         assert!(slow.response_us.p90 >= Some(200_000.0), "one in five is late: {shown}");
-        // One in five was reset after 200 ms: as slow at least, and nobody knows how slow.
+        // One in five was reset after 200 ms: its response time is at least that, but unknown.
         assert!(resetting.requests.errors.contains_key("connection_reset"), "{shown} {:?}", resetting.requests);
         assert!(resetting.response_us.count >= 100 && resetting.response_us.p50.is_some(), "{shown}");
         assert_eq!(resetting.response_us.p90, None, "{shown}");
@@ -92,7 +92,8 @@ fn requests_that_end_badly_do_not_make_a_server_look_fast() {
 fn a_refusal_is_no_quick_reply() {
     let server = Server::start(Workload::Http, &[Manner::Late(Duration::from_millis(20)), Manner::NotFound]);
     let record = run(&options(server.target()));
-    // Two of four connections refuse at once: far more refusals than replies, and nothing is known but that.
+    // Two of four connections refuse at once: there are far more refusals than replies, and nothing else is
+    // known.
     assert!(
         record.requests.failed > record.requests.completed && record.requests.completed > 0,
         "{:?}",
@@ -182,8 +183,8 @@ fn a_server_that_goes_away_does_not_keep_a_counted_run_for_ever() {
     }
 }
 
-/// The fault: the requests behind the last reply of a connection were counted as `closed_by_peer` and `batch_lost`,
-/// and failures of the server.
+/// The fault: requests after the last reply of a connection were counted as `closed_by_peer` and `batch_lost`, as
+/// failures of the server.
 #[test]
 fn requests_behind_an_announced_close_are_sent_again() {
     for (engine, close_after, pipeline, requests) in [
@@ -202,7 +203,7 @@ fn requests_behind_an_announced_close_are_sent_again() {
         assert!(found.resent > 0 && record.connections.lost == 0, "{shown}");
         assert_eq!(record.response_us.count, requests, "{shown}");
         if close_after == 1 && record.connections.opened > 0 {
-            // Seven of eight, then six, and so on: what waited longest waited for all of these connections.
+            // Seven of eight, then six, and so on: the last request waits for all of these connections.
             let per_batch: u64 = (1..u64::from(pipeline)).sum();
             assert_eq!(found.resent, per_batch * requests / u64::from(pipeline), "{shown}");
         }
@@ -216,11 +217,11 @@ fn what_is_sent_again_keeps_its_intended_time_and_is_awaited_at_the_end() {
         let record = run(&Options { engine, pipeline: 8, ..options(server.target()) });
         let found = &record.requests;
         assert!(found.resent > 0 && found.failed == 0 && found.errors.is_empty(), "{engine:?} {found:?}");
-        // A batch of eight needs three connections, so most replies have waited for another connect.
+        // A batch of eight needs three connections, so most replies waited for another connect.
         let (p50, connect) = (record.response_us.p50, record.connect_us.min);
         assert!(p50 > connect, "{engine:?} {:?} {:?}", record.response_us, record.connect_us);
     }
-    // The server goes away while requests wait to be sent again: they were sent, and have no reply.
+    // The server disappears while requests wait to be sent again: they were sent but have no reply.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = format!("http://{}/", listener.local_addr().unwrap());
     let serve = std::thread::spawn(move || {
@@ -238,7 +239,7 @@ fn what_is_sent_again_keeps_its_intended_time_and_is_awaited_at_the_end() {
     assert_eq!((found.completed, found.censored, found.resent), (1, 3, 0), "{found:?}");
 }
 
-/// Answers whatever comes on the connection of `first`; announces the end of that of `second` with its first reply.
+/// Answers everything on connection `first`; announces the end of connection `second` with its first reply.
 fn serve_one_of_two(first: TcpStream, second: TcpStream) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -256,13 +257,14 @@ fn serve_one_of_two(first: TcpStream, second: TcpStream) {
         let (mut stream, mut buffer) = (&second, [0; 4096]);
         let _ = stream.read(&mut buffer).unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
-        // Until the peer has closed as well: a reset would overtake the reply. Either result is that end.
+        // Read until the peer has closed too, because a reset would overtake the reply. Either result means
+        // that it has.
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
 }
 
-/// The fault: requests that waited for a next connection had no deadline, so a counted run never ended where one
-/// connection lived on and another could not be made again.
+/// The fault: requests that waited for a new connection had no deadline, so a counted run never ended if one
+/// connection stayed open and another could not be reopened.
 #[test]
 fn requests_that_cannot_be_sent_again_time_out() {
     for engine in ENGINES {
@@ -293,7 +295,7 @@ fn requests_that_cannot_be_sent_again_time_out() {
     }
 }
 
-/// The fault: the window lasts until the queue is worked off, so an unreachable rate looked like a lower one, which
+/// The fault: the window lasts until the queue is worked off, so an unreachable rate looked like a lower one that
 /// was reached.
 #[test]
 fn counted_requests_do_not_hide_an_unreachable_rate() {
@@ -309,7 +311,8 @@ fn counted_requests_do_not_hide_an_unreachable_rate() {
     }
 }
 
-/// The fault: between two connects of a slow ramp no connection is open, which was taken for the end of the server.
+/// The fault: between two connects of a slow ramp no connection is open, and the run took that for the end of the
+/// server.
 #[test]
 fn a_slow_ramp_of_short_connections_is_no_end() {
     for engine in ENGINES {
@@ -326,8 +329,8 @@ fn a_slow_ramp_of_short_connections_is_no_end() {
     }
 }
 
-/// The fault: with room for the rest of a request and an early reply at once, the rest was sent first; that failed,
-/// and the reply was never read.
+/// The fault: when room for the rest of a request came together with an early reply, the rest was sent first. That
+/// failed, and the reply was never read.
 #[test]
 fn an_early_refusal_is_read_before_the_rest_is_sent() {
     const REQUESTS: u64 = 5;
@@ -339,7 +342,7 @@ fn an_early_refusal_is_read_before_the_rest_is_sent() {
             assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
             // The peer fills the buffers of the connection meanwhile.
             std::thread::sleep(Duration::from_millis(50));
-            // To close with bytes unread is a reset (RFC 2525 section 2.17).
+            // Closing with unread bytes sends a reset (RFC 2525 section 2.17).
             stream.write_all(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
         }
     });
@@ -386,7 +389,7 @@ fn the_likely_cause_comes_with_a_sample() {
         assert!(checks.iter().all(|check| check.id != "V7" || !check.follows), "{shown}");
         assert_eq!(record.verdict.state, State::Invalid, "{shown}");
     }
-    // An echo gives back the request, whose headers are nobody's business.
+    // An echo returns the request, whose headers must not be shown.
     const ECHO: &[Act] = &[Act::Ask, Act::Echo(60), Act::Hang];
     let server = Server::start(Workload::Http, &[Manner::Acts(ECHO)]);
     let headers = vec![("Authorization".to_owned(), "secret".to_owned())];

@@ -1,5 +1,5 @@
-//! The self-test as a whole. On a busy machine its verdict may be anything; what must hold on any machine
-//! are the identities, and that no wait for the end of a stall is left out.
+//! The self-test as a whole. On a busy machine it may reach any verdict. On every machine the identities must
+//! hold, and no wait for the end of a stall may be missing.
 
 use loadgen::record::State;
 use loadgen::self_test::{Attempt, SelfTestOptions, SelfTestReport, run};
@@ -32,8 +32,8 @@ fn every_wait_for_the_end_of_a_stall_is_counted() {
     for attempt in &report.attempts {
         // 500 requests and a third in each of three periods; the ends of the window may split one.
         assert!((1500..=1502).contains(&attempt.requests), "{} requests", attempt.requests);
-        // Whoever is paused, no request is answered before the stall is over in which it was intended. Two
-        // requests in five are intended in a stall, one in a hundred within its first 5 ms.
+        // Whatever is paused, no request is answered before the end of the stall in which it was intended.
+        // Two requests in five are intended in a stall, one in a hundred within its first 5 ms.
         assert!(observed(attempt, "p95") >= STALL_US * 0.7, "{attempt:?}");
         assert!(observed(attempt, "p99") >= STALL_US * 0.8, "{attempt:?}");
         assert!(observed(attempt, "max") >= STALL_US * 0.9, "{attempt:?}");
@@ -53,7 +53,7 @@ fn an_interrupted_test_proves_nothing() {
     check_verdict(&report);
 }
 
-/// A pass is never claimed that the numbers do not bear out.
+/// The report never claims a pass that its numbers do not support.
 fn check_verdict(report: &SelfTestReport) {
     let (last, earlier) = report.attempts.split_last().expect("at least one attempt");
     assert!(earlier.iter().all(|attempt| attempt.noise.is_noisy && !attempt.is_accepted), "repeated without a reason");

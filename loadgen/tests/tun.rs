@@ -1,6 +1,6 @@
-//! The engine `tun` against the kernel: connections whose client side no kernel knows, in a network
-//! namespace made for each test. Where that is impossible the tests fail and say why, unless
-//! `C10M_WITHOUT_TUN=1` leaves them out.
+//! The engine `tun` against the kernel: connections whose client side no kernel knows, in a network namespace
+//! made for each test. If that is impossible the tests fail and say why, unless `C10M_WITHOUT_TUN=1` skips
+//! them.
 
 use host::HostFacts;
 use loadgen::null_server::{Config, NullServer, Speech};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Runs a test in a thread with a network namespace of its own, which ends with it.
+/// Runs a test in a thread with its own network namespace, which ends with it.
 fn in_namespace(test: impl FnOnce() + Send + 'static) {
     if std::env::var_os("C10M_WITHOUT_TUN").is_some_and(|value| value == "1") {
         eprintln!("left out: C10M_WITHOUT_TUN=1");
@@ -42,10 +42,10 @@ fn options(port: u16) -> Options {
         connections: 1000,
         duration: Duration::from_secs(1),
         warmup: WarmUp::Fixed(Duration::from_millis(200)),
-        // Beside other tests a second is not much.
+        // A second may be too short while other tests run.
         timeout: Duration::from_secs(20),
         connect_timeout: Duration::from_secs(20),
-        // Where the namespace of the first process cannot be read, this has to be said.
+        // Needed if the namespace of the first process cannot be read.
         i_own: Some("198.18.0.1".into()),
         ..Options::default()
     }
@@ -58,7 +58,7 @@ fn run(options: &Options) -> Record {
     }
 }
 
-/// Every connection is held, every reply was what was sent, and the server counts the same.
+/// Checks that every connection was held, every reply was what was sent, and the server counted the same.
 fn check(record: &Record, server: &NullServer) {
     let (connections, requests) = (&record.connections, &record.requests);
     assert_eq!(connections.established, connections.target, "{connections:?}");
@@ -130,7 +130,7 @@ fn the_server_stays_reachable_whichever_worker_ends_first() {
     });
 }
 
-/// More than the server takes at once, and replies that the kernel did not cut into segments.
+/// Messages longer than the server takes at once, and replies that the kernel did not cut into segments.
 #[test]
 fn large_messages_are_cut_and_joined() {
     in_namespace(|| {
@@ -141,7 +141,7 @@ fn large_messages_are_cut_and_joined() {
     });
 }
 
-/// Each connection ends with FINs and begins again at once with the same address and port.
+/// Each connection ends with FINs and is opened again at once with the same address and port.
 #[test]
 fn connections_are_closed_and_opened_again() {
     in_namespace(|| {
@@ -184,7 +184,7 @@ fn two_runs_cannot_share_a_namespace() {
     });
 }
 
-/// The host's own network is left alone, whatever is said.
+/// The host's own network is left alone, whatever the options say.
 #[test]
 fn the_hosts_namespace_is_refused() {
     if HostFacts::read().is_in_own_namespace {

@@ -1,13 +1,13 @@
-//! Classes of bytes that the grammars of HTTP are made of, and how far a stretch of plain bytes goes.
+//! The byte classes of the HTTP grammars, and how long a run of plain bytes is.
 
 /// `tchar` of RFC 9110 §5.6.2: method, field name, coding, extension.
 const TOKEN: u8 = 1;
-/// `unreserved` and `sub-delims` of RFC 3986 §2: what a registered name is made of but for `%`.
+/// `unreserved` and `sub-delims` of RFC 3986 §2: the bytes of a registered name, except `%`.
 const NAME: u8 = 2;
 /// What may stand in a field value or a quoted string: HTAB, SP, VCHAR and obs-text (RFC 9110 §5.5).
 const VALUE: u8 = 4;
 
-/// One load a byte, where a chain of comparisons would branch.
+/// One load per byte; a chain of comparisons would branch.
 static CLASS: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {
@@ -57,20 +57,20 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// How many bytes at the front of `bytes` are no controls (0x00 to 0x1f, 0x7f): up to the end of the line.
+/// How many bytes at the front of `bytes` are not controls (0x00 to 0x1f, 0x7f): up to the end of the line.
 #[inline]
 pub(crate) fn text_len(bytes: &[u8]) -> usize {
     plain_len::<false>(bytes)
 }
 
-/// As [`text_len`], and below 0x80: a request line has no other bytes.
+/// As [`text_len`], but also stops at bytes of 0x80 and above: a request line has none.
 #[inline]
 pub(crate) fn ascii_len(bytes: &[u8]) -> usize {
     plain_len::<true>(bytes)
 }
 
-/// Eight bytes at a time. Subtracting 0x20 from every byte borrows into its top bit where it was smaller;
-/// a borrow can only spoil what lies behind the first hit, which is all that counts.
+/// Eight bytes at a time. Subtracting 0x20 from every byte sets the top bit of those that were smaller. A
+/// borrow can only spoil the bytes after the first hit, and only the first hit counts.
 #[inline]
 fn plain_len<const ASCII: bool>(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
@@ -99,7 +99,7 @@ mod tests {
     fn plain_stretches_end_at_the_first_byte_that_is_not() {
         for byte in 0..=255u8 {
             for at in 0..20 {
-                // What lies behind the byte must not matter, nor bytes that are almost controls before it.
+                // Neither the bytes after this one nor almost-controls before it may matter.
                 let mut bytes = [b' ', b'~', b' ', b'a'].repeat(5);
                 bytes[at] = byte;
                 bytes.extend([0, 0x7f, 0xff]);

@@ -1,21 +1,19 @@
 //! The chunked transfer coding (RFC 9112 §7.1), decoded in place and resumable at any byte.
 //!
-//! Strict on purpose, to the letter of the grammar: a bare LF, a blank behind the size or a control in an
-//! extension is an error, because two parsers that disagree about a chunk boundary are how requests get
-//! smuggled.
+//! Follows the grammar to the letter: a bare LF, a blank after the size or a control in an extension is an
+//! error. Requests are smuggled where two parsers disagree about a chunk boundary.
 
 use crate::bytes::{is_token, is_value};
 
-/// Most bytes that the chunk extensions of one body may have, all together. They have no use here, and a
-/// bound for each chunk alone would let a peer send thousands of times more of them than data
-/// (CVE-2023-39326). hyper allows 16 KiB.
+/// Most bytes of all chunk extensions of one body together. They have no use here. A limit per chunk would
+/// let a peer send thousands of times more extensions than data (CVE-2023-39326). hyper allows 16 KiB.
 const EXTENSIONS_LEN_MAX: u16 = 4 * 1024;
 /// Longest trailer section that is skipped, in bytes.
 const TRAILERS_LEN_MAX: u16 = 8 * 1024;
-/// Most digits of a size. Leading zeros are allowed, but not without end.
+/// Most digits of a size. Leading zeros are allowed, within this limit.
 const DIGITS_MAX: u8 = 15;
 
-/// Where the decoder stands between two calls.
+/// The decoder's position in the grammar between two calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Phase {
     /// Hexadecimal digits of the size.
@@ -23,16 +21,16 @@ enum Phase {
     Size,
     /// Blanks that only a semicolon may follow.
     ExtensionBlank,
-    /// Behind a semicolon: blanks, then the name of an extension.
+    /// After a semicolon: blanks, then the name of an extension.
     NameStart,
     Name,
-    /// Blanks behind the name: an equals sign or a semicolon may follow.
+    /// Blanks after the name: an equals sign or a semicolon may follow.
     NameBlank,
-    /// Behind an equals sign: blanks, then a token or a quoted string.
+    /// After an equals sign: blanks, then a token or a quoted string.
     ValueStart,
     Value,
     Quoted,
-    /// Behind a backslash in a quoted string.
+    /// After a backslash in a quoted string.
     Escaped,
     QuotedEnd,
     /// CR of the size line was seen, LF must follow.
@@ -55,7 +53,7 @@ enum Phase {
 pub(crate) struct ChunkedDecoder {
     /// The size being read, then the bytes of the chunk still to come.
     remaining: u32,
-    /// Bytes of all extensions so far; behind the last chunk, of the trailer section.
+    /// Bytes of all extensions so far; after the last chunk, bytes of the trailer section.
     extra_len: u16,
     phase: Phase,
     digits: u8,
@@ -64,11 +62,11 @@ pub(crate) struct ChunkedDecoder {
 /// One stretch of decoded input. `consumed` counts from the front of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// A chunk of `size` bytes, never 0, begins behind `consumed`.
+    /// A chunk of `size` bytes, never 0, begins after `consumed`.
     Start { consumed: usize, size: u32 },
     /// Body bytes: `input[consumed - len..consumed]`. `ends_chunk` when they are its last.
     Data { consumed: usize, len: usize, ends_chunk: bool },
-    /// Everything was consumed, the body goes on.
+    /// Everything was consumed, and the body continues.
     NeedMore { consumed: usize },
     /// The body ended with the byte before `consumed`.
     End { consumed: usize },
@@ -330,12 +328,12 @@ mod tests {
 
     #[test]
     fn what_is_no_data_has_bounds_for_the_whole_body() {
-        // 8 bytes of extension a chunk: as many chunks as the bound allows, and one more.
+        // 8 bytes of extension per chunk: as many chunks as the limit allows, and one more.
         let chunks = usize::from(EXTENSIONS_LEN_MAX / 8);
         let body = |chunks: usize| [b"1;a=bcdef\r\nx\r\n".repeat(chunks), b"0\r\n\r\n".to_vec()].concat();
         assert_eq!(decode(&[&body(chunks)], usize::MAX), Ok((vec![b'x'; chunks], true, 0)));
         assert_eq!(decode(&[&body(chunks + 1)], usize::MAX), Err(BadChunk));
-        // The trailers have a bound of their own.
+        // The trailers have a limit of their own.
         let trailer = |len: usize| [b"0;a\r\na:".to_vec(), vec![b'b'; len - 2], b"\r\n\r\n".to_vec()].concat();
         let len = usize::from(TRAILERS_LEN_MAX);
         assert_eq!(decode(&[&trailer(len)], usize::MAX), Ok((Vec::new(), true, 0)));

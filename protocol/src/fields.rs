@@ -1,14 +1,14 @@
 //! The fields that decide where a message and its connection end: Content-Length, Transfer-Encoding and
-//! Connection. Parsed here for server and client alike, because two readings of one of them are how
-//! messages are smuggled (RFC 9112 §11.2).
+//! Connection. Server and client share this parser: messages are smuggled where two parsers read such a field
+//! differently (RFC 9112 §11.2).
 
 use crate::bytes::{is_token, trim};
 
-/// The value is not what the grammar allows, or says two things at once.
+/// The value breaks the grammar or contradicts itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadFraming;
 
-/// What the transfer codings of all Transfer-Encoding fields together say.
+/// The transfer codings of all Transfer-Encoding fields together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Coding {
     #[default]
@@ -19,7 +19,7 @@ pub(crate) enum Coding {
     OtherChunked,
     /// Without `chunked`.
     Other,
-    /// Others behind `chunked`.
+    /// Others after `chunked`.
     ChunkedNotLast,
 }
 
@@ -35,8 +35,8 @@ pub(crate) struct Framing {
 }
 
 impl Framing {
-    /// Takes one field; those that frame nothing are ignored. The length of the name decides first: almost
-    /// every field of a browser's head is dismissed without a comparison of bytes.
+    /// Takes one field; those that frame nothing are ignored. The length of the name is checked first: this
+    /// dismisses almost every field of a browser's head without comparing bytes.
     #[inline]
     pub(crate) fn take(&mut self, name: &[u8], value: &[u8]) -> Result<(), BadFraming> {
         match name.len() {
@@ -48,8 +48,8 @@ impl Framing {
         Ok(())
     }
 
-    /// Whether the fields contradict each other, or the version (RFC 9112 §6.1): a length beside a transfer
-    /// coding, or a transfer coding in HTTP/1.0.
+    /// Whether the fields contradict each other or the version (RFC 9112 §6.1): a length together with a
+    /// transfer coding, or a transfer coding in HTTP/1.0.
     #[inline]
     pub(crate) fn is_ambiguous(&self, is_http_1_0: bool) -> bool {
         self.coding != Coding::Absent && (is_http_1_0 || self.content_length.is_some())
@@ -63,7 +63,7 @@ impl Framing {
     }
 
     /// RFC 9112 §6.3 case 5: several fields are only valid when equal. A list in one field may be refused
-    /// (RFC 9110 §8.6), and is.
+    /// (RFC 9110 §8.6), and is refused here.
     fn take_content_length(&mut self, value: &[u8]) -> Result<(), BadFraming> {
         let length = decimal(value).ok_or(BadFraming)?;
         match self.content_length.replace(length) {
@@ -72,8 +72,8 @@ impl Framing {
         }
     }
 
-    /// RFC 9112 §6.1: chunked is applied once at most, and takes no parameters (§7.1). Empty elements, which
-    /// a list may have (RFC 9110 §5.6.1), are refused: nobody sends them but to hide something.
+    /// RFC 9112 §6.1: chunked is applied once at most, and takes no parameters (§7.1). A list may have empty
+    /// elements (RFC 9110 §5.6.1), but they are refused: only someone with something to hide sends them.
     fn take_transfer_encoding(&mut self, value: &[u8]) -> Result<(), BadFraming> {
         for coding in value.split(|byte| *byte == b',').map(trim) {
             let name_len = coding.iter().take_while(|byte| is_token(**byte)).count();
@@ -93,7 +93,7 @@ impl Framing {
     }
 }
 
-/// A number of digits only: `str::parse` would also take a sign. `None` when it does not fit, too.
+/// A number of digits only: `str::parse` would also take a sign. Also `None` if it does not fit.
 #[inline]
 pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     let value = |number: u64, digit: &u8| {

@@ -1,8 +1,8 @@
 //! The workloads as pure functions from bytes to bytes: no sockets, no clock, no I/O errors.
 //!
-//! Everything above "bytes arrived, bytes may leave" lives here and is shared by every backend and
-//! every engine; everything below it is one native loop per kernel interface and imitates nothing.
-//! [`server`] answers requests, [`client`] writes requests and recognises and verifies their replies.
+//! Everything above "bytes arrived, bytes may leave" lives here, shared by every backend and engine. Below it
+//! is one native loop per kernel interface, which imitates no other. [`server`] answers requests, [`client`]
+//! writes requests and recognises and verifies their replies.
 #![forbid(unsafe_code)]
 
 mod bytes;

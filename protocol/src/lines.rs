@@ -1,20 +1,20 @@
-//! The lines of a head, of a request or a reply: how far one that arrives in parts has been looked at. Each
-//! byte is looked at once, however the head is cut into packets.
+//! The lines of a request or reply head: how far a head that arrives in parts has been scanned. Each byte is
+//! scanned once, however the head is cut into packets.
 
 use crate::bytes::{ascii_len, text_len};
 
-/// How far a head that is not complete has been looked at. Its bytes stay with the caller.
+/// How far an incomplete head has been scanned. The caller keeps its bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Bytes known to be in order.
+    /// Bytes known to be valid.
     pub(crate) scanned: u16,
-    /// Length of the first line with its CRLF, once that is known; the line is right then.
+    /// Length of the first line with its CRLF, once known; the line is then valid.
     pub(crate) line_len: u16,
 }
 
-/// Looks for the end of the head from where the last look ended; returns its length. A fault is found where
-/// it is: `wrong` for a byte that cannot be there or a line end that is not CRLF, or what `check` finds wrong
-/// in the first line when it is complete. `ASCII` allows no tab and no byte beyond 0x7e in the first line.
+/// Looks for the end of the head from where the last scan ended; returns its length. It reports the first
+/// fault: `wrong` for a byte that cannot be there or a line end that is not CRLF, or what `check` finds in
+/// the first line once it is complete. `ASCII` allows no tab and no byte beyond 0x7e in the first line.
 ///
 /// `input` has fewer than 64 KiB.
 pub(crate) fn scan<const ASCII: bool, E>(

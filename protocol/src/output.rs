@@ -3,8 +3,7 @@
 /// Room for replies (or requests), lent for the length of one call.
 ///
 /// The caller decides where the bytes live (a scratch buffer, a pooled buffer), so a protocol never
-/// allocates. Writing past the end is a bug of the protocol, which knows its own longest reply:
-/// hence the asserts.
+/// allocates. A protocol knows its longest reply, so writing past the end is a bug in it: hence the asserts.
 pub struct Output<'a> {
     space: &'a mut [u8],
     len: usize,

@@ -1,4 +1,4 @@
-//! Counts the bytes that the parsers look at, so that tests can tell linear from quadratic without a clock.
+//! Counts the bytes that the parsers scan, so that tests can tell linear from quadratic work without a clock.
 
 use std::cell::Cell;
 
@@ -6,7 +6,7 @@ thread_local! {
     static BYTES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A parser is about to look at `count` bytes.
+/// A parser is about to scan `count` bytes.
 pub(crate) fn add(count: usize) {
     BYTES.set(BYTES.get() + count as u64);
 }

@@ -35,7 +35,7 @@ impl Workload {
         }
     }
 
-    /// How a target is written that speaks it at `place`, an address and a port.
+    /// The target that speaks it at `place`, an address and a port.
     pub fn target(self, place: impl fmt::Display) -> String {
         let path = match self {
             Workload::Echo => "",

@@ -1,5 +1,5 @@
-//! Bad input never panics: random bytes, and well-formed messages with random damage, in random cuts,
-//! against both sides. Server replies obey the chunking law for these too.
+//! Bad input causes no panic on either side: random bytes, and well-formed messages with random damage, cut
+//! at random. Server replies obey the chunking law for these too.
 
 use proptest::prelude::*;
 use protocol::Output;
@@ -35,7 +35,7 @@ fn serve(input: &[u8], cuts: &[usize]) -> (Vec<u8>, Then) {
     (replies, Then::KeepOpen)
 }
 
-/// Feeds `input` to a client that waits for replies; returns how the last one stood.
+/// Feeds `input` to a client that waits for replies; returns the state of the last one.
 fn receive(input: &[u8], cuts: &[usize]) -> Progress {
     let request = HttpRequest { host: "a".into(), path: "/".into(), ..HttpRequest::default() };
     let mut client = HttpClient::new(&request, 1).expect("a valid request").with_body_len_max(50);

@@ -1,5 +1,5 @@
-//! Bodies that are waited for: what is whole, or known to be wrong, before the reply begins, and what is told of a body that
-//! does not come.
+//! Bodies that the reply waits for: which are complete, or known to be wrong, before the reply begins, and what the
+//! peer is told when the body does not come.
 
 mod law;
 
@@ -7,12 +7,12 @@ use law::{End, HOST, Outcome, chunked, echo, law, law_near, play, statuses};
 use protocol::Output;
 use protocol::server::{Http, HttpLimits, Protocol, Then, Violation, Waiting};
 
-/// More than [`COLLECT_LEN_MAX`] of body passes.
+/// Accepts bodies longer than [`COLLECT_LEN_MAX`].
 fn large() -> Http {
     Http::new(HttpLimits { body_len_max: 1 << 20, bytes_max: 1000 })
 }
 
-/// What of a body is waited for before the reply begins.
+/// How much of a body the server waits for before the reply begins.
 const COLLECT_LEN_MAX: usize = 64 * 1024;
 
 fn check_large(head: &str, body: &[u8], expected: &[u16], end: End) -> Outcome {
@@ -42,7 +42,7 @@ fn short_bodies_are_whole_before_the_reply_begins() {
 #[test]
 fn what_is_wrong_in_the_first_64_kib_of_chunks_is_refused_and_the_rest_ends_the_connection() {
     let head = format!("POST /echo HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n");
-    // One chunk whose data ends so far behind the head, and what follows it.
+    // One chunk whose data ends `end` bytes after the head, followed by `rest`.
     let body = |end: usize, rest: &str| {
         let len = end - 7;
         [format!("{len:05x}\r\n").as_bytes(), &vec![b'b'; len], rest.as_bytes()].concat()
@@ -54,7 +54,7 @@ fn what_is_wrong_in_the_first_64_kib_of_chunks_is_refused_and_the_rest_ends_the_
     }
     check_large(&head, &body(COLLECT_LEN_MAX, "\r\n100000\r\n"), &[200], End::Aborted(Violation::BodyTooLong));
     check_large(&head, &body(COLLECT_LEN_MAX - 10, "\r\n100000\r\n"), &[413], End::Aborted(Violation::BodyTooLong));
-    // The same for a body that is skipped: one reply, whatever comes behind it.
+    // The same for a body that is skipped: one reply, whatever follows it.
     let put = format!("PUT / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n");
     check_large(&put, &body(COLLECT_LEN_MAX, "X"), &[405], End::Aborted(Violation::BadFraming));
     let expecting = format!("PUT / HTTP/1.1\r\n{HOST}Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -82,7 +82,7 @@ fn a_body_that_does_not_come_is_told_so_unless_the_reply_has_begun() {
     }
 }
 
-/// The head is what counts a request, not its answer.
+/// A request is counted when its head arrives, not when it is answered.
 #[test]
 fn a_request_counts_once_its_head_is_right() {
     for (input, requests) in [

@@ -1,5 +1,5 @@
 //! The workloads as their users see them, in every cut: plain requests, pipelines, bodies, refusals, the
-//! drain. `framing.rs` has what RFC 9110 and 9112 demand of a server that is not fooled.
+//! drain. `framing.rs` has what RFC 9110 and 9112 require against request smuggling.
 
 mod law;
 
@@ -11,7 +11,7 @@ fn echo_returns_everything_in_order() {
     let bytes: Vec<u8> = (0..2000u32).map(|n| (n * 7) as u8).collect();
     let whole = play(Echo, &[&bytes], 1 << 20);
     assert_eq!((whole.replies.as_slice(), whole.end), (bytes.as_slice(), End::Open));
-    // Echo has no framing, so the number of requests is the number of pieces: only the bytes obey.
+    // Echo has no framing, so the number of requests is the number of pieces: only the bytes obey the law.
     for split in 0..bytes.len() {
         let (first, second) = bytes.split_at(split);
         for output_len in [1, 7, 1 << 20] {

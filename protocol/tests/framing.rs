@@ -1,4 +1,4 @@
-//! HTTP framing, strict as RFC 9110 and 9112 put it: for each demand what is accepted and what is not, in
+//! HTTP framing as strict as RFC 9110 and 9112: for each requirement what is accepted and what is not, in
 //! every cut.
 
 mod law;
@@ -7,10 +7,10 @@ use law::{End, HOST, check_http, chunked, echo, law, statuses};
 use protocol::Output;
 use protocol::server::{Protocol, Then, Violation, Waiting};
 
-/// A request behind each case: it is answered exactly when the case leaves the connection usable.
+/// A request after each case: it is answered exactly when the case leaves the connection usable.
 const NEXT: &str = "GET /bytes/1 HTTP/1.1\r\nHost: next\r\n\r\n";
 
-/// Each request gets this one reply, and the connection goes on.
+/// Each request gets this one reply, and the connection stays open.
 fn accepted(status: u16, requests: &[String]) {
     for request in requests {
         check_http(format!("{request}{NEXT}"), &[status, 200], End::Open);
@@ -57,7 +57,7 @@ fn absolute_form() {
     let wrong = ["http://", "http:///", "http://?x", "http://u@a/", "http://u:p@a/", "http://:80/", "http://a b/"];
     refused(400, Violation::BadRequest, &each(&wrong, get));
     refused(400, Violation::BadRequest, &each(&["http:a", "http:/a", "ftp://a/", "a", "a:80", "a/b"], get));
-    // The Host field must be there and right, though the target decides.
+    // The Host field must be present and valid, even if the target names the host.
     refused(400, Violation::BadRequest, &["GET http://a/ HTTP/1.1\r\n\r\n".to_owned()]);
     refused(400, Violation::BadRequest, &["GET http://a/ HTTP/1.1\r\nHost: a b\r\n\r\n".to_owned()]);
 }
@@ -107,7 +107,7 @@ fn methods() {
 
 #[test]
 fn targets() {
-    // What is beyond the limit is no target to any method that is known.
+    // A number beyond the limit is not found with any known method.
     for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {
         for target in ["/bytes/100001", "http://a/bytes/4294967295?x", "/bytes/4294967296"] {
             accepted(404, &lines(&[&format!("{method} {target} HTTP/1.1")]));
@@ -157,7 +157,7 @@ fn versions() {
     ];
     refused(400, Violation::BadRequest, &each(&wrong, get));
     refused(400, Violation::BadRequest, &["GET /\r\n\r\n".to_owned(), "GET\r\n\r\n".to_owned()]);
-    // 1.x is answered as 1.1: it needs a Host, and lives on.
+    // 1.x is treated as 1.1: it needs a Host, and the connection stays open.
     refused(400, Violation::BadRequest, &["GET / HTTP/1.2\r\n\r\n".to_owned()]);
 }
 
@@ -217,7 +217,8 @@ fn line_ends() {
     accepted(200, &[format!("GET / HTTP/1.1\r\n{HOST}A:\r\nB:\t\u{e9} \t c \r\n\r\n")]);
 }
 
-/// RFC 9112 §2.2, and no way to stay for ever: an empty line is no request, and only one is skipped.
+/// RFC 9112 §2.2: an empty line is not a request, and only one is skipped, so empty lines cannot keep a
+/// connection for ever.
 #[test]
 fn empty_lines() {
     let get = format!("GET / HTTP/1.1\r\n{HOST}\r\n");
@@ -231,14 +232,14 @@ fn empty_lines() {
     let outcome = check_http("\r\n", &[], End::Open);
     assert_eq!(outcome, "");
     check_http("\r\n\r\n", &[400], End::Aborted(Violation::BadRequest));
-    // Bytes are taken, and yet the connection waits for its request and nothing was asked.
+    // Bytes are consumed, but they are not a request: the connection still waits for its first.
     let (mut http, mut state, mut space) = (law::http(), Default::default(), [0; 1000]);
     let step = http.on_bytes(&mut state, b"\r\n", &mut Output::new(&mut space));
     assert_eq!((step.consumed, step.requests, step.then), (2, 0, Then::KeepOpen));
     assert_eq!(http.waiting(&state, false), Waiting::Request);
     let step = http.on_bytes(&mut state, b"\r\n", &mut Output::new(&mut space));
     assert_eq!((step.requests, step.then), (0, Then::Abort(Violation::BadRequest)));
-    // Half of an empty line begins no head, the first byte of a request does.
+    // Half of an empty line does not begin a head; the first byte of a request does.
     for (input, waiting) in [("\r", Waiting::Request), ("G", Waiting::Head), ("\r\nG", Waiting::Head)] {
         let mut state = Default::default();
         let step = http.on_bytes(&mut state, input.as_bytes(), &mut Output::new(&mut space));
@@ -278,7 +279,7 @@ fn transfer_encoding() {
             "Transfer-Encoding: xchunked\r\n",
         ]),
     );
-    // RFC 9112 §6.1: in HTTP/1.0 the framing is faulty.
+    // RFC 9112 §6.1: a transfer coding in HTTP/1.0 is faulty framing.
     refused(
         400,
         Violation::BadFraming,
@@ -338,7 +339,7 @@ fn chunks() {
         Violation::BodyTooLong,
         &[chunked("3e9\r\n"), chunked(&format!("3e8\r\n{}\r\n1\r\n", "x".repeat(1000)))],
     );
-    // On any target: nothing is answered before the framing of the body is known to be right.
+    // For any target: nothing is answered before the framing of the body is known to be valid.
     for line in ["GET / HTTP/1.1", "PUT / HTTP/1.1", "POST /nothing HTTP/1.1", "BREW / HTTP/1.1", "OPTIONS * HTTP/1.1"]
     {
         let head = format!("{line}\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n");
@@ -364,7 +365,7 @@ fn expectations() {
             echo(&format!("Expect: {value}\r\n{body}"), "ab")
         }),
     );
-    // No 100 without a body, for HTTP/1.0, or where the body is not what was asked for.
+    // No 100 without a body, for HTTP/1.0, or where the body is refused or not needed.
     accepted(200, &[echo("Expect: 100-continue\r\n", ""), echo("Expect:\r\n", "")]);
     check_http(format!("POST /echo HTTP/1.0\r\nExpect: 100-continue\r\n{body}\r\nab"), &[200], End::Closed);
     refused(413, Violation::BodyTooLong, &[echo("Expect: 100-continue\r\nContent-Length: 1001\r\n", "")]);
@@ -378,12 +379,12 @@ fn expectations() {
         ("POST /nothing HTTP/1.1", 404),
         ("BREW / HTTP/1.1", 501),
     ] {
-        // Without a body nothing is unknown.
+        // Without a body it is clear what follows.
         accepted(status, &[format!("{line}\r\n{HOST}Expect: 100-continue\r\n\r\n")]);
         for (framing, sent) in [(body, "ab"), ("Transfer-Encoding: chunked\r\n", "1\r\na\r\n0\r\n\r\n")] {
             let head = format!("{line}\r\n{HOST}Expect: 100-continue\r\n{framing}\r\n");
-            // The final reply does not wait for a body that may never come. Whether it does is unknown, so what
-            // follows is neither body nor request.
+            // The final reply does not wait for a body that may never come. Nobody knows whether it comes, so
+            // what follows is neither body nor request.
             for rest in [String::new(), NEXT.to_owned(), format!("{sent}{NEXT}")] {
                 let replies = check_http(format!("{head}{rest}"), &[status], End::Closed);
                 assert!(replies.contains("\r\nConnection: close\r\n"), "{replies}");
@@ -417,11 +418,11 @@ fn replies_to_head_have_no_body() {
         assert_eq!(statuses(&replies), [status], "{replies}");
         assert!(replies.ends_with("\r\n\r\n") && replies.matches("\r\n\r\n").count() == 1, "a body: {replies}");
     }
-    // The method of the request before says nothing about the next one.
+    // The method of one request says nothing about the next.
     let replies =
         check_http(format!("HEAD / HTTP/1.1\r\n{HOST}\r\nGET /\0"), &[200, 400], End::Aborted(Violation::BadRequest));
     assert!(!replies.ends_with("\r\n\r\n"), "{replies}");
-    // Nor is there a body when the rest does not come in time.
+    // Also no body when the rest of the request does not come in time.
     for (input, has_body) in [("HEAD / HTTP/1.1\r\nHo", false), ("HEADS / HTTP/1.1\r\nHo", true), ("HEA", true)] {
         let (mut http, mut state, mut space) = (law::http(), Default::default(), [0; 1000]);
         http.on_bytes(&mut state, input.as_bytes(), &mut Output::new(&mut space));

@@ -1,6 +1,6 @@
 //! A seeded sequence: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
-//! OOPSLA 2014). A few lines, every seed is a good one, and what was published with a seed can be replayed for
-//! ever. Nothing here is fit for secrets.
+//! OOPSLA 2014). It is a few lines long, every seed is good, and results published with a seed can always be
+//! replayed. It is not fit for secrets.
 #![forbid(unsafe_code)]
 
 /// The step between states: 2⁶⁴ over the golden ratio, made odd.
@@ -18,7 +18,7 @@ impl Random {
         Random { state: seed }
     }
 
-    /// The number at `index` of a seed's sequence, without those before it.
+    /// The number at `index` of a seed's sequence, without computing those before it.
     #[inline]
     pub fn at(seed: u64, index: u64) -> u64 {
         Random::new(seed.wrapping_add(index.wrapping_mul(GAMMA))).next_u64()
@@ -34,7 +34,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Between 0 and `most`, both possible. The remainder favours the low ones, by less than one in 2⁴⁴ for a
+    /// From 0 to `most`, both included. The remainder favours low numbers, by less than one in 2⁴⁴ for a
     /// `most` below a million.
     pub fn up_to(&mut self, most: usize) -> usize {
         (self.next_u64() % (most as u64 + 1)) as usize
@@ -48,7 +48,7 @@ impl Random {
         ((u128::from(self.next_u64()) * count as u128) >> 64) as usize
     }
 
-    /// From 0, which is possible, to 1, which is not.
+    /// From 0 (included) to 1 (excluded).
     pub fn uniform(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -58,7 +58,7 @@ impl Random {
         self.next_u64().is_multiple_of(count)
     }
 
-    /// True so many times in a thousand, on average.
+    /// True `count` times in a thousand, on average.
     pub fn permille(&mut self, count: u64) -> bool {
         self.next_u64() % 1000 < count
     }

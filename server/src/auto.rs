@@ -1,4 +1,4 @@
-//! `--backend auto`: the one place where a backend is chosen, and it says what and why.
+//! `--backend auto`: the one place that chooses a backend. It says which and why.
 
 use crate::backend::uring::probe;
 use crate::options::Variant;
@@ -13,7 +13,7 @@ pub struct Choice {
     pub reason: String,
 }
 
-/// Opens a ring as the io_uring backend would, on a thread of its own, and closes it again.
+/// Opens a ring as the io_uring backend would, on a separate thread, and closes it again.
 ///
 /// # Errors
 /// Why the backend cannot run here.
@@ -24,7 +24,7 @@ pub fn probe_io_uring() -> Result<(), Unavailable> {
         .unwrap_or_else(|_| Err(Unavailable::Uring { cause: "the probe panicked".into(), fix: "report this as a bug" }))
 }
 
-/// io_uring where it runs, else epoll.
+/// io_uring if it runs here, else epoll.
 pub fn choose() -> Choice {
     match probe_io_uring() {
         Ok(()) => Choice {

@@ -1,6 +1,6 @@
 //! How a reactor ends: it stops new handshakes, empties the accept queues as room permits, closes the
-//! listeners, and waits for its connections; or it cuts all of that off. What a connection does in a
-//! drain is its own affair (`shard::connection`), what the deadline is the supervisor's.
+//! listeners, and waits for its connections; or it cuts everything off. `shard::connection` decides what a
+//! connection does in a drain; the supervisor sets the deadline.
 
 use std::io;
 
@@ -12,17 +12,17 @@ use crate::listener::Listener;
 use crate::shard::Trouble;
 use crate::shard::counters::{CloseReason, Counters};
 
-/// Attempts to stop new handshakes, one a tick. Each is an allocation of a few bytes in the kernel:
-/// what is missing for a second is missing for good.
+/// Attempts to stop new handshakes, one per tick. Each needs a few bytes of kernel memory: if these are
+/// missing for a second, they stay missing.
 const REFUSALS_MAX: u32 = 10;
-/// Looks, one a tick, without any progress after which a stopped reactor gives up on what is left. Closing
-/// waits for nobody, so only a kernel that takes no submissions, or lost completions, gets there. Looks
-/// instead of time: a process that was stopped meanwhile (SIGSTOP) is not stuck.
+/// Looks without progress, one per tick, after which a stopped reactor gives up on its remaining connections.
+/// Closing waits for no peer, so this happens only if the kernel takes no submissions or completions were
+/// lost. It counts looks instead of time because a process paused by SIGSTOP is not stuck.
 const STUCK_LOOKS: u32 = 30;
-/// Failures in a row after which what is left in an accept queue is counted instead of accepted.
+/// Failures in a row after which the rest of an accept queue is counted instead of accepted.
 const FAILURES_MAX: u32 = 64;
 
-/// What the supervisor wants of a reactor. It only ever grows.
+/// What the supervisor wants of a reactor. It only increases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Command {
@@ -31,18 +31,18 @@ pub(crate) enum Command {
     Stop = 2,
 }
 
-/// Connections that are cut off in one queue. Only one that grows meanwhile, because handshakes could not be
-/// stopped, holds more; what it holds in the end is counted.
+/// Most connections cut off in one accept queue. Only a queue that grows meanwhile, because handshakes could
+/// not be stopped, holds more; the rest is counted.
 const QUEUED_MAX: u32 = 1 << 20;
 
-/// What a reactor has obeyed so far.
+/// How far a reactor has followed its orders.
 pub(crate) struct Drain {
     obeyed: Command,
-    /// Attempts to stop handshakes that are left; 0 once it was done.
+    /// Remaining attempts to stop handshakes; 0 once that is done.
     refusals_left: u32,
-    /// Listeners, in their order, that refuse handshakes.
+    /// For each listener, whether it refuses handshakes.
     refusing: Vec<bool>,
-    /// Connections at the last look after the stop, and looks since they became fewer.
+    /// Connections at the last look after the stop; below, looks since their number changed.
     left: u32,
     looks: u32,
 }
@@ -52,7 +52,7 @@ impl Drain {
         Drain { obeyed: Command::Serve, refusals_left: REFUSALS_MAX, refusing: Vec::new(), left: 0, looks: 0 }
     }
 
-    /// Obeys `command`, once a turn. True when the reactor has nothing left to do.
+    /// Carries out `command`, once per turn. True when the reactor has nothing left to do.
     ///
     /// # Errors
     /// Connections that cannot be ended even by force.
@@ -88,13 +88,13 @@ impl Drain {
         Ok(backend.shard().intake.is_closed() && backend.shard().len() == 0 && backend.is_idle())
     }
 
-    /// Closes the listeners once their queues are empty. Until then connections are accepted as room
-    /// permits, so that none of them is reset that could be served within the drain.
+    /// Closes the listeners once their queues are empty. Until then connections are accepted as room permits,
+    /// so that no connection is reset that the drain could have served.
     fn look<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B) {
         self.refuse_handshakes(backend);
         let queued = backend.listeners().try_fold(false, |queued, listener| Ok(queued | listener.has_queued()?));
         backend.shard().shared.counters.syscalls += backend.listeners().count() as u64;
-        // Who cannot even ask asks again.
+        // After an error, look again.
         let is_empty = queued == Ok::<bool, Errno>(false);
         if is_empty && self.refusals_left == 0 {
             backend.take_listeners();
@@ -105,15 +105,15 @@ impl Drain {
         }
     }
 
-    /// Stops new handshakes, unless that was done. A shortage passes, and then the next look tries
-    /// again; without it a listener that is closed resets who comes in between.
+    /// Stops new handshakes, unless that is done. After a shortage of memory the next look tries again. If
+    /// handshakes are not stopped, closing the listener resets connections that come in between.
     fn refuse_handshakes<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B) {
         if self.refusals_left == 0 {
             return;
         }
         self.refusing.resize(backend.listeners().count(), false);
         let (mut calls, mut errors, mut passes) = (0, 0, false);
-        // Each by itself: what one cannot says nothing of the others.
+        // Try each one: a failure of one says nothing about the others.
         for (listener, is_refusing) in backend.listeners().zip(&mut self.refusing).filter(|(_, done)| !**done) {
             calls += 1;
             match listener.refuse_handshakes() {
@@ -130,8 +130,8 @@ impl Drain {
         self.refusals_left = if passes { self.refusals_left - 1 } else { 0 };
     }
 
-    /// After a stop connections only wait for the kernel. One that never lets go must not hold the
-    /// process for ever.
+    /// After a stop, connections only wait for the kernel. A connection that the kernel never releases must
+    /// not hold the process for ever.
     fn expect_progress<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B) -> io::Result<()> {
         let shard = backend.shard();
         let left = shard.len();
@@ -158,11 +158,11 @@ fn stop<P: Protocol, B: Backend<P>>(backend: &mut B) {
     listeners.iter().for_each(|listener| cut_queue(listener, &mut shard.shared.counters));
 }
 
-/// Accepts and closes what is queued, so that each connection that the kernel has completed is accounted
-/// for. What cannot be accepted is counted as the kernel has it.
+/// Accepts and closes queued connections, so that each one that the kernel has completed is accounted for.
+/// For those that cannot be accepted, it adds the kernel's count of the queue.
 fn cut_queue(listener: &Listener, counters: &mut Counters) {
     let mut failures = 0;
-    // A listener of io_uring waits; a failure here shows below.
+    // Accept on a listener of io_uring would block; a failure here counts below.
     let mut trouble = listener.set_nonblocking().is_err();
     for _ in 0..QUEUED_MAX {
         if trouble {

@@ -1,20 +1,20 @@
-//! Where a server listens: a TCP address, or the path of a unix socket. Nothing is opened here.
+//! Where a server listens: a TCP address, or the path of a unix socket. Opens nothing.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// One place to listen at. Prints as it is given on the command line: `127.0.0.1:8080`, `unix:/tmp/c10m.sock`.
+/// One place to listen at. Prints as on the command line: `127.0.0.1:8080`, `unix:/tmp/c10m.sock`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// Address and port; port 0 lets the kernel choose one, the same for every reactor.
     Tcp(SocketAddr),
-    /// The path of a unix socket, which is made at the start and taken away at the end.
+    /// The path of a unix socket, which is created at the start and removed at the end.
     Unix(PathBuf),
 }
 
 impl Endpoint {
-    /// The address, if it is one of TCP.
+    /// The address, if it is a TCP address.
     pub fn tcp(&self) -> Option<SocketAddr> {
         match self {
             Endpoint::Tcp(address) => Some(*address),

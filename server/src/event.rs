@@ -1,5 +1,5 @@
-//! What `c10m serve --json` prints, a line each: when it is ready, live counters, and the account at the end. Whoever
-//! starts a server reads the same types.
+//! What `c10m serve --json` prints, one line each: that it is ready, live counters, and the report at the end.
+//! Programs that start a server read the same types.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,18 +15,18 @@ use crate::stats::Stats;
 pub enum Event {
     /// The first.
     Ready(Ready),
-    /// One an interval, where they are asked for.
+    /// One per interval, if requested.
     Stats(StatsLine),
     /// The last.
     Exit(Box<Exit>),
 }
 
-/// A server that serves.
+/// A server that is ready.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ready {
     /// The first of `addresses`.
     pub address: String,
-    /// Where it listens, in the order asked for, as the command line takes them.
+    /// Where it listens, in the requested order, written as on the command line.
     pub addresses: Vec<String>,
     /// What it speaks.
     pub workload: Workload,
@@ -41,7 +41,7 @@ pub struct Ready {
     pub scheduling: Scheduling,
     /// Most connections of each reactor.
     pub connections_max_per_reactor: u32,
-    /// Longest accept queue, as far as net.core.somaxconn is readable with its cut.
+    /// Longest accept queue: capped by net.core.somaxconn if that is readable.
     pub backlog: u64,
     /// What the kernel gave for SO_RCVBUF.
     pub receive_buffer_bytes: usize,
@@ -49,7 +49,7 @@ pub struct Ready {
     pub send_buffer_bytes: usize,
     /// Memory for buffers in each reactor.
     pub buffer_memory_bytes_per_reactor: usize,
-    /// Where the kernel does not do what was asked for, and what follows from the options without being said by them.
+    /// Where the kernel does not do what was requested, and consequences of the options that are not obvious.
     pub notes: Vec<String>,
     /// The process.
     pub pid: u32,
@@ -62,7 +62,7 @@ pub struct Ready {
 /// Live counters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatsLine {
-    /// Lines before this that found no reader.
+    /// Earlier lines that were lost because nobody read them.
     pub lines_lost: u64,
     /// The counters.
     #[serde(flatten)]
@@ -74,7 +74,7 @@ pub struct StatsLine {
 pub struct Exit {
     /// Exit code of the program.
     pub code: u8,
-    /// Lines before this that found no reader.
+    /// Earlier lines that were lost because nobody read them.
     pub lines_lost: u64,
     /// What was counted.
     #[serde(flatten)]
@@ -123,7 +123,7 @@ mod tests {
                 requests_per_s: 0.0,
                 bytes_in_per_s: 1e9,
                 bytes_out_per_s: 3.0,
-                // By name, those that occurred: no field has to be there.
+                // Keyed by name and only those that occurred, so no field is required.
                 closes: [].into(),
                 pauses: [].into(),
                 buffers_in_use: 3,

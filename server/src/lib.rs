@@ -1,8 +1,8 @@
-//! Per-core TCP servers over epoll, mio and io_uring, under one protocol cut.
+//! Per-core TCP servers over epoll, mio and io_uring, all under the same protocol code.
 //!
 //! A [`Server`] runs one reactor per core: a thread with its own SO_REUSEPORT listeners, fd table,
-//! connections, buffers and counters. Only the listener of a unix socket is shared. The backends differ, all
-//! above "bytes arrived, bytes may leave" is the same (`shard::connection`).
+//! connections, buffers and counters. Only the listener of a unix socket is shared. The backends differ;
+//! everything above "bytes arrived, bytes may leave" is the same (`shard::connection`).
 #![deny(unsafe_code)]
 
 mod auto;

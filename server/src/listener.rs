@@ -1,5 +1,5 @@
-//! Listening sockets: of TCP one per reactor on the same port, and how to stop their intake without losing
-//! a connection that the kernel has already completed. Unix sockets are made in `unix_socket`.
+//! Listening sockets: for TCP, one per reactor on the same port, and how to stop their intake without losing
+//! a connection that the kernel has already completed. `unix_socket` makes unix sockets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type}
 use crate::options::{KeepAlive, Options, SocketOptions};
 use crate::unavailable::{BIND, Failure};
 
-/// Bytes that a connection may have in the kernel beyond what its peer's window and the network allow to
-/// send now (TCP_NOTSENT_LOWAT, tcp(7), Linux 3.12). Without it a reader that takes little has megabytes waiting, and room
-/// shows only when a third of them is gone. Four times what is sent in one go, so that a fast reader never waits.
+/// Unsent bytes that the kernel accepts for a connection beyond what its peer's window and the network allow to send
+/// now (TCP_NOTSENT_LOWAT, tcp(7), Linux 3.12). Without it megabytes wait for a slow reader, and the socket shows room
+/// only when a third of them is gone. It is four times what is sent in one go, so that a fast reader never waits.
 const NOTSENT_LEN_MAX: u32 = 256 * 1024;
 
 /// Binds a socket that will listen in a reuseport group. Accepted sockets inherit what is set here,
@@ -41,12 +41,13 @@ fn set_options(socket: &Socket, address: SocketAddr, options: &Options) -> io::R
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_tcp_nodelay(true)?;
-    // An urgent byte stays where it is in the stream (RFC 6093 §5). Taken out, it would end a receive short
-    // of the bytes behind it, and the kernel would not say that there are any (tcp_inq, include/net/tcp.h).
+    // An urgent byte stays in its place in the stream (RFC 6093 §5). If it were taken out, a receive would
+    // stop before the bytes after it, and the kernel would not say that there are any (tcp_inq,
+    // include/net/tcp.h).
     socket.set_out_of_band_inline(true)?;
     socket.set_tcp_notsent_lowat(NOTSENT_LEN_MAX)?;
     if options.idle_timeout.is_zero() {
-        // Nothing else would ever find out that an idle peer is gone.
+        // Nothing else would detect that an idle peer is gone.
         let probes = TcpKeepalive::new()
             .with_time(KeepAlive::IDLE)
             .with_interval(KeepAlive::INTERVAL)
@@ -57,8 +58,8 @@ fn set_options(socket: &Socket, address: SocketAddr, options: &Options) -> io::R
     set_sizes(socket, &options.socket)
 }
 
-/// Sizes of socket buffers, where they are asked for. The kernel must know before the socket listens,
-/// because the window scale is announced in the handshake (tcp(7)).
+/// Sets the sizes of socket buffers, if requested. The kernel must know them before the socket listens,
+/// because the handshake announces the window scale (tcp(7)).
 pub(crate) fn set_sizes(socket: &Socket, options: &SocketOptions) -> io::Result<()> {
     if let Some(size) = options.receive_buffer {
         socket.set_recv_buffer_size(size as usize)?;
@@ -81,7 +82,7 @@ enum Family {
     Unix,
 }
 
-/// Sizes of a socket's buffers in bytes, as the kernel says them: twice what was asked for (socket(7)).
+/// Sizes of a socket's buffers in bytes, as the kernel reports them: twice what was requested (socket(7)).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SocketSizes {
     /// SO_RCVBUF.
@@ -98,26 +99,26 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// A share of a unix socket that listens already.
+    /// This reactor's share of a listening unix socket.
     pub(crate) fn of_unix(shared: BorrowedFd<'_>) -> io::Result<Listener> {
         Ok(Listener { socket: shared.try_clone_to_owned()?, family: Family::Unix })
     }
 
-    /// Takes a connection off the accept queue; its socket does not block. EAGAIN says that nobody
-    /// waits, on a listener that does not block either.
+    /// Takes a connection off the accept queue; its socket is non-blocking. On a non-blocking listener,
+    /// EAGAIN says that the queue is empty.
     #[inline]
     pub(crate) fn accept(&self) -> Result<OwnedFd, Errno> {
         rustix::net::accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
     }
 
-    /// What the kernel made of the sizes asked for.
+    /// The sizes that the kernel chose for the requested ones.
     pub(crate) fn sizes(&self) -> io::Result<SocketSizes> {
         let socket = SockRef::from(&self.socket);
         let (receive_buffer, send_buffer) = (socket.recv_buffer_size()?, socket.send_buffer_size()?);
         Ok(SocketSizes { receive_buffer, send_buffer })
     }
 
-    /// Whether a connection waits in the accept queue. Takes nothing off it.
+    /// Whether a connection waits in the accept queue. Takes none off it.
     pub(crate) fn has_queued(&self) -> Result<bool, Errno> {
         const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut entry = [PollFd::new(&self.socket, PollFlags::IN)];
@@ -125,8 +126,7 @@ impl Listener {
         Ok(entry[0].revents().contains(PollFlags::IN))
     }
 
-    /// How many connections wait in the accept queue. Where the kernel does not count them, 1 stands
-    /// for some.
+    /// How many connections wait in the accept queue. If the kernel does not count them, 1 stands for some.
     pub(crate) fn queued(&self) -> u64 {
         match sys::socket::queued_connections(self) {
             Ok(count) => u64::from(count),
@@ -134,25 +134,25 @@ impl Listener {
         }
     }
 
-    /// From here on accept does not wait.
+    /// Makes accept non-blocking from here on.
     pub(crate) fn set_nonblocking(&self) -> Result<(), Errno> {
         rustix::io::ioctl_fionbio(&self.socket, true)
     }
 
-    /// Where a listener of TCP listens.
+    /// The address of a TCP listener.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         let address = SockRef::from(&self.socket).local_addr()?;
         address.as_socket().ok_or_else(|| Errno::AFNOSUPPORT.into())
     }
 
-    /// Makes the kernel ignore further SYNs, while handshakes under way go on and what is in the
-    /// accept queue stays there. Closing at once would reset both (RFC 9293 §3.10.7.2).
+    /// Makes the kernel ignore further SYNs. Pending handshakes continue, and the accept queue keeps its
+    /// connections; closing at once would reset both (RFC 9293 §3.10.7.2).
     ///
-    /// A filter drops them, so that a client which tries again may find a successor. Recent kernels want
-    /// CAP_NET_ADMIN for a filter on a TCP socket (seen with EPERM on 6.18.44); without it the listener
-    /// is taken off every interface, and a client is refused at once as it would be a moment later.
+    /// A filter drops the SYNs, so a client that retries may find a successor. Recent kernels require
+    /// CAP_NET_ADMIN for a filter on a TCP socket (EPERM seen on 6.18.44). Without it the listener is taken
+    /// off every interface, and a client is refused at once, as it would be a moment later.
     ///
-    /// A unix socket knows no handshakes. Its file is gone by now, and nobody can come any more.
+    /// A unix socket has no handshakes. Its file is gone by now, so nobody can connect any more.
     pub(crate) fn refuse_handshakes(&self) -> io::Result<()> {
         if self.family == Family::Unix {
             return Ok(());
@@ -176,19 +176,19 @@ impl AsRawFd for Listener {
     }
 }
 
-/// Fails with EADDRINUSE when anybody listens on `address`. With SO_REUSEPORT alone, a forgotten
-/// server of the same user would silently take half of the connections.
+/// Fails with EADDRINUSE if any socket listens on `address`. With SO_REUSEPORT alone, a forgotten server of
+/// the same user would silently take half of the connections.
 pub(crate) fn ensure_free(address: SocketAddr) -> Result<(), Failure> {
     if address.port() == 0 {
         return Ok(());
     }
     let socket = socket(address)?;
     if address.is_ipv6() {
-        // As the real one: it takes nothing from an IPv4 socket on the same port.
+        // As for the real listener: it takes nothing from an IPv4 socket on the same port.
         socket.set_only_v6(true).map_err(Failure::of("setsockopt(2)"))?;
     }
-    // Connections in TIME_WAIT do not matter, a listener does: socket(7), SO_REUSEADDR. One on a part of the address
-    // counts as well: 127.0.0.1 of 0.0.0.0, and the other way round.
+    // Connections in TIME_WAIT do not matter, but a listener does (socket(7), SO_REUSEADDR). Overlapping addresses
+    // count as well: 127.0.0.1 with 0.0.0.0, and the other way round.
     socket.set_reuse_address(true).map_err(Failure::of("setsockopt(2)"))?;
     socket.bind(&address.into()).map_err(Failure::of(BIND))
 }
@@ -233,7 +233,7 @@ mod tests {
     /// What an accepted socket has inherited.
     fn accepted_from(listener: &Listener) -> TcpStream {
         let client = TcpStream::connect(listener.address().unwrap()).unwrap();
-        // The handshake is over for the client a moment before the connection is in the queue.
+        // The client's handshake ends a moment before the connection is in the queue.
         loop {
             match listener.accept() {
                 Ok(accepted) => {
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), KeepAlive::INTERVAL);
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), KeepAlive::PROBES);
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(KeepAlive::DEAD_AFTER));
-        // Else the idle timeout does it, and no probe is sent.
+        // With an idle timeout no probe is needed, so none is sent.
         let accepted = accepted_from(&open(address).unwrap());
         assert!(!SockRef::from(&accepted).keepalive().unwrap());
     }
@@ -268,14 +268,14 @@ mod tests {
             (options.socket.receive_buffer, options.socket.send_buffer) = (Some(20_000), Some(30_000));
         })
         .unwrap();
-        // The kernel doubles, for its own bookkeeping (socket(7)).
+        // The kernel doubles the sizes for its own bookkeeping (socket(7)).
         assert_eq!(listener.sizes().unwrap(), SocketSizes { receive_buffer: 40_000, send_buffer: 60_000 });
         let accepted = accepted_from(&listener);
         let socket = SockRef::from(&accepted);
         assert_eq!((socket.recv_buffer_size().unwrap(), socket.send_buffer_size().unwrap()), (40_000, 60_000));
     }
 
-    /// Every kind of listener on each overlapping address is seen, and none of the others.
+    /// Every kind of listener on each overlapping address is found, and no other.
     #[test]
     fn a_listener_on_a_part_of_the_address_counts_and_another_family_does_not() {
         let kinds: [fn(&Socket); 3] = [
@@ -286,7 +286,7 @@ mod tests {
                 socket.set_reuse_port(true).unwrap();
             },
         ];
-        // Theirs, whether it takes IPv4 as well, and which of ours it leaves alone.
+        // Their address, whether it takes IPv4 as well, and which of our addresses it leaves free.
         let cases: [(&str, bool, &[&str]); 5] = [
             ("127.0.0.1:0", false, &["[::1]", "[::]"]),
             ("0.0.0.0:0", false, &["[::1]", "[::]"]),
@@ -309,7 +309,7 @@ mod tests {
                     let is_free = |ours: &&str| ensure_free(format!("{ours}:{port}").parse().unwrap()).is_ok();
                     ["127.0.0.1", "0.0.0.0", "[::1]", "[::]"].into_iter().filter(is_free).collect()
                 };
-                // Another process may have the same port in the other family, but not each time.
+                // Another process may have the same port in the other family, but not every time.
                 let mut found = found_free();
                 for _ in 0..20 {
                     if found == free {
@@ -329,11 +329,11 @@ mod tests {
         assert_eq!(ensure_free(address).unwrap_err().error.kind(), io::ErrorKind::AddrInUse);
         assert!(open(address).is_ok(), "a second reactor joins the group");
         drop(listener);
-        // The second one was dropped above, so nobody listens any more.
+        // The second listener was dropped above, so nobody listens any more.
         ensure_free(address).unwrap();
     }
 
-    /// A connection that the kernel has completed outlives `refuse`, and one that comes later does not come.
+    /// A connection that the kernel has completed survives `refuse`; a later one fails.
     fn check_that_the_queue_outlives(refuse: impl Fn(&Listener) -> io::Result<()>, late_error: io::ErrorKind) {
         let first = open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = first.address().unwrap();
@@ -350,7 +350,7 @@ mod tests {
             while listener.has_queued().unwrap() {
                 let mut accepted = TcpStream::from(listener.accept().unwrap());
                 let peer = accepted.peer_addr().unwrap();
-                // It also works in both directions.
+                // It still works in both directions.
                 accepted.write_all(b"a").unwrap();
                 let client = queued.iter().find(|stream| stream.local_addr().unwrap() == peer).unwrap();
                 client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();

@@ -1,4 +1,4 @@
-//! What a server is told at start-up. Every limit is here; nothing is chosen later.
+//! The settings of a server at start-up. Every limit is here; nothing is chosen later.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
 
-/// A way of using a kernel interface. One native loop each; they imitate nothing.
+/// A way of using a kernel interface. Each has one native loop, which imitates no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Words", into = "Words")]
 pub enum Variant {
     /// epoll, level-triggered: interest changes only when a send was short.
     EpollLevel,
-    /// epoll, edge-triggered: registered once; a short read ends the drain.
+    /// epoll, edge-triggered: registered once; reading stops at a short read.
     EpollEdge,
     /// mio, which is edge-triggered epoll behind a portable interface.
     MioEdge,
@@ -26,7 +26,7 @@ pub enum Variant {
     UringOneshot,
     /// io_uring with a poll that stays armed and a receive when it reports.
     UringPoll,
-    /// io_uring multishot with sends that are over when they are submitted.
+    /// io_uring multishot with sends that finish during submission.
     UringInline,
     /// io_uring multishot into buffers that are filled piece by piece.
     UringPieces,
@@ -72,7 +72,7 @@ impl Variant {
         Variant::UringGather,
     ];
 
-    /// Those that are compared everywhere; the others are tricks, which have an experiment of their own.
+    /// The variants that are compared everywhere; the others are tricks with an experiment of their own.
     pub const MAIN: [Variant; 6] = [
         Variant::EpollLevel,
         Variant::EpollEdge,
@@ -82,7 +82,7 @@ impl Variant {
         Variant::UringInline,
     ];
 
-    /// The word behind `--backend`.
+    /// The value of `--backend`.
     pub const fn backend(self) -> &'static str {
         match self {
             Variant::EpollLevel | Variant::EpollEdge => "epoll",
@@ -102,7 +102,7 @@ impl Variant {
         !matches!(self, Variant::EpollLevel | Variant::EpollEdge | Variant::MioEdge)
     }
 
-    /// The word behind `--variant`.
+    /// The value of `--variant`.
     pub const fn variant(self) -> &'static str {
         match self {
             Variant::EpollLevel => "level",
@@ -129,10 +129,10 @@ impl Variant {
         Variant::ALL.into_iter().filter(move |variant| variant.backend() == backend)
     }
 
-    /// The variant that two words name; without the second, the backend's default.
+    /// The variant named by these two words; without the second, the backend's default.
     ///
     /// # Errors
-    /// A sentence that lists what there is.
+    /// A sentence that lists the choices.
     pub fn named(backend: &str, variant: Option<&str>) -> Result<Variant, String> {
         let Some(default) = Variant::variants_of(backend).next() else {
             return Err(format!(
@@ -158,11 +158,11 @@ impl fmt::Display for Variant {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Balance {
-    /// The kernel's hash of addresses and ports: even on average only.
+    /// The kernel's hash of addresses and ports: even only on average.
     #[default]
     Hash,
-    /// The CPU that handles the SYN: its reactor, at random among several; the CPU's number modulo
-    /// the number of reactors where it has none.
+    /// The reactor on the CPU that handles the SYN, at random if it has several. If it has none: the CPU's
+    /// number modulo the number of reactors.
     Cpu,
     /// Each reactor in turn. Needs CAP_BPF and Linux 5.12.
     RoundRobin,
@@ -182,11 +182,11 @@ impl fmt::Display for Balance {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheduling {
-    /// As any thread (SCHED_OTHER): one that wakes up may interrupt who is running.
+    /// As any thread (SCHED_OTHER): a reactor that wakes up may preempt the running one.
     #[default]
     Normal,
-    /// As work without haste (SCHED_BATCH, sched(7)): one that wakes up waits for its turn, and finds more to do
-    /// then. With many reactors for each CPU that saves a switch for each event, for a few ms of delay.
+    /// As batch work (SCHED_BATCH, sched(7)): a reactor that wakes up waits for its turn and then finds more to
+    /// do. With many reactors per CPU that saves a switch per event, at the price of a few ms of delay.
     Batch,
 }
 
@@ -199,12 +199,12 @@ impl fmt::Display for Scheduling {
     }
 }
 
-/// What is set on listening sockets; accepted ones inherit it.
+/// Options of listening sockets; accepted ones inherit them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketOptions {
-    /// Longest accept queue asked for. The kernel cuts it to net.core.somaxconn (listen(2)).
+    /// Longest accept queue requested. The kernel caps it at net.core.somaxconn (listen(2)).
     pub backlog: u32,
-    /// SO_RCVBUF in bytes; `None` lets the kernel tune it. It gives twice as much (socket(7)).
+    /// SO_RCVBUF in bytes, which the kernel doubles (socket(7)); `None` lets the kernel tune it.
     pub receive_buffer: Option<u32>,
     /// SO_SNDBUF, likewise.
     pub send_buffer: Option<u32>,
@@ -226,21 +226,21 @@ impl Default for SocketOptions {
     }
 }
 
-/// How the kernel finds dead peers where no idle timeout does (tcp(7)): without it a peer that lost
-/// its power holds its place for ever.
+/// How the kernel finds dead peers if no idle timeout does (tcp(7)). Without it, a peer that lost power would
+/// hold its slot for ever.
 #[derive(Debug)]
 pub struct KeepAlive;
 
 impl KeepAlive {
     /// Silence before the first probe (TCP_KEEPIDLE). Shorter than the 350 s after which common load balancers
-    /// forget a connection; longer than a heartbeat, so that those who send one are not probed.
+    /// forget a connection; longer than a heartbeat interval, so that peers with heartbeats are not probed.
     pub const IDLE: Duration = Duration::from_secs(300);
     /// Time between probes (TCP_KEEPINTVL).
     pub const INTERVAL: Duration = Duration::from_secs(30);
     /// Unanswered probes before the end (TCP_KEEPCNT).
     pub const PROBES: u32 = 5;
-    /// TCP_USER_TIMEOUT: bytes that stay unacknowledged so long end a connection. It also overrides the
-    /// number of probes (`tcp_keepalive_timer`), so it has to be the time that those take.
+    /// TCP_USER_TIMEOUT: if bytes stay unacknowledged for this long, the connection ends. It also overrides
+    /// the number of probes (`tcp_keepalive_timer`), so it must be the time that they take.
     pub const DEAD_AFTER: Duration = Duration::from_secs(300 + 5 * 30);
 }
 
@@ -255,10 +255,10 @@ pub struct Options {
     pub listen: Vec<Endpoint>,
     /// What is set on listening sockets.
     pub socket: SocketOptions,
-    /// Number of reactors; each is one thread with listeners, an fd table and a shard of its own; the listener of a
+    /// Number of reactors. Each is one thread with its own listeners, fd table and shard; only the listener of a
     /// unix socket is shared.
     pub reactors: usize,
-    /// CPUs for the reactors in turn; empty: every CPU this process may use.
+    /// CPUs that the reactors take in turn; empty: every CPU this process may use.
     pub cpus: Vec<usize>,
     /// Who chooses the reactor of a new connection.
     pub balance: Balance,
@@ -272,7 +272,7 @@ pub struct Options {
     pub header_timeout: Duration,
     /// Close when a body or a reply makes no progress for this long; zero: never.
     pub stall_timeout: Duration,
-    /// What a drain may take before connections are closed by force.
+    /// How long a drain may take before connections are closed by force.
     pub drain_timeout: Duration,
     /// Accepts per turn: a flood of connections must not starve the ones that are open.
     pub accepts_per_turn_max: u32,
@@ -283,11 +283,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// Memory for buffers per reactor, unless a control group has less.
+    /// Memory for buffers per reactor, unless a control group allows less.
     pub const BUFFER_MEMORY: usize = 256 << 20;
     /// Silence of a connection before it is closed.
     pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-    /// Accepts per turn. HAProxy takes 4, h2o 20; a turn here is shorter, since nothing blocks it.
+    /// Accepts per turn. HAProxy takes 4, h2o 20; more fit here, because a turn is shorter: nothing blocks
+    /// it.
     pub const ACCEPTS_PER_TURN: u32 = 64;
 
     /// Defaults for a workload: loopback, a free port, epoll, one reactor per CPU.

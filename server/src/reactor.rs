@@ -1,4 +1,4 @@
-//! One reactor: a thread with a CPU, an fd table, listeners, a shard and a backend of its own.
+//! One reactor: a thread with its own CPU, fd table, listeners, shard and backend.
 
 use std::io;
 use std::iter;
@@ -26,13 +26,13 @@ use crate::stats::Snapshot;
 use crate::unavailable::Unavailable;
 use host::CpuTime;
 
-/// Bits of a [`Line`]: the drain has begun, the stop has, a snapshot is wanted.
+/// Bits of a [`Line`]: drain, stop, and a snapshot is wanted.
 const DRAIN: u8 = 1;
 const STOP: u8 = 1 << 1;
 const SNAPSHOT: u8 = 1 << 2;
 
-/// How the supervisor reaches one reactor: what it wants, and a bell to look at it. A turn costs one load of
-/// it, whatever is asked.
+/// How the supervisor reaches one reactor: what it wants, and a doorbell to make the reactor look. It costs
+/// one load per turn, whatever is asked.
 #[derive(Clone)]
 pub(crate) struct Line {
     wanted: Arc<AtomicU8>,
@@ -54,13 +54,13 @@ impl Line {
         sys::doorbell::ring(&self.doorbell)
     }
 
-    /// Asks for a [`Snapshot`]; one that was asked before and has not answered yet will answer once.
+    /// Asks for a [`Snapshot`]; if an earlier request is still unanswered, one answer serves both.
     pub(crate) fn ask_for_snapshot(&self) -> io::Result<()> {
         self.wanted.fetch_or(SNAPSHOT, Ordering::Release);
         sys::doorbell::ring(&self.doorbell)
     }
 
-    /// What is ordered, and whether a snapshot is wanted, which it is not any more then.
+    /// The current order, and whether a snapshot is wanted. Clears the request for the snapshot.
     #[inline]
     fn read(&self) -> (Command, bool) {
         let wanted = self.wanted.load(Ordering::Acquire);
@@ -79,9 +79,9 @@ impl Line {
 
 /// What a reactor tells its supervisor.
 pub(crate) enum News {
-    /// It serves at these places, as the reactor of this index.
+    /// The reactor of this index serves at these places.
     Ready { index: usize, endpoints: Vec<Endpoint>, sizes: SocketSizes },
-    /// It cannot.
+    /// It cannot start.
     Unavailable(Unavailable),
     /// What it counted so far.
     Snapshot(Box<Snapshot>),
@@ -94,16 +94,16 @@ pub(crate) struct Setup {
     pub(crate) index: usize,
     pub(crate) cpu: usize,
     pub(crate) endpoints: Vec<Endpoint>,
-    /// Unix sockets that listen already, in the order of their endpoints.
+    /// Listening unix sockets, in the order of their endpoints.
     pub(crate) shared: Vec<Arc<OwnedFd>>,
     pub(crate) connections_max: u32,
     pub(crate) options: Options,
-    /// What the reuseport group runs; only the first reactor has it.
+    /// The program of the reuseport group; only the first reactor has it.
     pub(crate) program: Option<Program>,
     pub(crate) line: Line,
 }
 
-/// The thread's body. Workload and backend are matched here, once: what follows is monomorphic.
+/// The thread's body. Matches workload and backend once; the code after it is monomorphic.
 pub(crate) fn run(setup: Setup, news: &Sender<News>) {
     let ended = match setup.options.workload {
         Workload::Echo => run_protocol(Echo, setup, news),
@@ -153,7 +153,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     sys::thread::leave_stdout_to_others().map_err(Unavailable::kernel("dup2(2) of /dev/null"))?;
     let (listeners, endpoints) = listen(&endpoints, &unix, B::LISTENER_NONBLOCKING, program.as_ref(), &options)?;
     let sizes = listeners[0].sizes().map_err(Unavailable::kernel("getsockopt(2)"))?;
-    // The copies in this table stay open until the thread ends; nobody can connect to them by then.
+    // The copies in this fd table stay open until the thread ends, when nobody can connect to them any more.
     drop(unix);
     let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
     let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
@@ -166,7 +166,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         connections_max,
         accepts_per_turn_max: options.accepts_per_turn_max,
     })?;
-    // A supervisor that is gone has nothing to be told.
+    // If the supervisor is gone, nobody needs the news.
     let _ = news.send(News::Ready { index, endpoints, sizes });
     let result = serve(&mut backend, &line, index, news);
     let left = u64::from(backend.shard().len());
@@ -188,7 +188,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     })
 }
 
-/// Opens the listeners of one reactor, and says where they are: the first reactor chooses ports.
+/// Opens the listeners of one reactor and returns their endpoints: the first reactor chooses ports.
 fn listen(
     endpoints: &[Endpoint],
     unix: &[Arc<OwnedFd>],
@@ -202,7 +202,7 @@ fn listen(
     for endpoint in endpoints {
         if let Endpoint::Tcp(address) = *endpoint {
             let socket = listener::bind(address, nonblocking, options).map_err(Unavailable::address(address))?;
-            // Each address has a group of its own, and each group a program.
+            // Each address has its own group, and each group its own program.
             if let Some(program) = program {
                 program.attach(&socket)?;
             }
@@ -217,7 +217,7 @@ fn listen(
     Ok((listeners, places))
 }
 
-/// Turns until the reactor is told to end and has nothing left to do.
+/// Runs turns until the reactor is told to end and has nothing left to do.
 fn serve<P: Protocol, B: Backend<P>>(
     backend: &mut B,
     line: &Line,
@@ -229,7 +229,7 @@ fn serve<P: Protocol, B: Backend<P>>(
         backend.turn()?;
         let (command, snapshot_wanted) = line.read();
         if snapshot_wanted {
-            // A supervisor that is gone has nothing to be told.
+            // If the supervisor is gone, nobody needs the news.
             let _ = news.send(News::Snapshot(Box::new(snapshot(backend.shard(), index))));
         }
         if drain.follow(backend, command)? {

@@ -1,4 +1,4 @@
-//! What a server says when it ends: its counters, and whether it ended well.
+//! The report of a server at its end: its counters, and whether it ended well.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::options::Balance;
 use crate::shard::counters::{CloseReason, Counters};
 use host::CpuTime;
 
-/// One reactor's account.
+/// One reactor's report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReactorReport {
     /// Its number, from 0.
@@ -21,17 +21,17 @@ pub struct ReactorReport {
     pub buffers_in_use: u32,
     /// Most pooled buffers in use at once.
     pub buffers_peak: u32,
-    /// Memory that the pool of buffers had from the kernel at the end, in bytes.
+    /// Memory that the buffer pool had from the kernel at the end, in bytes.
     pub buffer_memory_bytes: u64,
-    /// The most that it ever had.
+    /// Its peak.
     pub buffer_memory_bytes_peak: u64,
-    /// The most that it might have: the limit that was set, or what the kernel gave when it refused more.
+    /// Its limit: the configured one, or what the pool had when the kernel refused more.
     pub buffer_memory_bytes_max: u64,
-    /// Times that the kernel had no memory for buffers.
+    /// How often the kernel had no memory for buffers.
     pub buffer_memory_refusals: u64,
     /// CPU time of its thread.
     pub cpu_time: CpuTime,
-    /// What made it fail.
+    /// Why it failed.
     #[serde(deserialize_with = "Option::deserialize")]
     pub error: Option<String>,
 }
@@ -39,11 +39,11 @@ pub struct ReactorReport {
 /// How evenly connections were spread over the reactors. One reactor is always even.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
-    /// Accepts of the reactor with the most over the mean of all: from 1, which is even, to the
-    /// number of reactors, where one took everything.
+    /// Accepts of the busiest reactor over the mean of all: from 1 (even) to the number of reactors (one took
+    /// everything).
     pub accepts_max_over_mean: f64,
-    /// Standard deviation of the reactors' accepts over their mean: from 0, which is even, to
-    /// √(reactors − 1). A hash is expected to have √((reactors − 1) / accepts).
+    /// Standard deviation of the reactors' accepts over their mean: from 0 (even) to √(reactors − 1). For a
+    /// hash, expect √((reactors − 1) / accepts).
     pub accepts_coefficient_of_variation: f64,
 }
 
@@ -59,14 +59,14 @@ impl Spread {
     }
 }
 
-/// The whole server's account.
+/// The whole server's report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
-    /// Connections that a drain had to cut off, those among them that it could not even accept.
+    /// Connections that a drain had to cut off, including those that it could not even accept.
     pub forced_closes: u64,
     /// Who chose the reactor of a new connection.
     pub balance: Balance,
-    /// How evenly; `None` when no connection came.
+    /// How evenly it chose; `None` if no connection came.
     #[serde(deserialize_with = "Option::deserialize")]
     pub spread: Option<Spread>,
     /// Sums over the reactors.

@@ -1,5 +1,5 @@
-//! Live counters: what the reactors answer when they are asked, and the sums and rates that are told of it. Nothing is
-//! shared with a reactor; it copies its counters when it finds time.
+//! Live counters: the reactors' answers, and the sums and rates made of them. Nothing is shared with a reactor; it
+//! copies its counters when it has time.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::shard::counters::{CloseReason, Counters};
 
-/// What one reactor says of itself.
+/// One reactor's counters at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) index: usize,
@@ -19,15 +19,16 @@ pub(crate) struct Snapshot {
     pub(crate) buffer_memory_bytes: u64,
 }
 
-/// What is told of one interval. Rates and counts are of the reactors that answered, each over the time between its
-/// own two answers; what stands (connections, buffers) is the last that each reactor said.
+/// The statistics of one interval. Rates and counts cover the reactors that answered, each over the time between
+/// its own two answers. Levels (connections, buffers) are the last that each reactor reported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Seconds since every reactor serves.
+    /// Seconds since all reactors began to serve.
     pub elapsed_s: f64,
     /// Reactors that have not ended.
     pub reactors: usize,
-    /// Those that answered within the interval; a busy one answers late, and then for both intervals.
+    /// Reactors that answered within the interval. A busy one answers late, and its answer then covers both
+    /// intervals.
     pub answered: usize,
     /// Whether the drain has begun.
     pub draining: bool,
@@ -51,18 +52,18 @@ pub struct Stats {
     pub buffer_memory_bytes: u64,
 }
 
-/// Asks for snapshots by the interval, and makes one [`Stats`] of those that come.
+/// Requests snapshots each interval and makes one [`Stats`] of the answers.
 pub(crate) struct Watch {
     started: Instant,
     reactors: Vec<Seat>,
     asking: bool,
 }
 
-/// What is known of one reactor.
+/// What is known about one reactor.
 struct Seat {
-    /// The answer that the last line ended with.
+    /// The answer that the last line used.
     told: Snapshot,
-    /// One that came since.
+    /// An answer that came since.
     fresh: Option<Snapshot>,
     ended: bool,
 }
@@ -92,14 +93,15 @@ impl Watch {
         self.complete(draining)
     }
 
-    /// A reactor ended; whoever asked it gets no answer.
+    /// A reactor ended, so it will not answer.
     pub(crate) fn ended(&mut self, index: usize, draining: bool) -> Option<Stats> {
         let seat = self.reactors.get_mut(index)?;
         (seat.ended, seat.fresh) = (true, None);
         self.complete(draining)
     }
 
-    /// The interval is over. Returns what came of it if that was not told yet; then every reactor is to be asked again.
+    /// The interval is over. Returns its statistics if they were not returned yet; then the caller asks every reactor
+    /// again.
     pub(crate) fn next(&mut self, draining: bool) -> Option<Stats> {
         let unfinished = self.asking && self.reactors.iter().any(|seat| !seat.ended);
         let stats = unfinished.then(|| self.tell(draining));
@@ -190,7 +192,7 @@ mod tests {
         let mut watch = Watch::new(2);
         assert_eq!(watch.next(false), None, "nobody was asked yet");
         assert_eq!(watch.answered(snapshot(&watch, 0, 1, 100), false), None);
-        // The other one was busy for a second.
+        // The other reactor was busy for a second.
         let stats = watch.answered(snapshot(&watch, 1, 2, 300), false).unwrap();
         assert_eq!((stats.answered, stats.reactors, stats.requests_per_s), (2, 2, 250.0));
         assert_eq!((stats.connections, stats.buffers_in_use, stats.buffer_memory_bytes), (14, 2, 20));

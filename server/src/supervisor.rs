@@ -1,4 +1,4 @@
-//! Starts the reactors one after the other, passes orders on, and gathers their accounts.
+//! Starts the reactors one after the other, passes orders on, and gathers their reports.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -21,25 +21,25 @@ use crate::unix_socket::SocketFile;
 /// Descriptors a reactor needs besides connections and listeners: epoll or ring, doorbells, standard
 /// streams, and some for what the process inherited.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
-/// Default limit on connections per reactor where the fd limit is practically infinite. Costs
-/// address space only.
+/// Default limit on connections per reactor if the fd limit is practically infinite. It costs only address
+/// space.
 pub const CONNECTIONS_MAX: u64 = 1 << 22;
 /// Largest table of direct descriptors (`IORING_MAX_FIXED_FILES`, Linux `io_uring/rsrc.c`).
 pub const DIRECT_DESCRIPTORS_MAX: u64 = 1 << 20;
 
-/// What the owner of a server may want of it.
+/// What the owner of a server may order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Stop taking connections, finish what is in flight, end. A second one means [`Order::Stop`].
     Drain,
-    /// End now; connections that are still open are cut off.
+    /// End now; open connections are cut off.
     Stop,
 }
 
 /// A server whose reactors are all serving.
 pub struct Server {
     endpoints: Vec<Endpoint>,
-    /// Go with the drain.
+    /// Removed when the drain begins.
     socket_files: Vec<SocketFile>,
     sizes: SocketSizes,
     connections_max: u32,
@@ -55,7 +55,7 @@ impl Server {
     /// Raises the soft fd limit of the process to the hard one.
     ///
     /// # Errors
-    /// The first thing that cannot be had; then nothing is left running.
+    /// The first failure; nothing is left running then.
     pub fn start(options: Options) -> Result<Server, Unavailable> {
         assert!(!options.listen.is_empty(), "a server listens somewhere");
         let connections_max = connections_max(&options)?;
@@ -82,7 +82,7 @@ impl Server {
             news,
         };
         for (index, cpu) in cpus.into_iter().enumerate() {
-            // The first one attaches it before it listens; the others join its group.
+            // The first reactor attaches it before it listens; the others join its group.
             let program = program.take();
             if let Err(unavailable) = server.start_reactor(index, cpu, program, &shared, &sender) {
                 server.order(Command::Stop);
@@ -93,8 +93,8 @@ impl Server {
         Ok(server)
     }
 
-    /// One after the other: the first fixes the port, and no reactor's descriptors are open yet
-    /// when the next one gets its copy of the process's fd table.
+    /// Reactors start one after the other: the first fixes the port, and while a new one copies the process's
+    /// fd table, no reactor's descriptors are open in it.
     fn start_reactor(
         &mut self,
         index: usize,
@@ -121,16 +121,16 @@ impl Server {
             .map_err(Unavailable::kernel("starting a thread"))?;
         self.threads.push(thread);
         self.lines.push(line);
-        // This holds a sender, so there is news to come.
+        // `self` holds a sender, so the channel is not closed.
         let news = self.news.recv().map_err(|_| Unavailable::reactor(index, None))?;
         let (listening, endpoints, sizes) = ready(news)?;
-        // The kernel numbers a group's listeners as they come, and its program counts on it.
+        // The kernel numbers a group's listeners in order of arrival, and the group's program relies on it.
         assert_eq!((listening, self.threads.len()), (index, index + 1), "a reactor listens out of turn");
         (self.endpoints, self.sizes) = (endpoints, sizes);
         Ok(())
     }
 
-    /// Where it listens, in the order asked for; a port is never 0.
+    /// Where it listens, in the requested order; a port is never 0.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
@@ -145,13 +145,13 @@ impl Server {
         self.connections_max
     }
 
-    /// Serves until `orders` say otherwise, then returns the account. A drain that outlasts the
-    /// drain timeout becomes a stop. A reactor that fails stops the others.
+    /// Serves until `orders` end it, then returns the report. A drain that outlasts the drain timeout becomes
+    /// a stop. A reactor that fails stops the others.
     pub fn supervise(self, orders: &Receiver<Order>) -> Report {
         self.supervise_with(orders, None, &mut |_| {})
     }
 
-    /// The same, and tells live counters every `interval`.
+    /// The same, and also reports live counters every `interval`.
     pub fn supervise_with(
         mut self,
         orders: &Receiver<Order>,
@@ -174,7 +174,7 @@ impl Server {
                             self.order(Command::Drain);
                         }
                         Ok(_) => self.order(Command::Stop),
-                        // Nobody is left to give orders: serve on.
+                        // Nobody is left to give orders: keep serving.
                         Err(_) => orders = never(),
                     }
                     None
@@ -211,41 +211,41 @@ impl Server {
     }
 
     fn order(&mut self, command: Command) {
-        // First, so that nobody connects to a unix socket whose queue was emptied for the last time.
+        // First, so that nobody connects to a unix socket after its queue was emptied for the last time.
         self.socket_files.clear();
         for line in &self.lines {
-            // A doorbell cannot fail while its reactor lives, and one that ended needs no order.
+            // A doorbell cannot fail while its reactor lives, and a reactor that ended needs no order.
             let _ = line.order(command);
         }
     }
 
     fn ask_for_snapshots(&self) {
         for line in &self.lines {
-            // As above: one that ended has answered with its account.
+            // As above: a reactor that ended has answered with its report.
             let _ = line.ask_for_snapshot();
         }
     }
 
     fn join(&mut self) {
         for thread in self.threads.drain(..) {
-            // A panic is a bug and has been printed; in release it has ended the process.
+            // A panic is a bug and was printed; in release builds it ended the process.
             let _ = thread.join();
         }
     }
 }
 
-/// What is awaited of the reactor that is being started: which one listens, and where.
+/// The awaited news of the reactor being started: which one listens, and where.
 fn ready(news: News) -> Result<(usize, Vec<Endpoint>, SocketSizes), Unavailable> {
     match news {
         News::Ready { index, endpoints, sizes } => Ok((index, endpoints, sizes)),
         News::Unavailable(unavailable) => Err(unavailable),
-        // Not of this one, but of one that was started before, and serves since then.
+        // Not from this reactor, but from one that was started before and was serving.
         News::Ended(report) => Err(Unavailable::reactor(report.index, report.error)),
         News::Snapshot(_) => unreachable!("nobody asks before all reactors serve"),
     }
 }
 
-/// Makes the unix sockets, which all reactors share.
+/// Creates the unix sockets, which all reactors share.
 fn socket_files(options: &Options) -> Result<(Vec<SocketFile>, Vec<Arc<OwnedFd>>), Unavailable> {
     let nonblocking = !options.variant.is_uring();
     let (mut files, mut sockets) = (Vec::new(), Vec::new());
@@ -259,10 +259,10 @@ fn socket_files(options: &Options) -> Result<(Vec<SocketFile>, Vec<Arc<OwnedFd>>
     Ok((files, sockets))
 }
 
-/// The limit per reactor: what was asked for if it fits the fd limit, else what fits.
+/// The limit per reactor: the requested one if it fits the fd limit; without a request, what fits.
 fn connections_max(options: &Options) -> Result<u32, Unavailable> {
     let limit = sys::limits::raise_fd_limit().map_err(Unavailable::kernel("setrlimit(RLIMIT_NOFILE)"))?;
-    // Every reactor has a listener of its own for each place, or a copy of one.
+    // For each place, every reactor has its own listener or a copy of one.
     let reserved = RESERVED_DESCRIPTORS + options.listen.len() as u64;
     let fits = limit.saturating_sub(reserved);
     if fits == 0 {
@@ -313,8 +313,8 @@ mod tests {
         assert_eq!(fits(&options), (one.0 + 10, one.1 - 10));
     }
 
-    /// Reactors start one after the other, and serve at once: the news that one failed may come while the next
-    /// one is awaited.
+    /// Reactors start one after the other and serve at once, so the news that one failed may come while
+    /// waiting for the next.
     #[test]
     fn a_reactor_that_fails_while_another_starts_is_reported() {
         let refused = ready(ended(0, Some("Bad file descriptor"))).expect_err("it does not listen").to_string();

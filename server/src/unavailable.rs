@@ -16,19 +16,19 @@ pub enum Unavailable {
     /// The address is taken.
     #[error("cannot listen on {0}: the address is in use; find its owner with `ss -ltnp 'sport = :{port}'`, one that does not listen with `ss -tanp 'sport = :{port}'`, or choose another port", port = .0.port())]
     AddressInUse(SocketAddr),
-    /// bind(2) said EACCES: the port needs a capability if it is below net.ipv4.ip_unprivileged_port_start, which the
-    /// owner of the server may know; if not, a security module forbids it.
+    /// bind(2) returned EACCES: either the port is below net.ipv4.ip_unprivileged_port_start and needs a capability,
+    /// or a security module forbids it.
     #[error(
         "cannot listen on {0}: bind(2) failed: permission denied; if the port is below net.ipv4.ip_unprivileged_port_start, run {setcap}, else let the security module of this host allow it",
         setcap = setcap("cap_net_bind_service")
     )]
     BindDenied(SocketAddr),
-    /// The path of a unix socket cannot be had.
+    /// The path of a unix socket cannot be used.
     #[error("cannot listen on unix:{}: {cause}; {fix}", path.display())]
     UnixSocket {
-        /// What was asked for.
+        /// What was requested.
         path: PathBuf,
-        /// What stands in the way.
+        /// The obstacle.
         cause: String,
         /// What mends it.
         fix: String,
@@ -36,7 +36,7 @@ pub enum Unavailable {
     /// Nobody can listen on the address.
     #[error("cannot listen on {address}: {call} failed: {error}; {fix}")]
     Address {
-        /// What was asked for.
+        /// What was requested.
         address: SocketAddr,
         /// What was tried.
         call: &'static str,
@@ -56,7 +56,7 @@ pub enum Unavailable {
     /// The kernel does not run the program that chooses a reactor.
     #[error("--balance {balance} is unavailable: {cause}; {fix}, or use --balance hash")]
     Balance {
-        /// What was asked for.
+        /// What was requested.
         balance: Balance,
         /// What is missing.
         cause: String,
@@ -90,10 +90,10 @@ pub enum Unavailable {
         /// What could not be reserved.
         error: TryReserveError,
     },
-    /// A CPU does not exist or is not allowed.
+    /// A CPU that does not exist or is not allowed.
     #[error("cannot pin a reactor to CPU {cpu}: this process may use {allowed:?}; choose from these with --cpus")]
     Cpu {
-        /// What was asked for.
+        /// What was requested.
         cpu: usize,
         /// What is allowed.
         allowed: Vec<usize>,
@@ -117,12 +117,12 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
-    /// For `map_err`: names what was tried.
+    /// For `map_err`: names the attempted operation.
     pub(crate) fn kernel<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Unavailable {
         move |error| Unavailable::Kernel { what, error: error.into() }
     }
 
-    /// A reactor that ended before its time, with what it said.
+    /// A reactor that ended too early, with its error.
     pub(crate) fn reactor(index: usize, error: Option<String>) -> Unavailable {
         Unavailable::Reactor { index, error: error.unwrap_or_else(|| "it ended without an error".into()) }
     }
@@ -132,7 +132,7 @@ impl Unavailable {
         move |Failure { call, error }| {
             let fix = match error.raw_os_error() {
                 Some(libc::EADDRINUSE) => return Unavailable::AddressInUse(address),
-                // ip(7). A call that seccomp filters says EPERM, or whatever the filter is made for.
+                // ip(7). A call blocked by seccomp returns EPERM, or whatever error the filter sets.
                 Some(libc::EACCES) if call == BIND && address.port() != 0 => return Unavailable::BindDenied(address),
                 Some(libc::EPERM | libc::EACCES) => {
                     "let the seccomp profile and the security module of this host allow the call"
@@ -165,8 +165,8 @@ impl Failure {
     }
 }
 
-/// The command that gives this program a capability. It names the program that runs: the one that the path finds may
-/// be another, or none.
+/// The command that gives this program a capability. It names the running executable, because a search in PATH may
+/// find another one, or none.
 pub fn setcap(capability: &str) -> String {
     let program = env::current_exe().map_or_else(|_| "PATH-OF-C10M".into(), |path| path.display().to_string());
     format!("`setcap {capability}+ep '{program}'`")

@@ -1,8 +1,8 @@
-//! The file of a unix socket: made when nobody serves there, taken away with the drain.
+//! The file of a unix socket: created if nobody serves there, removed when the drain begins.
 //!
 //! SO_REUSEPORT does not exist for unix sockets, so all reactors share one listening socket. A connection wakes all of
-//! them and the first takes it; the others find the queue empty. EPOLLEXCLUSIVE would wake fewer, but a descriptor that
-//! is watched that way cannot be modified (epoll_ctl(2)), which a pause of accept does.
+//! them and the first takes it; the others find the queue empty. EPOLLEXCLUSIVE would wake fewer, but such a watch
+//! cannot be modified (epoll_ctl(2)), and a pause of accept modifies it.
 
 use std::fs;
 use std::io;
@@ -20,11 +20,12 @@ use crate::unavailable::Unavailable;
 /// The longest path: `sun_path` has 108 bytes, and the last one is a NUL (unix(7)).
 pub const UNIX_PATH_LEN_MAX: usize = 107;
 
-/// A socket file of ours. Dropping it takes it away, unless somebody has put another in its place.
+/// A socket file of ours. Dropping this removes the file, unless somebody has put another in its place.
 ///
-/// With the file goes the only way to connect, so this is how a drain keeps newcomers out, and a successor may use the
-/// path at once. shutdown(2) would refuse them too, but it leaves the listener readable for good (`unix_poll`), and
-/// every loop would spin until it is closed. What is in the accept queue by then is served either way.
+/// The file is the only way to connect, so removing it is how a drain keeps new connections out, and a successor may
+/// use the path at once. shutdown(2) would refuse them too, but it leaves the listener readable for good
+/// (`unix_poll`), and every loop would spin until it is closed. Connections already in the accept queue are served
+/// either way.
 pub(crate) struct SocketFile {
     path: PathBuf,
     device: u64,
@@ -59,13 +60,13 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let ours = |metadata: fs::Metadata| (metadata.dev(), metadata.ino()) == (self.device, self.inode);
         if fs::symlink_metadata(&self.path).is_ok_and(ours) {
-            // If it cannot be taken away, the next start finds nobody behind it and replaces it.
+            // If it cannot be removed, the next start finds that nobody listens on it and replaces it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Takes away a socket file that nobody listens behind; else says cause and fix.
+/// Removes a socket file on which nobody listens; otherwise returns cause and fix.
 fn make_room(path: &Path) -> Result<(), (String, String)> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,

@@ -1,5 +1,5 @@
-//! Which reactor a connection comes to, for each `Balance`. Loopback handles a SYN on the CPU that sent
-//! it, so a client chooses the CPU by pinning itself.
+//! Which reactor gets a connection, for each `Balance`. Loopback handles a SYN on the CPU that sent it, so a
+//! client chooses the CPU by pinning itself.
 
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -12,13 +12,13 @@ use server::{Balance, Options, Order, Report, Server, Unavailable};
 /// Connections from as many source ports, opened by four threads at once.
 const CONNECTIONS: usize = 400;
 
-/// Runs a server of `reactors` while `clients` connect, and accounts.
+/// Runs a server of `reactors` while `clients` connect, and returns its report.
 fn serve(balance: Balance, reactors: usize, cpus: &[usize], clients: impl FnOnce(SocketAddr)) -> Option<Report> {
     let mut options = Options::new(Workload::Echo);
     (options.balance, options.reactors, options.cpus) = (balance, reactors, cpus.to_vec());
     let server = match Server::start(options) {
         Ok(server) => server,
-        // Only this needs a privilege. On a machine that has to have it (`CI` is set) that is a failure.
+        // Only this one needs a privilege. With `CI` set, lacking it is a failure.
         Err(error @ Unavailable::Balance { balance: Balance::RoundRobin, .. }) if std::env::var_os("CI").is_none() => {
             eprintln!("skipped: {error}");
             return None;
@@ -36,7 +36,7 @@ fn serve(balance: Balance, reactors: usize, cpus: &[usize], clients: impl FnOnce
 }
 
 fn connect(address: SocketAddr, count: usize) {
-    // All at once, so that every one has a port of its own.
+    // All open at once, so that each has its own port.
     let streams: Vec<TcpStream> = (0..count).map(|_| TcpStream::connect(address).expect("it listens")).collect();
     drop(streams);
 }
@@ -73,7 +73,7 @@ fn allowed_cpus() -> Vec<usize> {
 #[test]
 fn round_robin_gives_every_reactor_the_same() {
     let Some(report) = serve(Balance::RoundRobin, 4, &[], connect_from_threads) else { return };
-    // A stray segment at the port would take a turn; nothing sends one here, but one is forgiven.
+    // A stray segment to the port would take a turn; nothing sends one here, but one is tolerated.
     assert!(accepts(&report).iter().all(|count| count.abs_diff(100) <= 1), "{:?}", accepts(&report));
     let spread = report.spread.expect("there were connections");
     assert!(spread.accepts_max_over_mean <= 1.01 && spread.accepts_coefficient_of_variation <= 0.01, "{spread:?}");

@@ -47,19 +47,19 @@ impl Affinity {
 impl Drop for Affinity {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
-            // These CPUs were allowed a moment ago; were they taken away, nothing is to be restored.
+            // These CPUs were allowed a moment ago; if they were taken away, there is nothing to restore.
             let _ = sched_setaffinity(None, before);
         }
     }
 }
 
-/// CPUs for work beside a load that is pinned to `cpus`: those that neither the load nor what it watches
-/// needs; without any, those of the load. Empty when the load is not pinned.
+/// CPUs for other work during a load that is pinned to `cpus`: those used neither by the load nor by what it
+/// watches; if there are none, those of the load. Empty if the load is not pinned.
 pub fn beside(cpus: &[u32], watched: &[u32]) -> Vec<u32> {
     let allowed = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
     let is_spare = |cpu: &u32| !cpus.contains(cpu) && !watched.contains(cpu) && allowed.is_set(*cpu as usize);
     let spare: Vec<u32> = (0..CpuSet::MAX_CPU as u32).filter(is_spare).collect();
-    // Without watched CPUs nobody knows where the server is: what looks spare may be its own.
+    // Without watched CPUs the server's CPUs are unknown: one that looks spare may be the server's.
     if cpus.is_empty() || watched.is_empty() || spare.is_empty() { cpus.to_vec() } else { spare }
 }
 

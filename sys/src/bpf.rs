@@ -1,5 +1,5 @@
 //! bpf(2) and setsockopt(2) as far as a reuseport group needs them: a counter, a program over it, and
-//! attaching a program of either kind. What the programs say is the affair of `balance`.
+//! attaching a program of either kind. The server's `balance` defines the programs.
 
 use std::ffi::CStr;
 use std::io;
@@ -25,7 +25,7 @@ const LICENSE: &CStr = c"MIT";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instruction {
     code: u8,
-    /// Two bit fields of four bits, destination first: their order is the machine's.
+    /// Two bit fields of four bits, destination first; the machine's endianness decides their order.
     registers: u8,
     offset: i16,
     immediate: i32,
@@ -39,7 +39,7 @@ impl Instruction {
     }
 }
 
-/// The head of `union bpf_attr` for BPF_MAP_CREATE; what is left out counts as zero.
+/// The head of `union bpf_attr` for BPF_MAP_CREATE; omitted fields count as zero.
 #[repr(C)]
 struct MapAttributes {
     map_type: u32,
@@ -63,10 +63,10 @@ struct ProgramAttributes {
     name: [u8; 16],
 }
 
-/// A map that holds one `u64`, which is 0. It lives as long as a descriptor or a program has it.
+/// A map that holds one `u64`, initially 0. It lives as long as a descriptor or a program refers to it.
 ///
 /// # Errors
-/// EPERM without CAP_BPF (or where a seccomp filter says so), ENOSYS without CONFIG_BPF_SYSCALL.
+/// EPERM without CAP_BPF (or from a seccomp filter), ENOSYS without CONFIG_BPF_SYSCALL.
 pub fn counter() -> io::Result<OwnedFd> {
     let attributes = MapAttributes { map_type: BPF_MAP_TYPE_ARRAY, key_size: 4, value_size: 8, max_entries: 1 };
     let size = size_of::<MapAttributes>() as libc::c_uint;
@@ -75,8 +75,8 @@ pub fn counter() -> io::Result<OwnedFd> {
     descriptor(unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_CREATE, &raw const attributes, size) })
 }
 
-/// Loads a program that sees a segment and returns a number. It lives as long as a descriptor or a
-/// reuseport group has it.
+/// Loads a program that sees a segment and returns a number. It lives as long as a descriptor or a reuseport
+/// group refers to it.
 ///
 /// # Errors
 /// EPERM as for [`counter`], EINVAL when the kernel does not know an instruction.

@@ -1,4 +1,4 @@
-//! Ties a child process to the thread that starts it. What is done here happens in the child, between fork and exec.
+//! Ties a child process to the thread that starts it. This code runs in the child, between fork and exec.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -8,12 +8,12 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// Whatever `command` starts gets `signal` when the calling thread ends, however that comes about, and runs on
-/// `cpus` from its first instruction; on those of the calling thread where there are none.
+/// The process that `command` starts gets `signal` when the calling thread ends for any reason, and runs on
+/// `cpus` from its first instruction; if `cpus` is empty, on those of the calling thread.
 ///
-/// It is the thread that counts, not its process (PR_SET_PDEATHSIG, prctl(2)): start children from a thread that
-/// outlives them. The tie survives exec, except into a set-user-ID program. It does not reach the children of the
-/// child: a program with workers has to be sent a signal on which it ends them.
+/// The thread counts, not its process (PR_SET_PDEATHSIG, prctl(2)): start children from a thread that outlives
+/// them. The tie survives exec, except into a set-user-ID program. It does not reach the child's own children:
+/// choose a signal on which a program with workers ends them.
 pub fn tie_to_this_thread(command: &mut Command, signal: Signal, cpus: &[usize]) {
     let parent = getpid();
     let cpus = (!cpus.is_empty()).then(|| {
@@ -30,7 +30,7 @@ pub fn tie_to_this_thread(command: &mut Command, signal: Signal, cpus: &[usize])
 /// Called by the child.
 fn tie(parent: Pid, signal: Signal, cpus: Option<&CpuSet>) -> io::Result<()> {
     set_parent_process_death_signal(Some(signal))?;
-    // A parent that died before the tie was made will send nothing; the child has another parent by then.
+    // If the parent died before the tie was made, no signal will come; the child has another parent by then.
     if getppid() != Some(parent) {
         return Err(Errno::SRCH.into());
     }

@@ -23,7 +23,7 @@ pub fn unix_ms() -> u64 {
     ns(clock_gettime(ClockId::Realtime)) / 1_000_000
 }
 
-/// A duration as nanoseconds; half a thousand years saturate.
+/// A duration in nanoseconds; saturates above five hundred years.
 pub fn duration_ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

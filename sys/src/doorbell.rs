@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::{EventfdFlags, eventfd};
 
-/// A doorbell that is quiet.
+/// Makes a doorbell that has not been rung.
 ///
 /// # Errors
 /// EMFILE and friends.
@@ -25,6 +25,6 @@ pub fn ring(doorbell: &OwnedFd) -> io::Result<()> {
 /// Answers a doorbell, so that it is quiet again.
 pub fn answer(doorbell: &OwnedFd) {
     let mut count = [0u8; 8];
-    // EAGAIN means that it was quiet already: nothing is lost, the ring's message is elsewhere.
+    // EAGAIN means that it was quiet already: nothing is lost, because the message itself is elsewhere.
     let _ = rustix::io::read(doorbell, &mut count);
 }

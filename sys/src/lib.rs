@@ -1,5 +1,5 @@
-//! What the kernel offers and safe libraries lack, behind safe functions: every unsafe line of the project but those that
-//! fill ring entries (the `uring/` folders of server and load generator). Knows no workload and keeps no state.
+//! Kernel interfaces that safe libraries lack, behind safe functions: every unsafe line of the project except those
+//! that fill ring entries (the `uring/` folders of server and load generator). Knows no workload and keeps no state.
 
 pub mod affinity;
 pub mod bpf;

@@ -4,8 +4,8 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft RLIMIT_NOFILE to the hard one and returns it. Raising the soft limit needs no
-/// privilege; it is low by default only for the sake of select(2).
+/// Raises the soft RLIMIT_NOFILE to the hard one and returns it. Raising the soft limit needs no privilege;
+/// its default is low only because of select(2).
 ///
 /// # Errors
 /// What setrlimit(2) says.

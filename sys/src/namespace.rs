@@ -1,9 +1,9 @@
-//! Network namespaces of a thread's own.
+//! Separate network namespaces for single threads.
 
 use crate::tun::Interface;
 
 /// Moves the calling thread, and those it starts from now on, into a new network namespace whose loopback
-/// device is up. It goes with the last thread and descriptor in it.
+/// device is up. It ends with its last thread and descriptor.
 ///
 /// # Errors
 /// EPERM without CAP_SYS_ADMIN, ENOSPC beyond the limit of namespaces (unshare(2)).

@@ -1,7 +1,7 @@
 //! Memory straight from the kernel: a failure is an error instead of an abort, and dropping gives it back.
 //!
-//! An allocator keeps what is freed below its highest block; a pool that grew under an attack would
-//! then stay large for ever (mallopt(3), M_TRIM_THRESHOLD).
+//! An allocator keeps memory that is freed below its highest block, so a pool that grew under an attack would
+//! stay large for ever (mallopt(3), M_TRIM_THRESHOLD).
 
 use std::ffi::c_void;
 use std::io;
@@ -31,7 +31,7 @@ impl Pages {
         NonNull::new(start.cast()).map(|start| Pages { start, len }).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 
-    /// Bytes, as asked for; never 0.
+    /// Length in bytes, as requested; never 0.
     #[inline]
     #[allow(clippy::len_without_is_empty)] // there is always at least one byte
     pub fn len(&self) -> usize {
@@ -71,7 +71,7 @@ mod tests {
         assert!(pages.bytes().iter().all(|byte| *byte == 0));
         pages.bytes_mut()[99_999] = 7;
         assert_eq!((pages.len(), pages.bytes()[99_999]), (100_000, 7));
-        // More than any address space has: an error, no abort.
+        // More than any address space has: an error, not an abort.
         assert!(Pages::new(1 << 60).is_err());
     }
 }

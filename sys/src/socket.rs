@@ -1,17 +1,17 @@
-//! Options and questions of sockets that the safe libraries lack.
+//! Socket options and queries that the safe libraries lack.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::io::Errno;
 
-/// Makes a listener match no segment that finds neither a connection nor a handshake under way, by
-/// binding it to an interface that does not exist. Established handshakes keep their own interface.
+/// Stops a listener from matching new SYNs and stray segments by binding it to an interface that does not
+/// exist. Pending handshakes keep their own interface and go on.
 ///
 /// # Errors
-/// EPERM where it is bound to an interface already; no privilege is needed since Linux 5.7.
+/// EPERM if it is bound to an interface already; no privilege is needed since Linux 5.7.
 pub fn bind_to_no_interface(listener: &impl AsFd) -> io::Result<()> {
-    // Interfaces are numbered upwards from 1, and the kernel does not look whether this one exists
+    // Interfaces are numbered upwards from 1, and the kernel does not check whether this one exists
     // (`net/core/sock.c`, `sock_bindtoindex_locked`).
     let no_interface = libc::c_int::MAX;
     // asm-generic/socket.h; the libc crate lacks it.
@@ -26,11 +26,11 @@ pub fn bind_to_no_interface(listener: &impl AsFd) -> io::Result<()> {
     }
 }
 
-/// Bytes that the peer of a stream socket has not acknowledged, sent or not (SIOCOUTQ, tcp(7)). Of a unix socket
-/// it is the memory of messages that were not received to their end, so it changes in large steps.
+/// Bytes that the peer of a stream socket has not acknowledged, sent or not (SIOCOUTQ, tcp(7)). For a unix
+/// socket it is the memory of messages that were not received completely, so it changes in large steps.
 ///
 /// # Errors
-/// ENOTTY and EINVAL for what is no connected stream socket.
+/// ENOTTY and EINVAL for anything but a connected stream socket.
 pub fn unacknowledged_len(socket: &impl AsFd) -> io::Result<u32> {
     let mut len: libc::c_int = 0;
     // SAFETY: TIOCOUTQ, which is SIOCOUTQ (linux/sockios.h), writes one int to the address.
@@ -40,7 +40,7 @@ pub fn unacknowledged_len(socket: &impl AsFd) -> io::Result<u32> {
     }
 }
 
-/// Connections in the accept queue of a TCP listener: the kernel gives them as unacknowledged segments
+/// Connections in the accept queue of a TCP listener: the kernel reports them as unacknowledged segments
 /// (`tcp_get_info` in net/ipv4/tcp.c: `sk_ack_backlog`, since Linux 2.6.23).
 ///
 /// # Errors
@@ -58,8 +58,8 @@ pub fn queued_connections(listener: &impl AsFd) -> io::Result<u32> {
     }
 }
 
-/// Lets bind(2) take an address but no port, so that connect(2) can choose a port that is free for
-/// this target only. Without it each bound port is taken for every target (ip(7), since Linux 4.2).
+/// Lets bind(2) take an address but no port, so that connect(2) can choose a port that is free for this
+/// target only. Without it, a bound port is in use for every target (ip(7), since Linux 4.2).
 ///
 /// # Errors
 /// None for a stream socket of IPv4 or IPv6.

@@ -1,10 +1,10 @@
-//! What a thread arranges for itself: an fd table, signals, its place in the scheduler's order.
+//! What a thread arranges for itself: an fd table, signals, its scheduling policy.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Gives the calling thread an fd table of its own that has the standard streams and `kept`.
+/// Gives the calling thread its own fd table with the standard streams and `kept`.
 ///
 /// Then no lock of the table is shared between reactors, growing it does not wait for an RCU grace
 /// period (Linux `fs/file.c`, `expand_fdtable`), and RLIMIT_NOFILE bounds each reactor instead of
@@ -17,7 +17,7 @@ pub fn unshare_fd_table(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     const FIRST_CLOSED: u32 = 3;
     let mut kept: Vec<u32> = kept.iter().map(|descriptor| descriptor.as_raw_fd() as u32).collect();
     kept.sort_unstable();
-    // What lies behind the last one goes with the unsharing itself, so that it is never copied.
+    // The unsharing call itself closes everything after the last kept descriptor, so that it is never copied.
     close_range(kept.last().map_or(FIRST_CLOSED, |last| last + 1), u32::MAX, libc::CLOSE_RANGE_UNSHARE)?;
     let mut first = FIRST_CLOSED;
     for kept in kept {
@@ -39,9 +39,9 @@ fn close_range(first: u32, last: u32, flags: libc::c_uint) -> io::Result<()> {
     }
 }
 
-/// Puts /dev/null in the place of standard output in the fd table of the calling thread. A copy of it would keep a
-/// pipe open that the program gave up, and its reader waiting. The place stays taken, so that no socket gets its
-/// number.
+/// Replaces standard output by /dev/null in the fd table of the calling thread. A copy of standard output would
+/// keep a pipe open that the program has closed, and its reader waiting. The number stays in use, so that no
+/// socket gets it.
 ///
 /// # Errors
 /// Those of open(2).
@@ -50,15 +50,16 @@ pub fn leave_stdout_to_others() -> io::Result<()> {
     Ok(rustix::stdio::dup2_stdout(nothing)?)
 }
 
-/// Leaves signals to the other threads. A handler that ran here would look for its descriptors (the pipe that
-/// tells the main thread, for instance) in this thread's table, and write to whatever has that number: a
-/// client's connection. The kernel prefers the main thread, but takes another one while that is stopped or
-/// traced (kernel/signal.c, `complete_signal`).
+/// Leaves signals to the other threads. A handler that ran here would look up its descriptors (for example
+/// the pipe to the main thread) in this thread's table and could write to a client's connection with the same
+/// number. The kernel prefers the main thread, but takes another one while that is stopped or traced
+/// (kernel/signal.c, `complete_signal`).
 ///
 /// # Errors
-/// None that pthread_sigmask(3) knows.
+/// None, by pthread_sigmask(3).
 pub fn leave_signals_to_others() -> io::Result<()> {
-    // Of faults of the thread itself, which would kill the process unseen if they were blocked; and of profilers.
+    // Signals for faults of the thread itself, which would kill the process unseen if they were blocked; and
+    // those of profilers.
     const KEPT: [libc::c_int; 7] =
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGPROF];
     let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
@@ -88,8 +89,8 @@ pub fn schedule_as_batch() -> io::Result<()> {
     }
 }
 
-/// Whether the calling thread runs before all ordinary ones (SCHED_FIFO at the lowest priority) or is one of them.
-/// EPERM without CAP_SYS_NICE and with RLIMIT_RTPRIO of zero (sched(7)).
+/// Sets whether the calling thread runs before all ordinary ones (SCHED_FIFO at the lowest priority) or is one of
+/// them. EPERM without CAP_SYS_NICE and with RLIMIT_RTPRIO of zero (sched(7)).
 ///
 /// # Errors
 /// EPERM, as said.

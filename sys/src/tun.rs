@@ -7,7 +7,7 @@ use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 use std::net::Ipv4Addr;
 
-/// A route as SIOCADDRT takes it (linux/route.h); libc has it for other C libraries only.
+/// A route as SIOCADDRT takes it (linux/route.h); libc defines it only for other C libraries.
 #[repr(C)]
 struct Route {
     padding_1: libc::c_ulong,
@@ -25,8 +25,8 @@ struct Route {
     initial_round_trip: libc::c_ushort,
 }
 
-/// Makes a device that carries IPv4 packets, each behind a virtio_net_hdr of 10 bytes, to and from `tun`,
-/// which /dev/net/tun was opened as. The device goes when `tun` is closed.
+/// Makes a device that carries IPv4 packets, each after a virtio_net_hdr of 10 bytes, to and from `tun`, an
+/// open /dev/net/tun. The device disappears when `tun` is closed.
 pub fn make_device(tun: &OwnedFd, name: &CStr) -> Result<(), Errno> {
     let mut request = request(name);
     request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
@@ -51,20 +51,20 @@ impl<'a> Interface<'a> {
     /// An interface by its name.
     ///
     /// # Errors
-    /// EMFILE and friends: the requests go through a socket. Whether the interface exists is found by them.
+    /// EMFILE and friends: the requests go through a socket. Only they find out whether the interface exists.
     pub fn named(name: &'a CStr) -> Result<Interface<'a>, Errno> {
         let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
         Ok(Interface { socket, name })
     }
 
-    /// Packets that wait to be read before the kernel drops more.
+    /// Sets how many packets may wait to be read before the kernel drops more.
     pub fn set_queue_len(&self, packets: u16) -> Result<(), Errno> {
         let mut request = request(self.name);
         request.ifr_ifru.ifru_metric = libc::c_int::from(packets);
         ioctl(self.socket.as_fd(), libc::SIOCSIFTXQLEN, &mut request)
     }
 
-    /// Gives a point-to-point interface the one address of this side.
+    /// Gives a point-to-point interface its address on this side.
     pub fn set_address(&self, address: Ipv4Addr) -> Result<(), Errno> {
         let mut request = request(self.name);
         request.ifr_ifru.ifru_addr = generic(address);
@@ -106,7 +106,7 @@ fn request(name: &CStr) -> libc::ifreq {
     // SAFETY: `ifreq` consists of integers and pointers the kernel does not follow for the requests here,
     // for which zeroes are valid.
     let mut request = unsafe { MaybeUninit::<libc::ifreq>::zeroed().assume_init() };
-    // One byte less than there is room for, so that a zero follows.
+    // Leave one byte, so that a zero follows.
     for (to, from) in request.ifr_name[..libc::IFNAMSIZ - 1].iter_mut().zip(name.to_bytes()) {
         *to = *from as c_char;
     }
@@ -131,7 +131,7 @@ fn generic(address: Ipv4Addr) -> libc::sockaddr {
     libc::sockaddr { sa_family: libc::AF_INET as libc::sa_family_t, sa_data: data }
 }
 
-/// An ioctl on `argument`. Private to this file, whose requests are all given the type they take.
+/// An ioctl on `argument`. Private to this file, which gives each request the type it takes.
 fn ioctl<T>(descriptor: BorrowedFd<'_>, number: libc::Ioctl, argument: &mut T) -> Result<(), Errno> {
     // SAFETY: the callers above pair each request with the structure it reads and may write back
     // (netdevice(7), linux/if_tun.h), which is valid for the length of the call.

@@ -1,4 +1,4 @@
-//! What the kernel has accounted to this process and to the calling thread (getrusage(2)).
+//! What the kernel has charged to this process and to the calling thread (getrusage(2)).
 
 use std::mem::MaybeUninit;
 

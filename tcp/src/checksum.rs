@@ -1,6 +1,6 @@
 //! The Internet checksum (RFC 1071), added up piece by piece.
 
-/// A sum in the making. Its parts may be added in any order, as long as each begins at an even place.
+/// A partial sum. Parts may be added in any order, as long as each begins at an even offset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sum(u64);
 
@@ -30,8 +30,8 @@ impl Sum {
         self
     }
 
-    /// The sum in 16 bits, not inverted: what a device that computes checksums wants to find in their
-    /// place when the pseudo-header alone was added.
+    /// The sum in 16 bits, not inverted. With only the pseudo-header added, this is what a device that
+    /// computes checksums expects in the checksum field.
     #[inline]
     pub fn folded(self) -> u16 {
         let mut sum = self.0;
@@ -41,7 +41,7 @@ impl Sum {
         sum as u16
     }
 
-    /// The checksum. Bytes that contain a right one have the checksum zero.
+    /// The checksum. Bytes that contain a correct checksum have the checksum zero.
     #[inline]
     pub fn finish(self) -> u16 {
         !self.folded()

@@ -1,8 +1,8 @@
-//! Packets on their way out, one behind the other in one buffer. Sends nothing.
+//! Outgoing packets, one after the other in one buffer. Sends nothing.
 
 use crate::wire::{Checksums, Packet};
 
-/// Packets that wait to be written. Emptied after each call into the stack, it keeps its memory, so a
+/// Packets that wait to be written. It is emptied after each call into the stack but keeps its memory, so a
 /// steady state allocates nothing.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -14,8 +14,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox that puts `prefix` in front of each packet, as some devices want it, and treats
-    /// checksums as `checksums` says.
+    /// An outbox that puts `prefix` in front of each packet, as some devices need, and treats checksums as
+    /// `checksums` says.
     pub fn new(prefix: &[u8], checksums: Checksums) -> Outbox {
         Outbox { prefix: prefix.to_vec(), checksums, ..Outbox::default() }
     }

@@ -17,13 +17,13 @@ impl Sequence {
         Sequence(self.0.wrapping_sub(count))
     }
 
-    /// How many places `earlier` lies behind; what is ahead of it comes out as a number above 2^31.
+    /// How many places `earlier` lies before this number; if it lies after, the result is above 2^31.
     #[inline]
     pub const fn since(self, earlier: Sequence) -> u32 {
         self.0.wrapping_sub(earlier.0)
     }
 
-    /// Whether this number comes before `other`: at most 2^31 places lie between the two.
+    /// Whether this number comes before `other`, given that at most 2^31 places lie between the two.
     #[inline]
     pub const fn is_before(self, other: Sequence) -> bool {
         (self.0.wrapping_sub(other.0) as i32) < 0

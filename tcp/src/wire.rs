@@ -1,18 +1,18 @@
-//! IPv4 packets with TCP segments in them: parsing, judging and writing. Keeps no state.
+//! IPv4 packets with TCP segments: parsing, checking and writing. Keeps no state.
 
 use crate::Sequence;
 use crate::checksum::Sum;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-/// Length of an IPv4 header without options, which is how headers are written here.
+/// Length of an IPv4 header without options; headers are written without.
 pub const IP_HEADER_LEN: usize = 20;
 /// Length of a TCP header without options.
 pub const TCP_HEADER_LEN: usize = 20;
-/// Where in the TCP header its checksum is.
+/// Offset of the checksum in the TCP header.
 pub const CHECKSUM_OFFSET: usize = 16;
 /// Protocol number of TCP.
 const TCP: u8 = 6;
-/// What routers may subtract from (RFC 1700: 64).
+/// Initial time to live (RFC 1700: 64).
 const TIME_TO_LIVE: u8 = 64;
 /// Length of the maximum segment size option (RFC 9293 §3.2).
 const MSS_OPTION_LEN: usize = 4;
@@ -28,7 +28,7 @@ impl Flags {
     pub const SYN: Flags = Flags(1 << 1);
     /// Ends a connection at once.
     pub const RST: Flags = Flags(1 << 2);
-    /// Data that is to be handed on.
+    /// Hand the data on at once.
     pub const PSH: Flags = Flags(1 << 3);
     /// The acknowledgement number counts.
     pub const ACK: Flags = Flags(1 << 4);
@@ -46,14 +46,14 @@ impl Flags {
     }
 }
 
-/// Who computes the checksums of TCP. That of the IPv4 header, 20 bytes long, always is computed here.
+/// Who computes TCP checksums. The checksum of the IPv4 header, 20 bytes long, is always computed here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Checksums {
     /// This crate: written in full, verified when parsed.
     #[default]
     Ours,
-    /// The device or the kernel behind it: of what is written only the pseudo-header is added up, and
-    /// what is parsed has been verified, or has never been on a wire.
+    /// The device, or the kernel behind it. Outgoing packets carry the sum of the pseudo-header only;
+    /// incoming ones have been verified or have never been on a wire.
     Offloaded,
 }
 
@@ -62,9 +62,9 @@ pub enum Checksums {
 pub enum Rejection {
     /// Shorter than it says, or shorter than its headers.
     Truncated,
-    /// Another version of IP, or another protocol than TCP.
+    /// Another version of IP, or a protocol other than TCP.
     Foreign,
-    /// A part of a packet; nobody here sends any.
+    /// A fragment of a packet; nobody here sends any.
     Fragment,
     /// A header that contradicts itself.
     Malformed,
@@ -77,11 +77,11 @@ pub enum Rejection {
 pub struct Segment<'a> {
     /// Number of the first byte, or of the SYN.
     pub sequence: Sequence,
-    /// The next number the sender expects; counts when [`Flags::ACK`] is set.
+    /// The next number the sender expects; valid if [`Flags::ACK`] is set.
     pub acknowledgement: Sequence,
     /// What the segment is for.
     pub flags: Flags,
-    /// Bytes from the acknowledgement on that the sender takes, not scaled.
+    /// Bytes that the sender accepts, counted from the acknowledgement; not scaled.
     pub window: u16,
     /// The maximum segment size option, in bytes.
     pub mss: Option<u16>,
@@ -114,10 +114,10 @@ pub struct Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// Reads a packet. Bytes behind its end, which short frames of some links have, are not looked at.
+    /// Reads a packet. Bytes after its end, the padding of short frames on some links, are ignored.
     ///
     /// # Errors
-    /// The [`Rejection`] for which it must be thrown away without an answer.
+    /// The [`Rejection`]: drop the packet without an answer.
     #[inline]
     pub fn parse(bytes: &'a [u8], checksums: Checksums) -> Result<Packet<'a>, Rejection> {
         let (source, destination, rest) = parse_ip(bytes)?;
@@ -139,7 +139,7 @@ impl<'a> Packet<'a> {
             acknowledgement: Sequence(read_u32(header, 8)),
             flags,
             window: read_u16(header, 14),
-            // Elsewhere the option means nothing (RFC 9293 §3.7.1), so the others are spared the search.
+            // Only a SYN may carry the option (RFC 9293 §3.7.1), so search no other segment.
             mss: if flags.has(Flags::SYN) { find_mss(&header[TCP_HEADER_LEN..]) } else { None },
             data,
         };
@@ -150,7 +150,7 @@ impl<'a> Packet<'a> {
         })
     }
 
-    /// Appends the packet to `output`. Its data must fit a packet, 65,535 bytes with both headers.
+    /// Appends the packet to `output`. Its data and both headers must fit in 65,535 bytes.
     #[inline]
     pub fn write(&self, checksums: Checksums, output: &mut Vec<u8>) {
         let segment = &self.segment;
@@ -182,7 +182,7 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Checks the IPv4 header and returns the addresses and what follows it.
+/// Checks the IPv4 header; returns the addresses and the bytes after it.
 #[inline]
 fn parse_ip(bytes: &[u8]) -> Result<(Ipv4Addr, Ipv4Addr, &[u8]), Rejection> {
     if bytes.is_empty() || bytes[0] >> 4 != 4 {
@@ -224,7 +224,7 @@ fn write_ip(header: &mut [u8], source: Ipv4Addr, destination: Ipv4Addr, content_
     header[10..12].copy_from_slice(&checksum.to_be_bytes());
 }
 
-/// What the checksum of TCP covers beside the segment (RFC 9293 §3.1).
+/// What the TCP checksum covers in addition to the segment (RFC 9293 §3.1).
 #[inline]
 fn pseudo_header(source: Ipv4Addr, destination: Ipv4Addr, tcp_len: usize) -> Sum {
     Sum::default()

@@ -1,4 +1,5 @@
-//! Bytes from anywhere: nothing that arrives makes the client panic, or send what another TCP cannot read.
+//! Bytes from anywhere: whatever arrives, the client does not panic and sends nothing that another TCP cannot
+//! read.
 
 mod support;
 
@@ -51,7 +52,7 @@ proptest! {
         prop_assert!(received.is_none());
     }
 
-    /// Packets that are right but for some bytes, and in pieces.
+    /// Packets that are valid except for some bytes, and pieces of packets.
     #[test]
     fn damaged_packets(seed: u64, flags: u8, len in 0usize..100) {
         let random = &mut Random::new(seed);
@@ -72,8 +73,8 @@ proptest! {
         sent(&mut client);
     }
 
-    /// Bytes that are handed on are those from the next number on, and of what was in flight nothing is
-    /// acknowledged twice: the checks of debug builds watch over the rest.
+    /// Bytes are handed on from the next number on, and no byte in flight is acknowledged twice. Debug
+    /// assertions check the rest.
     #[test]
     fn any_conversation(steps in prop::collection::vec(step(), 1..60), key: u64, theirs: u32) {
         let mut client = client(1, key);

@@ -1,5 +1,5 @@
 //! Talks to another implementation, smoltcp, over a link that loses, repeats, reorders and damages packets.
-//! Whatever it does, every byte comes back once and in order, and every connection ends exactly once.
+//! Whatever the link does, every byte comes back once and in order, and every connection ends exactly once.
 //!
 //! A failure prints its seed; `C10M_SEED=<seed> cargo test -p tcp --test interoperation` repeats it.
 
@@ -108,7 +108,7 @@ impl Device for Port {
     }
 }
 
-/// An echo server that reads when it likes, which closes its window now and then.
+/// An echo server that reads at random moments, so its window closes now and then.
 struct Server {
     port: Port,
     interface: Interface,
@@ -134,8 +134,8 @@ impl Server {
         Server { port, interface, sockets, handles, reads_permille, closes_first: random.permille(500) }
     }
 
-    /// Takes a packet from the link, but for a SYN of a connection that is there already: smoltcp would
-    /// give it to a socket that listens instead of the one whose connection it belongs to.
+    /// Takes a packet from the link, unless it is a SYN for an existing connection: smoltcp would give it to
+    /// a listening socket instead of the one that has the connection.
     fn take(&mut self, packet: Vec<u8>) {
         let Ok(parsed) = Packet::parse(&packet, Checksums::Ours) else { return self.port.arrived.push_back(packet) };
         let is_known = self.handles.iter().any(|&handle| {
@@ -160,7 +160,7 @@ impl Server {
             if random.permille(self.reads_permille) && socket.can_recv() && room > 0 {
                 let mut buffer = vec![0; room];
                 let len = socket.recv_slice(&mut buffer).unwrap();
-                // The message of one zero byte asks for the end.
+                // A zero byte asks for the end.
                 let asks_for_end = self.closes_first && buffer[..len].contains(&0);
                 assert_eq!(socket.send_slice(&buffer[..len]), Ok(len));
                 if asks_for_end {
@@ -175,7 +175,7 @@ impl Server {
     }
 }
 
-/// What a peer's user does: sends messages, expects them back, closes.
+/// A peer's user: sends messages, expects them back, closes.
 #[derive(Default)]
 struct User {
     /// Messages of this connection joined, the last byte a zero.
@@ -240,8 +240,8 @@ impl World {
 
     fn on_ending(&mut self, index: usize, ending: Ending, random: &mut Random) {
         let user = &mut self.users[index];
-        // smoltcp ignores a SYN for the 10 s of its TIME-WAIT, and of the last three of seven a link that loses 6 %
-        // loses all, once in 5,000 calls.
+        // smoltcp ignores SYNs for the 10 s of its TIME-WAIT, which leaves the last three of seven. A link that
+        // loses 6 % loses all three once in 5,000 calls.
         if ending == Ending::TimedOut && !user.is_open && self.to_server.faults.lost > 0 {
             return self.open(index, random);
         }
@@ -329,16 +329,16 @@ fn play(seed: u64) {
     assert!(faults.damaged > 0 || counters.rejected == 0, "{counters:?}");
 }
 
-/// A client is killed, and another with the same addresses calls while the server still has the connections. The
-/// challenges are played by hand, as smoltcp 0.14 leaves a SYN for a connection unanswered. It judges the rest: whether
-/// the reset ends that connection, and whether the SYN behind it begins another.
+/// A client is killed, and another with the same addresses connects while the server still has the connections. The
+/// test itself sends the challenges, because smoltcp 0.14 does not answer a SYN for an existing connection. smoltcp
+/// checks the rest: the reset must end that connection, and the next SYN must begin another.
 #[test]
 fn a_client_that_is_started_again_gets_its_connections_back_at_once() {
     const PEERS: u32 = 20;
     let random = &mut Random::new(7);
-    // Sockets that listen stand behind those with a connection, which so get what is meant for it.
+    // Listening sockets come after connected ones, so that connected ones get their own segments first.
     let mut server = Server::new(PEERS as usize * 2, random);
-    // What the server's connection with each port sends next, and expects.
+    // For each port, the number that the server's connection sends next and the one it expects.
     let mut numbers = HashMap::new();
     let mut now_ms = 0;
     for is_second in [false, true] {
@@ -346,7 +346,7 @@ fn a_client_that_is_started_again_gets_its_connections_back_at_once() {
         let mut client = client(PEERS, 1);
         (0..PEERS).for_each(|index| client.open(index, at_ms(now_ms)));
         let mut established = 0;
-        // A SYN that waits for its timer would be sent after a second.
+        // 100 ms: a SYN that waited for its timer would be sent after a second.
         for _ in 0..50 {
             now_ms += 2;
             let mut replies = Vec::new();
@@ -378,7 +378,7 @@ fn a_client_that_is_started_again_gets_its_connections_back_at_once() {
     }
 }
 
-/// What a connection answers to a SYN (RFC 5961 §4.2).
+/// A connection's answer to a SYN (RFC 5961 §4.2).
 fn challenge(syn: &Packet<'_>, sequence: Sequence, acknowledgement: Sequence) -> Vec<u8> {
     let segment = Segment { sequence, acknowledgement, flags: Flags::ACK, window: 1000, ..Segment::default() };
     let mut bytes = Vec::new();

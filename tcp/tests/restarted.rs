@@ -1,5 +1,5 @@
-//! A client that was killed and started again, against a server that still has the connections of the first: what
-//! that server sends is played by hand. The same against smoltcp is in `interoperation`.
+//! A client is killed and started again while the server still has its connections. The tests play the server;
+//! `interoperation` does the same with smoltcp.
 
 mod support;
 
@@ -12,11 +12,11 @@ const ACK: Flags = Flags::ACK;
 const RST: Flags = Flags::RST;
 const SYN: Flags = Flags::SYN;
 
-/// What the server expects next of the dead client, and what it would send next.
+/// The number that the server expects next from the dead client, and the one it would send next.
 const OLD_EXPECTED: Sequence = Sequence(3_000_000);
 const OLD_NEXT: Sequence = Sequence(5000);
 
-/// A client that has just sent a SYN, and the number of that.
+/// A client that has just sent a SYN, and the number of the SYN.
 fn calling() -> (Client, Sequence) {
     let mut client = client(1, 1);
     client.open(0, at_ms(1000));
@@ -52,8 +52,8 @@ fn says(client: &mut Client) -> Vec<(Flags, Sequence)> {
     sent(client).iter().map(|bytes| (segment(bytes), number(bytes))).collect()
 }
 
-/// The reset ends the old connection, so that the SYN is worth repeating before its timer. But only once for each
-/// time that the timer runs, or two ends that disagree would keep one another busy.
+/// The reset ends the old connection, so it pays to repeat the SYN before its timer is due. But only once per run
+/// of the timer, or two ends that disagree would keep each other busy.
 #[test]
 fn a_challenge_is_answered_with_a_reset_and_the_syn_again() {
     let (mut client, number) = calling();
@@ -80,7 +80,8 @@ fn a_challenge_is_answered_with_a_reset_and_the_syn_again() {
     );
 }
 
-/// Data that the old connection sends again ends it as a challenge does; an answer to an older SYN is no connection.
+/// Data that the old connection retransmits ends it, as a challenge does. An answer to an older SYN does not count
+/// as a connection.
 #[test]
 fn whatever_acknowledges_the_dead_client_is_answered_so() {
     for (segment, replaced) in [
@@ -96,7 +97,7 @@ fn whatever_acknowledges_the_dead_client_is_answered_so() {
     }
 }
 
-/// The old connection may speak first, before its peer is opened.
+/// The old connection may send first, before its peer is opened.
 #[test]
 fn data_for_a_peer_that_was_never_opened_ends_the_old_connection() {
     let mut client = client(1, 1);

@@ -1,5 +1,5 @@
-//! The judgement of a host for a number of connections: one row for each rule. Reads nothing itself;
-//! everything it says comes from the facts it is given.
+//! Judges a host for a number of connections: one row for each rule. Reads nothing itself; it judges only the
+//! facts it is given.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use ::host::Facts;
 /// One judged setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// The name of the sysctl or of the limit; what a search engine knows it by.
+    /// The name of the sysctl or of the limit, as a web search finds it.
     pub id: String,
     /// The same in words.
     pub title: &'static str,
@@ -22,9 +22,9 @@ pub struct Row {
     pub found: String,
     /// The judgement.
     pub state: State,
-    /// What the value means for the wanted number of connections.
+    /// What the value means for the requested number of connections.
     pub meaning: String,
-    /// The value that would be enough, where there is one.
+    /// The value that would be enough, if there is one.
     pub wanted: Option<String>,
     /// A command that mends it. The audit itself never runs one.
     pub command: Option<String>,
@@ -41,11 +41,11 @@ pub struct Tally {
     pub info: usize,
     /// Rows that will hurt.
     pub warn: usize,
-    /// Rows that stand in the way.
+    /// Rows that make the number impossible.
     pub bad: usize,
 }
 
-/// A whole audit: what was asked, what was found and what was known.
+/// A whole audit: the question, the findings and the facts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Audit {
     /// The wanted number of connections.
@@ -54,7 +54,7 @@ pub struct Audit {
     pub tally: Tally,
     /// One row for each rule, then one for each file that could not be understood.
     pub rows: Vec<Row>,
-    /// What the rows were judged by.
+    /// The facts behind the rows.
     pub facts: Facts,
 }
 

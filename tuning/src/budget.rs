@@ -1,5 +1,5 @@
-//! What c10m's own programs take, in bytes and in descriptors. This crate knows neither of them, so
-//! each number names its origin. The public ones are compared with it when the program is compiled.
+//! What c10m's own programs take, in bytes and in descriptors. This crate does not depend on them, so each
+//! number names its origin. The public numbers are compared with their origin when the program is compiled.
 
 /// A server's slot of an idle echo connection: `ECHO_CONNECTION_LEN_MAX` of `server`. The slots of
 /// epoll and io_uring measure 60 B.
@@ -9,7 +9,7 @@ pub const SERVER_HTTP_BYTES: u64 = 96;
 /// A generator's connection: `CONNECTION_LEN_MAX` of `loadgen`, reported in every record as
 /// `connection_struct_bytes_max`. Neither idle connections nor heartbeats have the open loop's queue.
 pub const GENERATOR_CONNECTION_BYTES: u64 = 56;
-/// What a client in user space keeps for each peer, beside the generator's connection.
+/// What a client in user space keeps for each peer, besides the generator's connection.
 pub(crate) const TUN_PEER_BYTES: u64 = 16;
 
 /// Anonymous memory of a server with no reactor and no connection: measured on 2026-11-22 from the
@@ -17,14 +17,14 @@ pub(crate) const TUN_PEER_BYTES: u64 = 16;
 pub(crate) const SERVER_BYTES: u64 = 512 << 10;
 /// What an epoll or mio reactor touches at its start: two scratch buffers of 64 KiB, events, wheel.
 pub(crate) const REACTOR_BYTES: u64 = 160 << 10;
-/// An io_uring reactor touches its 256 provided buffers of 2 KiB besides.
+/// An io_uring reactor also touches its 256 provided buffers of 2 KiB.
 pub(crate) const URING_REACTOR_BYTES: u64 = 640 << 10;
 /// The rings themselves, which are the kernel's: 1,024 submissions of 64 B, 8,192 completions of 16 B.
 pub(crate) const RING_BYTES: u64 = 1024 * 64 + 8192 * 16;
 /// A generator without workers, and each worker with its histograms: measured as the server was.
 pub(crate) const GENERATOR_BYTES: u64 = 2 << 20;
 pub(crate) const WORKER_BYTES: u64 = 3400 << 10;
-/// A thread in the kernel: a stack of 16 KiB, a task_struct of 6 KiB, what hangs on it.
+/// A thread in the kernel: a stack of 16 KiB, a task_struct of 6 KiB, and what belongs to it.
 pub(crate) const THREAD_BYTES: u64 = 24 << 10;
 
 /// Connections one reactor of the server takes at most: `CONNECTIONS_MAX` of `server`.
@@ -40,9 +40,9 @@ pub const WORKER_DESCRIPTORS: u64 = 16;
 pub const THREADS_MAX: u64 = 1024;
 /// One port in this many stays free on each source address: `PORT_RESERVE_SHARE` of `loadgen::plan`.
 pub const PORT_RESERVE_SHARE: u64 = 32;
-/// On loopback each source carries one in this many of the connections it could: `LOOPBACK_FILL`.
+/// On loopback each source carries only one in this many of the connections it could: `LOOPBACK_FILL`.
 pub const LOOPBACK_FILL: u64 = 4;
-/// Source addresses the generator takes of 127.1.0.0/16 by itself: its constant of this name.
+/// Source addresses of 127.1.0.0/16 that the generator takes by itself: its constant of this name.
 pub const LOOPBACK_SOURCES_MAX: u64 = 256 * 254;
 /// Backlog the server asks for with each listener: `SocketOptions::BACKLOG` of `server`.
 pub const LISTEN_BACKLOG: u64 = 65_535;

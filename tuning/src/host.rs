@@ -1,5 +1,5 @@
-//! What a plan must know of a host beyond the facts of the audit: sizes of kernel objects, threads,
-//! and the memory a cgroup leaves. Reads only.
+//! What a plan must know about a host beyond the facts of the audit: sizes of kernel objects, threads, and
+//! the memory a cgroup leaves. Reads only.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ pub struct Host {
     pub(crate) threads_max: Option<u64>,
     /// What the memory cgroups of this process still allow; `None` is no limit.
     pub(crate) cgroup_bytes_left: Option<u64>,
-    /// What could not be read of that: what it is, and the file.
+    /// What could not be read: its meaning and its file.
     pub(crate) unreadable: Vec<(&'static str, String)>,
 }
 
@@ -25,7 +25,7 @@ impl Host {
         Host::read(Path::new("/"), rustix::param::page_size() as u64)
     }
 
-    /// A host of which nothing more is known than the facts, with kernel objects as they were measured.
+    /// A host about which only the facts are known, with the measured sizes of kernel objects.
     pub(crate) fn unseen() -> Host {
         Host { slabs: Slabs::measured(), threads_max: None, cgroup_bytes_left: None, unreadable: Vec::new() }
     }
@@ -69,8 +69,8 @@ impl<'a> Cgroups<'a> {
         Cgroups { root, lines: fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default() }
     }
 
-    /// The directory of the group a controller puts this process in, the path below its mount, and
-    /// whether that is version 2.
+    /// The directory of this process's group for a controller, its path below the mount, and whether it is
+    /// version 2.
     fn group(&self, controller: &str) -> Option<(PathBuf, &str, bool)> {
         let parts = self.lines.lines().filter_map(|line| {
             let mut parts = line.splitn(3, ':');
@@ -89,12 +89,12 @@ impl<'a> Cgroups<'a> {
         unified
     }
 
-    /// Objects are charged to every group but the root (linux mm/memcontrol.c).
+    /// Kernel objects are charged to every group except the root (linux mm/memcontrol.c).
     fn charges_memory(&self) -> bool {
         self.group("memory").is_some_and(|(_, path, _)| path != "/")
     }
 
-    /// The limits of a group and of its ancestors, each with the directory it stands in.
+    /// The limits of a group and of its ancestors, each with its directory.
     fn limits(&self, controller: &str, file_v1: &str, file_v2: &str) -> Vec<(u64, PathBuf)> {
         let Some((mount, path, is_v2)) = self.group(controller) else {
             return Vec::new();
@@ -112,7 +112,7 @@ impl<'a> Cgroups<'a> {
     }
 
     /// Limits of groups that this process may not read, and limits on memory whose use cannot be read. A missing file
-    /// means no limit, as in the root group; but if the group itself is hidden, nothing is known.
+    /// means no limit, as in the root group. But if the group itself is hidden, its limits are unknown.
     fn unreadable(&self) -> Vec<(&'static str, String)> {
         let mut missing = Vec::new();
         for (what, controller, [limit_v1, limit_v2], [used_v1, used_v2]) in [
@@ -130,8 +130,8 @@ impl<'a> Cgroups<'a> {
                 continue;
             }
             let own = mount.join(path.trim_start_matches('/'));
-            // Every group has this file, that of all, too (cgroup-v2.rst, "Core Interface Files"; cgroup-v1/cgroups.rst
-            // 1.2): a directory without it is a mount point without its mount.
+            // Every group has this file, even the root (cgroup-v2.rst, "Core Interface Files"; cgroup-v1/cgroups.rst
+            // 1.2): a directory without it is a mount point where nothing is mounted.
             let members = own.join("cgroup.procs");
             if !members.exists() {
                 missing.push((what, members.display().to_string()));
@@ -142,7 +142,7 @@ impl<'a> Cgroups<'a> {
                 let [limit, used] = [limit, used].map(|file| directory.join(file));
                 let has_limit = match fs::read_to_string(&limit) {
                     Ok(text) => text.trim() != "max",
-                    // Both files come with the controller, so one alone has been hidden.
+                    // Both files come with the controller, so if one exists, the other was hidden.
                     Err(error) if error.kind() == io::ErrorKind::NotFound && !used.exists() => false,
                     Err(_) => {
                         missing.push((what, limit.display().to_string()));
@@ -169,13 +169,13 @@ impl<'a> Cgroups<'a> {
     }
 }
 
-/// Whether a path of /proc/self/cgroup leads out of the cgroup namespace (cgroup_namespaces(7)): what can be read below
-/// the mount is then of other groups.
+/// Whether a path of /proc/self/cgroup leads out of the cgroup namespace (cgroup_namespaces(7)): the files below the
+/// mount then belong to other groups.
 fn is_above(path: &str) -> bool {
     Path::new(path).components().any(|component| component == Component::ParentDir)
 }
 
-/// One number; `max`, an absent file and nonsense are none.
+/// One number; `None` for `max`, an absent file and nonsense.
 fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }

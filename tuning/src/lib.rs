@@ -1,4 +1,4 @@
-//! What a host says about itself, and what that means for very many TCP connections.
+//! Judges what a host says about itself, for very many TCP connections.
 //!
 //! Reading and judging only: this crate opens files below a root directory, asks the kernel one question
 //! that no file answers (the queueing disciplines), and writes nothing. It renders nothing either; the

@@ -1,5 +1,5 @@
-//! The plan for a number of connections: every limit on the way in the order in which it is hit, the
-//! memory it takes, and the commands that make room. It judges facts and runs nothing.
+//! The plan for a number of connections: every limit in the order in which it is hit, the memory the
+//! connections take, and the commands that make room. It judges facts and runs nothing.
 
 mod commands;
 mod fit;
@@ -23,16 +23,16 @@ pub use readable::Unreadable;
 
 use link::Judged;
 
-/// What the wanted connections need, whether or not this host has it.
+/// What the requested connections need, whether or not this host has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Needs {
     /// Memory of this host's side in bytes.
     pub memory_bytes: u64,
-    /// Event loops of the server; `None`: no number of them that the server accepts is enough.
+    /// Event loops of the server; `None`: even the most that the server accepts are not enough.
     pub reactors: Option<u64>,
     /// Threads of a load generator on this host; 0 where it is elsewhere.
     pub workers: Option<u64>,
-    /// Client addresses; `None`: the clients' ports are their own affair, as behind a TUN device.
+    /// Client addresses; `None`: the clients' ports do not concern this host, as behind a TUN device.
     pub addresses: Option<u64>,
 }
 
@@ -52,27 +52,28 @@ impl Needs {
 pub struct Plan {
     /// What was asked.
     pub request: Request,
-    /// Reactors and workers of the programs as the request has them, before anything is mended.
+    /// Reactors and workers as requested, before any fix.
     pub threads: Threads,
     /// Whether they fit.
     pub fit: Fit,
-    /// Why no host can have them; absent where one can.
+    /// Why no host can have them; absent if one can.
     pub impossible: Option<String>,
-    /// What could not be read. Unless it is empty, all numbers that fit are upper bounds.
+    /// What could not be read. Unless it is empty, all numbers of what fits are upper bounds.
     pub unreadable: Vec<Unreadable>,
     /// What the connections need.
     pub needs: Needs,
-    /// Memory a new process can have now in bytes, a thirty-second kept free; `None`: not readable.
+    /// Memory in bytes that a new process can have now, with a thirty-second kept free; `None`: not readable.
     pub memory_bytes_available: Option<u64>,
     /// The most connections for which that memory suffices.
     pub memory_fits: Option<u64>,
-    /// The most connections that fit as things stand, with nothing mended; `None`: no limit is known.
+    /// The most connections that fit now, without any fix; `None`: no limit is known.
     pub fits_now: Option<u64>,
-    /// The most once every command was run: what a wall without a command leaves. `None`: no such wall.
+    /// The most that fit once every command was run, limited by walls without a command. `None`: no such
+    /// wall.
     pub fits_mended: Option<u64>,
-    /// The first limit that keeps the wanted number from being open; `None`: it fits as things are.
+    /// The first limit that keeps the requested number from being open; `None`: it fits now.
     pub first_wall: Option<&'static str>,
-    /// Every limit, in the order in which they are hit; those that never are come last.
+    /// Every limit, in the order in which they are hit; those that are never hit come last.
     pub chain: Vec<Link>,
     /// The memory in its parts.
     pub prediction: Prediction,
@@ -85,7 +86,7 @@ pub struct Plan {
 pub struct Threads {
     /// Event loops of the server.
     pub reactors: u64,
-    /// Workers of the generator; 0 where it is elsewhere.
+    /// Workers of the generator; 0 if it runs elsewhere.
     pub workers: u64,
 }
 
@@ -120,7 +121,7 @@ impl Plan {
     }
 }
 
-/// Walls that no command moves.
+/// Walls that no command removes.
 fn walls_standing(chain: &[Link]) -> impl Iterator<Item = &Link> {
     chain.iter().filter(|link| link.verdict == Verdict::Wall && link.command.is_none())
 }

@@ -8,14 +8,14 @@ use crate::request::{Backend, Side};
 use crate::slabs::{Basis, Slabs};
 use protocol::Workload;
 
-/// How long a heartbeat and its echo occupy a socket's queue in milliseconds, at worst: a turn of a
-/// busy reactor. Longer and the queues grow, which no plan can foresee.
+/// How long, in milliseconds, a heartbeat and its echo occupy a socket's queue at worst: a turn of a busy
+/// reactor. If it takes longer, the queues grow, which no plan can predict.
 pub(crate) const QUEUED_MS: u64 = 100;
 
 /// Caches made with SLAB_RECLAIM_ACCOUNT (linux net/socket.c, init_inodecache; fs/dcache.c).
 const RECLAIMABLE: [&str; 2] = ["sock_inode_cache", "dentry"];
 
-/// What is to be predicted.
+/// The input of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// Connections open at the same time.
@@ -34,8 +34,8 @@ pub struct Shape {
     pub reactors: u64,
     /// Threads of the load generator, each with a descriptor table of its own.
     pub workers: u64,
-    /// Direct descriptors every ring registers at its start; the server asks for as many as its limit
-    /// allows. Counts with io_uring only.
+    /// Direct descriptors that every ring registers at its start; the server asks for as many as its limit
+    /// allows. Only used with io_uring.
     pub ring_descriptors: u64,
     /// Local ports the clients choose from.
     pub ports: u64,
@@ -49,7 +49,7 @@ impl Shape {
     }
 }
 
-/// Of `ends` sockets, those in which a heartbeat is queued.
+/// How many of `ends` sockets have a heartbeat queued.
 pub(crate) fn queued_at_once(ends: u64, heartbeat_ms: Option<u64>) -> u64 {
     let Some(period) = heartbeat_ms else { return 0 };
     (u128::from(ends) * u128::from(QUEUED_MS)).div_ceil(u128::from(period.max(QUEUED_MS))) as u64
@@ -89,11 +89,11 @@ pub struct Prediction {
     pub basis: Basis,
     /// Slab caches alone: what the sum of /proc/slabinfo should grow by.
     pub slab_bytes: u64,
-    /// What of the slabs the kernel counts as reclaimable, although nothing of an open socket is: inodes
-    /// and dentries. MemAvailable shrinks by this much less than memory does (linux mm/show_mem.c,
+    /// The part of the slabs that the kernel counts as reclaimable, inodes and dentries, although those of an
+    /// open socket are not. MemAvailable shrinks by this much less than memory does (linux mm/show_mem.c,
     /// si_mem_available; seen on Linux 6.18 with 100,000 connections).
     pub reclaimable_bytes: u64,
-    /// All of the kernel's, slabs among it.
+    /// All kernel memory, including slabs.
     pub kernel_bytes: u64,
     /// The server's process.
     pub server_bytes: u64,
@@ -101,7 +101,7 @@ pub struct Prediction {
     pub generator_bytes: u64,
     /// Everything.
     pub total_bytes: u64,
-    /// What it is made of; parts of nothing are left out.
+    /// The parts of the total; empty parts are left out.
     pub parts: Vec<Part>,
 }
 
@@ -130,8 +130,8 @@ pub fn predict(shape: &Shape, slabs: &Slabs) -> Prediction {
     }
 }
 
-/// Kernel objects of IPv4 connections; a TCPv6 socket is 128 B larger and as many share a slab. If both
-/// ends use a cache, its objects are one part, because they share slabs.
+/// Kernel objects of IPv4 connections; a TCPv6 socket is 128 B larger and as many share a slab. If both ends
+/// use a cache, their objects are one part, because they share slabs.
 fn objects(shape: &Shape, slabs: &Slabs) -> Vec<Part> {
     let connections = shape.connections;
     let ends = connections.saturating_mul(shape.side.kernel_ends());
@@ -146,9 +146,9 @@ fn objects(shape: &Shape, slabs: &Slabs) -> Vec<Part> {
         false => (polled.saturating_add(clients), armed, direct),
     };
     let queued = shape.queued();
-    // Cache, count, and whether a memory cgroup keeps account of it (SLAB_ACCOUNT). What an armed
-    // receive holds: its request, the poll that waits for it, and a message header, which preparing a
-    // receive always allocates (linux io_uring/net.c, io_recvmsg_prep).
+    // Cache, count, and whether a memory cgroup accounts for it (SLAB_ACCOUNT). An armed receive holds its
+    // request, the poll that waits for it, and a message header, which preparing a receive always allocates
+    // (linux io_uring/net.c, io_recvmsg_prep).
     let counts = [
         ("TCP", ends, true),
         ("sock_inode_cache", ends, true),
@@ -208,7 +208,7 @@ fn kernel(shape: &Shape) -> Vec<Part> {
     parts
 }
 
-/// What the processes keep in user space.
+/// User-space memory of the processes.
 fn programs(shape: &Shape) -> Vec<Part> {
     let part = |owner, name, count: u64, each: u64| Part { owner, name, count, bytes: count.saturating_mul(each) };
     let slot = match shape.workload {
@@ -233,8 +233,8 @@ fn programs(shape: &Shape) -> Vec<Part> {
     parts
 }
 
-/// A table for `descriptors`, which doubles when it is full: a pointer and two bits for each, and a
-/// bit for each 64 (linux fs/file.c, alloc_fdtable). The first 64 stand in files_struct itself.
+/// A table for `descriptors`, which doubles when it is full: a pointer and two bits for each, and a bit for
+/// each 64 (linux fs/file.c, alloc_fdtable). The first 64 are in files_struct itself.
 fn table_bytes(descriptors: u64) -> u64 {
     const INLINE: u64 = 64;
     if descriptors <= INLINE {
@@ -274,8 +274,8 @@ mod tests {
         prediction.parts.iter().find(|part| part.name == name).map_or(0, |part| part.bytes)
     }
 
-    /// By hand, for a count that fills whole slabs of every cache: 13 × 19 × 21 × 170 × 256 × … is
-    /// too many, so each cache is checked on its own.
+    /// Computed by hand. A count that fills whole slabs of every cache (13 × 19 × 21 × 170 × 256 × …) is too
+    /// large, so each cache is checked on its own.
     #[test]
     fn each_cache_by_hand() {
         let prediction = predict(&shape(100_000, Backend::Epoll, Side::Both), &Slabs::measured());

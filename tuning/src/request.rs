@@ -1,10 +1,10 @@
-//! What a plan is asked for: how many connections, of what kind, driven how. Only names and choices;
-//! nothing is computed here.
+//! The question of a plan: how many connections, of what kind, and how they are driven. Only names and
+//! choices; computes nothing.
 
 use protocol::Workload;
 use serde::Serialize;
 
-/// How the server waits for bytes, as far as it makes a difference to the kernel's memory and limits.
+/// How the server waits for bytes, as far as it affects the kernel's memory and limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Backend {
     /// epoll, either variant.
@@ -16,7 +16,7 @@ pub enum Backend {
     /// io_uring with a multishot receive armed on every connection.
     #[serde(rename = "io_uring:multishot")]
     UringMultishot,
-    /// io_uring with one receive at a time, which is armed all the same.
+    /// io_uring with one receive at a time, which is armed as well.
     #[serde(rename = "io_uring:oneshot")]
     UringOneshot,
     /// io_uring with a multishot poll, and a receive only when there is something.
@@ -29,7 +29,7 @@ impl Backend {
     pub const ALL: [Backend; 5] =
         [Backend::Epoll, Backend::Mio, Backend::UringMultishot, Backend::UringOneshot, Backend::UringPoll];
 
-    /// The word on the command line: a backend, and behind a colon the variant where it matters.
+    /// The word on the command line: a backend and, after a colon, the variant if it matters.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Epoll => "epoll",
@@ -103,14 +103,14 @@ pub struct Request {
     pub backend: Backend,
     /// Which ends are on this host.
     pub side: Side,
-    /// Whether a load generator here with kernel sockets uses io_uring, with a receive armed on each.
+    /// Whether a load generator on this host with kernel sockets uses io_uring, with a receive armed on each.
     pub ring_clients: bool,
     /// Each connection sends once in this many milliseconds; `None`: all are idle.
     pub heartbeat_ms: Option<u64>,
     /// Event loops of the server, and worker threads of a generator on this host; `None`: the
     /// programs' own choice, one reactor per CPU and one worker.
     pub reactors: Option<u64>,
-    /// Client addresses that are to be had; `None`: as many as loopback has, or unknown elsewhere.
+    /// Available client addresses; `None`: as many as loopback has, or unknown elsewhere.
     pub sources: Option<u64>,
 }
 

@@ -1,8 +1,8 @@
-//! The one table of rules, which audit and plan read: what can be found, what is needed, what it means,
-//! what mends it and where that is written.
+//! The one table of rules, which audit and plan read: what to find, what is needed, what it means, what fixes
+//! it, and the source.
 //!
-//! A rule stands here only with a mechanism and a place where that mechanism can be looked up. A
-//! setting that merely *could* matter is `Info`: an alarm must always mean something.
+//! A rule needs a mechanism and a source that describes it. A setting that merely *could* matter is `Info`:
+//! an alarm must always mean something.
 
 mod backlog;
 mod buffers;
@@ -40,7 +40,7 @@ pub(crate) fn for_audit() -> impl Iterator<Item = &'static Rule> {
     .flatten()
 }
 
-/// The same rules in the order of a plan's chain, which counts between limits that are hit by the same
+/// The same rules in the order of a plan's chain, which decides between limits that are hit by the same
 /// number of connections.
 pub(crate) fn for_plan() -> impl Iterator<Item = &'static Rule> {
     [

@@ -1,6 +1,6 @@
-//! What one object of the kernel takes: sizes and geometry of slab caches from `/proc/slabinfo`, and
-//! where that is not readable (it is root's alone) the table measured on Linux 6.18. Reads one file
-//! and predicts nothing.
+//! The size of kernel objects: sizes and geometry of slab caches from `/proc/slabinfo` or, if that is not
+//! readable (only root may read it), from the table measured on Linux 6.18. Reads one file and predicts
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,9 +36,9 @@ pub(crate) struct Cache {
     pages_per_slab: u64,
 }
 
-/// Caches a connection has objects in, on Linux 6.18.44, x86-64: name, bytes, objects and pages of a
-/// slab. Also what is assumed of a cache that slabinfo does not list because it was merged with
-/// another of the same size, which changes the name and not the size.
+/// Caches a connection has objects in, on Linux 6.18.44, x86-64: name, bytes, objects and pages of a slab.
+/// Also used for a cache that slabinfo does not list because it was merged with another of the same size,
+/// which changes the name but not the size.
 const TABLE: &[(&str, u64, u64, u64)] = &[
     ("TCP", 2368, 13, 8),
     ("sock_inode_cache", 832, 19, 4),
@@ -59,8 +59,8 @@ const TABLE: &[(&str, u64, u64, u64)] = &[
     ("skbuff_small_head", 576, 14, 2),
 ];
 
-/// Caches that exist only where a security module keeps something for each file or inode. They are
-/// the first caches of their size, so that merging never takes their names away.
+/// Caches that exist only if a security module keeps something for each file or inode. They are the first
+/// caches of their size, so merging never removes their names.
 const OPTIONAL: [&str; 2] = ["lsm_file_cache", "lsm_inode_cache"];
 
 /// Sizes of kmalloc, linux mm/slab_common.c kmalloc_info.
@@ -77,7 +77,7 @@ pub struct Slabs {
 
 impl Slabs {
     /// What `proc/slabinfo` below `root` says on a host with pages of `page_bytes`, or the table.
-    /// `charges_objects` says that a memory cgroup keeps account of the objects of this process.
+    /// `charges_objects` says that a memory cgroup accounts for the objects of this process.
     pub fn read(root: &Path, page_bytes: u64, charges_objects: bool) -> Slabs {
         let caches = fs::read_to_string(root.join("proc/slabinfo")).ok().and_then(|text| parse(&text));
         match caches {
@@ -100,7 +100,7 @@ impl Slabs {
         self.basis
     }
 
-    /// Bytes of whole slabs for `count` objects of the cache `name`; 0 where the kernel has none such.
+    /// Bytes of whole slabs for `count` objects of the cache `name`; 0 if the kernel has no such cache.
     pub(crate) fn bytes(&self, name: &str, count: u64) -> u64 {
         self.cache(name).map_or(0, |cache| {
             let slabs = count.div_ceil(cache.objects_per_slab);
@@ -108,8 +108,8 @@ impl Slabs {
         })
     }
 
-    /// Bytes of the account a memory cgroup keeps of `count` objects of a charged cache: a pointer
-    /// each, one vector for each slab (linux mm/slub.c, alloc_slab_obj_exts).
+    /// Bytes that a memory cgroup needs to account for `count` objects of a charged cache: a pointer each, in
+    /// one vector per slab (linux mm/slub.c, alloc_slab_obj_exts).
     pub(crate) fn account_bytes(&self, name: &str, count: u64) -> u64 {
         let Some(cache) = self.cache(name).filter(|_| self.charges_objects) else {
             return 0;
@@ -132,8 +132,8 @@ fn kmalloc_bytes(bytes: u64) -> u64 {
     KMALLOC_SIZES.into_iter().find(|&size| size >= bytes).unwrap_or_else(|| bytes.next_multiple_of(4096))
 }
 
-/// Lines `name active total objsize objperslab pagesperslab : …` of slabinfo(5), version 2.1. `None`
-/// when it is no such file, or lacks the socket itself.
+/// Lines `name active total objsize objperslab pagesperslab : …` of slabinfo(5), version 2.1. `None` if it is
+/// not such a file, or lacks the cache of sockets.
 fn parse(text: &str) -> Option<BTreeMap<String, Cache>> {
     let caches: BTreeMap<String, Cache> = text.lines().filter_map(line).collect();
     caches.contains_key("TCP").then_some(caches)

@@ -10,7 +10,7 @@ pub const CONNECTION_LEN_MAX: usize = 56;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Phase {
-    /// No socket; `since` says when to open one (`u64::MAX`: not before its turn comes).
+    /// No socket; `since` says when to open one (`u64::MAX`: only when its turn comes).
     Closed,
     /// A connect was started at `since`.
     Opening,
@@ -25,19 +25,19 @@ pub(super) enum Phase {
 pub(super) struct Flags(u8);
 
 impl Flags {
-    /// Stands in the queue of idle connections, perhaps no longer idle.
+    /// Is in the queue of idle connections, though perhaps no longer idle.
     pub(super) const QUEUED: Flags = Flags(1);
     /// Was established before, if only for a moment.
     pub(super) const OPENED: Flags = Flags(1 << 1);
-    /// Was not open, or was lost, at some moment of the window so far.
+    /// Was not open at some moment of the window so far.
     pub(super) const LOST: Flags = Flags(1 << 2);
     /// No reply has arrived on this socket yet.
     pub(super) const FRESH: Flags = Flags(1 << 3);
     /// Part of the reply to the oldest outstanding request has arrived.
     pub(super) const BEGUN: Flags = Flags(1 << 4);
-    /// Stands in the queue of connections to open.
+    /// Is in the queue of connections to open.
     pub(super) const TO_OPEN: Flags = Flags(1 << 5);
-    /// Its outstanding requests are to be sent again on its next socket.
+    /// Its outstanding requests will be sent again on its next socket.
     pub(super) const AGAIN: Flags = Flags(1 << 6);
 
     #[inline]
@@ -64,16 +64,16 @@ pub(super) struct Connection<S, K> {
     /// Busy: when the batch was handed to the kernel. See [`Phase`] for the others.
     pub(super) since: u64,
     pub(super) socket: Option<K>,
-    /// Where the shelf keeps what a reply or a short send left over.
+    /// Index of what the shelf keeps for it: an incomplete reply, or the rest of a short send.
     pub(super) kept: u32,
     /// How long the connect took.
     pub(super) connect_us: u32,
-    /// Counts sockets: an event for an earlier one is told apart and ignored. It wraps around, long
+    /// Counts sockets, so that an event for an earlier one is recognised and ignored. It wraps around long
     /// after the kernel has forgotten the first.
     pub(super) generation: u16,
-    /// Requests of the batch without a reply. Beyond its socket only with [`Flags::AGAIN`].
+    /// Requests of the batch without a reply. They outlive their socket only with [`Flags::AGAIN`].
     pub(super) outstanding: u16,
-    /// Requests that may still be sent on this socket, when that is limited.
+    /// Requests that may still be sent on this socket, if their number is limited.
     pub(super) requests_left: u16,
     /// Heartbeats that came due while the connection could not send.
     pub(super) overdue: u16,
@@ -81,7 +81,7 @@ pub(super) struct Connection<S, K> {
     /// Losses and failed connects since the last reply; sets the delay before the next connect.
     pub(super) failures: u8,
     pub(super) flags: Flags,
-    /// The engine's own: operations under way in the kernel.
+    /// Used by the engine: operations in flight in the kernel.
     pub(super) under_way: u8,
     pub(super) state: S,
 }

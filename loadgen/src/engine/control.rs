@@ -1,4 +1,4 @@
-//! What the main thread and the workers tell one another: a few atomics, read once per turn.
+//! What the main thread and the workers tell each other: a few atomics, read once per turn.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -73,7 +73,7 @@ pub(crate) struct Times {
 }
 
 impl Control {
-    /// For so many workers, of which so many establish at the same time.
+    /// For `workers` workers, of which `establishing_max` establish at the same time.
     pub(crate) fn new(workers: usize, establishing_max: usize) -> Self {
         Control {
             establishing_max,
@@ -87,8 +87,8 @@ impl Control {
         }
     }
 
-    /// Whether it is this worker's turn to establish its connections. More workers than CPUs would only take the
-    /// CPUs from one another and from a server on the same host.
+    /// Whether it is this worker's turn to establish its connections. More workers than CPUs would only compete
+    /// for CPUs with each other and with a server on the same host.
     pub(crate) fn may_establish(&self, worker: usize) -> bool {
         worker < self.established.load(Ordering::Relaxed).saturating_add(self.establishing_max)
     }

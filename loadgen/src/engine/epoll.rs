@@ -1,8 +1,8 @@
 //! The epoll engine.
 //!
-//! Each socket is registered once, edge-triggered for reading and writing, and never again: an edge
-//! for writing costs nothing while the socket is writable, so connects and short sends need no
-//! epoll_ctl, and a request costs one recv and one send.
+//! Each socket is registered only once, edge-triggered for reading and writing. An edge for writing costs
+//! nothing while the socket is writable, so connects and short sends need no epoll_ctl, and a request costs
+//! one recv and one send.
 
 use super::connection::Phase;
 use super::fleet::Fleet;
@@ -24,20 +24,21 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 use std::net::SocketAddr;
 use sys::clock;
 
-/// Bytes read at once. Replies rarely come near; more would only push other data out of the cache.
+/// Most bytes read at once. Replies are rarely this long; a larger buffer would only push other data out of
+/// the cache.
 const READ_LEN: usize = 64 * 1024;
 /// Reads of one connection in a row before the others get their turn (4 MiB).
 const READS_MAX: u32 = 64;
 /// Events taken per turn in a closed loop.
 const EVENTS_MAX_CLOSED: usize = 256;
-/// In an open loop fewer, so that a burst of replies delays arrivals less.
+/// Fewer in an open loop, so that a burst of replies delays arrivals less.
 const EVENTS_MAX_OPEN: usize = 64;
 /// The event token of the ticker: an index no connection has.
 const TICKER: u64 = u64::MAX;
 /// What every socket is registered for.
 const INTEREST: EventFlags = EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
 
-/// One epoll instance and what its sockets are read into.
+/// One epoll instance and the buffer for reads.
 pub(super) struct Epoll {
     epoll: OwnedFd,
     /// Of the plan's routes.
@@ -62,7 +63,7 @@ impl Sockets for Epoll {
     ) -> Result<OwnedFd, Errno> {
         let target = &self.addresses[route];
         let socket = new_socket(target.address_family(), source, SocketFlags::NONBLOCK, self.resets)?;
-        // A full accept queue is EAGAIN where the socket is one of unix (connect(2)): tried again like a refusal.
+        // For a unix socket a full accept queue is EAGAIN (connect(2)): try again, as after a refusal.
         match connect(&socket, target) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(errno) => return Err(errno),
@@ -121,7 +122,7 @@ impl Engine for Epoll {
 
     #[inline]
     fn turn<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, OwnedFd, OPEN>, wait: Wait) -> usize {
-        // Taken out for the length of the turn because the handlers borrow the whole engine.
+        // Taken out during the turn because the handlers borrow the whole engine.
         let mut events = std::mem::take(&mut self.events);
         let events_max = if OPEN { EVENTS_MAX_OPEN } else { EVENTS_MAX_CLOSED };
         let mut count = self.wait(&mut events[..events_max], wait, &mut fleet.tally.traffic);
@@ -139,8 +140,8 @@ impl Engine for Epoll {
 }
 
 impl Epoll {
-    /// Waits without a timeout where nothing is to be on time, and lets the ticker wake it: a timeout
-    /// costs two looks at the clock per call in the kernel, and arming a timer when the call sleeps.
+    /// If nothing needs exact timing, waits without a timeout and lets the ticker wake it. A timeout would
+    /// cost two readings of the clock in the kernel per call, and arming a timer if the call sleeps.
     #[inline]
     fn wait(&mut self, events: &mut [epoll::Event], wait: Wait, traffic: &mut Traffic) -> usize {
         let timeout = match wait {
@@ -165,14 +166,14 @@ impl Epoll {
         token: Token,
         flags: EventFlags,
     ) {
-        // None: the event of a socket that was closed earlier in this turn.
+        // None: the event belongs to a socket that was closed earlier in this turn.
         let Some(connection) = fleet.find(token) else { return };
         let has_ended = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
         let index = token.index as usize;
         match connection.phase {
             Phase::Opening => self.on_connected(fleet, token, has_ended, flags.contains(EventFlags::IN)),
             Phase::Idle | Phase::Busy => {
-                // First what the peer said: it may answer early and close (413), and then a send fails (EPIPE,
+                // Read first: the peer may answer early and close (413), and then a send fails (EPIPE,
                 // ECONNRESET) while the reply still waits to be read.
                 if has_ended || flags.contains(EventFlags::IN) {
                     self.on_readable(fleet, token, has_ended);
@@ -195,20 +196,20 @@ impl Epoll {
     ) {
         let index = token.index as usize;
         if has_ended && let Some(socket) = &fleet.connections[index].socket {
-            // A peer that accepts and closes at once also gets here; that connect did succeed.
+            // The event of a peer that accepts and closes at once also gets here; that connect did succeed.
             if let Err(errno) | Ok(Err(errno)) = sockopt::socket_error(socket) {
                 return fleet.fail_to_open(self, index, errno, clock::now_ns());
             }
         }
         fleet.on_connected(self, index);
-        // A peer may talk before it is asked, and there is no second edge for what it said.
+        // A peer may send before it is asked, and there is no second edge for these bytes.
         if has_ended || has_bytes {
             self.on_readable(fleet, token, has_ended);
         }
     }
 
-    /// Reads until the socket is empty. A short read says that it is: bytes that come later bring
-    /// an event of their own, so the recv that would return EAGAIN is saved.
+    /// Reads until the socket is empty. A short read says that it is empty: later bytes bring their own
+    /// event, so the recv that would return EAGAIN is saved.
     #[inline]
     fn on_readable<C: Client, const OPEN: bool>(
         &mut self,
@@ -255,8 +256,8 @@ impl Epoll {
         }
     }
 
-    /// Reads the ticker: a periodic timerfd goes on only when its expirations are read. Nothing else
-    /// is to be done, the loop looks at the time anyway.
+    /// Reads the ticker: a periodic timerfd reports again only after its expirations are read. Nothing else
+    /// to do, since the loop reads the time anyway.
     #[cold]
     fn on_tick(&mut self) {
         if let Some(ticker) = &self.ticker {

@@ -1,4 +1,4 @@
-//! What every worker of a run is given.
+//! What every worker of a run receives.
 
 use super::control::Control;
 use crate::LoadError;
@@ -22,19 +22,19 @@ const WARM_UP_SLICE_NS: u64 = 100_000_000;
 pub(crate) struct Slices {
     pub(crate) full: Sender<(usize, Box<Slice>)>,
     pub(crate) empty: Receiver<Box<Slice>>,
-    /// So many full ones may wait; see [`Slices::are_piling_up`].
+    /// Most full ones that may wait; see [`Slices::are_piling_up`].
     pub(crate) waiting_max: usize,
 }
 
 impl Slices {
-    /// Whether the collector is behind. Then a worker's interval goes on instead of ending: a slice takes a
-    /// MiB and more, and where a hundred workers leave the collector no CPU they would fill the host.
+    /// Whether the collector is behind. If so, a worker's interval goes on instead of ending: a slice takes
+    /// over a MiB, and if a hundred workers leave the collector no CPU, slices would fill the host's memory.
     pub(crate) fn are_piling_up(&self) -> bool {
         self.full.len() >= self.waiting_max
     }
 }
 
-/// What every worker of a run is given.
+/// What every worker of a run receives.
 #[derive(Debug)]
 pub(crate) struct Job<'a> {
     pub(crate) options: &'a Options,
@@ -76,7 +76,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Arrivals of one worker; none unless `from` says of which part and from when on.
+    /// Arrivals of one worker; none unless `from` gives the part and the start.
     pub(super) fn arrivals(&self, index: usize, from: Option<(Part, u64)>) -> Arrivals {
         let (part, start_ns) = from.unwrap_or((Part::Window, u64::MAX));
         self.schedule.arrivals(index as u32, part, start_ns)
@@ -92,7 +92,7 @@ impl Job<'_> {
         self.share(index).map_or(all, |share| all.min(share as f64))
     }
 
-    /// How long the window is expected to be, which may end before its time.
+    /// The planned length of the window, which may end early.
     pub(super) fn expected_window_ns(&self) -> u64 {
         let window_ns = duration_ns(self.options.window());
         match (self.options.requests, self.options.rate) {
@@ -101,7 +101,7 @@ impl Job<'_> {
         }
     }
 
-    /// How long an open loop sleeps at a time, whatever happens; 0: no longer than until something does.
+    /// How long an open loop sleeps at a time, whatever happens; 0: it wakes as soon as something happens.
     pub(super) fn coalesce_ns(&self) -> u64 {
         duration_ns(self.options.coalesce)
     }
@@ -119,7 +119,7 @@ impl Job<'_> {
         }
     }
 
-    /// Requests of one worker; the first workers take what is left over.
+    /// Requests of one worker; the first workers take the remainder.
     pub(super) fn share(&self, worker: usize) -> Option<u64> {
         let workers = self.plan.connections.len() as u64;
         self.options.requests.map(|total| total / workers + u64::from((worker as u64) < total % workers))

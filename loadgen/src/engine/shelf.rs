@@ -1,5 +1,5 @@
-//! What few connections have to keep: the first part of a reply that cannot be consumed yet, and how
-//! much of a batch the kernel had no room for. All others own nothing but their slot.
+//! What only a few connections must keep: the first part of a reply that cannot be consumed yet, and how much
+//! of a batch the kernel had no room for. All others own only their slot.
 
 /// Nothing is kept.
 pub(super) const NOTHING: u32 = u32::MAX;
@@ -7,13 +7,13 @@ pub(super) const NOTHING: u32 = u32::MAX;
 /// What is kept for one connection.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// Bytes of a reply that need more bytes behind them.
+    /// Bytes of a reply that is still incomplete.
     pub(super) unread: Vec<u8>,
     /// Bytes at the end of the batch that the kernel has not taken yet.
     pub(super) unsent: usize,
 }
 
-/// Places by index; an index costs a connection 4 bytes where a pointer would cost 8.
+/// Places by index; an index costs a connection 4 bytes, a pointer would cost 8.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     places: Vec<Kept>,
@@ -21,7 +21,7 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// The place at `*index`, made first when there is none.
+    /// The place at `*index`, created if there is none.
     pub(super) fn place(&mut self, index: &mut u32) -> &mut Kept {
         if *index == NOTHING {
             *index = self.free.pop().unwrap_or_else(|| {

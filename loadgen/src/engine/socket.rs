@@ -15,10 +15,10 @@ pub(super) fn new_socket(
 ) -> Result<OwnedFd, Errno> {
     let socket = socket_with(family, SocketType::STREAM, flags | SocketFlags::CLOEXEC, None)?;
     if family == AddressFamily::UNIX {
-        // It has no segments, no TIME-WAIT and no ports.
+        // A unix socket has no segments, no TIME-WAIT and no ports.
         return Ok(socket);
     }
-    // A batch is one send; holding its last segment back for an ACK would only add delay.
+    // A batch is one send; delaying its last segment until an ACK would only add latency.
     sockopt::set_tcp_nodelay(&socket, true)?;
     if resets {
         // A time of zero makes close(2) send RST instead of FIN (socket(7), SO_LINGER).

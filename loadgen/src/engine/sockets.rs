@@ -5,8 +5,8 @@ use crate::recording::counters::Traffic;
 use rustix::io::Errno;
 use std::net::SocketAddr;
 
-/// What a fleet asks of an engine: connections by their tokens. The outcome of what takes time is reported to the
-/// fleet by the engine's turn.
+/// What a fleet asks of an engine: connections by their tokens. The engine's turn reports the outcome of
+/// operations that take time.
 pub(super) trait Sockets {
     /// What a connection holds of its socket.
     type Socket;
@@ -22,8 +22,8 @@ pub(super) trait Sockets {
         traffic: &mut Traffic,
     ) -> Result<Self::Socket, Errno>;
 
-    /// Hands bytes to the kernel and returns how many it took. For the rest the engine calls
-    /// `send_rest` when there is room. `is_constant` tells that the bytes stay as and where they are.
+    /// Hands bytes to the kernel and returns how many it took. For the rest the engine calls `send_rest` when
+    /// there is room. `is_constant` says that the bytes will neither change nor move.
     fn send(
         &mut self,
         socket: &Self::Socket,

@@ -15,10 +15,10 @@ use sys::clock::{self, duration_ns};
 
 /// First batches sent per turn when a closed loop starts, so that replies are not left waiting.
 const STARTS_PER_TURN: usize = 64;
-/// Connects started per turn, few enough that the connect times of the others are not the
-/// generator's own.
+/// Connects started per turn: few enough that the generator does not add to the connect times of the others.
 const OPENS_PER_TURN: usize = 4;
-/// Events of a turn after which a worker that naps looks again at once: what every engine takes at most.
+/// If a turn had this many events, a worker that naps looks again at once: it is the most that every engine
+/// takes.
 const EVENTS_MANY: usize = 64;
 /// Heartbeats sent per turn, as many as events are taken.
 const BEATS_PER_TURN: usize = 64;
@@ -26,7 +26,7 @@ const BEATS_PER_TURN: usize = 64;
 const GRACE_NS_MAX: u64 = 1_000_000_000;
 const GRACE_NS_MAX_STOPPED: u64 = 500_000_000;
 
-/// What is compared between the two ends of the window.
+/// Readings that are compared between the two ends of the window.
 struct Mark {
     at_ns: u64,
     cpu_ns: u64,
@@ -65,7 +65,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Worker<'_, C, E, OPEN> {
         while control.is_at(Stage::Prepare) {
             std::thread::sleep(Duration::from_micros(200));
         }
-        // Only now, so that the memory of the connections can be told from that of the worker.
+        // Only now, so that the connections' memory can be distinguished from the worker's.
         course.fleet.populate();
         if control.is_at(Stage::Connect) {
             course.await_turn(control);
@@ -88,7 +88,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Worker<'_, C, E, OPEN> {
     }
 }
 
-/// A worker under way. The engine is dropped first: a kernel may still read what the fleet has lent it.
+/// A running worker. The engine is dropped first: the kernel may still read bytes that the fleet has lent it.
 struct Course<'a, C: Client, E: Engine, const OPEN: bool> {
     engine: E,
     fleet: Fleet<'a, C, E::Socket, OPEN>,
@@ -97,18 +97,18 @@ struct Course<'a, C: Client, E: Engine, const OPEN: bool> {
     spun_ns: u64,
     /// When the next connect may start.
     next_open_ns: u64,
-    /// The last turn took so many events that there may be more.
+    /// The last turn took as many events as it could, so there may be more.
     has_more: bool,
-    /// When a connection was last seen open, or was opened, or the next connect was not due yet; and how many had
-    /// been opened and tried by then.
+    /// When a connection was last open or opened, or the next connect was not yet due; below, how many had been
+    /// opened and tried by then.
     last_open_ns: u64,
     opened: u64,
     attempts: u64,
 }
 
 impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
-    /// One pass of the loop; returns the time behind it. A closed loop takes the last reply's stamp
-    /// for the time, which saves it a look at the clock.
+    /// One pass of the loop; returns the time after it. A closed loop uses the last reply's time stamp, which
+    /// saves a reading of the clock.
     fn turn(&mut self, wait: Wait) -> u64 {
         self.fleet.looked_at_ns = 0;
         self.has_more = self.engine.turn(&mut self.fleet, wait) >= EVENTS_MANY;
@@ -128,8 +128,8 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         }
     }
 
-    /// Establishes the connections, a bounded number at a time. Gives up on the rest when nothing
-    /// moves for as long as one connect may take.
+    /// Establishes the connections, a bounded number at a time. Gives up on the rest if there is no progress
+    /// for as long as one connect may take.
     fn establish(&mut self, control: &Control) {
         let count = self.fleet.connections.len();
         let connect_timeout_ns = duration_ns(self.fleet.job.options.connect_timeout);
@@ -146,7 +146,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
                 if self.next_open_ns <= now { Wait::Poll } else { Wait::Until(self.next_open_ns.min(now + CHECK_NS)) };
             now = self.turn(wait);
             self.fleet.sweep(&mut self.engine, now);
-            // A slow ramp is progress, too: it waits for its own next connect.
+            // A slow ramp also counts as progress: it waits for its own next connect.
             if self.fleet.open > best_open || (self.next_open_ns > now && self.next_open_ns != u64::MAX) {
                 best_open = best_open.max(self.fleet.open);
                 progressed_at_ns = now;
@@ -176,7 +176,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         }
         self.fleet.end_turns();
         if self.fleet.job.options.realtime {
-            // It has worked before.
+            // It worked at the start of this worker.
             let _ = sys::thread::set_realtime(true);
         }
         self.fleet.tally.connects.established = u64::from(self.fleet.open);
@@ -205,7 +205,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             now = self.wait(now, started);
         }
         if OPEN {
-            self.fleet.dispatch(&mut self.engine, now, usize::MAX); // what came due since the last turn and before the end
+            self.fleet.dispatch(&mut self.engine, now, usize::MAX); // arrivals due between the last turn and the end
         }
         let mark = mark.unwrap_or_else(|| self.mark(now));
         self.close_window(mark, now);
@@ -232,7 +232,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         if wake_at_ns > now {
             return self.turn(Wait::Until(wake_at_ns));
         }
-        // An arrival is near: sleeping would overshoot it, so look for replies and at the clock.
+        // An arrival is near and sleeping would overshoot it, so poll for replies and read the clock.
         self.fleet.looked_at_ns = 0;
         let count = self.engine.turn(&mut self.fleet, Wait::Poll);
         let later = clock::now_ns();
@@ -245,14 +245,14 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         later
     }
 
-    /// Deadlines, reconnects, intervals, the stop flag: everything that may wait for [`CHECK_NS`].
-    /// Returns the time, which is not before the start of a window that has just begun.
+    /// Handles deadlines, reconnects, intervals and the stop flag: everything that may wait for [`CHECK_NS`].
+    /// Returns the time; if a window has just begun, it is not before its start.
     fn check(&mut self, mut now: u64) -> u64 {
         let control = self.fleet.job.control;
         self.fleet.sweep(&mut self.engine, now);
         let mut edge_ns = u64::MAX;
         if !self.fleet.is_measuring && control.is_stopped() {
-            // Interrupted before its time: a window of no length is the end.
+            // Interrupted early: an empty window is the end.
             now = clock::now_ns() + 1;
             self.fleet.begin_window(Times { start_ns: now, end_ns: now }, now);
         } else if !self.fleet.is_measuring
@@ -268,7 +268,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         }
         if self.fleet.is_measuring {
             if (control.is_stopped() || self.is_cut_off(now)) && now < self.fleet.end_ns {
-                // Everything sent so far stays in the window, for which `now` may be too early as well.
+                // Everything sent so far stays in the window, and here too `now` may be too early.
                 self.fleet.cut_window(clock::now_ns() + 1);
             }
             edge_ns = self.fleet.end_ns;
@@ -298,7 +298,8 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         let worked_ns = (to.cpu_ns - from.cpu_ns).saturating_sub(to.spun_ns - from.spun_ns);
         let fleet = &mut self.fleet;
         fleet.may_open = false;
-        // A worker that got no CPU sees the end of a short window late; its length is what was asked for all the same.
+        // A worker that got no CPU sees the end of a short window late, but the window's length is still the requested
+        // one.
         let is_long = fleet.window.len_ns >= SPAN_NS_MIN;
         let wall_ns = to.at_ns.saturating_sub(from.at_ns) * u64::from(is_long);
         fleet.tally.cpu_share = share_of(worked_ns, wall_ns);
@@ -308,7 +309,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         fleet.tally.involuntary_switches = to.involuntary_switches - from.involuntary_switches;
         fleet.tally.window_ns = fleet.window.len_ns;
         fleet.tally.traffic = to.traffic.since(from.traffic);
-        // Where arrivals are counted, the time in which the last of them are only worked off is not looked at.
+        // If arrivals are counted, ignore the time in which the last of them are only worked off.
         let window_end_ns = fleet.window.start_ns + fleet.window.len_ns;
         let end = fleet.last_arrival.unwrap_or(LastArrival {
             at_ns: window_end_ns,
@@ -330,7 +331,7 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         started < self.fleet.connections.len() && self.fleet.may_send()
     }
 
-    /// Whether the requests of this worker were all sent and have ended; then so has its window.
+    /// Whether all requests of this worker were sent and have ended; then its window has ended too.
     fn has_finished(&mut self, now: u64) -> bool {
         let has_finished = self.fleet.has_finished();
         if has_finished {
@@ -339,10 +340,10 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         has_finished
     }
 
-    /// Whether a run that has no other end than its requests cannot send any: not one connection was open for as
-    /// long as one connect may take. A connection may come and go between two looks; and a slow ramp
-    /// (`--connect-rate`) may leave a gap before the next connect, but only until that one was tried: where all are
-    /// refused there is always a next one.
+    /// Whether a run that ends only with its requests cannot send any: no connection was open for as long as one
+    /// connect may take. A connection may come and go between two looks. A slow ramp (`--connect-rate`) may leave a
+    /// gap before the next connect, but only until that connect was tried: if all are refused, there is always a
+    /// next one.
     fn is_cut_off(&mut self, now: u64) -> bool {
         let connects = &self.fleet.tally.connects;
         let (opened, attempts) = (connects.opened, connects.attempts);
@@ -355,14 +356,14 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
             && now.saturating_sub(self.last_open_ns) > duration_ns(options.connect_timeout)
     }
 
-    /// Gives outstanding replies a grace, and arrivals that waited for a connection their turn; then enters
-    /// what is still missing as censored.
+    /// Gives outstanding replies a grace, and waiting arrivals their turn; then records what is still missing
+    /// as censored.
     fn finish(&mut self, ended_at_ns: u64) {
         self.fleet.begin_grace(ended_at_ns);
         let control = self.fleet.job.control;
         let grace_ns = GRACE_NS_MAX.min(duration_ns(self.fleet.job.options.timeout));
         let mut until_ns = ended_at_ns + grace_ns;
-        // The traffic of the window is settled; what the grace adds does not belong to it.
+        // The traffic of the window is final; what the grace adds does not belong to it.
         let traffic = self.fleet.tally.traffic;
         let mut now = ended_at_ns;
         let is_awaited =

@@ -1,4 +1,4 @@
-//! Names for sockets that outlive none of them.
+//! Names for sockets, valid only as long as the socket.
 
 /// Names a socket for as long as it lives: the slot and how many sockets that slot had before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,12 +13,13 @@ pub(super) enum Wait {
     Poll,
     /// Until something happens or this moment has come, to the µs.
     Until(u64),
-    /// Until something happens, or for [`CHECK_NS`](crate::plan::grain::CHECK_NS) or so: nothing is to be on time.
+    /// Until something happens, or for about [`CHECK_NS`](crate::plan::grain::CHECK_NS): nothing needs exact
+    /// timing.
     Loosely,
 }
 
-/// Moves bytes for a fleet. Each is a straight loop over what the kernel offers; what the bytes mean
-/// is the fleet's affair. The fleet hands itself in, the engine calls back.
+/// Moves bytes for a fleet. Each engine is a straight loop over what the kernel offers; the fleet knows what
+/// the bytes mean. The fleet passes itself in, and the engine calls it back.
 pub(super) trait Engine: Sockets + Sized {
     /// Makes the engine of a worker.
     fn new(job: &Job<'_>, worker: usize) -> Result<Self, LoadError>;
@@ -26,6 +27,6 @@ pub(super) trait Engine: Sockets + Sized {
     /// From now on closing a socket of the kernel resets its connection ([`crate::Options::reset`]).
     fn close_by_reset(&mut self) {}
 
-    /// One pass: waits, and reports to the fleet what has happened. Returns how many things did.
+    /// One pass: waits, and reports events to the fleet. Returns the number of events.
     fn turn<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, Self::Socket, OPEN>, wait: Wait) -> usize;
 }

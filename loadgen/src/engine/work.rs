@@ -26,11 +26,11 @@ pub(crate) fn work(job: &Job<'_>, index: usize) -> Result<Tally, LoadError> {
         )
     })?;
     pin(job, index)?;
-    // The default slack of 50 µs would be added to every sleep before an arrival (prctl(2)).
-    // Without it the run is only less punctual, and its lateness says so.
+    // The default slack of 50 µs would be added to every sleep before an arrival (prctl(2)). If this fails
+    // the run is only less punctual, and its lateness shows it.
     let _ = set_current_timer_slack(NonZeroU64::new(1));
     if job.options.realtime {
-        // Tried here, where it can be refused; it is meant for the load only.
+        // Tried here, where a failure can still refuse the run; it is used only during the load.
         sys::thread::set_realtime(true).and_then(|()| sys::thread::set_realtime(false)).map_err(|errno| {
             LoadError::setup("run before everything else (--realtime needs CAP_SYS_NICE, or `ulimit -r 1`)", errno)
         })?;

@@ -74,7 +74,7 @@ fn addresses_that_answer_share_the_connections() {
         };
         assert_eq!(record.addresses, [used(1, 4), used(2, 3), refused], "{engine:?}");
         assert_eq!((record.address.as_str(), record.connections.established), (&*format!("127.0.0.1:{port}"), 7));
-        // The trial is no connect of the run.
+        // The trial connects do not count as connects of the run.
         assert_eq!((record.connections.attempts, record.connections.failed), (7, 0));
         assert_eq!(record.requests.failed, 0);
         first.stop().unwrap();
@@ -116,7 +116,7 @@ fn a_unix_socket_that_is_not_there_is_said_so() {
     }
 }
 
-/// A server of a few lines, because the null server is one of TCP.
+/// A small server, because the null server only speaks TCP.
 #[test]
 fn a_unix_socket_carries_echo() {
     use std::io::{Read, Write};
@@ -151,7 +151,7 @@ fn a_unix_socket_carries_echo() {
     }
 }
 
-/// A worker that found the accept queue full took that for refusals, and gave up after sixteen of them.
+/// A worker once took a full accept queue for refusals and gave up after sixteen of them.
 #[test]
 fn a_full_accept_queue_is_no_refusal() {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
@@ -163,7 +163,7 @@ fn a_full_accept_queue_is_no_refusal() {
     listen(&socket, 0).unwrap();
     let listener = std::os::unix::net::UnixListener::from(socket);
     let server = thread::spawn(move || {
-        // Each of the two workers is to meet a full queue first.
+        // Let each of the two workers meet a full queue first.
         thread::sleep(Duration::from_millis(100));
         (0..40).map_while(|_| listener.accept().ok()).map(|(stream, _)| stream).collect::<Vec<_>>()
     });

@@ -1,8 +1,8 @@
-//! The simplest server that can be: one thread that answers every request with the least work. It is the
-//! floor a load generator is calibrated against, and it can stall on schedule, which shows whether a
-//! generator counts what others leave out.
+//! The simplest possible server: one thread that answers every request with the least work. Load generators
+//! are calibrated against it. It can also stall on schedule, which shows whether a generator counts the
+//! requests that a stall delays.
 //!
-//! It parses nothing, limits nothing and times nothing out: it is for peers of this project only.
+//! It has no parser, no limits and no timeouts: it is only for peers of this project.
 
 mod serve;
 mod shared;
@@ -46,7 +46,7 @@ impl NullServer {
         config.stall.map_or(Ok(()), |stall| stall.check())?;
         let listener = TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;
-        // The standard library asks for 128, which a burst of connects overruns; asking again is
+        // The standard library uses a backlog of 128, which a burst of connects overruns; calling again is
         // allowed (listen(2)).
         rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
@@ -95,14 +95,14 @@ impl NullServer {
         self.shared.requests.load(Ordering::Relaxed)
     }
 
-    /// The stalls that are over: from the moment the server ceased to serve to the moment it resumed, in
-    /// ns of CLOCK_MONOTONIC. One of them may be shorter or later than planned, this is what happened.
+    /// The finished stalls: from the moment the server stopped serving to the moment it resumed, in ns of
+    /// CLOCK_MONOTONIC. These are actual times; a stall may be shorter or later than planned.
     pub fn stalls(&self) -> Vec<(u64, u64)> {
         self.past_stalls().iter().map(|stall| (stall.start, stall.end)).collect()
     }
 
-    /// For each stall whose backlog is gone: from its end to the moment at which no request was left to
-    /// read. Between two stalls that followed one another too fast there is none.
+    /// For each stall whose backlog is gone: from its end to the moment when no request was left to read. If
+    /// the next stall came too soon, there is no such moment.
     pub fn backlogs(&self) -> Vec<(u64, u64)> {
         self.past_stalls().iter().filter_map(|stall| Some((stall.end, stall.caught_up?))).collect()
     }
@@ -111,10 +111,10 @@ impl NullServer {
         self.shared.stalls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the server, in the middle of a stall too, and closes its connections. Asking again is harmless.
+    /// Ends the server, even during a stall, and closes its connections. Calling it again is harmless.
     ///
     /// # Errors
-    /// What ended the server before its time.
+    /// Why the server ended early.
     pub fn stop(&mut self) -> io::Result<()> {
         let Some(thread) = self.thread.take() else { return Ok(()) };
         // EAGAIN, the one possible error, means that it is readable already (eventfd(2)).
@@ -125,15 +125,14 @@ impl NullServer {
 
 impl Drop for NullServer {
     fn drop(&mut self) {
-        // Who wants to know calls `stop`.
+        // Callers who need the error call `stop`.
         let _ = self.stop();
     }
 }
 
-/// The time from which the first of the stalls is at least `ahead` away.
+/// The offset that puts a stall `ahead` from now.
 ///
-/// Stalls are counted from zero of CLOCK_MONOTONIC, which every process of a host knows: this is the
-/// offset that puts a stall `ahead` from now.
+/// Stalls are counted from zero of CLOCK_MONOTONIC, which all processes of a host share.
 pub fn stall_offset(every: Duration, ahead: Duration) -> Duration {
     let now = Duration::from_nanos(sys::clock::now_ns());
     let period_ns = every.as_nanos().max(1);

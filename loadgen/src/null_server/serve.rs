@@ -25,7 +25,7 @@ const WAKE: u64 = u64::MAX - 1;
 const EVENTS_MAX: usize = 256;
 /// Bytes read at once.
 const READ_LEN: usize = 64 * 1024;
-/// How long accepting rests when the host is short of something; connections wait in the accept queue.
+/// How long accepting pauses when the host is short of something; connections wait in the accept queue.
 const ACCEPT_REST_NS: u64 = 100_000_000;
 
 struct Connection {
@@ -44,9 +44,9 @@ pub(super) struct Server {
     epoll: OwnedFd,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
-    /// Whether requests of the last stall may be left.
+    /// Whether requests of the last stall may still be unanswered.
     is_behind: bool,
-    /// When accepting goes on; `None` while it does not rest.
+    /// When accepting goes on; `None` if it is not paused.
     accept_at_ns: Option<u64>,
     requests: u64,
     scratch: Vec<u8>,
@@ -105,7 +105,7 @@ impl Server {
             if let (Some(stall), Some((start, end))) = (self.stall, due) {
                 let now = clock::now_ns();
                 if now >= start {
-                    // What epoll has just reported waits, too: being level-triggered, it reports it again.
+                    // The events just reported wait as well: epoll is level-triggered and reports them again.
                     if self.do_nothing(now, end)? {
                         return Ok(());
                     }
@@ -140,7 +140,7 @@ impl Server {
             };
             now = clock::now_ns();
         }
-        // A stall whose whole time had passed before it was noticed did not take place.
+        // A stall that was over before it was noticed did not take place.
         if now > start_ns {
             self.is_behind = true;
             let past = PastStall { start: start_ns, end: now, caught_up: None };
@@ -149,7 +149,7 @@ impl Server {
         Ok(is_over)
     }
 
-    /// Nothing is left of the last stall.
+    /// The last stall has no requests left.
     fn catch_up(&mut self) {
         self.is_behind = false;
         if let Some(last) = self.shared.stalls.lock().unwrap_or_else(PoisonError::into_inner).last_mut() {
@@ -182,7 +182,7 @@ impl Server {
     }
 
     fn add(&mut self, socket: OwnedFd) -> io::Result<()> {
-        // Fails only for a socket that is gone, which the first recv tells.
+        // Fails only for a socket that is gone, which the first recv reports.
         let _ = sockopt::set_tcp_nodelay(&socket, true);
         let index = self.free.pop().unwrap_or_else(|| {
             self.connections.push(None);

@@ -1,4 +1,4 @@
-//! What the owner of a null server and its thread know of each other.
+//! What the owner of a null server and its thread share.
 
 use super::speech::Speech;
 use super::stall::Stall;
@@ -20,7 +20,7 @@ pub struct Config {
     pub stall: Option<Stall>,
 }
 
-/// What the thread and its owner tell one another.
+/// State that the thread and its owner share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) requests: AtomicU64,

@@ -8,7 +8,7 @@ Connection: keep-alive\r\n\r\nHello, World!";
 
 /// Length of the head of a sockperf message: sequence number, flags, length.
 const SOCKPERF_HEAD_LEN: u32 = 14;
-/// Where the low byte of the flags is, which travel in network order; its lowest bit says "from a client".
+/// Offset of the low byte of the flags, which are in network order; its lowest bit says "from a client".
 const SOCKPERF_FLAGS_AT: u32 = 9;
 
 /// What is spoken on the connections.
@@ -69,7 +69,7 @@ impl Speech {
     }
 }
 
-/// Moves on by `len` bytes and returns how many messages ended.
+/// Advances by `len` bytes and returns how many messages ended.
 fn advance(progress: &mut u32, len: usize, message_len: u32) -> u64 {
     let (total, message_len) = (u64::from(*progress) + len as u64, u64::from(message_len));
     *progress = (total % message_len) as u32;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sys::clock::duration_ns;
 
-/// Shortest period: below it the schedule would be the server's main occupation.
+/// Shortest period: below it the server would mainly be busy with the schedule.
 const EVERY_MIN: Duration = Duration::from_millis(1);
 
 /// A periodic stall. Number k begins `offset + k × every` after zero of CLOCK_MONOTONIC and lasts for
@@ -21,7 +21,7 @@ pub struct Stall {
 }
 
 impl Stall {
-    /// Refuses what would never serve.
+    /// Refuses a schedule that would never let the server serve.
     pub(super) fn check(&self) -> io::Result<()> {
         if self.every < EVERY_MIN || self.length.is_zero() || self.length >= self.every {
             let text = format!(

@@ -1,20 +1,19 @@
-//! Deadlines below the grain of the clock: connections are looked at in rounds, and a deadline shorter than a
-//! round would be met late by many times its length.
+//! Refuses deadlines that are too short: connections are checked in rounds, and a deadline shorter than a
+//! round would be noticed many times its length too late.
 
 use crate::LoadError;
 use std::time::Duration;
 
-/// How often a worker looks at deadlines and at the stop flag.
+/// How often a worker checks deadlines and the stop flag.
 pub(crate) const CHECK_NS: u64 = 10_000_000;
-/// All connections are looked at once in this time, or more slowly when all workers together have so many
-/// that looking would cost over 1 million visits a second.
+/// All connections are checked once in this time, or more slowly if all workers together have so many that it
+/// would take over 1 million checks a second.
 const SWEEP_NS: u64 = 2 * CHECK_NS;
 const SWEEP_NS_PER_CONNECTION: u64 = 1000;
-/// With millions of connections a round takes longer; the default timeouts stay allowed, and are met late.
+/// With millions of connections a round takes longer; the default timeouts stay allowed but are noticed late.
 const GRAIN_MAX: Duration = Duration::from_secs(5);
 
-/// How late a deadline of so many connections may be met: the time one look at everything takes when all workers
-/// together have so many.
+/// How late a deadline may be noticed: the length of a round if all workers together have this many connections.
 pub(crate) fn sweep_round_ns(connections: u64) -> u64 {
     SWEEP_NS.max(connections * SWEEP_NS_PER_CONNECTION)
 }

@@ -1,4 +1,4 @@
-//! What a run needs from the host, computed before the first connect: descriptors and ports.
+//! The descriptors and ports that a run needs from the host, computed before the first connect.
 //!
 //! A plan that cannot be carried out is refused here, with the command that mends it, instead of
 //! failing with EMFILE or EADDRNOTAVAIL in the middle of a measurement.
@@ -64,7 +64,7 @@ impl Plan {
         let target = Target::parse(&options.target, resolve)?;
         watched::check(options)?;
         let (namespace, is_tun) = (host::namespace(), options.engine == Engine::Tun);
-        // First, because nothing makes up for a wrong place.
+        // First, because nothing else matters in the wrong namespace.
         if is_tun {
             tun::check(options, &target.addresses, namespace)?;
         }
@@ -97,13 +97,13 @@ impl Plan {
         self.routes.iter().all(|route| route.address.is_here())
     }
 
-    /// Whether the connections are none of TCP.
+    /// Whether the connections use unix sockets instead of TCP.
     pub(crate) fn is_unix(&self) -> bool {
         self.routes.iter().any(|route| route.address.is_unix())
     }
 }
 
-/// `total` over `parts`, the first ones taking what is left over.
+/// Splits `total` over `parts`; the first ones take the remainder.
 fn split(total: u32, parts: u32) -> Vec<u32> {
     (0..parts).map(|part| total / parts + u32::from(part < total % parts)).collect()
 }

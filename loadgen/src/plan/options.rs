@@ -1,4 +1,4 @@
-//! Everything a run can be told, and the checks that need no look at the host.
+//! All options of a run, and the checks that do not depend on the host.
 
 use super::engine::Engine;
 use super::grain;
@@ -30,7 +30,7 @@ pub struct Options {
     pub threads: u32,
     /// Length of the measured window; with `requests` the most that it may be.
     pub duration: Duration,
-    /// So many requests are sent in all, none of them in a warm-up; the window ends with the last of them.
+    /// Number of requests in all, none of them in a warm-up; the window ends with the last of them.
     pub requests: Option<u64>,
     /// Load before the window: verified, but in no total.
     pub warmup: WarmUp,
@@ -42,7 +42,7 @@ pub struct Options {
     pub process: Process,
     /// Arrivals of one group when arrivals come in bursts.
     pub burst: u32,
-    /// Each connection sends once in this time, at a phase of its own; instead of a rate.
+    /// Each connection sends once in this time, at its own phase; instead of a rate.
     pub heartbeat: Option<Duration>,
     /// Connects started per second at most, over all workers; as fast as the target answers if absent.
     pub connect_rate: Option<f64>,
@@ -56,13 +56,14 @@ pub struct Options {
     pub interval: Option<Duration>,
     /// How long before an arrival an open loop stops sleeping and polls instead.
     pub spin: Duration,
-    /// When not zero, an open loop wakes up once in this time at most and does what came due together: fewer
-    /// wake-ups, for lateness and response times that much coarser. There is no polling then.
+    /// If not zero, an open loop wakes up at most once in this time and handles everything that came due.
+    /// That means fewer wake-ups, but lateness and response times become that much coarser. There is no
+    /// polling then.
     pub coalesce: Duration,
-    /// Workers run before all ordinary threads of their CPUs while there is load (SCHED_FIFO): on a host that is
-    /// busy to the brim a reply that is read late is sent again, which makes it busier still.
+    /// During the load, workers take precedence over all ordinary threads of their CPUs (SCHED_FIFO). On a
+    /// saturated host, a reply that is read late is retransmitted, which adds to the load.
     pub realtime: bool,
-    /// Where the schedule and the echo pattern come from; random when absent.
+    /// Seed of the schedule and the echo pattern; random if absent.
     pub seed: Option<u64>,
     /// Requests written in one send and answered before the next (closed loop only).
     pub pipeline: u32,
@@ -82,7 +83,7 @@ pub struct Options {
     pub body: Vec<u8>,
     /// The HTTP statuses that are a success; 2xx when absent.
     pub expect_status: Option<StatusSet>,
-    /// When given, every reply with such a status must have exactly this body (a 304 has none).
+    /// If given, every reply with such a status must have exactly this body (a 304 has none).
     pub expect_body: Option<Vec<u8>>,
     /// Longest body of an HTTP reply in bytes; a longer one is a fault of the reply.
     pub body_len_max: u32,
@@ -92,8 +93,8 @@ pub struct Options {
     pub sources: Vec<IpAddr>,
     /// How to do the I/O.
     pub engine: Engine,
-    /// The run stops when less memory of the host is left, in bytes; `None` is one part in 32 of all of it, from
-    /// 10,000 connections on.
+    /// The run stops if the host has less memory left than this, in bytes. `None` means a thirty-second of all
+    /// its memory, from 10,000 connections on.
     pub memory_reserve: Option<u64>,
     /// Permits targets in private ranges.
     pub allow_private: bool,
@@ -165,7 +166,7 @@ const HEARTBEAT_MIN: Duration = Duration::from_millis(1);
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 impl Options {
-    /// Refuses what contradicts itself on any host.
+    /// Refuses options that contradict each other on any host.
     ///
     /// # Errors
     /// [`LoadError::Usage`] naming the option.
@@ -199,7 +200,7 @@ impl Options {
         Ok(())
     }
 
-    /// What decides when requests are sent, and what that excludes.
+    /// Checks the schedule and the options that it excludes.
     fn check_schedule(&self) -> Result<(), LoadError> {
         let usage = |message: String| Err(LoadError::Usage(message));
         let ways = [self.rate.is_some(), !self.stages.is_empty(), self.heartbeat.is_some()];
@@ -248,7 +249,7 @@ impl Options {
         Ok(())
     }
 
-    /// What excludes a number of requests, and what only HTTP has.
+    /// Checks which options exclude a number of requests, and which need HTTP.
     fn check_requests(&self) -> Result<(), LoadError> {
         let usage = |message: &str| Err(LoadError::Usage(message.into()));
         if self.expect_status.is_some() && self.target.starts_with("tcp://") {
@@ -291,7 +292,7 @@ impl Options {
     pub fn interval_or_default(&self) -> Duration {
         const ROUND_MS: [u64; 8] = [50, 100, 250, 500, 1000, 5000, 10_000, 60_000];
         self.interval.unwrap_or_else(|| {
-            // A run that ends with its requests may be short or long: a second suits both.
+            // A run that ends with its requests may be short or long: a second fits both.
             if self.requests.is_some() && self.window() >= WHATEVER_IT_TAKES {
                 return Duration::from_secs(1);
             }
@@ -304,7 +305,7 @@ impl Options {
 /// Reads a CPU list such as `0,2-3`.
 ///
 /// # Errors
-/// [`LoadError::Usage`] when it is none.
+/// [`LoadError::Usage`] if it is not one.
 pub fn parse_cpus(text: &str) -> Result<Vec<u32>, LoadError> {
     let bad = || LoadError::Usage(format!("{text:?} is no CPU list; write for example 0,2-3"));
     let mut cpus = Vec::new();

@@ -1,4 +1,4 @@
-//! The ways from this host to the target: which of its addresses are connected to, and from where.
+//! The routes from this host to the target: which of its addresses are used, and from which sources.
 
 use super::limits::HostLimits;
 use super::sources::plan_sources;
@@ -28,14 +28,14 @@ impl Route {
     }
 }
 
-/// Those that are used, and those that are not.
+/// The routes in use, and the addresses left out.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     pub(super) routes: Vec<Route>,
     pub(super) left_out: Vec<(Address, String)>,
 }
 
-/// Tries the addresses where there are several, and shares the connections among those that answer.
+/// Tries the addresses if there are several, and shares the connections among those that answer.
 pub(super) fn find(
     options: &Options,
     target: &Target,
@@ -64,7 +64,7 @@ pub(super) fn find(
         let why = found.left_out.iter().map(|(address, why)| format!("{address} ({why})"));
         return Err(LoadError::NoneAnswers(why.collect::<Vec<_>>().join(", ")));
     }
-    // More addresses than connections leave the last ones without any.
+    // If there are more addresses than connections, the last ones get none.
     let most = options.connections.div_ceil(u32::try_from(answering.len()).unwrap_or(u32::MAX).max(1));
     for address in answering {
         let sources = plan_sources(options, address.ip(), most, limits)?;
@@ -123,7 +123,7 @@ mod tests {
         for target in [format!("tcp://two.test:{port}"), format!("http://both.test:{port}/")] {
             let plan = plan(target, |_| {}).unwrap();
             let used: Vec<String> = plan.routes.iter().map(|route| route.address.to_string()).collect();
-            // Were the sources planned before the trial, ::1 would need three addresses that it has not.
+            // If sources were planned before the trial, ::1 would need three addresses that it does not have.
             assert_eq!(used, [format!("127.0.0.1:{port}")]);
             assert_eq!(plan.left_out.len(), 1, "{:?}", plan.left_out);
             assert!(plan.left_out[0].1.starts_with('E'), "{:?}", plan.left_out);

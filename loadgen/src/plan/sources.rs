@@ -1,23 +1,23 @@
-//! From which addresses a run connects, so that no pair of addresses runs out of ports.
+//! The source addresses of a run, chosen so that no pair of addresses runs out of ports.
 
 use super::limits::{HostLimits, PORT_RESERVE_SHARE};
 use super::options::Options;
 use crate::LoadError;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// On loopback addresses cost nothing, so each carries only one in this many of the connections it could:
-/// in a range that is nearly full connect(2) walks for a free port (200,000 connections over 8 addresses
-/// filled over 9 in 10 took over 100 s, over 30 they take 8 s).
+/// Addresses on loopback cost nothing, so each carries only one in this many of the connections it could. In
+/// a range that is nearly full, connect(2) searches long for a free port (200,000 connections over 8
+/// addresses filled over 9 in 10 took over 100 s, over 30 they take 8 s).
 pub const LOOPBACK_FILL: u32 = 4;
 
 /// Source addresses of 127.1.0.0/16 that are taken without being named: hosts 1 to 254 of each /24.
 pub const LOOPBACK_SOURCES_MAX: usize = 256 * 254;
 
-/// Sources on loopback at least when connections come and go: each closed one keeps its port for a minute
-/// (TIME-WAIT), and these have room for 30,000 a second in the default port range.
+/// Fewest sources on loopback if connections come and go. Each closed one keeps its port for a minute
+/// (TIME-WAIT); this many sources allow 30,000 a second in the default port range.
 pub(super) const LOOPBACK_SOURCES_CHURN: usize = 64;
 
-/// The sources of so many connections to one address; none leaves the choice to the kernel.
+/// The sources for this many connections to one address; none leaves the choice to the kernel.
 pub(super) fn plan_sources(
     options: &Options,
     target_address: IpAddr,

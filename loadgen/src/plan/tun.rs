@@ -1,4 +1,5 @@
-//! Where the engine `tun` may work and which addresses it uses: all that can be refused before the start.
+//! Where the engine `tun` may work and which addresses it uses: everything that can be refused before the
+//! start.
 
 use crate::LoadError;
 use crate::plan::options::Options;
@@ -25,7 +26,7 @@ pub(crate) fn server(target: &Address) -> Option<SocketAddrV4> {
     }
 }
 
-/// Whether an address belongs to this network namespace: only such can be bound.
+/// Whether an address belongs to this network namespace: only such addresses can be bound.
 fn is_local(address: Ipv4Addr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
@@ -87,7 +88,7 @@ fn check_namespace(namespace: Namespace, options: &Options) -> Result<(), LoadEr
             "engine tun adds devices and routes, which is for a network namespace of its own, and this is the \
              host's: {START}"
         ))),
-        // Named as one's own by the user; checked to be the target's host with the other permissions.
+        // The user claims to own it; the other permission checks verify that it is the target's host.
         Namespace::Unknown if options.i_own.is_some() => Ok(()),
         Namespace::Unknown => Err(LoadError::Refused(format!(
             "engine tun adds devices and routes, and whether this is the host's network namespace cannot be told \

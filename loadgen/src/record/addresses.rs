@@ -1,4 +1,4 @@
-//! The addresses of the target in a record: what each carried, or why it carried nothing.
+//! The addresses of the target in a record: what each one carried, or why it carried nothing.
 
 use serde::{Deserialize, Serialize};
 

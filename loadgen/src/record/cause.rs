@@ -1,4 +1,4 @@
-//! Why nothing went well, as far as the errors and the first bad reply tell.
+//! Why a run completed nothing, judged by the errors and the first bad reply.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,17 +20,17 @@ pub struct LikelyCause {
 pub enum CauseKind {
     /// The server speaks TLS.
     Tls,
-    /// It speaks HTTP, and was spoken to as an echo.
+    /// It speaks HTTP, but the run used echo.
     Http,
-    /// It sends back what it is sent, and was spoken to in HTTP.
+    /// It echoes what it receives, but the run used HTTP.
     Echo,
     /// It speaks something else.
     NotHttp,
-    /// It sends elsewhere.
+    /// It redirects.
     Moved,
-    /// It answers with a status that is no success.
+    /// It answers with a status that is not a success.
     Status,
-    /// It answers with something else than what was asked for.
+    /// It answers with something other than the expected reply.
     WrongReply,
     /// It takes requests and does not answer in time.
     NoReply,

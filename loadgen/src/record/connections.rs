@@ -30,10 +30,10 @@ pub struct Connections {
     pub open: u64,
     /// Source addresses in use; 0 when the kernel chose.
     pub sources: u64,
-    /// Connections of an earlier run that was killed, which the server still had and which gave way to those of this
-    /// one. Only the engine `tun` meets them: it calls from the same addresses and ports in each run.
+    /// Connections of an earlier, killed run that the server still had and that this run replaced. Only the engine
+    /// `tun` meets them: it uses the same addresses and ports in each run.
     pub replaced: u64,
-    /// From the first connect until all were established, or no worker tried any more.
+    /// Time from the first connect until all were established, or no worker tried any more.
     pub ramp_us: u64,
     /// Failed connects, and losses of idle connections, by cause.
     pub errors: BTreeMap<String, u64>,

@@ -16,16 +16,16 @@ use std::collections::BTreeMap;
 /// Version of the format; raised when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
 
-/// One run: what was asked for, what happened, and whether to believe it. Whoever reads one is refused where a field
-/// is missing that is always written.
+/// One run: what was requested, what happened, and whether to believe it. Reading fails if a field is missing that
+/// is always written.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Record {
     /// Version of this format.
     pub schema: u32,
     /// Version of the program.
     pub version: String,
-    /// What the program was built from, with `-dirty` when its sources differed from that commit. Whoever runs the
-    /// generator knows; absent where nobody said.
+    /// The commit the program was built from, with `-dirty` if its sources differed from it. The caller supplies
+    /// it; absent if it did not.
     pub commit: Option<String>,
     /// The target as given, without credentials.
     pub target: String,
@@ -77,16 +77,16 @@ pub struct Record {
     pub connections: Connections,
     /// Requests intended within the window.
     pub requests: RequestCounts,
-    /// Completed requests of the window over its length: of those that were meant to be sent within it, with
-    /// their replies in the grace. What came in within the window is `achieved_per_second`; the two differ when a
-    /// target cannot keep up, or takes about as long as the window for a reply. Like every rate absent for a
-    /// window under 10 ms.
+    /// Completed requests of the window over its length. These are the requests meant to be sent within it, even
+    /// if their replies came in the grace. Replies received within the window are `achieved_per_second`; the two
+    /// differ if a target cannot keep up, or takes about as long as the window for a reply. Like every rate,
+    /// absent for a window under 10 ms.
     pub requests_per_second: Option<f64>,
-    /// Arrivals of the window over its length, or over the time to the last of them where they are counted
-    /// (`--requests`), as is the next rate; absent without a schedule.
+    /// Arrivals of the window over its length, or, if they are counted (`--requests`), over the time to the
+    /// last of them; the same holds for the next rate. Absent without a schedule.
     pub offered_per_second: Option<f64>,
-    /// Good replies that were received within the window over its length, whenever their requests were meant to
-    /// be sent, in the warm-up too: what the target did.
+    /// Good replies received within the window over its length, even if their requests were meant for the
+    /// warm-up: what the target did.
     pub achieved_per_second: Option<f64>,
     /// The queue for a free connection; absent without a schedule.
     pub queue: Option<Queue>,
@@ -94,12 +94,12 @@ pub struct Record {
     pub bytes_in: u64,
     /// Bytes sent in the window.
     pub bytes_out: u64,
-    /// done − intended; requests without a good reply enter with the time they have been missing one for.
+    /// done − intended; requests without a good reply count with the time they have waited so far.
     pub response_us: Summary,
     /// done − written, of completed requests. In a closed loop the same as the response time of
     /// completed requests, because a request is written when it is intended.
     pub service_us: Summary,
-    /// First byte of the reply − written, of replies of which a part arrived.
+    /// First byte of the reply − written, for replies of which at least a part arrived.
     pub first_byte_us: Summary,
     /// reached − intended: how late the generator itself was. Zero by definition in a closed loop.
     pub lateness_us: Summary,
@@ -112,7 +112,7 @@ pub struct Record {
     pub time_to_first_response_us: Summary,
     /// Times beyond the range of the histograms, entered at its end.
     pub clamped: u64,
-    /// The window cut into intervals, with warm-up before and grace behind it.
+    /// The window cut into intervals, with the warm-up before it and the grace after it.
     pub intervals: Vec<Interval>,
     /// The histograms in ns as base64 of HdrHistogram's compressed V2 encoding.
     pub histograms: BTreeMap<String, String>,
@@ -128,11 +128,11 @@ pub struct Record {
     pub clock: ClockCheck,
     /// CPU time of the generator.
     pub cpu: Cpu,
-    /// CPU time of the process and of the CPUs that were to be watched.
+    /// CPU time of the watched process and CPUs.
     pub watched: Option<Watched>,
     /// Memory of the generator.
     pub memory: Memory,
-    /// Why nothing went well, when nothing did.
+    /// Why nothing completed, if nothing did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likely_cause: Option<LikelyCause>,
     /// Whether the numbers above deserve belief.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How late the watching thread woke up. A wake-up that was missed altogether counts as late, too: by the
-/// time from its own deadline to the end of the pause.
+/// How late the watching thread woke up. A missed wake-up also counts as late: by the time from its own
+/// deadline to the end of the pause.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct HiccupReport {
     /// Time between deadlines.
@@ -12,9 +12,9 @@ pub struct HiccupReport {
     pub count: u64,
     /// Median lateness; like the rest absent when no deadline passed.
     pub p50_us: Option<f64>,
-    /// Of 100 deadlines, 99 were met with this lateness or less.
+    /// 99 of 100 deadlines were met with this lateness or less.
     pub p99_us: Option<f64>,
-    /// The same of 1,000. With few deadlines this is the maximum, and errs on the safe side.
+    /// The same for 999 of 1,000. With few deadlines this is the maximum, which errs on the safe side.
     pub p99_9_us: Option<f64>,
     /// The longest pause.
     pub max_us: Option<f64>,

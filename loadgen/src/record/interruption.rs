@@ -1,4 +1,4 @@
-//! How far a run had come when it was ended before its time.
+//! How far a run had come when it was interrupted.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub enum Interruption {
 }
 
 impl Interruption {
-    /// What a run that was interrupted then has to say for itself; nothing when part of the window was measured.
+    /// Why a run interrupted in this part measured nothing; `None` if part of the window was measured.
     pub const fn why_nothing(self) -> Option<&'static str> {
         match self {
             Interruption::Connecting => Some("interrupted while connecting: nothing was measured"),

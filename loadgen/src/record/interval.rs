@@ -16,15 +16,15 @@ pub struct Quantiles {
     pub max: Option<f64>,
 }
 
-/// What happened between two moments. A request is counted in the interval in which it was reached,
-/// a reply in the interval in which it arrived: neighbouring intervals need not balance, their sum does.
+/// What happened between two moments. A request counts in the interval in which it was reached, a reply in
+/// the interval in which it arrived: a single interval need not balance, but the sum does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Part of the run.
     pub phase: IntervalPhase,
     /// Start, counted from the start of the window: negative in the warm-up.
     pub start_us: i64,
-    /// Length; intervals end at the first look at the clock behind their boundary.
+    /// Length; intervals end at the first reading of the clock after their boundary.
     pub duration_us: u64,
     /// Arrivals reached by the schedule.
     pub scheduled: u64,
@@ -40,8 +40,8 @@ pub struct Interval {
     pub connections_open: u64,
     /// Requests without a reply at the end of the interval.
     pub in_flight: u64,
-    /// Arrivals that waited for a free connection at the end of the interval, as far as they had been noticed:
-    /// a worker notices 65,536 at most.
+    /// Noticed arrivals that waited for a free connection at the end of the interval; each worker notices at
+    /// most 65,536.
     pub waiting: u64,
     /// Share of the interval for which the busiest worker was on a CPU; absent for one that is too short.
     pub busiest_worker_share: Option<f64>,

@@ -1,5 +1,5 @@
-//! The JSON document of one run: data alone. Field names are the public format; nothing here measures, and what
-//! turns a run into a record is with the run.
+//! The JSON document of one run: data alone. Field names are the public format. Nothing here measures; the code
+//! that turns a run into a record is in `run`.
 
 mod addresses;
 mod cause;

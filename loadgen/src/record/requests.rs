@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Requests whose intended time lies in the window. `scheduled = sent + unsent`,
-/// `sent = completed + failed + timed_out + censored`; `errors` adds up to `failed + timed_out`. Every one of
-/// them has a response time: exact when completed, else the least that it may be.
+/// Requests whose intended time lies in the window. `scheduled = sent + unsent`, `sent = completed + failed +
+/// timed_out + censored`; `errors` adds up to `failed + timed_out`. Each has a response time: exact if
+/// completed, otherwise a lower bound.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RequestCounts {
-    /// How many were to be sent; absent when their number had no limit.
+    /// How many should be sent; absent if their number had no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<u64>,
     /// Meant to be sent.
@@ -25,8 +25,8 @@ pub struct RequestCounts {
     pub timed_out: u64,
     /// Without an answer when the grace after the window ended.
     pub censored: u64,
-    /// Written once more, because the server had announced the end of the connection with an earlier reply: it has
-    /// not processed them. Neither failures nor counted as sent again.
+    /// Written once more, because the server announced the end of the connection with an earlier reply and had not
+    /// processed them. They are not failures and do not count as sent twice.
     pub resent: u64,
     /// Good replies of the whole run, warm-up and grace included: what the server should have counted.
     pub completed_whole_run: u64,
@@ -35,7 +35,7 @@ pub struct RequestCounts {
 }
 
 impl RequestCounts {
-    /// Requests of which only the least is known that their response time may be.
+    /// Requests of whose response time only a lower bound is known.
     pub fn without_good_reply(&self) -> u64 {
         self.failed + self.timed_out + self.censored + self.unsent
     }

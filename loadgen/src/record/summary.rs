@@ -1,17 +1,17 @@
-//! What a record says of a distribution of times: quantiles that enough samples bear out, and how far
-//! chance alone may have moved them.
+//! A distribution of times in a record: the quantiles that enough samples support, and how far chance alone
+//! may have moved them.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A quantile is printed when at least this many samples lie above it (V13).
 pub(crate) const SAMPLES_ABOVE_MIN: f64 = 10.0;
-/// What rounding may take from a product such as 100 × (1 − 0.9), which is a little less than 10 in binary.
+/// Tolerance for rounding in a product such as 100 × (1 − 0.9), which is a little less than 10 in binary.
 pub(crate) const ROUNDING: f64 = 1e-6;
 
-/// A distribution of times in µs. A quantile with fewer than 10 samples above it is absent, and so is
-/// one that falls among requests without a good reply: these count as longer than all others, because any of
-/// them may have been. `max` and `mean` take the least that they may have been.
+/// A distribution of times in µs. A quantile with fewer than 10 samples above it is absent, and so is one
+/// that falls among requests without a good reply: these rank above all others, because any of them might
+/// have taken longer. `max` and `mean` use their lower bounds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Summary {
@@ -25,8 +25,8 @@ pub struct Summary {
     pub max: Option<f64>,
     pub mean: Option<f64>,
     /// The 95 % interval of each printed quantile, `[lower, upper]` in µs by its name. The upper end is
-    /// absent when it does not exist or falls among requests whose reply never came. It presumes
-    /// independent samples: where queues make neighbouring requests slow together, it is too narrow.
+    /// absent when it does not exist or falls among requests whose reply never came. It assumes independent
+    /// samples: if queues slow down neighbouring requests together, it is too narrow.
     pub ci95: BTreeMap<String, [Option<f64>; 2]>,
 }
 

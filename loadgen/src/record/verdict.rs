@@ -1,13 +1,13 @@
-//! The outcome of the checks: how much belief a run deserves.
+//! The outcome of the checks: how far a run can be trusted.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How much belief a check or a run deserves.
+/// How far a run can be trusted, by one check or by all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum State {
-    /// Not applied to this run; `why` tells what would run it. Says nothing about the run.
+    /// The check did not apply to this run; `why` says what would run it. It says nothing about the run.
     Skipped,
     /// Nothing to object to.
     #[default]
@@ -68,7 +68,7 @@ pub struct Check {
     pub state: State,
     /// What it means, or what would run a skipped check; empty for a plain pass.
     pub why: String,
-    /// Whether it says no more than [`crate::Record::likely_cause`] does.
+    /// Whether it only repeats [`crate::Record::likely_cause`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follows: bool,
 }

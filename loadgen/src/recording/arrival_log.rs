@@ -1,13 +1,13 @@
 //! How well a worker kept its schedule: when it noticed arrivals, second by second and gap by gap.
 //!
-//! Bounded in memory whatever the rate: one stamp a millisecond for the first minute, counts per second,
-//! and per millisecond for the present only.
+//! Its memory is bounded at any rate: one stamp per millisecond for the first minute, counts per second, and
+//! a count for the current millisecond only.
 
 /// Times kept per worker for the test of the distribution: a minute's worth. More would add nothing.
 const STAMPS_MAX: usize = 60_000;
-/// Neighbouring stamps are at least this far apart: finer structure is below what a reply can tell.
+/// Neighbouring stamps are at least this far apart: replies cannot show finer structure.
 const STAMP_GAP_NS_MIN: f64 = 1e6;
-/// Seconds counted one by one; the rest of a longer run shares the last place (a day has 86,400).
+/// Seconds counted one by one; the rest of a longer run shares the last entry (a day has 86,400).
 const SECONDS_MAX: usize = 86_400;
 const SECOND_NS: u64 = 1_000_000_000;
 const BIN_NS: u64 = 1_000_000;
@@ -49,7 +49,7 @@ impl ArrivalLog {
         let seconds = (window_ns.div_ceil(SECOND_NS) as usize).clamp(1, SECONDS_MAX);
         ArrivalLog {
             seconds: vec![Second::default(); seconds],
-            // Arrivals beyond the expected number are not worth growing for.
+            // Do not grow for more arrivals than expected.
             stamps: Vec::with_capacity(stamps.min(STAMPS_MAX)),
             gaps_per_stamp,
             ..ArrivalLog::default()
@@ -88,8 +88,8 @@ impl ArrivalLog {
         }
     }
 
-    /// Adds another worker's seconds. Stamps and bins are a matter of one worker: those of the worker
-    /// with more arrivals remain.
+    /// Adds another worker's seconds. Stamps and bins describe one worker: those of the worker with more
+    /// arrivals remain.
     pub(crate) fn add(&mut self, other: &ArrivalLog) {
         let mut seconds = std::mem::take(&mut self.seconds);
         seconds.resize(seconds.len().max(other.seconds.len()), Second::default());

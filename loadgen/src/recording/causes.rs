@@ -87,7 +87,7 @@ impl Causes {
         (*count > 0).then(|| Errno::from_raw_os_error(number as i32))
     }
 
-    /// Errors by which the host says that it is short of something.
+    /// Errors that mean the host is short of something.
     pub(crate) fn host_shortages(&self) -> u64 {
         let short = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM];
         short.iter().map(|errno| self.errors[errno.raw_os_error() as usize]).sum()

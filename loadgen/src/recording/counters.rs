@@ -17,8 +17,8 @@ macro_rules! counters {
 }
 
 counters! {
-    /// System calls and bytes; read twice, at the ends of the window. `retransmits` are segments that TCP in
-    /// user space sent again; of the kernel's own it has counters.
+    /// System calls and bytes; read twice, at the ends of the window. `retransmits` counts only segments of
+    /// TCP in user space; the kernel has its own counters.
     Traffic {
         recv, send, epoll_wait, epoll_ctl, connect, close, enter, register, sqes, cqes, read, write, poll,
         retransmits, bytes_in, bytes_out,
@@ -49,14 +49,14 @@ impl Traffic {
 }
 
 counters! {
-    /// Requests whose intended time lies in the measured window. Each is counted once as scheduled, once
-    /// as sent or unsent, and, when sent, under exactly one of `completed` to `censored`. Beside that `resent`
-    /// counts those that were written once more, as often as they were.
+    /// Requests whose intended time lies in the measured window. Each is counted once as scheduled, once as
+    /// sent or unsent, and, when sent, under exactly one of `completed` to `censored`. In addition, `resent`
+    /// counts each time that one was written again.
     Requests { scheduled, sent, unsent, completed, failed, timed_out, censored, resent }
 }
 
 counters! {
-    /// How the open loop's queue fared while requests arrived (see `Tally::paced_ns`), and what came in meanwhile.
+    /// The open loop's queue while requests arrived (see `Tally::paced_ns`), and what came in meanwhile.
     Pace {
         /// Good replies, to requests of the warm-up too.
         answered,

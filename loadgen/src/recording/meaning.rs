@@ -72,7 +72,7 @@ const fn of_status(status: u16) -> &'static str {
     }
 }
 
-/// RFC 9110 §15: a status that is not known means what its class does.
+/// RFC 9110 §15: an unknown status has the meaning of its class.
 const fn of_class(class: u16) -> &'static str {
     match class {
         2 => "a success, but not one of --expect-status",

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
 
-/// Longest time that is told from longer ones, in ns: one hour.
+/// Longest time that can be recorded, in ns: one hour.
 const VALUE_MAX: u64 = 3_600_000_000_000;
 /// Significant decimal digits of a recorded time.
 const DIGITS: u8 = 3;

@@ -1,8 +1,8 @@
-//! How a reply began: a bounded copy of bytes that a stranger chose, and the one way to show them.
+//! The beginning of a reply: a bounded copy of untrusted bytes, and the only way to show them.
 
-/// More is not kept: a status line, and headers such as Location.
+/// Most bytes kept: enough for a status line and headers such as Location.
 const LEN_MAX: usize = 512;
-/// More is not shown.
+/// Most bytes shown.
 const SHOWN_LEN_MAX: usize = 64;
 
 /// The first bytes of a reply.
@@ -20,7 +20,8 @@ impl Sample {
         &self.bytes
     }
 
-    /// The first of them as printable ASCII, all else escaped as in a string of Rust: a terminal obeys none of it.
+    /// The first bytes as printable ASCII, with all else escaped as in a Rust string, so that a terminal
+    /// interprets none of it.
     pub(crate) fn shown(&self) -> String {
         self.shown_until(self.bytes.len())
     }
@@ -37,7 +38,7 @@ impl Sample {
         format!("{}{more}", self.bytes[..end].escape_ascii())
     }
 
-    /// The value of a header, where the sample has it whole.
+    /// The value of a header, if the sample has all of it.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let head = self.bytes.split(|&byte| byte == b'\n').skip(1);
         head.take_while(|line| !matches!(*line, [] | [b'\r'])).find_map(|line| {

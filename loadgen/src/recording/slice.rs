@@ -1,5 +1,5 @@
-//! What one worker counts and records in one interval. It is handed over at the end of the interval and added up
-//! elsewhere.
+//! What one worker counts and records in one interval. The worker hands it over at the end of the interval; the
+//! collector adds the slices up.
 
 use super::counters::Requests;
 use super::recorder::Recorder;
@@ -24,8 +24,8 @@ pub(crate) struct Slice {
     pub(crate) cpu_ns: u64,
     pub(crate) spun_ns: u64,
     pub(crate) response: Recorder,
-    /// The response times that are only the least they may be, which are in `response` as well. Made for the first
-    /// of them: it takes a quarter of a MiB, and most slices never need it.
+    /// Response times that are only lower bounds; they are in `response` as well. Created for the first of them:
+    /// it takes a quarter of a MiB, and most slices never need it.
     pub(crate) missing: Option<Box<Recorder>>,
     pub(crate) service: Recorder,
     pub(crate) first_byte: Recorder,
@@ -83,8 +83,8 @@ impl Slice {
         Cow::Owned(answered)
     }
 
-    /// Response times for files, which have no second histogram for those that are lower bounds: such a one stands no
-    /// earlier than the longest good reply. So it ranks behind them, and what stands there is a lower bound still.
+    /// Response times for files, which have no second histogram for lower bounds. Each lower bound is raised to at
+    /// least the longest good reply: it then ranks above all of these, and is still a lower bound.
     pub(crate) fn ranked_response(&self) -> Cow<'_, Recorder> {
         let mut ranked = self.answered();
         if let (Cow::Owned(ranked), Some(missing)) = (&mut ranked, self.missing.as_deref()) {
@@ -141,7 +141,7 @@ impl Slice {
 mod tests {
     use super::*;
 
-    /// Refusals after 40 µs once stood at the bottom of the files and made a server look fast.
+    /// Refusals after 40 µs once ranked lowest in the files and made a server look fast.
     #[test]
     fn what_failed_early_ranks_behind_good_replies_in_files() {
         let mut slice = Slice::new();

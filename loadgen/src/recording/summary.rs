@@ -1,4 +1,4 @@
-//! Makes the summary of a histogram: the samples of which only the least is known rank behind all others.
+//! Makes the summary of a histogram: samples that are only lower bounds rank above all others.
 
 use super::recorder::Recorder;
 use crate::record::{Quantiles, ROUNDING, SAMPLES_ABOVE_MIN, Summary, samples_above};
@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 const NS_PER_US: f64 = 1000.0;
 
-/// Samples in order of length, those of which only the least is known behind all others.
+/// Samples in order of length; those that are only lower bounds come after all others.
 struct Samples<'a> {
     known: Cow<'a, Histogram<u64>>,
-    /// With those that are not known.
+    /// Including the lower bounds.
     count: u64,
 }
 
@@ -41,7 +41,8 @@ impl<'a> Samples<'a> {
         self.known.value_at_quantile((rank as f64 - 0.5) / self.known.len() as f64)
     }
 
-    /// Value of quantile `p` in µs, if enough samples lie above it and fewer than those are unknown.
+    /// Value of quantile `p` in µs, if enough samples lie above it and it does not fall among the lower
+    /// bounds.
     fn quantile_us(&self, p: f64) -> Option<f64> {
         let above = samples_above(self.count, p);
         let is_known = above >= SAMPLES_ABOVE_MIN && (self.unknown() as f64) < above - 2.0 * ROUNDING;
@@ -171,12 +172,12 @@ mod tests {
             let all = recorder((1..=990).map(|ms| ms * 1_000_000).chain(missing.clone()));
             (summarise(&all, Some(&recorder(missing.clone()))), quantiles(&all, Some(&recorder(missing))))
         };
-        // However early the connections of these ten were lost.
+        // However early these ten lost their connections.
         for (earlier, later) in [(5_000_000_000, 60_000_000_000), (1000, 990_000_000)] {
             let ((all, interval), (longer, _)) = (with(earlier), with(later));
             assert_eq!((all.p50, all.p90, &all.ci95), (longer.p50, longer.p90, &longer.ci95));
             assert_eq!((interval.p50, interval.p90, interval.p99), (all.p50, all.p90, None));
-            // To the width of a bucket, and not what was lost after 1 us.
+            // Equal within the width of a bucket; the request lost after 1 us does not lower it.
             assert_eq!(all.min.map(f64::round), Some(1000.0));
             assert_eq!(all.min, longer.min);
             assert!(all.p99.is_none() && all.max <= longer.max);

@@ -1,4 +1,4 @@
-//! What one worker found out beside its slices, handed over once, at the end of the run.
+//! What one worker recorded besides its slices; handed over once, at the end of the run.
 
 use super::arrival_log::ArrivalLog;
 use super::causes::Causes;
@@ -7,7 +7,7 @@ use super::recorder::Recorder;
 use super::sample::Sample;
 use crate::ratio::greater;
 
-/// What one worker found out beside its slices.
+/// What one worker recorded besides its slices.
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) request_causes: Causes,
@@ -28,8 +28,8 @@ pub(crate) struct Tally {
     /// How well the schedule was kept.
     pub(crate) arrivals: ArrivalLog,
     pub(crate) pace: Pace,
-    /// The time from the start of the window for which requests arrived: all of it, or until the last one where
-    /// they are counted (`--requests`). What lies behind only works the queue off, as the grace does.
+    /// How long requests arrived, from the start of the window: all of it, or until the last one if they are
+    /// counted (`--requests`). The time after that only works the queue off, as the grace does.
     pub(crate) paced_ns: u64,
     /// Share of the window for which this worker's thread was on a CPU and not just polling; `None` for a
     /// window that is too short.

@@ -9,7 +9,7 @@ use crate::recording::counters::{Requests, Traffic};
 use crate::recording::tally::Tally;
 use host::kernel::KernelDelta;
 
-/// First those that were used, in the order of their turns.
+/// The used addresses come first, in the order of their turns.
 pub(super) fn addresses(plan: &Plan, tally: &Tally) -> Vec<TargetAddress> {
     let total: u64 = plan.connections.iter().map(|&count| u64::from(count)).sum();
     let count = plan.routes.len() as u64;
@@ -100,7 +100,7 @@ pub(super) fn cpu(kernel: &KernelDelta, completed: u64, options: &Options, tally
     }
 }
 
-/// CPU time of what was to be watched, if anything was.
+/// CPU time of the watched process and CPUs, if any.
 pub(super) fn watched(kernel: &KernelDelta, completed: u64, options: &Options) -> Option<Watched> {
     if options.watch_pid.is_none() && options.watch_cpus.is_empty() {
         return None;

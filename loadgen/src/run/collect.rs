@@ -1,5 +1,5 @@
-//! Adds up the slices of the workers: intervals for the record, totals for the summaries, and the
-//! judgement whether the warm-up has become steady.
+//! Adds up the workers' slices into intervals for the record and totals for the summaries, and judges whether
+//! the warm-up has become steady.
 
 use crate::pause::between_bites;
 use crate::ratio::{greater, share_of};
@@ -19,7 +19,7 @@ const STEADY_SHARE: f64 = 0.05;
 const GROWTH_MIN: f64 = 10.0;
 /// Fewer samples than this say nothing about a median.
 const STEADY_SAMPLES_MIN: u64 = 20;
-/// Slices that may always wait; with more workers as many as there are workers.
+/// Slices that may always wait; if there are more workers than this, as many as there are workers.
 const WAITING_MIN: usize = 8;
 
 /// Position of an interval in the run.
@@ -33,8 +33,8 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Between pieces of work: a pause for the workers' sake, unless so many slices wait that the workers will
-    /// soon have to.
+    /// Pauses between pieces of work to let the workers run, unless so many slices wait that the workers would
+    /// soon have to wait.
     fn pause(&self) {
         if self.full.len() <= self.len_max / 2 {
             between_bites();
@@ -59,7 +59,7 @@ pub(crate) struct Collector {
     warm_up: Vec<WarmUpInterval>,
 }
 
-/// What tells whether the warm-up has become steady.
+/// What shows whether the warm-up has become steady.
 #[derive(Debug, Clone, Copy)]
 struct WarmUpInterval {
     median_ns: f64,
@@ -76,7 +76,7 @@ struct Pending {
     busiest_share: Option<f64>,
 }
 
-/// A [`LogEntry`] before its compression, which is left for after the run.
+/// A [`LogEntry`] that will be compressed after the run.
 #[derive(Debug)]
 struct RawEntry {
     entry: LogEntry,
@@ -113,7 +113,8 @@ impl Collector {
             self.add(slice);
         }
         let known = self.intervals.len();
-        // A worker skips intervals it slept through: complete is what no worker can add to any more.
+        // A worker skips intervals that it slept through, so an interval is complete when no worker can add
+        // to it any more.
         if let Some(least) = self.progress.iter().copied().min().flatten() {
             self.finish_until(least, window_start_ns);
         }
@@ -141,7 +142,7 @@ impl Collector {
                 pending.sum.waiting += slice.waiting;
                 pending.sum.end_ns = pending.sum.end_ns.max(slice.end_ns);
                 slice.reset_in_bites(|| self.waiting.pause());
-                // The workers may have ended: then nobody needs it.
+                // Fails only if the workers have ended, and then nobody needs it.
                 let _ = self.empty.send(slice);
             }
         }
@@ -183,8 +184,8 @@ impl Collector {
         self.intervals.push(interval);
     }
 
-    /// Whether the last intervals of the warm-up agree on the median, and in a closed loop on the rate. A queue
-    /// that grows is never steady, though after some time the median rises by little in comparison.
+    /// Whether the last intervals of the warm-up agree on the median, and in a closed loop on the rate. A
+    /// growing queue is never steady, although after some time the median's rise is relatively small.
     pub(crate) fn is_steady(&self, is_closed: bool) -> bool {
         let Some(last) = self.warm_up.len().checked_sub(STEADY_COUNT).map(|from| &self.warm_up[from..]) else {
             return false;

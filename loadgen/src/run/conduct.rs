@@ -1,4 +1,4 @@
-//! Leads the workers from stage to stage, and samples CPU and memory beside them.
+//! Leads the workers from stage to stage and samples CPU and memory meanwhile.
 
 use super::collect::Collector;
 use super::hiccup::Hiccup;
@@ -17,7 +17,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 use sys::clock::{self, duration_ns};
 
-/// With fewer connections the host's memory is not watched, unless a reserve is asked for.
+/// With fewer connections the host's memory is not watched, unless a reserve is requested.
 const GUARDED_CONNECTIONS_MIN: u32 = 10_000;
 /// How often the main thread looks around.
 const TICK: Duration = Duration::from_millis(20);
@@ -34,7 +34,7 @@ pub(super) struct Conducted {
     pub(super) window_start_unix_ms: u64,
     pub(super) window_start_ns: u64,
     pub(super) warm_up_ns: u64,
-    /// Whether the warm-up became steady; `None` when it did not matter.
+    /// Whether the warm-up became steady; `None` if its length was fixed.
     pub(super) is_steady: Option<bool>,
     /// One at each boundary of the intervals of the window.
     pub(super) samples: Vec<Sample>,
@@ -45,12 +45,12 @@ pub(super) struct Conducted {
     /// Good replies between the first and the last sample.
     pub(super) completed: u64,
     pub(super) hiccups: HiccupReport,
-    /// When the run was ended before its time: in which part.
+    /// In which part the run was interrupted, if it was.
     pub(super) interruption: Option<Interruption>,
     pub(super) has_opened: bool,
     /// From the first connect until the last worker had its connections, or had given up on the rest.
     pub(super) ramp_ns: u64,
-    /// Memory ran short, with so many connections open.
+    /// The shortage of memory, and how many connections were open then.
     pub(super) shortage: Option<(Shortage, u64)>,
 }
 
@@ -123,7 +123,7 @@ pub(super) fn conduct(
 
 /// In which part of the run it was stopped, if it was.
 fn interruption(control: &Control, was_stopped_early: bool, times: Times) -> Option<Interruption> {
-    // A stop before the window leaves one of no length.
+    // A stop before the window leaves an empty window.
     let has_window = times.end_ns > times.start_ns;
     match control.is_stopped() {
         true if was_stopped_early => Some(Interruption::Connecting),
@@ -142,14 +142,14 @@ struct Conductor<'a, 'scope, F> {
     observe: &'a mut F,
     phase_began_ns: u64,
     window_start_ns: u64,
-    /// Of the host's memory, where there are so many connections that they matter.
+    /// The guard of the host's memory, if there are enough connections to matter.
     guard: Option<memory::Guard>,
-    /// What it found, and how many connections were open then.
+    /// The shortage it found, and how many connections were open then.
     shortage: Option<(Shortage, u64)>,
 }
 
 impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
-    /// Passes the stop flag on, collects, and reports.
+    /// Passes on the stop flag, collects slices, and reports progress.
     fn look(&mut self, phase: Phase) {
         if self.stop.load(Ordering::Relaxed) {
             self.control.stop();
@@ -171,7 +171,7 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         self.handles.iter().all(ScopedJoinHandle::is_finished)
     }
 
-    /// False when a worker has ended instead.
+    /// False if a worker has ended instead.
     fn wait_for_all(&mut self, progress: Progress) -> bool {
         // Short at first: a few connections take less than a tick.
         let mut pause = Duration::from_micros(500);
@@ -188,7 +188,7 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         }
     }
 
-    /// Announces the window when its time has come, and waits for its start.
+    /// Announces the window at the right time and waits for its start.
     fn warm_up(&mut self, job: &Job<'_>, begin_ns: u64) -> (Times, Option<bool>) {
         self.phase_began_ns = clock::now_ns();
         // Until the start is known, intervals are dated from the start of the load.
@@ -210,7 +210,7 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         self.wait_until(Phase::WarmingUp, times.start_ns);
         let now_ns = clock::now_ns();
         if self.control.is_stopped() && now_ns < times.start_ns {
-            // The workers give up their warm-up likewise, however long it was to be.
+            // The workers also end their warm-up, however long it was planned.
             times = Times { start_ns: now_ns, end_ns: now_ns };
         }
         self.collector.set_origin(self.window_start_ns, times.start_ns);
@@ -244,7 +244,7 @@ impl<F: FnMut(Snapshot<'_>)> Conductor<'_, '_, F> {
         }
     }
 
-    /// Waits for a moment, or for the end of the run, whichever is first.
+    /// Waits until `until_ns` or the end of the run, whichever is first.
     fn wait_until(&mut self, phase: Phase, until_ns: u64) {
         loop {
             let left_ns = until_ns.saturating_sub(clock::now_ns());

@@ -1,4 +1,4 @@
-//! Gathers what the validity checks look at. Judges nothing.
+//! Gathers the evidence for the validity checks. Judges nothing.
 
 use super::conduct::Conducted;
 use crate::engine::job::Job;
@@ -12,12 +12,12 @@ use crate::validity::{ArrivalTest, ClockFacts, Disclosure, SendWindow, Steadines
 use host::kernel::KernelDelta;
 use sys::clock::duration_ns;
 
-/// What was due and what was reached, second by second.
+/// Arrivals due and reached, second by second.
 pub(super) fn windows(log: &ArrivalLog) -> Vec<SendWindow> {
     log.seconds.iter().map(|second| SendWindow { due: second.due, reached: second.reached }).collect()
 }
 
-/// The process of which the arrivals can be tested.
+/// The process against which the arrivals can be tested.
 pub(super) fn process(job: &Job<'_>) -> Option<Process> {
     match (job.options.mode(), job.options.process) {
         // Neither bins nor their mean mean anything when the rate changes.
@@ -32,7 +32,7 @@ pub(super) fn arrivals(job: &Job<'_>, log: &ArrivalLog, window_ns: u64) -> Optio
     if log.count == 0 || window_ns == 0 {
         return None;
     }
-    // The window may have been cut short, so what is expected is what was expected until its end.
+    // The window may have been cut short, so expect only the arrivals until its end.
     let share = window_ns as f64 / duration_ns(job.options.window()).max(1) as f64;
     let expected = match job.options.heartbeat {
         Some(_) => job.expected_arrivals(0) * share,
@@ -51,8 +51,8 @@ pub(super) fn arrivals(job: &Job<'_>, log: &ArrivalLog, window_ns: u64) -> Optio
     })
 }
 
-/// Arrivals that a worker was to have. A window that ends with its requests ends with their last reply, and the
-/// schedule with its last arrival, which is one more than there are gaps before it.
+/// The arrivals expected of a worker. With counted requests, the window ends with the last reply, but the
+/// schedule with its last arrival; there is one more arrival than gaps before it.
 fn expected(schedule: &Schedule, requests: Option<u64>, last_ns: u64, window_ns: u64) -> f64 {
     let of_worker = |until_ns| schedule.expected_until(until_ns) / f64::from(schedule.workers);
     match requests {
@@ -101,8 +101,8 @@ pub(super) fn steal_share(job: &Job<'_>, kernel: &KernelDelta) -> Option<f64> {
     share_of(stolen.saturating_mul(1000), kernel.wall_us.saturating_mul(1000))
 }
 
-/// How far the kernel's count rose over the connects, and the ends that each connection has in it. Of the count before
-/// them is taken what was left of a dead client and has given way to these connections.
+/// How far the kernel's count rose over the connects, and how many ends of each connection it counts. Connections of a
+/// dead client that these replaced are subtracted from the count before the connects.
 pub(super) fn kernel_established(conducted: &Conducted, replaced: u64, has_both_ends: bool) -> Option<(u64, u64)> {
     let before = conducted.kernel_established_before?.saturating_sub(replaced);
     let rise = conducted.kernel_established?.saturating_sub(before);
@@ -118,7 +118,7 @@ pub(super) fn clock(job: &Job<'_>) -> ClockFacts {
     }
 }
 
-/// What a number is worthless without.
+/// The facts without which a number is worthless.
 pub(super) fn disclosure(job: &Job<'_>, is_co_located: bool) -> Disclosure {
     Disclosure {
         is_co_located,
@@ -138,7 +138,8 @@ mod tests {
     use crate::schedule::Stage;
     use std::time::Duration;
 
-    /// A server that takes a second for the last of 50 replies made the rate look a tenth of what it was.
+    /// If a server took a second for the last of 50 replies, the rate once looked like a tenth of what it
+    /// was.
     #[test]
     fn a_window_that_ends_with_its_replies_does_not_thin_the_rate_out() {
         let stages = vec![Stage { rate: 1000.0, duration: Duration::from_secs(3600) }];
@@ -146,7 +147,7 @@ mod tests {
         let (last_ns, window_ns) = (49_000_000, 1_049_000_000);
         assert_eq!(expected(&schedule, Some(50), last_ns, window_ns), 50.0);
         assert_eq!(expected(&schedule, None, last_ns, window_ns), 1049.0);
-        // Cut short, it had as many as fit.
+        // A window that was cut short had as many as fit.
         assert_eq!(expected(&schedule, Some(1000), 49_900_000, 50_000_000), 50.0);
         let two = Schedule { workers: 2, ..schedule };
         assert_eq!(expected(&two, Some(50), 48_000_000, window_ns), 25.0);

@@ -1,4 +1,4 @@
-//! Pauses of the host itself, felt by a thread that only sleeps and looks how late it wakes.
+//! Pauses of the host itself, detected by a thread that only sleeps and checks how late it wakes.
 //!
 //! Whatever stops this thread (the hypervisor, an interrupt storm, a crowded run queue) stops workers
 //! and server too; a tail that coincides with it is not the server's. The idea is jHiccup's.
@@ -16,13 +16,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use sys::clock;
 
-/// What to pass as the period: fine enough for pauses of milliseconds. Its price is that of a timer and
-/// two context switches: 14 to 25 µs a period, under 1 % of a CPU, on a busy virtual machine (Linux 6.18),
-/// the same as of a bare loop around clock_nanosleep(2).
+/// The usual period: short enough to detect pauses of milliseconds. It costs a timer and two context
+/// switches: 14 to 25 µs per period, under 1 % of a CPU, on a busy virtual machine (Linux 6.18), as much as a
+/// bare loop around clock_nanosleep(2).
 pub(crate) const PERIOD: Duration = Duration::from_millis(2);
 /// A shorter period would make the watcher a load of its own.
 const PERIOD_NS_MIN: u64 = 100_000;
-/// A longer one would miss what it is for, and keep `stop` waiting.
+/// A longer one would miss pauses and keep `stop` waiting.
 const PERIOD_NS_MAX: u64 = 1_000_000_000;
 /// Lateness from which a wake-up counts as a gap (V6; Hyperfoil objects to pauses of 50 to 100 ms).
 const GAP_NS: u64 = 100_000_000;
@@ -35,7 +35,7 @@ pub(crate) struct Hiccup {
     period_ns: u64,
 }
 
-/// What the thread found, and the time in which it counts.
+/// What the thread found, and the time span that counts.
 #[derive(Debug)]
 struct Log {
     recorder: Recorder,
@@ -59,9 +59,9 @@ impl Hiccup {
         let thread = thread::Builder::new().name("hiccup".into()).spawn(move || {
             let pinned = pin(&cpus);
             let is_ready = pinned.is_ok();
-            // Chosen before the caller goes on: a pause right behind this line is seen, too.
+            // Chosen before the caller goes on, so that a pause right after this line is seen too.
             let first_ns = clock::now_ns() + period_ns;
-            // The other end waits for this, or has panicked and needs no answer.
+            // The other end waits for this, or it has panicked and needs no answer.
             let _ = report.send(pinned);
             if is_ready {
                 watch(&watched, first_ns, period_ns);
@@ -77,7 +77,7 @@ impl Hiccup {
         }
     }
 
-    /// Begins the measured window: what was before no longer counts.
+    /// Begins the measured window: earlier deadlines no longer count.
     pub(crate) fn mark(&self) {
         let mut log = locked(&self.log);
         *log = Log { from_ns: clock::now_ns(), ..Log::new() };
@@ -93,7 +93,7 @@ impl Hiccup {
     fn end(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         locked(&self.log).until_ns = clock::now_ns();
-        // It can only have panicked by a bug, whose message is on stderr; what it recorded stays true.
+        // Only a bug can make it panic, with a message on stderr; what it recorded stays valid.
         let _ = thread.join();
     }
 }
@@ -104,7 +104,7 @@ impl Drop for Hiccup {
     }
 }
 
-/// Nothing that holds the lock leaves the log half changed.
+/// Ignores poisoning: no holder of the lock leaves the log half changed.
 fn locked(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -136,7 +136,7 @@ fn watch(log: &Mutex<Log>, mut deadline_ns: u64, period_ns: u64) {
     loop {
         let until =
             Timespec { tv_sec: (deadline_ns / 1_000_000_000) as i64, tv_nsec: (deadline_ns % 1_000_000_000) as i64 };
-        // A signal may end the sleep early; then no deadline has passed and it is gone to again.
+        // A signal may end the sleep early; then no deadline has passed, and the loop sleeps again.
         let _ = clock_nanosleep_absolute(ClockId::Monotonic, &until);
         let now_ns = clock::now_ns();
         let mut log = locked(log);
@@ -152,8 +152,8 @@ impl Log {
         Log { recorder: Recorder::new(), gaps: 0, from_ns: 0, until_ns: u64::MAX }
     }
 
-    /// Enters every deadline from `deadline_ns` on that has passed and lies in the window; returns the
-    /// next. The first of them has waited longest: it tells whether this pause was a gap.
+    /// Records every passed deadline from `deadline_ns` on that lies in the window; returns the next one. The
+    /// first has waited longest, so it decides whether this pause was a gap.
     fn woke(&mut self, now_ns: u64, mut deadline_ns: u64, period_ns: u64) -> u64 {
         let mut longest_ns = 0;
         while deadline_ns <= now_ns {
@@ -225,7 +225,7 @@ mod tests {
     fn a_pause_of_the_thread_is_seen() {
         let hiccup = Hiccup::start(Duration::from_millis(1), &[]).unwrap();
         hiccup.mark();
-        // Without the lock the thread comes no further than to its next wake-up.
+        // While this test holds the lock, the thread gets no further than its next wake-up.
         let held = locked(&hiccup.log);
         thread::sleep(Duration::from_millis(300));
         drop(held);

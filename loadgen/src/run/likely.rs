@@ -1,5 +1,5 @@
-//! Finds the likely cause of a run in which nothing went well: looks at the errors by name and at how the first bad
-//! reply began, and says which checks tell no more than that.
+//! Finds the likely cause of a run that completed nothing: looks at the errors by name and at the beginning of the
+//! first bad reply, and marks the checks that add nothing to it.
 
 use crate::engine::job::Job;
 use crate::plan::mode::Mode;
@@ -10,7 +10,7 @@ use crate::validity::follows_failure;
 use protocol::Workload;
 use std::collections::BTreeMap;
 
-/// How a TLS record begins: alert or handshake, then the major version (RFC 8446 §5.1).
+/// The beginning of a TLS record: alert or handshake, then the major version (RFC 8446 §5.1).
 const TLS_RECORDS: [[u8; 2]; 2] = [[0x15, 0x03], [0x16, 0x03]];
 /// Names of errors that mean an end of the connection before the reply.
 const ENDS: [&str; 4] = ["closed_by_peer", "connection_reset", "broken_pipe", "truncated"];
@@ -18,7 +18,7 @@ const ENDS: [&str; 4] = ["closed_by_peer", "connection_reset", "broken_pipe", "t
 /// Names of errors whose bytes were not understood as a reply.
 const NO_HEADS: [&str; 2] = ["malformed", "unsolicited_bytes"];
 
-/// What is known of a run in which nothing was completed.
+/// What is known about a run that completed nothing.
 #[derive(Debug, Clone, Copy)]
 struct Findings<'a> {
     is_http: bool,
@@ -43,12 +43,12 @@ pub(super) fn cause(
     let method = if job.options.method.is_empty() { "GET" } else { &job.options.method };
     let findings = Findings { is_http, method, requests, connections, sample };
     let (kind, text) = findings.by_sample().or_else(|| findings.by_errors())?;
-    // What an echo sends back is our own request, and its headers may have credentials.
+    // An echo sends back our own request, whose headers may contain credentials.
     let shown = |sample: &Sample| if kind == CauseKind::Echo { sample.first_line() } else { sample.shown() };
     Some(LikelyCause { kind, text, sample: sample.map(shown) })
 }
 
-/// Marks the checks that say no more than the cause does.
+/// Marks the checks that only repeat the cause.
 pub(super) fn mark_what_follows(verdict: &mut Verdict) {
     for check in &mut verdict.checks {
         check.follows = check.state > State::Valid && follows_failure(&check.id);
@@ -56,14 +56,14 @@ pub(super) fn mark_what_follows(verdict: &mut Verdict) {
 }
 
 impl Findings<'_> {
-    /// What the bytes of the first bad reply give away.
+    /// The cause that the bytes of the first bad reply suggest.
     fn by_sample(&self) -> Option<(CauseKind, String)> {
         let bytes = self.sample?.bytes();
         let has = |word: &str| bytes.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
         let is_tls = TLS_RECORDS.iter().any(|start| bytes.starts_with(start));
         // nginx: "The plain HTTP request was sent to HTTPS port"; Go: "Client sent an HTTP request to an HTTPS server".
         let wants_tls = bytes.starts_with(b"HTTP/1.") && has(" 400 ") && has("https");
-        // Of a reply whose head was good the sample may be a part of the body, which proves nothing.
+        // If the head of a reply was good, the sample may be part of the body, which proves nothing.
         let is_no_reply = self.is_http && self.has_no_head();
         let (kind, text) = match self.is_http {
             _ if is_tls || wants_tls => (CauseKind::Tls, "this looks like TLS, which is not spoken here: wrong port?"),
@@ -87,7 +87,7 @@ impl Findings<'_> {
         all.into_iter().any(|name| NO_HEADS.contains(&name.as_str()))
     }
 
-    /// What the errors by name give away.
+    /// The cause that the errors by name suggest.
     fn by_errors(&self) -> Option<(CauseKind, String)> {
         let Findings { requests, connections, .. } = self;
         let of_requests: BTreeMap<&str, u64> = named(&requests.errors, "batch_lost");

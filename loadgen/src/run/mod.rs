@@ -47,8 +47,8 @@ pub struct Outcome {
 }
 
 /// Carries out a run that was planned. Setting `stop` ends it within a second with a record of what was measured;
-/// `observe` is called about 50 times a second. `calibration` is what the generator does against a server that does
-/// nothing, where that was measured.
+/// `observe` is called about 50 times a second. `calibration` is the generator's performance against a server that
+/// does nothing, if measured.
 ///
 /// # Errors
 /// When the run could not take place at all; see [`LoadError`].
@@ -67,8 +67,8 @@ pub(crate) fn run(
     let host = HostFacts::read();
     let job = Job { options, plan, control: &control, schedule, slices, clock, host };
     job.check_request()?;
-    // The main thread works beside the load: on CPUs to spare if there are any, else on those of the load,
-    // but never on those of what is watched.
+    // The main thread runs on spare CPUs if there are any, else on those of the load, but never on the
+    // watched ones.
     let hiccup = Hiccup::start(hiccup::PERIOD, &options.cpus)?;
     let affinity = Affinity::restrict(&affinity::beside(&options.cpus, &options.watch_cpus));
     let outcome = thread::scope(|scope| {
@@ -106,8 +106,8 @@ pub(crate) fn run(
     Ok(Outcome { record, log: collector.take_log() })
 }
 
-/// Workers that open their connections at the same time: one for each CPU they may use. A ramp at a given rate is
-/// shared out among all of them.
+/// Workers that open their connections at the same time: one per CPU that they may use. A ramp at a given rate is
+/// shared among all workers.
 fn establishing_max(options: &Options) -> usize {
     match options.connect_rate {
         Some(_) => usize::MAX,

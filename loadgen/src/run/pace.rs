@@ -1,4 +1,4 @@
-//! What was offered, what was achieved, and the queue between the two.
+//! The offered load, the achieved load, and the queue between the two.
 
 use crate::engine::job::Job;
 use crate::plan::mode::Mode;
@@ -7,24 +7,24 @@ use crate::record::Queue;
 use crate::recording::counters::Pace;
 use crate::schedule::Process;
 
-/// It grows when it does by this share of the arrivals: with less the run would have to be a hundred times as
-/// long to make up for it. Ours.
+/// A queue counts as growing if it grows by this share of the arrivals: below it, the run would have to be a
+/// hundred times as long to make up for it. Our own threshold.
 const GROWTH_SHARE_MIN: f64 = 0.01;
-/// Poisson arrivals vary by the root of their number, and a queue that only varies by chance goes back again:
-/// with three deviations one target in 370 that is just able to keep up is said not to be.
+/// The number of Poisson arrivals varies by its square root, and a queue that varies only by chance shrinks
+/// again. With three deviations, one in 370 targets that just keep up is judged as not keeping up.
 const GROWTH_DEVIATIONS_MIN: f64 = 3.0;
 
-/// How far the number of arrivals is from even: what a queue may differ by at two moments though it does not grow.
+/// How unevenly arrivals come: how far a queue may differ between two moments although it does not grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spread {
     /// Independent arrivals.
     Random,
-    /// Arrivals by the clock, of which so many may come at the same moment. There is no chance in them.
+    /// Arrivals at fixed times, of which this many may come at the same moment. They involve no chance.
     Groups(u64),
 }
 
-/// How far the schedule's arrivals spread. Each worker has a queue of its own, in which a group may stand at one end
-/// of the window and none at the other. Heartbeats have their phases by chance.
+/// How far the schedule's arrivals spread. Each worker has its own queue, which may hold a group at one end of the
+/// window and none at the other. The phases of heartbeats are random.
 pub(super) fn spread(job: &Job<'_>) -> Spread {
     let schedule = &job.schedule;
     match (job.options.mode(), job.options.process) {
@@ -34,7 +34,7 @@ pub(super) fn spread(job: &Job<'_>) -> Spread {
     }
 }
 
-/// The queue after so many arrivals, which took so long to come.
+/// The queue after `scheduled` arrivals that came within `paced_ns`.
 pub(super) fn queue(pace: &Pace, scheduled: u64, paced_ns: u64, spread: Spread) -> Queue {
     let (start, dispatched) = (pace.waiting_start, pace.dispatched);
     let end = (start + scheduled).saturating_sub(dispatched);
@@ -50,7 +50,7 @@ pub(super) fn queue(pace: &Pace, scheduled: u64, paced_ns: u64, spread: Spread) 
     }
 }
 
-/// Whether a queue that went from `start` to `end` over so many arrivals is one that grows.
+/// Whether a queue that went from `start` to `end` over `arrivals` arrivals is growing.
 fn grows(start: u64, end: u64, arrivals: u64, spread: Spread) -> bool {
     let arrivals = arrivals as f64;
     let uneven = match spread {
@@ -94,7 +94,7 @@ mod tests {
         }
     }
 
-    /// The fault: a quarter more than the target can answer went without a word for hundreds of arrivals.
+    /// Once, an overload by a quarter was not reported for hundreds of arrivals.
     #[test]
     fn arrivals_by_the_clock_have_no_chance() {
         for (end, arrivals, group, expected) in [

@@ -1,4 +1,4 @@
-//! What is known of a run while it goes on.
+//! What is known about a run while it goes on.
 
 use crate::LoadError;
 use crate::record::Interval;

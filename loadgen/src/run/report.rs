@@ -68,7 +68,7 @@ impl Times {
     }
 }
 
-/// What the record and the verdict have in common.
+/// Findings that the record and the verdict share.
 struct Found {
     kernel: KernelDelta,
     requests: RequestCounts,
@@ -91,7 +91,7 @@ impl Found {
             },
             connections: account::connections(tally, job.plan, conducted.ramp_ns / 1000),
             times: Times::of(total, tally, job.options.mode()),
-            // A worker may have begun its window when the others heard of the stop.
+            // One worker may have begun its window before the others noticed the stop.
             interruption: conducted.interruption.map(|part| match tally.window_ns {
                 0 => part,
                 _ => Interruption::Window,
@@ -103,7 +103,7 @@ impl Found {
     }
 }
 
-/// What follows from what was found.
+/// Judgements derived from the findings.
 struct Judged {
     verdict: Verdict,
     likely_cause: Option<LikelyCause>,
@@ -204,7 +204,7 @@ pub(super) fn make_record(
     }
 }
 
-/// Holds what was found against every check.
+/// Runs every check on the findings.
 fn judge(
     job: &Job<'_>,
     conducted: &Conducted,
@@ -242,8 +242,8 @@ fn judge(
         hiccup_gaps: conducted.hiccups.gaps_over_100ms,
         host_shortages: tally.connect_causes.host_shortages() + tally.request_causes.host_shortages(),
         is_unix: plan.is_unix(),
-        // Of the engine's own ends the kernel knows nothing. Where connections come and go, most are on their way at
-        // any moment, and how many are established says nothing.
+        // The kernel does not know the engine's own ends. If connections come and go, most are opening or closing at
+        // any moment, so the number of established ones says nothing.
         kernel_established: evidence::kernel_established(
             conducted,
             found.connections.replaced,

@@ -1,14 +1,14 @@
-//! The truth about a server that stalls: the response times that requests arriving evenly must have,
-//! from nothing but the stalls. No measurement enters here.
+//! The truth about a server that stalls: the response times that evenly arriving requests must have, computed
+//! only from the stalls. Uses no measurement.
 //!
-//! A request intended at `t` within a stall `[a, b)` is served at `b` at the earliest, so it waits for
-//! `b − t`. Requests arrive evenly, so the waits of one stall are uniform over `(0, b − a]`, and the
-//! stalled share of all requests is (sum of stalls) / window. The server then has a backlog: request
-//! number k of a stall is served `k × s` after `b` when one takes `s`, and whatever arrives before the
-//! backlog is gone waits as well. With the rate R the wait falls from `b − a` to 0 with the slope
-//! `1 − R s` instead of 1: it stays uniform over the same range, and only the share grows, by
-//! `1 / (1 − R s)`. `R s` is called utilisation here. Both the service time of the request itself and the
-//! way to the server and back come on top; they are the caller's to add.
+//! A request intended at `t` within a stall `[a, b)` is served at `b` at the earliest, so it waits for `b −
+//! t`. Requests arrive evenly, so the waits of one stall are uniform over `(0, b − a]`, and the stalled share
+//! of all requests is (sum of stalls) / window. The server then has a backlog: request number k of a stall is
+//! served `k × s` after `b` when one takes `s`, and whatever arrives before the backlog is gone waits as
+//! well. With the rate R the wait falls from `b − a` to 0 with the slope `1 − R s` instead of 1: it stays
+//! uniform over the same range, and only the share grows, by `1 / (1 − R s)`. `R s` is called utilisation
+//! here. The service time of the request itself and the way to the server and back come on top; the caller
+//! adds them.
 
 /// Rounds of bisection: enough to halve an hour in ns to below the resolution of an f64.
 const ROUNDS: u32 = 80;
@@ -26,8 +26,8 @@ impl ClosedForm {
     /// The waits due to `stalls` (begin and end in ns) for requests intended within `window`. Parts of a
     /// stall before the window do not count; requests at its end wait for the end of their stall.
     ///
-    /// `utilisation` is the share of its time that the server needs for the rate, 0 for a server that
-    /// answers a backlog at once. It is taken for at most 0.99.
+    /// `utilisation` is the share of its time that the server needs for the rate, 0 for a server that answers
+    /// a backlog at once. It is capped at 0.99.
     pub fn of(stalls: &[(u64, u64)], window: (u64, u64), utilisation: f64) -> ClosedForm {
         let inside = |(begin, end): &(u64, u64)| {
             let (first, last) = ((*begin).max(window.0), (*end).min(window.1));
@@ -40,8 +40,8 @@ impl ClosedForm {
         }
     }
 
-    /// The waits due to stalls of these lengths, one in each period, over so many whole periods, for a
-    /// server that answers a backlog at once.
+    /// The waits due to stalls of these lengths, one per period, over as many whole periods, for a server
+    /// that answers a backlog at once.
     pub fn periodic(lengths_ns: &[u64], every_ns: u64) -> ClosedForm {
         let stalls: Vec<(u64, u64)> =
             (0..).zip(lengths_ns).map(|(k, length)| (k * every_ns, k * every_ns + length)).collect();
@@ -114,7 +114,7 @@ mod tests {
     /// A queue with one server, simulated request by request: the waits before service, sorted.
     fn simulated(stalls: &[(u64, u64)], window: (u64, u64), gap_ns: f64, service_ns: f64) -> Vec<f64> {
         let (mut free_at, mut waits) = (0.0f64, Vec::new());
-        // From long before the window, so that its beginning may lie within a stall.
+        // Start long before the window, because its beginning may lie within a stall.
         let first = (window.0 as f64 / gap_ns) as u64;
         for number in first / 2.. {
             let arrival = number as f64 * gap_ns;
@@ -151,7 +151,7 @@ mod tests {
             ("the window begins in a stall", &even, (1450 * MS, 11_450 * MS), 0.0),
             ("the window ends in a stall", &even, (1420 * MS, 10_450 * MS), 0.0),
         ] {
-            // A gap that does not divide the period, or every stall would see the same few waits.
+            // The gap must not divide the period, or every stall would see the same few waits.
             let gap_ns = 100_003.0;
             let form = ClosedForm::of(stalls, window, utilisation);
             let waits = simulated(stalls, window, gap_ns, gap_ns * utilisation);

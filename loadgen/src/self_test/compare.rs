@@ -1,4 +1,4 @@
-//! Compares what a run reported with the closed form of what it should have.
+//! Compares a run's report with the closed form of what it should have reported.
 
 use base64::Engine as _;
 use hdrhistogram::Histogram;
@@ -17,15 +17,15 @@ const SAMPLES_ABOVE_MIN: f64 = 10.0;
 const SCALE_MIN: f64 = 0.2;
 /// Share of a stall beyond which a pause of the host may explain a deviation.
 const NOISE_SHARE: f64 = 0.01;
-/// Share of requests beside the stalled ones that are left out of what is called outside of stalls: the
-/// first and the last of a stall are hardly distinguishable from them.
+/// Share of requests, in addition to the stalled ones, that do not count as outside of stalls: they are hard
+/// to distinguish from the first and last ones of a stall.
 const EDGE: f64 = 0.02;
 const NS_PER_US: f64 = 1000.0;
 
 /// One run of the generator and what the server did meanwhile.
 pub(super) struct Measured {
     pub(super) record: Record,
-    /// All stalls of the server, and the times after them until it had caught up.
+    /// All stalls of the server; below, the times after them until it had caught up.
     stalls: Vec<(u64, u64)>,
     backlogs: Vec<(u64, u64)>,
     window: (u64, u64),
@@ -39,7 +39,7 @@ struct Base {
     service: f64,
     service_mean: f64,
     /// written − intended outside of stalls: lateness and the send itself. Within a stall it shortens the
-    /// wait for the end by as much as it lengthens the response.
+    /// wait for the stall's end by as much as it lengthens the response.
     sending: f64,
     sending_mean: f64,
 }
@@ -56,8 +56,8 @@ impl Measured {
         self.stalls.iter().filter(|(begin, end)| *begin < self.window.1 && *end > self.window.0)
     }
 
-    /// The share of its time that the server needs for the rate, by its own account: of a stall and the
-    /// catching up after it, the second is that share.
+    /// The share of its time that the server needs for the rate, by its own log: the catching up as a share
+    /// of stall plus catching up.
     fn utilisation(&self) -> f64 {
         let length = |(begin, end): &(u64, u64)| end.saturating_sub(*begin) as f64;
         let behind = |(_, end): &(u64, u64)| self.backlogs.iter().find(|(begin, _)| begin == end).map(length);
@@ -69,7 +69,7 @@ impl Measured {
     }
 }
 
-/// A histogram of the record; empty when it cannot be read, which the comparison then shows.
+/// A histogram of the record; empty if it cannot be read, and then the comparison fails.
 fn histogram(record: &Record, name: &str) -> Histogram<u64> {
     let bytes =
         record.histograms.get(name).and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
@@ -90,7 +90,7 @@ pub(super) fn attempt(options: &SelfTestOptions, open: &Measured, closed: &Measu
     if lengths.len() != options.periods as usize {
         objections.push(format!("{} stalls instead of {}", lengths.len(), options.periods));
     }
-    // Were there too few connections, a tenth of the requests would wait; a pause of the host hits fewer.
+    // With too few connections a tenth of the requests would wait; a pause of the host affects fewer.
     if let Some(waited_us) = open.record.back_pressure_us.p99.filter(|us| us * NS_PER_US > stall_ns * NOISE_SHARE) {
         objections.push(format!("one request in a hundred waited {waited_us:.0} us or longer for a connection"));
     }
@@ -146,7 +146,7 @@ fn mean_of_lowest(histogram: &Histogram<u64>, share: f64) -> f64 {
     if wanted == 0 { 0.0 } else { sum / wanted as f64 }
 }
 
-/// The comparison for a closed loop: its response time is the service time, and nothing corrects it.
+/// The comparison for a closed loop: its response time is the service time, without correction.
 fn uncorrected(closed: &Measured, stall_ns: f64) -> Uncorrected {
     let form = ClosedForm::of(&closed.stalls, closed.window, 0.0);
     let service = closed.response.value_at_quantile(0.5) as f64;
@@ -165,7 +165,7 @@ fn uncorrected(closed: &Measured, stall_ns: f64) -> Uncorrected {
     }
 }
 
-/// The greatest deviation; without any quantity nothing is proved.
+/// The greatest deviation; without any quantity, nothing is proved.
 fn worst(quantities: &[Quantity]) -> f64 {
     quantities.iter().map(|quantity| quantity.deviation).reduce(f64::max).unwrap_or(f64::MAX)
 }

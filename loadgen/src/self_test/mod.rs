@@ -1,6 +1,6 @@
-//! Proof that coordinated omission is corrected (check V16): drives a null server that stalls on
-//! schedule and compares what this generator reports with what must come out. It runs the ordinary
-//! generator from outside and knows nothing of its inside.
+//! Proof that coordinated omission is corrected (check V16): drives a null server that stalls on schedule and
+//! compares what this generator reports with what must come out. It runs the ordinary generator through its
+//! public interface.
 
 mod closed_form;
 mod compare;
@@ -25,8 +25,9 @@ const ATTEMPTS_MAX: usize = 2;
 /// Size of the echo message.
 const MESSAGE_LEN: u32 = 64;
 
-/// Runs the test: a closed loop, whose times must show the omission, then an open loop that must be
-/// right. When the host paused and the result is not as it should be, once more. Setting `stop` ends it within a second; the report then says so and is INVALID.
+/// Runs the test: a closed loop, whose times must show the omission, then an open loop, whose times must be right. If
+/// the host paused and the result is wrong, it repeats the test once. Setting `stop` ends it within a second; the
+/// report then says so and is INVALID.
 ///
 /// # Errors
 /// When the test could not take place; see [`LoadError`].
@@ -57,8 +58,8 @@ fn measure(
     stop: &AtomicBool,
 ) -> Result<Measured, LoadError> {
     let speech = Speech::Echo { message_len: MESSAGE_LEN };
-    // Half a period from now: the connects, a fraction of that, then put the ends of a window of whole
-    // periods far from any stall.
+    // Half a period from now: connecting takes a fraction of that, so both ends of a window of whole periods
+    // are far from any stall.
     let offset = stall_offset(options.every, options.every / 2);
     let mut server = NullServer::start(Config {
         speech,

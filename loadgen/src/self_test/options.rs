@@ -44,15 +44,15 @@ impl Default for SelfTestOptions {
 
 impl SelfTestOptions {
     /// The rate in use: a whole number of requests per period and one `periods`-th of a request. So each
-    /// stall begins at another place between two arrivals, and together they see evenly spread waits;
-    /// with a whole number all stalls would see the same ones, a gap apart.
+    /// stall begins at a different point between two arrivals, and together they see evenly spread waits.
+    /// With a whole number, all stalls would see the same waits, a gap apart.
     pub fn rate(&self) -> f64 {
         let every_s = self.every.as_secs_f64();
         ((self.rate * every_s).floor() + 1.0 / f64::from(self.periods)) / every_s
     }
 
     /// # Errors
-    /// [`LoadError::Usage`] when the test could not tell anything.
+    /// [`LoadError::Usage`] if the test could not show anything.
     pub(super) fn check(&self) -> Result<(), LoadError> {
         let usage = |message: String| Err(LoadError::Usage(format!("self-test: {message}")));
         if self.periods == 0 || self.periods_uncorrected == 0 {

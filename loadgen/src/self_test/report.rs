@@ -10,7 +10,7 @@ const SCHEMA: u32 = 1;
 /// V16: deviations from the truth that make a warning, and an invalid result.
 pub(super) const DEVIATION_WARN: f64 = 0.05;
 pub(super) const DEVIATION_INVALID: f64 = 0.10;
-/// What this project asks of itself.
+/// The goal of this project.
 pub(super) const DEVIATION_ACCEPTED: f64 = 0.01;
 
 /// Whether this generator corrects coordinated omission on this host, and how well.
@@ -39,9 +39,9 @@ pub struct SelfTestReport {
     /// Whether the test was ended before its time. Then it proves nothing and is INVALID.
     #[serde(default)]
     pub interrupted: bool,
-    /// What the state rests on.
+    /// The reason for the state.
     pub why: String,
-    /// Each attempt; there is a second one only when the host disturbed the first.
+    /// Each attempt; there is a second one only if the host disturbed the first.
     pub attempts: Vec<Attempt>,
 }
 
@@ -50,7 +50,7 @@ pub struct SelfTestReport {
 pub struct Attempt {
     /// V16 of this attempt.
     pub state: State,
-    /// Whether every quantity is within 1 % of the truth and nothing is objected to.
+    /// Whether every quantity is within 1 % of the truth and there are no objections.
     pub is_accepted: bool,
     /// The greatest deviation of any quantity.
     pub deviation_max: f64,
@@ -64,11 +64,11 @@ pub struct Attempt {
     pub stall_us_max: f64,
     /// Median of done − written; nine in ten requests are outside of stalls. It is added to every wait.
     pub base_service_us: f64,
-    /// Median of written − intended: lateness and the send itself; added where nothing is waited for.
+    /// Median of written − intended: lateness and the send itself; added for requests that do not wait.
     pub base_sending_us: f64,
-    /// What the server needed for a request of the backlog after a stall, by its own account.
+    /// What the server needed per request of the backlog after a stall, by its own log.
     pub drain_us_per_request: f64,
-    /// That times the rate: the share of its time the server needs, which lengthens the backlog.
+    /// The above times the rate: the share of its time that the server needs, which lengthens the backlog.
     pub utilisation: f64,
     /// What was compared.
     pub quantities: Vec<Quantity>,
@@ -96,7 +96,7 @@ pub struct Quantity {
     pub deviation: f64,
 }
 
-/// What a closed loop, whose requests wait for the replies before them, reports of the same server.
+/// What a closed loop, whose requests wait for earlier replies, reports about the same server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Uncorrected {
     /// Requests of the window.
@@ -114,7 +114,7 @@ pub struct Uncorrected {
 pub struct Noise {
     /// Whether one of these exceeds a hundredth of a stall.
     pub is_noisy: bool,
-    /// The longest time a thread that wanted to run could not.
+    /// The longest time that a runnable thread could not run.
     pub hiccup_us_max: f64,
     /// The generator's greatest lateness.
     pub lateness_us_max: f64,
@@ -200,7 +200,7 @@ impl Attempt {
 
 /// The state of a deviation.
 pub(super) fn state_of(deviation: f64) -> State {
-    // Written so that a deviation that is not a number is invalid.
+    // Written so that a NaN deviation is invalid.
     match deviation {
         deviation if deviation <= DEVIATION_WARN => State::Valid,
         deviation if deviation <= DEVIATION_INVALID => State::Warn,

@@ -1,22 +1,22 @@
-//! Whether samples follow a distribution that is known in full, by the test of Anderson and Darling: it
-//! weighs the tails, where a generator that cannot keep up shows first.
+//! Whether samples follow a fully specified distribution, by the Anderson–Darling test. It gives weight to
+//! the tails, where a generator that cannot keep up shows first.
 
 use statrs::function::gamma::{checked_gamma_lr, checked_gamma_ur};
 
-/// Exceeded by 1 % of samples that do follow a fully specified distribution (case 0), for any number of
-/// samples from five on: M. A. Stephens, "EDF Statistics for Goodness of Fit and Some Comparisons",
-/// JASA 69 (1974), table 1.
+/// Exceeded in 1 % of cases by samples that do follow a fully specified distribution (case 0), for five
+/// samples or more: M. A. Stephens, "EDF Statistics for Goodness of Fit and Some Comparisons", JASA 69
+/// (1974), table 1.
 pub(crate) const CRITICAL_1_PERCENT: f64 = 3.857;
 
-/// The statistic A² of `samples` under the distribution whose lower and upper tail `tails` gives.
-/// `None` when there are no samples, or one of them is no number.
+/// The statistic A² of `samples` under the distribution whose lower and upper tail `tails` returns. `None` if
+/// there are no samples or one of them is NaN.
 pub(crate) fn anderson_darling(samples: &[f64], tails: impl Fn(f64) -> (f64, f64)) -> Option<f64> {
     if samples.is_empty() || samples.iter().any(|sample| !sample.is_finite()) {
         return None;
     }
     let mut sorted = samples.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    // A sample where the distribution has nothing would make the sum infinite; this makes it just huge.
+    // A sample where the distribution has no mass would make the sum infinite; this makes it just huge.
     let ln = |share: f64| share.max(f64::MIN_POSITIVE).ln();
     let logarithms: Vec<(f64, f64)> = sorted.iter().map(|&sample| tails(sample)).map(|(a, b)| (ln(a), ln(b))).collect();
     let weighted = logarithms.iter().zip(logarithms.iter().rev()).enumerate();

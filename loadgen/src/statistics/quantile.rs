@@ -1,12 +1,12 @@
-//! Between which samples a quantile of the distribution lies: confidence without an assumption about its
-//! shape. Works on ranks only; the values behind them are the caller's.
+//! The samples between which a quantile of the distribution lies: a confidence interval that assumes nothing
+//! about its shape. Works on ranks only; the caller has the values.
 
 /// Either end of the interval misses the quantile with at most this probability: 95 % in between.
 const MISS_PER_SIDE: f64 = 0.025;
 /// The standard normal distribution exceeds this with [`MISS_PER_SIDE`].
 const Z: f64 = 1.959_963_984_540_054;
-/// Above this variance of the binomial distribution its normal approximation is off by less than one
-/// rank, which is less than 1 % of the deviation (100 ranks); below it the sum is exact and cheap.
+/// If the binomial distribution's variance is above this, its normal approximation is off by less than one
+/// rank, which is less than 1 % of the deviation (100 ranks). Below it, the exact sum is cheap.
 const EXACT_VARIANCE_MAX: f64 = 10_000.0;
 /// Terms this much smaller than the greatest add nothing that an f64 could hold.
 const NEGLIGIBLE: f64 = 1e-20;
@@ -56,7 +56,7 @@ fn terms(count: u64, p: f64) -> (u64, Vec<f64>) {
 fn exact(count: u64, p: f64) -> Ranks {
     let (first, terms) = terms(count, p);
     let allowed = MISS_PER_SIDE * terms.iter().sum::<f64>();
-    // How many terms of a tail stay within what may be missed.
+    // How many terms of a tail stay within the allowed probability.
     let within = |tail: &mut dyn Iterator<Item = &f64>| {
         let mut sum = 0.0;
         tail.take_while(|term| {
@@ -72,7 +72,8 @@ fn exact(count: u64, p: f64) -> Ranks {
     Ranks { lower: (lower > 0).then_some(lower), upper: (upper <= count).then_some(upper) }
 }
 
-/// With continuity correction, and wider by the one rank that the skew of the binomial may shift it.
+/// With continuity correction, and wider by one rank, because the skew of the binomial may shift it by that
+/// much.
 fn approximate(count: u64, p: f64, deviation: f64) -> Ranks {
     let mean = count as f64 * p;
     let lower = (mean + 0.5 - Z * deviation).floor() - 1.0;
@@ -149,7 +150,7 @@ mod tests {
         .enumerate()
         {
             let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
-            // How many of `count` samples are at or below the quantile is all that the ranks depend on.
+            // The ranks depend only on how many of `count` samples are at or below the quantile.
             let below = Binomial::new(count, p).unwrap();
             let Ranks { lower: Some(lower), upper: Some(upper) } = ranks(count, p) else {
                 panic!("no interval for {count} samples, p {p}");

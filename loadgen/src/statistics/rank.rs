@@ -1,5 +1,5 @@
-//! Statistics of order: whether one series rises or falls with another, and the middle of a series.
-//! Neither asks for a distribution, so a few outliers do not decide.
+//! Statistics of order: whether one series rises or falls with another, and the middle of a series. Neither
+//! assumes a distribution, so a few outliers do not decide.
 
 use statrs::function::beta::checked_beta_reg;
 

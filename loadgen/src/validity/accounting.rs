@@ -1,5 +1,5 @@
-//! V7, V8, V9, V19: whether everything that happened was counted, and nothing that was promised is
-//! missing: requests, replies, connections, and times beyond the histograms.
+//! V7, V8, V9, V19: whether everything that happened was counted and nothing promised is missing: requests,
+//! replies, connections, and times beyond the histograms.
 
 use super::evidence::Evidence;
 use super::rule::{percent, rule, share, state};
@@ -50,9 +50,9 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
 
 /// V8: replies that failed or never came, against what lies above each quantile.
 ///
-/// Of these requests only the least is known that their response time may be. A quantile that falls among them is
-/// never printed, so nothing can be quoted from there; beyond p99 they are a warning, because the quantiles that are
-/// printed say little of such a server; from p99 on the tail is gone and the run with it.
+/// Only a lower bound of these response times is known. A quantile that falls among them is never printed, so it
+/// cannot be quoted. If they only affect quantiles beyond p99, that is a warning, because the printed quantiles say
+/// little about such a server. If they reach p99, the tail is unknown and the run is invalid.
 pub(super) fn missing(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
         "requests without a good reply",
@@ -125,8 +125,8 @@ pub(super) fn connections(evidence: &Evidence<'_>) -> Check {
     )
 }
 
-/// What the kernel counts beside, and whether it is enough. More is the business of others in the same
-/// network namespace, so it is told and not judged.
+/// The kernel's own count, and whether it is high enough. A higher count comes from others in the same
+/// network namespace, so it is reported but not judged.
 fn kernel(connections: &Connections, found: Option<(u64, u64)>) -> (String, bool) {
     let Some((rise, ends)) = found else { return (String::new(), true) };
     let expected = connections.established * ends;
@@ -138,8 +138,8 @@ fn kernel(connections: &Connections, found: Option<(u64, u64)>) -> (String, bool
     (format!("; the kernel counts {rise} ends, {ends} each{others}"), agrees)
 }
 
-/// V19. That times have three digits and are merged by counts, never by averaging quantiles, is how the
-/// program is built; what a run can get wrong is a time that no histogram holds.
+/// V19. The program guarantees that times have three digits and are merged by counts, never by averaging
+/// quantiles. What can go wrong in a run is a time that no histogram holds.
 pub(super) fn clamped(evidence: &Evidence<'_>) -> Check {
     let count = evidence.clamped;
     let why = "times over one hour were entered as one hour";
@@ -233,11 +233,11 @@ mod tests {
             });
         }
         expect("V9", State::Valid, |run| {
-            // In a shared namespace others close connections, too.
+            // In a shared namespace others also close connections.
             (run.evidence.kernel_established, run.evidence.is_alone) = (Some((3, 2)), false);
         });
         let mut run = super::super::sound::Run::sound();
-        // Zero of the namespace's TCP connections is no fault of a unix socket's.
+        // A run over a unix socket is not to blame for a count of zero TCP connections.
         (run.evidence.is_unix, run.evidence.kernel_established) = (true, Some((0, 2)));
         let check = &run.verdict().checks[8];
         assert!(check.state == State::Valid && check.value.ends_with("of a unix socket"), "{check:?}");

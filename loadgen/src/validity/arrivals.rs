@@ -1,4 +1,4 @@
-//! V11: whether the sends were the arrivals that the record names: Poisson by the distribution of their
+//! V11: whether the sends follow the process that the record names. Poisson is judged by the distribution of
 //! gaps, constant by the absence of bunches, both by their rate.
 
 use super::evidence::{ArrivalTest, Evidence};
@@ -16,9 +16,9 @@ const BUNCH_DEVIATIONS_INVALID: f64 = 2.0 * BUNCH_DEVIATIONS_WARN;
 const RATE_OFF_INVALID: f64 = 0.01;
 /// How far chance may move the number of Poisson arrivals: one case in 16,000.
 const RATE_DEVIATIONS: f64 = 4.0;
-/// Arrivals noticed in one turn have no gap between them, and the test takes a gap of nothing for
-/// the worst of faults: a healthy worker of 1,000 requests/s that wakes 60 µs late scores 10,000. Sums of
-/// this many gaps leave nothing of that, because so many arrivals in one turn do not happen by chance.
+/// Arrivals noticed in one turn have no gap between them, and to the test a gap of zero is the worst fault: a
+/// healthy worker of 1,000 requests/s that wakes 60 µs late scores 10,000. Sums of this many gaps remove the
+/// effect, because this many arrivals in one turn do not happen by chance.
 const GAPS_MIN: f64 = 10.0;
 /// With sums that span 1 ms of k gaps each, those of (k / 2)² gaps deviate by 0.5 ms: five times the
 /// lateness that V2 allows, so that what the test sees is arrivals and not the timer. Simulated for 100 to
@@ -26,11 +26,11 @@ const GAPS_MIN: f64 = 10.0;
 const GAPS_PER_SPAN: f64 = 0.5;
 /// With fewer samples only gross faults would show.
 const GAP_SUMS_MIN: usize = 20;
-/// With more samples the test would find what does not matter, because no sender is exact: 5,000
-/// tell 2 % of the distribution, 5,000,000 would tell the microseconds of a timer.
+/// With more samples the test would find irrelevant deviations, because no sender is exact: 5,000 tell 2 % of
+/// the distribution, 5,000,000 would tell the microseconds of a timer.
 const GAP_SUMS_MAX: usize = 5000;
 
-/// V11: whether the sends were the arrivals that the record names.
+/// V11: whether the sends follow the process that the record names.
 pub(super) fn arrivals(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
         "arrivals as sent",
@@ -62,7 +62,8 @@ pub(super) fn arrivals(evidence: &Evidence<'_>) -> Check {
         },
         Some(Process::Constant) => {
             let finding = format!("at most {} in 1 ms, {:.3} on average", test.bin_count_max, test.bin_count_mean);
-            // Either edge of the window may cut off one arrival, which is more than all where few are expected.
+            // Each edge of the window may cut off one arrival; if few are expected, that can be more than all
+            // of them.
             (finding, constant(test), 2.0 / test.expected)
         }
         Some(Process::Bursts) | None => {
@@ -79,7 +80,7 @@ pub(super) fn arrivals(evidence: &Evidence<'_>) -> Check {
     )
 }
 
-/// How many neighbouring sums are added up before they are tested, and of how many gaps they then are.
+/// How many neighbouring sums are added up before the test, and how many gaps each result spans.
 pub(super) fn grouping(gaps_per_sample: u32) -> (usize, u32) {
     let gaps = f64::from(gaps_per_sample.max(1));
     let needed = (gaps * GAPS_PER_SPAN).powi(2).max(GAPS_MIN);
@@ -87,8 +88,8 @@ pub(super) fn grouping(gaps_per_sample: u32) -> (usize, u32) {
     (count as usize, (count * gaps) as u32)
 }
 
-/// The statistic, and of how many gaps each tested sum is. Tests at most [`GAP_SUMS_MAX`] sums, taken
-/// evenly from the window; `None` when there are too few.
+/// The statistic, and how many gaps each tested sum spans. Tests at most [`GAP_SUMS_MAX`] sums, taken evenly
+/// from the window; `None` when there are too few.
 fn poisson(test: &ArrivalTest) -> Option<(f64, u32)> {
     let (count, gaps) = grouping(test.gaps_per_sample);
     let groups = test.gap_sums.chunks_exact(count);
@@ -97,11 +98,11 @@ fn poisson(test: &ArrivalTest) -> Option<(f64, u32)> {
     }
     let step = groups.len().div_ceil(GAP_SUMS_MAX);
     let sums: Vec<f64> = groups.step_by(step).map(|group| group.iter().sum()).collect();
-    // A sum that is no number is no gap: as far from Poisson as can be.
+    // NaN is not a gap: treat it as infinitely far from Poisson.
     Some((anderson_darling(&sums, gamma_tails(gaps)).unwrap_or(f64::INFINITY), gaps))
 }
 
-/// One arrival alone is never a bunch, however rare arrivals are.
+/// A single arrival is never a bunch, however rare arrivals are.
 fn constant(test: &ArrivalTest) -> State {
     let bound = |deviations: f64| (test.bin_count_mean + deviations * test.bin_count_mean.sqrt()).max(1.0);
     let most = test.bin_count_max as f64;
@@ -147,7 +148,7 @@ mod tests {
         let mut now = 0;
         let mut next = || {
             if arrivals.next_ns() > now {
-                // Some number that has nothing to do with the gaps makes wake-ups uneven.
+                // A number unrelated to the gaps makes wake-ups uneven.
                 now = arrivals.next_ns() + late_ns / 2 + arrivals.next_ns() * 7919 % (late_ns / 2).max(1);
             }
             arrivals.advance();
@@ -206,7 +207,7 @@ mod tests {
             // One arrival a second: the edges of ten seconds may cut off two.
             (1, 0.001, 0.9, State::Valid),
             (1, 0.001, 0.7, State::Invalid),
-            // One arrival where a tenth was expected once made a rate of 1,000 %.
+            // One arrival instead of an expected tenth once counted as a rate of 1,000 %.
             (1, 0.000_01, 10.0, State::Valid),
         ] {
             expect("V11", expected, |run| {

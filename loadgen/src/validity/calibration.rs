@@ -1,5 +1,5 @@
-//! V15, V16: whether the generator can tell a target from itself, which only runs against known servers
-//! can show.
+//! V15, V16: whether the generator measures the target and not itself. Only runs against known servers can
+//! show it.
 
 use super::evidence::Evidence;
 use super::rule::{percent, rule, state};
@@ -8,11 +8,11 @@ use crate::record::Check;
 /// V15: mutilate wants a server that saturates far before its client; the shares are ours.
 const RATE_SHARE_WARN: f64 = 0.5;
 const RATE_SHARE_INVALID: f64 = 0.7;
-/// V15: the part of the tail that is there without any server work; ours.
+/// V15: the part of the tail that exists without any server work; ours.
 const FLOOR_SHARE_WARN: f64 = 0.2;
 const FLOOR_SHARE_INVALID: f64 = 0.5;
 
-/// V15: the run against what the generator does with a server that does nothing.
+/// V15: compares the run with the generator's performance against a server that does nothing.
 pub(super) fn null_server(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
         "share of the generator itself, by a server that does nothing",

@@ -1,4 +1,4 @@
-//! What is known of a check before it is judged.
+//! What is known about a check before it is judged.
 
 use super::evidence::Evidence;
 use super::extent::Needs;
@@ -7,7 +7,7 @@ use crate::record::Check;
 /// What a check puts in doubt when it objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Affects {
-    /// Times alone: counts and CPU time stand whatever it says.
+    /// Only times: counts and CPU time stand whatever it says.
     Times,
     /// Counts and CPU time as well.
     Everything,
@@ -21,13 +21,13 @@ pub(super) struct Entry {
     pub(super) affects: Affects,
     /// What it needs.
     pub(super) needs: Needs,
-    /// Whether it says no more, when nothing went well, than that nothing went well.
+    /// Whether, if nothing was completed, it says no more than that.
     pub(super) follows_failure: bool,
     /// How it is judged.
     pub(super) judge: fn(&Evidence<'_>) -> Check,
 }
 
-/// One that says something of its own when nothing went well.
+/// A check that says something of its own even if nothing was completed.
 pub(super) const fn check(
     id: &'static str,
     affects: Affects,

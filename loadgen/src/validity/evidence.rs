@@ -1,11 +1,11 @@
-//! What the checks look at. Who gathers it decides nothing; who judges it reads nothing else.
+//! The input of the checks. The code that gathers it decides nothing; the checks read nothing else.
 
 use super::extent::Extent;
 use crate::plan::mode::Mode;
 use crate::record::{Connections, Queue, RequestCounts, Summary};
 use crate::schedule::Process;
 
-/// Findings of one run. What is absent could not be read, or was not asked for, and skips its check.
+/// Findings of one run. An absent one could not be read or was not requested, and its check is skipped.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence<'a> {
     /// How much of a window there was.
@@ -38,8 +38,8 @@ pub struct Evidence<'a> {
     pub windows: &'a [SendWindow],
     /// V11: the actual sends of the worst worker.
     pub arrivals: Option<ArrivalTest>,
-    /// V4: CPU share of the busiest worker in each interval of the window. A fragment of an interval at
-    /// the end of the window is to be left out: it has no share worth the name.
+    /// V4: CPU share of the busiest worker in each interval of the window. Leave out a fragment of an
+    /// interval at the end of the window: its share means nothing.
     pub worker_shares: &'a [f64],
     /// V4: share of the window for which the busiest worker was on a CPU.
     pub busiest_worker_share: Option<f64>,
@@ -61,10 +61,10 @@ pub struct Evidence<'a> {
     /// start of the window, and how many ends each connection has in that table: 2 when both ends are in
     /// one network namespace, else 1.
     pub kernel_established: Option<(u64, u64)>,
-    /// V9: whether the network namespace is the run's own. In a shared one others close connections as
-    /// well, so the kernel's count is told and not judged.
+    /// V9: whether the network namespace is the run's own. In a shared one others also close connections, so
+    /// the kernel's count is reported but not judged.
     pub is_alone: bool,
-    /// V9, V17: whether the connections are those of a unix socket, of which TCP's counters say nothing.
+    /// V9, V17: whether the connections use a unix socket; TCP's counters say nothing about those.
     pub is_unix: bool,
     /// V12: quantiles interval by interval.
     pub steadiness: Option<Steadiness>,
@@ -74,7 +74,7 @@ pub struct Evidence<'a> {
     pub clock: Option<ClockFacts>,
     /// V19: times beyond the range of the histograms.
     pub clamped: u64,
-    /// V15: what the generator does against a server that does nothing.
+    /// V15: the generator's performance against a server that does nothing.
     pub calibration: Option<Calibration>,
     /// V15: good replies per second of the window.
     pub achieved_per_second: Option<f64>,
@@ -96,12 +96,12 @@ pub struct SendWindow {
 /// The actual send times of one worker.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ArrivalTest {
-    /// Poisson: sums of `gaps_per_sample` neighbouring gaps, in order and without overlap, each in units
-    /// of the expected gap. They should follow the gamma distribution of that shape, but for the grain of
-    /// the generator's turns; the check adds up as many neighbours as it takes to lose that.
+    /// Poisson: sums of `gaps_per_sample` neighbouring gaps, in order and without overlap, each in units of
+    /// the expected gap. They should follow the gamma distribution of that shape, except for the granularity
+    /// of the generator's turns; the check adds up enough neighbours to remove that effect.
     pub gap_sums: Vec<f64>,
-    /// The least number of gaps expected to span 1 ms: finer structure is below what a reply can tell.
-    /// One for a worker of up to 1,000 requests/s.
+    /// The least number of gaps expected to span 1 ms: replies cannot show finer structure. One for a worker
+    /// of up to 1,000 requests/s.
     pub gaps_per_sample: u32,
     /// Actual over intended rate of the window.
     pub mean_rate_ratio: f64,
@@ -126,7 +126,7 @@ pub struct Steadiness {
     pub p99_us: Vec<f64>,
 }
 
-/// Counters of the network stack on the generator's side, risen within the window.
+/// Increases of the network stack's counters on the generator's side within the window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Transport {
     /// Segments sent (Tcp OutSegs).
@@ -161,7 +161,7 @@ pub struct Calibration {
     pub null_requests_per_second_max: f64,
 }
 
-/// What a number is worthless without. `None` is unknown; a host without the feature says `none`.
+/// Facts without which a number is worthless. `None` means unknown; a host without the feature says `none`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Disclosure {
     /// Whether the target is on this host.
@@ -183,7 +183,7 @@ pub struct Disclosure {
 }
 
 impl Evidence<'_> {
-    /// Why a check of the schedule has nothing to look at; `None` when requests have intended times.
+    /// Why a check of the schedule has nothing to judge; `None` if requests have intended times.
     pub(super) fn why_unscheduled(&self) -> Option<&'static str> {
         match self.mode {
             Mode::Closed => Some("a closed loop sends when a connection is free, so nothing can be late; needs --rate"),
@@ -192,7 +192,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// Why a check of times has nothing to look at; `None` when requests are timed.
+    /// Why a check of times has nothing to judge; `None` if requests are timed.
     pub(super) fn why_untimed(&self) -> Option<&'static str> {
         (self.mode == Mode::Idle).then_some(IDLE)
     }

@@ -1,5 +1,5 @@
-//! How much of a window there was to judge. A run that was interrupted before its window has measured nothing,
-//! and of a window of next to no length there is no share and no rate; neither is held against the generator.
+//! How much of a window there was to judge. A run interrupted before its window has measured nothing, and a
+//! window of almost no length has no shares or rates; neither counts against the generator.
 
 use crate::ratio::SPAN_NS_MIN;
 use crate::record::{Check, Interruption, State};
@@ -30,7 +30,7 @@ pub(super) enum Needs {
 }
 
 impl Extent {
-    /// Of a window of this length.
+    /// The extent of a window of this length.
     pub(crate) fn of(window_ns: u64, interruption: Option<Interruption>) -> Extent {
         match interruption {
             Some(early) if early.why_nothing().is_some() => Extent::Nothing(early),

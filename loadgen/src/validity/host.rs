@@ -8,12 +8,12 @@ use crate::record::Check;
 /// V4: Hyperfoil wants 20 % of each core idle; memtier at 95 % was found to measure itself.
 const CPU_SHARE_WARN: f64 = 0.80;
 const CPU_SHARE_INVALID: f64 = 0.95;
-/// V4: a busy interval now and then is no saturation.
+/// V4: a busy interval now and then does not mean saturation.
 const BUSY_INTERVALS_INVALID: f64 = 0.05;
 /// V5: share of the time a worker was ready to run and did not; ours.
 const RUN_DELAY_SHARE_WARN: f64 = 0.01;
 const RUN_DELAY_SHARE_INVALID: f64 = 0.05;
-/// V6: a thread that sleeps 1 ms and wakes this late was not alone; the 100 ms are Hyperfoil's.
+/// V6: if a thread that sleeps 1 ms wakes this late, other work ran on its CPU; the 100 ms are Hyperfoil's.
 const HICCUP_US_WARN: f64 = 1000.0;
 /// V17: shares of segments sent again; ours.
 const RETRANSMITTED_SHARE_WARN: f64 = 0.0001;
@@ -23,9 +23,9 @@ const CLOCK_READ_NS_WARN: f64 = 50.0;
 /// V18: clock sources that are read without leaving the process: x86 and Arm.
 const CLOCKSOURCES_GOOD: [&str; 2] = ["tsc", "arch_sys_counter"];
 
-/// V4: a saturated worker measures itself. A closed loop is at most warned: it keeps its workers busy by
-/// design, its requests are never late, and all that a full CPU puts in doubt is whose limit the
-/// throughput is.
+/// V4: a saturated worker measures itself. A closed loop gets at most a warning: it keeps its workers busy by
+/// design, its requests are never late, and a full CPU only leaves open whether the throughput is the
+/// target's limit or the generator's.
 pub(super) fn worker_cpu(evidence: &Evidence<'_>) -> Check {
     let is_scheduled = evidence.why_unscheduled().is_none();
     let rule = rule(
@@ -77,7 +77,7 @@ pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
     let Some(delay) = evidence.run_delay_share.filter(|share| share.is_finite()) else {
         return rule.skipped("not known", "needs a kernel with CONFIG_SCHED_INFO: /proc/PID/task/TID/schedstat");
     };
-    // For a worker it makes no difference who took its CPU, a process or another machine.
+    // For a worker it makes no difference whether a process or another virtual machine took its CPU.
     let steal = evidence.steal_share.filter(|share| share.is_finite()).unwrap_or(0.0);
     let stolen = if steal > 0.0 { format!(", {} stolen by the hypervisor", percent(steal)) } else { String::new() };
     let switches =
@@ -150,7 +150,7 @@ pub(super) fn transport(evidence: &Evidence<'_>) -> Check {
     )
 }
 
-/// V18: one process reads one clock, so nothing here is about clocks that differ between hosts.
+/// V18: one process reads one clock, so clocks that differ between hosts do not matter here.
 pub(super) fn clocks(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
         "clock",
@@ -284,7 +284,7 @@ mod tests {
             expect("V17", expected, |run| run.evidence.transport = found);
         }
         expect("V17", State::Skipped, |run| {
-            // What others in the namespace lost is none of a unix socket's business.
+            // Losses of others in the namespace say nothing about a unix socket.
             (run.evidence.is_unix, run.evidence.transport) = (true, Some(Transport { retrans_segs: 10_001, ..sound }));
         });
     }

@@ -1,9 +1,8 @@
-//! Whether the measurement deserves belief: the generator checks itself, not the server.
+//! Whether the measurement can be trusted: the generator checks itself, not the server.
 //!
-//! A slow or failing server makes a bad result; a late generator, lost connections or requests that
-//! nobody accounts for make an invalid one. Every check is a row of every record and states its
-//! thresholds; one that does not apply is SKIPPED and says what would run it. Nothing here measures:
-//! what the checks look at is gathered by others as [`Evidence`].
+//! A slow or failing server makes a bad result; a late generator, lost connections or unaccounted requests
+//! make an invalid one. Every check is a row of every record and states its thresholds; one that does not
+//! apply is SKIPPED and says what would run it. Nothing here measures: others gather the [`Evidence`].
 
 mod accounting;
 mod arrivals;
@@ -28,18 +27,18 @@ pub use entry::Affects;
 pub use evidence::{ArrivalTest, Calibration, ClockFacts, Disclosure, Evidence, SendWindow, Steadiness, Transport};
 pub use extent::Extent;
 
-/// What a check puts in doubt; `None` when there is none of this name.
+/// What a check puts in doubt; `None` if there is no check of this name.
 pub fn affects(id: &str) -> Option<Affects> {
     CHECKS.iter().find(|entry| entry.id == id).map(|entry| entry.affects)
 }
 
-/// Whether a check says no more, when nothing went well, than that nothing went well.
+/// Whether a check, if nothing was completed, says no more than that.
 pub(crate) fn follows_failure(id: &str) -> bool {
     CHECKS.iter().any(|entry| entry.id == id && entry.follows_failure)
 }
 
-/// Every check, in the order of records. What follows a failure of everything: requests sent in time, good replies,
-/// connections that last, steady times and enough of them.
+/// Every check, in the order of records. Those that follow from a failure of everything: requests sent in time,
+/// good replies, lasting connections, steady times and enough of them.
 const CHECKS: [Entry; 20] = [
     Entry { follows_failure: true, ..check("V1", Everything, Window, schedule::sent) },
     check("V2", Times, Window, schedule::lateness),

@@ -2,7 +2,7 @@
 
 use crate::record::{Check, State};
 
-/// A check before its outcome. Its name is in the table of all checks, which enters it.
+/// A check before its outcome. Its name is added from the table of all checks.
 pub(super) struct Rule {
     title: &'static str,
     warn: String,
@@ -27,7 +27,7 @@ impl Rule {
     }
 }
 
-/// What a threshold of each kind makes of a finding.
+/// The state that the two thresholds give.
 pub(super) fn state(is_warn: bool, is_invalid: bool) -> State {
     match (is_warn, is_invalid) {
         (_, true) => State::Invalid,
@@ -40,7 +40,7 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.3} %", share * 100.0)
 }
 
-/// `part / whole`, or `empty` when there is no whole.
+/// `part / whole`, or `empty` if `whole` is zero.
 pub(super) fn share(part: u64, whole: u64, empty: f64) -> f64 {
     if whole == 0 { empty } else { part as f64 / whole as f64 }
 }

@@ -1,5 +1,5 @@
-//! V12, V13, V14: whether there is enough to see, and whether it stood still: steadiness of the window,
-//! number of samples, number of runs.
+//! V12, V13, V14: whether there is enough data and whether it was steady: steadiness of the window, number of
+//! samples, number of runs.
 
 use super::evidence::Evidence;
 use super::rule::{percent, rule, state};
@@ -14,11 +14,11 @@ const DRIFT_P99_WARN: f64 = 0.10;
 const DRIFT_INVALID: f64 = 0.20;
 /// V13: p99 needs 10 samples above it to be printed.
 const SAMPLES_WARN: u64 = 1000;
-/// V13: with fewer than 6 above the median, the least quantile that anybody quotes, nothing is left to
+/// V13: with fewer than 6 above the median, the lowest quantile that anybody quotes, nothing is left to
 /// quote. (The interval of a quantile exists from 3.7 samples above it on, or 5.7 by the normal
 /// approximation. No printed quantile comes near either: 10 are required.)
 const SAMPLES_INVALID: u64 = 12;
-/// V13: of p99, the part by which chance may have moved it.
+/// V13: the share of p99 by which chance may have moved it.
 const HALF_WIDTH_WARN: f64 = 0.10;
 /// V13: a quantile can be compared with that of another run when this many samples lie above it.
 const SAMPLES_ABOVE_COMPARABLE: f64 = 100.0;
@@ -27,7 +27,7 @@ const SAMPLES_ABOVE_COMPARABLE: f64 = 100.0;
 struct Drift {
     /// Median of the last third of the intervals over that of the first, less one.
     change: f64,
-    /// Probability of so clear a trend without any.
+    /// Probability of such a clear trend by chance alone.
     p: f64,
 }
 
@@ -38,12 +38,12 @@ fn drift(values: &[f64]) -> Option<Drift> {
     let third = values.len() / 3;
     let (first, last) = (median(&values[..third])?, median(&values[values.len() - third..])?);
     let times: Vec<f64> = (0..values.len()).map(|index| index as f64).collect();
-    // A series that does not vary has no correlation, and no trend either.
+    // A series that does not vary has no correlation and no trend.
     let p = spearman(&times, values).map_or(1.0, |correlation| correlation.p);
     (first > 0.0).then(|| Drift { change: last / first - 1.0, p })
 }
 
-/// V12: warm when the window began, and the same at its end.
+/// V12: whether the target was warm when the window began, and unchanged at its end.
 pub(super) fn steadiness(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
         "steady response times",
@@ -131,7 +131,7 @@ fn half_width_of_p99(response: &Summary) -> Option<f64> {
     Some(lower.zip(upper).map_or(f64::INFINITY, |(lower, upper)| (upper - lower) / 2.0 / p99))
 }
 
-/// V14: one run cannot know what the next would say.
+/// V14: one run cannot predict the next.
 pub(super) fn repeats() -> Check {
     rule("repeated runs", "< 5", "a claimed difference whose interval contains 0").skipped(
         "one run",
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn v12_ignores_differences_without_a_trend() {
-        // High and low in turn, the last third a little higher by chance of where it begins.
+        // Alternately high and low; the last third is a little higher only because of where it begins.
         let turns: Vec<f64> = (0..40).map(|index| if index % 2 == 0 { 1000.0 } else { 1400.0 }).collect();
         expect("V12", State::Valid, |run| run.steadiness().p50_us = turns.clone());
         expect("V12", State::Valid, |run| run.steadiness().p50_us = vec![1000.0; 40]);

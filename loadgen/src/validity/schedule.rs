@@ -1,5 +1,5 @@
-//! V1, V2, V3: whether requests left when they were meant to. All of it needs intended times, so a closed
-//! loop skips these checks, as it does V11: its requests are intended when a connection becomes free.
+//! V1, V2, V3: whether requests were sent when they were meant to be. These checks need intended times, so a
+//! closed loop skips them, as it does V11: its requests are intended when a connection becomes free.
 
 use super::evidence::{Evidence, SendWindow};
 use super::rule::{percent, rule, share, state};
@@ -8,21 +8,21 @@ use crate::record::{Check, State, Summary};
 /// V1: Caladan warns below 99.9 % of scheduled requests sent and gives up below 95 %.
 const SENT_SHARE_WARN: f64 = 0.999;
 const SENT_SHARE_INVALID: f64 = 0.95;
-/// V1: of a single second, where the run as a whole may hide it.
+/// V1: for a single second, because the run as a whole may hide it.
 const WINDOW_SHARE_INVALID: f64 = 0.90;
-/// V2: mutated counts sends over 100 µs late as missed; fortio objects to 5 % of sleeps behind.
+/// V2: mutated counts sends over 100 µs late as missed; fortio objects if 5 % of its sleeps fall behind.
 const LATE_100US_SHARE_WARN: f64 = 0.001;
 const LATE_SHARE_INVALID: f64 = 0.05;
-/// V2: of the reported p99.9, the part that may be the generator's own lateness.
+/// V2: the part of the reported p99.9 that may be the generator's own lateness.
 const LATE_TAIL_SHARE_WARN: f64 = 0.1;
 const LATE_TAIL_SHARE_INVALID: f64 = 0.5;
-/// V2: a tail of lateness below this makes no run invalid. It is the goal of a generator, and on a fast
-/// server over loopback half of p99.9 may be 30 µs, which no sleeping generator can beat.
+/// V2: a lateness tail below this never makes a run invalid. It is the goal of a generator: with a fast
+/// server over loopback, half of p99.9 may be 30 µs, which no sleeping generator can beat.
 const LATE_TAIL_US_MIN: f64 = 100.0;
 /// V3: share of requests that waited; Hyperfoil fails a run on any, mutated reports the mean.
 const WAITED_SHARE_WARN: f64 = 0.01;
-/// V1: the whole run by what was sent, each second by what the generator noticed in time. The first may
-/// be the target's doing, the second is the generator's alone.
+/// V1: judges the whole run by what was sent, and each second by what the generator noticed in time. The
+/// target may cause the first; only the generator causes the second.
 pub(super) fn sent(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
         "scheduled requests that were sent",
@@ -62,9 +62,9 @@ pub(super) fn sent(evidence: &Evidence<'_>) -> Check {
     rule.judged(value, state, why)
 }
 
-/// The share of a second's arrivals noticed in it, if it is too small. The end of a second cuts off
-/// arrivals that are noticed in the next one: 0.1 % of them stand for 1 ms of lateness, and chance may
-/// put three deviations more, and one, into that millisecond.
+/// The share of a second's arrivals noticed in it, if that is too small. Arrivals at the end of a second may
+/// be noticed in the next one: 0.1 % of them correspond to 1 ms of lateness, and by chance that millisecond
+/// may hold three deviations and one arrival more.
 fn noticed_short(window: &SendWindow) -> Option<f64> {
     let missing = window.due.saturating_sub(window.reached) as f64;
     let cut_off = window.due as f64 * (1.0 - SENT_SHARE_WARN);
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn v1_finds_requests_that_were_not_sent() {
-        // What was not sent has no reply either, so V8 sees it too.
+        // An unsent request has no reply either, so V8 objects too.
         for (unsent, sent, missing) in
             [(11, State::Warn, State::Warn), (150, State::Warn, State::Invalid), (501, State::Invalid, State::Invalid)]
         {
@@ -191,7 +191,7 @@ mod tests {
             (10, 0, 2500.0, 5000.0, State::Invalid),
             (600, 500, 60.0, 5000.0, State::Warn),
             (600, 501, 60.0, 5000.0, State::Invalid),
-            // Below the goal of 100 µs a fast server's tail may be mostly the generator's.
+            // With a fast server, lateness below the goal of 100 µs may make up most of the tail.
             (10, 0, 99.0, 110.0, State::Warn),
             (10, 0, 100.0, 110.0, State::Invalid),
         ] {
@@ -226,7 +226,7 @@ mod tests {
             in_flight_end: 4,
         };
         expect("V3", State::Warn, |run| run.evidence.queue = Some(&GROWING));
-        // Nothing of the window was sent: that is when it matters most.
+        // Nothing of the window was sent: this is the case that matters most.
         expect("V3", State::Warn, |run| {
             (run.evidence.queue, run.back_pressure) = (Some(&GROWING), Summary::default());
         });

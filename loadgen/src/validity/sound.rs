@@ -1,4 +1,4 @@
-//! A run without fault, for tests: each test spoils one thing and expects one check to notice.
+//! A faultless run for tests: each test breaks one thing and expects one check to notice.
 
 use super::evidence::{ArrivalTest, Calibration, ClockFacts, Disclosure, Evidence, SendWindow, Steadiness, Transport};
 use super::{arrivals, judge};
@@ -7,7 +7,7 @@ use crate::record::{Connections, RequestCounts, State, Summary, Verdict};
 use crate::schedule::Process;
 use crate::statistics::gamma_tails;
 
-/// Evidence with the parts that it borrows.
+/// Evidence, together with the parts that it borrows.
 pub(super) struct Run {
     pub(super) requests: RequestCounts,
     pub(super) connections: Connections,
@@ -142,7 +142,7 @@ pub(super) fn exponential_gaps(count: usize, factor: f64) -> Vec<f64> {
     sums.flat_map(|part| std::iter::repeat_n(part, group)).collect()
 }
 
-/// Judges a sound run after `change`: `expected` lists every check that must move, and no other may.
+/// Judges a sound run after `change`: `expected` lists every check whose state must change; no other may.
 pub(super) fn expect_all(expected: &[(&str, State)], change: impl FnOnce(&mut Run)) {
     let mut run = Run::sound();
     change(&mut run);

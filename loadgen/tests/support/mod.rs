@@ -1,4 +1,4 @@
-//! A scripted server: a thread per connection that answers, stalls, lies or dies as it is told.
+//! A scripted server: one thread per connection, which answers, stalls, misbehaves or ends as told.
 
 use loadgen::Options;
 use loadgen::record::Record;
@@ -15,23 +15,23 @@ use std::time::{Duration, Instant};
 #[allow(dead_code, reason = "each test file uses some of them")]
 pub(crate) enum Manner {
     Good,
-    /// Answers so often, then resets.
+    /// Answers this many times, then resets.
     ResetAfter(u32),
-    /// Answers so often, then closes in the middle of a reply.
+    /// Answers this many times, then closes in the middle of a reply.
     TruncateAfter(u32),
     CloseAtOnce,
     Malformed,
     Late(Duration),
     Never,
-    /// Adds bytes nobody asked for.
+    /// Adds unsolicited bytes.
     Chatty,
     /// Announces the end of the connection with each reply (HTTP only).
     CloseEach,
-    /// Announces it with every so many-th reply, as nginx does (`keepalive_requests`), and answers nothing behind it.
+    /// Announces it with every n-th reply, as nginx does (`keepalive_requests`), and answers nothing after that.
     CloseAfter(u32),
-    /// Answers, but resets instead of every so many-th reply, after a wait.
+    /// Answers, but resets instead of every n-th reply, after a wait.
     ResetEvery(u32, Duration),
-    /// Answers, but every so many-th reply late.
+    /// Answers, but every n-th reply comes late.
     LateEvery(u32, Duration),
     /// Answers with status 404 (HTTP only).
     NotFound,
@@ -39,18 +39,18 @@ pub(crate) enum Manner {
     Acts(&'static [Act]),
 }
 
-/// One step of a script. What is said in a row is sent in one piece.
+/// One step of a script. Consecutive output is sent in one piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(dead_code, reason = "each test file uses some of them")]
 pub(crate) enum Act {
     /// Waits for a whole request.
     Ask,
-    /// Sends back so many bytes of the last request.
+    /// Sends back this many bytes of the last request.
     Echo(usize),
     Say(&'static str),
-    /// Says it again and again for as long as the peer takes it, up to about 40 MB/s.
+    /// Repeats it for as long as the peer takes it, up to about 40 MB/s.
     Flood(&'static str),
-    /// Takes what comes, says nothing, and waits for the peer to close.
+    /// Reads everything, sends nothing, and waits for the peer to close.
     Hang,
     Close,
     Reset,
@@ -114,7 +114,7 @@ impl Server {
         self.shared.streams.lock().unwrap().len()
     }
 
-    /// Requests that were read whole and not passed over so far.
+    /// Requests that were completely read, and not skipped, so far.
     pub(crate) fn answered(&self) -> u64 {
         self.shared.answered.load(Ordering::SeqCst)
     }
@@ -157,7 +157,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// Ends, like every server, when the peer is gone.
+/// Ends when the peer is gone, as every server does.
 fn serve(mut stream: TcpStream, manner: Manner, shared: &Shared) {
     let mut pending = Vec::new();
     if let Manner::Acts(acts) = manner {
@@ -195,8 +195,8 @@ fn serve(mut stream: TcpStream, manner: Manner, shared: &Shared) {
     }
 }
 
-/// Closes as a server should: a FIN, then reading until the peer has closed as well, because an RST for what comes
-/// behind would overtake the reply (RFC 9112 §9.6).
+/// Closes as a server should: sends a FIN, then reads until the peer has closed too, because an RST for later
+/// bytes would overtake the reply (RFC 9112 §9.6).
 fn linger(stream: &mut TcpStream) {
     // Errors mean that the peer has gone already.
     let _ = stream.shutdown(std::net::Shutdown::Write);
@@ -234,7 +234,7 @@ fn perform(mut stream: TcpStream, acts: &[Act], shared: &Shared) {
                 }
                 return;
             }
-            // Either result is the end that was waited for.
+            // Either result is the awaited end.
             Act::Hang => return drop(std::io::copy(&mut stream, &mut std::io::sink())),
             // A clone of the stream is kept elsewhere; the peer may have closed before.
             Act::Close => return drop(stream.shutdown(std::net::Shutdown::Both)),
@@ -243,7 +243,7 @@ fn perform(mut stream: TcpStream, acts: &[Act], shared: &Shared) {
     }
 }
 
-/// Makes the coming close of `stream` a reset.
+/// Turns the coming close of `stream` into a reset.
 fn reset(stream: &TcpStream, shared: &Shared) {
     // SO_LINGER of zero turns the close into a reset (socket(7)).
     rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
@@ -251,7 +251,7 @@ fn reset(stream: &TcpStream, shared: &Shared) {
     shared.streams.lock().unwrap().retain(|other| other.peer_addr().ok() != own);
 }
 
-/// The next request, or nothing when the peer is gone.
+/// The next request, or `None` if the peer is gone.
 fn read_request(stream: &mut TcpStream, pending: &mut Vec<u8>, workload: Workload) -> Option<Vec<u8>> {
     let mut buffer = [0u8; 16 * 1024];
     loop {
@@ -265,7 +265,7 @@ fn read_request(stream: &mut TcpStream, pending: &mut Vec<u8>, workload: Workloa
     }
 }
 
-/// Messages of echo have 64 bytes here; an HTTP request ends with an empty line.
+/// Echo messages have 64 bytes here; an HTTP request ends with an empty line.
 fn take_request(workload: Workload, pending: &mut Vec<u8>) -> Option<Vec<u8>> {
     let len = match workload {
         Workload::Echo => 64,
@@ -304,7 +304,7 @@ fn pause(shared: &Shared) {
     }
 }
 
-/// Carries out a run whose accounts balance, as they are and as other programs read them.
+/// Carries out a run and checks that its accounts balance, directly and as other programs read them.
 #[allow(dead_code, reason = "each test file uses some of them")]
 pub(crate) fn run(options: &Options) -> Record {
     let record = loadgen::load(options, &AtomicBool::new(false), |_| {}).unwrap().record;
@@ -313,7 +313,7 @@ pub(crate) fn run(options: &Options) -> Record {
     record
 }
 
-/// The identities of the record, without trusting its own check of them.
+/// Checks the identities of the record independently of its own check.
 pub(crate) fn check_identities(record: &Record) {
     let (requests, connections) = (&record.requests, &record.connections);
     let shown = serde_json::to_string(&(requests, connections)).unwrap();

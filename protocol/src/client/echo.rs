@@ -1,7 +1,7 @@
 //! Client side of echo: sends numbered messages of one size and expects each back unchanged.
 //!
-//! The message is its sequence number (8 bytes, little-endian, when it has room for them) followed by
-//! a pattern that depends on the seed only, so a reply can be verified without keeping the request.
+//! A message is its sequence number (8 bytes, little-endian, if they fit) followed by a pattern that depends
+//! only on the seed, so a reply can be verified without keeping the request.
 
 use super::{Client, Fault, Progress, Received};
 use random::Random;
@@ -21,7 +21,7 @@ pub struct EchoClient {
     numbered: u64,
 }
 
-/// How far the replies of one connection's batch have been recognised. Nothing of them is kept.
+/// How far the replies to one connection's batch have been recognised. Their bytes are not kept.
 #[derive(Debug, Default)]
 pub struct EchoState {
     /// Number of the batch's first message.
@@ -42,7 +42,7 @@ impl EchoClient {
     pub fn new(message_len: usize, pipeline: u32, seed: u64) -> Self {
         assert!(message_len > 0 && pipeline > 0, "an echo message needs at least one byte");
         let mut random = Random::new(seed);
-        // Every seed gives a pattern without repeats that a cache could love.
+        // Every seed gives a pattern without repeats that would flatter a cache.
         let pattern_byte = || (random.next_u64() >> 56) as u8;
         let message: Vec<u8> = std::iter::repeat_with(pattern_byte).take(message_len).collect();
         let mut client =
@@ -62,12 +62,12 @@ impl EchoClient {
         }
     }
 
-    /// Whether `bytes` are what the reply numbered `number` has at `at`.
+    /// Whether the reply numbered `number` has these `bytes` at `at`.
     fn is_expected(&self, number: u64, at: usize, bytes: &[u8]) -> bool {
         let numbers = if self.message_len >= NUMBER_LEN { NUMBER_LEN.saturating_sub(at).min(bytes.len()) } else { 0 };
         let (head, tail) = bytes.split_at(numbers);
         let tail_at = at + numbers;
-        // When `head` is empty `at` may lie behind the number, hence `get`.
+        // When `head` is empty, `at` may be past the number, hence `get`.
         number.to_le_bytes().get(at..tail_at).unwrap_or(&[]) == head
             && self.messages[tail_at..tail_at + tail.len()] == *tail
     }
@@ -81,7 +81,7 @@ impl Client for EchoClient {
     const UNREAD_LEN_MAX: usize = 1;
 
     fn begin(&mut self, state: &mut EchoState, count: u32) -> &[u8] {
-        // A smaller batch is the end of a full one, whose first messages count as answered.
+        // A smaller batch is the end of a full one; the messages before it count as answered.
         let skipped = self.pipeline - count;
         let first = self.next.wrapping_sub(u64::from(skipped));
         self.next = self.next.wrapping_add(u64::from(count));

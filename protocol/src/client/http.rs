@@ -1,8 +1,8 @@
-//! Client side of HTTP/1.1: one constant request, replies of any framing RFC 9112 §6.3 allows.
+//! Client side of HTTP/1.1: one constant request, and replies of any framing that RFC 9112 §6.3 allows.
 //!
-//! A head is parsed whole, so an incomplete one is left with the caller, and each of its bytes is looked at
-//! once until it is whole. Body bytes are verified where they arrive and never kept. What two parsers could
-//! read differently is a fault, not a guess.
+//! A head is parsed whole: the caller keeps an incomplete one, and each of its bytes is scanned once until it
+//! is complete. Body bytes are verified where they arrive and never kept. Input that two parsers could read
+//! differently is a fault; nothing is guessed.
 
 use super::{Client, Fault, Progress, Received, StatusSet};
 use crate::bytes::{is_token, is_value};
@@ -14,8 +14,8 @@ use std::mem::MaybeUninit;
 
 /// More headers than this in a reply count as a head too long; h2o and nginx servers send under 20.
 const HEADERS_MAX: usize = 96;
-/// Interim replies (1xx) accepted in front of one reply. RFC 9110 §15.2 sets no bound, so a server could
-/// send them for ever; honest ones send one or two (100 Continue, 103 Early Hints), and Go's client takes 5.
+/// Interim replies (1xx) accepted in front of one reply. RFC 9110 §15.2 sets no limit, so a server could send
+/// them for ever; usual servers send one or two (100 Continue, 103 Early Hints), and Go's client takes 5.
 const INTERIMS_MAX: u8 = 16;
 /// Longest reply body accepted unless told otherwise, in bytes: the most that `/bytes/N` of this
 /// project's server sends.
@@ -36,8 +36,8 @@ pub struct HttpRequest {
     pub body: Vec<u8>,
     /// The statuses that are a success.
     pub expect_status: StatusSet,
-    /// When given, the body of every reply with such a status must be exactly this; but for 304, which never
-    /// has one (RFC 9110 §15.4.5).
+    /// When given, every reply with such a status must have exactly this body, except 304, which never has
+    /// one (RFC 9110 §15.4.5).
     pub expect_body: Option<Vec<u8>>,
 }
 
@@ -65,12 +65,12 @@ pub struct HttpClient {
     known: KnownHead,
 }
 
-/// The last head that was parsed. Most servers repeat themselves but for the Date, once a second, and
-/// equal bytes mean the same: a reply takes 14 ns instead of 130 ns (160 bytes, 2026-11).
+/// The last head that was parsed. Most servers send the same head until the Date changes once a second, and
+/// equal bytes need no second parse: a reply takes 14 ns instead of 130 ns (160 bytes, 2026-11).
 #[derive(Default)]
 struct KnownHead {
     bytes: Vec<u8>,
-    /// The state of a connection behind this head.
+    /// The state of a connection after this head.
     state: HttpState,
 }
 
@@ -89,13 +89,13 @@ pub struct HttpState {
     interims: u8,
 }
 
-/// Where the reply stands, and how its body ends. The lengths have 32 bits so that the phase of the
-/// decoder has room for the other variants: 8 bytes in all.
+/// Which part of the reply comes next, and how its body ends. Lengths have 32 bits, so that the whole enum,
+/// with the chunk decoder's phase, takes 8 bytes.
 #[derive(Debug, Clone, Copy)]
 enum Body {
     /// The head has not been recognised yet.
     Head(lines::Progress),
-    /// So many bytes are still to come.
+    /// This many bytes are still to come.
     Sized(u32),
     Chunked(ChunkedDecoder),
     UntilClose,
@@ -128,13 +128,14 @@ impl HttpClient {
     }
 
     /// Accepts reply bodies of up to `body_len_max` bytes instead of 1 GiB. A longer one is
-    /// [`Fault::BodyTooLong`] as soon as it or one of its chunks is announced, or else when it gets there.
+    /// [`Fault::BodyTooLong`] as soon as its length or that of a chunk is announced, or else when it exceeds
+    /// the limit.
     #[must_use]
     pub fn with_body_len_max(self, body_len_max: u32) -> Self {
         HttpClient { body_len_max, ..self }
     }
 
-    /// Takes a head from the front of `input`; the progress is `Some` when it needs no further look.
+    /// Takes a head from the front of `input`; the progress is `Some` when the reply needs nothing more.
     #[inline]
     fn on_head(&mut self, state: &mut HttpState, input: &[u8]) -> (usize, Option<Progress>) {
         let is_known = !self.known.bytes.is_empty() && input.starts_with(&self.known.bytes);
@@ -149,7 +150,7 @@ impl HttpClient {
         (consumed, None)
     }
 
-    /// Parses a final head into `known`, or returns what else the input was.
+    /// Parses a final head into `known`, or returns what the input was instead.
     #[cold]
     fn parse_head(&mut self, state: &mut HttpState, input: &[u8]) -> Result<(), (usize, Option<Progress>)> {
         let fault = |consumed, fault| (consumed, Some(Progress::Fault(fault)));
@@ -187,7 +188,7 @@ impl HttpClient {
         Ok(())
     }
 
-    /// How the body behind a head ends, or what is wrong with its announced length.
+    /// How the body after a head ends, or what is wrong with its announced length.
     fn body(&self, status: u16, framing: &Framing) -> Result<Body, Fault> {
         let is_empty = self.is_head || status == 204 || status == 304;
         let len = match (is_empty, framing.coding, framing.content_length) {
@@ -196,7 +197,7 @@ impl HttpClient {
                 return Ok(Body::Chunked(ChunkedDecoder::default()));
             }
             (false, Coding::Absent, Some(len)) => len,
-            // RFC 9112 §6.3 case 4: where chunked is not the last coding, only the close ends a reply.
+            // RFC 9112 §6.3 case 4: if chunked is not the last coding, only the close ends a reply.
             (false, Coding::Other | Coding::ChunkedNotLast, _) | (false, Coding::Absent, None) => {
                 return Ok(Body::UntilClose);
             }
@@ -210,7 +211,7 @@ impl HttpClient {
         }
     }
 
-    /// The body this reply must have: replies with another status have one of their own.
+    /// The body this reply must have. Replies with an unexpected status may have any body.
     fn expected(&self, status: u16) -> Option<&[u8]> {
         let has_body = !self.is_head && status != 304;
         self.expect_body.as_deref().filter(|_| has_body && self.expect_status.contains(status))
@@ -224,7 +225,7 @@ impl HttpClient {
         match expected.get(at..at + bytes.len()) {
             Some(part) if part == bytes => Ok(()),
             Some(_) => Err(Fault::WrongBody),
-            // Whatever is wrong first decides, or the answer would depend on the chunks.
+            // The first mismatch decides; otherwise the answer would depend on how the bytes were cut.
             None if expected.get(at..) == bytes.get(..expected.len().saturating_sub(at)) => Err(Fault::WrongLength),
             None => Err(Fault::WrongBody),
         }
@@ -316,15 +317,15 @@ impl Client for HttpClient {
     }
 }
 
-/// How a reply begins that this client understands, but for the minor version.
+/// The start of every reply that this client understands, up to the minor version.
 const VERSION: &[u8] = b"HTTP/1.";
 
-/// The length of the head at the front of `input`, once it is whole. httparse takes a bare LF for a line end
-/// and skips empty lines in front of the status line, any number of them; another reader would see a part of
-/// a value, or another reply (RFC 9112 §2.2), so these are found here. A peer of another protocol is told
-/// from its first bytes.
+/// The length of the head at the front of `input`, once it is whole. httparse accepts a bare LF as a line end
+/// and skips any number of empty lines before the status line. Another reader would see part of a value, or
+/// another reply (RFC 9112 §2.2), so this function rejects both. It recognises a peer of another protocol by
+/// its first bytes.
 fn head_len(body: &mut Body, input: &[u8]) -> Result<Option<usize>, Fault> {
-    // The limit applies to what is looked at, so that a long head is the same fault in any chunks.
+    // Cut to the limit first, so that a long head is the same fault however it was cut into pieces.
     let input = &input[..input.len().min(HttpClient::UNREAD_LEN_MAX)];
     let Body::Head(progress) = body else { return Ok(None) };
     let version_len = input.len().min(VERSION.len());

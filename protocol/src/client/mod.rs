@@ -13,31 +13,31 @@ pub use status::StatusSet;
 
 /// One workload seen from the client. One value per worker; `State` is per connection.
 ///
-/// Requests are written in batches of at most the size given when the client is made (one request, or as
-/// many as are pipelined). The bytes of a batch live in the client and are lent, not copied: a request
-/// costs no memory per connection, and sending it costs no copy in user space.
+/// Requests are written in batches, up to the size given when the client is made (one request, or as many as
+/// are pipelined). The client owns the bytes of a batch and lends them: a request costs no memory per
+/// connection, and sending it costs no copy in user space.
 pub trait Client {
     /// Per connection: how far the current reply has been recognised. Counted in the memory budget.
     type State: Default;
 
-    /// Longest input an incomplete reply may leave unconsumed; a caller keeps at most one byte less.
+    /// An incomplete reply leaves fewer unconsumed bytes than this; the caller keeps at most one byte less.
     const UNREAD_LEN_MAX: usize;
 
-    /// Whether the bytes of a batch never change: then they may be read at any time while the client
-    /// lives, for example by a kernel that sends them later.
+    /// Whether the bytes of a batch never change. If so, they may be read at any time while the client lives,
+    /// for example by a kernel that sends them later.
     const IS_CONSTANT: bool;
 
-    /// Starts the next batch, of `count` requests, and lends its bytes. Nothing of the batch before is
-    /// waited for any more.
+    /// Starts the next batch, of `count` requests, and lends its bytes. Replies to the batch before are no
+    /// longer expected.
     fn begin(&mut self, state: &mut Self::State, count: u32) -> &[u8];
 
-    /// Lends bytes that end with those of the batch in progress, for what a short send left behind.
+    /// Lends bytes that end with those of the batch in progress, to send what a short send left.
     fn batch(&mut self, state: &Self::State) -> &[u8];
 
-    /// Looks at bytes of the oldest unanswered request's reply. Bytes behind `consumed` belong to
-    /// the next reply and must be offered again. Only [`Progress::Incomplete`] may leave bytes of
-    /// this reply unconsumed (fewer than [`Client::UNREAD_LEN_MAX`]): the caller keeps them and
-    /// offers them again with more behind.
+    /// Reads bytes of the reply to the oldest unanswered request. Bytes after `consumed` belong to the next
+    /// reply and must be offered again. Only [`Progress::Incomplete`] may leave bytes of this reply
+    /// unconsumed (fewer than [`Client::UNREAD_LEN_MAX`]): the caller keeps them and offers them again,
+    /// followed by more.
     fn on_bytes(&mut self, state: &mut Self::State, input: &[u8]) -> Received;
 
     /// The peer closed (read of 0) while a reply was outstanding. Some replies end with the
@@ -45,8 +45,8 @@ pub trait Client {
     /// [`Progress::Incomplete`] when no byte of the reply has been consumed.
     fn on_close(&mut self, state: &mut Self::State) -> Progress;
 
-    /// Lends the head that was recognised last, of whichever connection: what a refusal looked like whose bytes
-    /// came in pieces. Empty where replies have no head, or the last was too long to keep.
+    /// Lends the head that was recognised last, of any connection: it shows a refusal whose bytes came in
+    /// pieces. Empty if replies have no head, or if the last one was too long to keep.
     fn last_head(&self) -> &[u8] {
         &[]
     }
@@ -57,16 +57,16 @@ pub trait Client {
 pub struct Received {
     /// Bytes taken from the front of the input.
     pub consumed: usize,
-    /// How the reply stands.
+    /// The state of the reply.
     pub progress: Progress,
 }
 
-/// How the reply to the oldest unanswered request stands.
+/// The state of the reply to the oldest unanswered request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// More bytes are needed.
     Incomplete,
-    /// The whole reply arrived and is what was asked for.
+    /// The whole reply arrived and is as expected.
     Complete {
         /// False when the server announced that it closes after this reply.
         keep_open: bool,
@@ -93,9 +93,9 @@ pub enum Fault {
     HeadTooLong,
     /// The body is longer than the client's limit.
     BodyTooLong,
-    /// Interim replies (1xx) came, but no end of them.
+    /// More interim replies (1xx) came than the client accepts.
     TooManyInterim,
-    /// The body differs from what was asked for.
+    /// The body differs from the expected one.
     WrongBody,
     /// The announced length differs from the expected one.
     WrongLength,
@@ -151,8 +151,8 @@ pub(crate) mod testing {
     //! The chunking law: however the bytes of the replies are cut, a client reports the same.
     use super::{Client, Progress};
 
-    /// Feeds `pieces` as an engine would (unconsumed bytes are kept and offered again) and collects
-    /// what was reported; `closed` ends the input with the peer's close.
+    /// Feeds `pieces` as an engine would (it keeps unconsumed bytes and offers them again) and collects the
+    /// reports; with `closed`, the peer closes at the end.
     pub(crate) fn feed<C: Client>(client: &mut C, requests: usize, pieces: &[&[u8]], closed: bool) -> Vec<Progress> {
         let mut state = C::State::default();
         client.begin(&mut state, requests as u32);

@@ -1,5 +1,5 @@
 //! Which statuses of HTTP replies are a success: a set of final statuses and how it is written. One bit each,
-//! so that a reply costs a shift and no allocation.
+//! so checking a reply costs a shift and no allocation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// The final statuses of RFC 9110 §15: 1xx are interim, and no class begins with 6.
 const FIRST: u16 = 200;
 const LAST: u16 = 599;
-/// Words that hold a bit for each.
+/// Words needed for one bit per status.
 const WORDS: usize = (LAST - FIRST) as usize / 64 + 1;
 
 /// Final statuses, written as codes, classes and ranges: `2xx,304` or `200-299`.
@@ -39,7 +39,7 @@ impl StatusSet {
         }
     }
 
-    /// The longest ranges of neighbours, in order.
+    /// The set as ascending ranges, each as long as possible.
     fn ranges(&self) -> Vec<(u16, u16)> {
         let mut ranges: Vec<(u16, u16)> = Vec::new();
         for status in (FIRST..=LAST).filter(|&status| self.contains(status)) {

@@ -3,7 +3,7 @@
 use super::{Protocol, Step, Then, Waiting};
 use crate::Output;
 
-/// The echo workload (RFC 862 without the discard of a datagram service).
+/// The echo workload (the TCP service of RFC 862).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Echo;
 

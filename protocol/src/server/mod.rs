@@ -8,46 +8,46 @@ pub use http::{Http, HttpLimits, HttpState};
 
 use crate::Output;
 
-/// One workload. One value per shard: it holds what that shard's connections share (configuration,
-/// the cached date header), so nothing is shared between reactors.
+/// One workload, with one value per shard. It holds what that shard's connections share (configuration, the
+/// cached date header), so reactors share nothing.
 pub trait Protocol {
     /// Per connection. The server asserts at compile time that an idle connection takes at most 64 bytes of
     /// user memory for echo and 96 for HTTP, this state included.
     type State: Default;
 
-    /// Whether a reply can tell its peer that the connection closes after it. Where it cannot, a
-    /// drain closes after the reply that is next.
+    /// Whether a reply can tell its peer that the connection closes after it. If it cannot, a drain closes
+    /// after the next reply.
     const ANNOUNCES_CLOSE: bool;
 
-    /// Room in bytes that lets any call make progress: with at least this much, [`Protocol::on_bytes`]
-    /// consumes something, writes something, or really lacks input.
+    /// Room in bytes with which any call makes progress: with at least this much, [`Protocol::on_bytes`]
+    /// consumes something, writes something, or really needs more input.
     const REPLY_LEN_MAX: usize;
 
-    /// Longest prefix in bytes that is left unconsumed for want of more input. An input longer than
+    /// Longest prefix in bytes that is left unconsumed because more input is needed. An input longer than
     /// this always makes progress, so it bounds what a connection must buffer.
     const UNREAD_LEN_MAX: usize;
 
-    /// Consumes as many whole requests from the front of `input` as `output` has room to answer. What is
-    /// left unconsumed stands at the front of the next call's input, with more behind it: a protocol may
-    /// remember how far it looked. Only [`Step::requests`] is progress of a peer, not consumed bytes: HTTP
-    /// skips an empty line before a request.
-    /// An empty `input` is allowed and means: go on with the reply that [`Then::More`] announced.
+    /// Consumes as many whole requests from the front of `input` as `output` has room to answer. The next
+    /// call's input begins with the unconsumed bytes, followed by more: a protocol may remember how far it
+    /// looked. Only [`Step::requests`] counts as a peer's progress. Consumed bytes do not, since HTTP skips
+    /// an empty line before a request. An empty `input` is allowed and means: continue the reply that
+    /// [`Then::More`] announced.
     fn on_bytes(&mut self, state: &mut Self::State, input: &[u8], output: &mut Output<'_>) -> Step;
 
-    /// What the connection waits for, given whether bytes are left unread: this chooses its timeout.
+    /// What the connection waits for, which selects its timeout; `unread` says whether unread bytes are left.
     fn waiting(&self, state: &Self::State, unread: bool) -> Waiting;
 
     /// The timeout of [`Protocol::waiting`] ran out. May write a last reply; the connection closes.
     fn on_timeout(&mut self, state: &mut Self::State, waiting: Waiting, output: &mut Output<'_>);
 
-    /// Time went on: `unix_seconds` for headers that carry a date. Called about ten times a second.
+    /// Updates the time: `unix_seconds` is for headers that carry a date. Called about ten times a second.
     fn set_time(&mut self, unix_seconds: u64);
 
     /// From now on every reply announces the close of its connection, if
     /// [`Protocol::ANNOUNCES_CLOSE`].
     fn drain(&mut self);
 
-    /// Bytes of [`FILLER`] that are still to be sent; more than 0 only behind [`Then::Fill`].
+    /// Bytes of [`FILLER`] that are still to be sent; more than 0 only after [`Then::Fill`].
     fn filler_left(&self, _state: &Self::State) -> usize {
         0
     }
@@ -60,8 +60,8 @@ pub trait Protocol {
 
 /// Length of [`FILLER`]: as much as a connection sends in one go.
 pub const FILLER_LEN: usize = 64 * 1024;
-/// What a generated reply consists of. It is sent from here, by any number of connections at a time, so a
-/// reply of a gigabyte holds no buffer however slowly its reader is.
+/// The content of a generated reply. Any number of connections send it from here at the same time, so a reply
+/// of a gigabyte holds no buffer however slow its reader is.
 pub static FILLER: [u8; FILLER_LEN] = [b'x'; FILLER_LEN];
 
 /// What one call to [`Protocol::on_bytes`] did.
@@ -69,8 +69,8 @@ pub static FILLER: [u8; FILLER_LEN] = [b'x'; FILLER_LEN];
 pub struct Step {
     /// Bytes taken from the front of the input.
     pub consumed: usize,
-    /// Requests whose head arrived whole and right, whether or not the answer was begun: that may wait for the
-    /// body. Echo has no framing: there one call is one request.
+    /// Requests whose head arrived complete and valid, even if the reply still waits for the body. Echo has no
+    /// framing: there one call is one request.
     pub requests: u32,
     /// What follows once the output is sent.
     pub then: Then,
@@ -81,21 +81,21 @@ pub struct Step {
 pub enum Then {
     /// More input is needed.
     KeepOpen,
-    /// The output was too small: call again, with the unconsumed input, once it is sent.
+    /// The output was too small: call again with the unconsumed input once the output is sent.
     More,
     /// As [`Then::More`], but between the output and the next call [`Protocol::filler_left`] bytes of
     /// [`FILLER`] are sent.
     Fill,
-    /// Close: the peer asked for it, or draining did.
+    /// Close: the peer asked for it, or the server drains.
     CloseAfterReply,
-    /// Close: the peer broke the protocol. The output holds what there is to say about it.
+    /// Close: the peer broke the protocol. The output holds the error reply, if any.
     Abort(Violation),
 }
 
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// The first byte of a request. An empty line before it is none, nor is a part of one.
+    /// The first byte of a request. An empty line before it, or a part of one, does not count.
     Request,
     /// The rest of a request head; the clock runs from its first byte (slowloris).
     Head,
@@ -108,7 +108,7 @@ pub enum Waiting {
 pub enum Violation {
     /// Not HTTP, or a request line or header that RFC 9112 forbids (400).
     BadRequest,
-    /// Body framing that is wrong or ambiguous (400): the way requests are smuggled.
+    /// Body framing that is wrong or ambiguous (400): this is how requests are smuggled.
     BadFraming,
     /// A body for a target that takes none (400).
     UnwantedBody,

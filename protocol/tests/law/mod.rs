@@ -20,8 +20,8 @@ pub(crate) enum End {
     Aborted(Violation),
 }
 
-/// Plays a connection: keeps what is unread, offers it again with more behind it, and sends when the
-/// output is full, which holds `output_len` bytes.
+/// Plays a connection: keeps unread bytes, offers them again followed by more, and sends when the output of
+/// `output_len` bytes is full.
 pub(crate) fn play<P: Protocol>(mut protocol: P, pieces: &[&[u8]], output_len: usize) -> Outcome {
     protocol.set_time(784_111_777);
     let mut state = P::State::default();
@@ -58,8 +58,8 @@ pub(crate) fn play<P: Protocol>(mut protocol: P, pieces: &[&[u8]], output_len: u
     outcome
 }
 
-/// Checks the law for one case and returns its outcome. A long input is not split at every point, but here
-/// and there, and at every one near its ends and near `places`.
+/// Checks the law for one case and returns its outcome. A long input is not split at every point: only at
+/// some, and at every point near its ends and near `places`.
 pub(crate) fn law_near<P: Protocol>(make: fn() -> P, input: &[u8], places: &[usize]) -> Outcome {
     let name = String::from_utf8_lossy(&input[..input.len().min(200)]).into_owned();
     let whole = play(make(), &[input], 1 << 20);

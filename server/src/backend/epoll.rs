@@ -1,10 +1,10 @@
 //! epoll(7): wait for readiness, receive, reply at once.
 //!
-//! `level`: interest is EPOLLIN and changes to EPOLLOUT only while a reply is unsent. `edge`:
-//! EPOLLIN | EPOLLOUT | EPOLLRDHUP are registered once and never changed. In both a short receive
-//! ends the reading: for a stream it says that the queue is empty (epoll(7), "Questions and
-//! answers"), which saves the receive that would return EAGAIN. The exceptions are edge-triggered
-//! sockets whose FIN, or an urgent mark, was reported together with the data.
+//! `level`: interest is EPOLLIN and changes to EPOLLOUT only while a reply is unsent. `edge`: EPOLLIN |
+//! EPOLLOUT | EPOLLRDHUP are registered once and never changed. In both, reading stops at a short receive: on
+//! a stream it means that the queue is empty (epoll(7), "Questions and answers"), which saves the receive
+//! that would return EAGAIN. The exceptions are edge-triggered sockets whose FIN, or an urgent mark, was
+//! reported together with the data.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -34,12 +34,12 @@ const DOORBELL: u8 = 2;
 /// Flag of a connection: registered for EPOLLOUT instead of EPOLLIN (level only).
 const AWAITS_ROOM: u16 = 1;
 
-/// What an edge-triggered connection is registered for, once and for all.
+/// The events for which an edge-triggered connection is registered, once.
 const EDGES: epoll::EventFlags =
     epoll::EventFlags::OUT.union(epoll::EventFlags::IN).union(NOT_DRAINED).union(epoll::EventFlags::ET);
 
-/// With these a short receive does not say that the queue is empty: behind the data is a FIN, for which no
-/// second edge comes, or an urgent mark, where every receive ends (tcp(7), recv(2)).
+/// With these events a short receive does not mean that the queue is empty. After the data comes a FIN, for
+/// which there is no second edge, or an urgent mark, at which every receive ends (tcp(7), recv(2)).
 const NOT_DRAINED: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::PRI);
 
 // The budgets of an idle connection.
@@ -48,7 +48,7 @@ const _: () = assert!(connection_len::<Http, OwnedFd>() <= HTTP_CONNECTION_LEN_M
 
 pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
     epoll: OwnedFd,
-    /// Empty once they are closed.
+    /// Empty once the listeners are closed.
     sources: Vec<Source>,
     doorbell: Arc<OwnedFd>,
     shard: Shard<P, OwnedFd>,
@@ -58,7 +58,7 @@ pub(crate) struct Epoll<P: Protocol, const EDGE: bool> {
     unwatched: Unwatched,
 }
 
-/// Where connections come from.
+/// A listener and its watch.
 struct Source {
     listener: Listener,
     accepts: Quota,
@@ -84,7 +84,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
             unwatched: Unwatched::default(),
         };
         for (index, source) in backend.sources.iter().enumerate() {
-            // Level-triggered in both variants: so a turn may leave connections in the accept queue.
+            // Level-triggered in both variants, so a turn may leave connections in the accept queue.
             let token = epoll::EventData::new_u64(listener_token(index).0);
             epoll::add(&backend.epoll, &source.listener, token, epoll::EventFlags::IN)
                 .map_err(Unavailable::kernel("epoll_ctl(2) of the listener"))?;
@@ -123,8 +123,8 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
 
     fn take_listeners(&mut self) -> Vec<Listener> {
         for source in &self.sources {
-            // A unix socket is open elsewhere, too, so its watch would outlive this descriptor (epoll(7)). It was
-            // added, so this cannot fail.
+            // Other reactors have the unix socket open too, so its watch would outlive this descriptor
+            // (epoll(7)). It was added, so this cannot fail.
             let _ = epoll::delete(&self.epoll, &source.listener);
         }
         self.sources.drain(..).map(|source| source.listener).collect()
@@ -161,23 +161,23 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         }
     }
 
-    /// Ten times a second at most: timers, and the end of a pause of accept.
+    /// At most ten times a second: expires timers and ends pauses of accept.
     #[cold]
     fn on_tick(&mut self) {
         self.expire();
         for id in self.unwatched.take() {
-            // Adding reports what is ready already, so nothing that came meanwhile is missed. One that ended is
-            // passed over in `control`.
+            // Adding a watch reports what is ready already, so nothing that came meanwhile is missed. `control`
+            // skips connections that have ended.
             self.watch(id);
         }
         if self.shard.resume() && (!self.unwatched.is_empty() || !self.set_accept(epoll::EventFlags::IN)) {
-            // One more would not get a watch either.
+            // A further connection would not get a watch either.
             self.rest(Trouble::Memory);
         }
     }
 
-    /// Accept goes on, or rests. It keeps its watch meanwhile: at the limit of watches it would not get
-    /// a new one, and the kernel needs no memory for a change.
+    /// Resumes or pauses accept. The listeners keep their watches during a pause: at the limit of watches
+    /// they would not get new ones, and changing a watch needs no kernel memory.
     fn set_accept(&mut self, interest: epoll::EventFlags) -> bool {
         let mut done = true;
         for (index, source) in self.sources.iter().enumerate() {
@@ -189,12 +189,12 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         done
     }
 
-    /// Takes note of what an accept met; true when it has to rest.
+    /// Notes why an accept failed; true if accept must pause.
     #[cold]
     fn rest(&mut self, trouble: Trouble) -> bool {
         let rests = self.shard.meet(trouble);
         if rests {
-            // If it fails, the next event tries again.
+            // If this fails, the next event tries again.
             self.set_accept(epoll::EventFlags::empty());
         }
         rests
@@ -203,7 +203,8 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
     /// Accepts from the source of this index.
     fn accept(&mut self, index: usize) {
         if !self.shard.intake.is_taking() {
-            // Another listener met trouble in this turn, or could not be silenced.
+            // Accept pauses because of another listener in this turn, or this listener's watch could not be
+            // changed.
             self.set_accept(epoll::EventFlags::empty());
             return;
         }
@@ -226,14 +227,14 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         self.sources[index].accepts.used_up(self.accepts_per_turn_max);
     }
 
-    /// False when accept has to rest.
+    /// False if accept must pause.
     fn admit(&mut self, socket: OwnedFd) -> bool {
         let Some(id) = self.shard.admit(socket) else { return true };
         self.watch(id)
     }
 
-    /// Watches a connection for events. False when the kernel has no watch for it now (ENOSPC:
-    /// fs.epoll.max_user_watches, ENOMEM); it is tried again at the next tick.
+    /// Watches a connection for events. False if the kernel has no watch for it now (ENOSPC:
+    /// fs.epoll.max_user_watches, ENOMEM); the next tick tries again.
     fn watch(&mut self, id: ConnectionId) -> bool {
         let flags = if EDGE { EDGES } else { epoll::EventFlags::IN };
         match self.control(id, flags, true) {
@@ -264,15 +265,15 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
     #[inline]
     fn on_event(&mut self, id: ConnectionId, flags: epoll::EventFlags) {
         if !EDGE && flags == epoll::EventFlags::IN {
-            // Not registered for EPOLLIN while a reply is unsent, so there is none.
+            // No reply is unsent: while one is, the connection is not registered for EPOLLIN.
             return self.receive(id, false);
         }
         let Some((connection, _)) = self.shard.find(id) else { return };
         if connection.is_replying() {
-            // An error is reported by the send, so EPOLLERR and EPOLLHUP need no case of their own.
+            // The send reports an error, so EPOLLERR and EPOLLHUP need no case of their own.
             let room = epoll::EventFlags::OUT | epoll::EventFlags::ERR | epoll::EventFlags::HUP;
             if flags.intersects(room) && self.act(id, Want::Write) && EDGE {
-                // The edges of what arrived meanwhile are gone, a FIN's among them.
+                // The edges of what arrived meanwhile, even of a FIN, are consumed.
                 self.receive(id, true);
             }
             return;
@@ -283,7 +284,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         self.receive(id, EDGE && flags.intersects(NOT_DRAINED));
     }
 
-    /// Receives until the socket is empty (edge) or once (level), and does what follows.
+    /// Receives until the socket is empty (edge) or once (level), and does what the connection then wants.
     #[inline]
     fn receive(&mut self, id: ConnectionId, not_drained: bool) {
         for _ in 0..PASSES_PER_EVENT_MAX {
@@ -296,7 +297,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                     short = count < self.input.len() && !not_drained;
                     connection.received(&self.input[..count], shared)
                 }
-                // The edge that told of the bytes does not come again.
+                // The edge that announced the bytes does not come again.
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => {
                     shared.counters.empty_receives += 1;
@@ -307,7 +308,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
             if want == Want::Write {
                 want = send(connection, shared);
             }
-            // The usual case needs nothing more; everything else is looked at with care.
+            // The usual case needs nothing more; `act` handles everything else.
             let usual = want == Want::Read && connection.flags == 0 && !connection.is_uncovered();
             if !(usual || self.act(id, want)) || short || !EDGE {
                 return;
@@ -316,8 +317,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         self.come_back(id);
     }
 
-    /// Does what a connection wants until the kernel has to be waited for. True when that is for
-    /// more input.
+    /// Does what a connection wants until it must wait for the kernel. True if it waits for more input.
     #[inline]
     fn act(&mut self, id: ConnectionId, mut want: Want) -> bool {
         let mut passes = 0;
@@ -345,7 +345,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 }
                 Want::Shutdown => {
                     shared.counters.syscalls += 1;
-                    // ENOTCONN: the peer is gone already, which the next receive tells.
+                    // ENOTCONN: the peer is gone already; the next receive reports that.
                     let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
                     Want::Read
                 }
@@ -363,7 +363,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                 }
                 Want::Look => {
                     shared.counters.syscalls += 1;
-                    // A socket that cannot tell shows no progress but by taking more.
+                    // If a socket cannot tell, only its taking more bytes shows progress.
                     let queued = sys::socket::unacknowledged_len(&connection.socket).unwrap_or(0);
                     connection.looked(queued, shared)
                 }
@@ -377,8 +377,8 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         }
     }
 
-    /// Asks for an event: once the socket takes more (level), or at once if it is ready for
-    /// anything (edge, where EPOLL_CTL_MOD repeats the edge).
+    /// Asks for an event: once the socket has room (level), or at once if it is ready for anything (edge:
+    /// EPOLL_CTL_MOD repeats the edge).
     #[cold]
     fn come_back(&mut self, id: ConnectionId) {
         let Some((connection, _)) = self.shard.find(id) else { return };

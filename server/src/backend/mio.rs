@@ -1,8 +1,8 @@
 //! The same loop on mio: what an ordinary Rust program gets from the usual portable interface.
 //!
-//! mio is always edge-triggered and asks its users to repeat an operation until it would block
-//! (`mio::Poll`, "Draining readiness"), so every request costs one receive that finds nothing. The
-//! epoll loops may take a short receive as the end; portable code may not.
+//! mio is always edge-triggered and requires users to repeat an operation until it would block (`mio::Poll`,
+//! "Draining readiness"), so every request costs one receive that finds nothing. The epoll loops may stop at
+//! a short receive; portable code may not.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream as StdTcpStream};
@@ -43,7 +43,7 @@ const _: () = assert!(connection_len::<protocol::server::Http, TcpStream>() <= H
 
 pub(crate) struct Mio<P: Protocol> {
     poll: Poll,
-    /// Empty once they are closed.
+    /// Empty once the listeners are closed.
     sources: Vec<Source>,
     doorbell: Arc<OwnedFd>,
     shard: Shard<P, TcpStream>,
@@ -53,10 +53,10 @@ pub(crate) struct Mio<P: Protocol> {
     unwatched: Unwatched,
 }
 
-/// Where connections come from.
+/// A listener and the state of its accept queue.
 struct Source {
     listener: Listener,
-    /// The accept queue was left with connections in it: no further edge will tell.
+    /// Connections were left in the accept queue, and no further edge will report them.
     accepts_left: bool,
 }
 
@@ -71,7 +71,7 @@ impl<P: Protocol> Backend<P> for Mio<P> {
             .register(&mut SourceFd(&doorbell_fd), token(ConnectionId::NONE, DOORBELL), Interest::READABLE)
             .map_err(Unavailable::kernel("mio's registration of the doorbell"))?;
         for (index, listener) in parts.listeners.iter().enumerate() {
-            // Registered by its number: mio's own listeners are TCP only.
+            // Registered by its file descriptor: mio's own listeners are TCP only.
             let id = ConnectionId { index: index as u32, generation: 0 };
             poll.registry()
                 .register(&mut SourceFd(&listener.as_raw_fd()), token(id, LISTENER), Interest::READABLE)
@@ -97,7 +97,7 @@ impl<P: Protocol> Backend<P> for Mio<P> {
             let token = Token(event.token().0 as u64);
             match token.tag() {
                 CONNECTION => self.on_event(token.id(), event),
-                // Below, so that what was left before and what has come since share the turn's quota.
+                // Accepted below, so that connections left before and new ones share the turn's quota.
                 LISTENER => {
                     if let Some(source) = self.sources.get_mut(token.id().index as usize) {
                         source.accepts_left = true;
@@ -130,8 +130,8 @@ impl<P: Protocol> Backend<P> for Mio<P> {
 
     fn take_listeners(&mut self) -> Vec<Listener> {
         for source in &self.sources {
-            // A unix socket is open elsewhere, too, so its watch would outlive this descriptor (epoll(7)). It was
-            // added, so this cannot fail.
+            // Other reactors have the unix socket open too, so its watch would outlive this descriptor
+            // (epoll(7)). It was added, so this cannot fail.
             let _ = self.poll.registry().deregister(&mut SourceFd(&source.listener.as_raw_fd()));
         }
         self.sources.drain(..).map(|source| source.listener).collect()
@@ -177,20 +177,20 @@ impl<P: Protocol> Mio<P> {
         }
     }
 
-    /// Ten times a second at most: timers, and the end of a pause of accept.
+    /// At most ten times a second: expires timers and ends pauses of accept.
     #[cold]
     fn on_tick(&mut self) {
         self.expire();
         for id in self.unwatched.take() {
-            // Registering reports what is ready already, so nothing that came meanwhile is missed. One that ended is
-            // passed over.
+            // Registering reports what is ready already, so nothing that came meanwhile is missed. Connections that
+            // have ended are skipped.
             self.watch(id, false);
         }
-        // A listener stays registered during a pause: being edge-triggered it makes no noise, but
-        // what arrived meanwhile has to be asked for.
+        // A listener stays registered during a pause. Being edge-triggered it causes no further events, but
+        // what arrived meanwhile must be polled for.
         if self.shard.resume() {
             if !self.unwatched.is_empty() {
-                // One more would not get a watch either.
+                // A further connection would not get a watch either.
                 self.shard.meet(Trouble::Memory);
             }
             self.sources.iter_mut().for_each(|source| source.accepts_left = true);
@@ -200,7 +200,7 @@ impl<P: Protocol> Mio<P> {
     /// Accepts from the source of this index.
     fn accept(&mut self, index: usize) {
         if !self.shard.intake.is_taking() {
-            // Asked for at the end of the pause.
+            // The end of the pause polls for them.
             return;
         }
         for _ in 0..self.accepts_per_turn_max {
@@ -221,14 +221,14 @@ impl<P: Protocol> Mio<P> {
         self.sources[index].accepts_left = true;
     }
 
-    /// False when accept has to rest.
+    /// False if accept must pause.
     fn admit(&mut self, socket: TcpStream) -> bool {
         let Some(id) = self.shard.admit(socket) else { return true };
         self.watch(id, true)
     }
 
-    /// Watches a connection for events. False when the kernel has no watch for it now (ENOSPC:
-    /// fs.epoll.max_user_watches, ENOMEM); it is tried again at the next tick.
+    /// Watches a connection for events. False if the kernel has no watch for it now (ENOSPC:
+    /// fs.epoll.max_user_watches, ENOMEM); the next tick tries again.
     fn watch(&mut self, id: ConnectionId, is_first: bool) -> bool {
         let Some((connection, shared)) = self.shard.find(id) else { return true };
         shared.counters.syscalls += 1;
@@ -238,7 +238,7 @@ impl<P: Protocol> Mio<P> {
         let result = if is_first {
             registry.register(&mut connection.socket, token, interest)
         } else {
-            // In debug builds mio takes note of a registration before it is made, and refuses a second one.
+            // In debug builds mio notes a registration before making it, and then refuses a second attempt.
             registry.register(&mut SourceFd(&connection.socket.as_raw_fd()), token, interest)
         };
         match result {
@@ -260,7 +260,7 @@ impl<P: Protocol> Mio<P> {
         if connection.is_replying() {
             let room = event.is_writable() || event.is_error() || event.is_read_closed();
             if room && self.act(id, Want::Write) {
-                // The edges of what arrived meanwhile are gone.
+                // The edges of what arrived meanwhile are consumed.
                 self.receive(id);
             }
             return;
@@ -270,7 +270,7 @@ impl<P: Protocol> Mio<P> {
         }
     }
 
-    /// Receives until it would block, and does what follows each time.
+    /// Receives until it would block, and each time does what the connection then wants.
     #[inline]
     fn receive(&mut self, id: ConnectionId) {
         for _ in 0..PASSES_PER_EVENT_MAX {
@@ -289,7 +289,7 @@ impl<P: Protocol> Mio<P> {
             if want == Want::Write {
                 want = send(connection, shared);
             }
-            // The usual case needs nothing more; everything else is looked at with care.
+            // The usual case needs nothing more; `act` handles everything else.
             let usual = want == Want::Read && !connection.is_uncovered();
             if !(usual || self.act(id, want)) {
                 return;
@@ -298,8 +298,7 @@ impl<P: Protocol> Mio<P> {
         self.come_back(id);
     }
 
-    /// Does what a connection wants until the kernel has to be waited for. True when that is for
-    /// more input.
+    /// Does what a connection wants until it must wait for the kernel. True if it waits for more input.
     #[inline]
     fn act(&mut self, id: ConnectionId, mut want: Want) -> bool {
         let mut passes = 0;
@@ -318,14 +317,14 @@ impl<P: Protocol> Mio<P> {
                     passes += 1;
                     send(connection, shared)
                 }
-                // Registered for writability once and for all: the next edge tells.
+                // Already registered for writability: the next edge tells.
                 Want::Wait => {
                     self.shard.settle(id);
                     return false;
                 }
                 Want::Shutdown => {
                     shared.counters.syscalls += 1;
-                    // ENOTCONN: the peer is gone already, which the next receive tells.
+                    // ENOTCONN: the peer is gone already; the next receive reports that.
                     let _ = connection.socket.shutdown(Shutdown::Write);
                     Want::Read
                 }
@@ -335,7 +334,7 @@ impl<P: Protocol> Mio<P> {
                 }
                 Want::Look => {
                     shared.counters.syscalls += 1;
-                    // A socket that cannot tell shows no progress but by taking more.
+                    // If a socket cannot tell, only its taking more bytes shows progress.
                     let queued = sys::socket::unacknowledged_len(&connection.socket).unwrap_or(0);
                     connection.looked(queued, shared)
                 }
@@ -349,8 +348,7 @@ impl<P: Protocol> Mio<P> {
         }
     }
 
-    /// Asks for an event at once if the socket is ready for anything: registering again repeats the
-    /// edge.
+    /// Asks for an event at once if the socket is ready for anything: registering again repeats the edge.
     #[cold]
     fn come_back(&mut self, id: ConnectionId) {
         let Some((connection, shared)) = self.shard.find(id) else { return };

@@ -1,9 +1,9 @@
-//! The contract of a backend: one native loop over one kernel interface, imitating no other.
+//! The contract of a backend: one native loop over one kernel interface, which imitates no other.
 //!
-//! The files beside this one have the same functions in the same order, so that a diff of two of
-//! them is the comparison. Rules of fairness: same protocol code, same `Connection`, same pool and
-//! sizes; each backend in its best native idiom, every trick a named variant; no speculative system
-//! calls inside an io_uring variant; no silent fallback; every system call is counted.
+//! The files beside this one have the same functions in the same order, so that a diff of two of them shows
+//! how they differ. Rules of fairness: all use the same protocol code, `Connection`, pool and sizes; each
+//! backend uses its best native idiom, and every trick is a named variant; an io_uring variant makes no
+//! speculative system calls; there is no silent fallback; every system call is counted.
 
 pub(crate) mod epoll;
 pub(crate) mod mio;
@@ -26,13 +26,13 @@ use crate::unavailable::Unavailable;
 /// Events taken from the kernel in one turn.
 pub(crate) const EVENTS_PER_TURN_MAX: usize = 512;
 
-/// Receives, and sends, for one event of a readiness loop before the others get their turn: a peer
-/// that never lets its socket run dry must not starve the rest. Eight scratch buffers are 512 KiB.
+/// Most receives, and most sends, for one event of a readiness loop before other connections get their turn:
+/// a peer whose socket never runs dry must not starve the rest. Eight scratch buffers are 512 KiB.
 pub(crate) const PASSES_PER_EVENT_MAX: u32 = 8;
 
 /// What a backend is opened with.
 pub(crate) struct Parts<P: Protocol, K> {
-    /// At least one. A token of a listener carries its index here.
+    /// At least one. A listener's token carries its index in this list.
     pub(crate) listeners: Vec<Listener>,
     /// Rung by other threads when the reactor has something to look at.
     pub(crate) doorbell: Arc<OwnedFd>,
@@ -45,37 +45,37 @@ pub(crate) struct Parts<P: Protocol, K> {
 pub(crate) trait Backend<P: Protocol>: Sized {
     /// How a connection's socket is named to the kernel.
     type Socket;
-    /// Whether a listener must be non-blocking: yes for readiness, no for completions, where
-    /// O_NONBLOCK turns a wait into a spurious EAGAIN.
+    /// Whether a listener must be non-blocking: yes for readiness; no for completions, where O_NONBLOCK turns
+    /// a wait into a spurious EAGAIN.
     const LISTENER_NONBLOCKING: bool;
 
-    /// Fails when this host cannot run the backend; never chooses another one.
+    /// Fails if this host cannot run the backend; never chooses another one.
     fn open(parts: Parts<P, Self::Socket>) -> Result<Self, Unavailable>;
 
     /// One turn: wait as long as the shard allows, handle everything that came back, and only then expire
-    /// timers: no timer beats a request that is in hand.
+    /// timers, so that no timer beats a request that has arrived.
     fn turn(&mut self) -> io::Result<()>;
 
-    /// The listeners; none once they were taken.
+    /// The listeners; none after `take_listeners`.
     fn listeners(&self) -> impl Iterator<Item = &Listener>;
 
-    /// Ends accepting and hands the listeners out. What was accepted already may still come.
+    /// Ends accepting and hands over the listeners. Connections accepted already may still come.
     fn take_listeners(&mut self) -> Vec<Listener>;
 
     /// Does what a connection wants.
     fn obey(&mut self, id: ConnectionId, want: Want);
 
-    /// Receives what has arrived at a connection that waits for input, and handles it. A completion loop
-    /// fetches all completions before it expires timers instead.
+    /// Receives what has arrived on a connection that waits for input, and handles it. A completion loop
+    /// instead fetches all completions before it expires timers.
     fn receive_once_more(&mut self, id: ConnectionId);
 
-    /// Whether nothing is under way in the kernel that may bring another connection.
+    /// Whether no operation in the kernel can still bring another connection.
     fn is_idle(&self) -> bool;
 
     /// This reactor's share.
     fn shard(&mut self) -> &mut Shard<P, Self::Socket>;
 
-    /// Expires timers, when the turn's events are handled.
+    /// Expires timers after the turn's events are handled.
     #[cold]
     fn expire(&mut self) {
         while let Some(id) = self.shard().next_expired() {
@@ -88,7 +88,7 @@ pub(crate) trait Backend<P: Protocol>: Sized {
         }
     }
 
-    /// Closes connections that hold buffers without progress, when the pool runs out.
+    /// Closes connections that hold buffers without progress if the pool runs out.
     #[cold]
     fn shed(&mut self) {
         for id in self.shard().victims() {

@@ -1,12 +1,12 @@
 //! The classic BPF program that returns a reactor pinned to the CPU it runs on.
 //!
-//! That is the CPU which handles the SYN: the one that took the network card's interrupt, or to which
-//! RPS moved the segment; on loopback the client's own.
+//! That is the CPU that handles the SYN: the one that took the network card's interrupt, or to which RPS
+//! moved the segment; on loopback, the client's CPU.
 
 use std::collections::BTreeMap;
 
-/// Longest classic program that the kernel takes. 1,024 reactors fit however they share CPUs: worst
-/// are two on each, with 3.5 instructions per reactor.
+/// Longest classic program that the kernel takes. 1,024 reactors fit however they share CPUs: the worst case
+/// is two per CPU, with 3.5 instructions per reactor.
 pub(super) const INSTRUCTIONS_MAX: usize = libc::BPF_MAXINSNS as usize;
 
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
@@ -16,13 +16,13 @@ const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 const RETURN_A: u16 = (libc::BPF_RET | libc::BPF_A) as u16;
 
-/// Loads from these addresses are no bytes of the segment but facts about it (linux/filter.h).
+/// Loads from these addresses return facts about the segment, not its bytes (linux/filter.h).
 const CPU: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_CPU) as u32;
 const RANDOM: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32;
 
-/// For reactors pinned to `cpus`, at least one, in the order of their index. A CPU with several
-/// reactors chooses one at random, since a classic program has no memory; one without takes its
-/// number modulo the number of reactors.
+/// The program for reactors pinned to `cpus`, at least one, in the order of their index. A CPU with several
+/// reactors chooses one at random, since a classic program has no memory. A CPU without any takes its number
+/// modulo the number of reactors.
 pub(super) fn program(cpus: &[usize]) -> Vec<libc::sock_filter> {
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     let mut reactors_of = BTreeMap::<usize, Vec<u32>>::new();
@@ -32,7 +32,7 @@ pub(super) fn program(cpus: &[usize]) -> Vec<libc::sock_filter> {
     let mut program = vec![step(LOAD, 0, 0, CPU)];
     for (cpu, reactors) in &reactors_of {
         let chosen = one_of(reactors);
-        // A conditional jump spans 255 instructions only, the other kind any number.
+        // A conditional jump spans at most 255 instructions, an unconditional one any number.
         program.push(step(JUMP_EQUAL, 1, 0, *cpu as u32));
         program.push(step(JUMP, 0, 0, chosen.len() as u32));
         program.extend(chosen);
@@ -42,7 +42,7 @@ pub(super) fn program(cpus: &[usize]) -> Vec<libc::sock_filter> {
     program
 }
 
-/// Returns one of `reactors` at random. Nothing runs behind it.
+/// Returns one of `reactors` at random. Nothing runs after it.
 fn one_of(reactors: &[u32]) -> Vec<libc::sock_filter> {
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     let (last, others) = reactors.split_last().expect("a CPU in the table has a reactor");
@@ -61,7 +61,7 @@ fn one_of(reactors: &[u32]) -> Vec<libc::sock_filter> {
 mod tests {
     use super::*;
 
-    /// What the kernel would do (linux/filter.h); a jump leads forward only, so it ends.
+    /// What the kernel would do (linux/filter.h). Jumps only go forward, so it ends.
     fn run(program: &[libc::sock_filter], cpu: u32, random: u32) -> u32 {
         let (mut accumulator, mut at) = (0, 0);
         loop {

@@ -1,15 +1,15 @@
 //! How new connections are spread over the reactors: by the kernel's hash, or by a program that the
-//! listeners' reuseport group runs for every SYN. Nothing here touches a connection.
+//! listeners' reuseport group runs for every SYN. Touches no connection.
 //!
-//! A program returns an index into the group, and the kernel numbers its listeners in the order in
-//! which they began to listen (Linux `net/core/sock_reuseport.c`, `__reuseport_add_sock`): reactors
-//! start one after the other, so index and reactor are the same number. The program is attached to
-//! the first socket before that listens. So a refusal leaves no listener behind, no SYN comes before
-//! the program, and whoever joins the group inherits it.
+//! A program returns an index into the group, and the kernel numbers its listeners in the order in which they
+//! began to listen (Linux `net/core/sock_reuseport.c`, `__reuseport_add_sock`): reactors start one after the
+//! other, so index and reactor are the same number. The program is attached to the first socket before it
+//! listens. So a refusal leaves no listener behind, no SYN comes before the program, and sockets that join
+//! the group inherit it.
 //!
-//! For an index beyond the group the kernel falls back to its hash. That happens only while the
-//! reactors start, and in a drain after the first listener has closed; by then every listener refuses
-//! SYNs, so it does not matter that the last listener has moved into the gap.
+//! For an index beyond the group the kernel falls back to its hash. That happens only while the reactors
+//! start, and in a drain after the first listener has closed. By then every listener refuses SYNs, so it does
+//! not matter that the kernel moves the last listener into the gap.
 
 mod cpu;
 mod round_robin;
@@ -21,7 +21,7 @@ use crate::options::Balance;
 use crate::unavailable::{self, Unavailable};
 use sys::bpf;
 
-/// What a reuseport group is told to run.
+/// The program that a reuseport group runs.
 #[derive(Debug, Clone)]
 pub(crate) enum Program {
     /// Classic BPF: the reactors' CPUs as a table in code.
@@ -31,7 +31,7 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    /// The program for reactors that are pinned to `cpus`, in this order; none for the hash.
+    /// The program for reactors that are pinned to `cpus`, in this order; `None` for the hash.
     pub(crate) fn new(balance: Balance, cpus: &[usize]) -> Result<Option<Program>, Unavailable> {
         Ok(match balance {
             Balance::Hash => None,
@@ -51,12 +51,12 @@ impl Program {
                 }
                 Some(Program::Cpu(program))
             }
-            // A group has at most 2^15 listeners (`reuseport_grow`), so no number is cut here.
+            // A group has at most 2^15 listeners (`reuseport_grow`), so the conversion never saturates.
             Balance::RoundRobin => Some(Program::RoundRobin(i32::try_from(cpus.len()).unwrap_or(i32::MAX))),
         })
     }
 
-    /// Attaches it to the group of `socket`, which is bound and need not listen yet.
+    /// Attaches the program to the group of `socket`, which is bound and need not listen yet.
     pub(crate) fn attach(&self, socket: &impl AsFd) -> Result<(), Unavailable> {
         match self {
             Program::Cpu(program) => {
@@ -66,14 +66,15 @@ impl Program {
                 let counter = bpf::counter().map_err(refused(Balance::RoundRobin, "bpf(2)"))?;
                 let program = round_robin::program(&counter, *reactors);
                 let program = bpf::load(&program).map_err(refused(Balance::RoundRobin, "bpf(2)"))?;
-                // Both descriptors go here: the group holds the program, and the program the counter.
+                // Both descriptors may be closed here: the group holds the program, and the program holds the
+                // counter.
                 bpf::attach_extended(socket, &program).map_err(refused(Balance::RoundRobin, "setsockopt(2)"))
             }
         }
     }
 }
 
-/// For `map_err`: why the kernel does not take a program, and what mends it.
+/// For `map_err`: why the kernel does not accept a program, and what mends it.
 fn refused(balance: Balance, call: &'static str) -> impl FnOnce(io::Error) -> Unavailable {
     move |error| {
         let fix = match error.raw_os_error() {

@@ -1,7 +1,7 @@
 //! The eBPF program that counts what it sees and returns the count modulo the number of reactors.
 //!
-//! It runs for whatever finds no connection and no handshake under way: SYNs, and the rare stray
-//! segment, which then skips a turn. A SYN that is sent again finds its handshake and is not counted.
+//! It runs for segments that match no connection and no pending handshake: SYNs, and the rare stray segment,
+//! which skips a turn. A retransmitted SYN finds its handshake and is not counted.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -13,14 +13,14 @@ const MOVE_64: u8 = 0xb7;
 const ATOMIC_64: u8 = 0xdb;
 const MODULO_64: u8 = 0x97;
 const EXIT: u8 = 0x95;
-/// In the source register of a load: the address of the first value of the map whose descriptor is
-/// the immediate (BPF_PSEUDO_MAP_VALUE, Linux 5.2). It needs no call and no test for null.
+/// In the source register of a load: load the address of the first value of the map whose descriptor is the
+/// immediate (BPF_PSEUDO_MAP_VALUE, Linux 5.2). It needs no call and no null check.
 const MAP_VALUE: u8 = 2;
-/// The immediate of an atomic operation: add, and bring the value before (BPF_FETCH, Linux 5.12).
-/// Without the fetch, two CPUs could read the same count.
+/// The immediate of an atomic operation: add, and fetch the old value (BPF_FETCH, Linux 5.12). Without the
+/// fetch, two CPUs could read the same count.
 const ADD_AND_FETCH: i32 = 0x01;
 
-/// For `reactors` ≥ 1 and a counter that starts anywhere. 64 bits do not wrap.
+/// For `reactors` ≥ 1 and a counter that starts at any value. 64 bits do not wrap.
 pub(super) fn program(counter: &OwnedFd, reactors: i32) -> [Instruction; 6] {
     const RESULT: u8 = 0;
     const ADDRESS: u8 = 1;

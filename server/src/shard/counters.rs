@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Why a connection ended. Every connection ends for exactly one of these reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CloseReason {
-    /// The peer closed between two requests.
+    /// The peer closed between requests.
     PeerClosed,
     /// The peer closed in the middle of a request.
     PeerClosedMidRequest,
@@ -27,11 +27,11 @@ pub enum CloseReason {
     Drained,
     /// Still busy when the drain had to end.
     DrainForced,
-    /// Held buffers without progress while the pool ran out, and gave way to others.
+    /// Closed to free memory: it held buffers without progress while the pool ran out.
     Shed,
     /// The buffer pool was at its memory limit.
     BuffersExhausted,
-    /// More bytes arrived unasked than may be kept (multishot receive only).
+    /// More bytes arrived while a reply was unsent than may be kept (multishot receive only).
     Overrun,
     /// The kernel had no memory for it (ENOMEM, ENOBUFS).
     KernelMemory,
@@ -93,7 +93,7 @@ impl CloseReason {
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $name:ident,)+; $($(#[doc = $peak_doc:literal])+ $peak:ident,)+) => {
-        /// Counters of one reactor, or the sum of several; of peaks the highest.
+        /// Counters of one reactor, or the sum over several (for peaks, the highest).
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Counters {
             $($(#[doc = $doc])+ pub $name: u64,)+
@@ -126,7 +126,7 @@ counters! {
     turns,
     /// Connections accepted.
     accepts,
-    /// Requests whose head arrived whole and right, also those whose body never did; for echo, receives that
+    /// Requests whose head arrived complete and valid, even if their body never did; for echo, receives that
     /// brought bytes.
     requests,
     /// Bytes received.
@@ -164,7 +164,7 @@ counters! {
     full_pauses,
     /// Pauses of accept because the buffer pool was low.
     buffer_pauses,
-    /// Connections that lingered to the end of their time, or of the bytes that are discarded: the peer did not
+    /// Connections that lingered until the time, or the limit of discarded bytes, was used up: the peer did not
     /// close.
     lingers_cut,
     /// Pauses of accept because it failed many times in a row for another reason.
@@ -173,19 +173,19 @@ counters! {
     accept_errors,
     /// Attempts to stop new handshakes that failed when a drain began (setsockopt(2)).
     refusal_errors,
-    /// Connections that were left in an accept queue when its listener closed, because accept failed:
-    /// the kernel reset them. They count as forced closes, not as accepts.
+    /// Connections left in an accept queue when its listener closed, because accept failed. The kernel reset
+    /// them; they count as forced closes, not as accepts.
     queue_resets,
     /// Pauses of the whole reactor because the kernel could neither take submissions nor wait for
     /// events (ENOMEM, EAGAIN, EBUSY of io_uring_enter(2) and epoll_wait(2)).
     wait_pauses,
-    /// Times that io_uring_enter(2) said that completions were dropped (EBADR).
+    /// Times that io_uring_enter(2) reported dropped completions (EBADR).
     dropped_completion_reports,
-    /// Completions that the kernel dropped, for want of memory to keep those that found no room in the
-    /// queue. What they told is lost: their connections are not closed in order.
+    /// Completions that the kernel dropped because the queue was full and it had no memory to keep them.
+    /// Their results are lost: their connections are not closed in order.
     dropped_completions,
     ;
-    /// Most bytes that a connection had received and could not process yet, because a reply was unsent or a
+    /// Most bytes that one connection had received but could not process yet, because a reply was unsent or a
     /// request was incomplete.
     unread_len_peak,
 }

@@ -1,20 +1,20 @@
-//! Whether new connections are taken, and when to try again after the host ran short of something.
+//! Whether to accept connections, and when to try again after the host ran short of something.
 
 use rustix::io::Errno;
 
 use super::counters::Counters;
 use super::tick::{TICK_MS, Tick};
 
-/// How long accept rests when the host is short of something. A listener that stays readable would
-/// otherwise turn the loop into a hot one: 98,000 failing accepts in 10 s have been seen elsewhere.
+/// How long accept pauses when the host is short of something. Otherwise a listener that stays readable would
+/// make the loop spin: 98,000 failed accepts in 10 s have been seen elsewhere.
 const PAUSE_MS: u64 = 100;
 /// Ticks of a pause: rounded up, and one more because it starts in the middle of a tick.
 const PAUSE_TICKS: u32 = (PAUSE_MS / TICK_MS) as u32 + 1;
-/// How long after the listeners stopped answering SYNs a drain looks for the first time whether their queues
-/// are empty: handshakes that were half way have arrived by then, instead of being reset with the listener.
+/// Once the listeners no longer answer SYNs, a drain waits this long before it first checks whether their
+/// queues are empty. Pending handshakes complete by then, instead of being reset with the listener.
 const CLOSING_TICKS: u32 = 1;
-/// Accepts that fail in a row before accept rests. Each of them may be the fault of one connection,
-/// which says nothing of the next; so many are a fault of the listener or of the host.
+/// Accepts that fail in a row before accept pauses. A single failure may be the fault of one connection; this
+/// many are a fault of the listener or the host.
 const FAILURES_MAX: u8 = 64;
 
 /// State of accept.
@@ -25,21 +25,21 @@ enum State {
     Paused {
         until: Tick,
     },
-    /// The drain began: no new handshakes, those under way are awaited, the queues are emptied as
-    /// room permits. Accept may rest in here, too.
+    /// The drain began: no new handshakes; pending ones may complete; the queues are emptied as room permits.
+    /// Accept may pause here too.
     Closing {
         look: Tick,
         rests_until: Option<Tick>,
     },
     /// The listeners are closed; what was accepted before is still served.
     Closed,
-    /// The reactor was stopped: whatever an accept still brings is cut off.
+    /// The reactor was stopped: connections that an accept still brings are cut off.
     Cut {
         look: Tick,
     },
 }
 
-/// Accept of all listeners of a reactor: what one of them runs short of, the others lack as well.
+/// The accept state of all listeners of a reactor: what one of them runs short of, the others lack too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Intake {
     state: State,
@@ -51,15 +51,15 @@ pub(crate) struct Intake {
 pub(crate) enum Trouble {
     /// EMFILE, ENFILE: descriptors ran out.
     Descriptors,
-    /// ENOBUFS, ENOMEM: kernel memory ran out. ENOSPC: the user's epoll watches did
-    /// (epoll(7), `max_user_watches`).
+    /// ENOBUFS, ENOMEM: kernel memory ran out. ENOSPC: the user's epoll watches ran out (epoll(7),
+    /// `max_user_watches`).
     Memory,
     /// The limit on connections is reached.
     Full,
     /// The buffer pool has only its reserve left.
     Buffers,
-    /// This connection failed, the next may not (ECONNABORTED and what accept(2) lists with it); or
-    /// nobody knows.
+    /// This connection failed, but the next may not (ECONNABORTED and the errors that accept(2) lists with
+    /// it); or an unknown error.
     Connection,
 }
 
@@ -74,7 +74,7 @@ impl Trouble {
 }
 
 impl Intake {
-    /// Takes note of `trouble`; true when accept must rest.
+    /// Notes `trouble`; true if accept must pause.
     #[cold]
     pub(crate) fn meet(&mut self, trouble: Trouble, now: Tick, counters: &mut Counters) -> bool {
         match trouble {
@@ -107,13 +107,13 @@ impl Intake {
         self.failures = 0;
     }
 
-    /// Whether accept neither rests nor has ended.
+    /// Whether accept is neither paused nor ended.
     #[inline]
     pub(crate) fn is_taking(&self) -> bool {
         matches!(self.state, State::Open | State::Closing { rests_until: None, .. })
     }
 
-    /// Ends a pause that is over; true when accept must be armed again.
+    /// Ends a pause whose time is over; true if accept must be armed again.
     pub(crate) fn resume(&mut self, now: Tick) -> bool {
         match &mut self.state {
             State::Paused { until } if *until <= now => self.state = State::Open,
@@ -133,12 +133,12 @@ impl Intake {
         self.state = State::Closing { look: now.after(CLOSING_TICKS + 1), rests_until };
     }
 
-    /// Whether it is time to look if a closing listener may go, or a stopped reactor.
+    /// Whether to check now if a closing listener, or a stopped reactor, may end.
     pub(crate) fn is_look_due(&self, now: Tick) -> bool {
         matches!(self.state, State::Closing { look, .. } | State::Cut { look } if look <= now)
     }
 
-    /// Puts the look off by a tick.
+    /// Postpones the check by a tick.
     pub(crate) fn look_again(&mut self, now: Tick) {
         if let State::Closing { look, .. } | State::Cut { look } = &mut self.state {
             *look = now.after(1);
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(intake, Intake::default());
     }
 
-    /// epoll_ctl(2) says ENOSPC at the limit of watches, which is no fault of the connection.
+    /// epoll_ctl(2) returns ENOSPC at the limit of watches, which is not the connection's fault.
     #[test]
     fn missing_watches_and_missing_memory_are_shortages() {
         for error in [Errno::NOSPC, Errno::NOMEM, Errno::NOBUFS] {
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!((counters.error_pauses, intake), (0, Intake::default()));
     }
 
-    /// A listener that fails for good would be asked again and again.
+    /// Without a pause, a listener that fails permanently would be tried again and again.
     #[test]
     fn failures_in_a_row_are_a_reason_to_rest() {
         let (mut intake, mut counters) = (Intake::default(), Counters::default());

@@ -42,16 +42,16 @@ pub(crate) struct Shard<P: Protocol, K> {
     slab: Slab<Connection<K, P::State>>,
     wheel: Wheel,
     started_ms: u64,
-    /// Debug builds: the connection that expired last. It must have been settled before the next one does.
+    /// Debug builds: the connection that expired last. It must be settled before the next one expires.
     last_expired: Option<ConnectionId>,
-    /// When it is worth looking for connections to shed again, after a look that found short buffers only.
+    /// When to look again for connections to shed, after a look that found only short buffers.
     shed_at: Tick,
 }
 
-/// Ticks after which a pool that the kernel refused memory asks for more again: 10 s.
+/// After the kernel refused memory, the pool asks again after this many ticks: 10 s.
 const RECOVERY_TICKS: u32 = 100;
 
-/// Connections that are shed at most between two looks at the pool.
+/// Most connections shed between two looks at the pool.
 const SHED_MAX: usize = 32;
 
 impl<P: Protocol, K> Shard<P, K> {
@@ -69,7 +69,7 @@ impl<P: Protocol, K> Shard<P, K> {
         Ok(shard)
     }
 
-    /// The connection of an event and what it shares with the others; `None` for a stale event.
+    /// The connection of an event, and the shared resources; `None` for a stale event.
     #[inline]
     #[expect(clippy::type_complexity, reason = "two borrows of different fields, taken apart at once by every caller")]
     pub(crate) fn find(&mut self, id: ConnectionId) -> Option<(&mut Connection<K, P::State>, &mut Resources<P>)> {
@@ -82,7 +82,7 @@ impl<P: Protocol, K> Shard<P, K> {
         }
     }
 
-    /// Takes in a connection. The caller made sure that there is a place.
+    /// Takes in a connection. The caller has checked that there is a free slot.
     pub(crate) fn admit(&mut self, socket: K) -> Option<ConnectionId> {
         let connection = Connection::new(socket, self.shared.now, &self.shared.timeouts);
         let id = self.slab.insert(connection)?;
@@ -91,8 +91,8 @@ impl<P: Protocol, K> Shard<P, K> {
         Some(id)
     }
 
-    /// After every event: makes the timer wheel follow a deadline that moved earlier, or that it let go of.
-    /// One that moved later is found when its entry comes due.
+    /// After every event: tells the timer wheel a deadline that moved earlier or whose entry it dropped. A
+    /// deadline that moved later is found when its entry comes due.
     #[inline]
     pub(crate) fn settle(&mut self, id: ConnectionId) {
         let Some(connection) = self.slab.get_mut(id) else { return };
@@ -105,7 +105,7 @@ impl<P: Protocol, K> Shard<P, K> {
         }
     }
 
-    /// The invariants of a connection between two events: its own, and that the wheel will come back to it.
+    /// The invariants of a connection between two events: its own, and that the wheel will visit it.
     fn check(&mut self, id: ConnectionId) {
         let Some(connection) = self.slab.get_mut(id) else { return };
         connection.check();
@@ -119,9 +119,9 @@ impl<P: Protocol, K> Shard<P, K> {
         self.wheel.unlink(&mut self.slab, id.index);
     }
 
-    /// Forgets a connection and counts why it ended. Its socket is returned to be closed.
+    /// Forgets a connection and counts why it ended. The caller closes the returned socket.
     pub(crate) fn remove(&mut self, id: ConnectionId, reason: CloseReason) -> Option<K> {
-        // Whatever made the backend close it, its buffers come back.
+        // Its buffers must come back, whatever made the backend close it.
         self.slab.get_mut(id)?.give_up(reason, &mut self.shared);
         self.wheel.unlink(&mut self.slab, id.index);
         let connection = self.slab.remove(id)?;
@@ -140,19 +140,19 @@ impl<P: Protocol, K> Shard<P, K> {
             self.shared.pool.recover();
         }
         self.shared.now = now;
-        // A tenth of a second at most behind the clock, as every cached Date header is.
+        // At most a tenth of a second behind the clock; a cached Date header is always a little late.
         self.shared.protocol.set_time(unix_seconds());
         true
     }
 
-    /// Whether [`Shard::next_expired`] has something to look at.
+    /// Whether [`Shard::next_expired`] has something to check.
     pub(crate) fn may_expire(&self) -> bool {
         self.wheel.next_due().is_some_and(|due| due <= self.shared.now)
     }
 
-    /// The next connection whose deadline has passed. Call until `None`, and [`Shard::expire`] for each,
-    /// when the turn's events are done and, where it waits for input, after looking for some once more: no
-    /// timer beats a request that is in hand.
+    /// The next connection whose deadline has passed. Call it after the turn's events, until `None`, and
+    /// [`Shard::expire`] for each result. If the connection waits for input, receive once more first, so that
+    /// no timer beats a request that has arrived.
     pub(crate) fn next_expired(&mut self) -> Option<ConnectionId> {
         if cfg!(debug_assertions)
             && let Some(last) = self.last_expired.take()
@@ -172,7 +172,8 @@ impl<P: Protocol, K> Shard<P, K> {
         self.slab.get_mut(id).is_some_and(|connection| connection.waits_for_input())
     }
 
-    /// What a connection wants whose deadline has passed; `None` when it is gone, or has got a later one.
+    /// What a connection wants now that its deadline has passed; `None` if it is gone or got a later
+    /// deadline.
     pub(crate) fn expire(&mut self, id: ConnectionId) -> Option<Want> {
         let connection = self.slab.get_mut(id)?;
         if connection.deadline() <= self.shared.now {
@@ -182,25 +183,24 @@ impl<P: Protocol, K> Shard<P, K> {
         None
     }
 
-    /// Ends a connection; what it wants then. `None` when it is gone, or is closing already.
+    /// Ends a connection and returns what it wants; `None` if it is gone or closing already.
     pub(crate) fn give_up(&mut self, id: ConnectionId, reason: CloseReason) -> Option<Want> {
         let connection = self.slab.get_mut(id).filter(|connection| !connection.has_given_up())?;
         Some(connection.give_up(reason, &mut self.shared))
     }
 
-    /// Whether connections have to give way, because the pool runs out.
+    /// Whether connections must be shed because the pool runs out.
     #[inline]
     pub(crate) fn is_pressed(&self) -> bool {
         self.shared.pool.pressure() > 0 && self.shed_at <= self.shared.now
     }
 
-    /// Those that give way: of the connections that hold long buffers (short ones, if there is no other), the
-    /// ones without progress for longest, as many as it takes. The caller closes them for
-    /// [`CloseReason::Shed`].
+    /// The connections to shed, as many as it takes: of those that hold long buffers (or short ones, if no
+    /// others do), the ones longest without progress. The caller closes them for [`CloseReason::Shed`].
     #[cold]
     pub(crate) fn victims(&mut self) -> impl Iterator<Item = ConnectionId> + use<P, K> {
         let mut pressure = self.shared.pool.pressure();
-        // The longest without progress first; a few comparisons for each connection of the shard.
+        // Longest without progress first; a few comparisons per connection of the shard.
         let mut oldest = [None::<((bool, Tick), usize, ConnectionId)>; SHED_MAX];
         let mut index = 0;
         while let Some(id) = self.slab.at_or_after(index) {
@@ -221,7 +221,7 @@ impl<P: Protocol, K> Shard<P, K> {
                 }
             }
         }
-        // Short buffers free a chunk only when all of it is empty: not worth a look in every turn.
+        // Short buffers free memory only when a whole chunk is empty: not worth a look in every turn.
         if oldest.iter().flatten().all(|((is_short, _), ..)| *is_short) {
             self.shed_at = self.shared.now.after(1);
         }
@@ -236,14 +236,14 @@ impl<P: Protocol, K> Shard<P, K> {
             .map(|(.., id)| id)
     }
 
-    /// How long a turn may wait for events; `None` is for ever.
+    /// How long a turn may wait for events; `None` means for ever.
     pub(crate) fn wait_max(&self) -> Option<Duration> {
         let due = self.wheel.next_due().into_iter().chain(self.intake.due()).min()?;
         let ticks = u64::from(due.0.saturating_sub(self.shared.now.0));
         Some(Duration::from_millis(ticks * TICK_MS))
     }
 
-    /// Starts the drain: replies announce the close, idle connections get a last short while.
+    /// Starts the drain: replies announce the close, and idle connections get a last short time.
     pub(crate) fn drain(&mut self) {
         self.shared.drain();
         let mut index = 0;
@@ -256,7 +256,7 @@ impl<P: Protocol, K> Shard<P, K> {
         }
     }
 
-    /// The first connection at or behind `index`, in slot order.
+    /// The first connection at or after `index`, in slot order.
     pub(crate) fn at_or_after(&self, index: u32) -> Option<ConnectionId> {
         self.slab.at_or_after(index)
     }
@@ -265,10 +265,10 @@ impl<P: Protocol, K> Shard<P, K> {
         self.slab.len()
     }
 
-    /// Accepts one connection by `accept`, if there is room for it. `None`: nobody waits.
+    /// Accepts one connection by `accept`, if there is room for it. `None`: the accept queue is empty.
     ///
     /// # Errors
-    /// What kept it from that; [`Shard::meet`] says whether accept has to rest.
+    /// The obstacle; [`Shard::meet`] says whether accept must pause.
     #[inline]
     pub(crate) fn accept<S>(&mut self, accept: impl FnOnce() -> Result<S, Errno>) -> Result<Option<S>, Trouble> {
         if let Some(trouble) = self.trouble() {
@@ -285,13 +285,13 @@ impl<P: Protocol, K> Shard<P, K> {
         }
     }
 
-    /// Takes note of what an accept met; true when accept has to rest.
+    /// Notes why an accept failed; true if accept must pause.
     #[cold]
     pub(crate) fn meet(&mut self, trouble: Trouble) -> bool {
         self.intake.meet(trouble, self.shared.now, &mut self.shared.counters)
     }
 
-    /// Ends a pause of accept that is over; true when accept goes on.
+    /// Ends a pause of accept whose time is over; true if accept goes on.
     pub(crate) fn resume(&mut self) -> bool {
         self.intake.resume(self.shared.now)
     }
@@ -305,14 +305,14 @@ impl<P: Protocol, K> Shard<P, K> {
         self.is_low().then_some(Trouble::Buffers)
     }
 
-    /// Whether the buffer pool has only its reserve left: who is served already goes first.
+    /// Whether the buffer pool has only its reserve left: existing connections go first.
     #[inline]
     pub(crate) fn is_low(&self) -> bool {
         self.shared.pool.is_low()
     }
 }
 
-/// The coarse clock costs a memory read instead of a hardware counter, and 4 ms are precise enough.
+/// The coarse clock reads memory instead of a hardware counter, and 4 ms are precise enough.
 fn monotonic_ms() -> u64 {
     let time = clock_gettime(ClockId::MonotonicCoarse);
     time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000

@@ -1,34 +1,34 @@
-//! Buffers for what cannot be handled at once: a request that is not complete, a reply that is not
-//! sent. An idle connection owns none.
+//! Buffers for what cannot be handled at once: an incomplete request, an unsent reply. An idle connection
+//! owns none.
 //!
-//! Memory is cut into chunks. A chunk serves one size at a time, and any size again once all of its
-//! buffers are back, so what one kind of traffic took another can have. Chunks beyond a small reserve
-//! go back to the kernel. Long buffers have memory of their own.
+//! Memory is cut into chunks. A chunk serves one size at a time. Once all of its buffers are back it may
+//! serve any size, so memory moves from one kind of traffic to another. Chunks beyond a small reserve go back
+//! to the kernel. Long buffers have memory of their own.
 //!
-//! Two marks, as parts of the limit: above [`HIGH`] the shard sheds connections that hold buffers without
-//! progress; beyond [`RESERVE`] there are only short buffers, which is what an ordinary request and its reply
-//! need, and no connection is accepted.
+//! Two marks are fractions of the limit. Above [`HIGH`] the shard sheds connections that hold buffers without
+//! progress. Above [`RESERVE`] the pool gives only short buffers, enough for an ordinary request and its
+//! reply, and no connection is accepted.
 
 use std::num::NonZeroU32;
 
 use sys::pages::Pages;
 
 /// Sizes in bytes that are cut from chunks. Short replies lie close together (1,000 of them in 256 KiB,
-/// inside L2); the longest takes a whole turn's input or output of one connection.
+/// inside L2); the longest size holds one connection's input or output of a whole turn.
 const CLASS_LEN: [usize; 4] = [256, 2 * 1024, 16 * 1024, CHUNK_LEN];
-/// Memory that is cut at once. 64 KiB are sixteen pages, and as much as a connection handles in one go.
+/// Memory that is cut up at once. 64 KiB are sixteen pages, and as much as a connection handles in one go.
 const CHUNK_LEN: usize = 64 * 1024;
-/// The class of buffers that are longer than a chunk: what a multishot receive brings unasked, and a
-/// body that is collected.
+/// The class of buffers longer than a chunk: for the bytes that a multishot receive brings while a reply is
+/// unsent, and for a collected body.
 const LONG: usize = CLASS_LEN.len();
 /// The longest content a buffer can have.
 pub(crate) const BUFFER_LEN_MAX: usize = 1024 * 1024;
-/// Empty chunks that are kept: 4 MiB, as much as a few hundred busy connections use and leave each turn.
+/// Empty chunks to keep: 4 MiB, as much as a few hundred busy connections use and return each turn.
 const EMPTY_MAX: usize = 64;
 /// Buffers up to this length may use the reserve.
 pub(crate) const SHORT_LEN_MAX: usize = CLASS_LEN[1];
-/// The least limit that makes sense: the reserve is 2,048 short buffers, and between the marks is room for
-/// eight long ones. A turn that keeps more of these at once closes those that find no room.
+/// The least useful limit: the reserve is 2,048 short buffers, and between the marks is room for eight long
+/// ones. If a turn keeps more long ones at once, the connections that find no room are closed.
 pub(crate) const MEMORY_LEN_MIN: usize = 4 << 20;
 /// Above 6/8 of the limit, connections that hold buffers without progress are shed ...
 const HIGH: usize = 6;
@@ -70,14 +70,14 @@ impl Buffer {
     }
 }
 
-/// Memory that serves one class at a time.
+/// Memory that serves one size class at a time.
 struct Chunk {
-    /// `None`: the place in the table is free.
+    /// `None`: this entry of the table is free.
     pages: Option<Pages>,
     /// A bit for each buffer that is free.
     free: [u64; CHUNK_LEN / CLASS_LEN[0] / 64],
     free_count: u32,
-    /// Neighbours among the chunks of the class that have free buffers.
+    /// Links of the list of the class's chunks that have free buffers.
     prev: u32,
     next: u32,
 }
@@ -88,19 +88,19 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct BufferPool {
     /// The address of a chunk's memory never changes: the kernel may know it.
     chunks: Vec<Chunk>,
-    /// For each class the first of its chunks with free buffers. The buffer that was used a moment ago
-    /// is taken first: it is still in the cache.
+    /// For each class, the first of its chunks with free buffers. The most recently used buffer is taken
+    /// first: it is still in the cache.
     open: [u32; LONG],
-    /// Chunks that serve no class, and places of the table without memory.
+    /// Chunks that serve no class, and table entries without memory.
     empty: Vec<u32>,
     vacant: Vec<u32>,
     long: Vec<Option<Pages>>,
     long_vacant: Vec<u32>,
     memory_len_max: usize,
-    /// What was asked for; `memory_len_max` is less while the kernel has no more.
+    /// The configured limit; `memory_len_max` is less while the kernel has no more.
     memory_len_wanted: usize,
     usage: Usage,
-    /// Bytes of buffers whose owner is gone, and which the kernel may still read.
+    /// Bytes of buffers whose owner is gone but which the kernel may still read.
     leaving: usize,
 }
 
@@ -109,15 +109,15 @@ pub(crate) struct BufferPool {
 pub(crate) struct Usage {
     /// Buffers that are taken.
     pub(crate) used: u32,
-    /// The most that ever were.
+    /// Its peak.
     pub(crate) used_peak: u32,
     /// Bytes that are in use: whole chunks, and long buffers.
     pub(crate) memory_in_use: usize,
     /// Bytes taken from the kernel.
     pub(crate) memory_len: usize,
-    /// The most that ever were.
+    /// Its peak.
     pub(crate) memory_len_peak: usize,
-    /// Times that the kernel had none.
+    /// How often the kernel had none.
     pub(crate) refusals: u64,
 }
 
@@ -207,7 +207,7 @@ impl BufferPool {
     }
 
     fn add_chunk(&mut self) -> Result<u32, Exhausted> {
-        // Room for every list before anything is taken, so that no later push can fail.
+        // Reserve room in every list before taking anything, so that no later push can fail.
         let count = self.chunks.len() + 1;
         for list in [&mut self.empty, &mut self.vacant] {
             let missing = count.saturating_sub(list.len());
@@ -247,7 +247,7 @@ impl BufferPool {
         })
     }
 
-    /// Gives empty chunks back to the kernel until `len` bytes more stay below the limit.
+    /// Returns empty chunks to the kernel until `len` more bytes fit the limit.
     fn make_room(&mut self, len: usize) {
         while self.usage.memory_len + len > self.memory_len_max
             && let Some(number) = self.empty.pop()
@@ -264,7 +264,7 @@ impl BufferPool {
                 Ok(pages)
             }
             Err(_) => {
-                // What the kernel gave is the limit for now, so that the marks keep their meaning.
+                // For now the limit is what the kernel gave, so that the marks keep their meaning.
                 self.usage.refusals += 1;
                 self.memory_len_max = self.memory_len_max.min(self.usage.memory_len.max(MEMORY_LEN_MIN));
                 Err(Exhausted)
@@ -316,7 +316,7 @@ impl BufferPool {
             let content_len = len + bytes.len();
             let longer = self.take(&[], content_len)?;
             let old = std::mem::replace(buffer, longer);
-            // Both lie in the same pool, which one borrow cannot split: copy by way of the stack.
+            // Both lie in the same pool, which one borrow cannot split: copy through the stack.
             let mut bounce = [0u8; 4096];
             for at in (0..len).step_by(bounce.len()) {
                 let piece = &mut bounce[..(len - at).min(4096)];
@@ -347,7 +347,7 @@ impl BufferPool {
         if chunk.free_count == 1 {
             self.link(class, number);
         }
-        // The last open chunk stays with its class: buffers come and go with every request.
+        // The last open chunk stays with its class, because buffers come and go with every request.
         let chunk = &self.chunks[number as usize];
         if chunk.free_count == per_chunk(class) && (chunk.prev, chunk.next) != (NONE, NONE) {
             self.retire(class, number);
@@ -401,18 +401,18 @@ impl BufferPool {
         }
     }
 
-    /// The owner of `buffer` is gone, but the kernel may read it yet: it counts as free for the marks.
+    /// The owner of `buffer` is gone, but the kernel may still read it: for the marks it counts as free.
     pub(crate) fn leave(&mut self, buffer: &Buffer) {
         self.leaving += self.capacity(buffer);
     }
 
-    /// The kernel has finished with a buffer that was left.
+    /// The kernel has finished with a buffer passed to [`BufferPool::leave`].
     pub(crate) fn give_back_left(&mut self, buffer: Buffer) {
         self.leaving -= self.capacity(&buffer);
         self.give_back(buffer);
     }
 
-    /// Bytes that must come free until the pool is calm again; 0 while it is below its high mark.
+    /// Bytes that must be freed before the pool is calm again; 0 while it is below its high mark.
     #[inline]
     pub(crate) fn pressure(&self) -> usize {
         let held = self.usage.memory_in_use - self.leaving;
@@ -429,12 +429,12 @@ impl BufferPool {
         self.usage
     }
 
-    /// The limit in bytes: what was asked for, or what the kernel gave when it refused more.
+    /// The limit in bytes: the configured one, or what the pool had when the kernel refused more.
     pub(crate) fn memory_len_max(&self) -> usize {
         self.memory_len_max
     }
 
-    /// Some time has passed: the kernel may have memory again. Called every few seconds.
+    /// Some time has passed, so the kernel may have memory again. Called every few seconds.
     pub(crate) fn recover(&mut self) {
         self.memory_len_max = self.memory_len_wanted.min(self.memory_len_max.saturating_mul(2));
     }

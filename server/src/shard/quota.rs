@@ -1,16 +1,17 @@
-//! How many connections a turn accepts from a listener that tells again what is left.
+//! How many connections a turn accepts from a level-triggered listener.
 
-/// How many connections a turn accepts. An accept(2) that finds nobody costs as much as one that does, because it
-/// makes a socket first; the listener is level-triggered, so leaving some for the next turn costs little.
+/// How many connections a turn accepts. An accept(2) that finds no connection costs as much as one that does,
+/// because it makes a socket first. The listener is level-triggered, so leaving some for the next turn costs
+/// little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Quota {
     count: u32,
-    /// Turns in a row in which as many as that were waiting.
+    /// Turns in a row that accepted `count` connections.
     full: u8,
 }
 
 impl Quota {
-    /// Turns until it doubles: where connections come one by one, one accept in nine is in vain.
+    /// Full turns until it doubles. If connections come one by one, one accept in nine finds none.
     const FULL_MAX: u8 = 8;
     pub(crate) const ONE: Quota = Quota { count: 1, full: 0 };
 
@@ -22,17 +23,17 @@ impl Quota {
         }
     }
 
-    /// Only so many were waiting.
+    /// Only `accepted` connections were waiting.
     pub(crate) fn missed(&mut self, accepted: u32) {
         *self = Quota { count: accepted.max(1), full: 0 };
     }
 
-    /// How many the next turn accepts, of `most`.
+    /// How many the next turn accepts, at most `most`.
     pub(crate) fn of(self, most: u32) -> u32 {
         self.count.min(most)
     }
 
-    /// As many as allowed were accepted, of `most` at most: there may be more.
+    /// The turn accepted as many as allowed, with `most` as the upper limit: there may be more.
     pub(crate) fn used_up(&mut self, most: u32) {
         if self.count <= most {
             self.met();

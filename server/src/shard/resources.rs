@@ -1,4 +1,4 @@
-//! What the connections of a shard share: the protocol, the buffers, the reply being made, the counters.
+//! Shared by the connections of a shard: the protocol, the buffers, the reply being made, the counters.
 
 use std::io;
 use std::time::Duration;
@@ -11,25 +11,25 @@ use super::pool::{self, BufferPool, Usage};
 use super::tick::Tick;
 use super::timeouts::Timeouts;
 
-/// Bytes received, and bytes replied, in one go. 64 KiB take every pipelined burst of a benchmark
-/// and half of L2 at most; longer transfers take several passes.
+/// Most bytes received, or replied, in one go. 64 KiB hold every pipelined burst of a benchmark and are at
+/// most half of L2; longer transfers take several passes.
 pub(crate) const SCRATCH_LEN: usize = 64 * 1024;
 
-/// Rest of a reactor that cannot wait for events: a hundred attempts a second are no load, and ten
-/// milliseconds no long time for those who wait.
+/// Pause of a reactor that cannot wait for events: a hundred attempts a second are no load, and ten
+/// milliseconds are a short delay for clients.
 const REST: Duration = Duration::from_millis(10);
 
-/// What the connections of a shard share.
+/// Shared by the connections of a shard.
 pub(crate) struct Resources<P> {
     pub(crate) protocol: P,
     pub(crate) counters: Counters,
     pub(crate) now: Tick,
     pub(crate) draining: bool,
     pub(super) pool: BufferPool,
-    /// The reply being made; a connection keeps it elsewhere when it cannot be sent at once.
+    /// The reply being made. If it cannot be sent at once, the connection keeps it elsewhere.
     pub(super) output: Box<[u8]>,
     pub(super) output_len: usize,
-    /// Bytes at its front that are no filler.
+    /// Bytes at its front that are not filler.
     pub(super) literal_len: usize,
     pub(super) timeouts: Timeouts,
 }
@@ -51,7 +51,7 @@ impl<P: Protocol> Resources<P> {
         }
     }
 
-    /// What the buffers take.
+    /// The usage of the buffers.
     pub(crate) fn buffer_usage(&self) -> Usage {
         self.pool.usage()
     }
@@ -67,7 +67,7 @@ impl<P: Protocol> Resources<P> {
         self.pool.memory_len_max()
     }
 
-    /// Lays as much of `left` bytes of filler behind a reply as there is room.
+    /// Appends filler to the reply: `left` bytes, or as many as fit.
     pub(super) fn append_filler(&mut self, left: usize) {
         if self.output_len > 0 {
             let room = &mut self.output[self.output_len..];
@@ -82,11 +82,11 @@ impl<P: Protocol> Resources<P> {
         &self.counters
     }
 
-    /// The kernel could not even wait for events: when it is short of something, what it was asked is
-    /// asked again after a short rest.
+    /// The kernel could not even wait for events. If it is short of something, rests a little, and the caller
+    /// then tries again.
     ///
     /// # Errors
-    /// `error`, when it is no shortage.
+    /// `error`, if it is not a shortage.
     #[cold]
     pub(crate) fn rest(&mut self, error: Errno) -> io::Result<()> {
         if !matches!(error, Errno::NOMEM | Errno::NOBUFS | Errno::NOSPC | Errno::AGAIN | Errno::BUSY) {
@@ -98,7 +98,7 @@ impl<P: Protocol> Resources<P> {
         Ok(())
     }
 
-    /// Starts the drain, as far as replies are concerned.
+    /// Starts the drain for replies.
     pub(crate) fn drain(&mut self) {
         self.draining = true;
         self.timeouts.idle_ticks = self.timeouts.idle_ticks.min(self.timeouts.drain_quiet_ticks);

@@ -1,11 +1,11 @@
-//! Connections by index, with generations: an event for a connection that is gone finds nothing.
+//! Connections by index, with generations: an event for a connection that is gone finds none.
 
 use std::collections::TryReserveError;
 
 use super::tick::Tick;
 
-/// Bits of the generation inside a [`Token`]. A slot must be reused 2^24 times while one event is
-/// under way for a stale event to find the wrong connection.
+/// Bits of the generation inside a [`Token`]. A stale event could find the wrong connection only if its slot
+/// were reused 2^24 times while the event is in flight.
 const GENERATION_BITS: u32 = 24;
 
 /// Which connection: its slot, and the slot's generation at the time it was accepted.
@@ -15,13 +15,13 @@ pub(crate) struct ConnectionId {
     pub(crate) generation: u32,
 }
 
-/// What travels through the kernel with an event: a connection and an operation tag.
-/// Bits 0..32 index, 32..56 generation, 56..64 tag.
+/// The user data that comes back with an event: a connection and an operation tag. Bits 0..32 index, 32..56
+/// generation, 56..64 tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token(pub(crate) u64);
 
 impl ConnectionId {
-    /// Of events that are about no connection.
+    /// For events that belong to no connection.
     pub(crate) const NONE: ConnectionId = ConnectionId { index: 0, generation: 0 };
 }
 
@@ -42,7 +42,7 @@ impl Token {
     }
 }
 
-/// Where a connection stands in the wheel. `due == NEVER` means that it is not in it.
+/// A connection's place in the wheel. `due == NEVER` means that it is not in the wheel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Links {
     pub(super) prev: u32,
@@ -62,15 +62,15 @@ impl Links {
     }
 }
 
-/// One place for a connection. Free places are chained through `links.next`.
+/// One slot for a connection. Free slots are chained through `links.next`.
 pub(crate) struct Slot<C> {
     pub(crate) links: Links,
     generation: u32,
     entry: Option<C>,
 }
 
-/// A fixed number of places. Memory is reserved at start-up and touched only when first used, so an
-/// unused place costs address space and nothing else.
+/// A fixed number of slots. Memory is reserved at start-up and touched only when first used, so an unused
+/// slot costs only address space.
 pub(crate) struct Slab<C> {
     slots: Vec<Slot<C>>,
     capacity: u32,
@@ -83,7 +83,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 impl<C> Slab<C> {
     /// # Errors
-    /// When the address space is limited (RLIMIT_AS) or the kernel does not overcommit.
+    /// If the address space is limited (RLIMIT_AS) or the kernel does not overcommit.
     pub(crate) fn with_capacity(capacity: u32) -> Result<Self, TryReserveError> {
         assert!(capacity < NONE);
         let mut slots = Vec::new();
@@ -99,7 +99,7 @@ impl<C> Slab<C> {
         self.len == self.capacity
     }
 
-    /// Takes a place. `None` when all are taken.
+    /// Takes a slot. `None` if all are taken.
     pub(crate) fn insert(&mut self, entry: C) -> Option<ConnectionId> {
         let index = if self.free_first != NONE {
             let index = self.free_first;
@@ -127,8 +127,8 @@ impl<C> Slab<C> {
         }
     }
 
-    /// Empties the place; ids that name this connection are stale from here on. It must not be in
-    /// the timer wheel any more.
+    /// Empties the slot; ids of this connection are stale from here on. It must not be in the timer wheel any
+    /// more.
     pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<C> {
         let slot = self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)?;
         let entry = slot.entry.take()?;
@@ -140,7 +140,7 @@ impl<C> Slab<C> {
         Some(entry)
     }
 
-    /// The first connection at or behind `index`, in slot order: a cursor that survives changes.
+    /// The first connection at or after `index`, in slot order: a cursor that survives changes.
     pub(crate) fn at_or_after(&self, index: u32) -> Option<ConnectionId> {
         let start = index as usize;
         let rest = self.slots.get(start..)?;

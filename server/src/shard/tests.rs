@@ -1,4 +1,5 @@
-//! What a shard promises its backend: when it takes connections, what starts a clock, what one costs.
+//! What a shard promises its backend: when it takes connections, what starts a clock, what a connection
+//! costs.
 
 use super::*;
 use protocol::server::{Echo, Http, HttpLimits};
@@ -25,7 +26,7 @@ fn an_idle_connection_takes_what_the_documentation_says() {
     assert!(document.contains(&sentence), "{sentence}");
 }
 
-/// Only a complete request starts the idle timeout anew; what follows its reply gets a clock of its own.
+/// Only a complete request restarts the idle timeout; what follows its reply gets its own clock.
 #[test]
 fn an_empty_line_is_no_progress() {
     let timeouts = Timeouts::new(Duration::from_secs(60), Duration::from_secs(10), Duration::ZERO);
@@ -51,7 +52,7 @@ fn an_empty_line_is_no_progress() {
     assert!(head < request, "a head has less time");
     assert_eq!(receive(350, b"Host: a"), head);
     assert_eq!(receive(360, b"\r\n\r\n"), idle + 360);
-    // In two parts it is no progress either, and the head behind it gets its own time.
+    // An empty line in two parts is no progress either, and the head after it gets its own time.
     assert_eq!(receive(400, b"\r"), idle + 360);
     assert_eq!(receive(410, b"\n"), idle + 360);
     assert_eq!(receive(420, b"G"), head + 120);

@@ -1,11 +1,11 @@
-//! The grain of time of a reactor: timers, pauses and looks are counted in ticks.
+//! The time unit of a reactor: timers, pauses and looks are counted in ticks.
 
 use std::time::Duration;
 
-/// Length of a tick in milliseconds. Timeouts are seconds; a tenth is precise enough and lets the
-/// coarse clock (one kernel tick, 4 ms at HZ=250) serve.
+/// Length of a tick in milliseconds. Timeouts are seconds: a tenth is precise enough, and the coarse clock
+/// (one kernel tick, 4 ms at HZ=250) suffices.
 pub(crate) const TICK_MS: u64 = 100;
-/// The same as a duration: the longest that something goes unnoticed which only the clock tells.
+/// The same as a duration: the longest delay before a reactor notices what only the clock tells.
 pub(crate) const TICK: Duration = Duration::from_millis(TICK_MS);
 
 /// A point in time: ticks since the reactor started. 32 bits last 13 years.

@@ -1,23 +1,24 @@
-//! How long a connection may take for what, in ticks.
+//! How long a connection may take for each step, in ticks.
 
 use std::time::Duration;
 
 use super::tick::TICK_MS;
 
-/// Looks at an unsent reply within one stall timeout; one more finds it stalled for all of it.
+/// Looks at an unsent reply within one stall timeout. One more look without progress means that it has
+/// stalled for the whole timeout.
 pub(super) const LOOKS_MAX: u8 = 4;
 
 /// Which timeout runs.
 ///
-/// `Write` runs in quarters ([`LOOKS_MAX`]): room in the send buffer shows only once a good part of it is
-/// free, so each quarter asks what the peer has acknowledged.
+/// `Write` runs in quarters ([`LOOKS_MAX`]): the send buffer shows room only once a good part of it is free,
+/// so each quarter asks how much the peer has acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
     Idle,
     Head,
     Body,
-    /// A reply was made and not offered to the socket yet: no clock is started for this moment, so an older
-    /// deadline stands, which means nothing but a look.
+    /// A reply was made but not yet offered to the socket. No clock is started for this moment; if an older
+    /// deadline passes, that only causes a look.
     Reply,
     Write,
     Linger,
@@ -49,8 +50,8 @@ impl Timeouts {
             head_ticks: ticks(head),
             look_ticks: if stall_ticks == u32::MAX { u32::MAX } else { stall_ticks.div_ceil(LOOKS_MAX.into()) },
             stall_ticks,
-            // Time for the peer to read the last reply and close. Apache waits 30 s, nginx 5 s; 2 s
-            // are eight retransmission-free round trips to the far side of the planet.
+            // Time for the peer to read the last reply and close. Apache waits 30 s, nginx 5 s; 2 s are eight
+            // round trips, without retransmission, to the far side of the planet.
             linger_ticks: ticks(Duration::from_secs(2)),
             // A request that was on its way when the drain began has arrived by then.
             drain_quiet_ticks: ticks(Duration::from_millis(500)),

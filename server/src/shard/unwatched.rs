@@ -1,5 +1,5 @@
-//! Connections that were accepted, but for which the kernel had no watch yet (ENOSPC: fs.epoll.max_user_watches,
-//! ENOMEM). They are tried again each tick, and accept rests until they have one, so they are few.
+//! Accepted connections for which the kernel had no watch yet (ENOSPC: fs.epoll.max_user_watches, ENOMEM). Each
+//! tick tries them again, and accept pauses until they have watches, so they are few.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ impl Unwatched {
         self.0.push(id);
     }
 
-    /// Takes all of them out, to be tried again.
+    /// Takes all of them out, to try them again.
     pub(crate) fn take(&mut self) -> Vec<ConnectionId> {
         std::mem::take(&mut self.0)
     }
 
-    /// How long a turn may wait that may otherwise wait for `wait_max`: a tick, while there are any.
+    /// Limits `wait_max` to a tick while there are any.
     pub(crate) fn wait_max(&self, wait_max: Option<Duration>) -> Option<Duration> {
         match self.0.is_empty() {
             true => wait_max,

@@ -1,23 +1,24 @@
 //! Timers: one coarse wheel per shard, chained by u32 indices inside the slab.
 //!
-//! A connection that is used does not touch the wheel: it only notes the tick. When its entry comes
-//! due, the real deadline is computed and the entry moved there. So the hot path pays one store, and
-//! a timeout may be late by one tick, never early.
+//! An active connection does not touch the wheel: it only stores its new deadline. When its entry comes due,
+//! the entry moves to that deadline. So the hot path pays one store, and a timeout may be late by one tick,
+//! never early.
 //!
 //! The invariant, asserted by `Shard::check`: a connection whose deadline is not [`Tick::NEVER`] is in the
-//! wheel, in a bucket that comes no later than the deadline ([`Wheel::covers`]). What takes an entry out
-//! (coming due) or moves a deadline earlier marks the connection, and `Shard::settle` covers it again.
+//! wheel, in a bucket that comes no later than the deadline ([`Wheel::covers`]). If an entry is taken out
+//! (because it came due) or a deadline moves earlier, the connection is marked and `Shard::settle` covers it
+//! again.
 
 use super::slab::{ConnectionId, Links, NONE, Slab};
 use super::tick::Tick;
 
-/// Buckets of the wheel, a power of two. 1,024 ticks are 102 s: the default timeouts fit in one turn
-/// of the wheel, longer ones are looked at once per turn and put back.
+/// Buckets of the wheel, a power of two. 1,024 ticks are 102 s: the default timeouts fit in one turn of the
+/// wheel; longer ones are checked once per turn and put back.
 const BUCKETS: u32 = 1024;
 
-/// What the wheel must know of its entries.
+/// What the wheel must know about its entries.
 pub(crate) trait Deadline {
-    /// When the timeout runs out, as things stand; [`Tick::NEVER`] for none.
+    /// When the current timeout ends; [`Tick::NEVER`] for none.
     fn deadline(&self) -> Tick;
 }
 
@@ -34,7 +35,7 @@ impl Wheel {
         Wheel { heads: Box::new([NONE; BUCKETS as usize]), occupied: [0; BUCKETS as usize / 64], done: Tick(0) }
     }
 
-    /// Makes sure that the entry comes due no later than its deadline. Cheap when nothing changes.
+    /// Ensures that the entry comes due no later than its deadline. Cheap if nothing changes.
     #[inline]
     pub(crate) fn cover<C: Deadline>(&mut self, slab: &mut Slab<C>, id: ConnectionId) {
         let slot = slab.slot_mut(id.index);
@@ -76,7 +77,7 @@ impl Wheel {
         if deadline == Tick::NEVER {
             return;
         }
-        // Behind `done` a bucket would wait for a whole turn of the wheel.
+        // A bucket at or before `done` would wait for a whole turn of the wheel.
         let due = Tick(deadline.0.clamp(self.done.0 + 1, self.done.0 + BUCKETS - 1));
         let bucket = due.0 % BUCKETS;
         let next = self.heads[bucket as usize];
@@ -88,14 +89,14 @@ impl Wheel {
         self.occupied[bucket as usize / 64] |= 1 << (bucket % 64);
     }
 
-    /// Takes the next connection whose deadline is at or before `now` out of the wheel; the others of its
-    /// bucket are put where they belong now. Call until `None`; entries may be covered, moved and unlinked
-    /// between two calls. One at a time, so that a million that expire together need no list.
+    /// Takes the next connection whose deadline is at or before `now` out of the wheel; entries with later
+    /// deadlines are moved to their buckets. Call until `None`; between two calls, entries may be covered,
+    /// moved and unlinked. It returns one at a time, so that a million that expire together need no list.
     pub(crate) fn next_expired<C: Deadline>(&mut self, slab: &mut Slab<C>, now: Tick) -> Option<ConnectionId> {
-        // More than one turn behind: every bucket once is enough.
+        // If the wheel is late by more than one turn, visiting every bucket once is enough.
         self.done = self.done.max(Tick(now.0.saturating_sub(BUCKETS)));
         loop {
-            // The bucket of `done` may be half done: nothing is ever linked into it (see `link`).
+            // The bucket of `done` may be partly handled: nothing is ever linked into it (see `link`).
             let bucket = self.done.0 % BUCKETS;
             while self.heads[bucket as usize] != NONE {
                 let index = self.heads[bucket as usize];
@@ -115,7 +116,7 @@ impl Wheel {
         }
     }
 
-    /// Whether the entry of `index` comes due no later than `deadline`, or in the next bucket to be looked at.
+    /// Whether the entry of `index` comes due no later than `deadline`, or in the next bucket to be handled.
     pub(crate) fn covers<C>(&self, slab: &mut Slab<C>, index: u32, deadline: Tick) -> bool {
         let links = slab.slot_mut(index).links;
         deadline == Tick::NEVER || links.is_linked() && links.due.0 <= deadline.0.max(self.done.0 + 1)
@@ -124,7 +125,7 @@ impl Wheel {
     /// The next tick at which an entry may come due.
     pub(crate) fn next_due(&self) -> Option<Tick> {
         let start = (self.done.0 + 1) % BUCKETS;
-        // The words from the one that holds `start` on, and that one again for its lower bits.
+        // All words, beginning with the one that holds `start`, and that one again for its lower bits.
         for step in 0..=self.occupied.len() as u32 {
             let word_index = (start / 64 + step) as usize % self.occupied.len();
             let mut word = self.occupied[word_index];

@@ -15,7 +15,7 @@ pub(crate) fn partial_writes(variant: Variant) {
         client.write(piece);
     }
     assert!(client.reply().expect("a reply").0.starts_with("HTTP/1.1 200"));
-    // Two requests and a half, the rest later: the half must neither be lost nor answered early.
+    // Two and a half requests, then the rest: the half must neither be lost nor answered early.
     let three = GET.repeat(3);
     let (now, later) = three.as_bytes().split_at(GET.len() * 2 + 11);
     client.write(now);
@@ -50,7 +50,7 @@ pub(crate) fn greedy_reader(variant: Variant) {
     let mut other = server.connect();
     let mut reader = Client { stream: greedy.stream.try_clone().expect("a descriptor") };
     let reading = thread::spawn(move || {
-        // Until the other one is done: then the socket is shut down and this ends.
+        // Until the other client is done: it then shuts down this socket.
         let mut bytes = vec![0; 1 << 20];
         let mut total = 0;
         while let Ok(count @ 1..) = std::io::Read::read(&mut reader.stream, &mut bytes) {
@@ -81,7 +81,7 @@ pub(crate) fn slow_reader_of_echo(variant: Variant) {
     writing.join().expect("no panic");
     let report = server.drain();
     assert_eq!((report.totals.bytes_in, report.totals.bytes_out), (24 << 20, 24 << 20));
-    // Back-pressure is free for the others; a multishot receive has to be cancelled for it.
+    // Back-pressure is free for the other variants; a multishot receive must be cancelled for it.
     if variant.backend() != "io_uring" || matches!(variant, Variant::UringOneshot | Variant::UringPoll) {
         assert_eq!(report.totals.receive_pauses, 0);
     }
@@ -124,7 +124,7 @@ pub(crate) fn many_connections(variant: Variant) {
         for (number, client) in clients.iter_mut().enumerate() {
             assert_eq!(client.read(60), [round, number as u8, (number >> 8) as u8].repeat(20));
         }
-        // Every other one is replaced, so that places and descriptors are used again.
+        // Replace every other client, so that slots and descriptors are reused.
         for place in clients.iter_mut().step_by(2) {
             *place = server.connect();
         }
@@ -134,11 +134,11 @@ pub(crate) fn many_connections(variant: Variant) {
     assert_eq!(report.totals.accepts, 600 + 3 * 300);
 }
 
-/// An urgent byte ends every receive short of what lies behind it. It stays in its place, and nobody waits
+/// An urgent byte ends every receive before the bytes after it. It stays in its place, and no client waits
 /// for the rest.
 pub(crate) fn urgent_data(variant: Variant) {
     let server = Running::start(Workload::Echo, variant, |options| options.connections_max = 1);
-    // While the first holds the only place, the second one's bytes gather in its socket.
+    // While the first client holds the only slot, the second one's bytes gather in its socket.
     let first = server.connect();
     let mut second = server.connect();
     second.write("abc");

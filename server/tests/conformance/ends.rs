@@ -80,7 +80,7 @@ pub(crate) fn reset_under_load(variant: Variant) {
     assert!(report.totals.closed_for(CloseReason::Reset) >= 1, "{:?}", report.totals);
 }
 
-/// The peer is still sending when it is refused: the reply must arrive, not an RST that overtakes it.
+/// The peer is still sending when it is refused: the reply must arrive, and no RST may overtake it.
 pub(crate) fn refusal_reaches_the_peer(variant: Variant) {
     let server = Running::http(variant);
     for (input, status) in [
@@ -132,8 +132,8 @@ pub(crate) fn no_reset_overtakes_a_reply(variant: Variant) {
     assert_eq!(report.totals.closed_for(CloseReason::Requested), 2);
 }
 
-/// Requests come about when the idle timeout does. Each is answered, or meets a FIN: then it may be sent
-/// again. RST would leave open what became of it.
+/// Requests come at about the moment of the idle timeout. Each is answered or meets a FIN, after which it may
+/// be retried. An RST would leave its fate unknown.
 pub(crate) fn idle_close_is_a_fin(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| options.idle_timeout = Duration::from_millis(100));
     let (mut replies, mut ends) = (0u64, 0u64);
@@ -141,9 +141,9 @@ pub(crate) fn idle_close_is_a_fin(variant: Variant) {
         let mut clients: Vec<Client> = (0..40).map(|_| server.connect()).collect();
         clients.iter_mut().for_each(|client| client.write(GET));
         clients.iter_mut().for_each(|client| assert!(client.reply().is_some(), "the first request is in time"));
-        // The timeout is 100 ms and up to two ticks.
+        // The timeout is 100 ms plus up to two ticks.
         thread::sleep(Duration::from_millis(150 + 25 * round));
-        // Behind a FIN nothing may come back but a reset much later, so a failed write is one of these.
+        // After a FIN only a much later reset could come back, so a failed write means a reset.
         let sent: Vec<bool> = clients
             .iter_mut()
             .map(|client| std::io::Write::write_all(&mut client.stream, GET.as_bytes()).is_ok())
@@ -218,7 +218,7 @@ pub(crate) fn drain_of_idle(variant: Variant) {
     let report = thread::scope(|scope| {
         let draining = scope.spawn(|| server.drain());
         clients.iter_mut().for_each(|client| assert_eq!(client.read_to_end(), b""));
-        // Linux sends RST for what arrives behind a closed listener.
+        // Linux answers segments to a closed listener with RST.
         assert!(TcpStream::connect_timeout(&address, Duration::from_secs(10)).is_err());
         drop(clients);
         draining.join().expect("no panic")
@@ -271,7 +271,8 @@ fn queued_at_some_are_served(variant: Variant, reactors: usize, balance: Balance
     assert_eq!((report.exit_code(), report.totals.requests), (0, 200));
 }
 
-/// Connections beyond the limit wait in the accept queue when the drain begins. Room frees within it.
+/// Connections beyond the limit wait in the accept queue when the drain begins. Slots become free during the
+/// drain.
 pub(crate) fn drain_at_the_limit(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| {
         options.connections_max = 4;
@@ -293,7 +294,7 @@ pub(crate) fn drain_at_the_limit(variant: Variant) {
     assert!(report.totals.full_pauses > 0, "the limit was never met");
 }
 
-/// No room frees: at the deadline the queue is cut off like the rest, and the account has all of it.
+/// No slot becomes free: at the deadline the queue is cut off like the rest, and the report counts all of it.
 pub(crate) fn drain_at_the_limit_is_forced(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| {
         options.connections_max = 2;

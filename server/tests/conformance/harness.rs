@@ -10,7 +10,7 @@ use protocol::Workload;
 use server::{Balance, Endpoint, Options, Order, Report, Server, Variant};
 use socket2::{Domain, Socket, Type};
 
-/// Long enough for the slowest machine: it ends a test that hangs, it measures nothing.
+/// Long enough for the slowest machine. It ends a test that hangs and measures nothing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether this host can run the variant.
@@ -28,7 +28,7 @@ pub(crate) fn available(variant: Variant) -> bool {
     }
 }
 
-/// Every way to spread connections that this host can run.
+/// Every `Balance` that this host can run.
 pub(crate) fn balances() -> impl Iterator<Item = Balance> {
     [Balance::Hash, Balance::Cpu, Balance::RoundRobin].into_iter().filter(|balance| {
         let mut options = Options::new(Workload::Echo);
@@ -62,7 +62,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// One reactor, a free port, and what `change` changes.
+    /// One reactor and a free port, adjusted by `change`.
     pub(crate) fn start(workload: Workload, variant: Variant, change: impl FnOnce(&mut Options)) -> Running {
         let mut options = Options::new(workload);
         options.variant = variant;
@@ -88,7 +88,7 @@ impl Running {
         self.orders.as_ref().expect("running").send(order).expect("the supervisor listens");
     }
 
-    /// Waits for the end and checks what must hold however a server ended.
+    /// Waits for the end and checks what must hold after any end.
     pub(crate) fn account(mut self) -> Report {
         let report = self.supervisor.take().expect("running").join().expect("no panic");
         for reactor in &report.reactors {
@@ -100,7 +100,7 @@ impl Running {
         report
     }
 
-    /// Drains, waits, accounts.
+    /// Drains, waits, and checks as `account` does.
     pub(crate) fn drain(self) -> Report {
         self.order(Order::Drain);
         self.account()
@@ -131,7 +131,7 @@ impl Client {
 impl Drop for Running {
     fn drop(&mut self) {
         if let (Some(orders), Some(supervisor)) = (self.orders.take(), self.supervisor.take()) {
-            // Only reached when a test failed or does not care: its own message matters, not ours.
+            // Only reached if a test failed or needs no report: its own message matters, not ours.
             let _ = orders.send(Order::Stop);
             let _ = supervisor.join();
         }
@@ -211,7 +211,7 @@ pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len as u64).map(|n| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
 }
 
-/// Waits until `done` says so; fails when it never does.
+/// Waits until `done` returns true; fails if it never does.
 pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !done() {
@@ -220,8 +220,8 @@ pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Connects `room` clients, then `more`, and returns both when the server has met its limit of `room`: each
-/// client inside has had two replies, so the reactor has looked at its listener while others waited there.
+/// Connects `room` clients, then `more`, and returns both once the server has met its limit of `room`: each
+/// accepted client has had two replies, so the reactor has checked its listener while others waited there.
 pub(crate) fn fill_to_the_limit(server: &Running, room: usize, more: usize) -> (Vec<Client>, Vec<Client>) {
     let mut inside: Vec<Client> = (0..room).map(|_| server.connect()).collect();
     let waiting = (0..more).map(|_| server.connect()).collect();

@@ -1,5 +1,5 @@
-//! HTTP framing over real sockets: what is refused, how, and that nothing behind it is taken for a request.
-//! The demands themselves, in every cut, are tested in the `protocol` crate.
+//! HTTP framing over real sockets: what is refused, how, and that nothing after it is taken for a request.
+//! The `protocol` crate tests the rules themselves, in every cut.
 
 use protocol::Workload;
 use protocol::server::Violation;
@@ -76,7 +76,7 @@ pub(crate) fn strict_framing(variant: Variant) {
             } else {
                 client.write([request, GET].concat());
             }
-            // A server that refused may be gone by now, and then there is nothing left to shut down.
+            // After a refusal the connection may be gone by now, and then nothing is left to shut down.
             let _ = client.stream.shutdown(std::net::Shutdown::Write);
             let found = statuses(&client.read_to_end());
             let expected = if violation.is_some() { vec![*status] } else { vec![*status, 200] };
@@ -90,7 +90,7 @@ pub(crate) fn strict_framing(variant: Variant) {
     }
 }
 
-/// A head of 16 KiB, a byte at a time: the longest that is taken, and one byte more.
+/// A head of 16 KiB, a byte at a time: the longest that is accepted, and one byte more.
 pub(crate) fn long_heads_byte_by_byte(variant: Variant) {
     let server = Running::http(variant);
     let head = |len: usize| {
@@ -115,7 +115,7 @@ pub(crate) fn long_heads_byte_by_byte(variant: Variant) {
     assert_eq!(report.totals.closed_for(CloseReason::Violation(Violation::TargetTooLong)), 1);
 }
 
-/// 100 comes before the body, and only where the body is taken; elsewhere the connection ends with the reply.
+/// 100 comes before the body, and only if the body is wanted; otherwise the connection ends with the reply.
 pub(crate) fn expectations(variant: Variant) {
     let server = Running::http(variant);
     let mut client = server.connect();
@@ -127,7 +127,7 @@ pub(crate) fn expectations(variant: Variant) {
     client.write("POST /none HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
     let (head, _) = client.reply().expect("a reply without the body");
     assert!(head.starts_with("HTTP/1.1 404 ") && head.contains("\r\nConnection: close\r\n"), "{head}");
-    // Neither the body nor a request in its place is taken for anything.
+    // Neither the body nor a request in its place is processed.
     client.write_some(format!("0\r\n\r\n{GET}").as_bytes());
     assert_eq!(client.read_to_end(), b"");
     let mut client = server.connect();
@@ -138,8 +138,8 @@ pub(crate) fn expectations(variant: Variant) {
     assert_eq!((report.totals.requests, report.totals.closed_for(CloseReason::Requested)), (3, 1));
 }
 
-/// The reply to a body of up to 64 KiB begins when the body is known to be right. Behind the first byte of
-/// a reply, an error ends the connection without another one.
+/// The reply to a body of up to 64 KiB begins once the body is known to be valid. After the first byte of a
+/// reply, an error ends the connection without another reply.
 pub(crate) fn one_final_reply(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| options.http.body_len_max = 1 << 20);
     let head = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -148,7 +148,7 @@ pub(crate) fn one_final_reply(variant: Variant) {
         let mut client = server.connect();
         client.write(head);
         (0..chunks).for_each(|_| client.write_some(chunk.as_bytes()));
-        // Time for a reply that begins too early: another connection is served meanwhile.
+        // Gives a reply that begins too early time to show: another connection is served meanwhile.
         server.connect().get();
         client.write_some(b"zz\r\n");
         let replies = client.read_to_end();
@@ -173,7 +173,7 @@ pub(crate) fn one_final_reply(variant: Variant) {
 }
 
 impl Client {
-    /// Writes as much as the server takes: one that refused has closed, which is not what is tested here.
+    /// Writes as much as the server takes. After a refusal it has closed, which is not tested here.
     fn write_some(&mut self, bytes: &[u8]) {
         let _ = std::io::Write::write_all(&mut self.stream, bytes);
     }

@@ -1,4 +1,4 @@
-//! Limits and timeouts. Times are only ever waited for, never measured.
+//! Limits and timeouts. The tests wait for times but never measure them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(crate) fn header_timeout(variant: Variant) {
     });
     let mut slow = server.connect();
     slow.get();
-    // A head that is right so far however long it gets: a late server must not find a fault in it.
+    // A head that stays valid however long it gets: a late server must not find a fault in it.
     let mut trickle = "GET /".bytes().chain(std::iter::repeat(b'x'));
     slow.stream.set_nonblocking(true).expect("a socket");
     let mut byte = [0];
@@ -72,7 +72,7 @@ pub(crate) fn stalled_reply(variant: Variant) {
     assert_eq!((report.exit_code(), report.totals.closed_for(CloseReason::StallTimeout)), (0, 1));
 }
 
-/// Peers that stay after they were given up cannot hold their places: what lingers has an end, too.
+/// Peers that stay after the server gave up on them cannot hold their slots: lingering ends too.
 pub(crate) fn stalled_peers_free_their_places(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| {
         options.connections_max = 2;
@@ -92,7 +92,7 @@ pub(crate) fn stalled_peers_free_their_places(variant: Variant) {
     assert_eq!(report.totals.lingers_cut, 2, "they did not close");
 }
 
-/// Empty lines do not hold a connection: one may precede a request, the next is no HTTP.
+/// Empty lines do not keep a connection: one may precede a request; a second one is not HTTP.
 pub(crate) fn empty_lines_are_no_progress(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| options.idle_timeout = SHORT);
     let mut one = server.connect();

@@ -1,6 +1,6 @@
-//! One suite of behaviour over real sockets, run once per backend variant: what holds for one holds
-//! for all. A variant is skipped only when this host cannot run it, and then the test says so; on a
-//! machine that has to have it (`CI` is set) that is a failure.
+//! One suite of behaviour over real sockets, run once per backend variant: what holds for one holds for all.
+//! A variant is skipped only if this host cannot run it, and then the test says so; with `CI` set, that is a
+//! failure.
 
 mod bytes;
 mod ends;

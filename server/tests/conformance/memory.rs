@@ -1,4 +1,4 @@
-//! Peers that take memory and give nothing: others are served all the same.
+//! Peers that take memory without progress: other clients are still served.
 
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
@@ -8,18 +8,18 @@ use server::{BUFFER_MEMORY_LEN_MIN, CloseReason, Report, Variant};
 
 use crate::harness::{Client, GET, Running, pattern};
 
-/// More than the pool could hold for: with the least memory, 64 KiB for each of 64.
+/// More than the pool could serve: the least memory holds 64 KiB for each of 64.
 const HOGS: usize = 150;
 /// Connections that are served while the hogs come.
 const PROBES: usize = 5;
 
-/// Small replies, a head in two segments, long replies: none of it waits for the hogs.
+/// Small replies, a head in two segments, long replies: none of them waits for the hogs.
 fn probe(server: &Running) {
     let mut client = server.connect();
     client.get();
     let (first, second) = GET.as_bytes().split_at(20);
     client.write(first);
-    // Long enough for the first part to be taken by itself, most of the time.
+    // Long enough for the server to receive the first part alone, most of the time.
     std::thread::sleep(Duration::from_millis(20));
     client.write(second);
     assert!(client.reply().is_some());
@@ -42,7 +42,7 @@ pub(crate) fn hogs_of_generated_replies(variant: Variant) {
     let server = start(Workload::Http, variant);
     let mut hogs: Vec<Client> = (0..HOGS).map(|_| server.connect_with_receive_buffer(4096)).collect();
     hogs.iter_mut().for_each(|hog| hog.write("GET /bytes/1000000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
-    // Each has its head: all are stuck from here on.
+    // Each has received its head: all are stuck from here on.
     hogs.iter_mut().for_each(|hog| drop(hog.read(100)));
     (0..3).for_each(|_| probe(&server));
     let report = server.drain();
@@ -54,7 +54,8 @@ pub(crate) fn hogs_of_generated_replies(variant: Variant) {
     assert!(memory < (BUFFER_MEMORY_LEN_MIN / 4) as u64, "{memory} bytes");
 }
 
-/// Ends the server: every probe was served and the limit held. Also how many hogs gave way.
+/// Ends the server and checks that every probe was served and the limit held. Also returns how many hogs were
+/// shed.
 fn account(server: Running) -> (Report, u64) {
     let report = server.drain();
     let closed = |reason| report.totals.closed_for(reason);
@@ -65,8 +66,8 @@ fn account(server: Running) -> (Report, u64) {
     (report, gave_way)
 }
 
-/// Bodies come back to clients that never read: these give way, in the order in which they stopped, and
-/// who is served meanwhile does not notice.
+/// Bodies come back to clients that never read. These are shed in the order in which they stopped, and other
+/// clients do not notice.
 pub(crate) fn hogs_of_echoed_bodies(variant: Variant) {
     let server = start(Workload::Http, variant);
     let head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
@@ -76,7 +77,7 @@ pub(crate) fn hogs_of_echoed_bodies(variant: Variant) {
         let hog = server.connect_with_receive_buffer(4096);
         hog.stream.set_nonblocking(true).expect("a socket");
         let mut left: &[u8] = &[head.as_bytes(), &body].concat();
-        // As much as is taken at once; a hog that was shed meanwhile takes nothing.
+        // Writes as much as is taken at once; after shedding, nothing is taken.
         while let Ok(count @ 1..) = (&mut &hog.stream).write(left) {
             left = &left[count..];
         }
@@ -87,15 +88,15 @@ pub(crate) fn hogs_of_echoed_bodies(variant: Variant) {
     }
     let (report, gave_way) = account(server);
     if matches!(variant, Variant::UringOneshot | Variant::UringPoll) {
-        // One provided buffer at a time: they never hold more.
+        // They hold at most one provided buffer at a time.
         assert_eq!(gave_way, 0, "{:?}", report.totals);
     } else {
         assert!(gave_way > 0, "nobody gave way: {:?}", report.totals);
     }
 }
 
-/// Bodies that are waited for until they are whole, and never are: each holds all but its last byte. These
-/// give way, the oldest first, and who is served meanwhile does not notice.
+/// Bodies that are collected but never become complete: each hog sends all but the last byte. These are shed,
+/// the oldest first, and other clients do not notice.
 pub(crate) fn hogs_of_collected_bodies(variant: Variant) {
     let server = start(Workload::Http, variant);
     let body = pattern(60_000);
@@ -103,7 +104,7 @@ pub(crate) fn hogs_of_collected_bodies(variant: Variant) {
     let mut hogs = Vec::new();
     for _ in 0..HOGS {
         let mut hog = server.connect();
-        // It fits the socket buffers, so only a hog that was shed meanwhile fails to write it.
+        // It fits the socket buffers, so the write fails only if the hog was shed meanwhile.
         if let Err(error) = hog.stream.write_all(&request) {
             assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
         }
@@ -118,8 +119,8 @@ pub(crate) fn hogs_of_collected_bodies(variant: Variant) {
     assert_eq!(gave_way + cut, HOGS as u64, "{:?}", report.totals);
 }
 
-/// What one peer that writes without end and never reads can make a server keep: of io_uring what is said at
-/// the head of `backend/uring`, of the others nothing, because they do not receive while a reply is unsent.
+/// How much a peer that writes without end and never reads can make a server keep: for io_uring, what the
+/// head of `backend/uring` says; for the others nothing, because they do not receive while a reply is unsent.
 pub(crate) fn unread_input_is_bounded(variant: Variant) {
     let len_max = match variant {
         Variant::UringMultishot | Variant::UringInline | Variant::UringGather => (64 + 512) << 10,
@@ -131,7 +132,7 @@ pub(crate) fn unread_input_is_bounded(variant: Variant) {
         options.stall_timeout = Duration::from_secs(3600);
     });
     let bytes = pattern(1 << 20);
-    // Several times: how much comes at once depends on how the kernel and the peer take turns.
+    // Several peers: how much comes at once depends on how the kernel and the peer take turns.
     let hogs: Vec<Client> = (0..8)
         .map(|_| {
             let mut hog = server.connect_with_receive_buffer(4096);
@@ -148,6 +149,6 @@ pub(crate) fn unread_input_is_bounded(variant: Variant) {
     assert!(totals.unread_len_peak <= len_max, "{} bytes of {len_max}", totals.unread_len_peak);
     assert!(len_max == 0 || totals.unread_len_peak > 0, "nothing was ever kept");
     assert_eq!(totals.closed_for(CloseReason::Overrun), 0);
-    // What waits is what was received.
+    // Unread bytes are bytes that were received.
     assert!(totals.bytes_in >= totals.bytes_out + totals.unread_len_peak, "{totals:?}");
 }

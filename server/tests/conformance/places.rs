@@ -1,4 +1,4 @@
-//! Where a server listens: several addresses, unix sockets; and what it tells while it serves.
+//! Where a server listens: several addresses, unix sockets; and what it reports while it serves.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -19,7 +19,7 @@ fn loopback() -> Endpoint {
     Endpoint::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
-/// A path of its own for a test, below a directory that goes with it.
+/// A test's own path, below a directory that is removed with it.
 struct Place(PathBuf);
 
 impl Place {
@@ -48,7 +48,7 @@ fn connect(path: &Path) -> UnixStream {
     stream
 }
 
-/// Each address gets a free port, every reactor listens at all of them, and none of them is favoured at the end.
+/// Each address gets a free port, every reactor listens at all of them, and the drain treats all alike.
 pub(crate) fn several_addresses(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| {
         options.reactors = REACTORS;
@@ -66,7 +66,7 @@ pub(crate) fn several_addresses(variant: Variant) {
         .collect();
     clients.iter_mut().for_each(|client| drop(client.get()));
     server.order(Order::Drain);
-    // The requests are on their way before a reactor can have closed a listener with connections in its queue.
+    // Requests are on their way before a reactor could close a listener with queued connections.
     clients.iter_mut().for_each(|client| client.write(GET));
     clients.iter_mut().for_each(|client| assert!(client.reply().is_some(), "a connection was lost"));
     drop(clients);
@@ -77,7 +77,7 @@ pub(crate) fn several_addresses(variant: Variant) {
     }
 }
 
-/// The reactors share one socket, beside one of TCP; replies of every length come back.
+/// The reactors share one unix socket, next to a TCP one; replies of every length come back.
 pub(crate) fn unix_socket(variant: Variant) {
     let place = Place::new("unix", variant);
     let server = Running::start(Workload::Echo, variant, |options| {
@@ -101,7 +101,7 @@ pub(crate) fn unix_socket(variant: Variant) {
     assert!(!place.socket().exists(), "the file is left behind");
 }
 
-/// What the kernel has queued when the drain begins is served; newcomers find no file.
+/// Connections queued when the drain begins are served; later clients find no file.
 pub(crate) fn unix_queue_is_served(variant: Variant) {
     let place = Place::new("queue", variant);
     let server = Running::start(Workload::Http, variant, |options| {
@@ -119,7 +119,7 @@ pub(crate) fn unix_queue_is_served(variant: Variant) {
     }
     let late = UnixStream::connect(place.socket()).expect_err("a drain takes no newcomers");
     assert_eq!(late.kind(), ErrorKind::NotFound);
-    // A successor may have the path while we still drain.
+    // A successor may use the path while this server still drains.
     let successor = std::os::unix::net::UnixListener::bind(place.socket()).expect("the path is free");
     drop(clients);
     let report = server.account();
@@ -130,7 +130,7 @@ pub(crate) fn unix_queue_is_served(variant: Variant) {
     drop(successor);
 }
 
-/// Live counters add up to the account, and go on through the drain.
+/// Live counters add up to the report, and continue during the drain.
 pub(crate) fn live_counters(variant: Variant) {
     let mut options = Options::new(Workload::Http);
     (options.variant, options.reactors) = (variant, REACTORS);
@@ -151,12 +151,12 @@ pub(crate) fn live_counters(variant: Variant) {
     clients.iter_mut().for_each(|client| drop(client.get()));
     let next = || told.recv_timeout(PATIENCE).expect("a line each interval");
     let mut seen: Vec<server::Stats> = Vec::new();
-    // A line may have been made between the connections and their requests.
+    // A line may fall between the connections and their requests.
     while !(seen.iter().any(|line| line.requests_per_s > 0.0) && seen.iter().any(|line| line.connections == 10)) {
         seen.push(next());
     }
     assert!(seen.iter().all(|line| line.answered <= REACTORS && line.reactors == REACTORS && !line.draining));
-    // They say what they closed, once.
+    // The lines report each close once.
     clients.truncate(7);
     let mut closed = 0;
     while closed < 3 {

@@ -1,9 +1,9 @@
-//! Provided buffers (IORING_REGISTER_PBUF_RING, Linux 5.19): the kernel picks one when bytes arrive,
-//! so a connection that waits owns none.
+//! Provided buffers (IORING_REGISTER_PBUF_RING, Linux 5.19): the kernel picks one when bytes arrive, so a
+//! waiting connection owns none.
 //!
-//! Who may touch a buffer is a matter of values. The kernel owns all of them at first. A completion brings a
-//! [`Filled`], of which there is one for each piece that the kernel wrote; `content` wants to see it, and
-//! `release` takes it. The memory belongs to ring and buffers together, and the ring gives its share up last.
+//! A value proves who may touch a buffer. The kernel owns all of them at first. A completion brings a
+//! [`Filled`], one for each piece that the kernel wrote; `content` borrows it, and `release` takes it. Ring
+//! and buffers share the memory, and the ring gives up its share last.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
@@ -27,14 +27,14 @@ pub trait Cut {
     const COUNT: u16;
     /// Length of a buffer in bytes; a longer message takes several.
     const LEN: usize;
-    /// Whether one message after the other is laid into a buffer until it is full.
+    /// Whether a buffer is filled with one message after the other until it is full.
     const IS_INCREMENTAL: bool;
-    /// How many receives that found no buffer are tried again at a time: one for each share.
+    /// How many receives that found no buffer are retried at a time: one per share.
     const RETRIES: usize = Self::COUNT as usize * Self::LEN / SHARE_LEN as usize;
 }
 
-/// A buffer for each receive. The kernel takes them in turn, so under load all of them pass through
-/// the cache, however short the messages are: 512 KiB, which stay in L2.
+/// A buffer for each receive. The kernel takes them in turn, so under load all of them pass through the
+/// cache, however short the messages are: 512 KiB, which fit in L2.
 #[derive(Debug, Clone, Copy)]
 pub struct Whole;
 
@@ -49,7 +49,7 @@ impl Cut for Whole {
 ///
 /// A multishot receive goes on for 32 rounds before others get their turn (`MULTISHOT_MAX_RETRY` of
 /// io_uring/net.c), and each round takes all that is left of a buffer. So a peer that sends without end takes
-/// every buffer before it can be stopped; together they are as much as 32 rounds of [`Whole`] are twice.
+/// every buffer before it can be stopped; all of them together are twice as much as 32 rounds of [`Whole`].
 #[derive(Debug, Clone, Copy)]
 pub struct Incremental;
 
@@ -90,9 +90,9 @@ impl Drop for Memory {
     }
 }
 
-/// Where the next piece of each buffer begins. The kernel does not tell: it begins where the one before ended,
-/// because completions come in the order in which the pieces were filled. So this is asked for every
-/// completion of a ring, in their order.
+/// Where the next piece of each buffer begins. The kernel does not say, but each piece begins where the one
+/// before ended, because completions come in the order in which the pieces were filled. So every completion of
+/// a ring must pass through here, in order.
 #[derive(Debug)]
 pub(crate) struct Pieces<C: Cut> {
     /// Empty unless buffers are filled piece by piece.
@@ -131,20 +131,20 @@ impl<C: Cut> Pieces<C> {
     }
 }
 
-/// The buffers of one ring, as far as they are not the kernel's.
+/// The buffers of one ring that the kernel does not own.
 pub struct ProvidedBuffers<C: Cut> {
     memory: Rc<Memory>,
     ring: NonZeroU32,
     tail: u16,
-    /// For each buffer that is filled piece by piece, pieces released, less all pieces once the kernel has
-    /// finished with it: zero then means that nobody has any of it.
+    /// For each buffer that is filled piece by piece: the pieces released, minus all its pieces once the
+    /// kernel has finished with it. Zero then means that nobody holds a piece.
     released: Box<[i64]>,
     cut: PhantomData<C>,
 }
 
 impl<C: Cut> ProvidedBuffers<C> {
-    /// Allocates the buffers and hands all of them to the kernel. The ring must keep what is returned beside
-    /// them until it is closed.
+    /// Allocates the buffers and hands all of them to the kernel. The ring must keep the returned memory
+    /// until it is closed.
     ///
     /// # Errors
     /// What io_uring_register(2) returns: Linux before 5.19 has no such rings, and before 6.12 none that
@@ -180,8 +180,8 @@ impl<C: Cut> ProvidedBuffers<C> {
         unsafe { std::slice::from_raw_parts(start, len) }
     }
 
-    /// The bytes that came with a completion are not needed any more. The buffer goes back to the kernel when
-    /// that has finished with it and nobody has another piece of it.
+    /// Gives up the bytes that came with a completion. The buffer goes back to the kernel when the kernel has
+    /// finished with it and nobody holds another piece.
     ///
     /// # Panics
     /// When they came from another ring: a bug.
@@ -206,8 +206,8 @@ impl<C: Cut> ProvidedBuffers<C> {
         let start = unsafe { self.memory.content.as_ptr().add(usize::from(buffer) * C::LEN) };
         // SAFETY: index < COUNT, so the entry lies inside the allocation.
         let entry = unsafe { self.memory.entries.as_ptr().add(index) };
-        // SAFETY: the kernel reads no entry at or behind the tail, and at most COUNT buffers can be in front of
-        // it, because each is given back once. Only this function refers to entries, and it has `&mut self`.
+        // SAFETY: the kernel reads no entry at or after the tail, and at most COUNT buffers can be before it,
+        // because each is given back once. Only this function refers to entries, and it has `&mut self`.
         let entry = unsafe { &mut *entry };
         entry.set_addr(start as u64);
         entry.set_len(C::LEN as u32);

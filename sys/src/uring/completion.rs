@@ -1,9 +1,9 @@
-//! What a ring tells: a completion, and the buffer that came with it.
+//! A completion of a ring, and the buffer that came with it.
 
 use std::num::NonZeroU32;
 
-/// A completion, copied out of the shared queue. There is one for each that the kernel made, and none else:
-/// it cannot be made, copied or cloned outside.
+/// A completion, copied out of the shared queue. There is exactly one for each that the kernel made: other
+/// code cannot make, copy or clone it.
 #[derive(Debug)]
 pub struct Completion {
     /// What the submission was tagged with.
@@ -17,7 +17,7 @@ pub struct Completion {
 
 impl Completion {
     /// The buffer that came with it, whatever the result. It must go to
-    /// [`ProvidedBuffers::release`](crate::uring::ProvidedBuffers::release), and be that of a stale completion.
+    /// [`ProvidedBuffers::release`](crate::uring::ProvidedBuffers::release), even if the completion is stale.
     #[inline]
     #[must_use = "a buffer that is not released is lost to the ring"]
     pub fn take_buffer(&mut self) -> Option<Filled> {
@@ -25,18 +25,19 @@ impl Completion {
     }
 }
 
-/// Bytes in a provided buffer, lent by the kernel until they are released. Whoever has it has the only right
-/// to these bytes; dropped instead of released it takes the buffer out of circulation, and nothing worse.
+/// Bytes in a provided buffer, lent by the kernel until they are released. Its owner has the only right to
+/// these bytes. If it is dropped instead of released, the buffer is lost to the ring, and nothing worse
+/// happens.
 #[derive(Debug)]
 #[must_use = "a buffer that is not released is lost to the ring"]
 pub struct Filled {
-    /// Which ring; a number that no other ring of the process has.
+    /// The number of its ring, unique in the process.
     pub(crate) ring: NonZeroU32,
     pub(crate) buffer: u16,
     /// Where in the buffer.
     pub(crate) at: u32,
     pub(crate) len: u32,
-    /// How many pieces the buffer was filled with, once the kernel has finished with it; else zero.
+    /// How many pieces the buffer was filled with, once the kernel has finished with it; until then zero.
     pub(crate) pieces: u32,
 }
 

@@ -1,8 +1,8 @@
 //! The one place where a ring is entered: by its index in the calling thread's table of registered rings.
 //!
-//! With the index (IORING_REGISTER_RING_FDS, Linux 5.18) the kernel neither looks a descriptor up nor counts
-//! references to its file. The crate underneath enters by index only through the very object that registered
-//! it, which borrows the ring; so the registration and the call are made here.
+//! With the index (IORING_REGISTER_RING_FDS, Linux 5.18) the kernel neither looks up a descriptor nor counts
+//! references to its file. The `io-uring` crate enters by index only through the object that registered it,
+//! which borrows the ring; so the registration and the call are made here.
 
 use std::ffi::c_void;
 use std::io;
@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use io_uring::IoUring;
 
-/// `IORING_ENTER_GETEVENTS` of linux/io_uring.h: without it deferred work is left alone, and completions
-/// that found no room stay in the kernel.
+/// `IORING_ENTER_GETEVENTS` of linux/io_uring.h: without it deferred work does not run, and completions that
+/// found no room stay in the kernel.
 pub(crate) const GETEVENTS: u32 = 1;
 /// `IORING_ENTER_EXT_ARG`.
 const EXT_ARG: u32 = 1 << 3;
@@ -53,21 +53,22 @@ struct Arguments {
 /// How long an enter waits, and for what.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wait {
-    /// Completions that end it. None is waited for when it is zero.
+    /// How many completions end the wait. Zero means not to wait.
     pub(crate) count: u32,
-    /// After so long, fewer do. Zero when it is all the same.
+    /// After this time fewer completions end it. Zero means no such time.
     pub(crate) min_wait_us: u32,
-    /// When it ends in any case.
+    /// When the wait ends in any case.
     pub(crate) wait_max: Option<Duration>,
 }
 
-/// A place in the calling thread's table of registered rings. It has 16 (`IO_RINGFD_REG_MAX`), and each holds
-/// its ring open: a place that is not given back outlives the descriptor.
+/// A place in the calling thread's table of registered rings. The table has 16 (`IO_RINGFD_REG_MAX`), and
+/// each holds its ring open: a place that is not given back keeps the ring open after its descriptor is
+/// closed.
 #[derive(Debug)]
 pub(crate) struct Registered {
     index: u32,
     descriptor: RawFd,
-    /// The table is the thread's, so this stays where it was made.
+    /// The table belongs to the thread, so this value must stay in it.
     thread: PhantomData<*const ()>,
 }
 
@@ -101,8 +102,8 @@ impl Registered {
 
     #[inline]
     fn call(&self, to_submit: u32, count: u32, flags: u32, arguments: *const c_void, len: usize) -> io::Result<usize> {
-        // SAFETY: io_uring_enter(2). The arguments live in the caller's frame. The kernel goes by the entries in
-        // the queue, and for their addresses whoever pushed them vouched.
+        // SAFETY: io_uring_enter(2). The arguments live in the caller's frame. The kernel acts on the entries in
+        // the queue; the callers of `push` promised that their addresses are valid.
         let result =
             unsafe { libc::syscall(libc::SYS_io_uring_enter, self.index, to_submit, count, flags, arguments, len) };
         usize::try_from(result).map_err(|_| io::Error::last_os_error())
@@ -112,7 +113,7 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         let mut update = Update { offset: self.index, reserved: 0, data: 0 };
-        // It cannot fail for an index that is registered; if it did, the ring would live on to the thread's end.
+        // It cannot fail for a registered index; if it did, the ring would live until the thread ends.
         let _ = register(self.descriptor, UNREGISTER_RING_FDS, &mut update);
     }
 }

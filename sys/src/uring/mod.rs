@@ -1,10 +1,10 @@
-//! An io_uring set up the way a thread with very many connections wants it, and its provided buffers.
+//! An io_uring set up for a thread with very many connections, and its provided buffers.
 //!
-//! What server and load generator share about rings: set-up, submission, waiting, buffers. Which
-//! operations there are, and what their completions mean, is the affair of each.
+//! Server and load generator share this part of a ring: set-up, submission, waiting, buffers. Each defines
+//! its own operations and handles their completions.
 //!
-//! Safe code cannot read a buffer that is the kernel's, give one back twice, or free one that the kernel may
-//! write to; what it takes to hand addresses to the kernel is [`Ring::push`], which is unsafe and says for how long.
+//! Safe code cannot read a buffer that the kernel owns, give one back twice, or free one that the kernel may write
+//! to. Only [`Ring::push`] hands addresses to the kernel; it is unsafe and says how long they must stay valid.
 
 mod buffers;
 mod completion;

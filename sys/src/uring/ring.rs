@@ -1,4 +1,4 @@
-//! The ring: a push that never loses an entry, one wait per turn, an end that leaves nothing behind.
+//! The ring: a push that never loses an entry, one wait per turn, and an end that leaves nothing behind.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,7 +21,7 @@ use crate::uring::{Completion, Cut, ProvidedBuffers, Unavailable};
 pub struct Sizes {
     /// Submissions that fit before the ring must be entered; a full queue is submitted at once.
     pub submissions: u32,
-    /// Completions that fit. More are kept by the kernel (IORING_FEAT_NODROP), but end multishot
+    /// Completions that fit. The kernel keeps further ones (IORING_FEAT_NODROP), but they end multishot
     /// operations.
     pub completions: u32,
     /// Direct descriptors, at most RLIMIT_NOFILE for each ring.
@@ -31,9 +31,10 @@ pub struct Sizes {
 /// How long to wait for more than one completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gather {
-    /// So many completions end the wait at once.
+    /// This many completions end the wait at once.
     pub count: u32,
-    /// After so long fewer do; without any, the wait goes on until the first (min-wait, Linux 6.12).
+    /// After this time fewer completions end it; if there is none, the wait goes on until the first
+    /// (min-wait, Linux 6.12).
     pub wait_us_max: u32,
 }
 
@@ -44,16 +45,16 @@ pub struct Ring<C: Cut> {
     registered: Registered,
     inner: IoUring,
     memory: Rc<Memory>,
-    /// Entries that the kernel has not made room for.
+    /// Entries for which the queue has no room yet.
     backlog: VecDeque<squeue::Entry>,
     pieces: Pieces<C>,
     id: NonZeroU32,
-    /// Nothing is under way that could touch memory of this process.
+    /// No operation in flight can touch memory of this process.
     is_quiet: bool,
 }
 
 impl<C: Cut> Ring<C> {
-    /// Sets a ring up, and its provided buffers; both belong to the calling thread.
+    /// Sets up a ring and its provided buffers; both belong to the calling thread.
     ///
     /// # Errors
     /// [`Unavailable`] with what is missing on this host.
@@ -97,7 +98,7 @@ impl<C: Cut> Ring<C> {
     /// # Safety
     /// Every address in `entry` must stay valid until its last completion was seen, or [`Ring::quiesce`] said
     /// so. The entry must not provide or remove buffers, and must not take several for one completion
-    /// (bundles): which bytes of a buffer are whose is counted by completions.
+    /// (bundles): completions determine which bytes of a buffer belong to whom.
     #[inline]
     pub unsafe fn push(&mut self, entry: &squeue::Entry) -> u64 {
         self.is_quiet = false;
@@ -106,8 +107,8 @@ impl<C: Cut> Ring<C> {
             return 0;
         }
         self.backlog.push_back(entry.clone());
-        // Short of memory the kernel leaves entries in the queue, and this one waits behind them. The next wait
-        // meets the same error and reports it.
+        // If the kernel is short of memory it leaves entries in the queue, and this one waits behind them. The
+        // next wait meets the same error and reports it.
         let _ = self.submit(0, Wait::default());
         1
     }
@@ -117,8 +118,9 @@ impl<C: Cut> Ring<C> {
     ///
     /// # Errors
     /// What io_uring_enter(2) returns. EAGAIN, EBUSY and ENOMEM: the kernel was short of something and neither
-    /// took nor told anything; nothing is lost, and the caller had better rest before it asks again. EBADR: it
-    /// dropped completions, see [`Ring::dropped`]. The completions there are were moved all the same.
+    /// took entries nor reported completions. Nothing is lost, and the caller should pause before it tries
+    /// again. EBADR: the kernel dropped completions, see [`Ring::dropped`]. Completions that exist are moved
+    /// even then.
     #[inline]
     pub fn submit_and_wait(&mut self, wait_max: Option<Duration>, completions: &mut Vec<Completion>) -> io::Result<()> {
         let wait = match wait_max {
@@ -130,8 +132,9 @@ impl<C: Cut> Ring<C> {
     }
 
     /// Submits what is queued, runs all deferred work and moves what it completed into `completions`, without
-    /// waiting. An enter that waits for nothing runs 20 items of it only (`IO_LOCAL_TW_DEFAULT_MAX` of
-    /// io_uring/io_uring.h, Linux 6.13), so this one asks for as many completions as there is room for, at once.
+    /// waiting. An enter that does not wait runs only 20 items of it (`IO_LOCAL_TW_DEFAULT_MAX` of
+    /// io_uring/io_uring.h, Linux 6.13), so this one asks for as many completions as there is room for, with a
+    /// timeout of zero.
     ///
     /// # Errors
     /// As for [`Ring::submit_and_wait`].
@@ -163,21 +166,21 @@ impl<C: Cut> Ring<C> {
         self.take_completions(result, completions)
     }
 
-    /// Whether the kernel has consumed every entry that was pushed, and every completion that it made
-    /// meanwhile was seen: none waits for room in the queue. To be asked right after a wait; afterwards it is
-    /// about what was pushed since.
+    /// Whether the kernel has consumed every pushed entry and every completion it made was seen, so that none
+    /// waits for room in the queue. Call it right after a wait; later, entries pushed since then count as
+    /// well.
     pub fn is_submitted(&mut self) -> bool {
         let submissions = self.inner.submission();
         self.backlog.is_empty() && submissions.is_empty() && !submissions.cq_overflow()
     }
 
-    /// Submits all that is queued, and what waits behind it, then waits. Every enter of a ring is made here.
+    /// Submits the queue and the backlog, then waits. Every enter of a ring is made here.
     #[inline]
     fn submit(&mut self, flags: u32, wait: Wait) -> io::Result<usize> {
         while !self.backlog.is_empty() {
             self.enter(0, Wait::default())?;
             if !self.refill() {
-                // The kernel consumed nothing, which is not worth a sleep.
+                // The kernel consumed nothing, so do not sleep now.
                 return self.enter(flags, Wait::default());
             }
         }
@@ -190,7 +193,7 @@ impl<C: Cut> Ring<C> {
         let submissions = self.inner.submission();
         let (count, overflow) = (submissions.len() as u32, submissions.cq_overflow());
         drop(submissions);
-        // Completions that found no room come only when they are asked for.
+        // Completions that found no room come only on request.
         self.registered.enter(count, if overflow { flags | GETEVENTS } else { flags }, wait)
     }
 
@@ -208,7 +211,7 @@ impl<C: Cut> Ring<C> {
         self.backlog.len() < before
     }
 
-    /// Moves what is in the queue into `completions`, whatever the enter said: nothing is lost by an error.
+    /// Moves what is in the queue into `completions`, whatever the enter returned: an error loses nothing.
     #[inline]
     fn take_completions(&mut self, result: io::Result<usize>, completions: &mut Vec<Completion>) -> io::Result<()> {
         for entry in self.inner.completion() {
@@ -224,22 +227,23 @@ impl<C: Cut> Ring<C> {
         }
     }
 
-    /// Completions that the kernel has dropped since the ring was opened: it keeps those that find no room in
+    /// Completions that the kernel has dropped since the ring was opened. It keeps those that find no room in
     /// the queue, unless it has no memory for them (IORING_FEAT_NODROP in io_uring_setup(2)).
     pub fn dropped(&mut self) -> u32 {
         self.inner.completion().overflow()
     }
 
-    /// Cancels whatever is under way and waits until it has ended: then the kernel has no address left, and
-    /// the memory behind them may go. False when that took too long. What completes is not told any more.
+    /// Cancels all operations and waits until they have ended: then the kernel holds no address, and the
+    /// memory may be freed. False if that took too long. Their completions are not reported any more.
     ///
-    /// Each operation under way is looked for among all (io_uring/cancel.c, 6.18): for some thousands at most.
+    /// The kernel searches for each operation among all (io_uring/cancel.c, 6.18): use it for some thousands
+    /// at most.
     pub fn quiesce(&mut self) -> bool {
         /// Rounds of a millisecond.
         const ROUNDS_MAX: u32 = 1000;
         const MINE: u64 = u64::MAX;
         let mut completions = Vec::new();
-        // For all of them at once: with less to wait for, the kernel handles 20 at a time.
+        // Wait for all of them at once: with a smaller number, the kernel handles 20 at a time.
         let count = self.inner.params().cq_entries();
         for _ in 0..ROUNDS_MAX {
             let entry = opcode::AsyncCancel2::new(CancelBuilder::any()).build().user_data(MINE);
@@ -250,7 +254,7 @@ impl<C: Cut> Ring<C> {
             if self.take_completions(result, &mut completions).is_err() {
                 return false;
             }
-            // The number that it found; those it found before and that have not ended yet among them.
+            // The number it found, including those found before that have not ended yet.
             let found = completions.iter().find(|completion| completion.user_data == MINE).map(|it| it.result);
             let is_alone = completions.len() == 1;
             completions.clear();
@@ -269,15 +273,15 @@ impl<C: Cut> Ring<C> {
         self.inner.as_raw_fd()
     }
 
-    /// What the crate underneath does, and this one must not.
+    /// What the `io-uring` crate does, and this one must not do.
     pub(crate) fn enter_by_descriptor(&self) -> io::Result<usize> {
         self.inner.submit()
     }
 }
 
 impl<C: Cut> Drop for Ring<C> {
-    /// Closes the ring. Operations that are still under way the kernel cancels later, in a thread of its own,
-    /// and nothing tells when it has: unless the ring is known to be quiet its buffers are leaked.
+    /// Closes the ring. The kernel cancels remaining operations later, in its own thread, and nothing says
+    /// when it is done: unless the ring is known to be quiet, its buffers are leaked.
     fn drop(&mut self) {
         if !self.is_quiet {
             std::mem::forget(Rc::clone(&self.memory));

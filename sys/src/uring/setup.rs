@@ -18,7 +18,7 @@ pub(crate) fn refused(what: &'static str) -> impl FnOnce(io::Error) -> Unavailab
     move |error| Unavailable { cause: format!("{what} failed: {error}"), fix: "run Linux 6.6 or later" }
 }
 
-/// Asks for each operation instead of guessing from a version number.
+/// Probes for each operation instead of guessing from a version number.
 pub(crate) fn ensure_operations(ring: &IoUring) -> Result<(), Unavailable> {
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe).map_err(refused("probing for operations"))?;

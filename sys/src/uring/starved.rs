@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use crate::uring::Cut;
 
-/// A receive that finds no buffer ends. Armed again at once it would fail again, and so would all others: with
-/// 10,000 of them and 256 buffers, 40 rounds and 200,000 attempts for what 10,000 attempts can do. So only as
-/// many are tried at a time as buffers are free; and the first that failed is the first to be tried, so that
-/// none waits for ever.
+/// A receive that finds no buffer ends. If all of them were armed again at once, most would fail again: with
+/// 10,000 of them and 256 buffers, it would take 40 rounds and 200,000 attempts for what 10,000 attempts can
+/// do. So only as many are tried at a time as buffers are free, and the first that failed is tried first, so
+/// that none waits for ever.
 #[derive(Debug)]
 pub struct Starved<T> {
     waiting: VecDeque<T>,
@@ -26,17 +26,17 @@ impl<T> Starved<T> {
         self.waiting.push_back(owner);
     }
 
-    /// How many to take out now with `pop`. `unhandled` is the number of completions that were taken from the
-    /// ring and not handled yet: each may hold a buffer.
+    /// How many to take out now with `pop`. `unhandled` is the number of completions taken from the ring but
+    /// not handled yet: each may hold a buffer.
     ///
-    /// While any are left after that, the next wait must not sleep: nothing may ever come from those that were
-    /// armed, and then nobody would wake the others.
+    /// If any are left after that, the next wait must not sleep: those that were armed may never complete, and
+    /// then nobody would wake the others.
     #[inline]
     pub fn retries<C: Cut>(&self, unhandled: usize) -> usize {
         self.waiting.len().min(C::RETRIES.saturating_sub(unhandled))
     }
 
-    /// The one that waits longest.
+    /// Takes the one that has waited longest.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
         self.waiting.pop_front()
@@ -54,8 +54,8 @@ mod tests {
     use super::*;
     use crate::uring::{Incremental, Whole};
 
-    /// Plays the kernel: each of `count` receives wants `wanted` buffers of the `COUNT` there are in a turn, the
-    /// first that is armed gets all it wants. Returns how many times a receive was armed, and the turns.
+    /// Plays the kernel: each of `count` receives wants `wanted` of the turn's `COUNT` buffers, and the first
+    /// armed gets all it wants. Returns how many times a receive was armed, and the turns.
     fn arms<C: Cut>(count: usize, wanted: usize, unhandled: usize) -> (usize, usize) {
         let mut starved = Starved::default();
         (0..count).for_each(|_| starved.push(wanted));

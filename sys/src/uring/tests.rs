@@ -13,7 +13,7 @@ use crate::uring::{Completion, Cut, Filled, GROUP, Gather, Incremental, Provided
 /// Ends a test that hangs; measures nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `None` where this host has no io_uring, which is a failure on a machine that has to have it (`CI` is set).
+/// `None` if this host has no io_uring; with `CI` set, that is a failure.
 fn open<C: Cut>(submissions: u32) -> Option<(Ring<C>, ProvidedBuffers<C>)> {
     match Ring::open(Sizes { submissions, completions: 64, descriptors: 16 }) {
         Ok(opened) => Some(opened),
@@ -29,8 +29,8 @@ fn nop(user_data: u64) -> squeue::Entry {
     opcode::Nop::new().build().user_data(user_data)
 }
 
-/// After the ring's descriptor has become that of another file, an enter by descriptor fails. So what still
-/// works enters by index, and this is every way in.
+/// After the ring's descriptor number was given to another file, an enter by descriptor fails. So every call
+/// that still works enters by index; the test tries all of them.
 #[test]
 fn every_enter_goes_by_the_registered_index() {
     let Some((mut ring, _buffers)) = open::<Whole>(4) else { return };
@@ -59,7 +59,8 @@ fn every_enter_goes_by_the_registered_index() {
     assert!(ring.quiesce(), "an enter of the end");
 }
 
-/// A thread may register 16 rings. Each holds its ring open, with all that is in it, until it is given back.
+/// A thread may register 16 rings. Each registration holds its ring open, with all that is in it, until it is
+/// given back.
 #[test]
 fn a_ring_that_is_dropped_is_gone() {
     for _ in 0..40 {
@@ -71,7 +72,8 @@ fn a_ring_that_is_dropped_is_gone() {
         theirs.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
         let end = loop {
             match theirs.read(&mut [0]) {
-                // The kernel takes leave of a closed ring in the thread that used it, and wakes it for that.
+                // The kernel releases a closed ring in the thread that used it, and wakes the thread for
+                // that.
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 end => break end,
             }
@@ -131,7 +133,7 @@ fn buffers_go_round() {
 fn a_buffer_of_pieces_goes_back_when_every_piece_has() {
     let Some((mut ring, mut buffers, mut theirs)) = receiving::<Incremental>() else { return };
     let message = |number: usize| vec![number as u8; Incremental::LEN / 4];
-    // All buffers, in quarters: then there is none left, and the receive ends.
+    // Fill all buffers, in quarters: then none is left, and the receive ends.
     let count = 4 * usize::from(Incremental::COUNT);
     let messages: Vec<Vec<u8>> = (0..count).map(message).collect();
     let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
@@ -152,7 +154,7 @@ fn a_buffer_of_pieces_goes_back_when_every_piece_has() {
     assert_eq!(buffers.content(&kept), message(7), "the kernel wrote to a piece that is not its own");
 }
 
-/// Something to leave in the place of a piece that is taken out.
+/// A placeholder for a piece that is taken out.
 fn unfilled(of: &Filled) -> Filled {
     Filled { len: 0, pieces: 0, at: 0, ..*of }
 }
@@ -161,7 +163,7 @@ fn unfilled(of: &Filled) -> Filled {
 fn arm_and_send(ring: &mut Ring<Incremental>, theirs: &mut UnixStream, completions: &mut Vec<Completion>) -> i32 {
     completions.clear();
     theirs.set_nonblocking(true).expect("a socket");
-    // What the attempt before left in the socket will do.
+    // If the socket is full, bytes of the attempt before suffice.
     let _ = theirs.write(b"x");
     let entry = opcode::Recv::new(Fixed(0), std::ptr::null_mut(), 1).buf_group(GROUP).build();
     // SAFETY: the entry holds no address.
@@ -199,8 +201,9 @@ fn a_ring_becomes_quiet() {
     assert!(completions.is_empty(), "{completions:?}");
 }
 
-/// The wait for several turns into a wait for one when its first part is over. What completes at that very
-/// moment must end it, too: the other thread writes some 50 µs after the wait began, before and behind it.
+/// A wait for several becomes a wait for one when its first part is over. A completion at exactly that moment
+/// must end it too: the other thread writes about 50 µs after the wait began, sometimes just before and
+/// sometimes just after that moment.
 #[test]
 fn a_completion_at_the_turn_of_a_wait_ends_it() {
     const ROUNDS: u32 = 3000;

@@ -1,12 +1,12 @@
-//! Which address and port a peer has: computed from its index, never stored.
+//! A peer's address and port: computed from its index, never stored.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-/// The first port of an address that is used; those below are for services (RFC 6335 §6).
+/// The first port used on each address; those below are for services (RFC 6335 §6).
 const PORT_FIRST: u16 = 1024;
-/// Ports used of an address.
+/// Ports used per address.
 const PORTS: u32 = 65_536 - PORT_FIRST as u32;
-/// Addresses used of a block: not its first and not its last, which mean the network and everybody.
+/// Addresses used per block: all but the first (the network) and the last (broadcast).
 const ADDRESSES: u32 = 254;
 
 /// A block of 256 addresses (a /24) whose ports are given to peers one after the other.
@@ -38,14 +38,14 @@ impl Block {
         SocketAddrV4::new(address, PORT_FIRST + (index % PORTS) as u16)
     }
 
-    /// Whether an address is one that peers may have.
+    /// Whether a peer may have this address.
     #[inline]
     pub const fn contains(self, address: Ipv4Addr) -> bool {
         let host = address.to_bits().wrapping_sub(self.first);
         host >= 1 && host <= ADDRESSES
     }
 
-    /// Which peer is there.
+    /// The peer at this address and port.
     #[inline]
     pub const fn index_of(self, endpoint: &SocketAddrV4) -> Option<u32> {
         if !self.contains(*endpoint.ip()) || endpoint.port() < PORT_FIRST {

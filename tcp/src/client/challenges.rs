@@ -1,12 +1,12 @@
-//! A limit on acknowledgements that answer what cannot be right.
+//! A limit on acknowledgements that answer unacceptable segments.
 
 use super::time::Tick;
 
-/// Acknowledgements of segments that cannot be right, per tick of 8 ms. Two ends that disagree would
-/// otherwise answer one another for ever (RFC 5961 §7).
+/// Challenge acknowledgements per tick of 8 ms. Without a limit, two ends that disagree would answer each
+/// other for ever (RFC 5961 §7).
 const CHALLENGES_PER_TICK: u32 = 1000;
 
-/// How many such acknowledgements are left in this tick.
+/// Counts the challenge acknowledgements of the current tick.
 #[derive(Debug, Default)]
 pub(super) struct Challenges {
     tick: Tick,

@@ -1,10 +1,10 @@
 //! The calling side of very many connections to one server: opening, sending, closing, retransmission.
 //!
-//! A peer costs 16 bytes, 4 more while a timer runs for it, and a copy of what it has sent for as long as
-//! that is not acknowledged. There are no receive buffers: bytes are handed on as they come in order.
-//! Deliberately left out, as the link is a queue in memory: options but the maximum segment size,
-//! reordering (what comes out of order is dropped and asked for again), and congestion control beyond a
-//! window of [`SEGMENTS_AHEAD_MAX`] segments (the initial window of RFC 6928), one after a timeout.
+//! A peer costs 16 bytes, 4 more while its timer runs, and a copy of its unacknowledged bytes. There are no
+//! receive buffers: bytes that arrive in order are handed on at once. The link is a queue in memory, so some
+//! features are left out on purpose: options other than the maximum segment size, reordering (segments out of
+//! order are dropped and requested again), and congestion control beyond a window of [`SEGMENTS_AHEAD_MAX`]
+//! segments (the initial window of RFC 6928), or one segment after a timeout.
 
 mod addresses;
 mod challenges;
@@ -27,27 +27,28 @@ pub use time::Tick;
 
 /// Segments that may be in flight.
 pub const SEGMENTS_AHEAD_MAX: u32 = 10;
-/// Bytes of a peer, whatever it does.
+/// Bytes of a peer, in any state.
 pub const PEER_LEN: usize = size_of::<Peer>();
 
-/// What is always advertised: bytes are handed on at once, and no window scale is offered.
+/// The advertised window, always the same: bytes are handed on at once, and no window scale is offered.
 const WINDOW: u16 = u16::MAX;
-/// Assumed of a server that does not say (RFC 9293 §3.7.1).
+/// Assumed if the server announces none (RFC 9293 §3.7.1).
 const MSS_UNSAID: u16 = 536;
-/// A server that asks for less gets this, as from Linux (tcp_min_snd_mss): or each byte is a packet.
+/// A server that announces less gets this, as in Linux (tcp_min_snd_mss): otherwise each byte could become a
+/// packet.
 const MSS_MIN: u16 = 48;
-/// What a peer's next connection begins above the end of the last: more than a window, so that what is
-/// left of the last one is old (RFC 9293 §3.4.3).
+/// Distance from the end of one connection of a peer to the first number of its next: more than a window, so
+/// that segments left from the last one are old (RFC 9293 §3.4.3).
 const SEQUENCE_STEP: u32 = 1 << 17;
-/// What a client that is started anew begins above the end of the last: 8 ms in steps of 4 µs.
+/// How far the initial numbers of a newly started client rise per tick: 8 ms in steps of 4 µs.
 const SEQUENCES_PER_TICK: u64 = 2000;
 /// Retransmissions of a SYN, as in Linux (tcp_syn_retries): 127 s in all.
 const SYN_RETRIES_MAX: u8 = 6;
 /// Retransmissions of data and, once the caller has let go, of a FIN: 100 s and 6 s at the shortest timeout.
 const RETRIES_MAX: u8 = 8;
 const ORPHAN_RETRIES_MAX: u8 = 4;
-/// How long a server may take to close its side after ours was closed (ticks of 8 ms: 1 s), before it
-/// is reset. The peer is opened again with the same address, and it would have to wait.
+/// How long the server may take to close its side after we closed ours (ticks of 8 ms: 1 s). Then the
+/// connection is reset: the peer's address is needed for its next connection.
 const FIN_WAIT: u32 = TIMEOUT_FIRST;
 
 /// How a connection ended.
@@ -59,11 +60,11 @@ pub enum Ending {
     Refused,
     /// The server reset it.
     Reset,
-    /// The server did not acknowledge what was sent, however often.
+    /// The server did not acknowledge what was sent, despite all retransmissions.
     TimedOut,
 }
 
-/// What a packet meant for the caller, to be looked at in the order of the fields.
+/// What a packet means for the caller, who handles it in the order of the fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received<'a> {
     /// The peer it was for.
@@ -72,7 +73,7 @@ pub struct Received<'a> {
     pub is_established: bool,
     /// New bytes, in order.
     pub data: &'a [u8],
-    /// There is room again for what [`Client::send`] did not take.
+    /// There is room again for the bytes that [`Client::send`] did not take.
     pub has_room: bool,
     /// The server has closed its side.
     pub has_finished: bool,
@@ -80,19 +81,19 @@ pub struct Received<'a> {
     pub ending: Option<Ending>,
 }
 
-/// What a client is told.
+/// The settings of a client.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Who is called.
+    /// The server to connect to.
     pub server: SocketAddrV4,
-    /// Where the peers are.
+    /// The addresses of the peers.
     pub block: Block,
-    /// Peers at most; beyond [`Block::PEERS_MAX`] there are none.
+    /// Most peers; at most [`Block::PEERS_MAX`] are possible.
     pub peers_max: u32,
     /// The largest segment of either direction, in bytes of data: the link's MTU less 40.
     pub mss: u16,
-    /// What the first sequence numbers are hashed with. With the same key they rise from client to client,
-    /// so that a server that still remembers the last takes the next for what it is.
+    /// The hash key for initial sequence numbers. With the same key they rise from one client to the next, so
+    /// a server that still has the old connections recognises the new ones.
     pub key: u64,
     /// Who computes the checksums of what is sent.
     pub checksums: Checksums,
@@ -100,7 +101,7 @@ pub struct Config {
     pub prefix: Vec<u8>,
 }
 
-/// What happened that no peer remembers.
+/// Counts of events that no peer stores.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Packets that could not be parsed.
@@ -111,25 +112,25 @@ pub struct Counters {
     pub retransmitted: u64,
     /// Segments for no connection that were answered with a reset.
     pub refused: u64,
-    /// Connections of a client before this one that the server still had, and that were reset to make room.
-    /// Most were established: that client was killed.
+    /// Connections of an earlier client that the server still had and that were reset to make room. Most were
+    /// established, because that client was killed.
     pub replaced: u64,
-    /// Segments whose numbers cannot be right, answered with an acknowledgement or not at all.
+    /// Segments with impossible numbers, answered with an acknowledgement or not at all.
     pub unacceptable: u64,
 }
 
-/// Peers, and what waits to be sent for them. After every call [`Client::outbox`] is to be emptied.
+/// Peers, and the packets waiting to be sent for them. Empty [`Client::outbox`] after every call.
 #[derive(Debug)]
 pub struct Client {
     config: Config,
-    /// As many as were ever opened: memory follows use.
+    /// Up to the highest index ever opened, so that memory follows use.
     peers: Vec<Peer>,
     retained: Retained,
     wheel: Wheel,
     round_trip: RoundTrip,
-    /// The smaller of our own maximum and the smallest any server socket has announced.
+    /// The smaller of our own maximum and the smallest that any server socket has announced.
     mss: u16,
-    /// Peers marked [`Marks::OWES_ACK`], and some that no longer are.
+    /// Peers marked [`Marks::OWES_ACK`], and some whose mark was cleared since.
     owing: Vec<u32>,
     challenges: Challenges,
     counters: Counters,
@@ -188,15 +189,15 @@ impl Client {
         self.arm(index, now);
     }
 
-    /// Sends as many of `bytes` as the server and the window take, and returns how many. For the rest
-    /// [`Received::has_room`] tells when there is room.
+    /// Sends as many of `bytes` as the server and the window take, and returns how many.
+    /// [`Received::has_room`] tells when there is room for the rest.
     pub fn send(&mut self, index: u32, bytes: &[u8], now: Tick) -> usize {
         let Some(peer) = self.peers.get_mut(index as usize) else { return 0 };
         if bytes.is_empty() || !matches!(peer.state, State::Established | State::CloseWait) {
             return 0;
         }
         let mut take = room(peer, self.mss).min(bytes.len());
-        // No small segments while larger ones may become possible (RFC 9293 §3.8.6.2.1).
+        // Send no small segment while a larger one may become possible (RFC 9293 §3.8.6.2.1).
         if take < bytes.len() && take < usize::from(self.mss) && peer.in_flight > 0 {
             take = 0;
         }
@@ -224,15 +225,15 @@ impl Client {
         take
     }
 
-    /// Closes a connection: with a FIN when there is one, which takes until [`Received::ending`] says so.
+    /// Closes a connection. An established one ends with a FIN and is over when [`Received::ending`] says so.
     /// Returns whether the peer is free already.
     pub fn close(&mut self, index: u32, now: Tick) -> bool {
         let Some(peer) = self.peers.get_mut(index as usize) else { return true };
         let next = match peer.state {
             State::Established => State::FinWait1,
             State::CloseWait => State::LastAck,
-            // Nothing is there to be closed in order. RFC 9293 §3.10.4 has a FIN for SYN-RECEIVED, which
-            // here only two ends reach that call one another at the same moment.
+            // Nothing is established yet, so abort. RFC 9293 §3.10.4 sends a FIN in SYN-RECEIVED, but here
+            // only a simultaneous open reaches that state.
             State::SynSent | State::SynReceived => {
                 self.abort(index);
                 return true;
@@ -266,13 +267,13 @@ impl Client {
         self.end(index);
     }
 
-    /// Peers from the first on that were ever opened.
+    /// How many peers, counted from the first, were ever opened.
     pub fn peers_opened(&self) -> u32 {
         self.peers.len() as u32
     }
 
-    /// Acknowledges what has been received since the last call and was not acknowledged by data on the
-    /// way back. To be called at the end of every batch of packets.
+    /// Acknowledges what was received since the last call, unless outgoing data has acknowledged it already.
+    /// Call it at the end of every batch of packets.
     pub fn acknowledge(&mut self) {
         while let Some(index) = self.owing.pop() {
             let peer = &self.peers[index as usize];
@@ -283,7 +284,7 @@ impl Client {
         }
     }
 
-    /// Works off the timers that are due, until one of them ends a connection.
+    /// Handles the timers that are due, until one of them ends a connection.
     pub fn on_time(&mut self, now: Tick) -> Option<(u32, Ending)> {
         while let Some(index) = self.wheel.pop(now) {
             let peer = &mut self.peers[index as usize];
@@ -300,7 +301,7 @@ impl Client {
         None
     }
 
-    /// How long after `since` something is to be done for a peer, in ticks.
+    /// Ticks after `since` at which a peer's timer is due.
     fn wait_of(&self, index: u32) -> Option<u32> {
         let peer = &self.peers[index as usize];
         match peer.state {
@@ -313,7 +314,7 @@ impl Client {
         }
     }
 
-    /// The time of a peer has come: sends again, asks for the window, or gives up.
+    /// A peer's timer is due: retransmits, probes the window, or gives up.
     fn on_due(&mut self, index: u32, now: Tick) -> Option<Ending> {
         let peer = &mut self.peers[index as usize];
         let (state, retries) = (peer.state, peer.marks.retries());
@@ -324,7 +325,7 @@ impl Client {
         let retries_max = match state {
             State::SynSent | State::SynReceived => SYN_RETRIES_MAX,
             _ if state.is_orphan() => ORPHAN_RETRIES_MAX,
-            // A closed window is asked about for as long as the caller likes (RFC 9293 §3.8.6.1).
+            // A closed window is probed for as long as the caller likes (RFC 9293 §3.8.6.1).
             _ if peer.in_flight == 0 => u8::MAX,
             _ => RETRIES_MAX,
         };
@@ -335,8 +336,8 @@ impl Client {
         peer.since = now.low();
         peer.marks.set_retries(retries + 1);
         if peer.in_flight == 0 {
-            // An old number without data: whoever gets it must answer with its window. A byte of data,
-            // which RFC 9293 §3.8.6.1 suggests, is not ours to take from the caller.
+            // An old number without data: the receiver must answer with its window. RFC 9293 §3.8.6.1
+            // suggests sending a byte of data, but the data is the caller's.
             let sequence = peer.next.minus(1);
             self.emit(index, Flags::ACK, sequence, &[]);
             return None;
@@ -358,7 +359,7 @@ impl Client {
             return self.emit_syn(index);
         }
         let (sequence, has_fin) = (peer.unacknowledged(), peer.state.has_fin_in_flight());
-        // Taken out, because the outbox is borrowed together with the rest.
+        // Taken out because `emit` borrows all of `self`.
         let retained = std::mem::take(&mut self.retained);
         let bytes = retained.look(index);
         let data = &bytes[..bytes.len().min(usize::from(self.mss))];
@@ -373,7 +374,7 @@ impl Client {
         self.retained = retained;
     }
 
-    /// Sees to it that the peer is looked at when its time comes.
+    /// Sets the peer's timer, unless it is set already.
     #[inline]
     fn arm(&mut self, index: u32, now: Tick) {
         let Some(wait) = self.wait_of(index) else { return };
@@ -395,7 +396,7 @@ impl Client {
         self.push(index, Segment { sequence, flags, mss: Some(self.config.mss), ..Segment::default() });
     }
 
-    /// Sends a segment, which acknowledges whatever has been received.
+    /// Sends a segment. It also acknowledges everything received so far.
     #[inline]
     fn emit(&mut self, index: u32, flags: Flags, sequence: Sequence, data: &[u8]) {
         self.peers[index as usize].marks.clear(Marks::OWES_ACK);
@@ -423,8 +424,8 @@ impl Client {
         }
     }
 
-    /// Where the numbers of a peer's first connection begin, less one step: a hash, and a clock that counts
-    /// steps of 4 µs (RFC 9293 §3.4.1).
+    /// The initial number of a peer's first connection, less one step: a hash plus a clock that counts steps
+    /// of 4 µs (RFC 9293 §3.4.1).
     fn first_sequence(&self, index: u32, now: Tick) -> Sequence {
         let mut hasher = DefaultHasher::new();
         hasher.write_u64(self.config.key);
@@ -438,7 +439,7 @@ fn room(peer: &Peer, mss: u16) -> usize {
     if peer.marks.has(Marks::RECOVERING) {
         return 0;
     }
-    // One number is left for the FIN.
+    // Leave one number for the FIN.
     let ahead_max = (u32::from(mss) * SEGMENTS_AHEAD_MAX).min(u32::from(u16::MAX) - 1);
     ahead_max.min(u32::from(peer.window)).saturating_sub(u32::from(peer.in_flight)) as usize
 }

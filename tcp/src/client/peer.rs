@@ -1,11 +1,11 @@
-//! What is remembered of one connection: 16 bytes. Decides nothing.
+//! The state of one connection: 16 bytes. Decides nothing.
 
 use crate::Sequence;
 
-/// Retransmissions that a peer can count.
+/// Most retransmissions that a peer can count.
 pub(super) const RETRIES_MAX: u8 = 15;
 
-/// The states of RFC 9293 §3.3.2, but for LISTEN. In Closed and TimeWait the peer may be opened again.
+/// The states of RFC 9293 §3.3.2, except LISTEN. In Closed and TimeWait the peer may be opened again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum State {
@@ -19,7 +19,7 @@ pub(super) enum State {
     CloseWait,
     Closing,
     LastAck,
-    /// Lasts until the peer is opened again: its slot is there anyway.
+    /// Lasts until the peer is opened again, since its slot stays allocated anyway.
     TimeWait,
 }
 
@@ -45,19 +45,19 @@ impl State {
 pub(super) struct Marks(u8);
 
 impl Marks {
-    /// Stands in the wheel of timers.
+    /// Is in the timer wheel.
     pub(super) const TIMED: Marks = Marks(1);
     /// Has received something that no segment has acknowledged yet.
     pub(super) const OWES_ACK: Marks = Marks(1 << 1);
-    /// The caller has more to send than there was room for.
+    /// The caller has more to send than fitted.
     pub(super) const BLOCKED: Marks = Marks(1 << 2);
-    /// In SYN-SENT, where nobody sends yet: a connection of an earlier client was reset, and the SYN was sent
-    /// again, since the timer ran last. The same bit as [`Marks::BLOCKED`].
+    /// In SYN-SENT only: since the timer last ran, a connection of an earlier client was reset and the SYN
+    /// sent again. The same bit as [`Marks::BLOCKED`], which SYN-SENT does not use.
     pub(super) const CALLED_AGAIN: Marks = Marks::BLOCKED;
-    /// Sends again what got lost, and nothing new before that.
+    /// Retransmits lost bytes first; sends nothing new until then.
     pub(super) const RECOVERING: Marks = Marks(1 << 3);
-    /// In SYN-SENT, where nothing is recovered: the connection of an earlier client that this one replaces is counted.
-    /// The same bit as [`Marks::RECOVERING`].
+    /// In SYN-SENT only: the earlier client's connection that this one replaces has been counted. The same bit as
+    /// [`Marks::RECOVERING`], which SYN-SENT does not use.
     pub(super) const REPLACES: Marks = Marks::RECOVERING;
 
     #[inline]
@@ -88,15 +88,16 @@ impl Marks {
 
 /// One end of a connection. Its addresses follow from its index.
 ///
-/// SND.WL1 and SND.WL2 are missing: a window is only taken from segments that are next in order and
-/// acknowledge nothing old, for which the comparison with them always succeeds (RFC 9293 §3.10.7.4).
+/// SND.WL1 and SND.WL2 are missing: a window is only taken from the next segment in order, and only if its
+/// acknowledgement is not old. For such segments the comparison with them always succeeds (RFC 9293
+/// §3.10.7.4).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Peer {
-    /// SND.NXT. Outlives the connection, so that the next one begins above it.
+    /// SND.NXT. Kept after the connection ends, so that the next one begins above it.
     pub(super) next: Sequence,
     /// RCV.NXT.
     pub(super) expected: Sequence,
-    /// SND.NXT - SND.UNA: bytes, SYN and FIN without acknowledgement.
+    /// SND.NXT - SND.UNA: unacknowledged bytes, SYN and FIN.
     pub(super) in_flight: u16,
     /// SND.WND, not scaled.
     pub(super) window: u16,
@@ -115,8 +116,8 @@ impl Peer {
         self.next.minus(self.in_flight as u32)
     }
 
-    /// The number of a segment without data. Bytes may be in flight for which the server no longer has room;
-    /// it would not look at what comes behind them, not even at the acknowledgement (RFC 9293 §3.10.7.4, and
+    /// The number of a segment without data. If the server no longer has room for the bytes in flight, it
+    /// ignores any segment numbered after them, even its acknowledgement (RFC 9293 §3.10.7.4, and
     /// tcp_acceptable_seq in Linux).
     #[inline]
     pub(super) fn acceptable(&self) -> Sequence {

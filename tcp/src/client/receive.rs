@@ -1,16 +1,16 @@
-//! What arrives: the order of checks of RFC 9293 §3.10.7, with the caution of RFC 5961.
+//! Incoming segments: the checks of RFC 9293 §3.10.7 in order, hardened as in RFC 5961.
 
 use super::time::Tick;
 use super::{Client, Ending, MSS_MIN, MSS_UNSAID, Marks, RETRIES_MAX, Received, State, WINDOW, room};
 use crate::Sequence;
 use crate::wire::{Checksums, Flags, Packet, Segment};
 
-/// What the acknowledgement of a segment says.
+/// How the acknowledgement of a segment relates to what was sent.
 #[derive(PartialEq, Eq)]
 enum Acknowledged {
-    /// Nothing that contradicts what was sent.
+    /// It does not contradict what was sent.
     Fine,
-    /// Something that was never sent; the segment is to be dropped.
+    /// It acknowledges bytes that were never sent; drop the segment.
     Impossible,
 }
 
@@ -43,8 +43,8 @@ impl Client {
         None
     }
 
-    /// What the server sends to a peer that was never opened belongs to a connection of an earlier client, which the
-    /// reset that follows will end.
+    /// A segment for a peer that was never opened belongs to a connection of an earlier client. The reset that
+    /// follows ends that connection.
     #[cold]
     fn note_replaced(&mut self, packet: &Packet<'_>) {
         let is_for_peer =
@@ -87,7 +87,7 @@ impl Client {
             return None;
         }
         if segment.flags.has(Flags::RST) {
-            // One that acknowledges nothing may come from anybody.
+            // Anybody could have sent a reset that acknowledges nothing.
             return acknowledges.then(|| {
                 self.end(index);
                 Received { ending: Some(Ending::Refused), ..nothing(index) }
@@ -101,7 +101,7 @@ impl Client {
         let announced = segment.mss.unwrap_or(MSS_UNSAID).max(MSS_MIN);
         self.mss = self.mss.min(announced);
         if !acknowledges {
-            // Both ends have called one another (RFC 9293 §3.5, figure 7).
+            // Simultaneous open (RFC 9293 §3.5, figure 7).
             peer.state = State::SynReceived;
             self.emit_syn(index);
             return None;
@@ -116,14 +116,14 @@ impl Client {
         Some(received)
     }
 
-    /// The server has a connection of an earlier client with these addresses, and its challenge (RFC 5961 §4) has
-    /// just been answered with a reset. Now a SYN finds no connection in its way, so it is sent at once: nothing
-    /// was lost, and the timer of a lost SYN, a second at first, would be waited for in vain (RFC 9293 §3.5.1).
+    /// The server had a connection of an earlier client with these addresses, and its challenge (RFC 5961 §4) has
+    /// just been answered with a reset (RFC 9293 §3.5.1). Now no connection is in the way of a SYN, so send it at
+    /// once. Nothing was lost, so waiting for the SYN's timer, a second at first, would be wasted time.
     ///
-    /// Once for each time the timer runs: a server that answers every SYN like this gets two where one that is
-    /// silent gets one. Linux answers a connection with a challenge twice a second at most
-    /// (net.ipv4.tcp_invalid_ratelimit), and all connections net.ipv4.tcp_challenge_ack_limit times a second, 1000
-    /// before Linux 5.19; a SYN without an answer is sent again in its time, like any other.
+    /// At most once per run of the timer: a server that answers every SYN like this gets two SYNs where a silent
+    /// one gets one. Linux sends at most two challenges a second per connection (net.ipv4.tcp_invalid_ratelimit)
+    /// and net.ipv4.tcp_challenge_ack_limit a second in total, 1000 before Linux 5.19. A SYN without an answer is
+    /// retransmitted by its timer, like any other.
     #[cold]
     fn call_again(&mut self, index: u32, segment: &Segment<'_>, now: Tick) {
         let peer = &mut self.peers[index as usize];
@@ -132,8 +132,8 @@ impl Client {
         }
         peer.marks.set(Marks::CALLED_AGAIN);
         peer.since = now.low();
-        // With a SYN it answers an old one of ours, whose connection has not been established. The reset may get lost,
-        // and then there is another challenge for the same connection.
+        // A challenge with a SYN answers an old SYN of ours whose connection was never established. The reset may get
+        // lost, and then the same connection sends another challenge: count it once.
         if !segment.flags.has(Flags::SYN) && !peer.marks.has(Marks::REPLACES) {
             peer.marks.set(Marks::REPLACES);
             self.counters.replaced += 1;
@@ -170,7 +170,7 @@ impl Client {
             return self.on_reset(index, segment.sequence, now);
         }
         if flags.has(Flags::SYN) {
-            // RFC 5961 §4.2: whoever really has begun anew answers this with a reset.
+            // RFC 5961 §4.2: a server that really has restarted answers this with a reset.
             self.challenge(index, now);
             return None;
         }
@@ -204,13 +204,13 @@ impl Client {
         } else if segment.data.is_empty() && !segment.flags.has(Flags::FIN) {
             self.challenge(index, now);
         } else {
-            // Sent again, because our acknowledgement was lost.
+            // A retransmission, because our acknowledgement was lost.
             self.owe_ack(index);
         }
     }
 
-    /// A reset within the window. It counts when it has exactly the next number, because that can hardly
-    /// be guessed; otherwise the server is asked (RFC 5961 §3.2).
+    /// A reset within the window. It is accepted if it has exactly the next number, which is hard to guess;
+    /// otherwise the server is challenged (RFC 5961 §3.2).
     fn on_reset<'a>(&mut self, index: u32, sequence: Sequence, now: Tick) -> Option<Received<'a>> {
         let peer = &self.peers[index as usize];
         if sequence != peer.expected {
@@ -243,7 +243,7 @@ impl Client {
         }
     }
 
-    /// What the server has received, and how much more it takes.
+    /// Takes from a segment what the server has received and how much more it accepts.
     #[inline]
     fn take_acknowledgement(
         &mut self,
@@ -267,7 +267,7 @@ impl Client {
             self.on_window(index, now);
         }
         let peer = &self.peers[index as usize];
-        // A window that is open need not be asked about any more.
+        // An open window needs no more probes.
         if acknowledged > 0 || (peer.in_flight == 0 && peer.window > 0) {
             self.on_progress(index, acknowledged as u16, now);
         }
@@ -281,9 +281,9 @@ impl Client {
         Acknowledged::Fine
     }
 
-    /// The server has no room, or has some again, while bytes are in flight for which it had none: it took
-    /// back what it had offered, or an older segment has come late and offered it once more. It is alive,
-    /// though, so it is not given up (RFC 9293 §3.8.6.1).
+    /// The server has no room for bytes in flight, or has room for them again: it shrank its window, or an
+    /// older segment came late with the old window. The server is alive, so do not give up (RFC 9293
+    /// §3.8.6.1).
     #[cold]
     fn on_window(&mut self, index: u32, now: Tick) {
         let peer = &mut self.peers[index as usize];
@@ -307,7 +307,7 @@ impl Client {
             }
             self.retained.release(index, usize::from(acknowledged));
         }
-        // The timer runs anew for what is left (RFC 6298 §5.3).
+        // Restart the timer for what is left (RFC 6298 §5.3).
         peer.since = now.low();
         peer.marks.set_retries(0);
         if peer.in_flight == 0 {
@@ -345,14 +345,14 @@ impl Client {
         }
         let peer = &mut self.peers[index as usize];
         if peer.expected.is_before(segment.sequence) {
-            // A gap: the acknowledgement of what is there makes the server begin again at it.
+            // A gap: acknowledging what is there makes the server retransmit from the gap on.
             self.counters.out_of_order += 1;
             return self.owe_ack(index);
         }
         let known = peer.expected.since(segment.sequence) as usize;
         let data = segment.data.get(known..).unwrap_or(&[]);
         let is_fin_new = has_fin && known <= segment.data.len();
-        // More than was offered is not looked at (RFC 9293 §3.10.7.4: trimmed to the window).
+        // Ignore bytes beyond the advertised window (RFC 9293 §3.10.7.4: trimmed to the window).
         let is_whole = data.len() <= usize::from(WINDOW);
         let data = &data[..data.len().min(usize::from(WINDOW))];
         if !data.is_empty() {
@@ -361,13 +361,13 @@ impl Client {
                     peer.expected = peer.expected.plus(data.len() as u32);
                     received.data = data;
                 }
-                // Nobody is left to read it, which the server should know (RFC 9293 §3.6.1).
+                // Nobody is left to read it; tell the server with a reset (RFC 9293 §3.6.1).
                 State::FinWait1 | State::FinWait2 => {
                     self.abort(index);
                     received.ending = Some(Ending::Closed);
                     return;
                 }
-                // Behind a FIN there is nothing; data there is a lie (RFC 9293 §3.10.7.4).
+                // No data can follow a FIN, so ignore it (RFC 9293 §3.10.7.4).
                 _ => return,
             }
         }
@@ -396,17 +396,17 @@ impl Client {
                 peer.expected = peer.expected.plus(1);
                 peer.state = State::TimeWait;
                 received.ending = Some(Ending::Closed);
-                // At once: the peer may be opened again before the end of the batch.
+                // Acknowledge at once: the peer may be opened again before the end of the batch.
                 let sequence = peer.next;
                 self.emit(index, Flags::ACK, sequence, &[]);
             }
-            // A FIN that was sent again: its acknowledgement got lost.
+            // A retransmitted FIN: its acknowledgement was lost.
             _ => self.challenge(index, now),
         }
     }
 }
 
-/// Whether the caller is to be woken: for a whole segment, or when nothing else would wake it.
+/// Whether to wake the caller: if a whole segment fits, or if nothing else would wake it.
 fn has_useful_room(room: usize, mss: u16, in_flight: u16) -> bool {
     room > 0 && (room >= usize::from(mss) || in_flight == 0)
 }

@@ -1,12 +1,13 @@
-//! Copies of what was sent and not yet acknowledged, for the few peers that have any.
+//! Copies of unacknowledged bytes, for the few peers that have any.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Buffers kept for reuse; more only after more than so many peers waited for an acknowledgement at once.
+/// Most buffers kept for reuse. More come back only if more peers than this waited for an acknowledgement at
+/// once.
 const SPARE_MAX: usize = 16 * 1024;
 
-/// One multiplication: the keys are small numbers of our own making, so nobody can choose them badly.
+/// One multiplication: the keys are our own small numbers, so nobody can choose colliding ones.
 #[derive(Debug, Default)]
 struct IndexHasher(u64);
 
@@ -30,11 +31,11 @@ impl Hasher for IndexHasher {
 #[derive(Debug, Default)]
 struct Bytes {
     bytes: Vec<u8>,
-    /// Those before this have been acknowledged.
+    /// Bytes before this have been acknowledged.
     start: usize,
 }
 
-/// Bytes in flight by peer. What one peer may have is bounded by what it may send ahead.
+/// Bytes in flight by peer. The send window limits how many one peer can have.
 #[derive(Debug, Default)]
 pub(super) struct Retained {
     peers: HashMap<u32, Bytes, BuildHasherDefault<IndexHasher>>,
@@ -51,12 +52,12 @@ impl Retained {
         kept.bytes.extend_from_slice(bytes);
     }
 
-    /// What is in flight.
+    /// The bytes in flight.
     pub(super) fn look(&self, index: u32) -> &[u8] {
         self.peers.get(&index).map_or(&[], |kept| &kept.bytes[kept.start..])
     }
 
-    /// Gives up `count` bytes, or all there are: they have been acknowledged.
+    /// Drops the first `count` bytes, or all if there are fewer: they have been acknowledged.
     #[inline]
     pub(super) fn release(&mut self, index: u32, count: usize) {
         let Some(kept) = self.peers.get_mut(&index) else { return };
@@ -67,7 +68,7 @@ impl Retained {
         }
     }
 
-    /// Gives up everything of a peer.
+    /// Drops everything of a peer.
     #[inline]
     pub(super) fn forget(&mut self, index: u32) {
         if let Some(Bytes { mut bytes, .. }) = self.peers.remove(&index)

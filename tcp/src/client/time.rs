@@ -1,11 +1,11 @@
-//! Time as the stack sees it: coarse ticks, when to send again, and which peer is due next.
+//! Time in the stack: coarse ticks, when to retransmit, and which peer is due next.
 
-/// Length of a tick in ms. Retransmission waits for 25 of them at least, so finer ones would gain nothing.
+/// Length of a tick in ms. A retransmission waits at least 25 ticks, so finer ticks would gain nothing.
 const TICK_MS: u64 = 8;
 /// Slots of the wheel.
 const SLOTS: u64 = 64;
-/// How far ahead it is used. A peer stands in it once, and its deadline may move to an earlier tick when
-/// the server answers at last; no timeout is shorter than this, so none is ever late.
+/// How far ahead an entry may be placed. A peer has one entry, and its deadline may move to an earlier tick
+/// when a late answer shortens the timeout. No timeout is shorter than this, so no entry is ever late.
 const REACH: u64 = TIMEOUT_MIN as u64;
 
 const _: () = assert!(REACH < SLOTS, "what is inserted comes round once");
@@ -13,9 +13,9 @@ const _: () = assert!(REACH < SLOTS, "what is inserted comes round once");
 /// Shortest retransmission timeout: 200 ms, as in Linux. RFC 6298 §2.4 asks for a second, for networks
 /// whose round trips vary by more than this.
 const TIMEOUT_MIN: u32 = (200 / TICK_MS) as u32;
-/// Longest, backing off included: 60 s (RFC 6298 §2.5).
+/// Longest timeout, including backoff: 60 s (RFC 6298 §2.5).
 pub(super) const TIMEOUT_MAX: u32 = (60_000 / TICK_MS) as u32;
-/// Before the first measurement: 1 s (RFC 6298 §2.1).
+/// Timeout before the first measurement: 1 s (RFC 6298 §2.1).
 pub(super) const TIMEOUT_FIRST: u32 = (1000 / TICK_MS) as u32;
 
 /// A moment, counted in steps of 8 ms from any origin.
@@ -29,8 +29,8 @@ impl Tick {
         Tick(ns / (TICK_MS * 1_000_000))
     }
 
-    /// The bits that a peer remembers: they come round after 524 s, and a peer with a deadline is looked
-    /// at several times a second.
+    /// The bits that a peer stores. They wrap after 524 s, but a peer with a deadline is checked several
+    /// times a second.
     #[inline]
     pub(super) const fn low(self) -> u16 {
         self.0 as u16
@@ -43,7 +43,8 @@ impl Tick {
     }
 }
 
-/// The round trip to the server (RFC 6298 §2), estimated once for all peers: their packets go the same way.
+/// The round trip to the server (RFC 6298 §2), estimated once for all peers: their packets take the same
+/// path.
 #[derive(Debug, Default)]
 pub(super) struct RoundTrip {
     /// In eighths of a tick.
@@ -54,7 +55,7 @@ pub(super) struct RoundTrip {
 }
 
 impl RoundTrip {
-    /// Takes a measurement; never of something that was sent twice (Karn, RFC 6298 §3).
+    /// Takes a measurement; never of a retransmitted segment (Karn, RFC 6298 §3).
     #[inline]
     pub(super) fn record(&mut self, ticks: u16) {
         let sample = u32::from(ticks).min(TIMEOUT_MAX);
@@ -78,12 +79,12 @@ impl RoundTrip {
     }
 }
 
-/// A wheel of indices. A peer stands in it at most once, and only while it has a deadline: those that
-/// are idle cost nothing.
+/// A timer wheel of indices. A peer is in it at most once, and only while it has a deadline: idle peers cost
+/// nothing.
 #[derive(Debug)]
 pub(super) struct Wheel {
     slots: Vec<Vec<u32>>,
-    /// The tick that is being worked off.
+    /// The tick being handled.
     position: u64,
 }
 
@@ -92,7 +93,7 @@ impl Wheel {
         Wheel { slots: vec![Vec::new(); SLOTS as usize], position: now.0 }
     }
 
-    /// Notes that `index` is to be looked at in tick `deadline`, or before when that is far away.
+    /// Schedules `index` for tick `deadline`, or earlier if that is far away.
     pub(super) fn insert(&mut self, index: u32, deadline: u64) {
         let slot = deadline.clamp(self.position + 1, self.position + REACH);
         self.slots[(slot % SLOTS) as usize].push(index);

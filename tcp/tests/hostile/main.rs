@@ -103,7 +103,7 @@ fn bytes_are_handed_on_once_and_in_order() {
 
 #[test]
 fn sequence_numbers_wrap_around() {
-    // A key for which the numbers of the first peer begin below 2^32, but above 2^32 - 2^16.
+    // A key for which the first peer's numbers begin between 2^32 - 2^16 and 2^32.
     let key = (0..).find(|&key| Talk::opening(key, 0).ours.0 >> 16 == 0xffff).unwrap();
     let (request, reply) = ([1; 1000], [2; 1000]);
     let mut talk = Talk::opening(key, u32::MAX - 50_000);
@@ -210,7 +210,7 @@ fn a_server_that_vanished_is_given_up() {
     assert!(said.len() == 8 && said.iter().all(|(_, segment)| *segment == seen(ACK, 1, 1, b"anybody?")));
     let gaps: Vec<u64> = said.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     assert!(gaps.windows(2).all(|pair| pair[1] + 50 >= pair[0] * 2 || pair[1] > 50_000), "{gaps:?}");
-    // It comes back, remembers, and is told.
+    // The server comes back, still has the connection, and gets a reset.
     talk.hear(ACK, 1, 9, b"late");
     assert_eq!(talk.says(), [seen(RST, 9, 0, b"")]);
 }
@@ -244,8 +244,8 @@ fn a_closed_window_is_asked_about_until_it_opens() {
     assert_eq!(talk.wait(100_000), (None, vec![]));
 }
 
-/// Once a server that had no room for what was in flight did not even look at our acknowledgements,
-/// whose numbers lay behind it, and both sides sent the same again until they gave up.
+/// A server without room for the bytes in flight ignored our acknowledgements, because their numbers came
+/// after those bytes. Both sides retransmitted until they gave up.
 #[test]
 fn a_window_that_was_taken_back_does_not_deafen() {
     let mut talk = Talk::established();
@@ -294,7 +294,7 @@ fn no_more_is_sent_than_there_is_room_for() {
 
 #[test]
 fn both_sides_close_in_any_order() {
-    // We first.
+    // We close first.
     let mut talk = Talk::established();
     assert!(!talk.close() && !talk.close());
     assert_eq!(talk.says(), [seen(FIN.with(ACK), 1, 1, b"")]);
@@ -304,7 +304,7 @@ fn both_sides_close_in_any_order() {
     assert_eq!(talk.hear(FIN.with(ACK), 1, 2, b""), Outcome::default(), "our last word was lost");
     assert_eq!(talk.says(), [seen(ACK, 2, 2, b"")]);
     assert!(talk.client.is_free(0));
-    // The server, with its last bytes.
+    // The server closes first, with its last bytes.
     let mut talk = Talk::established();
     assert_eq!(talk.hear(FIN.with(ACK), 1, 1, b"bye"), Outcome { has_finished: true, ..data(b"bye") });
     assert_eq!(talk.says(), [seen(ACK, 1, 5, b"")]);
@@ -314,13 +314,13 @@ fn both_sides_close_in_any_order() {
     let said = talk.says();
     assert_eq!(said, [seen(ACK, 1, 5, b"wait"), seen(FIN.with(ACK), 5, 5, b"")]);
     assert_eq!(talk.hear(ACK, 5, 6, b""), ending(Ending::Closed));
-    // Both at once.
+    // Both close at once.
     let mut talk = Talk::established();
     assert!(!talk.close());
     assert_eq!(talk.hear(FIN.with(ACK), 1, 1, b""), Outcome::default());
     assert_eq!(talk.says().last(), Some(&seen(ACK, 2, 2, b"")));
     assert_eq!(talk.hear(ACK, 2, 2, b""), ending(Ending::Closed));
-    // All in one segment.
+    // The server's answer is a single segment.
     let mut talk = Talk::established();
     assert!(!talk.close());
     talk.says();

@@ -1,4 +1,4 @@
-//! One peer that the tests play the server of.
+//! One peer whose server is played by the tests.
 
 use tcp::Sequence;
 use tcp::client::{Client, Ending, Tick};
@@ -11,7 +11,7 @@ pub(crate) const FIN: Flags = Flags::FIN;
 pub(crate) const RST: Flags = Flags::RST;
 pub(crate) const ACK: Flags = Flags::ACK;
 
-/// What a packet meant, and what was answered to it.
+/// What a packet meant to the client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) is_established: bool,
@@ -108,7 +108,7 @@ impl Talk {
         })
     }
 
-    /// What the client has sent since the last look, acknowledgements that are due included.
+    /// What the client has sent since the last call, including pending acknowledgements.
     pub(crate) fn says(&mut self) -> Vec<Seen> {
         self.client.acknowledge();
         let packets = sent(&mut self.client);
@@ -121,7 +121,7 @@ impl Talk {
             true => segment.acknowledgement.since(self.theirs),
             false => 0,
         };
-        // What only asks to be handed on quickly is not looked at.
+        // PSH is ignored: it only asks for quick delivery.
         let flags = Flags(segment.flags.0 & !Flags::PSH.0);
         Seen { flags, sequence: segment.sequence.since(self.ours), acknowledgement, data: segment.data.to_vec() }
     }
@@ -134,7 +134,8 @@ impl Talk {
         self.client.close(0, at_ms(self.now_ms))
     }
 
-    /// Lets time pass in steps of 8 ms; returns how it ended and what was sent when, in ms from now on.
+    /// Lets time pass in steps of 8 ms. Returns how the connection ended, and what was sent when, in ms from
+    /// now.
     pub(crate) fn wait(&mut self, ms: u64) -> (Option<Ending>, Vec<(u64, Seen)>) {
         let (start_ms, mut said) = (self.now_ms, Vec::new());
         for _ in 0..ms / 8 {

@@ -1,5 +1,5 @@
-//! What the tests share: a client with the addresses of the tests, and a second opinion on
-//! every packet it sends, by the parser of another TCP.
+//! Shared by the tests: a client with the tests' addresses, and a check of every packet it sends with another
+//! TCP's parser.
 
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{IpAddress, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr};
@@ -9,7 +9,7 @@ use tcp::wire::{Checksums, Flags, Packet};
 /// Segment size of the tests' link.
 pub(crate) const MSS: u16 = 1460;
 
-/// A client of 198.18.0.1:7 whose first sequence numbers come from `key`.
+/// A client of 198.18.0.1:7 whose initial sequence numbers come from `key`.
 pub(crate) fn client(peers_max: u32, key: u64) -> Client {
     let config = Config {
         server: "198.18.0.1:7".parse().unwrap(),
@@ -29,7 +29,7 @@ pub(crate) fn at_ms(ms: u64) -> Tick {
     Tick::of_ns(ms * 1_000_000)
 }
 
-/// Takes the packets out of the outbox, each of them read by both parsers.
+/// Takes the packets out of the outbox and reads each with both parsers.
 pub(crate) fn sent(client: &mut Client) -> Vec<Vec<u8>> {
     let packets: Vec<Vec<u8>> = client.outbox.packets().map(<[u8]>::to_vec).collect();
     client.outbox.clear();

@@ -1,5 +1,5 @@
-//! The commands of a plan in the order in which they must run: the mends of what does not hold, then
-//! the programs with the flags that the plan needs.
+//! The commands of a plan in the order in which they must run: fixes for limits that do not hold, then the
+//! programs with the flags that the plan needs.
 
 use super::link::Judged;
 use crate::budget;

@@ -1,4 +1,4 @@
-//! The answer of a plan in one word, and needs that no host can meet.
+//! The answer of a plan in one word, and requests that no host can meet.
 
 use serde::Serialize;
 
@@ -11,8 +11,8 @@ use crate::rules::subject::Subject;
 /// Physical addresses of x86-64 have 52 bits at most (AMD64 Architecture Programmer's Manual 2, 5.1), and those of
 /// 64-bit Arm as many outside of FEAT_D128: 4 PiB.
 const MEMORY_BYTES_OF_ANY_HOST: u64 = 1 << 52;
-/// Connections that all IPv4 addresses together can have with one address and port: a port is 16 bits, and 0 is none
-/// (RFC 9293 3.1).
+/// Connections that all IPv4 addresses together can have with one address and port: a port has 16 bits, and 0 is not
+/// a port (RFC 9293 3.1).
 const TUPLES_MAX: u64 = (1 << 32) * 65_535;
 
 /// Whether the wanted connections fit.
@@ -23,9 +23,9 @@ pub enum Fit {
     Fits,
     /// Once the commands of the plan were run.
     FitsMended,
-    /// Nothing that can be read speaks against it, but not everything can be read.
+    /// Everything readable allows it, but not everything can be read.
     AsFarAsReadable,
-    /// Some limit is in the way that no command moves.
+    /// A limit that no command moves is in the way.
     DoesNotFit,
     /// On no host.
     Impossible,

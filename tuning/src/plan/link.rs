@@ -1,17 +1,17 @@
-//! One link of a plan's chain: a limit, and what it does to the wanted number of connections.
+//! One link of a plan's chain: a limit, and its effect on the requested number of connections.
 
 use serde::Serialize;
 
 use crate::rules::rule::{Effect, Kind, Mend, Rule};
 use crate::rules::subject::Subject;
 
-/// What a limit does to the wanted number of connections.
+/// The effect of a limit on the requested number of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Nothing: there is room.
     Holds,
-    /// They work, but something is slower, or goes wrong while they open or close.
+    /// They work, but something is slower or fails while they open or close.
     Slows,
     /// They cannot all be open.
     Wall,
@@ -38,35 +38,35 @@ pub struct Link {
     pub id: &'static str,
     /// The same in words.
     pub title: &'static str,
-    /// The limit as it stands; `None`: there is none, or it cannot be read.
+    /// The current limit; `None`: there is none, or it cannot be read.
     pub limit: Option<u64>,
-    /// What the wanted connections need of it; `None` where nothing can be said.
+    /// What the requested connections need of it; `None` if unknown.
     pub need: Option<u64>,
-    /// What both are counted in.
+    /// The unit of both.
     pub unit: &'static str,
-    /// The most connections that get by with the limit as it stands; `None`: any number does.
+    /// The most connections that the current limit allows; `None`: any number.
     pub hit_at: Option<u64>,
-    /// What that means for the wanted number.
+    /// What that means for the requested number.
     pub verdict: Verdict,
     /// Why, in a sentence without its full stop.
     pub meaning: String,
-    /// The command that moves it, where there is one and it is needed.
+    /// The command that moves it, if there is one and it is needed.
     pub command: Option<String>,
     /// Where the limit and its arithmetic come from.
     pub source: &'static str,
 }
 
-/// A link with what the other parts of a plan want of its rule.
+/// A link, with what other parts of a plan need to know about its rule.
 pub(super) struct Judged {
     pub(super) link: Link,
-    /// Present only where something is to be mended.
+    /// Present only if something must be fixed.
     pub(super) mend: Option<Mend>,
     /// Whether no connection opens beyond it.
     pub(super) stops: bool,
 }
 
 impl Judged {
-    /// `None`: the rule is no limit, or not one of what was asked.
+    /// `None`: the rule is not a limit, or does not apply to the request.
     pub(super) fn new(rule: &Rule, subject: &Subject<'_>) -> Option<Judged> {
         let Kind::Limit(limit) = &rule.kind else { return None };
         let finding = (limit.judge)(subject)?;

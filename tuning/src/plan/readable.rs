@@ -1,4 +1,4 @@
-//! What a plan needs to know and could not read. If something is missing, no plan says that everything fits: a
+//! Facts that a plan needs and could not read. If one is missing, the plan never says that everything fits: a
 //! hidden file must not turn into good news.
 
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::slabs::Basis;
 pub struct Unreadable {
     /// The name of the limit, or what it is.
     pub what: String,
-    /// What shows it, to whoever may read it.
+    /// How to see it with the right privileges.
     pub how: String,
 }
 
@@ -25,9 +25,9 @@ pub(super) fn unreadable(subject: &Subject<'_>, chain: &[Link]) -> Vec<Unreadabl
         .filter(|link| link.verdict == Verdict::Unknown)
         .map(|link| Unreadable { what: link.id.to_owned(), how: how(link.id) })
         .collect();
-    // A server has no ports of its own to choose from.
+    // A server chooses no local ports.
     let has_clients = subject.request.side == Side::Both;
-    // Where neither is there, nothing is tracked.
+    // If neither file exists, nothing is tracked.
     let tracks = match (facts.conntrack.count, facts.conntrack.max) {
         (Some(count), None) => count > 0,
         (None, Some(_)) => true,
@@ -55,11 +55,11 @@ pub(super) fn unreadable(subject: &Subject<'_>, chain: &[Link]) -> Vec<Unreadabl
     missing
 }
 
-/// How a limit that is not shown can be looked at.
+/// How to see a limit that is not shown.
 fn how(id: &str) -> String {
     match id {
         "memory" => "as root: cat /proc/meminfo".to_owned(),
-        // Some are those of the first network namespace, and not shown in others.
+        // Some belong to the first network namespace and are not shown in others.
         id if id.starts_with("net.") => format!("as root, in the first network namespace: sysctl {id}"),
         id => format!("as root: sysctl {id}"),
     }

@@ -1,4 +1,4 @@
-//! The way in: queues a new connection passes before the server accepts it.
+//! Incoming connections: the queues they pass before the server accepts them.
 
 use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::{Asker, Subject};
@@ -8,8 +8,8 @@ use crate::number::{counted, thousands};
 /// The kernel's own default for net.core.somaxconn since 5.4.
 const SOMAXCONN_DEFAULT: u64 = 4096;
 
-/// Connections a second that a plan must bear: what one core was seen to open over a TUN device on
-/// 2026-11 (96,000/s).
+/// Connections a second that a plan must handle: about what one core opened over a TUN device in 2026-11
+/// (96,000/s).
 const CONNECTS_PER_SECOND: u64 = 100_000;
 
 /// How long a busy reactor may leave its accept queue alone, in milliseconds.
@@ -50,20 +50,20 @@ pub(super) const RULES: &[Rule] = &[
 
 fn accept_queue(subject: &Subject<'_>) -> Option<Finding> {
     let (burst, listeners) = match subject.asker {
-        // Nobody told it a rate; the kernel's own default is judged enough for any one queue.
+        // The audit knows no rate; it takes the kernel's default as enough for any one queue.
         Asker::Audit => (SOMAXCONN_DEFAULT, 1),
-        // Where the plan has more reactors there are more queues.
+        // If the plan has more reactors, there are more queues.
         Asker::Plan => {
             (CONNECTS_PER_SECOND * ACCEPT_STALL_MS / 1000, subject.reactors_planned().unwrap_or(subject.reactors))
         }
     };
-    // More than the connections themselves is never queued.
+    // Never more than all connections are queued.
     let need = burst.min(subject.connections).div_ceil(listeners);
     let Some(somaxconn) = subject.facts.network.somaxconn else {
         return Some(Finding::unknown(need));
     };
     let queue = somaxconn.min(budget::LISTEN_BACKLOG);
-    // A queue that is long enough is never hit; a short one is, by a burst that fills all of them.
+    // A queue that is long enough is never hit; short ones are hit by a burst that fills them all.
     let hit_at = (queue < need).then(|| queue.saturating_mul(listeners));
     let meaning = match subject.asker {
         Asker::Audit => "a burst longer than this is dropped and retried a second later (ListenOverflows); \

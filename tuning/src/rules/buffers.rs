@@ -4,7 +4,8 @@ use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::Subject;
 use crate::number::bytes;
 
-/// Without window scaling a TCP header can announce no more than this; a buffer no larger keeps it so.
+/// Without window scaling a TCP header cannot announce more than this; a buffer of at most this size needs no
+/// scaling.
 const WINDOW_UNSCALED_BYTES: u64 = 65_535;
 
 pub(super) const RULES: &[Rule] = &[
@@ -65,7 +66,7 @@ fn congestion_control(subject: &Subject<'_>) -> Finding {
          a confounder there, so use the same for all arms and name it with the result",
     );
     let available = subject.facts.tcp.congestion_controls_available.as_deref().unwrap_or_default();
-    // The kernel's own default first; both leave the moment of sending to the acknowledgements.
+    // The kernel's own default comes first; with both, acknowledgements decide when to send.
     match ["cubic", "reno"].into_iter().find(|name| available.iter().any(|other| other == name)) {
         Some(other) => {
             finding.wanted(other).mend(Turn::Network, format!("sysctl -w net.ipv4.tcp_congestion_control={other}"))

@@ -1,4 +1,4 @@
-//! Connection tracking: judged by whether it tracks, not by whether the module is there.
+//! Connection tracking: judged by whether it tracks, not by whether the module is loaded.
 
 use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::Subject;
@@ -18,7 +18,7 @@ fn conntrack(subject: &Subject<'_>) -> Option<Finding> {
         return Some(Finding::setting(State::Ok, "absent", meaning));
     };
     let found = format!("{} of {} in use", thousands(count), thousands(most));
-    // Present is not active: without rules that need it nothing is tracked.
+    // Loaded does not mean active: without rules that need it, nothing is tracked.
     if count == 0 {
         let has_nat = facts.iptables_tables.iter().flatten().any(|table| table == "nat");
         return Some(if has_nat {
@@ -32,7 +32,7 @@ fn conntrack(subject: &Subject<'_>) -> Option<Finding> {
     let need = subject.connections.saturating_add(count);
     let meaning =
         "active: every connection has an entry, and beyond the limit packets are dropped (\"table full\" in dmesg)";
-    // A quarter above, for those that are closing and everybody else's.
+    // A quarter more, for closing connections and those of other programs.
     let wanted = need.saturating_add(need / 4);
     let finding = Finding::limit(Some(most), need, Some(most.saturating_sub(count)), meaning)
         .found(found)

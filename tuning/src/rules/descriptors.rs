@@ -1,5 +1,5 @@
-//! Limits on one table of descriptors: of a reactor, of a worker, of a ring; and on the threads that
-//! share the connections.
+//! Limits on one descriptor table (of a reactor, a worker or a ring), and on the threads that share the
+//! connections.
 
 use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::{Asker, Subject, descriptors_needed, largest, share};
@@ -58,7 +58,7 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// What an audit says of the limit that a plan knows as "RLIMIT_NOFILE (server)".
+/// What an audit says about the limit that a plan calls "RLIMIT_NOFILE (server)".
 fn hard_limit(subject: &Subject<'_>) -> Finding {
     let Some(hard) = subject.facts.files.limit.hard else {
         return Finding::setting(State::Ok, "unlimited", "only fs.nr_open bounds a reactor");
@@ -86,7 +86,7 @@ fn hard_limit(subject: &Subject<'_>) -> Finding {
     if subject.may_raise_limits() {
         finding.mend(Turn::Shell, raise)
     } else {
-        // Without CAP_SYS_RESOURCE no hard limit goes up, not even for root.
+        // Without CAP_SYS_RESOURCE nobody can raise a hard limit, not even root.
         more_reactors(subject, finding)
     }
 }
@@ -105,11 +105,11 @@ fn soft_limit(subject: &Subject<'_>) -> Finding {
     Finding::setting(State::Info, thousands(soft), meaning).mend(Turn::Shell, "ulimit -Sn $(ulimit -Hn)")
 }
 
-/// The flag that shares the connections among enough reactors, or as many as there can be; whether
-/// those are enough is decided by the rule `threads`.
+/// The flag that shares the connections among enough reactors, or as many as possible; the rule `threads`
+/// decides whether those are enough.
 fn more_reactors(subject: &Subject<'_>, finding: Finding) -> Finding {
     let reactors = subject.reactors_planned().unwrap_or(budget::THREADS_MAX);
-    // A plan ends with the whole command; what an audit shows must run as it is.
+    // A plan ends with the whole command; a command shown by an audit must run as it is.
     let workload = if subject.asker == Asker::Audit { " echo" } else { "" };
     finding.mend(Turn::Flag, format!("c10m serve{workload} --reactors {reactors}"))
 }
@@ -118,7 +118,7 @@ fn server_tables(subject: &Subject<'_>) -> Option<Finding> {
     (!subject.request.backend.is_uring()).then(|| reactor_tables(subject))
 }
 
-/// The judgement that audit and plan share, under a name each.
+/// The judgement that audit and plan share; each has its own name for it.
 fn reactor_tables(subject: &Subject<'_>) -> Finding {
     let hard = subject.facts.files.limit.hard;
     let need = subject.descriptors_per_reactor();
@@ -165,7 +165,7 @@ fn ring_tables(subject: &Subject<'_>) -> Option<Finding> {
     };
     let finding = Finding::limit(Some(slots), need, hit_at, meaning);
     Some(match subject.reactors_planned() {
-        // Enough reactors for the kernel's own bound: only the limit is in the way.
+        // There are enough reactors for the kernel's own bound: only the limit is in the way.
         Some(reactors) if subject.may_raise_limits() && share(subject.connections, reactors) > slots => {
             finding.mend(Turn::Shell, format!("ulimit -n {}", descriptors_needed(subject.connections, reactors)))
         }
@@ -187,7 +187,7 @@ fn reactor_connections(subject: &Subject<'_>) -> Option<Finding> {
 fn threads(subject: &Subject<'_>) -> Option<Finding> {
     let of_host = subject.host.threads_max.unwrap_or(u64::MAX);
     let most = of_host.min(budget::THREADS_MAX);
-    // Where limits can be raised, reactors are only bounded by what each can own.
+    // If limits can be raised, only what each reactor can own bounds them.
     let of_server = if subject.may_raise_limits() {
         largest(|many| share(many, most.max(1)) <= subject.reactor_connections_max())
     } else {
@@ -223,7 +223,7 @@ fn nr_open(subject: &Subject<'_>) -> Option<Finding> {
     let finding = Finding::limit(Some(nr_open), need, hit_at, meaning).fine("a hard limit can be raised far enough");
     let planned = subject.reactors_planned().filter(|_| subject.may_raise_limits());
     Some(match planned.map(|reactors| descriptors_needed(subject.connections, reactors)) {
-        // Enough reactors may already have brought the share below it.
+        // With enough reactors, the share may already be below it.
         Some(planned) if planned > nr_open => finding.mend(Turn::Host, format!("sysctl -w fs.nr_open={planned}")),
         _ => more_reactors(subject, finding),
     })

@@ -1,11 +1,11 @@
-//! Limits of the whole host on open files, and of one user on what epoll watches.
+//! Limits of the whole host on open files, and of one user on epoll watches.
 
 use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::{Asker, Subject, largest};
 use crate::number::thousands;
 use crate::request::Side;
 
-/// Files of everything else that runs.
+/// Files of all other programs.
 const OTHER_FILES: u64 = 100_000;
 
 pub(super) const RULES: &[Rule] = &[
@@ -27,7 +27,7 @@ fn file_max(subject: &Subject<'_>) -> Option<Finding> {
     let open = subject.facts.files.open_count;
     let ends_each = subject.request.side.kernel_ends();
     let need_of = |ends: u64| match subject.asker {
-        // A tenth above the sockets, and room for everything else that is open on a host.
+        // A tenth more than the sockets, and room for all other open files of a host.
         Asker::Audit => ends.saturating_add(ends / 10).saturating_add(OTHER_FILES),
         Asker::Plan => ends.saturating_add(open.unwrap_or(0)),
     };
@@ -37,7 +37,7 @@ fn file_max(subject: &Subject<'_>) -> Option<Finding> {
     };
     let (hit_at, wanted) = match subject.asker {
         Asker::Audit => (largest(|many| need_of(many.saturating_mul(ends_each)) <= most), need),
-        // A tenth more, for everything else that is opened meanwhile.
+        // A tenth more, for other files that are opened meanwhile.
         Asker::Plan => (Some(most.saturating_sub(open.unwrap_or(0)) / ends_each), need.saturating_add(need / 10)),
     };
     let found = match open {

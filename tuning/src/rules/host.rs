@@ -1,4 +1,4 @@
-//! The host itself: io_uring, clock, frequency, mitigations, capabilities and other people's load.
+//! The host itself: io_uring, clock, frequency, mitigations, capabilities and other load.
 
 use super::rule::{Finding, Kind, Measure, Rule, State, Turn};
 use super::subject::{IoUring, Subject};
@@ -63,7 +63,7 @@ fn io_uring(subject: &Subject<'_>) -> Option<Finding> {
     if hit_at.is_some() && disabled.is_some_and(|value| value > 0) {
         finding = finding.wanted("0").mend(Turn::Host, "sysctl -w kernel.io_uring_disabled=0");
     }
-    // Without a ring in the request no number of connections hits it.
+    // If the request uses no ring, no number of connections hits it.
     let is_asked = subject.request.backend.is_uring();
     finding.measure = is_asked.then_some(Measure { limit: disabled, need: Some(0), hit_at, is_known: true });
     Some(finding)
@@ -76,7 +76,7 @@ fn clocksource(subject: &Subject<'_>) -> Finding {
     // Clocks that a process reads without a system call: x86, its hypervisors, arm64 and riscv.
     const WITHOUT_SYSCALL: [&str; 5] =
         ["tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter", "riscv_clocksource"];
-    // Clocks behind a slow bus: about a microsecond a reading, for each of several stamps a request.
+    // Clocks behind a slow bus: about a microsecond per reading, for each of several stamps per request.
     const SLOW: [&str; 3] = ["hpet", "acpi_pm", "jiffies"];
     if WITHOUT_SYSCALL.contains(&name) {
         return Finding::setting(State::Ok, name, "read without a system call");
@@ -155,7 +155,7 @@ fn capabilities(subject: &Subject<'_>) -> Finding {
         (false, true) => "hard limits cannot be raised, not even by root",
         (false, false) => "an ordinary user: serving and loading over loopback need no more",
     };
-    // Having both or neither is what one expects of root or of a user; a mixture surprises.
+    // Root has both and a user has neither; a mixture is a surprise.
     let state = if sys_resource == net_admin { State::Ok } else { State::Info };
     Finding::setting(state, found, meaning)
 }
@@ -165,7 +165,7 @@ fn pressure(subject: &Subject<'_>) -> Finding {
     let Some(cpu) = set.cpu_percent else {
         return Finding::not_readable();
     };
-    // No document says what is quiet; a tenth of the time is the line drawn here.
+    // No document defines a quiet host; a tenth of the time is our own threshold.
     const QUIET_PERCENT_MAX: f64 = 10.0;
     let found = format!("cpu {cpu:.1} %, memory {:.1} %", set.memory_percent.unwrap_or(0.0));
     let waiting = cpu.max(set.memory_percent.unwrap_or(0.0));

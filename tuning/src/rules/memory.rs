@@ -1,4 +1,4 @@
-//! Memory: what the connections take of it, and the pages that queued data may take.
+//! Memory: what the connections take, and the pages that queued data may take.
 
 use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::{Asker, Subject, largest};
@@ -72,7 +72,8 @@ fn queued_pages(subject: &Subject<'_>) -> Option<Finding> {
         ),
     };
     let hit_at = largest(|many| pages(many.saturating_mul(ends)) <= most);
-    // Pressure begins at what is needed, and twice as much is the end; all at once is that end already.
+    // Pressure begins at the need, and twice as much is the hard limit. If all sockets are busy at once, that
+    // is already the hard limit.
     let strained = if all_busy { need / 2 } else { need };
     let (middle, wanted) = (pressure.max(strained), strained.saturating_mul(2));
     Some(

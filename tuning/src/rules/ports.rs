@@ -1,4 +1,4 @@
-//! The way out: ports and addresses of the clients.
+//! Outgoing connections: ports and addresses of the clients.
 
 use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::Subject;

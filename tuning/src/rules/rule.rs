@@ -1,4 +1,4 @@
-//! What a rule is, and what its judgement says. Data only: the rules stand in the files beside this one.
+//! What a rule is, and what its judgement says. Data only: the rules are in the files beside this one.
 
 use serde::Serialize;
 
@@ -9,13 +9,13 @@ use crate::number::thousands;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Enough for the wanted number of connections.
+    /// Enough for the requested number of connections.
     Ok,
     /// Worth knowing when reading a measurement, or not readable here.
     Info,
-    /// Will hurt at the wanted number of connections, or needs a different set-up.
+    /// Will hurt at the requested number of connections, or needs a different set-up.
     Warn,
-    /// The wanted number of connections cannot work.
+    /// The requested number of connections cannot work.
     Bad,
 }
 
@@ -31,9 +31,9 @@ impl State {
     }
 }
 
-/// A rule: what it is about, where that can be looked up, and how to judge it.
+/// A rule: its subject, its source, and how to judge it.
 pub(crate) struct Rule {
-    /// The name of the sysctl or of the limit; what a search engine knows it by.
+    /// The name of the sysctl or of the limit, as a web search finds it.
     pub(crate) id: &'static str,
     /// The same in words.
     pub(crate) title: &'static str,
@@ -42,8 +42,8 @@ pub(crate) struct Rule {
     pub(crate) kind: Kind,
 }
 
-/// Whether a number of connections can reach it, which decides who reads the rule. A judgement reads the
-/// facts and the question, and nothing else.
+/// Whether some number of connections can reach it, which decides who reads the rule. A judgement reads only
+/// the facts and the question.
 pub(crate) enum Kind {
     /// No number of connections reaches it: the audit alone reads it.
     Setting(fn(&Subject<'_>) -> Finding),
@@ -61,7 +61,7 @@ impl Kind {
         Kind::Limit(Limit { unit, effect: Effect::Stops, alarm, judge })
     }
 
-    /// A limit beyond which everything goes on, worse.
+    /// A limit beyond which everything goes on, but worse.
     pub(crate) const fn slows(
         unit: &'static str,
         alarm: Option<State>,
@@ -71,14 +71,14 @@ impl Kind {
     }
 }
 
-/// What a limit has beside its name.
+/// What a limit has besides its name.
 pub(crate) struct Limit {
-    /// What limit and need are counted in.
+    /// The unit of limit and need.
     pub(crate) unit: &'static str,
     pub(crate) effect: Effect,
-    /// The state of an audit's row when the limit is hit; `None`: the audit does not show it.
+    /// The state of an audit's row if the limit is hit; `None`: the audit does not show it.
     pub(crate) alarm: Option<State>,
-    /// `None`: the limit does not exist for what was asked.
+    /// `None`: the limit does not apply to the request.
     pub(crate) judge: fn(&Subject<'_>) -> Option<Finding>,
 }
 
@@ -87,12 +87,12 @@ pub(crate) struct Limit {
 pub(crate) enum Effect {
     /// No further connection opens, or open ones are lost.
     Stops,
-    /// Everything goes on, worse.
+    /// Everything goes on, but worse.
     Slows,
 }
 
-/// When a command has its turn. The order is that of the kernel's dependencies: a hard limit cannot
-/// exceed fs.nr_open, a namespace takes its table's size at birth and has settings of its own.
+/// When a command must run. The order follows the kernel's dependencies: a hard limit cannot exceed
+/// fs.nr_open, and a namespace takes its table's size at creation and has its own settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Turn {
     /// Settings of the whole host.
@@ -107,21 +107,21 @@ pub(crate) enum Turn {
     Flag,
 }
 
-/// A command that mends what a rule found.
+/// A command that fixes what a rule found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mend {
     pub(crate) turn: Turn,
     pub(crate) command: String,
 }
 
-/// A limit against what the connections need of it.
+/// A limit, compared with what the connections need of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Measure {
-    /// The limit as it stands; `None`: there is none, or it cannot be read.
+    /// The current limit; `None`: there is none, or it cannot be read.
     pub(crate) limit: Option<u64>,
-    /// What the wanted connections need of it; `None` where nothing can be said.
+    /// What the requested connections need of it; `None` if unknown.
     pub(crate) need: Option<u64>,
-    /// The most connections that get by with the limit as it stands; `None`: any number does.
+    /// The most connections that the current limit allows; `None`: any number.
     pub(crate) hit_at: Option<u64>,
     /// Whether the host shows the limit.
     pub(crate) is_known: bool,
@@ -136,9 +136,9 @@ impl Measure {
 
 /// What a judgement says.
 pub(crate) struct Finding {
-    /// `None`: a setting, or a limit that does not apply to what was asked.
+    /// `None`: a setting, or a limit that does not apply to the request.
     pub(crate) measure: Option<Measure>,
-    /// The state, where the measure and the rule's alarm do not decide it.
+    /// The state, if the measure and the rule's alarm do not decide it.
     pub(crate) state: Option<State>,
     /// The value on this host, in words.
     pub(crate) found: String,
@@ -146,9 +146,9 @@ pub(crate) struct Finding {
     pub(crate) wanted: Option<String>,
     /// What the value means, or what happens at the limit: a sentence without its full stop.
     pub(crate) meaning: String,
-    /// What an audit says instead while the limit is not hit.
+    /// What an audit says instead if the limit is not hit.
     pub(crate) fine: Option<String>,
-    /// Used only where something is to be mended.
+    /// Used only if something must be fixed.
     pub(crate) mend: Option<Mend>,
 }
 
@@ -185,12 +185,12 @@ impl Finding {
         }
     }
 
-    /// The host does not say. That is no fault of the host, so it is no alarm.
+    /// The host does not show the value. That is not a fault of the host, so it is not an alarm.
     pub(crate) fn not_readable() -> Finding {
         Finding::setting(State::Info, "not readable", "this kernel or container does not show it")
     }
 
-    /// The same of a limit of which the connections need so much.
+    /// The same for a limit of which the connections need `need`.
     pub(crate) fn unknown(need: u64) -> Finding {
         let measure = Measure { limit: None, need: Some(need), hit_at: None, is_known: false };
         Finding { measure: Some(measure), ..Finding::not_readable() }

@@ -1,4 +1,4 @@
-//! What the rules judge: the question, the host, and the numbers several rules need.
+//! What the rules judge: the question, the host, and the numbers that several rules need.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::request::{Backend, Request, Side};
 use ::host::Facts;
 use protocol::Workload;
 
-/// No host has as many connections: a search for a limit ends here and says that there is none.
+/// No host has this many connections: a search for a limit stops here and reports none.
 const CONNECTIONS_MAX: u64 = 1 << 40;
 
 /// One part in this many of the available memory is left to everything else that runs.
@@ -18,7 +18,7 @@ const MEMORY_RESERVE_SHARE: u64 = 32;
 /// The kernel's own default range, for hosts that do not show theirs.
 const PORTS_DEFAULT: u64 = 60_999 - 32_768 + 1;
 
-/// Whether a ring can be set up. Trying it needs the server's code, so the caller says.
+/// Whether a ring can be set up. Trying it needs the server's code, so the caller provides the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IoUring {
@@ -33,7 +33,7 @@ pub enum IoUring {
 pub(crate) enum Asker {
     /// The audit, which does not know what the connections will do: all may be busy at once.
     Audit,
-    /// The plan, which was told.
+    /// The plan, which knows it from the request.
     Plan,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) connections: u64,
     /// Kernel sockets on this host.
     pub(crate) ends: u64,
-    /// Reactors and workers as things stand.
+    /// Reactors and workers before any fix.
     pub(crate) reactors: u64,
     pub(crate) workers: u64,
     /// Ports clients of this host choose from.
@@ -60,7 +60,8 @@ impl<'a> Subject<'a> {
         let workers = match request.side {
             Side::Server => 0,
             Side::Both => request.reactors.unwrap_or(1).max(1),
-            // A worker behind a device has no table that could fill up: more of them than CPUs take turns.
+            // A worker with a TUN device has no descriptor table that could fill up; more workers than CPUs
+            // would only take turns.
             Side::Tun => request.reactors.unwrap_or(1).clamp(1, facts.cpu.online_count.unwrap_or(1).max(1)),
         };
         let reserved = facts.network.reserved_ports.as_deref().unwrap_or_default();
@@ -103,7 +104,7 @@ impl<'a> Subject<'a> {
         self.facts.capabilities.sys_resource == Some(true)
     }
 
-    /// Descriptors the fullest reactor needs as things stand.
+    /// Descriptors that the fullest reactor needs before any fix.
     pub(crate) fn descriptors_per_reactor(&self) -> u64 {
         descriptors_needed(self.connections, self.reactors)
     }
@@ -120,8 +121,8 @@ impl<'a> Subject<'a> {
         fewest_reactors(connections, room)
     }
 
-    /// The reactors of the plan: no fewer than as things stand, and more only where the limit on
-    /// descriptors cannot be raised, or is not what binds.
+    /// The reactors of the plan: no fewer than now, and more only if the limit on descriptors cannot be
+    /// raised or is not the binding one.
     pub(crate) fn reactors_planned(&self) -> Option<u64> {
         let fewest = if self.may_raise_limits() {
             fewest_reactors(self.connections, self.reactor_connections_max())
@@ -131,7 +132,7 @@ impl<'a> Subject<'a> {
         fewest.map(|fewest| fewest.max(self.reactors))
     }
 
-    /// The workers of the plan. A generator's table is best kept small by more workers.
+    /// The workers of the plan. More workers keep each descriptor table of the generator small.
     pub(crate) fn workers_planned(&self) -> Option<u64> {
         if self.request.side != Side::Both {
             return Some(self.workers);
@@ -151,7 +152,8 @@ impl<'a> Subject<'a> {
         (self.ports - self.ports / budget::PORT_RESERVE_SHARE).max(1)
     }
 
-    /// Client addresses the connections need; on loopback addresses are free and are not filled up.
+    /// Client addresses that the connections need; on loopback addresses cost nothing, so they are not filled
+    /// up.
     pub(crate) fn addresses(&self) -> Option<u64> {
         let per_source = self.connections_per_source();
         match self.request.side {
@@ -163,7 +165,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The shape of `connections` as things stand, with the threads they would need.
+    /// The shape of `connections` on this host, with the threads they would need.
     pub(crate) fn planned_shape(&self, connections: u64) -> Shape {
         let limit = self.descriptors_max().saturating_sub(budget::REACTOR_DESCRIPTORS);
         Shape {
@@ -214,9 +216,9 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Descriptors the fullest of `reactors` needs. SO_REUSEPORT spreads connections by a hash, so a share
-/// is a mean with a standard deviation of about its square root; four of those above the mean are
-/// exceeded less than once in ten thousand shares.
+/// Descriptors the fullest of `reactors` needs. SO_REUSEPORT spreads connections by a hash, so a share varies
+/// with a standard deviation of about the square root of the mean. Fewer than one in ten thousand shares
+/// exceeds the mean by four deviations.
 pub(crate) fn descriptors_needed(connections: u64, reactors: u64) -> u64 {
     let mean = connections.div_ceil(reactors);
     let unevenness = if reactors > 1 { 4 * (mean.isqrt() + 1) } else { 0 };
@@ -228,8 +230,8 @@ pub(crate) fn share(connections: u64, reactors: u64) -> u64 {
     descriptors_needed(connections, reactors).saturating_sub(budget::REACTOR_DESCRIPTORS)
 }
 
-/// The fewest reactors of which none gets more than `room` connections; `None`: no number of them that
-/// the server accepts is enough.
+/// The fewest reactors of which none gets more than `room` connections; `None`: even the most that the server
+/// accepts are not enough.
 pub fn fewest_reactors(connections: u64, room: u64) -> Option<u64> {
     (1..=budget::THREADS_MAX).find(|&reactors| share(connections, reactors) <= room)
 }

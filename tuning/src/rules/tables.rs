@@ -1,12 +1,12 @@
-//! Tables the kernel keeps about connections: established, closing, and without an owner.
+//! Kernel tables of connections: established, closing, and without an owner.
 
 use super::rule::{Finding, Kind, Rule, State, Turn};
 use super::subject::Subject;
 use crate::number::thousands;
 use crate::request::Side;
 
-/// Sockets in one hash chain up to which a lookup costs next to nothing. With 131,072 buckets iperf3
-/// kept 98 % of its throughput at chains of 8, 93 % at 32 and 88 % at 64.
+/// Up to this many sockets in one hash chain, a lookup costs almost nothing. With 131,072 buckets iperf3 kept
+/// 98 % of its throughput at chains of 8, 93 % at 32 and 88 % at 64.
 const CHAIN_OK_MAX: u64 = 8;
 const CHAIN_INFO_MAX: u64 = 32;
 /// Most entries a namespace may ask for (kernel docs networking/ip-sysctl.rst).
@@ -55,7 +55,7 @@ fn socket_table(subject: &Subject<'_>) -> Option<Finding> {
     };
     let entries = need.checked_next_power_of_two().unwrap_or(CHILD_ENTRIES_MAX).min(CHILD_ENTRIES_MAX);
     Some(if subject.request.side == Side::Server {
-        // A new namespace would be without the network the clients come from.
+        // A new namespace would not have the network that the clients come from.
         finding.mend(Turn::Host, format!("# thash_entries={entries} among the kernel's boot options, and a reboot"))
     } else {
         let new = format!(

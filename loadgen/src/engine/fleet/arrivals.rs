@@ -1,12 +1,12 @@
-//! The open loop: how arrivals that have come due and connections that are free meet.
+//! The open loop: how due arrivals get free connections.
 
 use super::state::Fleet;
 use crate::engine::connection::{Flags, Phase};
 use crate::engine::sockets::Sockets;
 use protocol::client::Client;
 
-/// Of the arrivals that wait when the window begins, those stay that take up to one part in this many of the
-/// window to work off; see [`Fleet::backlog_max`].
+/// Arrivals that wait when the window begins stay if working them off takes up to one part in this many of
+/// the window; see [`Fleet::backlog_max`].
 const BACKLOG_PARTS: u64 = 20;
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
@@ -65,7 +65,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
     }
 
-    /// The connection that has been free for longest: all of them get their share of the load.
+    /// The connection that has been free the longest, so that all get their share of the load.
     fn pop_idle(&mut self) -> Option<usize> {
         loop {
             let index = self.queue.idle.pop_front()? as usize;
@@ -77,24 +77,24 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
     }
 
-    /// Arrivals noticed and without a connection, heartbeats among them.
+    /// Noticed arrivals without a connection, including heartbeats.
     pub(super) fn waiting(&self) -> u64 {
         self.queue.waiting() + self.overdue
     }
 
     /// How many arrivals of the warm-up may still wait in a window of this length that begins now.
     ///
-    /// A queue at the window's start is what a warm-up is for: a target near its limit has one, and a window that
-    /// began without would flatter it. But where the target cannot keep up, the queue is as long as the warm-up
-    /// was, and a window spent on working it off measures nothing that was meant to be sent in it. So what the
-    /// target answers in a twentieth of the window, at the pace of the warm-up, may stay.
+    /// A warm-up may build a queue on purpose: a target near its limit has one, and a window that began without
+    /// it would flatter the target. But if the target cannot keep up, the queue grows with the warm-up, and a
+    /// window spent on working it off measures nothing that was meant to be sent in it. So as many may stay as
+    /// the target answers in a twentieth of the window, at the pace of the warm-up.
     pub(super) fn backlog_max(&self, now: u64, len_ns: u64) -> usize {
         let warm_up_ns = now.saturating_sub(self.window.start_ns).max(1);
         let answered = (self.completed + self.failed) as f64;
         (answered * (len_ns / BACKLOG_PARTS) as f64 / warm_up_ns as f64) as usize
     }
 
-    /// Whether arrivals of the window wait for a connection, and there is one to wait for.
+    /// Whether arrivals of the window wait for a connection, and one may become free.
     pub(in crate::engine) fn has_waiting(&self) -> bool {
         let has_waiting = !self.queue.waiting.is_empty() || self.queue.next_ns() < self.end_ns;
         OPEN && self.open > 0 && (has_waiting || self.overdue > 0)
@@ -107,7 +107,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         if next_ns < self.end_ns { next_ns } else { u64::MAX }
     }
 
-    /// Enters arrivals of the window that were never sent.
+    /// Records arrivals of the window that were never sent.
     #[cold]
     pub(super) fn censor_unsent(&mut self, now: u64) {
         while let Some(noticed) = self.queue.waiting.pop_front() {
@@ -116,7 +116,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         while self.queue.next_ns() < self.end_ns {
             let intended = self.queue.next_ns();
             self.queue.advance();
-            // It was never noticed, so it is not scheduled yet; its wait was for room to note it down.
+            // It was never noticed, so it is not counted as scheduled yet; it waited for room in the queue.
             self.count_scheduled(intended, intended.max(self.window.start_ns));
             self.censor_arrival(intended, now);
         }

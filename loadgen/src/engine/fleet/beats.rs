@@ -1,7 +1,7 @@
-//! Heartbeats: every connection sends once a period, each at a phase of its own.
+//! Heartbeats: every connection sends once per period, each at its own phase.
 //!
-//! The phases divide the period evenly and are shifted at random within their share, so the whole is
-//! neither lockstep nor a drum. A beat is computed from its number; no connection stores a time.
+//! The phases divide the period evenly and are shifted at random within their share, so the beats are neither
+//! synchronised nor evenly spaced. A beat is computed from its number; no connection stores a time.
 
 use random::Random;
 

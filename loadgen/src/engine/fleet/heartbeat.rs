@@ -1,4 +1,4 @@
-//! What a fleet does with heartbeats: sends those that are due, remembers those that are overdue.
+//! A fleet's heartbeats: sends those that are due and remembers those that are overdue.
 
 use super::beats::Beats;
 use super::state::Fleet;
@@ -7,8 +7,8 @@ use crate::engine::sockets::Sockets;
 use protocol::client::Client;
 
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
-    /// Starts the beats of the warm-up or of the window anew; beats overdue before are forgotten, as
-    /// they belong to no window.
+    /// Restarts the beats for the warm-up or the window. Overdue beats are forgotten, because they belong to
+    /// no window.
     pub(in crate::engine) fn begin_beats(&mut self, start_ns: u64, period_ns: u64) {
         let seed = self.job.schedule.seed.wrapping_add(self.index as u64);
         self.connections.iter_mut().for_each(|connection| connection.overdue = 0);
@@ -16,8 +16,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.beats = Some(Beats::new(start_ns, period_ns, seed, self.connections.len()));
     }
 
-    /// Sends the beats that are due on the connections they belong to, `beats_max` at most: a worker that has
-    /// fallen behind reads replies in between, or they would be sent again and again.
+    /// Sends due beats on their connections, at most `beats_max`: a worker that has fallen behind must read
+    /// replies in between, or the peer would retransmit them again and again.
     pub(super) fn dispatch_beats<E: Sockets<Socket = K>>(&mut self, engine: &mut E, now: u64, beats_max: usize) {
         for _ in 0..beats_max {
             let Some(beats) = &mut self.beats else { return };
@@ -44,7 +44,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
     }
 
-    /// A connection is free again: a beat that came due meanwhile has waited for it.
+    /// A connection is free again: sends a beat that came due meanwhile.
     pub(super) fn send_overdue_beat<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize, now: u64) {
         let overdue = self.connections[index].overdue;
         if overdue == 0 || !self.is_loading {
@@ -54,12 +54,12 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             let intended = beats.oldest(index, u64::from(overdue));
             self.connections[index].overdue -= 1;
             self.overdue -= 1;
-            // Reached in time: the wait was for the connection.
+            // It was noticed in time; it waited for the connection.
             self.send_batch(engine, index, intended, intended.min(now));
         }
     }
 
-    /// Enters beats that never left.
+    /// Records beats that were never sent.
     pub(super) fn censor_beats(&mut self, now: u64) {
         let Some(beats) = self.beats.take() else { return };
         for index in 0..self.connections.len() {

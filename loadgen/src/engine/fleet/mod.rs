@@ -1,5 +1,5 @@
-//! The connections of one worker and everything about them that does not depend on how I/O is done:
-//! what is sent when, what a reply means, what is counted. An engine moves the bytes.
+//! The connections of one worker, and everything about them that does not depend on the I/O: what is sent
+//! when, what a reply means, what is counted. An engine moves the bytes.
 
 mod again;
 mod arrivals;

@@ -13,7 +13,7 @@ use sys::clock;
 /// Failed connects after which a worker that never had a connection gives up.
 const HOPELESS_FAILURES: u64 = 16;
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
-    /// From now on every worker may open at the same time as all others.
+    /// From now on all workers may open connections at the same time.
     pub(in crate::engine) fn end_turns(&mut self) {
         self.opening_max = super::state::in_flight_max(self.job.options.threads as usize);
     }
@@ -22,8 +22,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.opening < self.opening_max
     }
 
-    /// Whether the target never answered and it makes no sense to ask on. A full accept queue is an answer: of a
-    /// unix socket it is EAGAIN (connect(2)), where TCP drops the SYN and lets the connect wait.
+    /// Whether the target never answered, so that further attempts make no sense. A full accept queue is an
+    /// answer: a unix socket returns EAGAIN (connect(2)), while TCP drops the SYN and lets the connect wait.
     pub(in crate::engine) fn is_hopeless(&self) -> bool {
         let connects = &self.tally.connects;
         let refused = connects.failed - self.tally.connect_causes.count_of(Errno::AGAIN).min(connects.failed);
@@ -35,8 +35,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.untouched < self.connections.len()
     }
 
-    /// Starts up to `count_max` connects of those whose turn it is; returns when the next may start,
-    /// which is `u64::MAX` when nothing is left to open or there is no room.
+    /// Starts up to `count_max` connects whose turn it is; returns when the next may start: `u64::MAX` if
+    /// nothing is left to open or there is no room.
     pub(in crate::engine) fn open_some<E: Sockets<Socket = K>>(
         &mut self,
         engine: &mut E,
@@ -68,7 +68,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             if engine.is_free(connection.under_way) {
                 return Some(index as usize);
             }
-            // The kernel still has operations of the last socket: the sweep comes back to it.
+            // The kernel still has operations of the last socket: the sweep tries again.
             connection.since = 0;
         }
         let index = self.untouched;
@@ -78,8 +78,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         })
     }
 
-    /// The route of a connection, and its number there. Workers take turns: over all of them the connections
-    /// have every number once, and with few connections each they do not use the same sources.
+    /// The route of a connection, and its number there. Workers take turns, so that over all of them each
+    /// number occurs once, and workers with few connections each do not use the same sources.
     fn route(&self, index: usize) -> (usize, usize) {
         let plan = self.job.plan;
         let number = index * plan.connections.len() + self.index;
@@ -101,7 +101,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
 
     /// Starts a connect.
     fn open<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
-        // Read here: the time at which the turn began may be many connects ago.
+        // Read the clock here: the turn may have begun many connects ago.
         let now = clock::now_ns();
         self.tally.connects.attempts += 1;
         let plan = self.job.plan;
@@ -136,7 +136,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         connection.flags.set(Flags::OPENED);
         connection.flags.set(Flags::FRESH);
         connection.check();
-        // Until the window starts a loss can be made good; after that it stays on record.
+        // Before the window a reconnect makes up for a loss; after that the loss stays on record.
         if !self.is_measuring {
             connection.flags.clear(Flags::LOST);
         }
@@ -197,7 +197,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         connection.since = now + reopen_delay_ns(connection.failures);
     }
 
-    /// Connects again as soon as there is room: the end of the connection was no failure.
+    /// Connects again as soon as there is room: the connection did not end in a failure.
     pub(super) fn open_soon<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         let has_room = self.has_room_to_open();
         let connection = &mut self.connections[index];
@@ -237,8 +237,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.swept_at_ns = now;
     }
 
-    /// Looks at a share of the connections that is due since the last sweep, so that no turn ever
-    /// looks at all of them. A deadline is met late by one round at most.
+    /// Checks the share of connections that is due since the last sweep, so that no turn ever checks all of
+    /// them. A deadline is noticed at most one round late.
     pub(in crate::engine) fn sweep<E: Sockets<Socket = K>>(&mut self, engine: &mut E, now: u64) {
         let count = self.connections.len() as u64;
         let round_ns = self.sweep_round_ns;

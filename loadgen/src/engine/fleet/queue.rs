@@ -3,15 +3,15 @@
 use crate::schedule::Arrivals;
 use std::collections::VecDeque;
 
-/// Arrivals noticed and waiting for a free connection. Beyond this they stay in the schedule, where
-/// nothing is lost either; the memory of an overloaded run is bounded.
+/// Most noticed arrivals that may wait for a free connection. Further ones stay in the schedule, where they
+/// are not lost either; this bounds the memory of an overloaded run.
 const WAITING_MAX: usize = 64 * 1024;
 
 /// An arrival that has come due.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Noticed {
     pub(super) intended: u64,
-    /// The turn in which it was noticed. What lies between is the generator's own lateness.
+    /// The turn in which it was noticed. The time between is the generator's own lateness.
     pub(super) reached: u64,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Queue {
     pub(super) waiting: VecDeque<Noticed>,
     /// The last turn that found arrivals due and `waiting` full.
     overfull_at_ns: u64,
-    /// Arrivals of the warm-up for which there was no room; `None` in the window, where they wait in the schedule.
+    /// Warm-up arrivals for which there was no room; `None` in the window, where arrivals wait in the schedule.
     overflow: Option<u64>,
     /// Arrivals that may still be noticed.
     left: u64,
@@ -36,18 +36,18 @@ impl Queue {
         Queue { arrivals, waiting, overfull_at_ns: 0, overflow: None, left: u64::MAX, idle: VecDeque::new() }
     }
 
-    /// From now on so many arrivals are noticed, and no more.
+    /// From now on at most `left` arrivals are noticed.
     pub(super) fn set_left(&mut self, left: u64) {
         self.left = left;
     }
 
-    /// Whether all arrivals there may be were noticed.
+    /// Whether all allowed arrivals were noticed.
     #[inline]
     pub(super) fn has_seen_all(&self) -> bool {
         self.left == 0
     }
 
-    /// Whether all arrivals there may be were noticed and sent.
+    /// Whether all allowed arrivals were noticed and sent.
     pub(super) fn is_used_up(&self) -> bool {
         self.has_seen_all() && self.waiting.is_empty()
     }
@@ -69,13 +69,13 @@ impl Queue {
         self.waiting.reserve_exact(WAITING_MAX);
     }
 
-    /// Arrivals of the warm-up from here on.
+    /// Switches to the arrivals of the warm-up.
     pub(super) fn begin_warm_up(&mut self, arrivals: Arrivals) {
         (self.arrivals, self.overflow) = (arrivals, Some(0));
     }
 
-    /// Arrivals of the window from here on. Those noticed before stay in the queue, but only the last
-    /// `stay_max` of them; returns how many did not.
+    /// Switches to the arrivals of the window. The last `stay_max` noticed before stay in the queue; returns
+    /// how many were dropped.
     pub(super) fn begin_window(&mut self, arrivals: Arrivals, stay_max: usize) -> u64 {
         self.arrivals = arrivals;
         let excess = self.waiting.len().saturating_sub(stay_max);
@@ -83,7 +83,7 @@ impl Queue {
         excess as u64 + self.overflow.take().unwrap_or(0)
     }
 
-    /// Arrivals noticed and without a connection, those of the warm-up without room among them.
+    /// Noticed arrivals without a connection, including those of the warm-up that found no room.
     pub(super) fn waiting(&self) -> u64 {
         self.waiting.len() as u64 + self.overflow.unwrap_or(0)
     }
@@ -98,13 +98,13 @@ impl Queue {
         if self.waiting.len() >= WAITING_MAX {
             self.overfull_at_ns = now;
             let overflow = self.overflow.as_mut()?;
-            // It belongs to no window and nobody will miss it: counted, so that it can be said.
+            // It belongs to no window, so it may be dropped, but it is counted and reported.
             *overflow += 1;
             self.arrivals.advance();
             return Some(Noticed { intended, reached: now });
         }
-        // What was due while there was no room to note it down was kept waiting by the connections,
-        // not by a late generator: that is back-pressure.
+        // An arrival that was due while the queue was full waited because of the connections, not because of
+        // a late generator: that is back-pressure.
         let reached = if intended <= self.overfull_at_ns { intended } else { now };
         self.advance();
         let noticed = Noticed { intended, reached };
@@ -141,7 +141,8 @@ mod tests {
         assert!(queue.notice(9000, 2000).is_none(), "the end is exclusive");
     }
 
-    /// The backlog of a warm-up once took the window, and what had no room in the queue went without a word.
+    /// The backlog of a warm-up once filled the window, and arrivals without room in the queue vanished
+    /// silently.
     #[test]
     fn the_backlog_of_the_warm_up_is_cut_and_counted() {
         let overflow = 10;
@@ -171,7 +172,7 @@ mod tests {
         assert!(queue.is_used_up());
     }
 
-    /// Lateness once took the blame for a full queue: an overloaded target looked like a slow generator.
+    /// A full queue was once counted as lateness: an overloaded target looked like a slow generator.
     #[test]
     fn a_full_queue_is_back_pressure_and_not_lateness() {
         let (mut queue, due) = (queue(), 1000 * (WAITING_MAX as u64 + 10));

@@ -1,5 +1,5 @@
-//! How many requests a worker may send in all (`--requests`): its share, none of it before the window. Where there
-//! is no such number the share never ends.
+//! How many requests a worker may send in all (`--requests`): its share, none of it before the window. Without
+//! `--requests` the share is unlimited.
 
 use super::state::{Fleet, LastArrival};
 use crate::engine::connection::Phase;
@@ -10,7 +10,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// The window has begun: the share may be sent.
     pub(super) fn begin_quota(&mut self) {
         let share = self.job.share(self.index).unwrap_or(u64::MAX);
-        // An open loop takes from it when it notices an arrival, a closed one when it sends.
+        // An open loop uses the share when it notices an arrival, a closed loop when it sends.
         if OPEN {
             self.queue.set_left(share);
         } else {
@@ -32,15 +32,15 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.quota > 0
     }
 
-    /// Whether all requests of a limited share were sent and have ended, well or badly.
+    /// Whether all requests of a limited share were sent and have ended, with success or failure.
     #[inline]
     pub(in crate::engine) fn has_finished(&self) -> bool {
         let is_sent = if OPEN { self.queue.is_used_up() } else { self.quota == 0 };
         is_sent && self.busy == 0 && self.to_repeat == 0
     }
 
-    /// Notes how things stand when the last arrival of the share has come, once: what follows only works the queue
-    /// off, and must not hide that there was one.
+    /// Notes the state once, when the last arrival of the share has come. What follows only works the queue off
+    /// and must not hide that there was a queue.
     #[inline]
     pub(super) fn note_last_arrival_if_any(&mut self, now: u64) {
         if self.queue.has_seen_all() && self.is_measuring && self.last_arrival.is_none() {

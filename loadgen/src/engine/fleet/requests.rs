@@ -1,4 +1,4 @@
-//! Sending batches and making sense of their replies: the hot path.
+//! Sends batches and interprets their replies: the hot path.
 
 use super::state::Fleet;
 use crate::engine::connection::{Flags, Phase};
@@ -25,7 +25,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         if count == 0 {
             return;
         }
-        // In a closed loop the request is meant to be sent when the connection is free, which is now.
+        // In a closed loop the intended time is when the connection becomes free, which is now.
         let Some(unsent) = self.write_batch(engine, index, count, intended, intended) else { return };
         if OPEN {
             self.dispatched += 1;
@@ -62,12 +62,12 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         let bytes = self.client.begin(&mut connection.state, u32::from(count));
         let sent =
             engine.send(socket, token, bytes, C::IS_CONSTANT, &mut connection.under_way, &mut self.tally.traffic);
-        // Of a closed loop a second look at the clock would tell nothing new.
+        // In a closed loop a second reading of the clock would add nothing.
         connection.since = if OPEN { clock::now_ns() } else { now };
         Some(sent.map(|len| bytes.len() - len))
     }
 
-    /// What follows from the outcome of [`Fleet::write_batch`], once the batch is counted.
+    /// Acts on the outcome of [`Fleet::write_batch`] once the batch is counted.
     #[inline]
     pub(super) fn settle_send<E: Sockets<Socket = K>>(
         &mut self,
@@ -100,7 +100,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             let rest = &bytes[bytes.len() - unsent..];
             let traffic = &mut self.tally.traffic;
             match engine.send(socket, token, rest, C::IS_CONSTANT, &mut connection.under_way, traffic) {
-                // The engine tells when the kernel has room again.
+                // The engine reports when the kernel has room again.
                 Ok(0) => break,
                 Ok(len) => unsent -= len,
                 Err(errno) => return self.lose(engine, index, Cause::Error(errno)),
@@ -109,7 +109,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.shelf.place(&mut connection.kept).unsent = unsent;
         self.shelf.release_if_empty(&mut connection.kept);
         if unsent == 0 {
-            // Written only now: this is what the service time and the timeout count from.
+            // Only now is the batch written: service time and timeout count from here.
             let now = clock::now_ns();
             connection.since = now;
             if connection.outstanding == 0 {
@@ -129,7 +129,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
     }
 
-    /// Puts what was kept of an incomplete reply in front of what has just been read.
+    /// Puts the kept bytes of an incomplete reply in front of those just read.
     #[cold]
     fn consume_joined<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize, bytes: &[u8]) {
         let kept = self.shelf.place(&mut self.connections[index].kept);
@@ -199,7 +199,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         let connection = &mut self.connections[index];
         connection.outstanding -= 1;
         connection.failures = 0;
-        // A peer may answer before the whole request was taken by the kernel.
+        // A peer may answer before the kernel has taken the whole request.
         let service = now.saturating_sub(connection.since);
         if connection.flags.has(Flags::FRESH) {
             connection.flags.clear(Flags::FRESH);
@@ -226,8 +226,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             Progress::Refused { status, keep_open } => {
                 self.failed += 1;
                 if is_measured {
-                    // It took no longer than this, but a good reply would have: a server that refuses quickly must
-                    // not look like one that answers quickly.
+                    // The refusal took this long, but a good reply would have taken longer: a server that refuses
+                    // quickly must not look like one that answers quickly.
                     let waited_ns = now - connection.intended;
                     self.slice.requests.failed += 1;
                     self.slice.record_missing(waited_ns, 1);
@@ -254,7 +254,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.on_free(engine, index, now);
     }
 
-    /// The connection has carried what it was meant to carry.
+    /// The connection has carried all its requests.
     pub(super) fn close_as_planned<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         self.tally.connects.closed += 1;
         self.close(engine, index);
@@ -290,7 +290,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
     }
 
-    /// Gives a connection up: what is outstanding on it has failed, and it is opened again later.
+    /// Gives up a connection: its outstanding requests have failed, and it is opened again later.
     #[cold]
     pub(in crate::engine) fn lose<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize, cause: Cause) {
         if self.connections[index].outstanding == 0 {
@@ -324,8 +324,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
     }
 
-    /// After the grace: what was sent and not answered, and what could not even be sent, is entered
-    /// with the time it has been missing for. To leave it out would flatter a stalled server.
+    /// After the grace: records unanswered and unsent requests with the time they have waited so far. Leaving
+    /// them out would flatter a stalled server.
     pub(in crate::engine) fn censor(&mut self, now: u64) {
         for connection in &self.connections {
             if connection.outstanding > 0 && self.window.contains(connection.intended) {

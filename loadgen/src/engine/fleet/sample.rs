@@ -1,5 +1,5 @@
-//! Keeps how the first bad reply of a worker began, for people to see what a server said instead. Everything here
-//! is off the hot path: it is called when something has gone wrong, and copies once.
+//! Keeps the beginning of a worker's first bad reply, to show what the server said instead. Off the hot path: it
+//! runs only after an error and copies once.
 
 use super::state::Fleet;
 use crate::recording::sample::Sample;

@@ -1,5 +1,4 @@
-//! The intervals of a run: when one ends, what it counted goes to the collector and an empty one
-//! takes its place.
+//! The intervals of a run: when one ends, its slice goes to the collector and an empty one takes its place.
 
 use super::state::{Fleet, Window};
 use crate::engine::control::Times;
@@ -14,9 +13,10 @@ use sys::clock;
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// Starts the load: everything from here on is warm-up until the window begins.
     pub(in crate::engine) fn begin_warm_up(&mut self, begin_ns: u64) {
-        // Half of all time: a difference to an earlier stamp must not look like one to a later.
+        // Half of the range, so that a difference to an earlier stamp does not look like one to a later
+        // stamp.
         self.window = Window { start_ns: begin_ns, len_ns: u64::MAX / 2 };
-        // Where requests are counted none is sent before the window.
+        // With `--requests`, none is sent before the window.
         let part = self.job.options.requests.is_none().then_some((Part::WarmUp, begin_ns));
         self.queue.begin_warm_up(self.job.arrivals(self.index, part));
         self.begin_beats_if_any(begin_ns);
@@ -31,7 +31,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
     }
 
-    /// Starts the measured window. What is still outstanding from the warm-up counts nowhere.
+    /// Starts the measured window. Requests still outstanding from the warm-up count nowhere.
     ///
     /// An open loop that knew the time in advance starts exactly then. Any other starts now, because
     /// requests it has sent since are counted as warm-up; its window is as long as the others'.
@@ -48,7 +48,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         if OPEN && expected > 0.0 {
             self.tally.arrivals = ArrivalLog::new(expected, self.job.expected_window_ns());
         }
-        // Beats of the warm-up begin anew with the window's, so those overdue go.
+        // The window's beats begin anew, so overdue beats of the warm-up are dropped.
         let overdue = self.overdue;
         self.begin_quota();
         let dropped =
@@ -85,7 +85,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             return;
         }
         let phase = self.slice.phase;
-        // A worker that slept over several ends, or had to wait for the collector, leaves those intervals empty.
+        // A worker that slept through several interval ends, or had to wait for the collector, leaves those
+        // intervals empty.
         let len_ns = self.job.slice_len_ns(phase).max(1);
         let index = ((now - self.window.start_ns) / len_ns) as u32;
         self.hand_over(now);
@@ -120,7 +121,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         slice.cpu_ns = clock::thread_cpu_ns().saturating_sub(self.slice_cpu_ns);
         let empty = self.job.slices.empty.try_recv().unwrap_or_else(|_| Slice::new());
         let full = std::mem::replace(&mut self.slice, empty);
-        // Nobody listens when the run has been given up; then nobody wants to know.
+        // Fails only if the run was given up, and then nobody needs the slice.
         let _ = self.job.slices.full.send((self.index, full));
     }
 }

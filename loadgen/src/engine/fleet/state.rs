@@ -1,4 +1,4 @@
-//! All that the connections of one worker share, and how it begins.
+//! The state that the connections of one worker share, and how it begins.
 
 use super::beats::Beats;
 use super::queue::Queue;
@@ -14,8 +14,8 @@ use protocol::client::Client;
 use std::collections::VecDeque;
 use sys::clock::duration_ns;
 
-/// Connects in flight per worker, and over all workers that open at the same time. A burst above the target's backlog (often
-/// 128, at most somaxconn) is answered with dropped SYNs, whose retransmission takes a second.
+/// Connects in flight per worker, and over all workers that open at the same time. If a burst exceeds the target's
+/// backlog (often 128, at most somaxconn), SYNs are dropped, and their retransmission takes a second.
 const OPENING_MAX: u32 = 64;
 const OPENING_MAX_TOTAL: u32 = 1024;
 
@@ -38,7 +38,7 @@ impl Window {
     }
 }
 
-/// How things stood when the last arrival of a worker's share had come due.
+/// The state when the last arrival of a worker's share came due.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct LastArrival {
     pub(in crate::engine) at_ns: u64,
@@ -68,24 +68,24 @@ pub(in crate::engine) struct Fleet<'a, C: Client, K, const OPEN: bool> {
     pub(super) overdue: u64,
     /// Arrivals that got a connection since the load began.
     pub(in crate::engine) dispatched: u64,
-    /// How things stood when the last arrival of a limited share had come.
+    /// The state when the last arrival of a limited share came due.
     pub(in crate::engine) last_arrival: Option<LastArrival>,
-    /// Connections that are to be opened as soon as there is room.
+    /// Connections to open as soon as there is room.
     pub(super) to_open: VecDeque<u32>,
-    /// Connections that were never opened so far begin here.
+    /// Index of the first connection that was never opened.
     pub(super) untouched: usize,
     /// When the next connect may start, and the distance between two (0: no limit).
     pub(super) next_open_ns: u64,
     pub(super) open_gap_ns: u64,
     /// Connects in flight at most.
     pub(super) opening_max: u32,
-    /// How long one look at all connections takes, a share in each turn.
+    /// How long one sweep over all connections takes, a share in each turn.
     pub(super) sweep_round_ns: u64,
     /// Connections in phases Opening, Idle or Busy, and Busy.
     pub(super) opening: u32,
     pub(in crate::engine) open: u32,
     pub(in crate::engine) busy: u32,
-    /// Connections whose requests are to be sent again.
+    /// Connections whose requests will be sent again.
     pub(super) to_repeat: u32,
     /// Requests that a closed loop may still send.
     pub(super) quota: u64,
@@ -95,7 +95,7 @@ pub(in crate::engine) struct Fleet<'a, C: Client, K, const OPEN: bool> {
     pub(in crate::engine) may_open: bool,
     pub(super) timeout_ns: u64,
     pub(super) connect_timeout_ns: u64,
-    /// The last look at the clock in this turn, 0 when there was none.
+    /// The last reading of the clock in this turn; 0 if there was none.
     pub(in crate::engine) looked_at_ns: u64,
     pub(super) swept_at_ns: u64,
     pub(super) sweep_next: usize,

@@ -1,4 +1,5 @@
-//! A TUN device: a network interface whose other side is this process. Moves packets, knows nothing of them.
+//! A TUN device: a network interface whose other side is this process. Moves packets and does not look into
+//! them.
 
 use crate::LoadError;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -14,10 +15,10 @@ use tcp::wire::{CHECKSUM_OFFSET, Checksums, IP_HEADER_LEN};
 
 /// Bytes in front of each packet: a virtio_net_hdr (linux/virtio_net.h).
 const HEADER_LEN: usize = 10;
-/// What it says in its first byte: the checksum is left to the other side, or was verified by it.
+/// Flags in its first byte: the checksum is left to the other side, or the other side has verified it.
 const NEEDS_CHECKSUM: u8 = 1;
 const DATA_VALID: u8 = 2;
-/// The largest packet: with segmentation offload the kernel hands over what it would have cut.
+/// The largest packet: with segmentation offload the kernel hands over uncut segments.
 const PACKET_LEN_MAX: usize = 65_535;
 /// Packets of the server that wait to be read. 500, the default, overflow in a burst of SYN-ACKs.
 const QUEUE_LEN: u16 = 32_768;
@@ -55,18 +56,18 @@ impl Device {
         Ok(Device { tun })
     }
 
-    /// What goes in front of each packet written: the checksum of TCP is left to the kernel, which does
-    /// not compute it either, as the packet never leaves the host.
+    /// The header of each packet written: the TCP checksum is left to the kernel, which does not compute it
+    /// either, because the packet never leaves the host.
     pub(super) fn prefix() -> [u8; HEADER_LEN] {
         let mut prefix = [0; HEADER_LEN];
         prefix[0] = NEEDS_CHECKSUM;
-        // Numbers are in the order of the host, unless TUNSETVNETBE was asked for.
+        // Numbers are in host byte order, unless TUNSETVNETBE is set.
         prefix[6..8].copy_from_slice(&(IP_HEADER_LEN as u16).to_ne_bytes());
         prefix[8..10].copy_from_slice(&(CHECKSUM_OFFSET as u16).to_ne_bytes());
         prefix
     }
 
-    /// Reads a packet, and who vouches for its checksum. EAGAIN: there is none.
+    /// Reads a packet and says who verifies its checksum. EAGAIN: there is no packet.
     #[inline]
     pub(super) fn read<'b>(&self, buffer: &'b mut [u8]) -> Result<(&'b [u8], Checksums), Errno> {
         let len = read(&self.tun, &mut *buffer)?;
@@ -75,8 +76,8 @@ impl Device {
         Ok((packet, if is_offloaded { Checksums::Offloaded } else { Checksums::Ours }))
     }
 
-    /// Hands a packet with its prefix to the kernel, which carries it through its whole receive path
-    /// before this returns.
+    /// Hands a packet with its prefix to the kernel, which runs it through its whole receive path before this
+    /// returns.
     #[inline]
     pub(super) fn write(&self, packet: &[u8]) -> Result<(), Errno> {
         write(&self.tun, packet).map(|_| ())

@@ -1,11 +1,11 @@
-//! The tun engine: TCP in user space over a TUN device, so that the kernel holds the server's sockets only.
+//! The tun engine: TCP in user space over a TUN device, so that the kernel holds only the server's sockets.
 //!
-//! Every worker has a device of its own, with a route for the addresses of its peers. One device with a
-//! queue per worker would not do: the kernel remembers 4,096 flows for 3 s each (drivers/net/tun.c), and
-//! all other packets go to a queue by their hash, to a worker that does not know their peer.
+//! Every worker has a device of its own, with a route for the addresses of its peers. One device with a queue
+//! per worker would not work: the kernel remembers 4,096 flows for 3 s each (drivers/net/tun.c) and spreads
+//! all other packets over the queues by hash, to workers that do not know the peer.
 //!
-//! A packet written runs through the kernel's receive path within write(2). TUN has no batched call, so a
-//! packet is a system call in either direction.
+//! A written packet runs through the kernel's receive path within write(2). TUN has no batched calls, so
+//! every packet costs one system call in either direction.
 
 mod device;
 
@@ -31,17 +31,17 @@ use tcp::wire::Checksums;
 /// Packets taken per turn in a closed loop, and in an open loop, as of epoll's events.
 const PACKETS_MAX_CLOSED: usize = 256;
 const PACKETS_MAX_OPEN: usize = 64;
-/// Resets written in a row at the end before their packets are sent off.
+/// Resets queued in a row at the end before the outbox is written.
 const RESETS_PER_BATCH: u32 = 256;
 
-/// The same for every run: the next begins above the last, which servers may have in TIME_WAIT. Nobody is in
-/// this namespace from whom the numbers would have to be kept secret.
+/// The same for every run, so that a run's numbers begin above those of the last one, which servers may have
+/// in TIME_WAIT. Nobody in this namespace must be kept from guessing the numbers.
 const SEQUENCE_KEY: u64 = 0xc10;
 
-/// Of a connection's operations under way: a FIN that waits for the server's.
+/// A pending operation of a connection: our FIN waits for the server's.
 const CLOSING: u8 = 1;
 
-/// A socket of this engine: that there is one. Everything else the peers know by the connection's index.
+/// A socket of this engine carries no data: the peers know everything by the connection's index.
 #[derive(Debug)]
 pub(super) struct Simulated;
 
@@ -106,8 +106,8 @@ impl Engine for Tun {
             return Err(LoadError::Usage("--engine tun needs an IPv4 target".into()));
         };
         let peers = block(worker);
-        // Each device carries the server's address: it goes with its worker, and the last replies and resets of
-        // another worker must still find the server.
+        // Each device carries the server's address: a device disappears with its worker, and the last replies
+        // and resets of other workers must still reach the server.
         let device = Device::open(worker, peers, (*server.ip() == SERVER).then_some(SERVER))?;
         let now = Tick::of_ns(clock::now_ns());
         let config = Config {
@@ -126,14 +126,15 @@ impl Engine for Tun {
     fn turn<C: Client, const OPEN: bool>(&mut self, fleet: &mut Fleet<'_, C, Simulated, OPEN>, wait: Wait) -> usize {
         self.wait(wait, &mut fleet.tally.traffic);
         self.now = Tick::of_ns(clock::now_ns());
-        // Taken out for the length of the turn because the handlers borrow the whole engine.
+        // Taken out during the turn because the handlers borrow the whole engine.
         let mut scratch = std::mem::take(&mut self.scratch);
         let packets_max = if OPEN { PACKETS_MAX_OPEN } else { PACKETS_MAX_CLOSED };
         let mut count = 0;
         self.has_more = true;
         while count < packets_max {
             fleet.tally.traffic.read += 1;
-            // EAGAIN: all are read. Anything else would be a device that is gone, which time-outs show.
+            // EAGAIN: all packets are read. Any other error would mean that the device is gone, which shows
+            // as timeouts.
             let Ok((packet, checksums)) = self.device.read(&mut scratch) else {
                 self.has_more = false;
                 break;
@@ -160,7 +161,7 @@ impl Tun {
     fn wait(&mut self, wait: Wait, traffic: &mut Traffic) {
         let timeout = match wait {
             _ if self.has_more => return,
-            // Reading tells as well whether there is anything to read.
+            // The read itself shows whether there is a packet.
             Wait::Poll => return,
             Wait::Until(until_ns) => clock::until(until_ns, clock::now_ns()),
             Wait::Loosely => clock::until(CHECK_NS, 0),
@@ -177,7 +178,7 @@ impl Tun {
         }
         for packet in self.peers.outbox.packets() {
             traffic.write += 1;
-            // ENOBUFS and the like: the packet is lost, as packets may be, and is sent again in time.
+            // ENOBUFS and the like: the packet is lost, as packets may be, and will be retransmitted.
             let _ = self.device.write(packet);
         }
         self.peers.outbox.clear();
@@ -232,7 +233,7 @@ impl Tun {
     }
 }
 
-/// Whether the engine can work on this host: makes a network namespace and a device, and lets them go again.
+/// Whether the engine can work on this host: makes a network namespace and a device, and removes them again.
 ///
 /// # Errors
 /// What is missing, and what mends it.
@@ -244,7 +245,7 @@ pub fn probe() -> Result<(), LoadError> {
         })?;
         Device::open(0, block(0), Some(SERVER)).map(drop)
     };
-    // On a thread of its own, which the namespace goes with.
+    // On a separate thread; the namespace ends with it.
     let thread = std::thread::Builder::new().name("probe".into()).spawn(attempt);
     let thread = thread.map_err(|source| LoadError::Setup { what: "start a thread", source })?;
     thread.join().unwrap_or(Err(LoadError::WorkerDied(0)))
@@ -255,7 +256,7 @@ fn is_open<C: Client, const OPEN: bool>(fleet: &Fleet<'_, C, Simulated, OPEN>, i
 }
 
 impl Drop for Tun {
-    /// Resets what is still open: without its device the server would keep those connections for minutes.
+    /// Resets open connections: otherwise the server would keep them for minutes after the device is gone.
     fn drop(&mut self) {
         let mut traffic = Traffic::default();
         for index in 0..self.peers.peers_opened() {

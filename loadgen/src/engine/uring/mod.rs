@@ -5,7 +5,7 @@
 //! a connection is open; bytes arrive in provided buffers, so a connection that waits owns none. A send
 //! is one operation that the kernel finishes by itself (MSG_WAITALL).
 //!
-//! A slot is used again when the last operation of its old socket has completed, never before.
+//! A slot is never reused before the last operation of its old socket has completed.
 
 mod sends;
 
@@ -38,12 +38,12 @@ use sys::uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes, Starved, Whole
 const SUBMISSIONS: u32 = 1024;
 /// Completions that fit: several for each of 4,096 busy connections.
 const COMPLETIONS: u32 = 16 * 1024;
-/// Completions handled before what they gave rise to is submitted, as many as an epoll turn takes.
+/// Completions handled before the resulting entries are submitted: as many as an epoll turn takes.
 const COMPLETIONS_PER_TURN_CLOSED: usize = 256;
 const COMPLETIONS_PER_TURN_OPEN: usize = 64;
 
-/// Connections up to which an engine ends every operation before it goes: the kernel looks for each of them
-/// among all. With more, it leaves the memory of its buffers behind.
+/// Up to this many connections, an engine ends every operation before it is dropped: the kernel searches for
+/// each among all. With more, it leaks the memory of its buffers.
 const QUIET_CONNECTIONS_MAX: u32 = 2048;
 
 /// Tags of completions, in the top byte of their user data.
@@ -52,7 +52,7 @@ const SEND: u8 = 1;
 const CONNECT: u8 = 2;
 const CLOSE: u8 = 3;
 const TICK: u8 = 4;
-/// Of operations whose completion tells nothing new.
+/// For operations whose completion carries no news.
 const IGNORED: u8 = 5;
 
 /// Operations of a connection whose last completion has not been seen.
@@ -119,7 +119,7 @@ impl Sockets for Uring {
         traffic.register += 1;
         let registered = self.ring.place(token.index, socket.as_fd());
         registered.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        // From here on the ring holds the socket; our descriptor is closed at the end of this function.
+        // From here on the ring holds the socket; the end of this function closes our descriptor.
         traffic.close += 1;
         let address = &self.addresses[route];
         let entry = opcode::Connect::new(place.fixed(), address.as_ptr().cast(), address.len()).build();
@@ -148,8 +148,9 @@ impl Sockets for Uring {
     }
 
     fn close(&mut self, socket: Place, token: Token, under_way: &mut u8, traffic: &mut Traffic) {
-        // By name where an operation has one: the kernel finds a name in a table, but looks for a descriptor
-        // among all operations of the ring (io_uring/poll.c, 6.18). A send's name is its slot's, and rarely needed.
+        // Cancel by user data if possible: the kernel finds that in a table, but searches all operations of the
+        // ring for a descriptor (io_uring/poll.c, 6.18). A send's user data names its slot, and cancelling one is
+        // rare.
         let receive = (RECEIVING, CancelBuilder::user_data(user_data(RECEIVE, token)));
         let connect = (CONNECTING, CancelBuilder::user_data(user_data(CONNECT, token)));
         let send = (SENDING, CancelBuilder::fd(socket.fixed()).all());
@@ -229,7 +230,7 @@ impl Engine for Uring {
 impl Drop for Uring {
     fn drop(&mut self) {
         if self.connections <= QUIET_CONNECTIONS_MAX {
-            // When it says no, the ring leaves its buffers behind, too.
+            // If this fails, the ring leaks its buffers too.
             let _ = self.ring.quiesce();
         }
     }
@@ -245,8 +246,8 @@ impl Uring {
         traffic.enter += unsafe { self.ring.push(&entry) };
     }
 
-    /// Submits, and waits as asked. A wait where nothing is to be on time has no timeout but a ticker:
-    /// one timer for all of them.
+    /// Submits, and waits as requested. If nothing needs exact timing, the wait has no timeout but uses the
+    /// ticker: one timer for all such waits.
     #[inline]
     fn wait(&mut self, wait: Wait, traffic: &mut Traffic) {
         let wait_max = match wait {
@@ -259,7 +260,7 @@ impl Uring {
         };
         traffic.enter += 1;
         let before = self.completions.len();
-        // An unusable ring shows as replies that never come; there is nothing else to be done with it.
+        // A broken ring shows as replies that never come; nothing else can be done about it.
         let _ = self.ring.submit_and_wait(wait_max, &mut self.completions);
         traffic.cqes += (self.completions.len() - before) as u64;
     }
@@ -320,7 +321,7 @@ impl Uring {
         false
     }
 
-    /// An operation has ended; when it was the last of a closed socket the slot is free again.
+    /// An operation has ended; if it was the last of a closed socket, the slot is free again.
     fn on_last<C: Client, const OPEN: bool>(
         &mut self,
         fleet: &mut Fleet<'_, C, Place, OPEN>,
@@ -400,7 +401,7 @@ impl Uring {
         let token = self.sends.token(slot);
         let is_current = fleet.find(token).is_some();
         if is_current && self.sends.advance(slot, completion.result) {
-            // Cut short all the same, by a signal for instance: the rest follows.
+            // Cut short despite MSG_WAITALL, for example by a signal: send the rest.
             return self.push_send(Place::of(token), slot, &mut fleet.tally.traffic);
         }
         self.sends.release(slot);

@@ -1,19 +1,19 @@
-//! Bytes that the kernel may still have to read: each send under way has a slot here.
+//! Bytes that the kernel may still read: each pending send has a slot here.
 
 use crate::engine::token::Token;
 
-/// A send under way.
+/// A pending send.
 #[derive(Debug)]
 struct Slot {
     token: Token,
-    /// The copy, when the bytes were not lent. Kept for the next send when the slot is free.
+    /// The copy, if the bytes were not lent. A free slot keeps its memory for the next send.
     own: Vec<u8>,
     start: *const u8,
     len: usize,
     done: usize,
 }
 
-/// All sends under way of one ring. A slot's bytes stay where they are until it is released.
+/// All pending sends of one ring. A slot's bytes stay in place until it is released.
 #[derive(Debug, Default)]
 pub(super) struct Sends {
     slots: Vec<Slot>,
@@ -32,7 +32,7 @@ impl Sends {
         (slot, taken)
     }
 
-    /// A slot for bytes that stay as and where they are for the lifetime of the ring.
+    /// A slot for bytes that neither change nor move during the lifetime of the ring.
     #[inline]
     pub(super) fn lend(&mut self, token: Token, bytes: &[u8]) -> u32 {
         let (slot, taken) = self.take(token);
@@ -51,7 +51,7 @@ impl Sends {
         slot
     }
 
-    /// Where the bytes begin that are still to be sent, and how many they are.
+    /// Address and number of the bytes still to be sent.
     #[inline]
     pub(super) fn rest(&self, slot: u32) -> (*const u8, u32) {
         let Slot { start, len, done, .. } = &self.slots[slot as usize];

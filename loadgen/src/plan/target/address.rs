@@ -1,4 +1,4 @@
-//! One place that connections go to: an address of TCP, or the file of a unix socket.
+//! One place to connect to: a TCP address, or the file of a unix socket.
 
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 use socket2::SockAddr;
@@ -61,7 +61,7 @@ impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Tcp(address) => address.fmt(formatter),
-            // A path may have any byte, and this one gets to terminals.
+            // A path may contain any byte, and this text is shown on terminals.
             Address::Unix(path) => write!(formatter, "unix:{}", path.display().to_string().escape_debug()),
         }
     }

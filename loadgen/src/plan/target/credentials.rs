@@ -1,12 +1,12 @@
 //! Credentials of a target: `http://user:password@host/` asks for Basic authentication (RFC 7617). They are
-//! sent, and neither shown nor recorded.
+//! sent, but neither shown nor recorded.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use std::fmt;
 
-/// The value of a header that nobody may read elsewhere.
+/// A secret header value.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 
@@ -23,14 +23,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The value of Authorization for a user and a password as they stand in a URL; none when neither does.
+/// The value of Authorization for user and password as written in a URL; none if the URL has neither.
 pub(super) fn basic(user: &str, password: Option<&str>) -> Result<Option<Secret>, &'static str> {
     if user.is_empty() && password.is_none() {
         return Ok(None);
     }
     let user: Vec<u8> = percent_decode_str(user).collect();
     let password: Vec<u8> = percent_decode_str(password.unwrap_or_default()).collect();
-    // RFC 7617 §2: the first colon ends the user, and neither part has control characters.
+    // RFC 7617 §2: the first colon ends the user name, and neither part may have control characters.
     if user.contains(&b':') {
         return Err("a user's name has no colon (RFC 7617)");
     }

@@ -1,4 +1,4 @@
-//! What is loaded: the target's workload and its addresses, and whether it may be loaded at all.
+//! The target of a run: its workload, its addresses, and whether it may be loaded at all.
 
 mod address;
 mod credentials;
@@ -23,7 +23,7 @@ pub(crate) use trial::Attempt;
 /// Addresses of one name at most; a look-up by UDP has room for about 30.
 const ADDRESSES_MAX: usize = 64;
 
-/// What the text of a target says without a look at the network.
+/// What the text of a target says, without using the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetFacts {
     /// The text without credentials.
@@ -63,7 +63,7 @@ pub(crate) fn resolve(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) requests: Requests,
-    /// All that the host resolves to, each once; never empty.
+    /// All addresses of the host, each once; never empty.
     pub(crate) addresses: Vec<Address>,
     /// The host as it was written, but without brackets; none of a unix socket.
     host: Option<String>,
@@ -76,9 +76,9 @@ pub(crate) struct Target {
 pub(crate) struct Permission<'a> {
     /// Private addresses.
     pub(crate) private: bool,
-    /// The one host that is the user's own wherever it is.
+    /// The one host that the user owns, wherever it is.
     pub(crate) own: Option<&'a str>,
-    /// This network namespace is not the host's: what can be reached in it was put there on purpose.
+    /// This network namespace is not the host's: whatever it can reach was put there on purpose.
     pub(crate) is_in_own_namespace: bool,
 }
 
@@ -102,7 +102,7 @@ impl Target {
         Ok(Target { requests, addresses, host, shown })
     }
 
-    /// Which of the addresses answer, in their order; a lone one is left to the run to try.
+    /// Which of the addresses answer, in their order; a single one is left for the run to try.
     ///
     /// # Errors
     /// [`LoadError::Interrupted`] when a stop ended the wait for some of them.
@@ -117,9 +117,9 @@ impl Target {
         }
     }
 
-    /// Load is a weapon: loopback is always fine, private ranges when asked for or in a namespace of
-    /// their own, public hosts when named once more. All that a name resolves to is judged, because the
-    /// next look-up may choose another.
+    /// Load can do harm: loopback is always allowed, private ranges on request or in a separate namespace,
+    /// public hosts if named once more. All addresses of a name are judged, because the next look-up may
+    /// choose another.
     pub(crate) fn check_allowed(&self, permission: Permission<'_>) -> Result<(), LoadError> {
         if let Some(own) = permission.own {
             let Some(host) = &self.host else {
@@ -207,7 +207,7 @@ mod tests {
         Target::parse(text, |_, _| panic!("an address needs no look-up")).unwrap()
     }
 
-    /// What stands in for a name server.
+    /// Stands in for a name server.
     fn three(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         match name {
             "three.test" => Ok(["::1", "127.0.0.1", "127.0.0.2", "127.0.0.1"]

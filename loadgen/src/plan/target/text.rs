@@ -1,5 +1,5 @@
-//! Targets as people write them. What a URL means is the business of the `url` crate; here is what is no
-//! URL (no scheme, sockets in the file system), and what is refused with the form to write instead.
+//! Targets as people write them. The `url` crate parses URLs; this file handles what is not a URL (no scheme,
+//! sockets in the file system), and refuses the rest with the form to write instead.
 
 use super::address::{Address, UNIX_PATH_LEN_MAX};
 use super::credentials;
@@ -88,7 +88,7 @@ fn form(text: &str) -> Result<(Form, &str), LoadError> {
             "http" => Ok((Form::Http, rest)),
             "tcp" => Ok((Form::Tcp, rest)),
             "http+unix" => Ok((Form::UnixUrl, rest)),
-            // The path is what follows the colon; two slashes more at its front are one to the kernel.
+            // The path follows the colon; to the kernel, extra slashes at its front count as one.
             "unix" => Ok((Form::UnixHttp, &text[position + 1..])),
             "tcp+unix" => Ok((Form::UnixEcho, &text[position + 1..])),
             scheme @ ("https" | "wss") => Err(usage(format!(
@@ -121,7 +121,7 @@ fn form(text: &str) -> Result<(Form, &str), LoadError> {
     Ok((Form::Http, text))
 }
 
-/// A text for messages about what could not be read: nothing in front of an @ is shown, whatever it is.
+/// The text for messages about an unreadable target: shows nothing before an @, whatever it is.
 fn discreet(text: &str) -> String {
     let scheme = text.find("://").filter(|&position| !text[..position].contains('@'));
     let start = scheme.map_or(0, |position| position + 3);
@@ -138,8 +138,8 @@ fn authority(rest: &str) -> (&str, &str, &str) {
     (user, host, tail)
 }
 
-/// `http://` and `tcp://`. Both are read as http, whose hosts are names and addresses; of an unknown scheme
-/// the crate knows nothing (URL Standard, "special scheme").
+/// `http://` and `tcp://`. Both are parsed as http, whose hosts are names and addresses; the crate does not
+/// parse hosts of unknown schemes like that (URL Standard, "special scheme").
 fn url(text: &str, form: Form, rest: &str) -> Result<Written, LoadError> {
     let (user, host_text, tail) = authority(rest);
     let scheme = if form == Form::Tcp { "tcp" } else { "http" };
@@ -153,7 +153,7 @@ fn url(text: &str, form: Form, rest: &str) -> Result<Written, LoadError> {
     let (host_text, scope) = scope(host_text, scheme, tail)?;
     let read = |scheme: &str| Url::parse(&format!("{scheme}://{user}{host_text}{tail}"));
     let url = read("http").map_err(|error| bad(&format!("{error}; write {scheme}://HOST:PORT")))?;
-    // The crate leaves out the port that a scheme has anyway. No port is that of both.
+    // The crate leaves out a scheme's default port. No port is the default of both schemes.
     let port = url.port().or_else(|| read("https").ok()?.port());
     let port = match (port, form) {
         (Some(0), _) => return Err(bad("port 0 is none that can be connected to")),
@@ -186,7 +186,7 @@ fn url(text: &str, form: Form, rest: &str) -> Result<Written, LoadError> {
     Ok(Written { requests: http(&host, &request_target(&url), authorization), place, shown })
 }
 
-/// What is asked for: path and query, without the fragment, which is the reader's own (RFC 9110 §7.1).
+/// The request target: path and query, without the fragment, which the client keeps (RFC 9110 §7.1).
 fn request_target(url: &Url) -> String {
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
@@ -214,7 +214,8 @@ fn brackets(scheme: &str, host: &str, tail: &str) -> Option<String> {
     }
 }
 
-/// Takes the scope out of `[fe80::1%2]:80`: the crate knows none. RFC 6874 writes the % as %25.
+/// Takes the scope out of `[fe80::1%2]:80`, because the crate does not support scopes. RFC 6874 writes the %
+/// as %25.
 fn scope<'a>(host: &'a str, scheme: &str, tail: &str) -> Result<(std::borrow::Cow<'a, str>, u32), LoadError> {
     let parts = host.strip_prefix('[').and_then(|inner| inner.split_once(']'));
     let Some((inside, port)) = parts.filter(|(inside, _)| inside.contains('%')) else { return Ok((host.into(), 0)) };

@@ -1,5 +1,5 @@
-//! Tries the addresses of a name before a run: one connect each, all at the same time. A connect that succeeds
-//! is reset at once, so that it leaves nothing behind that the run would count.
+//! Tries the addresses of a name before a run: one connect each, all at the same time. A successful connect is
+//! reset at once, so that it leaves nothing for the run to count.
 
 use crate::LoadError;
 use crate::recording::causes::error_name;
@@ -84,7 +84,7 @@ fn start(Attempt { address, source }: Attempt) -> Result<(OwnedFd, Result<(), Er
     Ok((socket, result))
 }
 
-/// Waits a moment, and takes what has been answered meanwhile.
+/// Waits a moment and takes the answers that came meanwhile.
 fn look(states: &mut [State], now: u64, deadline_ns: u64) {
     let open: Vec<usize> = (0..states.len()).filter(|&index| matches!(states[index], State::Open(_))).collect();
     let ready: Vec<usize> = {
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_stop_ends_the_wait() {
-        // A listener whose queue is full drops further SYNs: those connects stay under way.
+        // A listener whose accept queue is full drops further SYNs: those connects stay pending.
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
         bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         rustix::net::listen(&socket, 0).unwrap();

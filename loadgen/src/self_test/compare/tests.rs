@@ -1,4 +1,4 @@
-//! Made-up distributions against the closed form: what is right passes, each kind of wrong does not.
+//! Synthetic distributions against the closed form: correct ones pass, each kind of wrong one fails.
 
 use super::*;
 

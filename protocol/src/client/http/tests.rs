@@ -69,7 +69,7 @@ fn bodies_have_a_limit() {
     check(None, &format!("{0}hello{0}world", sized(5)), &[OPEN, OPEN]);
     check(None, &format!("{chunked}2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), &[OPEN]);
     check(None, "HTTP/1.1 200 OK\r\n\r\nhello", &[CLOSE]);
-    // At once when it is announced, whatever follows.
+    // As soon as the length is announced, whatever follows.
     for len in [6, 1 << 32, (1 << 32) + 1, u64::MAX] {
         check(None, &sized(len), &[TOO_LONG]);
     }
@@ -78,12 +78,12 @@ fn bodies_have_a_limit() {
     check(None, &format!("{chunked}ffffffff\r\n"), &[TOO_LONG]);
     check(None, &format!("{chunked}3\r\nhel\r\n3\r\n"), &[TOO_LONG]);
     check(None, "HTTP/1.1 200 OK\r\n\r\nhello!", &[TOO_LONG]);
-    // Whatever is wrong first decides.
+    // The first mismatch decides.
     check(Some("hello"), &sized(6), &[Progress::Fault(Fault::WrongLength)]);
     check(Some("hello"), "HTTP/1.1 200 OK\r\n\r\nhelp me", &[Progress::Fault(Fault::WrongBody)]);
     check(Some("hello"), "HTTP/1.1 200 OK\r\n\r\nhello!", &[TOO_LONG]);
     check(Some("longer than allowed"), &sized(19), &[TOO_LONG]);
-    // What has no body announces nothing.
+    // For a reply without a body, the announced length means nothing.
     check(
         None,
         "HTTP/1.1 304 Same\r\nContent-Length: 6\r\n\r\n",
@@ -140,7 +140,7 @@ fn expected_statuses_are_a_success() {
     check("2xx,304", None, &all, &[OPEN, refused(404), OPEN]);
     check("404", None, &all, &[refused(304), OPEN, refused(200)]);
     check("200-404", None, &all, &[OPEN, OPEN, OPEN]);
-    // A body is expected where the status is, but for 304, which has none.
+    // Replies with an expected status must have the body, except 304, which has none.
     check("2xx,304", Some("ok"), &all, &[OPEN, refused(404), OPEN]);
     check("404", Some("no"), missing, &[OPEN]);
     check("404", Some("ok"), missing, &[Progress::Fault(Fault::WrongBody)]);
@@ -182,14 +182,14 @@ fn violations() {
     check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", &[TRUNCATED]);
 }
 
-/// RFC 9112 §2.2: what one reader takes for the end of a line is a part of a value to another.
+/// RFC 9112 §2.2: one reader may see the end of a line where another sees part of a value.
 #[test]
 fn lines_end_with_crlf_and_nothing_comes_before_the_first() {
     let reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX:\ty\r\n\r\nok";
     check(reply, &[OPEN]);
     for start in ["\r\n", "\n", "\r", "\r\n\r\n", "\n\r\n\n", " ", "\t"] {
         check(&format!("{start}{reply}"), &[MALFORMED]);
-        // Nor behind a reply, be it the last or an interim one.
+        // Nor after a reply, whether it is the last or an interim one.
         check(&format!("{reply}{start}{reply}"), &[OPEN, MALFORMED]);
         check(&format!("HTTP/1.1 100 Continue\r\n\r\n{start}{reply}"), &[MALFORMED]);
     }
@@ -210,7 +210,7 @@ fn lines_end_with_crlf_and_nothing_comes_before_the_first() {
     }
 }
 
-/// However a head is cut, each of its bytes is looked at a few times and not once for each packet.
+/// However a head is cut, each of its bytes is scanned a few times, not once per packet.
 #[test]
 fn the_work_is_linear() {
     let head = |part: &str, count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", part.repeat(count));
@@ -242,7 +242,7 @@ fn the_work_is_linear() {
 fn a_head_without_end_is_given_up() {
     let too_long = Progress::Fault(Fault::HeadTooLong);
     let input = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(17_000));
-    // Not every split of so long an input: that is quadratic.
+    // Not every split of such a long input: that would be quadratic.
     for pieces in
         [vec![input.as_bytes()], input.as_bytes().chunks(1000).collect(), input.as_bytes().chunks(1).collect()]
     {

@@ -4,8 +4,8 @@ use std::net::Ipv6Addr;
 
 use crate::bytes::is_name;
 
-/// Whether `authority` is a host that is not empty, without user information, and a port of digits if any.
-/// `http` and `https` have no empty host (RFC 9110 §4.2.1), and nothing here could be asked without one.
+/// Whether `authority` is a non-empty host without user information, with an optional port of digits. `http`
+/// and `https` allow no empty host (RFC 9110 §4.2.1).
 #[inline]
 pub(super) fn is_valid(authority: &[u8]) -> bool {
     let host_len = authority.iter().take_while(|byte| is_name(**byte)).count();
@@ -18,7 +18,7 @@ pub(super) fn is_valid(authority: &[u8]) -> bool {
     }
 }
 
-/// A registered name with percent-encoded bytes: rare, so the usual one has no look at them.
+/// A registered name with percent-encoded bytes: rare, so kept off the usual path.
 #[cold]
 fn is_escaped(authority: &[u8]) -> bool {
     let (host, port) = match authority.iter().position(|byte| *byte == b':') {
@@ -36,7 +36,7 @@ fn is_escaped(authority: &[u8]) -> bool {
         && port.iter().all(u8::is_ascii_digit)
 }
 
-/// What follows the opening bracket: an IPv6 address, or a form of the future, and perhaps a port.
+/// What follows the opening bracket: an IPv6 address or a future form (IPvFuture), and perhaps a port.
 #[cold]
 fn is_literal(literal: &[u8]) -> bool {
     let Some(end) = literal.iter().position(|byte| *byte == b']') else { return false };

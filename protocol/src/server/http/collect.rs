@@ -1,27 +1,27 @@
-//! A request body that is looked at before the reply begins, so that a broken one gets a refusal instead of
-//! a reply that breaks off. What is longer than [`COLLECT_LEN_MAX`] is answered while it arrives.
+//! A request body that is checked before the reply begins, so that a broken one gets a refusal instead of a
+//! reply that breaks off. A body longer than [`COLLECT_LEN_MAX`] is answered while it arrives.
 
 use crate::chunked::{ChunkedDecoder, Piece};
 use crate::server::Violation;
 
-/// Most bytes of a body, in the form they arrive in, that are waited for before the reply begins.
+/// Most bytes of a body, as they arrive on the wire, to wait for before the reply begins.
 pub(super) const COLLECT_LEN_MAX: usize = 64 * 1024;
 
-/// How far the body has been looked at. Its bytes stay with the caller.
+/// How far the body has been checked. The caller keeps its bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Collect {
-    /// The body has so many bytes.
+    /// The body has this many bytes.
     Length(u32),
     Chunked(Scan),
 }
 
-/// A look at the framing of a chunked body.
+/// A scan of the framing of a chunked body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scan {
     decoder: ChunkedDecoder,
     /// Body bytes that the limit still allows.
     budget: u32,
-    /// Bytes looked at; fewer than [`COLLECT_LEN_MAX`], or there is nothing to wait for.
+    /// Bytes scanned so far; fewer than [`COLLECT_LEN_MAX`], where the wait ends.
     scanned: u16,
 }
 
@@ -42,8 +42,8 @@ impl Collect {
 }
 
 impl Scan {
-    /// The raw position decides, and each byte is looked at once: so neither the answer nor the work depends
-    /// on how the body was cut into packets.
+    /// The position in the raw bytes decides, and each byte is scanned once, so neither the answer nor the
+    /// work depends on how the body was cut into packets.
     fn is_enough(&mut self, input: &[u8]) -> Result<bool, Violation> {
         let mut at = usize::from(self.scanned);
         loop {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::work;
 
-    /// However a body is cut, each byte of its framing is looked at once, and its data not at all.
+    /// However a body is cut, each byte of its framing is scanned once, and its data not at all.
     #[test]
     fn the_work_is_linear() {
         let tiny = "1\r\nx\r\n".repeat(COLLECT_LEN_MAX / 6);

@@ -1,8 +1,8 @@
 //! A request head, reduced to what decides the reply and the framing of the body (RFC 9112).
 //!
-//! A head that is whole and right is parsed in one pass. Everything else, a part of a head above all, goes
-//! the careful way: it looks at every byte once, remembers how far it came, and finds faults in the order of
-//! their places, so that the answer does not depend on how the head was cut into packets.
+//! A complete, valid head is parsed in one pass. Everything else, above all a partial head, takes the careful
+//! path: it scans every byte once, remembers how far it came, and finds faults in byte order, so the answer
+//! does not depend on how the head was cut into packets.
 
 use super::authority;
 use super::line::{Action, Line};
@@ -11,9 +11,9 @@ use crate::fields::{self, Coding};
 use crate::lines;
 use crate::server::Violation;
 
-/// Longest request head in bytes. A longer one is answered 431, or 414 when the request line alone is so
-/// long. nginx and Apache use 8 KiB per line and 32 KiB or more in total; 16 KiB in total passes every
-/// browser's head, and the 8,000 bytes for a request line that RFC 9112 §3 recommends.
+/// Longest request head in bytes. A longer one is answered 431, or 414 when the request line alone is that
+/// long. nginx and Apache use 8 KiB per line and 32 KiB or more in total; 16 KiB in total is enough for every
+/// browser's head and for the request line of 8,000 bytes that RFC 9112 §3 recommends.
 pub(super) const HEAD_LEN_MAX: usize = 16 * 1024;
 /// Most header fields of one request; more are answered 431.
 const FIELDS_MAX: usize = 100;
@@ -34,12 +34,12 @@ pub(super) struct Head {
     pub(super) len: usize,
     pub(super) line: Line,
     pub(super) framing: Framing,
-    /// The peer wants the connection to live on.
+    /// The peer wants to keep the connection open.
     pub(super) keep_alive: bool,
     pub(super) expect_continue: bool,
 }
 
-/// How far a head that is not complete has been looked at.
+/// How far an incomplete head has been scanned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Progress {
     lines: lines::Progress,
@@ -50,8 +50,8 @@ pub(super) struct Progress {
 const _: () = assert!(HEAD_LEN_MAX <= u16::MAX as usize);
 
 impl Progress {
-    /// Whether a byte of the request line has arrived. A lone CR is none yet: it may be the first half of the
-    /// empty line that is skipped.
+    /// Whether a byte of the request line has arrived. A lone CR does not count yet: it may be the first half
+    /// of the empty line that is skipped.
     pub(super) fn has_begun(&self) -> bool {
         self.lines.scanned > 0
     }
@@ -66,12 +66,12 @@ pub(super) enum Parsed {
     Incomplete,
 }
 
-/// Looks at the front of `input`, which continues what `progress` was left with.
+/// Parses the front of `input`, which continues where `progress` stopped.
 #[inline]
 pub(super) fn parse(input: &[u8], progress: &mut Progress) -> Result<Parsed, Violation> {
-    // Cut first, so that what lies behind the limit cannot change the answer.
+    // Cut first, so that bytes past the limit cannot change the answer.
     let input = &input[..input.len().min(HEAD_LEN_MAX)];
-    // Only at the first look: a head that comes byte by byte is not parsed again and again.
+    // Only on the first call: a head that comes byte by byte must not be parsed again and again.
     if progress.lines.scanned == 0
         && let Some(head) = parse_whole(input)
     {
@@ -80,7 +80,7 @@ pub(super) fn parse(input: &[u8], progress: &mut Progress) -> Result<Parsed, Vio
     parse_part(input, progress)
 }
 
-/// The head, if it is whole and right.
+/// The head, if it is complete and valid.
 #[inline]
 fn parse_whole(input: &[u8]) -> Option<Head> {
     let (line, line_len) = if input.starts_with(USUAL_LINE) {
@@ -97,8 +97,8 @@ fn parse_whole(input: &[u8]) -> Option<Head> {
 
 #[inline(never)]
 fn parse_part(input: &[u8], progress: &mut Progress) -> Result<Parsed, Violation> {
-    // RFC 9112 §2.2: at least one empty line before a request line should be ignored. More than one is no
-    // more than a way to look busy.
+    // RFC 9112 §2.2: at least one empty line before a request line should be ignored. More than one would
+    // only let an idle peer look busy.
     if input.starts_with(b"\r\n") && !progress.skipped {
         *progress = Progress { skipped: true, ..Progress::default() };
         return Ok(Parsed::EmptyLine);
@@ -117,7 +117,7 @@ fn parse_part(input: &[u8], progress: &mut Progress) -> Result<Parsed, Violation
     Head::new(line, line_len, &input[line_len..head_len]).map(Parsed::Head)
 }
 
-/// Header fields that matter here, gathered in one pass.
+/// The header fields that matter here, gathered in one pass.
 #[derive(Default)]
 struct Fields {
     framing: fields::Framing,
@@ -127,7 +127,7 @@ struct Fields {
 }
 
 impl Head {
-    /// `section` holds the field lines and the empty line behind them.
+    /// `section` holds the field lines and the empty line after them.
     #[inline]
     fn new(line: Line, line_len: usize, section: &[u8]) -> Result<Head, Violation> {
         let mut fields = Fields::default();
@@ -148,15 +148,15 @@ impl Head {
             line,
             framing,
             keep_alive: !fields.framing.close && (!line.is_http_1_0 || fields.framing.keep_alive),
-            // RFC 9110 §10.1.1: to be ignored in HTTP/1.0.
+            // RFC 9110 §10.1.1: ignore it in HTTP/1.0.
             expect_continue: fields.expect_continue && !line.is_http_1_0,
         })
     }
 }
 
 impl Fields {
-    /// Takes all fields up to the empty line; returns the length of it all. Names end at the colon, without
-    /// a blank (RFC 9112 §5.1); lines are not folded (§5.2).
+    /// Takes all fields up to the empty line; returns their length, empty line included. No blank may precede
+    /// the colon after a name (RFC 9112 §5.1); folded lines are refused (§5.2).
     #[inline]
     fn read(&mut self, section: &[u8]) -> Result<usize, Violation> {
         let mut at = 0;
@@ -217,7 +217,7 @@ impl Fields {
             Coding::Chunked => Ok(Framing::Chunked),
             // RFC 9112 §6.3 case 4: a body whose last coding is not chunked has no end.
             Coding::ChunkedNotLast => Err(Violation::BadFraming),
-            // RFC 9112 §6.1: a coding that is not understood.
+            // RFC 9112 §6.1: a coding that this server does not understand.
             Coding::Other | Coding::OtherChunked => Err(Violation::UnknownCoding),
         }
     }

@@ -1,4 +1,4 @@
-//! The request line (RFC 9112 §3): method, target and version, and what they ask for together.
+//! The request line (RFC 9112 §3): method, target and version, and what they request together.
 
 use super::authority;
 use crate::bytes::is_token;
@@ -39,7 +39,7 @@ pub(super) enum Action {
     /// The target exists, the method does not fit it.
     MethodNotAllowed(Allow),
     NotFound,
-    /// No method of RFC 9110 or RFC 5789.
+    /// Not a method of RFC 9110 or RFC 5789.
     UnknownMethod,
     /// `CONNECT`: what follows would not be HTTP.
     Tunnel,
@@ -49,7 +49,7 @@ pub(super) enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) action: Action,
-    /// N of `/bytes/N`, whatever the method, unless that is unknown; else 0.
+    /// N of `/bytes/N` for any known method; else 0.
     pub(super) count: u32,
     pub(super) head_only: bool,
     pub(super) is_http_1_0: bool,
@@ -79,8 +79,8 @@ impl Line {
     /// `GET / HTTP/1.1`, which most requests to a server under test begin with.
     pub(super) const USUAL: Line = Line { action: Action::Hello, count: 0, head_only: false, is_http_1_0: false };
 
-    /// Parses a line without its CRLF, of bytes from 0x20 to 0x7e. The version decides before the target,
-    /// whose forms another version may have changed.
+    /// Parses a line without its CRLF, of bytes from 0x20 to 0x7e. The version is checked before the target,
+    /// because another version may have other target forms.
     pub(super) fn parse(line: &[u8]) -> Result<Line, Violation> {
         #[cfg(test)]
         crate::work::add(line.len());
@@ -113,8 +113,8 @@ impl Line {
 }
 
 fn action(method: Method, target: &[u8]) -> Result<(Action, u32), Violation> {
-    // RFC 9112 §3.2: a fragment is no part of any form. Other bytes that RFC 3986 wants encoded (`|`, `{`)
-    // do come from browsers, and mislead nobody.
+    // RFC 9112 §3.2: no target form has a fragment. Other bytes that RFC 3986 wants encoded (`|`, `{`) do
+    // come from browsers and do no harm.
     if target.is_empty() || target.contains(&b'#') {
         return Err(Violation::BadRequest);
     }
@@ -141,14 +141,14 @@ fn action(method: Method, target: &[u8]) -> Result<(Action, u32), Violation> {
     Ok((action, count))
 }
 
-/// The path of a target: origin-form, or absolute-form, which a server MUST accept (RFC 9112 §3.2.2). The
-/// query does not matter to any target here.
+/// The path of a target: origin-form, or absolute-form, which a server MUST accept (RFC 9112 §3.2.2). No
+/// target here uses the query.
 fn path(target: &[u8]) -> Result<&[u8], Violation> {
     let path = if target[0] == b'/' { target } else { absolute_path(target).ok_or(Violation::BadRequest)? };
     Ok(path.split(|byte| *byte == b'?').next().unwrap_or(path))
 }
 
-/// The path behind the authority, which ends at the first `/` or `?` (RFC 3986 §3.2); an empty one is `/`
+/// The path after the authority, which ends at the first `/` or `?` (RFC 3986 §3.2); an empty path is `/`
 /// (RFC 9110 §4.2.3).
 fn absolute_path(target: &[u8]) -> Option<&[u8]> {
     let after = |scheme: &[u8]| {

@@ -1,11 +1,10 @@
 //! HTTP/1.1 (RFC 9110, RFC 9112): `GET /`, `GET /bytes/N`, `POST /echo`, and clear errors.
 //!
-//! Validated, then answered: nothing is written before the head is known to be right and, as far as it fits
-//! into 64 KiB, the framing of the body. `POST /echo` waits for a body of up to that length, a longer one is
-//! echoed while it arrives, and `/bytes/N` is produced as the peer takes it: no connection ever holds more
-//! of a body in memory. A client of `POST /echo` must therefore read while it writes once its body exceeds
-//! the socket buffers. One request gets one final reply: what goes wrong behind its first byte ends the
-//! connection without another.
+//! Validate first, then answer: nothing is written until the head, and the framing of the body's first 64
+//! KiB, are known to be valid. `POST /echo` waits for a body of up to that length and echoes a longer one
+//! while it arrives; `/bytes/N` is produced as the peer takes it. So no connection holds more of a body in
+//! memory, and a client of `POST /echo` must read while it writes once its body exceeds the socket buffers.
+//! One request gets one final reply: an error after its first byte ends the connection without another.
 
 mod authority;
 mod collect;
@@ -25,13 +24,13 @@ use crate::chunked::{ChunkedDecoder, Piece};
 /// chunk needs 5.
 const CHUNK_FRAME_LEN_MAX: usize = 12;
 
-/// Longest `/bytes/N` body that is written like any reply, so that pipelined ones leave together. Longer
-/// ones are filler.
+/// Longest `/bytes/N` body that is written like any reply, so that pipelined ones leave together. Longer ones
+/// are sent as filler.
 const FILL_INLINE_MAX: usize = 4096;
 
 /// CRLF.
 const EMPTY_LINE_LEN: usize = 2;
-/// How a request begins whose replies have no body, errors included.
+/// The start of a request whose replies, errors included, have no body.
 const HEAD_METHOD: &[u8] = b"HEAD ";
 
 /// Limits of the HTTP workload.
@@ -66,7 +65,7 @@ pub struct HttpState {
     close: bool,
     /// The request came as HTTP/1.0.
     is_http_1_0: bool,
-    /// The request is HEAD, as far as its method is known: no reply has a body.
+    /// The request is HEAD, as far as its method is known yet: no reply has a body.
     head_only: bool,
 }
 
@@ -74,13 +73,13 @@ pub struct HttpState {
 enum Phase {
     /// At the start of, or inside, a request head.
     Head(Progress),
-    /// The head is complete, the reply waits for the body.
+    /// The head is complete; the reply waits for the body.
     Collect { collect: Collect, action: Action },
     /// `remaining` bytes of a `/bytes/N` reply are still to be written.
     Fill { remaining: u32 },
     /// A body framed by Content-Length; it is echoed, or skipped when the reply is already written.
     Length { remaining: u32, echo: bool },
-    /// A chunked body; `budget` is what the limit still allows.
+    /// A chunked body; the limit still allows `budget` bytes.
     Chunked { decoder: ChunkedDecoder, budget: u32, echo: bool },
 }
 
@@ -91,13 +90,13 @@ impl Default for Phase {
 }
 
 impl Phase {
-    /// Whether a reply that is written now is the first to its request.
+    /// Whether a reply written now is the first one to its request.
     fn is_unanswered(&self) -> bool {
         matches!(self, Phase::Head(_) | Phase::Collect { .. })
     }
 }
 
-/// What a phase has to say after it ran.
+/// The outcome of running a phase.
 enum Turn {
     /// The message is complete, go on with the next.
     Done,
@@ -111,13 +110,13 @@ enum Turn {
 }
 
 impl Http {
-    /// A workload with these limits; its clock starts at the epoch until [`Protocol::set_time`].
+    /// A workload with these limits; its clock shows the epoch until [`Protocol::set_time`].
     pub fn new(limits: HttpLimits) -> Self {
         Http { limits, ready: Ready::new(), draining: false }
     }
 
-    /// Takes a request: writes the reply, at least its head, or decides to wait for the body, and chooses the
-    /// phase that follows.
+    /// Takes a request: writes the reply, or at least its head, or decides to wait for the body. Chooses the
+    /// next phase.
     #[inline]
     fn begin(&self, state: &mut HttpState, head: &Head, output: &mut Output<'_>) -> Result<(), Violation> {
         state.close = !head.keep_alive || self.draining;
@@ -131,7 +130,7 @@ impl Http {
         self.begin_other(state, head, output)
     }
 
-    /// All but the reply that is kept ready. Whatever can be refused is refused before anything is written.
+    /// Every reply except the one that is kept ready. All refusals come before anything is written.
     fn begin_other(&self, state: &mut HttpState, head: &Head, output: &mut Output<'_>) -> Result<(), Violation> {
         let length = match head.framing {
             Framing::Length(length) => u32::try_from(length).ok().filter(|length| *length <= self.limits.body_len_max),
@@ -139,7 +138,7 @@ impl Http {
         };
         let length = length.ok_or(Violation::BodyTooLong)?;
         let action = match head.line.action {
-            // No target, whatever the method.
+            // Not a target, whatever the method.
             _ if head.line.count > self.limits.bytes_max => Action::NotFound,
             // Content of a GET has no meaning (RFC 9110 §9.3.1), and a reply that streams cannot
             // be written while a body is skipped.
@@ -170,9 +169,9 @@ impl Http {
         Ok(())
     }
 
-    /// Answers a request that asked first whether to send its body, and need not. Whether the body follows
-    /// all the same, the peer does not say (RFC 9110 §10.1.1), so nothing behind the head can be trusted to be
-    /// a request: the connection closes. What still comes is discarded.
+    /// Answers a request that asked whether to send its body when the body is not needed. The peer may send
+    /// the body all the same and does not say so (RFC 9110 §10.1.1), so the bytes after the head cannot be
+    /// trusted to be a request: the connection closes and discards what still comes.
     #[cold]
     fn answer_unasked(&self, state: &mut HttpState, action: Action, output: &mut Output<'_>) {
         state.close = true;
@@ -180,7 +179,7 @@ impl Http {
         self.reply(state, action, Body::None, output);
     }
 
-    /// Answers a request whose reply waited for `input`, its body, if that is enough of it; false if not.
+    /// Answers a request whose reply waited for its body, if `input` holds enough of it; false if not.
     fn answer_collected(
         &self,
         state: &mut HttpState,
@@ -213,7 +212,8 @@ impl Http {
         }
     }
 
-    /// Writes the head of the reply and, if that is short, its body. `content` is what the others have.
+    /// Writes the head of the reply and, if that is short, its body. `content` is the body of all other
+    /// replies.
     fn reply(&self, state: &HttpState, action: Action, content: Body, output: &mut Output<'_>) {
         let persistence = match (state.close, state.is_http_1_0) {
             (true, _) => Persistence::Close,
@@ -239,7 +239,7 @@ impl Http {
         }
     }
 
-    /// Runs the phase behind a request head over `input`, advancing `at`.
+    /// Runs the phase after a request head over `input`, advancing `at`.
     fn go_on(phase: &mut Phase, input: &[u8], at: &mut usize, output: &mut Output<'_>) -> Turn {
         match phase {
             Phase::Head(_) => Turn::Done,
@@ -283,8 +283,8 @@ impl Http {
     }
 }
 
-/// The reply repeats the chunks of the request with their sizes: so the reply does not depend on how
-/// the request was cut into packets.
+/// The reply repeats the request's chunks with their sizes, so it does not depend on how the request was cut
+/// into packets.
 fn go_on_chunked(
     decoder: &mut ChunkedDecoder,
     budget: &mut u32,
@@ -409,9 +409,8 @@ impl Protocol for Http {
     }
 
     fn on_timeout(&mut self, state: &mut HttpState, waiting: Waiting, output: &mut Output<'_>) {
-        // RFC 9110 §15.5.9: 408 says that the request did not arrive in time. An idle persistent
-        // connection is closed without a word: a 408 there is taken for the reply to a request
-        // that was just being sent.
+        // RFC 9110 §15.5.9: 408 says that the request did not arrive in time. An idle persistent connection
+        // is closed without a reply: its client could take a 408 for the reply to a request it just sent.
         let text = match (waiting, state.phase) {
             (Waiting::Head, Phase::Head(_)) => "the request head did not arrive in time\n",
             (Waiting::Body, Phase::Collect { .. }) => "the request body did not arrive in time\n",

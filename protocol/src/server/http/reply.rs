@@ -1,4 +1,4 @@
-//! Reply heads: the one that is sent millions of times is kept ready, the others are assembled.
+//! Reply heads: the one that is sent millions of times is kept ready; the others are assembled.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ pub(super) const REPLY_HEAD_LEN_MAX: usize = 512;
 pub(super) enum Persistence {
     /// HTTP/1.1's default: nothing to say.
     KeepOpen,
-    /// HTTP/1.0 with `Connection: keep-alive`: the peer waits for the same words.
+    /// HTTP/1.0 with `Connection: keep-alive`: the peer expects the same field in the reply.
     KeepOpenSaidSo,
     Close,
 }
@@ -27,7 +27,7 @@ pub(super) enum Persistence {
 pub(super) enum Body {
     Length(u64),
     Chunked,
-    /// A 204, which must not have a Content-Length (RFC 9110 §8.6), and nothing it could be the type of.
+    /// A 204: it must not have a Content-Length (RFC 9110 §8.6), and it has no content for a Content-Type.
     None,
 }
 

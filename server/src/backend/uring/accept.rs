@@ -1,4 +1,4 @@
-//! Accepting: which kind of accept is armed, and what becomes of what it brings.
+//! Accepting: which kind of accept is armed, and how its completions are handled.
 
 use std::os::fd::AsRawFd;
 
@@ -23,7 +23,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         (0..self.sources.len()).for_each(|index| self.arm_accept(index));
     }
 
-    /// Arms the kind of accept that the free descriptors allow, if none is armed.
+    /// Arms an accept if none is armed; the free descriptors decide which kind.
     fn arm_accept(&mut self, index: usize) {
         let free = self.connections_max.saturating_sub(self.descriptors);
         let (near_limit, is_low) = (self.is_near_limit(), self.shard.is_low());
@@ -52,7 +52,8 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         }
     }
 
-    /// Its last completion may be lost: ends the accept, or learns that there is none, and arms it again.
+    /// The accept's last completion may be lost: cancels the accept, or learns that there is none, and arms
+    /// it again.
     pub(super) fn renew_accept(&mut self, index: usize) {
         if self.sources[index].accept != Accept::None {
             self.sources[index].accept = Accept::Ending;
@@ -61,7 +62,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         }
     }
 
-    /// The cancellation of an accept failed: with ENOENT there is none.
+    /// The cancellation of an accept failed: ENOENT means that none was armed.
     #[cold]
     pub(super) fn on_no_accept(&mut self, index: usize, result: i32) {
         if result == -libc::ENOENT && self.sources[index].accept == Accept::Ending {
@@ -84,7 +85,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         }
         match Direct::from_result(completion.result) {
             Some(socket) => self.admit(socket),
-            // What is said of a listener that was taken away is that it ends.
+            // After its listener was taken, an accept only reports that it ends.
             None if completion.result == -libc::ECANCELED || self.sources[index].listener.is_none() => {}
             None => {
                 self.shard.meet(Trouble::of(Errno::from_raw_os_error(-completion.result)));
@@ -106,12 +107,12 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         self.descriptors += 1;
         self.shard.intake.succeed();
         match self.shard.admit(socket) {
-            // It was under way when the reactor was told to end at once.
+            // The accept was in flight when the reactor was told to stop.
             Some(id) if self.shard.intake.is_cut() => self.close(id, CloseReason::DrainForced),
             Some(id) => self.act(id, Want::Read),
             None => {
-                // Thousands of connections whose last completions are still to come: very unlikely,
-                // and then this one is refused and counted.
+                // No slot is free: thousands of closed connections still wait for their last completions.
+                // Very unlikely; refuse and count this one.
                 self.shard.shared.counters.accept_errors += 1;
                 let token = Token::new(ConnectionId::NONE, tag::CLOSE);
                 self.ring.close(socket, token, &mut self.shard.shared.counters);
@@ -120,7 +121,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     }
 }
 
-/// The accept of a listener is named by the listener's index.
+/// A listener's index identifies its accept.
 fn accept_token(index: usize) -> Token {
     Token::new(ConnectionId { index: index as u32, generation: 0 }, tag::ACCEPT)
 }

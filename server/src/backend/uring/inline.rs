@@ -1,10 +1,10 @@
-//! Sends that are over when they are submitted.
+//! Sends that finish during submission.
 //!
-//! With MSG_DONTWAIT the kernel never puts a send aside (REQ_F_NOWAIT in io_uring/net.c since Linux 5.12):
-//! it is tried while the entry is consumed, and succeeds or fails there. With MSG_WAITALL anything less
-//! than all of the bytes is a failure, and IOSQE_CQE_SKIP_SUCCESS (Linux 5.17) hides nothing but success.
-//! So once the ring has consumed the entries, every send without a completion is done, and the kernel has
-//! no address left: replies need no buffer of their own, only a place until the next submission.
+//! With MSG_DONTWAIT the kernel never defers a send (REQ_F_NOWAIT in io_uring/net.c since Linux 5.12): it
+//! tries it while it consumes the entry, and the send succeeds or fails then. With MSG_WAITALL a partial send
+//! is a failure, and IOSQE_CQE_SKIP_SUCCESS (Linux 5.17) hides only successes. So once the kernel has
+//! consumed the entries, every send without a completion is done, and the kernel holds no address: replies
+//! need no buffer of their own, only a place until the next submission.
 
 use super::state::tag;
 use super::style::Send;
@@ -13,27 +13,27 @@ use crate::shard::slab::{ConnectionId, Token};
 /// Room for the replies of one turn. Longer ones take pooled buffers and ordinary sends.
 const PLACE_LEN: usize = 128 * 1024;
 
-/// A send that was queued, and where its reply lies.
+/// A queued send and the position of its reply.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Queued {
     pub(super) id: ConnectionId,
     start: u32,
     pub(super) len: u32,
-    /// It failed, and what follows from that was done.
+    /// It failed, and the failure has been handled.
     pub(super) failed: bool,
 }
 
-/// Replies that were queued since the ring consumed its last entries.
+/// Replies queued since the ring last consumed entries.
 pub(super) struct InlineSends {
     place: Box<[u8]>,
     used: usize,
     queued: Vec<Queued>,
-    /// The other vector, so that nothing is allocated when new sends are queued while old ones are settled.
+    /// A second vector, so that queueing new sends while old ones are settled allocates nothing.
     spare: Vec<Queued>,
 }
 
 impl InlineSends {
-    /// Without memory unless the variant uses it.
+    /// Takes memory only if the variant uses inline sends.
     pub(super) fn new(send: Send) -> InlineSends {
         let place_len = match send {
             Send::Inline => PLACE_LEN,
@@ -47,20 +47,20 @@ impl InlineSends {
         }
     }
 
-    /// Where the next reply may be laid.
+    /// Space for the next reply.
     #[inline]
     pub(super) fn free(&mut self) -> &mut [u8] {
         &mut self.place[self.used..]
     }
 
-    /// A reply of `len` bytes was laid into `free`. Returns it, with the token of its send; its address is
+    /// A reply of `len` bytes was written into `free`. Returns it with the token of its send; its address is
     /// stable until `take`.
     #[inline]
     pub(super) fn queue(&mut self, id: ConnectionId, len: usize) -> (Token, &[u8]) {
         let (start, position) = (self.used, self.queued.len() as u32);
         self.used += len;
         self.queued.push(Queued { id, start: start as u32, len: len as u32, failed: false });
-        // A failure is found by the send's position. It is told before the position is used again: see `take`.
+        // A failure names the send by its position. It is reported before the position is reused: see `take`.
         let position = ConnectionId { index: position, generation: 0 };
         (Token::new(position, tag::SEND_INLINE), &self.place[start..start + len])
     }
@@ -75,7 +75,7 @@ impl InlineSends {
         self.queued.len()
     }
 
-    /// Leaves no room for a reply until `open` or `take`.
+    /// Offers no room for replies until `open` or `take`.
     pub(super) fn close(&mut self) -> usize {
         std::mem::replace(&mut self.used, self.place.len())
     }
@@ -84,7 +84,7 @@ impl InlineSends {
         self.used = used;
     }
 
-    /// Notes that the send at `position` failed. Returns it, unless that is known.
+    /// Notes that the send at `position` failed. Returns it unless the failure was noted before.
     pub(super) fn fail(&mut self, position: u32) -> Option<Queued> {
         let queued = self.queued.get_mut(position as usize).filter(|queued| !queued.failed)?;
         queued.failed = true;
@@ -95,15 +95,15 @@ impl InlineSends {
         &self.place[queued.start as usize..][..queued.len as usize]
     }
 
-    /// Takes out what is queued, and makes the place free again: the ring has consumed all of it, and told what
-    /// failed.
+    /// Takes out the queued sends and frees the place. The ring has consumed all of them and reported the
+    /// failures.
     #[inline]
     pub(super) fn take(&mut self) -> Vec<Queued> {
         self.used = 0;
         std::mem::replace(&mut self.queued, std::mem::take(&mut self.spare))
     }
 
-    /// Gives the vector of `take` back.
+    /// Returns the vector of `take`.
     #[inline]
     pub(super) fn put_back(&mut self, mut settled: Vec<Queued>) {
         settled.clear();
@@ -115,7 +115,7 @@ impl InlineSends {
 mod tests {
     use super::*;
 
-    /// Each failure is one step, however many are queued: a list of these is never searched.
+    /// Finding a failed send is one step, however many are queued: no list is searched.
     #[test]
     fn a_failed_send_is_found_by_its_token() {
         let mut sends = InlineSends::new(Send::Inline);
@@ -124,7 +124,7 @@ mod tests {
         for (index, token) in tokens.iter().enumerate().rev() {
             let send = sends.fail(token.id().index).expect("queued");
             assert_eq!((send.id, send.start as usize), (id(10_000 + index as u32), index * 100));
-            assert!(sends.fail(token.id().index).is_none(), "a failure has one conclusion");
+            assert!(sends.fail(token.id().index).is_none(), "a failure is handled once");
         }
         assert!(sends.fail(1000).is_none());
     }

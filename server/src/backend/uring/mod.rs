@@ -1,21 +1,21 @@
 //! io_uring(7): operations go in, completions come out, one system call a turn.
 //!
 //! Multishot accept into direct descriptors, receives into provided buffers, one send in flight per
-//! connection. How they receive, send and wait is what tells the variants apart: see `style`.
+//! connection. The variants differ in how they receive, send and wait: see `style`.
 //!
-//! A multishot receive delivers bytes unasked while a reply is unsent; that is the one place where
-//! back-pressure is not free. Beyond `PAUSE_LEN` the receive is cancelled until the reply is sent. The
-//! cancellation goes into the queue in the turn that finds too much, and the kernel consumes it before it
-//! receives again; so at most the provided buffers come on top, all of them in the hands of one peer: 576 KiB,
-//! or 192 KiB in those that are filled piece by piece.
-//! What arrives fits the largest pooled buffer; if it did not, the connection would end as `overrun`.
+//! A multishot receive delivers bytes even while a reply is unsent; this is the one place where back-pressure
+//! is not free. Above `PAUSE_LEN` unread bytes, the receive is cancelled until the reply is sent. The
+//! cancellation is queued in the turn that finds too much, and the kernel consumes it before it receives
+//! again. So at most all provided buffers come on top, if one peer fills them: 576 KiB in total, or 192 KiB
+//! with buffers that are filled piece by piece. That fits the largest pooled buffer; if it did not, the
+//! connection would end as `overrun`.
 //!
-//! A multishot accept takes connections off the queue without asking whether there is a descriptor
-//! for them, and resets those that find none. Near the limit connections are therefore accepted one
-//! at a time, and at the limit not at all: they wait in the accept queue.
+//! A multishot accept takes connections off the accept queue without checking for a free descriptor, and
+//! resets those that get none. So near the limit connections are accepted one at a time, and at the limit not
+//! at all: they wait in the accept queue.
 //!
-//! A connection's slot is freed at the last completion, never before: until then the kernel may
-//! write to a provided buffer or read a reply on its behalf.
+//! A connection's slot is never freed before its last completion: until then the kernel may write to a
+//! provided buffer or read a reply for it.
 
 mod accept;
 mod direct;
@@ -54,17 +54,18 @@ use crate::shard::slab::{ConnectionId, Token};
 use crate::shard::{ECHO_CONNECTION_LEN_MAX, HTTP_CONNECTION_LEN_MAX, Shard, connection_len};
 use crate::unavailable::Unavailable;
 
-/// Rounds in which completions are fetched before timers expire. Each hands out the provided buffers once, so
-/// a server that has more in hand than so many rounds can take is late with its timers, not its requests.
+/// Most rounds of fetching completions before timers expire. Each round hands out the provided buffers once.
+/// A connection whose input these rounds could not fetch waits for a buffer, and its timer is postponed:
+/// timers are late then, not requests.
 const FETCHES_MAX: u32 = 16;
-/// Free descriptors below which connections are accepted one at a time: as many as the default
-/// accept queue (net.core.somaxconn) can hold when a multishot accept wakes up.
+/// With fewer free descriptors than this, connections are accepted one at a time. It is the size of the
+/// default accept queue (net.core.somaxconn), which may be full when a multishot accept wakes up.
 const MULTISHOT_ACCEPT_MARGIN: u32 = 4096;
-/// Places of the slab beyond the connection limit, for connections whose descriptor is free again
-/// but whose last completion is still to come.
+/// Slots of the slab beyond the connection limit, for connections whose descriptor is free again but whose
+/// last completion is still to come.
 pub(crate) const SLAB_MARGIN: u32 = 4096;
 
-/// Where connections come from. It outlives its listener: an accept that is cancelled has a last
+/// A listener and its accept. It outlives the listener, because a cancelled accept still has a last
 /// completion.
 struct Source {
     listener: Option<Listener>,
@@ -77,17 +78,17 @@ enum Accept {
     None,
     Oneshot,
     Multishot,
-    /// One whose cancellation is under way.
+    /// An accept that is being cancelled.
     Ending,
 }
 
-/// How soon inline sends are settled, whose success nothing reports.
+/// How soon inline sends are settled, since no completion reports their success.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Settling {
-    /// Their timers start then.
+    /// Soon enough for their timers, which start when they are settled.
     #[default]
     WithinTick,
-    /// Something arrived behind one: do not wait.
+    /// Input arrived on a connection with an unsettled send: do not wait.
     AtOnce,
 }
 
@@ -98,7 +99,7 @@ const _: () = assert!(connection_len::<Http, Direct>() <= HTTP_CONNECTION_LEN_MA
 pub(crate) struct Uring<P: Protocol, S: Style> {
     ring: ManuallyDrop<Ring<S::Cut>>,
     buffers: ProvidedBuffers<S::Cut>,
-    /// Goes after the ring, too: it holds replies whose sends may be queued.
+    /// Also dropped after the ring: it holds replies whose sends may be queued.
     sends: ManuallyDrop<InlineSends>,
     shard: ManuallyDrop<Shard<P, Direct>>,
     sources: Vec<Source>,
@@ -107,8 +108,8 @@ pub(crate) struct Uring<P: Protocol, S: Style> {
     /// Connections whose receive found no provided buffer.
     starved: Starved<ConnectionId>,
     settling: Settling,
-    /// Direct descriptors in use; those of connections that are closing among them. With several
-    /// listeners up to one less than their number more than `connections_max`.
+    /// Direct descriptors in use, including those of closing connections. With n listeners it may exceed
+    /// `connections_max` by up to n - 1.
     descriptors: u32,
     connections_max: u32,
 }
@@ -118,7 +119,7 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
     const LISTENER_NONBLOCKING: bool = false;
 
     fn open(parts: Parts<P, Direct>) -> Result<Self, Unavailable> {
-        // Near the limit each listener may take one connection at the same time.
+        // Near the limit every listener may accept one connection at the same time.
         let listeners_max = parts.listeners.len() as u32;
         let (ring, buffers) = Ring::open(parts.connections_max + listeners_max - 1)?;
         let mut backend = Uring {
@@ -155,7 +156,7 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
         if self.shard.is_pressed() {
             self.shed();
             if self.shard.is_low() {
-                // Each ends, and is not armed again before the pause is over.
+                // Each accept ends and is not armed again before the pause is over.
                 (0..self.sources.len()).for_each(|index| self.end_accept(index));
             }
         }
@@ -167,7 +168,7 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
     }
 
     fn take_listeners(&mut self) -> Vec<Listener> {
-        // What their accepts have taken off the queues already is told by completions.
+        // Completions still report connections that the accepts have already taken off the queues.
         (0..self.sources.len()).for_each(|index| self.end_accept(index));
         self.sources.iter_mut().filter_map(|source| source.listener.take()).collect()
     }
@@ -176,8 +177,8 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
         self.act(id, want);
     }
 
-    /// All completions were fetched: see `on_tick`. A connection whose receive is not armed waits for a provided
-    /// buffer, so there may be something: its timer has to wait as well.
+    /// All completions were fetched: see `on_tick`. A connection without an armed receive waits for a provided
+    /// buffer and may have input, so its timer must wait too.
     fn receive_once_more(&mut self, id: ConnectionId) {
         let Some((connection, shared)) = self.shard.find(id) else { return };
         let is_owed = match S::RECEIVE {
@@ -226,7 +227,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         self.completions = completions;
     }
 
-    /// Ten times a second at most: timers, and the end of a pause of accept.
+    /// At most ten times a second: expires timers and ends pauses of accept.
     #[cold]
     fn on_tick(&mut self) -> io::Result<()> {
         if self.shard.may_expire() {
@@ -258,7 +259,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             match want {
                 Want::Read => {
                     let Uring { ring, starved, .. } = self;
-                    // Nobody receives before those who wait for a buffer.
+                    // Connections that wait for a buffer receive first.
                     let is_starved = !starved.is_empty();
                     if !arm_receive::<P, S>(ring, connection, &mut shared.counters, id, is_starved) {
                         starved.push(id);
@@ -266,7 +267,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                     return self.shard.settle(id);
                 }
                 Want::Write => {
-                    // The second way to send stays only if its gain is shown by measurement.
+                    // Keep this second way to send only if measurements show a gain.
                     if S::SEND == Send::Inline
                         && let Some(len) = connection.lend(self.sends.free(), shared)
                     {
@@ -314,10 +315,11 @@ impl<P: Protocol, S: Style> Uring<P, S> {
 }
 
 impl<P: Protocol, S: Style> Drop for Uring<P, S> {
-    /// The ring goes first. The memory that the kernel may use follows only when no operation can be
-    /// under way; a reactor that failed in the middle leaks it instead.
+    /// Drops the ring first. The memory that the kernel may use follows only if no operation can be in
+    /// flight; a reactor that failed midway leaks it instead.
     fn drop(&mut self) {
-        // With connections left, to end their operations takes too long: see `sys::uring::Ring::quiesce`.
+        // With connections left, ending their operations would take too long: see
+        // `sys::uring::Ring::quiesce`.
         let is_quiet = self.shard.len() == 0 && self.ring.quiesce();
         // SAFETY: dropped here and never used again.
         unsafe { ManuallyDrop::drop(&mut self.ring) };
@@ -330,7 +332,7 @@ impl<P: Protocol, S: Style> Drop for Uring<P, S> {
     }
 }
 
-/// Whether the backend can run on this host: sets up all that it needs, and takes it down again.
+/// Whether the backend can run on this host: sets up all that it needs and tears it down again.
 pub(crate) fn probe() -> Result<(), Unavailable> {
     Ring::<Whole>::open(16).map(drop)
 }

@@ -1,4 +1,4 @@
-//! The variant that waits for readiness: a poll that stays armed, and one receive each time it reports.
+//! The variant that waits for readiness: a poll stays armed, and each report leads to one receive.
 
 use io_uring::cqueue;
 use protocol::server::Protocol;
@@ -14,7 +14,8 @@ use crate::shard::connection::Want;
 use crate::shard::counters::{CloseReason, Counters};
 use crate::shard::slab::{ConnectionId, Token};
 
-/// Arms the poll, and receives if it has reported. False when the receive has to wait, because others do.
+/// Arms the poll, and receives if it has reported. False if the receive must wait because other connections
+/// wait for a buffer.
 #[inline(always)]
 pub(super) fn arm<P: Protocol, S: Style>(
     ring: &mut Ring<S::Cut>,
@@ -49,7 +50,7 @@ pub(super) fn receive<P: Protocol, S: Style>(
     ring.receive_now(connection.socket, S::Cut::LEN as u32, Token::new(id, tag::RECEIVE), counters);
 }
 
-/// What the connection wants of which the poll reports, or has ended; `None` when it has to wait, or is closing.
+/// What the connection wants after its poll has reported or ended; `None` if it must wait or is closing.
 #[inline]
 pub(super) fn reported<P: Protocol>(
     connection: &mut Held<P>,
@@ -63,7 +64,7 @@ pub(super) fn reported<P: Protocol>(
         return None;
     }
     let want = match u32::try_from(completion.result) {
-        // A receive would return what came before the reset, and nothing would tell of the reset.
+        // A receive would return the bytes before the reset, and nothing would report the reset.
         Ok(events) if events & libc::POLLERR as u32 != 0 => connection.give_up(CloseReason::Reset, shared),
         Ok(_) => {
             connection.flags |= flag::READABLE;
@@ -74,6 +75,6 @@ pub(super) fn reported<P: Protocol>(
             error => connection.give_up(CloseReason::of(error), shared),
         },
     };
-    // While a reply is unsent nothing is received; what follows the reply looks at the flag.
+    // While a reply is unsent, nothing is received; the flag is checked once it is sent.
     (want != Want::Read || !connection.is_replying()).then_some(want)
 }

@@ -1,4 +1,4 @@
-//! Receiving: what a completion brings, and what the connection wants then.
+//! Receiving: what a completion brings, and what the connection wants next.
 
 use io_uring::cqueue;
 use protocol::server::Protocol;
@@ -13,15 +13,15 @@ use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
 
 impl<P: Protocol, S: Style> Uring<P, S> {
-    /// Lets connections receive that found no buffer: one buffer each, for as many as there are. Every buffer
-    /// was given back during the last turn. A multishot receive would take 32 of them before the next one
-    /// gets its turn; it is armed when nobody waits any more.
+    /// Lets connections that found no buffer receive: one share of a buffer each, as many as fit. Every
+    /// buffer was given back during the last turn. A multishot receive could take 32 buffers before the next
+    /// connection gets its turn, so it is armed only when no connection waits any more.
     #[cold]
     pub(super) fn feed_starved(&mut self) {
         for _ in 0..self.starved.retries::<S::Cut>(0) {
             let Some(id) = self.starved.pop() else { return };
             let Some((connection, shared)) = self.shard.find(id) else { continue };
-            // One that is replying asks again when its reply is sent.
+            // A connection that is replying asks again when its reply is sent.
             if connection.flags & (flag::CLOSING | flag::RECEIVING) != 0 || connection.is_replying() {
                 continue;
             }
@@ -47,7 +47,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         }
     }
 
-    /// What the connection wants after a receive; `None` when it is closing or has to wait.
+    /// What the connection wants after a receive; `None` if it is closing or must wait.
     #[inline]
     fn received(&mut self, id: ConnectionId, completion: &Completion, filled: Option<&Filled>) -> Option<Want> {
         let (connection, shared) = self.shard.find(id)?;
@@ -56,7 +56,8 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             if S::RECEIVE != Receive::Poll {
                 connection.flags &= !flag::PAUSING;
             } else if cqueue::sock_nonempty(completion.flags) || completion.result == -libc::ENOBUFS {
-                // More has arrived, or the FIN behind what has; the poll may have reported it before.
+                // More bytes or a FIN may be waiting, and the poll may have reported them before this
+                // receive.
                 connection.flags |= flag::READABLE;
             }
         }
@@ -75,7 +76,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                     self.starved.push(id);
                     None
                 }
-                // The pause took effect. A reply that is still unsent arms the receive when it is.
+                // The pause took effect. The receive is armed again when the unsent reply is sent.
                 Errno::CANCELED if connection.is_replying() => None,
                 Errno::CANCELED | Errno::INTR | Errno::AGAIN => Some(Want::Read),
                 error => Some(connection.give_up(CloseReason::of(error), shared)),
@@ -83,7 +84,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         }
     }
 
-    /// The poll of a connection reports, or has ended.
+    /// The poll of a connection has reported or ended.
     #[inline]
     pub(super) fn on_poll(&mut self, id: ConnectionId, completion: &Completion) {
         let Some((connection, shared)) = self.shard.find(id) else { return };

@@ -1,6 +1,7 @@
-//! A ring as this server uses it: the submissions it needs, one wait, completions in a batch.
+//! A ring as this server uses it: the submissions it needs, one wait, and completions in a batch.
 //!
-//! Safe outside: the functions that hand addresses to the kernel are unsafe and say for how long.
+//! Safe to use: only the functions that hand addresses to the kernel are unsafe, and they say how long these
+//! must stay valid.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -36,7 +37,7 @@ impl<C: Cut> Ring<C> {
     /// Queues an entry; submits the queue first when it is full.
     ///
     /// # Safety
-    /// Every address in `entry` must stay valid until its last completion was seen.
+    /// Every address in `entry` must stay valid until its last completion has been seen.
     #[inline]
     unsafe fn push(&mut self, entry: &squeue::Entry, counters: &mut Counters) {
         counters.sqes += 1;
@@ -46,7 +47,7 @@ impl<C: Cut> Ring<C> {
         counters.syscalls += enters;
     }
 
-    /// Accepts every connection of `listener` into a direct descriptor, until told otherwise.
+    /// Accepts every connection of `listener` into a direct descriptor, until cancelled.
     pub(super) fn accept_multishot(&mut self, listener: RawFd, token: Token, counters: &mut Counters) {
         let entry = opcode::AcceptMulti::new(Fd(listener)).allocate_file_index(true).build().user_data(token.0);
         // SAFETY: the entry holds no address.
@@ -63,7 +64,7 @@ impl<C: Cut> Ring<C> {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Receives into provided buffers until told otherwise.
+    /// Receives into provided buffers until cancelled.
     #[inline]
     pub(super) fn receive_multishot(&mut self, socket: Direct, token: Token, counters: &mut Counters) {
         let entry = opcode::RecvMulti::new(Fixed(socket.index()), GROUP).build().user_data(token.0);
@@ -72,9 +73,9 @@ impl<C: Cut> Ring<C> {
     }
 
     /// Receives once into a provided buffer of at most `len` bytes. Waits for readiness first
-    /// (IORING_RECVSEND_POLL_FIRST, Linux 5.19): a receive right behind a reply finds nothing, so
-    /// trying costs; and where it does find something, that connection overtakes those whose
-    /// completions wait their turn in the kernel (p99.9 of 460 ms at 1,000 connections, 2026-11-22).
+    /// (IORING_RECVSEND_POLL_FIRST, Linux 5.19). A receive right after a reply usually finds nothing, so
+    /// trying is wasted. If it does find something, that connection overtakes those whose completions wait in
+    /// the kernel (p99.9 of 460 ms at 1,000 connections, 2026-11-22).
     #[inline]
     pub(super) fn receive_oneshot(&mut self, socket: Direct, len: u32, token: Token, counters: &mut Counters) {
         /// `IORING_RECVSEND_POLL_FIRST` of linux/io_uring.h.
@@ -89,7 +90,7 @@ impl<C: Cut> Ring<C> {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Receives once, and no more than everybody's share while buffers are short.
+    /// Receives once, at most the share that each connection gets while buffers are short.
     pub(super) fn receive_share(&mut self, socket: Direct, token: Token, counters: &mut Counters) {
         let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), SHARE_LEN)
             .buf_group(GROUP)
@@ -103,7 +104,7 @@ impl<C: Cut> Ring<C> {
     /// Sends all of `bytes` (MSG_WAITALL: the kernel finishes short sends itself).
     ///
     /// # Safety
-    /// `bytes` must stay where they are, unchanged, until the completion was seen.
+    /// `bytes` must stay in place, unchanged, until the completion has been seen.
     #[inline]
     pub(super) unsafe fn send(&mut self, socket: Direct, bytes: &[u8], token: Token, counters: &mut Counters) {
         let entry = opcode::Send::new(Fixed(socket.index()), bytes.as_ptr(), bytes.len() as u32)
@@ -114,10 +115,10 @@ impl<C: Cut> Ring<C> {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Sends all of `bytes` while the entry is consumed, or fails; only a failure completes.
+    /// Sends all of `bytes` while the kernel consumes the entry, or fails; only a failure makes a completion.
     ///
     /// # Safety
-    /// `bytes` must stay where they are, unchanged, until the ring has consumed the entry.
+    /// `bytes` must stay in place, unchanged, until the ring has consumed the entry.
     #[inline]
     pub(super) unsafe fn send_inline(&mut self, socket: Direct, bytes: &[u8], token: Token, counters: &mut Counters) {
         let entry = opcode::Send::new(Fixed(socket.index()), bytes.as_ptr(), bytes.len() as u32)
@@ -129,18 +130,18 @@ impl<C: Cut> Ring<C> {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Whether the kernel has consumed every entry and has no completion left to tell, if it is asked right
+    /// Whether the kernel has consumed every entry and has no further completion to report. Call it right
     /// after a wait.
     pub(super) fn is_submitted(&mut self) -> bool {
         self.inner.is_submitted()
     }
 
-    /// Ends all that is under way; false when it did not end in time.
+    /// Ends all operations; false if they did not end in time.
     pub(super) fn quiesce(&mut self) -> bool {
         self.inner.quiesce()
     }
 
-    /// Reports every time `socket` has something to receive, and its end.
+    /// Reports each time `socket` has something to receive, and its end.
     pub(super) fn poll_socket(&mut self, socket: Direct, token: Token, counters: &mut Counters) {
         let events = (libc::POLLIN | libc::POLLRDHUP) as u32;
         let entry = opcode::PollAdd::new(Fixed(socket.index()), events).multi(true).build().user_data(token.0);
@@ -148,7 +149,7 @@ impl<C: Cut> Ring<C> {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Receives into a provided buffer what is there now.
+    /// Receives what is there now into a provided buffer.
     #[inline]
     pub(super) fn receive_now(&mut self, socket: Direct, len: u32, token: Token, counters: &mut Counters) {
         let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), len)
@@ -176,7 +177,7 @@ impl<C: Cut> Ring<C> {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Cancels the operation that was queued with `target`. Only a failure completes.
+    /// Cancels the operation that was queued with `target`. Only a failure makes a completion.
     pub(super) fn cancel(&mut self, target: Token, token: Token, counters: &mut Counters) {
         let entry = opcode::AsyncCancel::new(target.0).build().flags(squeue::Flags::SKIP_SUCCESS).user_data(token.0);
         // SAFETY: the entry holds no address.
@@ -190,7 +191,7 @@ impl<C: Cut> Ring<C> {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Tells every time `fd` becomes readable.
+    /// Reports each time `fd` becomes readable.
     pub(super) fn poll_readable(&mut self, fd: RawFd, token: Token, counters: &mut Counters) {
         let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).multi(true).build().user_data(token.0);
         // SAFETY: the entry holds no address.
@@ -202,7 +203,7 @@ impl<C: Cut> Ring<C> {
         self.inner.dropped()
     }
 
-    /// Submits what is queued and moves all that is complete by now into `completions`, without waiting.
+    /// Submits the queue and moves all completions so far into `completions`, without waiting.
     pub(super) fn submit_and_fetch(
         &mut self,
         completions: &mut Vec<Completion>,
@@ -215,8 +216,8 @@ impl<C: Cut> Ring<C> {
         result
     }
 
-    /// Submits what is queued and waits for a completion, at most for `wait_max`; then moves all
-    /// completions into `completions`, whatever the kernel said.
+    /// Submits the queue and waits for a completion, at most for `wait_max`; then moves all completions into
+    /// `completions`, even after an error.
     pub(super) fn submit_and_wait(
         &mut self,
         gather: Option<Gather>,

@@ -1,4 +1,4 @@
-//! Sending: a reply is kept in a buffer until the kernel reports that it is sent, or laid into the place of `inline`.
+//! Sending: a reply is kept in a buffer until the kernel reports it sent, or written into the place of `inline`.
 
 use protocol::server::Protocol;
 use rustix::io::Errno;
@@ -16,10 +16,10 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         let Some((connection, shared)) = self.shard.find(id) else { return };
         let (socket, unsent) = (connection.socket, connection.unsent(shared));
         let (start, len) = (unsent.as_ptr(), unsent.len());
-        // SAFETY: `unsent` is the constant FILLER, or a pooled buffer (`keep`), whose memory is neither
-        // moved nor freed while it is taken. It is pinned, so it is not given back before `on_send`,
-        // and the pool outlives the operation: see `Drop`. The detour over a raw pointer only ends the
-        // borrow of the shard, whose counters the ring wants.
+        // SAFETY: `unsent` is the constant FILLER, or a pooled buffer (`keep`), whose memory is neither moved
+        // nor freed while it is taken. It is pinned, so it is not given back before `on_send`, and the pool
+        // outlives the operation: see `Drop`. The raw pointer only ends the borrow of the shard, because the
+        // ring needs the shard's counters.
         let unsent = unsafe { std::slice::from_raw_parts(start, len) };
         // SAFETY: as above.
         unsafe { self.ring.send(socket, unsent, Token::new(id, tag::SEND), &mut shared.counters) };
@@ -35,7 +35,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         }
         let want = match usize::try_from(result) {
             Ok(count) => match connection.sent(count, shared) {
-                // MSG_WAITALL was cut short, by a signal for instance: the rest is sent at once.
+                // MSG_WAITALL was cut short, for example by a signal: send the rest at once.
                 Want::Wait => Want::Write,
                 want => want,
             },
@@ -51,17 +51,17 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         self.act(id, want);
     }
 
-    /// Draws the conclusions of inline sends, right after a wait.
+    /// Settles inline sends right after a wait: the successful ones and the failed ones.
     #[inline]
     pub(super) fn settle_sends(&mut self) {
-        // Asked first: what follows from a failure puts new entries into the queue. Asked afterwards, one failure
-        // in every turn, as in a storm of resets, would leave all other replies unsettled, and their
-        // connections unanswered, for as long as it lasts.
+        // Ask first, because handling a failure queues new entries. If asked afterwards, one failure per turn, as
+        // in a storm of resets, would leave all other replies unsettled, and their connections stuck, for as long
+        // as the storm lasts.
         let is_consumed = self.ring.is_submitted();
         self.fail_sends();
         if !is_consumed {
-            // Short of memory the kernel left entries in the queue, which it will read yet; or a failure
-            // is among the completions that found no room, which the next call brings.
+            // The kernel ran short of memory and left entries in the queue, which it will still read. Or a
+            // failure is among the completions that found no room, which the next enter fetches.
             return;
         }
         let queued = self.sends.take();
@@ -80,7 +80,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
 
     #[inline]
     fn fail_sends(&mut self) {
-        // What is left of a reply must not be laid among those that were submitted.
+        // The rest of a failed reply must not be written among the submitted replies.
         let used = self.sends.close();
         let completions = std::mem::take(&mut self.completions);
         for completion in completions.iter().filter(|completion| Token(completion.user_data).tag() == tag::SEND_INLINE)
@@ -91,7 +91,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         self.sends.open(used);
     }
 
-    /// An inline send was cut short, or failed: what is left goes the ordinary way.
+    /// An inline send was cut short or failed: an ordinary send takes the rest.
     #[cold]
     fn on_send_failed(&mut self, position: u32, result: i32) {
         let Some(send) = self.sends.fail(position) else { return };

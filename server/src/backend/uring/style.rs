@@ -1,5 +1,5 @@
-//! The ways of using a ring. Each is a type with constants, so each variant is compiled to a loop of its
-//! own that tests no setting.
+//! The ways of using a ring. Each is a type with constants, so each variant compiles to its own loop, which
+//! tests no setting.
 
 use sys::uring::{Cut, Gather, Incremental, Whole};
 
@@ -8,29 +8,29 @@ use sys::uring::{Cut, Gather, Incremental, Whole};
 pub(crate) enum Receive {
     /// A receive that stays armed until it is cancelled.
     Multishot,
-    /// One receive at a time, asked for after the reply to the one before.
+    /// One receive at a time, submitted after the reply to the previous one.
     Oneshot,
-    /// A poll that stays armed, and one receive each time it reports. An idle connection costs the kernel
-    /// a poll (256 B) instead of a receive with its message header (864 B), a busy one two entries more.
+    /// A poll that stays armed, and one receive each time it reports. An idle connection costs the kernel a
+    /// poll (256 B) instead of a receive with its message header (864 B); a busy one costs two more entries.
     Poll,
 }
 
 /// How replies are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Send {
-    /// Out of a buffer of its own, until a completion reports it.
+    /// From a buffer of its own, kept until a completion reports the send.
     Reported,
-    /// With MSG_DONTWAIT and without a completion for success: see `inline`.
+    /// With MSG_DONTWAIT, and without a completion on success: see `inline`.
     Inline,
 }
 
-/// One way.
+/// One way of using a ring.
 pub(crate) trait Style {
     const RECEIVE: Receive;
     const SEND: Send = Send::Reported;
-    /// Wait for several completions at once, for so long at most.
+    /// Whether to wait for several completions at once, and for how long at most.
     const GATHER: Option<Gather> = None;
-    /// Enters after which what has arrived is received: a poll has to report before the receive is queued.
+    /// Enters needed to receive what has arrived: with polls, one for the report and one for the receive.
     const ENTERS_PER_RECEIVE: u32 = match Self::RECEIVE {
         Receive::Poll => 2,
         Receive::Multishot | Receive::Oneshot => 1,
@@ -63,7 +63,7 @@ impl Style for Poll {
     type Cut = Whole;
 }
 
-/// Multishot, and sends that are done when they are submitted.
+/// Multishot, and sends that finish during submission.
 pub(crate) struct Inline;
 
 impl Style for Inline {
@@ -72,7 +72,7 @@ impl Style for Inline {
     type Cut = Whole;
 }
 
-/// Multishot into buffers that are filled piece by piece.
+/// Multishot, into buffers that are filled piece by piece.
 pub(crate) struct Pieces;
 
 impl Style for Pieces {

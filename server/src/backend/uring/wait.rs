@@ -1,4 +1,4 @@
-//! Waiting: for how long, what a wait that failed means, and what is fetched before timers expire.
+//! Waiting: for how long, what a failed wait means, and what to fetch before timers expire.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -18,13 +18,13 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     pub(super) fn wait_max(&mut self) -> Option<Duration> {
         let mut wait_max = self.shard.wait_max();
         if self.shard.shared.counters.dropped_completions > 0 {
-            // A doorbell may ring unheard.
+            // The doorbell's completion may be lost.
             wait_max = Some(wait_max.map_or(TICK, |wait_max| wait_max.min(TICK)));
         }
         if S::SEND == Send::Reported || self.sends.is_empty() {
             return wait_max;
         }
-        // Nothing reports their success, and timers start when they are settled.
+        // No completion reports the success of inline sends, and timers start when they are settled.
         let unsettled_max = match std::mem::take(&mut self.settling) {
             Settling::AtOnce => Duration::ZERO,
             Settling::WithinTick => TICK,
@@ -56,26 +56,26 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         if errno != Errno::BADR {
             return shared.rest(errno);
         }
-        // It is said once (io_uring_enter(2)), and only how many there were. Their operations count as
-        // under way for ever: the connections are served until they need one of them, and at the end
-        // the account says what is missing.
+        // The kernel reports this once (io_uring_enter(2)), and only the number. Their operations count as in
+        // flight for ever: a connection is served until it needs one of them, and the final report says how
+        // many were lost.
         shared.counters.dropped_completion_reports += 1;
         shared.counters.dropped_completions = u64::from(self.ring.dropped());
         if S::Cut::IS_INCREMENTAL {
-            // Where the pieces of a buffer lie is counted by completions: from here on one peer could get the
+            // Completions determine where each piece of a buffer lies: from here on, one peer could get the
             // bytes of another.
             return Err(io::Error::other(format!(
                 "io_uring dropped {} completions (EBADR), so the places of received pieces are lost; use another --variant than pieces, or give the host memory",
                 self.ring.dropped()
             )));
         }
-        // What else may be gone and would be missed: the doorbell's poll, and the accepts.
+        // The doorbell's poll and the accepts may be lost too, and are needed: renew them.
         self.ring.poll_readable(self.doorbell.as_raw_fd(), DOORBELL, &mut shared.counters);
         (0..self.sources.len()).for_each(|index| self.renew_accept(index));
         Ok(())
     }
 
-    /// Handles all that is complete by now: what arrived goes before its connection's timer.
+    /// Handles all completions so far, so that input is handled before its connection's timer.
     pub(super) fn fetch(&mut self) -> io::Result<()> {
         for round in 0..FETCHES_MAX {
             if !self.starved.is_empty() {
@@ -85,7 +85,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             let counters = &mut self.shard.shared.counters;
             let result = self.ring.submit_and_fetch(&mut self.completions, counters);
             let is_done = self.completions.is_empty() && self.starved.is_empty();
-            // Also behind a failure: what was taken off the ring is told only once.
+            // Even after a failure: completions taken off the ring are reported only once.
             self.handle_completions();
             if let Err(error) = result {
                 return self.on_wait_failed(&error);

@@ -1,4 +1,4 @@
-//! What a connection wants, as entries of the ring.
+//! Turns what a connection wants into entries of the ring.
 
 use protocol::server::Protocol;
 use sys::uring::Cut;
@@ -14,7 +14,8 @@ use crate::shard::slab::{ConnectionId, Token};
 /// Unprocessed bytes at which a multishot receive is cancelled.
 const PAUSE_LEN: usize = 64 * 1024;
 
-/// Arms the receive of a connection that wants to read. False when it has to wait, because others do.
+/// Arms the receive of a connection that wants to read. False if it must wait because other connections wait
+/// for a buffer.
 #[inline(always)]
 pub(super) fn arm_receive<P: Protocol, S: Style>(
     ring: &mut Ring<S::Cut>,
@@ -42,7 +43,7 @@ pub(super) fn arm_receive<P: Protocol, S: Style>(
     true
 }
 
-/// Cancels the receive of a connection that has too much unread while its reply is unsent.
+/// Cancels the receive of a connection with too many unread bytes while its reply is unsent.
 #[inline(always)]
 pub(super) fn pause<P: Protocol, S: Style>(
     ring: &mut Ring<S::Cut>,
@@ -59,7 +60,7 @@ pub(super) fn pause<P: Protocol, S: Style>(
     }
 }
 
-/// Cancels what is under way, and closes the descriptor.
+/// Cancels the connection's operations and closes the descriptor.
 #[inline]
 pub(super) fn close<P: Protocol, S: Style>(
     ring: &mut Ring<S::Cut>,
@@ -69,17 +70,17 @@ pub(super) fn close<P: Protocol, S: Style>(
 ) {
     let under_way = connection.flags;
     connection.flags |= flag::CLOSING | flag::CLOSING_SOCKET;
-    // One by one, which the kernel finds in a hash. To cancel all of a descriptor it walks through
-    // every armed poll of the ring (io_uring/poll.c, io_poll_file_find): with 20,000 of them,
-    // closing all took 20 minutes.
+    // Cancel one by one: the kernel finds each in a hash. To cancel all operations of a descriptor it walks
+    // through every armed poll of the ring (io_uring/poll.c, io_poll_file_find): with 20,000 polls, closing
+    // all connections took 20 minutes.
     for (flag, tag) in [(flag::RECEIVING, tag::RECEIVE), (flag::SENDING, tag::SEND), (flag::POLLING, tag::POLL)] {
         if under_way & flag != 0 {
             ring.cancel(Token::new(id, tag), IGNORED, counters);
         }
     }
-    // A shutdown runs in a thread of the kernel, which looks its direct descriptor up only
-    // then (io_uring/net.c, REQ_F_FORCE_ASYNC): after a close it would find, and shut, the
-    // connection accepted in the same place. `on_shutdown` closes instead.
+    // A shutdown runs in a kernel thread, which looks up the direct descriptor only then (io_uring/net.c,
+    // REQ_F_FORCE_ASYNC). After a close it could find, and shut down, a new connection in the same place. So
+    // `on_shutdown` closes instead.
     if under_way & flag::SHUTTING == 0 {
         ring.close(connection.socket, Token::new(id, tag::CLOSE), counters);
     }

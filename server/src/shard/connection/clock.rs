@@ -1,4 +1,4 @@
-//! The clocks of a connection: which timeout runs, when it ends, and what follows then.
+//! The clocks of a connection: which timeout runs, when it ends, and what follows.
 
 use protocol::Output;
 use protocol::server::{Protocol, Waiting};
@@ -18,14 +18,14 @@ impl<K, S> Deadline for Connection<K, S> {
 }
 
 impl<K, S: Default> Connection<K, S> {
-    /// The deadline passed: what now? The caller asked the wheel, so it is not early.
+    /// What to do now that the deadline has passed. The caller asked the wheel, so it is not early.
     pub(crate) fn timed_out<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         match self.timer {
-            // A FIN, never an RST: a request that crosses it on its way may be sent again (RFC 9112 §9.5).
+            // Send a FIN, never an RST: a client may then retry a request that crosses it (RFC 9112 §9.5).
             Timer::Idle if shared.draining => self.linger(CloseReason::Drained, shared),
             Timer::Idle => self.linger(CloseReason::IdleTimeout, shared),
             Timer::Write => {
-                // The next look, unless something is sent before.
+                // Look again then, unless something is sent before.
                 self.deadline = shared.now.after(shared.timeouts.ticks(Timer::Write));
                 Want::Look
             }
@@ -60,8 +60,8 @@ impl<K, S: Default> Connection<K, S> {
         }
     }
 
-    /// The peer has not acknowledged `queued` bytes of what it was sent. A reader that reads has not stalled,
-    /// though it may be a long time until the send buffer has room to show it.
+    /// The peer has not acknowledged `queued` of the bytes sent. A slow reader has not stalled, even if the
+    /// send buffer shows no new room for a long time.
     pub(crate) fn looked<P: Protocol<State = S>>(&mut self, queued: u32, shared: &mut Resources<P>) -> Want {
         if self.timer != Timer::Write {
             // Something was sent meanwhile.
@@ -76,16 +76,16 @@ impl<K, S: Default> Connection<K, S> {
         if self.has(REPLYING) { Want::Wait } else { Want::Read }
     }
 
-    /// The drain began: an idle connection gets the short time that `Timeouts::drain_quiet_ticks`
-    /// leaves to a request that is on its way.
+    /// The drain began: an idle connection stays open for `Timeouts::drain_quiet_ticks`, in case a request is
+    /// on its way.
     pub(crate) fn drain<P: Protocol<State = S>>(&mut self, shared: &Resources<P>) {
         if self.timer == Timer::Idle {
             self.deadline = self.deadline.min(shared.now.after(shared.timeouts.drain_quiet_ticks));
         }
     }
 
-    /// Starts the clock of `timer`. Waiting for a request, its head and a linger run from their first
-    /// moment (a byte now and then must not prolong them), everything else from the last progress.
+    /// Starts the clock of `timer`. The timers of waiting for a request, of its head and of a linger run from
+    /// their start, since a byte now and then must not prolong them. All others run from the last progress.
     #[inline]
     pub(super) fn start<P: Protocol<State = S>>(&mut self, timer: Timer, shared: &Resources<P>) {
         if self.timer == timer && matches!(timer, Timer::Idle | Timer::Head | Timer::Linger) {
@@ -98,30 +98,30 @@ impl<K, S: Default> Connection<K, S> {
         self.deadline = deadline;
     }
 
-    /// Whether the timer wheel has to be told of the deadline.
+    /// Whether the timer wheel must still be told the deadline.
     #[inline]
     pub(crate) fn is_uncovered(&self) -> bool {
         self.has(UNCOVERED)
     }
 
-    /// The timer wheel has been told, or (`false`) has let go of it.
+    /// The timer wheel has been told the deadline, or (`false`) has dropped the entry.
     pub(crate) fn set_covered(&mut self, is_covered: bool) {
         self.set(UNCOVERED, !is_covered);
     }
 
-    /// Whether bytes of the peer would change what its deadline means: then they are looked for once more
-    /// before the deadline counts.
+    /// Whether bytes from the peer would change what its deadline means. If so, receive once more before the
+    /// deadline counts.
     pub(crate) fn waits_for_input(&self) -> bool {
         !self.has(REPLYING) && matches!(self.timer, Timer::Idle | Timer::Head | Timer::Body)
     }
 
-    /// Puts the deadline off by a tick: there may be input that could not be received yet.
+    /// Postpones the deadline by a tick: there may be input that could not be received yet.
     pub(crate) fn postpone(&mut self, now: Tick) {
         self.deadline = self.deadline.max(now.after(1));
     }
 
-    /// About when it last made progress. Without a timeout nobody knows: then who waits for its peer to read
-    /// comes before all others.
+    /// Roughly when it last made progress. Without a timeout this is unknown: then a connection whose peer
+    /// does not read its reply counts as the oldest, any other as the newest.
     pub(in crate::shard) fn progress_at<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> Tick {
         let ticks = shared.timeouts.ticks(self.timer);
         if self.deadline == Tick::NEVER {

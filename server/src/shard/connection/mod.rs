@@ -1,8 +1,8 @@
-//! A TCP connection minus its socket: what arrived, what must leave, and what is wanted next.
+//! A TCP connection without its socket: what arrived, what must leave, and what it wants next.
 //!
 //! Every backend drives the same four calls ([`Connection::received`], [`Connection::unsent`],
-//! [`Connection::sent`], [`Connection::peer_closed`]) and obeys the [`Want`] they return. Nothing
-//! here knows a file descriptor's operations or an event, so the simulation test can play the kernel.
+//! [`Connection::sent`], [`Connection::peer_closed`]) and obeys the [`Want`] they return. Nothing here knows
+//! file descriptors or events, so the simulation test can play the kernel.
 
 mod clock;
 mod reply;
@@ -24,10 +24,10 @@ pub(crate) enum Want {
     Read,
     /// Send what `unsent` returns, then call `sent`.
     Write,
-    /// Nothing before the send under way goes on: the socket takes no more now, or the kernel has
-    /// not finished with it.
+    /// Nothing until the pending send goes on: the socket has no room now, or the kernel has not finished the
+    /// send.
     Wait,
-    /// Shut the sending side down, then receive (and drop) until the peer closes.
+    /// Shut down the sending side, then receive (and drop) until the peer closes.
     Shutdown,
     /// Tell [`Connection::looked`] how many bytes the peer has not acknowledged yet (SIOCOUTQ of tcp(7)).
     Look,
@@ -35,22 +35,22 @@ pub(crate) enum Want {
     Close(CloseReason),
 }
 
-/// Marks of a connection. One byte for all of them, because idle connections are counted in bytes.
+/// Marks of a connection. They share one byte, because every byte of an idle connection counts.
 ///
-/// A reply is under way: in `unsent`, or for the length of one call in the shard's output.
+/// A reply is pending: in `unsent` or, during one call, in the shard's output.
 const REPLYING: u8 = 1;
 /// The peer will send no more.
 const PEER_CLOSED: u8 = 1 << 1;
-/// Our side is shut; what still comes is discarded.
+/// Our side is shut down; what still comes is discarded.
 const LINGERING: u8 = 1 << 2;
 /// `unread` got bytes that the protocol has not seen.
 const FRESH: u8 = 1 << 3;
-/// The deadline moved earlier, or the timer wheel let go of it: the wheel has to be told.
+/// The deadline moved earlier, or the timer wheel dropped the entry: the wheel must be told.
 const UNCOVERED: u8 = 1 << 4;
 
-/// Bytes that a lingering connection discards before it is closed all the same: more than what can be
-/// under way when the reply is made, which is a full send buffer of the peer and a full receive buffer
-/// here (4 + 6 MiB, the defaults of net.ipv4.tcp_wmem and tcp_rmem).
+/// Bytes that a lingering connection discards before it is closed anyway. It is more than can be in flight
+/// when the reply is made: a full send buffer of the peer and a full receive buffer here (4 + 6 MiB, the
+/// defaults of net.ipv4.tcp_wmem and tcp_rmem).
 const LINGER_LEN_MAX: u32 = 16 << 20;
 /// What follows the reply that is being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +58,8 @@ enum Next {
     Read,
     /// Send the filler that is left, then ask the protocol for more output.
     More,
-    /// Close, but not before the peer had the time to read the reply: closing a socket with
-    /// unread input sends RST, and an RST overtakes the reply (RFC 9112 §9.6).
+    /// Close, but give the peer time to read the reply: closing a socket with unread input sends an RST,
+    /// which overtakes the reply (RFC 9112 §9.6).
     Linger,
 }
 
@@ -73,7 +73,7 @@ fn timer_of(waiting: Waiting) -> Timer {
     }
 }
 
-/// Whether bytes behind a step's will be looked at again.
+/// Whether the bytes that a step left unconsumed are still needed.
 fn keeps_rest(then: Then) -> bool {
     matches!(then, Then::KeepOpen | Then::More | Then::Fill)
 }
@@ -81,8 +81,8 @@ fn keeps_rest(then: Then) -> bool {
 /// State of one connection. `K` is the backend's socket handle, `S` the protocol's state.
 ///
 /// Invariants (see [`Connection::check`]): while a reply is unsent, bytes are only collected, never
-/// processed; a lingering connection owns no buffer; unless it is `UNCOVERED`, the timer wheel comes back
-/// to it no later than its deadline.
+/// processed; a lingering connection owns no buffer; unless it is `UNCOVERED`, the timer wheel visits it no
+/// later than its deadline.
 pub(crate) struct Connection<K, S> {
     /// The backend's handle.
     pub(crate) socket: K,
@@ -91,22 +91,23 @@ pub(crate) struct Connection<K, S> {
     unread: Option<Buffer>,
     unsent: Option<Buffer>,
     pub(crate) state: S,
-    /// While it lingers: bytes discarded. Else: bytes the peer had not acknowledged at the last look.
+    /// While it lingers: bytes discarded. Otherwise: bytes that the peer had not acknowledged at the last
+    /// look.
     gauge: u32,
     next: Next,
     timer: Timer,
-    /// Looks in a row that saw the same.
+    /// Looks in a row that saw the same number.
     looks: u8,
     reason: CloseReason,
-    /// What is so or not: `REPLYING` and those beside it.
+    /// Marks: `REPLYING` and the others above.
     marks: u8,
     /// Bits that belong to the backend (interest, operations in flight).
     pub(crate) flags: u16,
 }
 
-// Every backend calls the four steps of a request from two places, the usual case and the careful one,
-// so the compiler would not inline them. Inlined, a request of the epoll echo loop takes 0.31 µs of user
-// time instead of 0.36 (medians of 6 interleaved runs, bare loop 0.24, 2026-11-22).
+// Every backend calls the four steps of a request from two places, the usual path and the careful one, so the
+// compiler would not inline them. Inlined, a request of the epoll echo loop takes 0.31 µs of user time
+// instead of 0.36 (medians of 6 interleaved runs, bare loop 0.24, 2026-11-22).
 impl<K, S: Default> Connection<K, S> {
     /// A connection that was just accepted; its idle timeout runs from now.
     pub(crate) fn new(socket: K, now: Tick, timeouts: &Timeouts) -> Self {
@@ -171,7 +172,7 @@ impl<K, S: Default> Connection<K, S> {
         Want::Read
     }
 
-    /// Adds to what is unread, and processes it unless a reply is unsent.
+    /// Adds to the unread bytes, and processes them unless a reply is unsent.
     #[cold]
     fn collect<P: Protocol<State = S>>(&mut self, bytes: &[u8], shared: &mut Resources<P>) -> Want {
         if self.has(REPLYING) && self.next == Next::Linger {
@@ -196,7 +197,7 @@ impl<K, S: Default> Connection<K, S> {
         }
     }
 
-    /// Offers what is unread to the protocol, or nothing when it only has more to write.
+    /// Offers the unread bytes to the protocol, or no bytes if it only has more to write.
     fn resume<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         self.set(FRESH, false);
         let mut output = Output::new(&mut shared.output);
@@ -218,13 +219,13 @@ impl<K, S: Default> Connection<K, S> {
         self.stepped(step, shared)
     }
 
-    /// Draws the conclusions of a step whose output lies in the shard's output.
+    /// Acts on a step of the protocol, whose output is in the shard's output.
     #[inline(always)]
     fn stepped<P: Protocol<State = S>>(&mut self, step: Step, shared: &mut Resources<P>) -> Want {
         shared.counters.requests += u64::from(step.requests);
         if step.requests > 0 {
-            // A head is complete, which is the only progress that counts: what is waited for behind its reply gets a
-            // clock of its own, be it the next head or the next first byte.
+            // A head is complete, the only progress that counts. Whatever the connection waits for after the reply,
+            // the next head or its first byte, gets a new clock.
             self.timer = Timer::Reply;
         }
         self.next = match step.then {
@@ -239,10 +240,10 @@ impl<K, S: Default> Connection<K, S> {
             }
             Then::Fill => {
                 let left = shared.protocol.filler_left(&self.state);
-                assert!(left > 0, "filler that is none");
+                assert!(left > 0, "Fill without filler");
                 self.set(REPLYING, true);
                 self.next = Next::More;
-                // What fits behind the output goes in the same send.
+                // The filler that fits after the output goes in the same send.
                 shared.append_filler(left);
                 return Want::Write;
             }
@@ -262,7 +263,7 @@ impl<K, S: Default> Connection<K, S> {
         self.follow(shared)
     }
 
-    /// What was decided when the reply was made, now that it is sent.
+    /// The reply is sent: does what was decided when it was made.
     #[inline(always)]
     fn follow<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         match self.next {
@@ -277,8 +278,8 @@ impl<K, S: Default> Connection<K, S> {
         }
     }
 
-    /// Bytes collected while the reply was unsent may hold further requests; then there may be a
-    /// partial request, or a peer that is gone.
+    /// Bytes collected while the reply was unsent may hold further requests. After them there may be a
+    /// partial request, or the peer may be gone.
     #[cold]
     fn follow_unread<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         if self.has(FRESH) {
@@ -296,7 +297,7 @@ impl<K, S: Default> Connection<K, S> {
         Want::Read
     }
 
-    /// The peer will send no more. Replies that are under way are finished first.
+    /// The peer will send no more. Pending replies are finished first.
     pub(crate) fn peer_closed<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         self.set(PEER_CLOSED, true);
         if self.has(LINGERING) {
@@ -311,7 +312,7 @@ impl<K, S: Default> Connection<K, S> {
     /// Releases the buffers and asks for the close.
     pub(crate) fn give_up<P: Protocol<State = S>>(&mut self, reason: CloseReason, shared: &mut Resources<P>) -> Want {
         self.reason = reason;
-        // Its last completions may be a while in coming: no clock must change its mind meanwhile.
+        // Its last completions may take a while; no timer may act on it meanwhile.
         self.timer = Timer::Linger;
         self.deadline = Tick::NEVER;
         self.release(shared);
@@ -354,8 +355,8 @@ impl<K, S: Default> Connection<K, S> {
         self.reason
     }
 
-    /// Bytes of pooled memory that it holds and could do without, were it closed; 0 when the kernel still
-    /// reads what it gave up.
+    /// Bytes of pooled memory that closing it would free; 0 if it has given up and the kernel still reads its
+    /// buffer.
     pub(super) fn held_len<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> usize {
         if self.has_given_up() {
             return 0;
@@ -363,12 +364,12 @@ impl<K, S: Default> Connection<K, S> {
         [&self.unread, &self.unsent].into_iter().flatten().map(|buffer| shared.pool.capacity(buffer)).sum()
     }
 
-    /// Bytes received but not processed yet: what a multishot receive brought unasked.
+    /// Bytes received but not processed yet.
     pub(crate) fn unread_len(&self) -> usize {
         self.unread.as_ref().map_or(0, Buffer::len)
     }
 
-    /// Whether a reply is under way.
+    /// Whether a reply is pending.
     pub(crate) fn is_replying(&self) -> bool {
         self.has(REPLYING)
     }

@@ -1,4 +1,5 @@
-//! The way of a reply: out of the shard's output at once, or kept, or lent to a backend that has a place for it.
+//! The path of a reply: sent from the shard's output at once, kept, or lent to a backend that has a place for
+//! it.
 
 use protocol::server::{FILLER, FILLER_LEN, Protocol};
 
@@ -11,7 +12,7 @@ use crate::shard::timeouts::Timer;
 /// be given back. Set and cleared by the backend, through [`Connection::pin`] and `unpin`.
 pub(crate) const PINNED: u16 = 1 << 7;
 
-/// A reply that is kept takes this much of the filler behind it along; then it fills a short buffer.
+/// A kept reply takes filler along until it has this length, which fills a short buffer.
 const KEPT_FILLED_LEN: usize = 2048;
 impl<K, S: Default> Connection<K, S> {
     /// The bytes to send now. After [`Connection::keep`] their address is stable until `sent`.
@@ -24,22 +25,22 @@ impl<K, S: Default> Connection<K, S> {
         }
     }
 
-    /// Filler that is offered to the socket at once.
+    /// Filler offered to the socket at once.
     #[inline]
     fn filler_offered<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> usize {
         shared.protocol.filler_left(&self.state).min(FILLER_LEN)
     }
 
-    /// Moves the reply out of the shard's output into a buffer of its own: because the socket takes
-    /// no more now, or because the kernel will read it later.
+    /// Moves the reply from the shard's output into a buffer of its own, because the socket has no room now
+    /// or because the kernel will read it later.
     ///
     /// # Errors
-    /// The wish to close, when the pool is exhausted.
+    /// The wish to close, if the pool is exhausted.
     #[inline]
     pub(crate) fn keep<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Result<(), Want> {
         debug_assert!(self.has(REPLYING));
         if self.unsent.is_none() && shared.output_len > 0 {
-            // A little filler goes with a short reply, so that its head does not leave alone.
+            // A short reply takes some filler along, so that its head is not sent alone.
             let len = shared.output_len.min(shared.literal_len.max(KEPT_FILLED_LEN));
             let filler = len - shared.literal_len;
             match shared.pool.take(&shared.output[..len], len) {
@@ -53,12 +54,12 @@ impl<K, S: Default> Connection<K, S> {
         Ok(())
     }
 
-    /// Copies the reply out of the shard's output to `place`, for a backend that keeps it there until it
-    /// can tell [`Connection::lent`] how much of it the kernel took. Returns its length, or `None` when
-    /// there is no room for it, when it is in a buffer of its own, or when something is to follow as soon
-    /// as it is sent: such a send must not be silent.
+    /// Copies the reply from the shard's output to `place`, for a backend that keeps it there until it can
+    /// tell [`Connection::lent`] how much the kernel took. Returns its length, or `None` if it does not fit,
+    /// if it is in a buffer of its own, or if something must follow as soon as it is sent: such a send needs
+    /// a completion.
     ///
-    /// This second way of sending stays only if its gain over the first is shown by measurement.
+    /// Keep this second way of sending only if measurements show a gain over the first.
     #[inline]
     pub(crate) fn lend<P: Protocol<State = S>>(
         &mut self,
@@ -73,7 +74,7 @@ impl<K, S: Default> Connection<K, S> {
         }
         place[..len].copy_from_slice(&shared.output[..len]);
         shared.output_len = 0;
-        // No other timer counts while a reply is under way.
+        // No other timer counts while a reply is pending.
         self.timer = Timer::Reply;
         Some(len)
     }
@@ -85,8 +86,8 @@ impl<K, S: Default> Connection<K, S> {
         self.sent(len, shared)
     }
 
-    /// The socket took the first `count` bytes of a reply that was lent; see [`Connection::sent`]. What is
-    /// left is kept.
+    /// The socket took the first `count` bytes of a reply that was lent; see [`Connection::sent`]. The rest
+    /// is kept.
     #[inline]
     pub(crate) fn lent<P: Protocol<State = S>>(
         &mut self,
@@ -101,8 +102,8 @@ impl<K, S: Default> Connection<K, S> {
         self.sent(count, shared)
     }
 
-    /// The socket took `count` bytes of what `unsent` returned. [`Want::Wait`] means that bytes are
-    /// left, and that they are kept; [`Want::Write`] that a further reply is ready.
+    /// The socket took `count` bytes of what `unsent` returned. [`Want::Wait`] means that bytes are left and
+    /// kept; [`Want::Write`] means that a further reply is ready.
     #[inline(always)]
     pub(crate) fn sent<P: Protocol<State = S>>(&mut self, count: usize, shared: &mut Resources<P>) -> Want {
         shared.counters.bytes_out += count as u64;

@@ -1,4 +1,4 @@
-//! What the pool promises: contents, limits, one memory for all sizes, memory that goes back.
+//! What the pool promises: contents are kept, limits hold, all sizes share one memory, and memory goes back.
 
 use super::*;
 
@@ -70,7 +70,7 @@ fn memory_goes_back_to_the_kernel() {
     let mut pool = BufferPool::new(256 << 20);
     for len in [100, CHUNK_LEN, 200_000] {
         let buffers: Vec<Buffer> = (0..600).map(|_| pool.take(&[1], len).unwrap()).collect();
-        // Mixed order, so that no order is needed.
+        // Mixed, to show that no order is needed.
         let (even, odd): (Vec<_>, Vec<_>) = buffers.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
         even.into_iter().chain(odd.into_iter().rev()).for_each(|(_, buffer)| pool.give_back(buffer));
         let usage = pool.usage();
@@ -84,14 +84,14 @@ fn memory_goes_back_to_the_kernel() {
 fn what_the_kernel_refuses_is_the_limit_from_then_on() {
     let mut pool = BufferPool::new(1 << 30);
     let mut hogs: Vec<Buffer> = (0..200).map(|_| pool.take(&[], CHUNK_LEN).unwrap()).collect();
-    // No kernel has as much; what asks for a gigabyte at once is no buffer, so the pool is asked beneath.
+    // No kernel has this much. No buffer is this long, so the test calls `map` directly.
     assert_eq!(pool.map(1 << 60).err(), Some(Exhausted));
     assert_eq!(pool.memory_len_max(), 200 * CHUNK_LEN);
     assert!(pool.pressure() > 0 && pool.is_low());
     assert_eq!(pool.take(&[], CHUNK_LEN).err(), Some(Exhausted));
     hogs.drain(..).for_each(|buffer| pool.give_back(buffer));
     assert_eq!((pool.pressure(), pool.usage().refusals), (0, 1));
-    // It passes.
+    // The shortage passes.
     (0..10).for_each(|_| pool.recover());
     assert_eq!(pool.memory_len_max(), 1 << 30);
 }
@@ -111,7 +111,7 @@ fn a_buffer_that_leaves_does_not_press() {
     assert_eq!(pool.leaving, 0);
 }
 
-/// The same buffers come and go with every request of a busy server: no chunk may change hands for it.
+/// Buffers come and go with every request of a busy server; no chunk may change its class because of that.
 #[test]
 fn a_steady_state_takes_nothing_from_the_kernel() {
     let mut pool = BufferPool::new(MEMORY_LEN_MIN);

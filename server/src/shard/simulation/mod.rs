@@ -1,9 +1,9 @@
-//! Plays the kernel, the clock and the peers for a shard: random cuts, short sends, bytes that arrive while
-//! a reply is under way, replies that are lent or pinned, resets, silence, hurried and slow readers.
+//! Plays the kernel, the clock and the peers for a shard: random cuts, short sends, bytes that arrive while a
+//! reply is pending, lent or pinned replies, resets, silence, hurried and slow readers.
 //!
-//! Whatever happens, the replies are a prefix of what the protocol says to the same bytes, no timer beats
-//! input that is in hand, no address the kernel knows changes, a connection ends exactly once, nobody
-//! holds a place for ever, and every buffer comes back.
+//! Whatever happens: the replies are a prefix of what the protocol answers to the same bytes, no timer beats
+//! input that has arrived, no address the kernel knows changes, a connection ends exactly once, none holds
+//! its slot for ever, and every buffer comes back.
 //!
 //! A failure prints its seed; `C10M_SEED=<seed> cargo test -p server simulation` repeats it.
 
@@ -21,8 +21,8 @@ use super::{Resources, Shard, Timeouts, pool};
 use random::Random;
 
 const SEEDS: u64 = 6_000;
-/// Idle, head and stall timeouts of the simulated shard. With the linger of 2 s and a look in each quarter,
-/// a silent connection must be gone after their sum and some ticks.
+/// Idle, head and stall timeouts of the simulated shard. With the linger of 2 s and a look per quarter of the
+/// stall timeout, a silent connection must be gone after their sum and some ticks.
 const TIMEOUTS: [Duration; 3] = [Duration::from_secs(6), Duration::from_secs(1), Duration::from_secs(3)];
 const ALL_GONE_TICKS: u32 = 60 + 10 + 2 * 30 + 20 + 20;
 
@@ -41,7 +41,7 @@ impl<P: Protocol> World<P> {
     fn new(seed: u64, make: &impl Fn() -> P, input: &mut dyn FnMut(&mut Random) -> Vec<u8>) -> World<P> {
         let mut random = Random::new(seed);
         let [mut idle, head, stall] = TIMEOUTS;
-        // Without an idle timeout silence is no reason to close; an unread reply is one all the same.
+        // Without an idle timeout silence is no reason to close; an unread reply still is.
         let is_patient = random.one_in(4);
         if is_patient {
             idle = Duration::ZERO;
@@ -49,7 +49,7 @@ impl<P: Protocol> World<P> {
         let memory = if random.one_in(3) { pool::MEMORY_LEN_MIN } else { 64 << 20 };
         let mut shard =
             Shard::new(Resources::new(make(), Timeouts::new(idle, head, stall), memory), 8).expect("memory");
-        // The same date in every reply, and in those they are compared with.
+        // The same date in every reply and in the reference.
         shard.shared.protocol.set_time(0);
         let peers = (0..1 + random.up_to(4)).map(|_| {
             let input = input(&mut random);
@@ -77,13 +77,13 @@ impl<P: Protocol> World<P> {
             self.shed();
             self.peers.iter().for_each(|peer| self.shard.check(peer.id));
         }
-        // The kernel consumes what was lent to it within a turn, whatever the peer does.
+        // The kernel consumes lent replies within a turn, whatever the peer does.
         for place in 0..self.peers.len() {
             if matches!(self.peers[place].in_flight, Some(peer::Send::Lent(_))) {
                 self.complete(place);
             }
         }
-        // From here on everybody is silent, and stays.
+        // From here on every peer is silent and stays connected.
         self.peers.iter_mut().for_each(|peer| peer.falls_silent());
         (0..ALL_GONE_TICKS).for_each(|_| self.pass_time(1));
         if self.is_patient {
@@ -163,7 +163,7 @@ impl<P: Protocol> World<P> {
         }
     }
 
-    /// Delivers input that is in hand, all of it or a piece; or the FIN behind it.
+    /// Delivers input that has arrived, all of it or a piece; or the FIN after it.
     fn receive(&mut self, place: usize, everything: bool) {
         loop {
             let peer = &mut self.peers[place];
@@ -188,7 +188,7 @@ impl<P: Protocol> World<P> {
         }
     }
 
-    /// Obeys, as a backend does.
+    /// Does what the connection wants, as a backend does.
     fn act(&mut self, place: usize, mut want: Want) {
         loop {
             let peer = &mut self.peers[place];

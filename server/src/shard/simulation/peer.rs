@@ -14,9 +14,9 @@ pub(super) enum Way {
     Ready,
     /// Completion: a reply is pinned until its send completes.
     Oneshot,
-    /// As before, and bytes arrive unasked meanwhile.
+    /// As before, but bytes may arrive while a reply is pending.
     Multishot,
-    /// Replies are lent where they can be.
+    /// Replies are lent if possible.
     Inline,
 }
 
@@ -35,16 +35,16 @@ pub(super) struct Peer {
     pub(super) awaits_room: bool,
     pub(super) fin_delivered: bool,
     pub(super) shut: bool,
-    /// Something ended or hurried the conversation, so that it need not be whole.
+    /// Something ended or hurried the conversation, so it may be incomplete.
     pub(super) is_disturbed: bool,
-    /// It takes no more: its window is closed for ever.
+    /// It accepts no more bytes: its window is closed for ever.
     pub(super) is_stuck: bool,
     pub(super) end: Option<CloseReason>,
     input: Vec<u8>,
-    /// Bytes of the input that have arrived, and those that the connection was given.
+    /// Bytes of the input that have arrived; below, those that the connection was given.
     arrived: usize,
     at: usize,
-    /// It closes when everything is said; else it stays.
+    /// It closes when all its input is sent; otherwise it stays.
     closes: bool,
     queued: u32,
 }
@@ -79,12 +79,12 @@ impl Peer {
         self.arrived += random.up_to(most);
     }
 
-    /// What has arrived and was not delivered.
+    /// Bytes that have arrived and are not delivered yet.
     pub(super) fn in_hand(&self) -> &[u8] {
         &self.input[self.at..self.arrived]
     }
 
-    /// The next piece of it; empty when there is none.
+    /// The next piece of them; empty if there is none.
     pub(super) fn piece(&mut self, random: &mut Random) -> Vec<u8> {
         let most = self.in_hand().len().min(64 * 1024);
         let len = if most == 0 || random.one_in(3) { most } else { 1 + random.up_to(most - 1) };
@@ -98,7 +98,7 @@ impl Peer {
         self.closes && self.at == self.input.len()
     }
 
-    /// Sends nothing any more, takes nothing, does not close.
+    /// From now on it sends nothing, takes nothing, and does not close.
     pub(super) fn falls_silent(&mut self) {
         self.is_disturbed |= self.end.is_none();
         self.is_stuck = true;
@@ -120,7 +120,7 @@ impl Peer {
         self.received.extend_from_slice(bytes);
     }
 
-    /// Bytes it has not acknowledged: the same for ever when it is stuck.
+    /// Bytes it has not acknowledged; the number stays the same if it is stuck.
     pub(super) fn queued(&mut self, random: &mut Random) -> u32 {
         if !self.is_stuck {
             self.queued = random.up_to(1_000_000) as u32;
@@ -128,16 +128,16 @@ impl Peer {
         self.queued
     }
 
-    /// What it received is what the protocol says.
+    /// Checks that what it received is what the protocol answers.
     pub(super) fn check<P: Protocol>(&self, make: &impl Fn() -> P, drained: bool) {
         let reason = self.end.expect("it ended");
         if drained {
-            // The replies say so, each from another moment on.
+            // Replies announce the drain from a moment that varies, so they cannot be compared.
             return;
         }
         let (expected, closes) = reference(make(), &self.input);
         if self.is_disturbed {
-            // A part of what was due, then perhaps a part of the answer to a request that came too late.
+            // Part of the expected replies, then perhaps part of the answer to a request that came too late.
             let same = self.received.iter().zip(&expected).take_while(|(a, b)| a == b).count();
             let ends_with =
                 |late: Vec<u8>| (0..=same).rev().take(late.len() + 1).any(|at| late.starts_with(&self.received[at..]));
@@ -151,7 +151,7 @@ impl Peer {
     }
 }
 
-/// What the protocol answers when nothing is cut, and whether it closes.
+/// What the protocol answers to uncut input, and whether it closes.
 fn reference<P: Protocol>(mut protocol: P, input: &[u8]) -> (Vec<u8>, bool) {
     let mut state = P::State::default();
     let (mut replies, mut at) = (Vec::new(), 0);
@@ -174,8 +174,8 @@ fn reference<P: Protocol>(mut protocol: P, input: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
-/// What the protocol says when the rest of a request did not arrive in time: of its head, of one that wants
-/// no body in the reply, of its body.
+/// What the protocol answers if the rest of a request does not arrive in time: of a head, of the head of a
+/// HEAD request, of a body.
 fn late_answers<P: Protocol>(make: &impl Fn() -> P) -> [Vec<u8>; 3] {
     let body = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab";
     ["GET /", "HEAD /", body].map(|begun| {

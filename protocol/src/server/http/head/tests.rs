@@ -1,4 +1,4 @@
-//! Heads whole and in part, both ways of reading them, and how much work they are.
+//! Complete and partial heads, both ways of reading them, and how much work they take.
 
 use super::super::line::Allow;
 use super::*;
@@ -27,7 +27,7 @@ fn head(input: &str) -> Head {
     }
 }
 
-/// With the usual fields behind the request line.
+/// With the usual fields after the request line.
 fn check_fields(fields: &str, expected: Result<Framing, Violation>) {
     let input = format!("POST /echo HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
     let found = whole(input.as_bytes()).map(|parsed| match parsed {
@@ -149,7 +149,7 @@ fn one_empty_line_may_come_first() {
     assert_eq!(parse(b"\r\n", &mut progress), Err(Violation::BadRequest));
 }
 
-/// What is no HTTP is told so without waiting for the end of a head that never comes.
+/// Input that is not HTTP is refused at once, without waiting for the end of a head that never comes.
 #[test]
 fn faults_are_found_where_they_are() {
     let tls = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
@@ -202,7 +202,7 @@ fn lengths_and_numbers_have_limits() {
     }
 }
 
-/// The one pass over a head that is whole and right finds what the careful way finds.
+/// The single pass over a complete, valid head finds the same as the careful path.
 #[test]
 fn both_ways_agree() {
     let fields = ["Host: a\r\n", "X: \ty\tz \r\n", "Content-Length: 5\r\n", "Connection: close\r\n", "A:\r\n"];
@@ -224,12 +224,12 @@ fn both_ways_agree() {
     }
 }
 
-/// What the quick way has to find, given what the careful one found.
+/// What the quick path must find, given what the careful one found.
 fn quick_part(careful: Result<Parsed, Violation>) -> Option<Parsed> {
     careful.ok().filter(|parsed| matches!(parsed, Parsed::Head(_)))
 }
 
-/// However a head is cut, each of its bytes is looked at a few times and not once for each packet.
+/// However a head is cut, each of its bytes is scanned a few times, not once per packet.
 #[test]
 fn the_work_is_linear() {
     let long = |part: &str, count: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", part.repeat(count));

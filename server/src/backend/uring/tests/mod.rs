@@ -1,4 +1,4 @@
-//! A backend whose turns a test takes one by one, over real sockets.
+//! A backend over real sockets whose turns the test drives one by one.
 
 mod storm;
 
@@ -18,7 +18,7 @@ use crate::shard::{Resources, Timeouts};
 /// Ends a test that hangs; measures nothing.
 const TURNS_MAX: u32 = 10_000;
 
-/// `None` where this host has no io_uring, which is a failure on a machine that has to have it (`CI` is set).
+/// `None` if this host has no io_uring; with `CI` set, that is a failure.
 fn open<S: Style>() -> Option<(Uring<Echo, S>, SocketAddr)> {
     match probe() {
         Ok(()) => {}
@@ -44,7 +44,7 @@ fn open<S: Style>() -> Option<(Uring<Echo, S>, SocketAddr)> {
     Some((backend.expect("probed"), address))
 }
 
-/// Takes turns, none of which sleeps for long, until `is_done`.
+/// Runs turns, none of which sleeps for long, until `is_done`.
 fn turns<S: Style>(backend: &mut Uring<Echo, S>, mut is_done: impl FnMut(&mut Uring<Echo, S>) -> bool) {
     for _ in 0..TURNS_MAX {
         if is_done(backend) {
@@ -64,9 +64,9 @@ fn connect<S: Style>(backend: &mut Uring<Echo, S>, address: SocketAddr) -> TcpSt
     stream
 }
 
-/// A failed send gives rise to new entries, and a queue that is not empty looked like one that the kernel had
-/// not consumed: in that turn no reply at all was settled. With a reset in every turn no other connection was
-/// answered twice before the storm was over.
+/// A failed send queues new entries, and a non-empty queue looked as if the kernel had not consumed it: no
+/// reply was settled in that turn. With a reset in every turn, no other connection got a second answer before
+/// the storm was over.
 #[test]
 fn a_failed_send_does_not_keep_others_from_being_settled() {
     let Some((mut backend, address)) = open::<style::Inline>() else { return };
@@ -77,7 +77,7 @@ fn a_failed_send_does_not_keep_others_from_being_settled() {
         let replied = backend.shard.shared.counters.bytes_out;
         victim.write_all(b"v").expect("room");
         failing.write_all(b"f").expect("room");
-        // Both replies are laid out, and neither is submitted. Should one request come late, try again.
+        // Both replies are written, and neither is submitted. If one request comes late, try again.
         turns(&mut backend, |backend| {
             backend.sends.len() == 2 || backend.shard.shared.counters.bytes_out == replied + 2
         });
@@ -92,8 +92,8 @@ fn a_failed_send_does_not_keep_others_from_being_settled() {
     assert!(failures > 0, "no send ever failed");
 }
 
-/// Peers that send more than all provided buffers hold, and one that sends a byte: it has a buffer in its
-/// turn, however much the others have sent before.
+/// Some peers send more than all provided buffers hold, and one sends a byte: it gets a buffer in its turn,
+/// however much the others have sent before.
 #[test]
 fn one_byte_is_answered_among_floods() {
     let Some((mut backend, address)) = open::<style::Multishot>() else { return };
@@ -102,7 +102,7 @@ fn one_byte_is_answered_among_floods() {
     let flood = vec![b'f'; 1 << 20];
     for mut stream in &floods {
         stream.set_nonblocking(true).expect("a socket");
-        // As much as the socket buffers take: nothing is received meanwhile.
+        // As much as the socket buffers take; the server receives nothing meanwhile.
         let sent = stream.write(&flood).expect("room");
         assert!(sent >= 64 * 1024, "{sent}");
     }
@@ -113,8 +113,8 @@ fn one_byte_is_answered_among_floods() {
         count += 1;
         victim.read(&mut [0]).is_ok()
     });
-    // One turn each to receive, to find no buffer, to get one, to answer. It took 23, and 513 receives in vain,
-    // when each flood was armed again as a multishot receive.
+    // One turn each to receive, to find no buffer, to get one, to answer. It took 23 turns and 513 failed
+    // receives when each flooding peer got a multishot receive again.
     assert!(count <= 8, "{count} turns");
     let failed = backend.shard.shared.counters.enobufs;
     assert!((1..=100).contains(&failed), "{failed} receives found no buffer");

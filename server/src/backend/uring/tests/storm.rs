@@ -1,9 +1,9 @@
-//! Seeded storms over a real kernel: peers come, flood, ask for little, read or do not, reset, while the ring's
-//! turns are taken at random moments. When the storm is over, whoever still waits for bytes gets them: no
-//! receive stays unarmed, no reply unsettled, no buffer is lost.
+//! Seeded storms over a real kernel: peers connect, flood, send little, read or do not, reset, while the ring
+//! takes turns at random moments. After the storm, every peer that still waits for bytes gets them: no receive
+//! stays unarmed, no reply stays unsettled, no buffer is lost.
 //!
-//! A failure prints its seed; `C10M_SEED=<seed> cargo test -p server storm` repeats what the peers do. When the
-//! kernel does its part is its own affair.
+//! A failure prints its seed; `C10M_SEED=<seed> cargo test -p server storm` repeats what the peers do. The
+//! kernel's timing is not repeatable.
 
 use std::io::ErrorKind;
 use std::thread::sleep;
@@ -15,12 +15,13 @@ use random::Random;
 const SEEDS: u64 = 12;
 const ACTIONS: usize = 400;
 const PEERS_MAX: usize = 40;
-/// Turns in a row, a millisecond apart, in which nobody who waits gets a byte: then nobody ever will.
+/// Turns in a row, a millisecond apart, without a byte for any waiting peer. After that many, none will ever
+/// come.
 const FUTILE_TURNS_MAX: u32 = 5_000;
 
 struct Peer {
     stream: TcpStream,
-    /// Bytes that its socket took and bytes that came back.
+    /// Bytes that its socket took; below, bytes that came back.
     sent: usize,
     echoed: usize,
 }
@@ -33,7 +34,7 @@ impl Peer {
         Peer { stream, sent: 0, echoed: 0 }
     }
 
-    /// As many of `len` bytes as are taken, each of which tells its place.
+    /// Sends as many of `len` bytes as the socket takes. Each byte encodes its position.
     fn send(&mut self, len: usize) {
         let bytes: Vec<u8> = (self.sent..self.sent + len).map(|at| (at % 251) as u8).collect();
         match self.stream.write(&bytes) {
@@ -42,7 +43,7 @@ impl Peer {
         }
     }
 
-    /// Reads what has come, at most `len` bytes; true when there was any.
+    /// Reads what has come, at most `len` bytes; true if there was any.
     fn read(&mut self, len: usize) -> bool {
         let mut bytes = vec![0; len];
         match self.stream.read(&mut bytes) {
@@ -60,7 +61,7 @@ impl Peer {
         }
     }
 
-    /// Goes without a FIN.
+    /// Ends the connection with a reset.
     fn reset(self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
     }
