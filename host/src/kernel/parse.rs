@@ -1,7 +1,7 @@
 //! What the text of each file of /proc says. Pure: no file is opened here.
 
 use super::counters::Counters;
-use super::{CpuTime, SocketStat};
+use super::delta::{CpuTime, SocketStat};
 
 /// The `Tcp` line of /proc/net/snmp: its counters into `counters`, and CurrEstab, which is a level.
 pub(crate) fn snmp(text: &str, counters: &mut Counters) -> Option<u64> {
