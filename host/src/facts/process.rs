@@ -2,7 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
-use super::source::{Source, field};
+use super::source::Source;
+use crate::text::field;
 
 /// The capabilities of capabilities(7), in the order of their bits (include/uapi/linux/capability.h).
 const CAPABILITIES: [&str; 41] = [
