@@ -9,6 +9,7 @@ pub mod kernel;
 mod meminfo;
 mod namespace;
 pub mod process;
+mod room;
 mod slabs;
 pub mod sysctl;
 mod text;
@@ -23,4 +24,5 @@ pub use facts::{
 };
 pub use meminfo::Meminfo;
 pub use namespace::{Namespace, namespace};
+pub use room::Room;
 pub use slabs::SlabCache;
