@@ -124,7 +124,8 @@ impl Softnet {
 }
 
 impl CpuTime {
-    pub(crate) fn since(&self, before: &CpuTime) -> CpuTime {
+    /// What passed since `before`, an earlier time of the same CPU.
+    pub fn since(&self, before: &CpuTime) -> CpuTime {
         CpuTime {
             cpu: self.cpu,
             user_us: self.user_us.saturating_sub(before.user_us),
