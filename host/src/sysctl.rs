@@ -18,7 +18,7 @@ pub fn local_port_range() -> Option<[u64; 2]> {
     ports(&fs::read_to_string(place("net.ipv4.ip_local_port_range")).ok()?)
 }
 
-/// `32768	60999`: both ends are in the range.
+/// `32768 60999`: both ends are in the range.
 pub(crate) fn ports(text: &str) -> Option<[u64; 2]> {
     numbers::<2>(text).filter(|[first, last]| first <= last && *last <= 65_535)
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::interfaces::{self, Qdiscs};
 use super::source::{Source, sysctl_path};
+use crate::kernel::parse::{SoftnetRow, softnet};
 use crate::sysctl::ports;
 use crate::text::ranges;
 
@@ -131,9 +132,10 @@ pub(super) fn conntrack(source: &mut Source<'_>) -> Conntrack {
     }
 }
 
-/// The second column of /proc/net/softnet_stat, one line per processor, summed.
+/// Dropped packets, summed over the processors; `None` when a line is not understood.
 fn softnet_dropped(text: &str) -> Option<u64> {
-    text.lines().map(|line| u32::from_str_radix(line.split_whitespace().nth(1)?, 16).ok().map(u64::from)).sum()
+    let rows: Vec<SoftnetRow> = softnet(text).collect();
+    (rows.len() == text.lines().count()).then(|| rows.iter().map(|row| u64::from(row.dropped)).sum())
 }
 
 #[cfg(test)]
