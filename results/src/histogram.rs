@@ -6,6 +6,8 @@ use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
+pub use bounded::HistogramError;
+
 mod bounded;
 
 /// Significant decimal digits kept by every histogram of the project.
@@ -14,20 +16,6 @@ const DIGITS: u8 = 3;
 /// A percentile is given when at least this many values lie above it; with fewer it says more about
 /// chance than about the server.
 const VALUES_ABOVE_MIN: f64 = 10.0;
-
-/// Why a histogram could not be read, joined or written.
-#[derive(Debug, thiserror::Error)]
-pub enum HistogramError {
-    /// The text is not base64.
-    #[error("not base64: {0}")]
-    Base64(#[from] base64::DecodeError),
-    /// The bytes are not a histogram.
-    #[error("not an HdrHistogram V2: {0}")]
-    Format(String),
-    /// The histograms cannot be joined.
-    #[error("cannot be merged: {0}")]
-    Merge(String),
-}
 
 /// Latencies in nanoseconds.
 #[derive(Debug, Clone, PartialEq)]

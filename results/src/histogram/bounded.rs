@@ -6,7 +6,19 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
-use super::HistogramError;
+/// Why a histogram could not be read, joined or written.
+#[derive(Debug, thiserror::Error)]
+pub enum HistogramError {
+    /// The text is not base64.
+    #[error("not base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+    /// The bytes are not a histogram.
+    #[error("not an HdrHistogram V2: {0}")]
+    Format(String),
+    /// The histograms cannot be joined.
+    #[error("cannot be merged: {0}")]
+    Merge(String),
+}
 
 /// The first four bytes of the plain and of the deflated form (HdrHistogram, `EncodableHistogram` of the Java original).
 const COOKIES: [u32; 2] = [0x1c84_9313, 0x1c84_9314];
@@ -95,8 +107,8 @@ mod tests {
     use flate2::write::ZlibEncoder;
     use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 
-    use super::super::Latencies;
     use super::*;
+    use crate::histogram::Latencies;
 
     /// A histogram of three digits with these counts that announces so many bytes of them.
     fn histogram(announced: u32, counts: &[u8]) -> Vec<u8> {
