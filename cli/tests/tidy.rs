@@ -121,6 +121,53 @@ fn nothing_is_printed_by_macros_that_panic() {
     assert!(test_files.iter().any(|stem| name.starts_with(stem)), "modules for tests are found: {test_files:?}");
 }
 
+/// A path of /proc or /sys in a file that also opens files; none if either is missing. A path that only stands in a
+/// message is in words, or in a file that opens nothing.
+fn kernel_file_opened(code: &str) -> Option<&str> {
+    let opens = ["fs::", "File::", "OpenOptions", "read_to_string(", "read_link(", "openat("];
+    let is_path = |text: &&str| {
+        let below = text.trim_start_matches('/');
+        let folder =
+            ["proc/", "sys/"].iter().any(|folder| below.starts_with(folder)) || matches!(*text, "/proc" | "/sys");
+        folder && !text.contains(char::is_whitespace)
+    };
+    // Between quotation marks every second piece is a text; what a lifted or escaped mark shifts is looked at, too.
+    code.split('"').find(is_path).filter(|_| opens.iter().any(|word| code.contains(word)))
+}
+
+#[test]
+fn only_the_crate_host_opens_files_of_the_kernel() {
+    let sources = sources();
+    let test_files = test_files(&sources);
+    for (name, text) in sources.iter().filter(|(name, _)| !name.starts_with("host/")) {
+        let code = code_of_programs(name, text, &test_files);
+        let found = kernel_file_opened(&code);
+        assert!(
+            found.is_none(),
+            "{name} opens {}: a reader of /proc and /sys belongs into the crate host",
+            found.unwrap()
+        );
+    }
+    assert!(sources.iter().any(|(name, text)| name.starts_with("host/") && kernel_file_opened(text).is_some()));
+}
+
+#[test]
+fn a_reader_of_the_kernel_s_files_is_noticed() {
+    for (code, expected) in [
+        ("fs::read_to_string(\"/proc/meminfo\")", Some("/proc/meminfo")),
+        ("const P: &str = \"/sys/devices/x\";\nfn f() { File::open(P) }", Some("/sys/devices/x")),
+        ("fs::read(format!(\"/proc/{pid}/stat\"))", Some("/proc/{pid}/stat")),
+        ("fs::read_dir(\"/proc\")", Some("/proc")),
+        ("fs::write(root.join(\"proc/sys/vm/swappiness\"), \"1\")", Some("proc/sys/vm/swappiness")),
+        ("fs::read_to_string(\"/etc/passwd\")", None),
+        ("(is_missing, \"memory\", \"/proc/meminfo\")", None),
+        ("fs::read(place).context(\"/proc does not tell\")", None),
+        ("fs::read(place).context(\"reading /proc/stat\")", None),
+    ] {
+        assert_eq!(kernel_file_opened(code), expected, "{code}");
+    }
+}
+
 #[test]
 fn what_everybody_reads_stays_short() {
     for (name, why) in [

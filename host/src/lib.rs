@@ -1,12 +1,18 @@
-//! What the kernel says of a host, its processes and its connections: every reader of /proc and /sys, typed. Reads only,
-//! and judges nothing.
+//! What the kernel says of a host, its processes and its connections: every reader of /proc and /sys, typed. It judges
+//! nothing, and writes nothing but settings that a caller asks for.
 #![forbid(unsafe_code)]
 
 mod conditions;
 mod cpu_time;
 mod facts;
 pub mod kernel;
+mod meminfo;
 mod namespace;
+pub mod process;
+mod room;
+mod slabs;
+pub mod sysctl;
+mod text;
 
 pub use conditions::HostFacts;
 pub use cpu_time::CpuTime;
@@ -14,6 +20,9 @@ pub use facts::{
     Bound, Build, Cache, Capabilities, Cgroup, ChangedSysctl, Conntrack, Container, Cpu, FactError, Facts, Files,
     Frequency, Idle, IdleState, Interface, Interrupt, Kernel, Limit, Limits, Listening, Load, Memory, Network,
     NumaNode, OpenFilesLimit, Pressure, Process, SocketBounds, SocketTable, Sockets, Sysctls, Tcp, Versions,
-    fingerprint, listening,
+    clocksource, files_left, fingerprint, listening,
 };
+pub use meminfo::Meminfo;
 pub use namespace::{Namespace, namespace};
+pub use room::Room;
+pub use slabs::SlabCache;

@@ -1,6 +1,6 @@
 //! Memory of this process and of the host. Reads only, and never in a worker.
 
-use std::fs;
+use host::Meminfo;
 use std::time::{Duration, Instant};
 
 /// One part in this many of the host's memory stays free, unless another reserve is asked for.
@@ -11,9 +11,7 @@ const LOOK_PERIOD: Duration = Duration::from_millis(200);
 
 /// Anonymous resident memory of this process: what it allocated and touched.
 pub(crate) fn rss_anon_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    host::process::anonymous_bytes_quick(std::process::id())
 }
 
 /// Memory of the host in bytes.
@@ -26,16 +24,11 @@ struct HostMemory {
 
 impl HostMemory {
     fn read() -> Option<HostMemory> {
-        HostMemory::of(&fs::read_to_string("/proc/meminfo").ok()?)
+        HostMemory::of(Meminfo::read())
     }
 
-    fn of(meminfo: &str) -> Option<HostMemory> {
-        let bytes = |name: &str| {
-            let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-            line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
-        };
-        let (total, available) = (bytes("MemTotal")?, bytes("MemAvailable")?);
-        Some(HostMemory { total, available, reclaimable: bytes("SReclaimable")? })
+    fn of(meminfo: Meminfo) -> Option<HostMemory> {
+        Some(HostMemory { total: meminfo.total?, available: meminfo.available?, reclaimable: meminfo.reclaimable? })
     }
 }
 
@@ -89,10 +82,15 @@ mod tests {
 
     #[test]
     fn what_sockets_hold_is_not_available() {
-        let text = "MemTotal:       1000 kB\nMemAvailable:    500 kB\nSReclaimable:    100 kB\n";
-        let host = HostMemory::of(text).unwrap();
+        let known = Meminfo {
+            total: Some(1000 << 10),
+            available: Some(500 << 10),
+            reclaimable: Some(100 << 10),
+            ..Meminfo::default()
+        };
+        let host = HostMemory::of(known).unwrap();
         assert_eq!(host, HostMemory { total: 1000 << 10, available: 500 << 10, reclaimable: 100 << 10 });
-        assert_eq!(HostMemory::of("MemTotal: 1 kB"), None);
+        assert_eq!(HostMemory::of(Meminfo { available: None, ..known }), None);
         let guard = |reserve: u64| Guard { reserve, reclaimable_before: 40 << 10, looked_at: None };
         assert_eq!(guard(440 << 10).judge(host), None);
         let shortage = Shortage { left: 440 << 10, reserve: (440 << 10) + 1 };

@@ -7,6 +7,7 @@
 
 pub mod chart;
 pub mod compare;
+mod figures;
 pub mod hgrm;
 pub mod histogram;
 pub mod hlog;

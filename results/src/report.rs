@@ -6,9 +6,9 @@ mod answer;
 mod champions;
 mod checklist;
 mod document;
-mod figures;
 mod host;
 mod html;
+mod load;
 mod markdown;
 mod pictures;
 mod readme;
@@ -20,16 +20,16 @@ use crate::record::{Cell, Point, Record};
 use crate::run::Curve;
 use crate::visible::visible;
 
+pub use crate::figures::{ABSENT, count, measure, percent, ratio};
 pub use agreement::agreement_table;
 pub use champions::champions_table;
 pub use document::{Block, Document, Figure};
-pub use figures::{ABSENT, count, measure, percent, ratio};
 pub use host::{fact, host_table};
 pub use html::html;
+pub(crate) use load::title as title_of_load;
 pub use markdown::{markdown as markdown_of, plain};
 pub use readme::{find_readme_block, overview_table, readme_block};
 pub use runs_list::{FIRST_LINE as FIRST_LINE_OF_LIST, ListedRun, runs_list};
-pub(crate) use table::title as title_of_load;
 pub use table::{
     Table, connection_memory_table, latency_table, memory_table, operations_table, ratio_tables, spread_table,
     table_rows,
@@ -267,7 +267,7 @@ fn order(record: &Record) -> &'static str {
         let orders = cell.runs.iter().map(|run| run.order);
         (orders.clone().min(), orders.max())
     };
-    let loads = table::loads(record);
+    let loads = load::loads(record);
     let one_after_another = loads.iter().any(|cells| {
         let spans: Vec<_> = cells.iter().map(|cell| span(cell)).collect();
         spans.iter().enumerate().any(|(index, a)| spans[index + 1..].iter().any(|b| a.1 < b.0 || b.1 < a.0))

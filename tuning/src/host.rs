@@ -1,9 +1,9 @@
-//! What a plan must know about a host beyond the facts of the audit: sizes of kernel objects, threads, and
-//! the memory a cgroup leaves. Reads only.
+//! What a plan must know about a host beyond the facts of the audit: sizes of kernel objects, threads,
+//! and the memory a cgroup leaves.
 
-use std::fs;
-use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
+
+use ::host::Room;
 
 use crate::slabs::Slabs;
 
@@ -11,12 +11,7 @@ use crate::slabs::Slabs;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     pub(crate) slabs: Slabs,
-    /// Threads that may exist: the least of `threads-max`, `pid_max` and `pids.max`.
-    pub(crate) threads_max: Option<u64>,
-    /// What the memory cgroups of this process still allow; `None` is no limit.
-    pub(crate) cgroup_bytes_left: Option<u64>,
-    /// What could not be read: its meaning and its file.
-    pub(crate) unreadable: Vec<(&'static str, String)>,
+    pub(crate) room: Room,
 }
 
 impl Host {
@@ -27,155 +22,17 @@ impl Host {
 
     /// A host about which only the facts are known, with the measured sizes of kernel objects.
     pub(crate) fn unseen() -> Host {
-        Host { slabs: Slabs::measured(), threads_max: None, cgroup_bytes_left: None, unreadable: Vec::new() }
+        Host { slabs: Slabs::measured(), room: Room::default() }
     }
 
     /// The host below `root`, which holds `proc` and `sys`, with pages of `page_bytes`.
     pub fn read(root: &Path, page_bytes: u64) -> Host {
-        let groups = Cgroups::read(root);
-        let threads = ["proc/sys/kernel/threads-max", "proc/sys/kernel/pid_max"].map(|path| number(&root.join(path)));
-        let pids = groups.limits("pids", "pids.max", "pids.max").into_iter();
-        let always = [
-            ("threads there may be", "proc/sys/kernel/threads-max"),
-            ("numbers of threads", "proc/sys/kernel/pid_max"),
-            ("the cgroups of this process", "proc/self/cgroup"),
-        ];
-        let missing = |path: &str| fs::read_to_string(root.join(path)).is_err();
-        let always =
-            always.into_iter().filter(|(_, path)| missing(path)).map(|(what, path)| (what, format!("/{path}")));
-        Host {
-            slabs: Slabs::read(root, page_bytes, groups.charges_memory()),
-            threads_max: threads.into_iter().flatten().chain(pids.map(|(max, _)| max)).min(),
-            cgroup_bytes_left: groups.memory_left(),
-            unreadable: always.chain(groups.unreadable()).collect(),
-        }
+        let room = Room::read(root);
+        Host { slabs: Slabs::read(root, page_bytes, room.charges_memory), room }
     }
 
     /// Sizes of kernel objects.
     pub fn slabs(&self) -> &Slabs {
         &self.slabs
     }
-}
-
-/// The cgroups of this process, from cgroup(7) version 1 or 2.
-struct Cgroups<'a> {
-    root: &'a Path,
-    /// Lines `hierarchy:controllers:path` of /proc/self/cgroup.
-    lines: String,
-}
-
-impl<'a> Cgroups<'a> {
-    fn read(root: &'a Path) -> Self {
-        Cgroups { root, lines: fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default() }
-    }
-
-    /// The directory of this process's group for a controller, its path below the mount, and whether it is
-    /// version 2.
-    fn group(&self, controller: &str) -> Option<(PathBuf, &str, bool)> {
-        let parts = self.lines.lines().filter_map(|line| {
-            let mut parts = line.splitn(3, ':');
-            let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-            Some((controllers, path))
-        });
-        let mut unified = None;
-        for (controllers, path) in parts {
-            if controllers.split(',').any(|name| name == controller) {
-                return Some((self.root.join("sys/fs/cgroup").join(controller), path, false));
-            }
-            if controllers.is_empty() {
-                unified = Some((self.root.join("sys/fs/cgroup"), path, true));
-            }
-        }
-        unified
-    }
-
-    /// Kernel objects are charged to every group except the root (linux mm/memcontrol.c).
-    fn charges_memory(&self) -> bool {
-        self.group("memory").is_some_and(|(_, path, _)| path != "/")
-    }
-
-    /// The limits of a group and of its ancestors, each with its directory.
-    fn limits(&self, controller: &str, file_v1: &str, file_v2: &str) -> Vec<(u64, PathBuf)> {
-        let Some((mount, path, is_v2)) = self.group(controller) else {
-            return Vec::new();
-        };
-        if is_above(path) {
-            return Vec::new();
-        }
-        let file = if is_v2 { file_v2 } else { file_v1 };
-        let below = Path::new(path.trim_start_matches('/'));
-        below
-            .ancestors()
-            .map(|ancestor| mount.join(ancestor))
-            .filter_map(|directory| Some((number(&directory.join(file))?, directory)))
-            .collect()
-    }
-
-    /// Limits of groups that this process may not read, and limits on memory whose use cannot be read. A missing file
-    /// means no limit, as in the root group. But if the group itself is hidden, its limits are unknown.
-    fn unreadable(&self) -> Vec<(&'static str, String)> {
-        let mut missing = Vec::new();
-        for (what, controller, [limit_v1, limit_v2], [used_v1, used_v2]) in [
-            ("threads the cgroup allows", "pids", ["pids.max"; 2], ["pids.current"; 2]),
-            (
-                "memory the cgroup allows",
-                "memory",
-                ["memory.limit_in_bytes", "memory.max"],
-                ["memory.usage_in_bytes", "memory.current"],
-            ),
-        ] {
-            let Some((mount, path, is_v2)) = self.group(controller) else { continue };
-            if is_above(path) {
-                missing.push((what, "/proc/self/cgroup".to_owned()));
-                continue;
-            }
-            let own = mount.join(path.trim_start_matches('/'));
-            // Every group has this file, even the root (cgroup-v2.rst, "Core Interface Files"; cgroup-v1/cgroups.rst
-            // 1.2): a directory without it is a mount point where nothing is mounted.
-            let members = own.join("cgroup.procs");
-            if !members.exists() {
-                missing.push((what, members.display().to_string()));
-                continue;
-            }
-            let (limit, used) = if is_v2 { (limit_v2, used_v2) } else { (limit_v1, used_v1) };
-            for directory in own.ancestors().take_while(|directory| directory.starts_with(&mount)) {
-                let [limit, used] = [limit, used].map(|file| directory.join(file));
-                let has_limit = match fs::read_to_string(&limit) {
-                    Ok(text) => text.trim() != "max",
-                    // Both files come with the controller, so if one exists, the other was hidden.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound && !used.exists() => false,
-                    Err(_) => {
-                        missing.push((what, limit.display().to_string()));
-                        continue;
-                    }
-                };
-                if has_limit && controller == "memory" && number(&used).is_none() {
-                    missing.push((what, used.display().to_string()));
-                }
-            }
-        }
-        missing
-    }
-
-    fn memory_left(&self) -> Option<u64> {
-        let limits = self.limits("memory", "memory.limit_in_bytes", "memory.max");
-        let left = limits.into_iter().filter_map(|(max, directory)| {
-            let used =
-                ["memory.current", "memory.usage_in_bytes"].iter().find_map(|file| number(&directory.join(file)));
-            // Version 1 writes "no limit" as the largest multiple of a page in a signed number.
-            (max < 1 << 62).then(|| max.saturating_sub(used.unwrap_or(0)))
-        });
-        left.min()
-    }
-}
-
-/// Whether a path of /proc/self/cgroup leads out of the cgroup namespace (cgroup_namespaces(7)): the files below the
-/// mount then belong to other groups.
-fn is_above(path: &str) -> bool {
-    Path::new(path).components().any(|component| component == Component::ParentDir)
-}
-
-/// One number; `None` for `max`, an absent file and nonsense.
-fn number(path: &Path) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
 }

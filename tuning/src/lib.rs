@@ -1,7 +1,6 @@
 //! Judges what a host says about itself, for very many TCP connections.
 //!
-//! Reading and judging only: this crate opens files below a root directory, asks the kernel one question
-//! that no file answers (the queueing disciplines), and writes nothing. It renders nothing either; the
+//! Judging only: the crate `host` reads what a host says, and nothing is written. Nothing is rendered either; the
 //! terminal table belongs to the program.
 
 #![forbid(unsafe_code)]

@@ -1,11 +1,11 @@
-//! The size of kernel objects: sizes and geometry of slab caches from `/proc/slabinfo` or, if that is not
-//! readable (only root may read it), from the table measured on Linux 6.18. Reads one file and predicts
+//! What one object of the kernel takes: sizes and geometry of slab caches from `/proc/slabinfo`, and
+//! where that is not readable (it is root's alone) the table measured on Linux 6.18. Predicts
 //! nothing.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
+use ::host::SlabCache;
 use serde::Serialize;
 
 /// Where the sizes come from.
@@ -79,8 +79,7 @@ impl Slabs {
     /// What `proc/slabinfo` below `root` says on a host with pages of `page_bytes`, or the table.
     /// `charges_objects` says that a memory cgroup accounts for the objects of this process.
     pub fn read(root: &Path, page_bytes: u64, charges_objects: bool) -> Slabs {
-        let caches = fs::read_to_string(root.join("proc/slabinfo")).ok().and_then(|text| parse(&text));
-        match caches {
+        match SlabCache::all_below(root).and_then(by_name) {
             Some(caches) => Slabs { basis: Basis::Slabinfo, page_bytes, caches, charges_objects },
             None => Slabs { charges_objects, ..Slabs::measured() },
         }
@@ -132,42 +131,31 @@ fn kmalloc_bytes(bytes: u64) -> u64 {
     KMALLOC_SIZES.into_iter().find(|&size| size >= bytes).unwrap_or_else(|| bytes.next_multiple_of(4096))
 }
 
-/// Lines `name active total objsize objperslab pagesperslab : …` of slabinfo(5), version 2.1. `None` if it is
-/// not such a file, or lacks the cache of sockets.
-fn parse(text: &str) -> Option<BTreeMap<String, Cache>> {
-    let caches: BTreeMap<String, Cache> = text.lines().filter_map(line).collect();
+/// `None` when they lack the socket itself: then it was no slabinfo.
+fn by_name(caches: Vec<SlabCache>) -> Option<BTreeMap<String, Cache>> {
+    let sizes = caches.into_iter().map(|SlabCache { name, object_bytes, objects_per_slab, pages_per_slab, .. }| {
+        (name, Cache { object_bytes, objects_per_slab, pages_per_slab })
+    });
+    let caches: BTreeMap<String, Cache> = sizes.collect();
     caches.contains_key("TCP").then_some(caches)
-}
-
-fn line(text: &str) -> Option<(String, Cache)> {
-    let mut columns = text.split_whitespace();
-    let name = columns.next()?;
-    let mut numbers = columns.map(|column| column.parse::<u64>().ok());
-    let (_active, _total) = (numbers.next()??, numbers.next()??);
-    let cache =
-        Cache { object_bytes: numbers.next()??, objects_per_slab: numbers.next()??, pages_per_slab: numbers.next()?? };
-    let makes_sense = cache.objects_per_slab > 0 && cache.pages_per_slab > 0 && cache.object_bytes > 0;
-    makes_sense.then(|| (name.to_owned(), cache))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SLABINFO: &str = "slabinfo - version: 2.1\n\
-        # name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables\n\
-        TCP                   79    130   2624   12    8 : tunables    0    0    0 : slabdata 10 10 0\n\
-        filp                 735    735    256   16    1 : tunables    0    0    0 : slabdata 35 35 0\n\
-        broken                 1      1      0    0    1 : tunables\n";
+    fn cache(name: &str, object_bytes: u64, objects_per_slab: u64, pages_per_slab: u64) -> SlabCache {
+        SlabCache { name: name.to_owned(), objects: 1, object_bytes, objects_per_slab, pages_per_slab }
+    }
 
-    fn of(text: &str) -> Slabs {
-        let caches = parse(text).expect("slabinfo");
+    fn slabs() -> Slabs {
+        let caches = by_name(vec![cache("TCP", 2624, 12, 8), cache("filp", 256, 16, 1)]).expect("sockets");
         Slabs { basis: Basis::Slabinfo, page_bytes: 4096, caches, charges_objects: true }
     }
 
     #[test]
     fn objects_come_in_whole_slabs() {
-        let slabs = of(SLABINFO);
+        let slabs = slabs();
         for (name, count, expected) in [
             ("TCP", 0, 0),
             ("TCP", 1, 32_768),
@@ -186,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_account_takes_a_vector_for_each_slab() {
-        let slabs = of(SLABINFO);
+        let slabs = slabs();
         // 12 pointers are 96 B, 16 are 128 B; 256 of the merged ep_head are 2 KiB.
         for (name, count, expected) in [("TCP", 24, 192), ("filp", 17, 256), ("ep_head", 1, 2048)] {
             assert_eq!(slabs.account_bytes(name, count), expected, "{name}");
@@ -197,10 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_no_slabinfo_is_refused() {
-        for text in
-            ["", "slabinfo - version: 2.1\n", "TCP x y z", "TCP 1 1 2368 0 8", "TCP 1 1 99999999999999999999 1 1"]
-        {
-            assert_eq!(parse(text), None, "{text:?}");
-        }
+        assert_eq!(by_name(Vec::new()), None);
+        assert_eq!(by_name(vec![cache("filp", 256, 16, 1)]), None);
     }
 }

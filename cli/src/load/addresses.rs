@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use loadgen::record::Record;
 
-use super::table::table;
+use super::layout::table;
 
 /// Prints nothing of a target with one address, which the first line names.
 pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {

@@ -7,7 +7,7 @@ use loadgen::record::{LikelyCause, Record, State};
 use tuning::thousands;
 
 use super::headline;
-use super::table::paragraph;
+use super::layout::paragraph;
 
 /// The likely cause of a run that completed nothing, and requests that were asked for and not sent.
 pub(super) fn first(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {

@@ -12,6 +12,7 @@ mod explain;
 mod files;
 mod headline;
 mod knee;
+mod layout;
 mod memory;
 mod probes;
 #[cfg(test)]
@@ -88,7 +89,7 @@ fn run_once(
     let json = output.json || written.is_err();
     print(|stdout| {
         if !output.json {
-            table::print(stdout, record, table::width())?;
+            table::print(stdout, record, layout::width())?;
         }
         if json { write_json(stdout, record) } else { Ok(()) }
     })?;

@@ -15,7 +15,7 @@ use super::display::Display;
 use super::ending::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, write_json};
 use super::files::{self, Directory};
 use super::knee::{self, End, Knee, LimitedBy, Limits, Probe, Step};
-use super::{explain, table};
+use super::{explain, layout};
 
 /// Version of the document.
 const SCHEMA: u32 = 1;
@@ -128,7 +128,7 @@ fn conclude(
     let json = output.json || written.is_err();
     print(|stdout| {
         if !output.json {
-            print_tables(stdout, document, condition, table::width())?;
+            print_tables(stdout, document, condition, layout::width())?;
         }
         if json { write_json(stdout, document) } else { Ok(()) }
     })?;
@@ -182,7 +182,7 @@ fn print_tables(
             stage.name().to_owned(),
             tuning::thousands(probe.rate as u64),
             tuning::thousands(probe.achieved as u64),
-            probe.measured_us.map_or("-".into(), table::micros),
+            probe.measured_us.map_or("-".into(), layout::micros),
             word(probe).to_owned(),
         ]
     });
@@ -193,7 +193,7 @@ fn print_tables(
     if document.probes.is_empty() {
         return writeln!(output, "{}", textwrap::fill(&sentence(document.knee, condition), width));
     }
-    writeln!(output, "{}", table::table(&["probe", "rate/s", "replies/s", &quantile, ""], rows, width))?;
+    writeln!(output, "{}", layout::table(&["probe", "rate/s", "replies/s", &quantile, ""], rows, width))?;
     writeln!(output, "{}", textwrap::fill(&sentence(document.knee, condition), width))
 }
 
@@ -232,9 +232,9 @@ fn sentence(knee: &Knee, condition: Condition) -> String {
             ": {condition} held {} times of {}, median {} us ({} to {})",
             knee.held,
             knee.repeats,
-            table::micros(range.median),
-            table::micros(range.min),
-            table::micros(range.max)
+            layout::micros(range.median),
+            layout::micros(range.min),
+            layout::micros(range.max)
         );
     }
     if knee.limited_by == Some(LimitedBy::Measurement) {

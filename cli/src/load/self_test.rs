@@ -7,7 +7,7 @@ use loadgen::record::State;
 use loadgen::self_test::{self, SelfTestOptions, SelfTestReport};
 
 use super::ending::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, write_json};
-use super::table;
+use super::layout;
 
 /// Runs the test and prints what it found; the value is the exit code.
 ///
@@ -18,7 +18,7 @@ pub(super) fn run(options: &SelfTestOptions, json: bool, stop: &AtomicBool) -> a
         Ok(report) => report,
         Err(error) => return Ok(refuse(&error)),
     };
-    print(|stdout| if json { write_json(stdout, &report) } else { tables(stdout, &report, table::width()) })?;
+    print(|stdout| if json { write_json(stdout, &report) } else { tables(stdout, &report, layout::width()) })?;
     Ok(match report.state {
         _ if report.interrupted => EXIT_INTERRUPTED,
         State::Invalid => EXIT_INVALID,
@@ -48,7 +48,7 @@ fn tables(output: &mut impl Write, report: &SelfTestReport, width: usize) -> io:
                 format!("{:.2} %", quantity.deviation * 100.0),
             ]
         });
-        writeln!(output, "{}", table::table(&["response", "true", "measured", "deviation"], rows, width))?;
+        writeln!(output, "{}", layout::table(&["response", "true", "measured", "deviation"], rows, width))?;
     }
     let accepted = if report.is_accepted { "within 1 %" } else { "not within 1 %" };
     let text = format!("V16 {}, {accepted}: {}", report.state.name(), report.why);
@@ -58,6 +58,6 @@ fn tables(output: &mut impl Write, report: &SelfTestReport, width: usize) -> io:
 fn value(value: f64, unit: &str) -> String {
     match unit {
         "share" => format!("{:.3} %", value * 100.0),
-        unit => format!("{} {unit}", table::micros(value)),
+        unit => format!("{} {unit}", layout::micros(value)),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::process::Bound;
+use super::process::{Bound, has_user_namespace};
 use super::source::Source;
 
 /// Where control groups are mounted (cgroups(7)).
@@ -71,13 +71,6 @@ fn hints(source: &mut Source<'_>, groups: &str) -> Vec<&'static str> {
         hints.push("user namespace");
     }
     hints
-}
-
-/// Whether this process is in another user namespace than the first. One line that maps everything to itself is the
-/// first (user_namespaces(7)).
-pub(super) fn has_user_namespace(source: &mut Source<'_>) -> bool {
-    let map = source.text("proc/self/uid_map").unwrap_or_default();
-    !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
 }
 
 fn cgroup(source: &mut Source<'_>, groups: &str) -> Cgroup {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::source::{Source, listed_count, ranges, size, word};
+use super::source::Source;
+use crate::text::{listed_count, ranges, size, word};
 
 /// One processor's part of /proc/cpuinfo is about 1.5 KiB; the first is enough.
 const CPUINFO_BYTES_MAX: u64 = 16 << 10;

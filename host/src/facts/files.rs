@@ -1,9 +1,12 @@
 //! Reads the limits on open files and on epoll watches.
 
+use std::path::Path;
+
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
-use super::source::{Source, numbers, sysctl_path};
+use super::source::{Source, sysctl_path};
+use crate::text::numbers;
 
 /// RLIMIT_NOFILE: one more than the highest descriptor number one table may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -42,8 +45,17 @@ pub(super) fn files(source: &mut Source<'_>, limit: OpenFilesLimit) -> Files {
         limit,
         nr_open: source.sysctl("fs.nr_open"),
         file_max: source.sysctl("fs.file-max"),
-        // Allocated, free, maximum; the middle one has been 0 since 2.6.
-        open_count: source.parsed(&sysctl_path("fs.file-nr"), "three numbers", numbers::<3>).map(|[open, _, _]| open),
+        open_count: open_files(source).map(|[open, _, _]| open),
         epoll_watches_max: source.sysctl("fs.epoll.max_user_watches"),
     }
+}
+
+/// Open files that fs.file-max leaves on the whole host.
+pub fn files_left() -> Option<u64> {
+    open_files(&mut Source::new(Path::new("/"))).map(|[open, _, max]| max.saturating_sub(open))
+}
+
+/// Allocated, free, maximum; the middle one has been 0 since 2.6 (Documentation/admin-guide/sysctl/fs.rst).
+fn open_files(source: &mut Source<'_>) -> Option<[u64; 3]> {
+    source.parsed(&sysctl_path("fs.file-nr"), "three numbers", numbers::<3>)
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::Path;
 
 use flate2::read::GzDecoder;
 use serde::Serialize;
@@ -14,6 +15,9 @@ const MITIGATION_LEN_MAX: usize = 48;
 
 /// Configurations of distributions are about 300 KiB; beyond this it is something else.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;
+
+/// Where the kernel shows its clocks.
+const CLOCK: &str = "sys/devices/system/clocksource/clocksource0";
 
 /// Kernel version, boot options and mitigations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,7 +57,6 @@ pub struct Build {
 }
 
 pub(super) fn kernel(source: &mut Source<'_>) -> Kernel {
-    const CLOCK: &str = "sys/devices/system/clocksource/clocksource0";
     let release = source.sysctl_word("kernel.osrelease");
     Kernel {
         version: source.text("proc/sys/kernel/version"),
@@ -62,13 +65,22 @@ pub(super) fn kernel(source: &mut Source<'_>) -> Kernel {
         command_line: source.text("proc/cmdline").map(|text| impersonal(&text)),
         mitigations: mitigations(source),
         io_uring_disabled: source.sysctl("kernel.io_uring_disabled"),
-        clocksource: source.word(&format!("{CLOCK}/current_clocksource")),
+        clocksource: current_clocksource(source),
         clocksources_available: source
             .text(&format!("{CLOCK}/available_clocksource"))
             .map(|text| text.split_whitespace().map(str::to_owned).collect()),
         build: build(source, release.as_deref()),
         release,
     }
+}
+
+/// The clock behind `CLOCK_MONOTONIC` of this host.
+pub fn clocksource() -> Option<String> {
+    current_clocksource(&mut Source::new(Path::new("/")))
+}
+
+fn current_clocksource(source: &mut Source<'_>) -> Option<String> {
+    source.word(&format!("{CLOCK}/current_clocksource"))
 }
 
 /// The configuration a kernel carries with CONFIG_IKCONFIG_PROC, or the one its distribution put

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::source::{Source, field};
+use super::source::Source;
+use crate::kernel::parse::level;
 
 /// Share of the last ten seconds in which some task waited for the resource, in percent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,22 +69,15 @@ pub(super) fn load(source: &mut Source<'_>) -> Load {
 fn sockets(source: &mut Source<'_>) -> Sockets {
     let ipv4 = source.text("proc/net/sockstat").unwrap_or_default();
     let ipv6 = source.text("proc/net/sockstat6").unwrap_or_default();
-    let tcp = |name: &str| pair(field(&ipv4, "TCP")?, name);
+    let tcp = |name: &str| level(&ipv4, "TCP", name);
     Sockets {
         in_use_count: tcp("inuse"),
-        in_use_ipv6_count: field(&ipv6, "TCP6").and_then(|line| pair(line, "inuse")),
+        in_use_ipv6_count: level(&ipv6, "TCP6", "inuse"),
         orphan_count: tcp("orphan"),
         time_wait_count: tcp("tw"),
         allocated_count: tcp("alloc"),
         memory_pages: tcp("mem"),
     }
-}
-
-/// The number behind a name in `inuse 1 orphan 0 …`.
-fn pair(line: &str, name: &str) -> Option<u64> {
-    let mut words = line.split_whitespace();
-    words.find(|word| *word == name)?;
-    words.next()?.parse().ok()
 }
 
 /// `0.37 0.85 1.26 3/92 17033`; the last number is the newest process.
@@ -136,12 +130,5 @@ mod tests {
         assert_eq!(steal_percent("cpu  0 0 0 0 0 0 0 0 0 0"), None);
         assert_eq!(steal_percent("cpu  1 2 3"), None);
         assert_eq!(steal_percent("intr 5"), None);
-    }
-
-    #[test]
-    fn sockets_are_found_by_name() {
-        assert_eq!(pair("inuse 1 orphan 2 tw 3 alloc 4 mem 5", "tw"), Some(3));
-        assert_eq!(pair("inuse 1 orphan", "orphan"), None);
-        assert_eq!(pair("inuse 1", "mem"), None);
     }
 }

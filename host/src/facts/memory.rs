@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::source::{Source, kibibytes, listed_count, ranges};
+use super::source::Source;
+use crate::meminfo::Meminfo;
+use crate::text::{field, kibibytes, listed_count, ranges};
 
 /// Nodes beyond which only their count would be of use; CONFIG_NODES_SHIFT allows 1024.
 const NODES_MAX: usize = 64;
@@ -45,26 +47,20 @@ pub(super) fn memory(source: &mut Source<'_>) -> Memory {
     const PATH: &str = "proc/meminfo";
     const THP: &str = "sys/kernel/mm/transparent_hugepage";
     let text = source.text(PATH);
-    let optional = |key: &str| kibibytes(text.as_deref()?, key);
-    let (swap_total_bytes, huge_page_bytes) = (optional("SwapTotal"), optional("Hugepagesize"));
-    let huge_page_count = text.as_deref().and_then(|text| super::source::field(text, "HugePages_Total")?.parse().ok());
-    let mut bytes = |key: &str| {
-        let found = kibibytes(text.as_deref()?, key);
-        if found.is_none() {
-            source.misunderstood(PATH, text.as_deref()?, "MemTotal and MemAvailable in kB");
-        }
-        found
-    };
-    let (total_bytes, available_bytes) = (bytes("MemTotal"), bytes("MemAvailable"));
+    let known = text.as_deref().map(Meminfo::of).unwrap_or_default();
+    let huge_page_count = text.as_deref().and_then(|text| field(text, "HugePages_Total")?.parse().ok());
+    if let Some(text) = text.filter(|_| known.total.is_none() || known.available.is_none()) {
+        source.misunderstood(PATH, &text, "MemTotal and MemAvailable in kB");
+    }
     let online = source.parsed("sys/devices/system/node/online", "a list of nodes", |text| {
         listed_count(text).map(|count| (count, ranges(text).unwrap_or_default()))
     });
     Memory {
-        total_bytes,
-        available_bytes,
-        swap_total_bytes,
+        total_bytes: known.total,
+        available_bytes: known.available,
+        swap_total_bytes: known.swap_total,
         huge_page_count,
-        huge_page_bytes,
+        huge_page_bytes: known.huge_page,
         transparent_huge_pages: source.chosen(&format!("{THP}/enabled")),
         transparent_huge_pages_defrag: source.chosen(&format!("{THP}/defrag")),
         numa_node_count: online.as_ref().map(|(count, _)| *count),

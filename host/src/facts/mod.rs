@@ -28,9 +28,9 @@ use serde::Serialize;
 
 pub use container::{Cgroup, Container};
 pub use cpu::{Cache, Cpu, Frequency, Idle, IdleState};
-pub use files::{Files, OpenFilesLimit};
+pub use files::{Files, OpenFilesLimit, files_left};
 pub use interfaces::{Interface, Interrupt};
-pub use kernel::{Build, Kernel};
+pub use kernel::{Build, Kernel, clocksource};
 pub use listening::{Listening, SocketBounds, listening};
 pub use load::{Load, Pressure, Sockets};
 pub use memory::{Memory, NumaNode};

@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::interfaces::{self, Qdiscs};
-use super::source::{Source, numbers, ranges, sysctl_path};
+use super::source::{Source, sysctl_path};
+use crate::kernel::parse::{SoftnetRow, softnet};
+use crate::sysctl::ports;
+use crate::text::ranges;
 
 /// Queues, ports and devices below TCP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -90,9 +93,7 @@ pub(super) fn network(source: &mut Source<'_>, qdiscs: &Qdiscs) -> Network {
         netdev_backlog_max: source.sysctl("net.core.netdev_max_backlog"),
         softnet_dropped_count: source.parsed("proc/net/softnet_stat", "hexadecimal columns", softnet_dropped),
         default_qdisc: source.sysctl_word("net.core.default_qdisc"),
-        port_range: source.parsed(&sysctl_path("net.ipv4.ip_local_port_range"), "first and last port", |text| {
-            numbers::<2>(text).filter(|[first, last]| first <= last && *last <= 65_535)
-        }),
+        port_range: source.parsed(&sysctl_path("net.ipv4.ip_local_port_range"), "first and last port", ports),
         reserved_ports: source.parsed(&sysctl_path("net.ipv4.ip_local_reserved_ports"), "a list of ports", ranges),
     }
 }
@@ -131,9 +132,10 @@ pub(super) fn conntrack(source: &mut Source<'_>) -> Conntrack {
     }
 }
 
-/// The second column of /proc/net/softnet_stat, one line per processor, summed.
+/// Dropped packets, summed over the processors; `None` when a line is not understood.
 fn softnet_dropped(text: &str) -> Option<u64> {
-    text.lines().map(|line| u32::from_str_radix(line.split_whitespace().nth(1)?, 16).ok().map(u64::from)).sum()
+    let rows: Vec<SoftnetRow> = softnet(text).collect();
+    (rows.len() == text.lines().count()).then(|| rows.iter().map(|row| u64::from(row.dropped)).sum())
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
-use super::source::{Source, field};
+use super::source::Source;
+use crate::text::field;
 
 /// The capabilities of capabilities(7), in the order of their bits (include/uapi/linux/capability.h).
 const CAPABILITIES: [&str; 41] = [
@@ -148,7 +149,7 @@ pub(super) fn capabilities(source: &mut Source<'_>) -> Capabilities {
     let has = |name: &str| effective.as_ref().map(|names| names.iter().any(|found| found == name));
     // The kernel asks for these two in the first user namespace before it raises a hard limit (setrlimit(2)) or goes
     // beyond fs.file-max; those of another namespace are no help (user_namespaces(7)).
-    let is_first = !super::container::has_user_namespace(source);
+    let is_first = !has_user_namespace(source);
     let over_host = |name: &str| has(name).map(|has| has && is_first);
     Capabilities {
         sys_resource: over_host("sys_resource"),
@@ -159,6 +160,13 @@ pub(super) fn capabilities(source: &mut Source<'_>) -> Capabilities {
             .map(|_| CAPABILITIES_THAT_MATTER.into_iter().filter(|name| has(name) == Some(false)).collect()),
         effective,
     }
+}
+
+/// Whether this process is in another user namespace than the first. One line that maps everything to itself is the
+/// first (user_namespaces(7)).
+pub(super) fn has_user_namespace(source: &mut Source<'_>) -> bool {
+    let map = source.text("proc/self/uid_map").unwrap_or_default();
+    !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
 }
 
 fn capability_names(set: u64) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Compares sysctls with what the kernel sets by itself on a host like this one, and lists those that
 //! somebody changed. What the defaults are stands in `table` and `defaults`.
 
+mod default;
 mod defaults;
 mod table;
 
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use super::source::{Source, sysctl_path};
 
+use default::Default;
 pub(super) use defaults::{Host, release};
 use table::{Rule, SETTINGS};
 
@@ -35,48 +37,6 @@ pub struct ChangedSysctl {
     pub tolerance_percent: Option<f64>,
     /// Where the kernel sets the default.
     pub source: &'static str,
-}
-
-/// A default, as far as it can be known.
-#[derive(Debug, Clone, PartialEq)]
-enum Default {
-    /// Exactly one of these, as the kernel prints them.
-    OneOf(Vec<String>),
-    /// Numbers that depend on memory the kernel counted at boot, which nobody can count again.
-    About { numbers: Vec<u64>, tolerance_percent: f64 },
-    /// Not to be computed from what this host shows.
-    Unknown,
-}
-
-impl Default {
-    fn exactly(number: u64) -> Default {
-        Default::OneOf(vec![number.to_string()])
-    }
-
-    fn holds(&self, value: &str) -> bool {
-        match self {
-            Default::OneOf(values) => values.iter().any(|default| default == value),
-            Default::About { numbers, tolerance_percent } => {
-                let found: Option<Vec<u64>> = value.split(' ').map(|word| word.parse().ok()).collect();
-                let near = |(found, number): (&u64, &u64)| {
-                    found.abs_diff(*number) as f64 <= *number as f64 * tolerance_percent / 100.0
-                };
-                found.is_some_and(|found| found.len() == numbers.len() && found.iter().zip(numbers).all(near))
-            }
-            Default::Unknown => true,
-        }
-    }
-
-    fn words(&self) -> (String, Option<f64>) {
-        match self {
-            Default::OneOf(values) => (values.join(" or "), None),
-            Default::About { numbers, tolerance_percent } => {
-                let words: Vec<String> = numbers.iter().map(u64::to_string).collect();
-                (words.join(" "), Some(*tolerance_percent))
-            }
-            Default::Unknown => (String::new(), None),
-        }
-    }
 }
 
 pub(super) fn sysctls(source: &mut Source<'_>, host: &Host) -> Sysctls {
@@ -109,22 +69,6 @@ pub(super) fn sysctls(source: &mut Source<'_>, host: &Host) -> Sysctls {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_tolerance_is_for_every_number() {
-        let default = Default::About { numbers: vec![100, 1000], tolerance_percent: 10.0 };
-        for (value, expected) in [
-            ("100 1000", true),
-            ("90 1100", true),
-            ("89 1000", false),
-            ("100 1101", false),
-            ("100", false),
-            ("100 1000 1", false),
-            ("a b", false),
-        ] {
-            assert_eq!(default.holds(value), expected, "{value}");
-        }
-    }
 
     #[test]
     fn no_setting_stands_in_the_table_twice() {

@@ -30,8 +30,8 @@ pub struct Versions {
 pub(super) fn versions(source: &mut Source<'_>) -> Versions {
     Versions {
         c10m: env!("CARGO_PKG_VERSION"),
-        rustc: env!("TUNING_RUSTC"),
-        target: env!("TUNING_TARGET"),
+        rustc: env!("HOST_RUSTC"),
+        target: env!("HOST_TARGET"),
         libc: libc(source),
         distribution: source.text("etc/os-release").and_then(|text| {
             let line = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;

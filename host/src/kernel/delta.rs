@@ -1,5 +1,6 @@
 //! What happened between two samples, as it stands in records. Public format; nothing here reads.
 
+use super::counters::meaning;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ pub struct KernelDelta {
     /// Time between the samples.
     pub wall_us: u64,
     /// Counters of TCP that grew, by the kernel's names (`Tcp` and `TcpExt` together), of the network
-    /// namespace. [`super::meaning`] explains them; [`KernelDelta::counter`] tells zero from unknown.
+    /// namespace. [`meaning`] explains them; [`KernelDelta::counter`] tells zero from unknown.
     pub tcp: BTreeMap<String, u64>,
     /// Counters whose growth is unknown: this kernel does not have them, or they went back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -107,7 +108,7 @@ impl KernelDelta {
     /// Growth of the TCP counter `name`; absent when it is not kept or could not be told.
     pub fn counter(&self, name: &str) -> Option<u64> {
         let grown = self.tcp.get(name).copied();
-        let is_known = super::meaning(name).is_some() && !self.tcp_absent.iter().any(|absent| absent == name);
+        let is_known = meaning(name).is_some() && !self.tcp_absent.iter().any(|absent| absent == name);
         grown.or(is_known.then_some(0))
     }
 }
@@ -123,7 +124,8 @@ impl Softnet {
 }
 
 impl CpuTime {
-    pub(crate) fn since(&self, before: &CpuTime) -> CpuTime {
+    /// What passed since `before`, an earlier time of the same CPU.
+    pub fn since(&self, before: &CpuTime) -> CpuTime {
         CpuTime {
             cpu: self.cpu,
             user_us: self.user_us.saturating_sub(before.user_us),

@@ -5,11 +5,13 @@
 
 mod counters;
 mod delta;
-mod parse;
+mod moment;
+pub(crate) mod parse;
 mod softnet;
 mod source;
 mod threads;
 
+use crate::cpu_time::{self, TICK_US};
 use counters::Counters;
 use softnet::SoftnetTotal;
 use source::{Buffer, Source};
@@ -18,6 +20,7 @@ use threads::{Threads, Waits};
 
 pub use counters::meaning;
 pub use delta::{CpuTime, KernelDelta, ProcessTime, SocketStat, Softnet};
+pub use moment::{CpuTimes, cpu_waited_us, sockets, tcp_ext};
 pub use threads::thread_run_delay_ns;
 
 /// What to look at beside the counters of the host.
@@ -37,7 +40,6 @@ pub struct Config {
 pub struct Sampler {
     config: Config,
     buffer: Buffer,
-    tick_us: u64,
     snmp: Source,
     netstat: Source,
     sockstat: Source,
@@ -79,7 +81,6 @@ impl Sampler {
         let pid = config.watch_pid;
         Sampler {
             buffer: Buffer::new(),
-            tick_us: 1_000_000 / rustix::param::clock_ticks_per_second().max(1),
             // /proc/net would be that of the process's first thread (proc_pid_net(5)).
             snmp: Source::open("/proc/thread-self/net/snmp"),
             netstat: Source::open("/proc/thread-self/net/netstat"),
@@ -115,13 +116,14 @@ impl Sampler {
         pause();
         let stat_us = clock::now_ns() / 1000;
         if let Some(text) = self.stat.read(&mut self.buffer) {
-            sample.cpus = parse::stat(&text, self.tick_us);
+            sample.cpus = parse::stat(&text, TICK_US);
         }
         sample.own_cpus_busy_us = parse::busy_us(&sample.cpus, &self.config.own_cpus, stat_us);
         sample.watched_cpus_busy_us = parse::busy_us(&sample.cpus, &self.config.watch_cpus, stat_us);
         let watched_cpu_us = self.watched_stat.as_ref().and_then(|source| {
             let text = source.read(&mut self.buffer)?;
-            parse::process(&text, self.tick_us)
+            let time = cpu_time::CpuTime::of_stat(&text)?;
+            Some((time.user_us, time.system_us))
         });
         pause();
         sample.own = ProcessTotal {

@@ -1,7 +1,8 @@
 //! What the text of each file of /proc says. Pure: no file is opened here.
 
 use super::counters::Counters;
-use super::{CpuTime, SocketStat};
+use super::delta::{CpuTime, SocketStat};
+use crate::text::field;
 
 /// The `Tcp` line of /proc/net/snmp: its counters into `counters`, and CurrEstab, which is a level.
 pub(crate) fn snmp(text: &str, counters: &mut Counters) -> Option<u64> {
@@ -17,7 +18,12 @@ pub(crate) fn snmp(text: &str, counters: &mut Counters) -> Option<u64> {
 
 /// The `TcpExt` line of /proc/net/netstat.
 pub(crate) fn netstat(text: &str, counters: &mut Counters) {
-    named_values(text, "TcpExt:").for_each(|(name, value)| counters.put(name, value));
+    tcp_ext(text).for_each(|(name, value)| counters.put(name, value));
+}
+
+/// All counters of the `TcpExt` line.
+pub(crate) fn tcp_ext(text: &str) -> impl Iterator<Item = (&str, u64)> {
+    named_values(text, "TcpExt:")
 }
 
 /// The pairs of a line of names and a line of values that both begin with `title`. Nothing when the
@@ -34,22 +40,27 @@ fn named_values<'t>(text: &'t str, title: &str) -> impl Iterator<Item = (&'t str
 
 /// /proc/net/sockstat: levels of now. `established` is not in this file and is left alone.
 pub(crate) fn sockstat(text: &str, levels: &mut SocketStat) {
-    for (line, name, slot) in [
-        ("sockets:", "used", &mut levels.used),
-        ("TCP:", "inuse", &mut levels.tcp_inuse),
-        ("TCP:", "orphan", &mut levels.tcp_orphan),
-        ("TCP:", "tw", &mut levels.tcp_tw),
-        ("TCP:", "alloc", &mut levels.tcp_alloc),
-        ("TCP:", "mem", &mut levels.tcp_mem_pages),
-    ] {
-        let mut words = text.lines().find_map(|found| found.strip_prefix(line)).unwrap_or("").split_ascii_whitespace();
-        // The words alternate: a name, its value.
-        while let (Some(found), Some(value)) = (words.next(), words.next()) {
-            if found == name {
-                *slot = value.parse().ok();
-            }
+    let tcp = |name: &str| level(text, "TCP", name);
+    *levels = SocketStat {
+        used: level(text, "sockets", "used"),
+        tcp_inuse: tcp("inuse"),
+        tcp_orphan: tcp("orphan"),
+        tcp_tw: tcp("tw"),
+        tcp_alloc: tcp("alloc"),
+        tcp_mem_pages: tcp("mem"),
+        established: levels.established,
+    };
+}
+
+/// The number behind `name` in the line `TCP: inuse 1 orphan 0 …`, whose words alternate: a name, its value.
+pub(crate) fn level(text: &str, line: &str, name: &str) -> Option<u64> {
+    let mut words = field(text, line)?.split_ascii_whitespace();
+    while let (Some(found), Some(value)) = (words.next(), words.next()) {
+        if found == name {
+            return value.parse().ok();
         }
     }
+    None
 }
 
 /// One CPU's line of /proc/net/softnet_stat. The kernel's counters have 32 bits and wrap.
@@ -108,15 +119,6 @@ pub(crate) fn busy_us(times: &[CpuTime], cpus: &[u32], now_us: u64) -> Option<u6
         sum.checked_add(now_us.checked_sub(away)?)
     };
     if cpus.is_empty() { None } else { cpus.iter().try_fold(0, busy) }
-}
-
-/// User and system time of a process in µs, ended threads included: fields 14 and 15 of
-/// proc_pid_stat(5). The name in field 2 may contain spaces and parentheses.
-pub(crate) fn process(text: &str, tick_us: u64) -> Option<(u64, u64)> {
-    let (_, after_name) = text.rsplit_once(')')?;
-    let mut fields = after_name.split_ascii_whitespace().skip(11);
-    let mut next_us = || fields.next()?.parse::<u64>().ok()?.checked_mul(tick_us);
-    Some((next_us()?, next_us()?))
 }
 
 /// Time a thread has waited in a run queue, in ns: the second field of `/proc/[pid]/schedstat`
@@ -226,9 +228,13 @@ mod tests {
             established: Some(9),
         };
         assert_eq!(levels, expected);
-        for (text, inuse) in
-            [("", None), ("TCP: inuse", None), ("TCP: inuse x tw 3", None), ("TCP: tw 3 inuse 8", Some(8))]
-        {
+        for (text, inuse) in [
+            ("", None),
+            ("TCP: inuse", None),
+            ("TCP: inuse x tw 3", None),
+            ("TCP: tw 3 inuse 8", Some(8)),
+            ("TCP6: inuse 4", None),
+        ] {
             let mut levels = SocketStat::default();
             sockstat(text, &mut levels);
             assert_eq!(levels.tcp_inuse, inuse, "{text:?}");
@@ -281,19 +287,6 @@ mod tests {
         assert_eq!(busy_us(&times, &[0], 100), None, "less time has passed than the CPU was away");
         assert_eq!(stat("", 10), []);
         assert_eq!(stat("cpu0 18446744073709551615 1 1 1 1 1 1 1", 10), [], "does not fit");
-    }
-
-    #[test]
-    fn process_times() {
-        for (text, expected) in [
-            ("12 (a) b (c)) S 1 12 12 0 -1 4194304 100 0 0 0 250 75 0 0 20 0 1 0 5", Some((2_500_000, 750_000))),
-            ("12 (a", None),
-            ("12 (a) S 1", None),
-            ("12 (a) S 1 12 12 0 -1 4194304 100 0 0 0 250", None),
-            ("", None),
-        ] {
-            assert_eq!(process(text, 10_000), expected, "{text:?}");
-        }
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn is_gone(error: &io::Error) -> bool {
 /// `None` where the kernel keeps no such account.
 pub fn thread_run_delay_ns() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_ascii_whitespace().nth(1)?.parse().ok()
+    parse::schedstat(&text).flatten()
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! How many connections this host can hold for an experiment, and over how many reactors and workers they
 //! have to be spread. Changes no limit but the soft one on descriptors, as server and load generator do.
 
-use std::fs;
-
+use host::{Meminfo, files_left};
 use loadgen::plan::HostLimits;
 use results::report::count;
 use tuning::plan::fewest_reactors;
@@ -14,6 +13,7 @@ const CONNECTIONS_PER_REACTOR_MAX: u64 = 18_000;
 const DESCRIPTOR_RESERVE: u64 = 64;
 /// Memory that one connection over loopback may take: both ends in the kernel (8 KB measured on Linux 6.18
 /// with epoll, 9 KB with io_uring), and as much again for what the servers keep themselves.
+/// `tuning` predicts c10m alone; this has to hold for nginx and haproxy, too, whose memory nobody predicts.
 const BYTES_PER_CONNECTION: u64 = 16 << 10;
 
 /// What bounds connections here.
@@ -39,16 +39,10 @@ pub(crate) struct Shape {
 impl Limits {
     /// Takes what cannot be read for unlimited: then the run itself meets the limit and says so.
     pub(crate) fn read() -> Limits {
-        let number = |path: &str, index: usize| {
-            let text = fs::read_to_string(path).ok()?;
-            text.split_whitespace().nth(index)?.parse::<u64>().ok()
-        };
-        // file-nr: allocated, unused, the limit (Documentation/admin-guide/sysctl/fs.rst).
-        let files = number("/proc/sys/fs/file-nr", 2).zip(number("/proc/sys/fs/file-nr", 0));
         Limits {
             descriptors_max: HostLimits::read().descriptors_max,
-            files_free: files.map_or(u64::MAX, |(max, used)| max.saturating_sub(used)),
-            memory_bytes: memory_available_bytes().unwrap_or(u64::MAX),
+            files_free: files_left().unwrap_or(u64::MAX),
+            memory_bytes: Meminfo::read().available.unwrap_or(u64::MAX),
         }
     }
 
@@ -87,12 +81,6 @@ impl Limits {
         })? as usize;
         Ok(Shape { reactors, threads: connections.div_ceil(room).max(1) as u32 })
     }
-}
-
-fn memory_available_bytes() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::session::host::{Child, Command, EndSignal, Host, Program};
 use crate::session::places::Places;
-use crate::session::{orphans, preconditions, proc};
+use crate::session::{orphans, preconditions};
 
 /// This host.
 pub(crate) struct Local;
@@ -118,7 +118,8 @@ impl Child for LocalChild {
         if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
             waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
         }
-        proc::process_cpu_us(self.child.id())
+        let time = host::process::cpu_time(self.child.id()).context("reading a process's account")?;
+        Ok(time.user_us + time.system_us)
     }
 
     fn wait(&mut self) -> io::Result<ExitStatus> {

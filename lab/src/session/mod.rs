@@ -12,7 +12,6 @@ pub(crate) mod orphans;
 pub mod out;
 pub(crate) mod places;
 pub(crate) mod preconditions;
-pub(crate) mod proc;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod request;

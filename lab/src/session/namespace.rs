@@ -1,19 +1,17 @@
 //! A network namespace for one step or one run: made by the thread that works in it, gone when that thread and
 //! the processes it started are, with every TIME-WAIT in it. Nothing of the host changes.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::thread;
 
 use anyhow::anyhow;
+use host::sysctl;
 
 /// Size of the table of established connections in network namespaces made from now on (Linux 6.1,
 /// Documentation/networking/ip-sysctl.rst); it is that of the calling thread's namespace.
-const CHILD_EHASH: &str = "/proc/sys/net/ipv4/tcp_child_ehash_entries";
+const CHILD_EHASH: &str = "net.ipv4.tcp_child_ehash_entries";
 /// The kernel takes no more.
 const EHASH_ENTRIES_MAX: u64 = 1 << 24;
-/// The counts of the calling thread's namespace. /proc/net would show those of the process's first thread.
-const SOCKSTAT: &str = "/proc/thread-self/net/sockstat";
 
 /// Does `work` in a namespace of its own, whose table has a bucket for each of `sockets`. `work` is told how
 /// many buckets there are; `None` when the kernel is too old to be told a number.
@@ -28,7 +26,7 @@ pub(crate) fn inside<T: Send>(
         enter()?;
         // The first namespace is ours alone: set there how large the table of the second will be.
         let entries = sockets.next_power_of_two().min(EHASH_ENTRIES_MAX);
-        let is_set = fs::write(CHILD_EHASH, entries.to_string()).is_ok();
+        let is_set = sysctl::write(CHILD_EHASH, &entries.to_string()).is_ok();
         enter()?;
         work(is_set.then_some(entries))
     };
@@ -65,60 +63,24 @@ fn enter() -> anyhow::Result<()> {
     })
 }
 
-/// TCP sockets of this thread's namespace.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Sockets {
-    /// Sockets in any state but CLOSED and TIME-WAIT, listeners included.
-    pub(crate) in_use: u64,
-    /// Sockets that no process holds any more, counted over the whole host.
-    pub(crate) orphans: u64,
-    /// Sockets in TIME-WAIT.
-    pub(crate) time_wait: u64,
-}
-
-impl Sockets {
-    pub(crate) fn read() -> Sockets {
-        fs::read_to_string(SOCKSTAT).map_or_else(|_| Sockets::default(), |text| Sockets::of(&text))
-    }
-
-    fn of(sockstat: &str) -> Sockets {
-        let words: Vec<&str> =
-            sockstat.lines().find_map(|line| line.strip_prefix("TCP:")).unwrap_or("").split_whitespace().collect();
-        let number = |name: &str| {
-            let pair = words.chunks(2).find(|pair| pair.first() == Some(&name))?;
-            pair.get(1)?.parse().ok()
-        };
-        Sockets {
-            in_use: number("inuse").unwrap_or(0),
-            orphans: number("orphan").unwrap_or(0),
-            time_wait: number("tw").unwrap_or(0),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
 
-    #[test]
-    fn the_kernel_s_account_of_sockets_is_understood() {
-        let text = "sockets: used 18\nTCP: inuse 2 orphan 3 tw 4200 alloc 5 mem 6\nUDP: inuse 9 mem 0\n";
-        assert_eq!(Sockets::of(text), Sockets { in_use: 2, orphans: 3, time_wait: 4200 });
-        assert_eq!(Sockets::of(""), Sockets::default());
-    }
+    use super::*;
 
     #[test]
     fn a_step_has_sockets_and_a_table_of_its_own() {
         let outside = fs::read_link("/proc/thread-self/ns/net").unwrap();
         let seen = inside(1000, |entries| {
             let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-            let sockets = Sockets::read();
+            let in_use = host::kernel::sockets().and_then(|sockets| sockets.tcp_inuse);
             drop(listener);
             let table = fs::read_to_string("/proc/sys/net/ipv4/tcp_ehash_entries")?;
-            Ok((entries, table.trim().to_owned(), sockets.in_use, fs::read_link("/proc/thread-self/ns/net")?))
+            Ok((entries, table.trim().to_owned(), in_use, fs::read_link("/proc/thread-self/ns/net")?))
         });
         let (entries, table, in_use, namespace) = seen.expect("tests run as root");
-        assert_eq!((entries, table.as_str(), in_use), (Some(1024), "1024", 1));
+        assert_eq!((entries, table.as_str(), in_use), (Some(1024), "1024", Some(1)));
         assert_ne!(namespace, outside);
         assert_eq!(fs::read_link("/proc/thread-self/ns/net").unwrap(), outside);
         let failed = inside(1, |_| -> anyhow::Result<()> { Err(anyhow!("no")) });

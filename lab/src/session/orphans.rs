@@ -5,13 +5,13 @@
 //! The mark is in the environment, and for programs that overwrite theirs (nginx does, for the titles of its
 //! processes) in the name of the directory they work in.
 
-use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use host::process;
 
 /// The variable that marks a process.
 pub(crate) const VARIABLE: &str = "C10M_RUN";
@@ -50,7 +50,7 @@ pub(crate) fn mark() -> anyhow::Result<&'static str> {
         return Ok(mark);
     }
     let pid = std::process::id();
-    let start_ticks = start_ticks(pid).context("/proc does not tell when this process was started")?;
+    let start_ticks = process::start_ticks(pid).context("/proc does not tell when this process was started")?;
     Ok(MARK.get_or_init(|| format!("{pid}-{start_ticks}")))
 }
 
@@ -96,14 +96,13 @@ pub(crate) fn rivals() -> Option<String> {
     (!names.is_empty()).then(|| format!("another experiment that measures (process {})", names.join(", ")))
 }
 
-/// Every process that is marked by another `bench`. Skips processes that this user may not look at.
+/// Every process that is marked by another `bench`. Skips processes that this user may not look at, and those of
+/// another PID namespace: a container's experiments are not this one's to judge.
 fn marked() -> Vec<Marked> {
     let own = mark().ok().and_then(Bench::of);
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let marked = pids.filter_map(|pid| {
+    let marked = process::all().into_iter().filter_map(|pid| {
         let bench = bench_of(pid)?;
-        let is_other = pid != std::process::id() && Some(bench) != own && is_in_this_pid_namespace(pid);
+        let is_other = pid != std::process::id() && Some(bench) != own && process::is_in_this_pid_namespace(pid);
         is_other.then(|| Marked { pid, bench, command: command(pid) })
     });
     marked.collect()
@@ -111,27 +110,14 @@ fn marked() -> Vec<Marked> {
 
 /// The `bench` that `pid` is marked with.
 fn bench_of(pid: u32) -> Option<Bench> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    in_environment(&environment).or_else(|| in_path(&fs::read_link(format!("/proc/{pid}/cwd")).ok()?))
-}
-
-fn in_environment(environment: &[u8]) -> Option<Bench> {
-    let prefix = format!("{VARIABLE}=");
-    let mut values = environment.split(|byte| *byte == 0).filter_map(|text| text.strip_prefix(prefix.as_bytes()));
-    Bench::of(std::str::from_utf8(values.next()?).ok()?)
+    let mark = process::variable(pid, VARIABLE).and_then(|mark| Bench::of(&mark));
+    mark.or_else(|| in_path(&process::working_directory(pid)?))
 }
 
 /// The mark in the name of a working directory. A removed directory has words behind its name (proc_pid_cwd(5)).
 fn in_path(path: &Path) -> Option<Bench> {
     let mut numbers = path.file_name()?.to_str()?.strip_prefix(DIRECTORY)?.splitn(3, '-');
     Bench::of(&format!("{}-{}", numbers.next()?, numbers.next()?))
-}
-
-/// The numbers of processes mean nothing in another namespace (pid_namespaces(7)): a container's experiments are not
-/// this one's to judge.
-fn is_in_this_pid_namespace(pid: u32) -> bool {
-    let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    of("self").is_some_and(|own| of(&pid.to_string()) == Some(own))
 }
 
 impl Bench {
@@ -141,27 +127,14 @@ impl Bench {
     }
 
     fn is_alive(self) -> bool {
-        start_ticks(self.pid) == Some(self.start_ticks)
+        process::start_ticks(self.pid) == Some(self.start_ticks)
     }
-}
-
-/// When a process was started, in ticks since boot; `None` when it has ended, zombies included.
-fn start_ticks(pid: u32) -> Option<u64> {
-    started(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// State and start are fields 3 and 22 (proc_pid_stat(5)); the name in field 2 may hold blanks and parentheses.
-fn started(stat: &str) -> Option<u64> {
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let state = fields.first().filter(|state| !matches!(**state, "Z" | "X"));
-    state.and(fields.get(19)?.parse().ok())
 }
 
 /// The command line in one short line: a process may call itself whatever it likes, and this goes to a terminal.
 fn command(pid: u32) -> String {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
-    let line: String = text.trim_end().chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+    let line: String =
+        process::command_line(pid).chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
     match line.char_indices().nth(COMMAND_LEN_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -175,15 +148,8 @@ mod tests {
     #[test]
     fn marks_are_read_where_they_are_written() {
         let bench = Some(Bench { pid: 77, start_ticks: 1234 });
-        for (environment, expected) in [
-            ("A=1\0C10M_RUN=77-1234\0B=2", bench),
-            ("C10M_RUN=77-1234", bench),
-            ("XC10M_RUN=77-1234", None),
-            ("C10M_RUN=77", None),
-            ("C10M_RUN=", None),
-            ("", None),
-        ] {
-            assert_eq!(in_environment(environment.as_bytes()), expected, "{environment:?}");
+        for (mark, expected) in [("77-1234", bench), ("77", None), ("", None), ("77-x", None)] {
+            assert_eq!(Bench::of(mark), expected, "{mark:?}");
         }
         for (path, expected) in [
             ("/tmp/c10m-run-77-1234-nginx-40001", bench),
@@ -202,10 +168,6 @@ mod tests {
 
     #[test]
     fn a_bench_is_alive_until_it_has_ended() {
-        let fields = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4321 20";
-        for (state, expected) in [("S", Some(4321)), ("R", Some(4321)), ("Z", None), ("X", None)] {
-            assert_eq!(started(&format!("77 (a) b (c)) {state} {fields}")), expected, "{state}");
-        }
         let own = Bench::of(mark().expect("a mark")).expect("two numbers");
         assert!(!Bench { start_ticks: own.start_ticks + 1, ..own }.is_alive(), "another process of its number");
     }

@@ -1,6 +1,5 @@
 //! What every experiment begins with: the seed, the flag that signals set, and what is said of this program.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -39,7 +38,7 @@ pub(crate) fn warn_of_build() {
 }
 
 pub(crate) fn host_name() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The command line without the places of the program and of its output on this machine.

@@ -4,14 +4,13 @@
 //! the window is not disturbed. The server's is read again when the generator has ended, to include what the load
 //! touched first. Memory that does not depend on the connections, such as rings of buffers, is included.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::session::host_state;
-use crate::session::proc;
+use host::kernel::sockets;
+use host::{SlabCache, process};
 
 /// With fewer connections, pages and rings of buffers are all there is to see.
 const CONNECTIONS_MIN: u32 = 1000;
@@ -60,7 +59,7 @@ impl Watch {
         // Both ends of a connection over loopback count. Some sockets of the first count may be closing, so do not wait
         // for the very last.
         let both_ends = 2 * u64::from(connections);
-        let awaited = host_state::tcp_in_use()? + both_ends - both_ends / UNCERTAIN_SHARE;
+        let awaited = tcp_in_use()? + both_ends - both_ends / UNCERTAIN_SHARE;
         let stop = Arc::new(AtomicBool::new(false));
         let (its_stop, its_workers) = (stop.clone(), workers.clone());
         let thread = thread::spawn(move || {
@@ -70,7 +69,7 @@ impl Watch {
             let _ = rustix::thread::sched_setaffinity(None, &set);
             let mut open_before = 0;
             while !its_stop.load(Ordering::Relaxed) {
-                let open = host_state::tcp_in_use().unwrap_or(0);
+                let open = tcp_in_use().unwrap_or(0);
                 if open >= awaited && open <= open_before {
                     return Bytes::read(&its_workers);
                 }
@@ -99,12 +98,16 @@ impl Watch {
 }
 
 fn server_bytes(workers: &[u32]) -> Option<u64> {
-    workers.iter().map(|pid| proc::anonymous_bytes(*pid).ok()).sum()
+    workers.iter().map(|pid| process::anonymous_bytes(*pid).ok()).sum()
 }
 
 fn kernel_bytes() -> Option<f64> {
-    let text = fs::read_to_string("/proc/slabinfo").ok()?;
-    host_state::slab_bytes(&text, rustix::param::page_size() as u64)
+    let caches = SlabCache::all().filter(|caches| !caches.is_empty())?;
+    Some(caches.iter().map(SlabCache::bytes).sum())
+}
+
+fn tcp_in_use() -> Option<u64> {
+    sockets()?.tcp_inuse
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 //! nor whether replies are right, so its runs are never VALID.
 
 use anyhow::{Context, bail};
+use host::kernel::CpuTimes;
 use protocol::Workload;
 use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
 use serde_json::json;
 
 use crate::session::host::{Command, Host};
-use crate::session::proc;
 use crate::session::process::{Process, said};
 use crate::session::stage::Stage;
 use crate::subjects::job::{Job, Measured};
@@ -17,6 +17,12 @@ use crate::subjects::servers::running::Running;
 /// What it says of itself, or what to install.
 pub(crate) fn availability(host: &dyn Host) -> Result<String, String> {
     said(host, "wrk", "-v", "wrk").map_err(|_| "not installed (Debian: apt-get install wrk)".to_owned())
+}
+
+/// Busy time of one CPU since boot.
+fn cpu_busy_us(cpu: usize) -> anyhow::Result<u64> {
+    let times = CpuTimes::read().context("reading /proc/stat")?;
+    times.busy_us(cpu as u32).context("no such CPU, or it was away for longer than the host has been up")
 }
 
 /// Loads `server` once and ends it.
@@ -29,11 +35,11 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::
     let (duration, url) = (format!("{}s", job.seconds.ceil() as u64), server.url(load.workload));
     let arguments = ["--threads", "1", "--latency", "--connections", &connections, "--duration", &duration, &url];
     let command = Command { cpus: vec![places.client], ..Command::other("wrk", &arguments.map(str::to_owned), "wrk") };
-    let busy_before = proc::cpu_busy_us(places.server)?;
+    let busy_before = cpu_busy_us(places.server)?;
     let mut process = Process::start(stage.host, &command)?;
     process.wait_for_output(&stage.stop)?;
     let (output, code, cpu_us) = process.finish_with_cpu_us()?;
-    let busy_us = proc::cpu_busy_us(places.server)? - busy_before;
+    let busy_us = cpu_busy_us(places.server)? - busy_before;
     if code != 0 {
         bail!("wrk ended with {code}");
     }

@@ -2,7 +2,6 @@
 //! back. Judges nothing.
 
 use crate::record::ClockCheck;
-use std::fs;
 use sys::clock;
 
 /// Readings in a batch: long enough to measure the price of one, short enough that most batches pass
@@ -14,10 +13,7 @@ const BATCHES: usize = 31;
 
 /// Reads the clock 31,000 times.
 pub(super) fn measure() -> ClockCheck {
-    let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-    let clocksource = fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
-    let clocksource = clocksource.filter(|name| !name.is_empty());
-    ClockCheck { clocksource, ..read(clock::now_ns) }
+    ClockCheck { clocksource: host::clocksource(), ..read(clock::now_ns) }
 }
 
 fn read(mut clock: impl FnMut() -> u64) -> ClockCheck {

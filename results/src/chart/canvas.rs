@@ -5,7 +5,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{ChartError, FAINT, GROUND, INK};
+use super::ink::{ChartError, FAINT, GROUND, INK};
 
 /// Sizes of text. The library divides them by 1.24.
 pub(super) const TITLE_SIZE: u32 = 22;
@@ -169,7 +169,7 @@ pub(super) fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 1e6 => trimmed(value / 1e6, "M"),
         size if size >= 1e4 => trimmed(value / 1e3, "k"),
-        size if size >= 1e3 => crate::report::count(value),
+        size if size >= 1e3 => crate::figures::count(value),
         _ => trimmed(value, ""),
     }
 }

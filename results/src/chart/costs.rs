@@ -1,7 +1,7 @@
 //! What a request costs as connections grow: a line for each arm over a logarithmic axis.
 
 use super::canvas::{Canvas, Scale, Side, TEXT_SIZE, short};
-use super::{ChartError, FAINT, colour};
+use super::ink::{ChartError, FAINT, colour};
 use crate::stats::Range;
 
 const SIZE: (i32, i32) = (1000, 460);

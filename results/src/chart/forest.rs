@@ -1,8 +1,8 @@
 //! Ratios with their intervals, one row each, around a vertical line at 1.
 
 use super::canvas::{Canvas, SMALL_SIZE, Scale, Side, TEXT_SIZE, short as axis_value};
-use super::{ChartError, FAINT, INK, colour};
-use crate::report::ratio as short;
+use super::ink::{ChartError, FAINT, INK, colour};
+use crate::figures::ratio as short;
 use crate::stats::{Comparison, Judgement};
 
 const WIDTH: i32 = 1000;

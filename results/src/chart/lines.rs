@@ -1,7 +1,7 @@
 //! A value against another, both on axes that begin at zero, so that what is proportional is a straight line.
 
 use super::canvas::{Canvas, Scale, Side, TEXT_SIZE};
-use super::{ChartError, colour};
+use super::ink::{ChartError, colour};
 
 const SIZE: (i32, i32) = (1000, 460);
 const LEFT: i32 = 84;

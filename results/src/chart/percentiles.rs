@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::canvas::{NAME_HEIGHT, decade, spread};
-use super::{COLOURS, ChartError, FAINT, INK};
+use super::ink::{COLOURS, ChartError, FAINT, INK};
 
 /// Pixels of the whole chart.
 const SIZE: (u32, u32) = (1000, 560);

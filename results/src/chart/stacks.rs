@@ -1,8 +1,8 @@
 //! CPU time per request as bars of parts that add up, one bar a row.
 
 use super::canvas::{Canvas, SMALL_SIZE, Scale, Side, TEXT_SIZE, short as axis_value};
-use super::{ChartError, FAINT, colour};
-use crate::report::measure;
+use super::ink::{ChartError, FAINT, colour};
+use crate::figures::measure;
 
 const WIDTH: i32 = 1000;
 const LEFT: i32 = 250;

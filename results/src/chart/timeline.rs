@@ -2,8 +2,8 @@
 //! moved, so that a peak and its cause stand in one column.
 
 use super::canvas::{Canvas, SMALL_SIZE, Scale, Side, TEXT_SIZE, decade};
-use super::{ChartError, FAINT, colour};
-use crate::report::measure;
+use super::ink::{ChartError, FAINT, colour};
+use crate::figures::measure;
 
 const WIDTH: i32 = 1000;
 const LEFT: i32 = 84;

@@ -95,8 +95,8 @@ mod tests {
     use flate2::write::ZlibEncoder;
     use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 
-    use super::super::Latencies;
     use super::*;
+    use crate::histogram::Latencies;
 
     /// A histogram of three digits with these counts that announces so many bytes of them.
     fn histogram(announced: u32, counts: &[u8]) -> Vec<u8> {

@@ -1,9 +1,10 @@
 //! Whether load generators agree: each against a reference on the same server under the same load, run by
 //! run, and each against what the server itself counted.
 
-use super::figures::{ABSENT, ratio as two};
-use super::table::{Table, title};
+use super::load::title;
+use super::table::Table;
 use super::verdicts::GENERATOR_OF_REFERENCE as REFERENCE;
+use crate::figures::{ABSENT, ratio as two};
 use crate::record::{Cell, Record, RunOfCell};
 use crate::stats::{Comparison, paired};
 

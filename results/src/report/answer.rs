@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::figures::{capitalised, measure, percent, ratio};
 use super::verdicts::{Account, Contest, Entry, account};
+use crate::figures::{capitalised, measure, percent, ratio};
 use crate::record::Record;
 use crate::stats::{Interval, Judgement, Method};
 

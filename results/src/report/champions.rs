@@ -1,9 +1,10 @@
 //! This project's cheapest arm under each load against the cheapest of the other servers: what the other tables
 //! only say by way of the reference.
 
-use super::figures::{ABSENT, measure, or_absent};
-use super::table::{Table, loads, title};
+use super::load::{loads, title};
+use super::table::Table;
 use super::verdicts::entry;
+use crate::figures::{ABSENT, measure, or_absent};
 use crate::record::{Cell, Record};
 
 /// With fewer other servers it would be a table of one column less.

@@ -1,8 +1,8 @@
 //! Brendan Gregg's six questions to every benchmark, answered from the record where it can answer, and with
 //! what is missing where it cannot.
 
-use super::figures::{count, measure, percent, ratio};
 use super::verdicts::{Contest, account};
+use crate::figures::{count, measure, percent, ratio};
 use crate::record::{Loop, Record, RunOfCell, VerdictState};
 use crate::stats::{Judgement, median};
 

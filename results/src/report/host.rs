@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::figures::count;
 use super::table::Table;
+use crate::figures::count;
 
 /// A fact: its name, and where it stands.
 const FACTS: [(&str, &str); 17] = [

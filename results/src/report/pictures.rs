@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::document::Figure;
-use super::table::{loads, title};
+use super::load::{churn, loads, title};
 use super::verdicts::{Contest, Entry};
 use crate::chart::{
     ChartError, CostChart, CostLine, ForestChart, ForestRow, Line, PercentileChart, StackChart, StackRow, Strip,
@@ -215,10 +215,10 @@ pub(super) fn costs(record: &Record) -> Vec<Figure> {
 fn group_name(cell: &Cell) -> String {
     let load_loop = match cell.load_loop {
         Loop::Closed => "closed loop".to_owned(),
-        Loop::Open { rate } => format!("{} requests/s", super::figures::count(rate)),
+        Loop::Open { rate } => format!("{} requests/s", crate::figures::count(rate)),
     };
     let server = if cell.server.is_empty() { String::new() } else { format!(", {}", cell.server) };
-    format!("{}, {load_loop}, pipeline {}{}{server}", cell.workload, cell.pipeline, super::table::churn(cell))
+    format!("{}, {load_loop}, pipeline {}{}{server}", cell.workload, cell.pipeline, churn(cell))
 }
 
 /// Latency over time of the most eventful runs.

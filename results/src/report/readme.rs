@@ -3,10 +3,10 @@
 
 use super::answer;
 use super::document::Block;
-use super::figures::{ABSENT, capitalised, count, measure, ratio};
 use super::markdown;
 use super::table::Table;
 use super::verdicts::{Contest, Entry, contests};
+use crate::figures::{ABSENT, capitalised, count, measure, ratio};
 use crate::record::Record;
 use crate::stats::Judgement;
 

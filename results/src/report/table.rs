@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::figures::{ABSENT, count, measure, or_absent, percent};
+use super::load::{loads, title};
 use super::verdicts::{Entry, contests};
-use crate::record::{Cell, Loop, Record, RunOfCell, VerdictState};
+use crate::figures::{ABSENT, count, measure, or_absent, percent};
+use crate::record::{Cell, Record, RunOfCell, VerdictState};
 use crate::stats::median;
 
 /// A titled table; every row has as many fields as the header.
@@ -178,50 +179,6 @@ pub fn latency_table(record: &Record) -> Option<Table> {
     let rows: Vec<Vec<String>> = measured.map(row).collect();
     let title = "Response time from the intended send time, and the load generator's own lateness (worst repeat)";
     (!rows.is_empty()).then(|| Table::new(title.to_owned(), &header, rows))
-}
-
-/// The cells grouped by load, both in the order of the record.
-pub(super) fn loads(record: &Record) -> Vec<Vec<&Cell>> {
-    let mut groups: Vec<Vec<&Cell>> = Vec::new();
-    for cell in &record.cells {
-        match groups.iter_mut().find(|group| same_load(group[0], cell)) {
-            Some(group) => group.push(cell),
-            None => groups.push(vec![cell]),
-        }
-    }
-    groups
-}
-
-fn same_load(a: &Cell, b: &Cell) -> bool {
-    let load = |cell: &Cell| (cell.connections, cell.load_loop, cell.pipeline, cell.requests_per_connection);
-    // Where generators are compared, each server is a load of its own.
-    load(a) == load(b) && (&a.workload, &a.server) == (&b.workload, &b.server)
-}
-
-/// `echo, 64 connections, 20,000 requests/s, pipeline 1`.
-pub(crate) fn title(cell: &Cell) -> String {
-    let load_loop = match cell.load_loop {
-        Loop::Closed => "closed loop".to_owned(),
-        Loop::Open { rate } => format!("{} requests/s", count(rate)),
-    };
-    let connections = if cell.connections == 1 { "connection" } else { "connections" };
-    let server = if cell.server.is_empty() { String::new() } else { format!(", {}", cell.server) };
-    let churn = churn(cell);
-    format!(
-        "{}, {} {connections}, {load_loop}, pipeline {}{churn}{server}",
-        cell.workload,
-        count(cell.connections as f64),
-        cell.pipeline
-    )
-}
-
-/// `, 1 request a connection`; nothing where connections are kept.
-pub(super) fn churn(cell: &Cell) -> String {
-    match cell.requests_per_connection {
-        0 => String::new(),
-        1 => ", 1 request a connection".to_owned(),
-        requests => format!(", {requests} requests a connection"),
-    }
 }
 
 fn row(cell: &Cell) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Each arm of a record against the reference of its load, in the figure that decides.
 
-use super::table::{loads, title};
+use super::load::{loads, title};
 use crate::record::{Cell, Record, RunOfCell, VerdictState};
 use crate::stats::{Comparison, Judgement, paired};
 

@@ -48,7 +48,7 @@ pub(super) fn unreadable(subject: &Subject<'_>, chain: &[Link]) -> Vec<Unreadabl
         (subject.host.slabs.basis() == Basis::Table, "sizes of kernel objects", "/proc/slabinfo"),
     ];
     let files = files.into_iter().filter(|(is_missing, ..)| *is_missing).map(|(_, what, path)| (what, path.to_owned()));
-    let of_host = subject.host.unreadable.iter().map(|(what, path)| (*what, path.clone()));
+    let of_host = subject.host.room.unreadable.iter().map(|(what, path)| (*what, path.clone()));
     for (what, path) in files.chain(of_host) {
         missing.push(Unreadable { what: what.to_owned(), how: format!("as root: cat {path}") });
     }

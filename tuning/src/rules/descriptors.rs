@@ -185,7 +185,7 @@ fn reactor_connections(subject: &Subject<'_>) -> Option<Finding> {
 }
 
 fn threads(subject: &Subject<'_>) -> Option<Finding> {
-    let of_host = subject.host.threads_max.unwrap_or(u64::MAX);
+    let of_host = subject.host.room.threads_max.unwrap_or(u64::MAX);
     let most = of_host.min(budget::THREADS_MAX);
     // If limits can be raised, only what each reactor can own bounds them.
     let of_server = if subject.may_raise_limits() {

@@ -185,13 +185,13 @@ impl<'a> Subject<'a> {
     /// What a new process can have, less the reserve.
     pub(crate) fn memory_available(&self) -> Option<u64> {
         let host = self.facts.memory.available_bytes;
-        let available = host.into_iter().chain(self.host.cgroup_bytes_left).min()?;
+        let available = host.into_iter().chain(self.host.room.cgroup_bytes_left).min()?;
         Some(available - available / MEMORY_RESERVE_SHARE)
     }
 
     /// Whether the memory cgroup leaves less than the host has.
     pub(crate) fn is_bound_by_cgroup(&self) -> bool {
-        match (self.host.cgroup_bytes_left, self.facts.memory.available_bytes) {
+        match (self.host.room.cgroup_bytes_left, self.facts.memory.available_bytes) {
             (Some(left), Some(available)) => left < available,
             (left, None) => left.is_some(),
             (None, _) => false,

@@ -1,7 +1,7 @@
 //! Computes the defaults that depend on the host: on its memory, its hash tables, its processors, the
 //! kernel's release and how it was built. Each function names what it follows. Nothing is read here.
 
-use super::Default;
+use super::default::Default;
 
 /// The oldest release whose defaults were looked up. Older ones differ in more than is told here.
 const RELEASE_FIRST: Release = (5, 4);

@@ -2,7 +2,7 @@
 //! kernel where it is set. Values are those of Linux 6.18; where a release since 5.4 had another one, a
 //! function of `defaults` says so.
 
-use super::Default;
+use super::default::Default;
 use super::defaults::{self, Host};
 
 /// A sysctl and its default.

@@ -2,11 +2,11 @@
 //! nothing.
 
 use anyhow::Context;
+use host::process;
 use protocol::Workload;
 use results::record::MemoryCell;
 use server::Variant;
 
-use crate::session::proc;
 use crate::session::process::Process;
 use crate::session::stage::Stage;
 use crate::subjects::generators;
@@ -34,7 +34,7 @@ pub(crate) fn measure(
     let cpus: Vec<usize> = stage.places.all.iter().copied().cycle().take(REACTORS).collect();
     let server = Running::start(stage.host, Kind::C10m(variant), workload, &cpus)?;
     let pid = server.workers()[0];
-    let before = proc::anonymous_bytes(pid)?;
+    let before = process::anonymous_bytes(pid).context("reading a process's memory")?;
     let mut held = before;
     let arguments = generators::holding(&server.url(workload), connections, "300ms");
     let mut generator = Process::start_self(stage.host, &arguments)?;
@@ -44,7 +44,7 @@ pub(crate) fn measure(
             generator.kill();
             anyhow::bail!("interrupted");
         }
-        held = held.max(proc::anonymous_bytes(pid)?);
+        held = held.max(process::anonymous_bytes(pid).context("reading a process's memory")?);
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let established = generator.read_record()?.connections.established;

@@ -11,7 +11,7 @@ use crate::kinds::scenario::seen::{Output, Seen};
 use crate::kinds::scenario::timeline::{Action, Or, Ready, Role, Timeline, Until};
 use crate::kinds::scenario::watch::{self, Pids, Watch};
 use crate::session::host::{Command, Program};
-use crate::session::namespace::{self, Sockets};
+use crate::session::namespace;
 use crate::session::process::Process;
 use crate::session::stage::Stage;
 
@@ -101,7 +101,7 @@ impl<'a> Player<'a> {
             }
             Action::Start { role, command, ready } => self.start(*role, command, *ready)?,
             Action::Watch { ends, connections } => {
-                self.watch = Some(Watch::begin(Sockets::read().in_use, *ends, *connections));
+                self.watch = Some(Watch::begin(watch::sockets_in_use(), *ends, *connections));
                 self.is_watching = true;
             }
             Action::Unwatch => self.is_watching = false,
@@ -203,7 +203,7 @@ impl<'a> Player<'a> {
 
     fn is_met(&mut self, until: Until) -> bool {
         match until {
-            Until::Sockets(count) => Sockets::read().in_use >= count,
+            Until::Sockets(count) => watch::sockets_in_use() >= count,
             Until::Held => {
                 self.has_ended(Role::Load) || self.watch.as_ref().is_some_and(|watch| watch.held_at_s.is_some())
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
+use host::SlabCache;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::scenario::timeline::{Moment, Phase, Role};
@@ -40,32 +41,11 @@ pub(crate) struct Trouble {
     pub(crate) count: u64,
 }
 
-/// A slab cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cache {
-    pub(crate) name: String,
-    pub(crate) objects: u64,
-    pub(crate) object_bytes: u64,
-    pub(crate) slab_bytes: u64,
-    pub(crate) objects_per_slab: u64,
-}
-
-impl Cache {
-    /// An object counts with its share of its slab.
-    pub(crate) fn bytes(&self) -> f64 {
-        self.objects as f64 * self.bytes_of_one()
-    }
-
-    pub(crate) fn bytes_of_one(&self) -> f64 {
-        self.slab_bytes as f64 / self.objects_per_slab as f64
-    }
-}
-
 /// A close look at memory. What could not be read is absent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Look {
     /// None where only root may read them.
-    pub(crate) slabs: Vec<Cache>,
+    pub(crate) slabs: Vec<SlabCache>,
     pub(crate) host_bytes_free: Option<u64>,
     /// By the page tables of the processes.
     pub(crate) server_bytes: Option<u64>,

@@ -2,18 +2,16 @@
 //! a second, in the network namespace of the calling thread, and disturbs nobody.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::kinds::scenario::seen::{Cache, Look, Sample};
+use host::kernel::{CpuTimes, sockets, tcp_ext};
+use host::{Meminfo, SlabCache, process};
+
+use crate::kinds::scenario::seen::{Look, Sample};
 use crate::kinds::scenario::timeline::Phase;
-use crate::session::namespace::Sockets;
-use crate::session::{host_state, proc};
 
 /// Between two samples.
 const PERIOD: Duration = Duration::from_millis(250);
-/// The counters of TCP of this thread's namespace (proc_net(5)).
-const NETSTAT: &str = "/proc/thread-self/net/netstat";
 
 /// Counters that stand still as long as nothing is lost, refused or retried. Their meanings are in
 /// `host::kernel`.
@@ -87,9 +85,9 @@ impl Watch {
     }
 
     fn look(&self, pids: Pids, is_over: bool) -> Sample {
-        let sockets = Sockets::read();
+        let sockets = sockets().unwrap_or_default();
         let at_s = self.start.elapsed().as_secs_f64();
-        let connections = sockets.in_use.saturating_sub(self.sockets_before) / self.ends;
+        let connections = sockets.tcp_inuse.unwrap_or(0).saturating_sub(self.sockets_before) / self.ends;
         let most = self.samples.iter().map(|sample| sample.connections).max().unwrap_or(0);
         let phase = match self.held_at_s {
             Some(_) if connections < self.connections - self.connections / 1000 => Phase::Closing,
@@ -97,20 +95,23 @@ impl Watch {
             None if is_over && connections < most => Phase::Closing,
             None => Phase::Opening,
         };
-        let cpu_us = |pid: Option<u32>| pid.and_then(|pid| proc::process_cpu_us(pid).ok()).unwrap_or(0);
+        let cpu_us = |pid: Option<u32>| {
+            let time = pid.and_then(|pid| process::cpu_time(pid).ok()).unwrap_or_default();
+            time.user_us + time.system_us
+        };
         Sample {
             at_s,
             phase,
             connections,
-            slab_bytes: caches().iter().map(Cache::bytes).sum(),
+            slab_bytes: caches().iter().map(SlabCache::bytes).sum(),
             server_bytes: pids.server.map_or(0, resident_bytes),
             generator_bytes: pids.generator.map_or(0, resident_bytes),
-            host_bytes_free: host_bytes_free().unwrap_or(0),
+            host_bytes_free: Meminfo::read().unused.unwrap_or(0),
             cpu_us: all_cpus_us(),
             server_cpu_us: cpu_us(pids.server),
             generator_cpu_us: cpu_us(pids.generator),
-            orphans: sockets.orphans,
-            time_wait: sockets.time_wait,
+            orphans: sockets.tcp_orphan.unwrap_or(0),
+            time_wait: sockets.tcp_tw.unwrap_or(0),
             troubles: troubles_now(),
         }
     }
@@ -118,74 +119,39 @@ impl Watch {
 
 /// Takes a close look at memory.
 pub(super) fn look(pids: Pids) -> Look {
-    let bytes = |pid: Option<u32>| pid.and_then(|pid| proc::anonymous_bytes(pid).ok());
+    let bytes = |pid: Option<u32>| pid.and_then(|pid| process::anonymous_bytes(pid).ok());
     Look {
         slabs: caches(),
-        host_bytes_free: host_bytes_free(),
+        host_bytes_free: Meminfo::read().unused,
         server_bytes: bytes(pids.server),
         generator_bytes: bytes(pids.generator),
     }
 }
 
-/// All slab caches (slabinfo(5)); only root may read them.
-fn caches() -> Vec<Cache> {
-    let text = fs::read_to_string("/proc/slabinfo").unwrap_or_default();
-    parse_caches(&text, rustix::param::page_size() as u64)
+/// TCP sockets in use in the namespace of the calling thread.
+pub(super) fn sockets_in_use() -> u64 {
+    sockets().and_then(|sockets| sockets.tcp_inuse).unwrap_or(0)
 }
 
-fn parse_caches(text: &str, page_bytes: u64) -> Vec<Cache> {
-    let lines = text.lines().filter(|line| !line.starts_with('#') && line.contains(" : tunables "));
-    let cache = |line: &str| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        // name active_objs num_objs objsize objperslab pagesperslab
-        let number = |index: usize| words.get(index)?.parse::<u64>().ok();
-        Some(Cache {
-            name: (*words.first()?).to_owned(),
-            objects: number(1)?,
-            object_bytes: number(3)?,
-            objects_per_slab: number(4).filter(|objects| *objects > 0)?,
-            slab_bytes: number(5)? * page_bytes,
-        })
-    };
-    lines.filter_map(cache).collect()
+/// All slab caches; none where only root may read them.
+fn caches() -> Vec<SlabCache> {
+    SlabCache::all().unwrap_or_default()
 }
 
-/// Memory in nobody's hands: MemFree, Buffers and Cached. Not MemAvailable, which takes half of the inodes and
-/// dentries of open sockets for reclaimable.
-fn host_bytes_free() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let kib = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
-    };
-    Some((kib("MemFree")? + kib("Buffers")? + kib("Cached")?) * 1024)
-}
-
-/// Anonymous memory by the account in `status`, which is quick and lags by some dozen pages for each CPU.
+/// Anonymous memory by the quick account, which lags by some dozen pages for each CPU.
 fn resident_bytes(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) * 1024
+    process::anonymous_bytes_quick(pid).unwrap_or(0)
 }
 
 /// Time all CPUs have worked since boot.
 fn all_cpus_us() -> u64 {
-    host_state::cpus().into_iter().filter_map(|cpu| proc::cpu_busy_us(cpu).ok()).sum()
+    CpuTimes::read().map_or(0, |times| times.cpus().filter_map(|cpu| times.busy_us(cpu)).sum())
 }
 
 fn troubles_now() -> BTreeMap<String, u64> {
-    let text = fs::read_to_string(NETSTAT).unwrap_or_default();
-    let mut counters = counters(&text);
+    let mut counters = tcp_ext();
     counters.retain(|name, count| *count > 0 && TROUBLES.contains(&name.as_str()));
     counters
-}
-
-/// Pairs of lines, `TcpExt: names…` and `TcpExt: numbers…`.
-fn counters(netstat: &str) -> BTreeMap<String, u64> {
-    let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
-    let (names, numbers) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-    let numbers = numbers.split_whitespace().filter_map(|number| number.parse().ok());
-    names.split_whitespace().map(str::to_owned).zip(numbers).collect()
 }
 
 #[cfg(test)]
@@ -193,20 +159,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_files_are_understood() {
-        let slabs = "slabinfo - version: 2.1\n# name <active_objs>\n\
-            TCP 100 130 2368 13 8 : tunables 0 0 0 : slabdata 10 10 0\n\
-            broken 1 1 8 0 1 : tunables 0 0 0 : slabdata 1 1 0\n";
-        let caches = parse_caches(slabs, 4096);
-        assert_eq!((caches.len(), caches[0].objects, caches[0].object_bytes), (1, 100, 2368));
-        assert!((caches[0].bytes() - 100.0 * 32_768.0 / 13.0).abs() < 1e-6);
-        let netstat = "TcpExt: SyncookiesSent ListenDrops\nTcpExt: 3 0\nIpExt: InOctets\nIpExt: 7\n";
-        assert_eq!(counters(netstat), [("ListenDrops".to_owned(), 0), ("SyncookiesSent".to_owned(), 3)].into());
-        assert!(host_bytes_free().unwrap() > 0 && all_cpus_us() > 0);
+    fn this_host_shows_what_is_watched() {
+        assert!(all_cpus_us() > 0);
         assert!(resident_bytes(std::process::id()) > 0 && resident_bytes(u32::MAX) == 0);
-        let known = counters(&fs::read_to_string("/proc/net/netstat").unwrap());
+        let known = tcp_ext();
         let unknown: Vec<&str> = TROUBLES.into_iter().filter(|name| !known.contains_key(*name)).collect();
         assert_eq!(unknown, [] as [&str; 0], "counters this kernel has not");
-        assert!(TROUBLES.iter().all(|name| host::kernel::meaning(name).is_some() || known.contains_key(*name)));
+        assert!(TROUBLES.iter().all(|name| host::kernel::meaning(name).is_some()));
     }
 }

@@ -10,8 +10,8 @@ use rustix::process::{Resource, getrlimit};
 
 use super::started::{Started, TemporaryDirectory};
 use crate::session::host::{Command, Host};
+use crate::session::orphans;
 use crate::session::process::{Process, said};
-use crate::session::{orphans, proc};
 
 /// How long a server may take to start.
 pub(super) const START_MAX: Duration = Duration::from_secs(10);
@@ -108,7 +108,7 @@ impl Program {
         let mut process = Process::start(host, &command)?;
         let children = (self.children)(cpus.len());
         let start = Instant::now();
-        while TcpStream::connect(address).is_err() || proc::children(process.pid()).len() < children {
+        while TcpStream::connect(address).is_err() || host::process::children(process.pid()).len() < children {
             if !process.is_running() {
                 bail!("{} did not start: {}", self.executable, process.complaint());
             }
@@ -117,7 +117,7 @@ impl Program {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        let workers = if children > 0 { proc::children(process.pid()) } else { vec![process.pid()] };
+        let workers = if children > 0 { host::process::children(process.pid()) } else { vec![process.pid()] };
         Ok(Started { process, address, workers, directory: Some(directory) })
     }
 

@@ -1,10 +1,11 @@
 //! Makes the record of a step out of what was seen of it.
 
 use anyhow::Context;
+use host::SlabCache;
 use loadgen::Record;
 use loadgen::record::Summary;
 
-use crate::kinds::scenario::seen::{Cache, Look, Sample, Seen};
+use crate::kinds::scenario::seen::{Look, Sample, Seen};
 use crate::kinds::scenario::timeline::{Moment, Phase, Role};
 use crate::kinds::scenario::watched::record::{CpuEach, Memory, Predicted, Slab, StepRecord, Tail};
 use crate::kinds::scenario::watched::step::Planned;
@@ -123,7 +124,7 @@ fn memory(seen: &Seen, established: u64, generator_bytes_each: Option<f64>) -> M
     };
     let each = |bytes: f64| bytes / established as f64;
     memory.slabs = grown(&empty.slabs, &held.slabs, established);
-    let sum = |caches: &[Cache]| caches.iter().map(Cache::bytes).sum::<f64>();
+    let sum = |caches: &[SlabCache]| caches.iter().map(SlabCache::bytes).sum::<f64>();
     let slab_bytes = sum(&held.slabs) - sum(&empty.slabs);
     // Without permission to read the file there are no caches at all.
     memory.slab_bytes = (!held.slabs.is_empty()).then_some(slab_bytes);
@@ -140,8 +141,8 @@ fn memory(seen: &Seen, established: u64, generator_bytes_each: Option<f64>) -> M
 }
 
 /// The caches that grew with the connections.
-fn grown(before: &[Cache], held: &[Cache], connections: u64) -> Vec<Slab> {
-    let slab = |cache: &Cache| {
+fn grown(before: &[SlabCache], held: &[SlabCache], connections: u64) -> Vec<Slab> {
+    let slab = |cache: &SlabCache| {
         let objects_before = before.iter().find(|known| known.name == cache.name).map_or(0, |known| known.objects);
         let objects = (cache.objects as f64 - objects_before as f64) / connections as f64;
         Slab {

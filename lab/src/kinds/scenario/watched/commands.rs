@@ -1,8 +1,9 @@
 //! The command lines of server, load and probe of a step.
 
+use host::kernel::CpuTimes;
+
 use crate::kinds::scenario::timeline::Until;
 use crate::kinds::scenario::watched::step::{Place, Planned, Step};
-use crate::session::host_state;
 
 /// Where the server listens inside of the namespace, and its address behind a TUN device.
 const PORT: u16 = 7000;
@@ -36,7 +37,7 @@ pub(crate) fn load(planned: &Planned, seed: u64) -> String {
         }
         Place::Tun => (TUN_SERVER, "tun", "1ms", " --realtime"),
     };
-    let cpus: Vec<String> = host_state::cpus().iter().map(usize::to_string).collect();
+    let cpus: Vec<String> = CpuTimes::read().iter().flat_map(CpuTimes::cpus).map(|cpu| cpu.to_string()).collect();
     let (workers, cpus) = (planned.workers, cpus.join(","));
     format!(
         "load tcp://{host}:{PORT} --engine {engine} --connections {connections} --threads {workers} --cpus {cpus} \

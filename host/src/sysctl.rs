@@ -1,0 +1,53 @@
+//! Single settings below /proc/sys, as sysctl(8) names them: read, and, in a network namespace of one's own, written.
+
+use std::fs;
+use std::io;
+
+use crate::text::numbers;
+
+/// Sets a setting of the calling thread's namespace.
+///
+/// # Errors
+/// When the kernel has no such setting, or this thread may not change it.
+pub fn write(name: &str, value: &str) -> io::Result<()> {
+    fs::write(place(name), value)
+}
+
+/// First and last port the kernel chooses for outgoing connections, net.ipv4.ip_local_port_range.
+pub fn local_port_range() -> Option<[u64; 2]> {
+    ports(&fs::read_to_string(place("net.ipv4.ip_local_port_range")).ok()?)
+}
+
+/// `32768 60999`: both ends are in the range.
+pub(crate) fn ports(text: &str) -> Option<[u64; 2]> {
+    numbers::<2>(text).filter(|[first, last]| first <= last && *last <= 65_535)
+}
+
+fn place(name: &str) -> String {
+    format!("/proc/sys/{}", name.replace('.', "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_ranges() {
+        for (text, expected) in [
+            ("1024\t65535\n", Some([1024, 65_535])),
+            ("32768 60999", Some([32_768, 60_999])),
+            ("5 5", Some([5, 5])),
+            ("", None),
+            ("9 1", None),
+            ("1 65536", None),
+        ] {
+            assert_eq!(ports(text), expected, "{text:?}");
+        }
+        assert!(local_port_range().is_some());
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_written() {
+        assert!(write("net.ipv4.no_such_setting", "1").is_err());
+    }
+}
