@@ -54,7 +54,7 @@ impl Drop for Affinity {
 }
 
 /// CPUs for other work during a load that is pinned to `cpus`: those used neither by the load nor by what it
-/// watches; if there are none, those of the load. Empty if the load is not pinned.
+/// watches; the CPUs of the load if there are none, or if nothing is watched. Empty if the load is not pinned.
 pub fn beside(cpus: &[u32], watched: &[u32]) -> Vec<u32> {
     let allowed = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
     let is_spare = |cpu: &u32| !cpus.contains(cpu) && !watched.contains(cpu) && allowed.is_set(*cpu as usize);

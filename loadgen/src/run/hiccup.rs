@@ -17,7 +17,7 @@ use std::time::Duration;
 use sys::clock;
 
 /// The usual period: short enough to detect pauses of milliseconds. It costs a timer and two context
-/// switches: 14 to 25 µs per period, under 1 % of a CPU, on a busy virtual machine (Linux 6.18), as much as a
+/// switches: 14 to 25 µs per period, about 1 % of a CPU, on a busy virtual machine (Linux 6.18), as much as a
 /// bare loop around clock_nanosleep(2).
 pub(crate) const PERIOD: Duration = Duration::from_millis(2);
 /// A shorter period would make the watcher a load of its own.

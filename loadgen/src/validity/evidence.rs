@@ -49,7 +49,7 @@ pub struct Evidence<'a> {
     pub steal_share: Option<f64>,
     /// V5: how often a worker was taken off its CPU.
     pub involuntary_switches: Option<u64>,
-    /// V6: oversleep of a thread that wakes every ms.
+    /// V6: oversleep of a thread that wakes every 2 ms.
     pub hiccup_us_p99_9: Option<f64>,
     /// V6: the longest oversleep.
     pub hiccup_us_max: Option<f64>,

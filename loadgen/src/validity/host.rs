@@ -13,7 +13,7 @@ const BUSY_INTERVALS_INVALID: f64 = 0.05;
 /// V5: share of the time a worker was ready to run and did not; ours.
 const RUN_DELAY_SHARE_WARN: f64 = 0.01;
 const RUN_DELAY_SHARE_INVALID: f64 = 0.05;
-/// V6: if a thread that sleeps 1 ms wakes this late, other work ran on its CPU; the 100 ms are Hyperfoil's.
+/// V6: if a thread that sleeps 2 ms wakes this late, other work ran on its CPU; the 100 ms are Hyperfoil's.
 const HICCUP_US_WARN: f64 = 1000.0;
 /// V17: shares of segments sent again; ours.
 const RETRANSMITTED_SHARE_WARN: f64 = 0.0001;
