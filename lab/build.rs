@@ -14,7 +14,9 @@ const OF_WORKSPACE: [&str; 3] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.tom
 const PARTS: [&str; 4] = ["Cargo.toml", "build.rs", "src", "templates"];
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned();
+    // Asked when it runs: compiled in, the place would be a wrong one after the checkout was moved.
+    let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo tells it"));
+    let root = manifest.parent().expect("a workspace").to_owned();
     let sources = sources(&root);
     // Without them every build would count as clean, whatever was changed.
     assert!(
