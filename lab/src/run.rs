@@ -12,7 +12,12 @@ use crate::session::request::Request;
 /// When nothing could be measured, or what was measured cannot be written.
 pub fn run(request: &Request) -> anyhow::Result<u8> {
     let ended = match experiments::find(&request.experiment) {
-        Some(experiment) => experiment.run(request, &Local).inspect(|_| published::keep_list(&request.out)),
+        Some(experiment) => {
+            let ended = experiment.run(request, &Local);
+            // An error may come after the run was published: then it is in the list, too.
+            published::keep_list(&request.out);
+            ended
+        }
         None => Err(unknown(&request.experiment).into()),
     };
     ended.or_else(|error| {

@@ -4,7 +4,7 @@
 /// A server's slot of an idle echo connection: `ECHO_CONNECTION_LEN_MAX` of `server`. The slots of
 /// epoll and io_uring measure 60 B.
 pub const SERVER_ECHO_BYTES: u64 = 64;
-/// The same for HTTP, `HTTP_CONNECTION_LEN_MAX`; the slots measure 80 B.
+/// The same for HTTP, `HTTP_CONNECTION_LEN_MAX`; the slots measure 84 B.
 pub const SERVER_HTTP_BYTES: u64 = 96;
 /// A generator's connection: `CONNECTION_LEN_MAX` of `loadgen`, reported in every record as
 /// `connection_struct_bytes_max`. Neither idle connections nor heartbeats have the open loop's queue.

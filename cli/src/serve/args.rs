@@ -47,7 +47,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum, default_value_t = SchedulingArg::Normal)]
     scheduling: SchedulingArg,
     /// Most connections per reactor [default: what the fd limit allows].
-    #[arg(long, value_name = "N", value_parser = count::between(1_u32, 4_194_304))]
+    #[arg(long, value_name = "N", value_parser = count::between(1_u32, server::CONNECTIONS_MAX as u32))]
     max_connections: Option<u32>,
     /// Close a connection without requests after this time; 0s never, and then TCP keep-alive ends those whose peer is
     /// gone: a probe after 5 min of silence, then every 30 s; it ends after 7.5 min.

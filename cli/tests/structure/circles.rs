@@ -1,13 +1,15 @@
 //! Modules of a crate that need each other in a circle cannot be read, tested or moved one by one.
 //!
 //! A name counts for the file that defines it: re-exports are followed, so that none hides a circle. That a module
-//! declares its children is no need.
+//! declares its children is no need. Methods do not count: a type whose `impl` is spread over files, as that of a
+//! connection or of a ring, is one thing in several files, and they are read together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use petgraph::algo::tarjan_scc;
 use petgraph::graphmap::DiGraphMap;
+use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 
 use crate::code::{Code, Module, ModulePath, project};
@@ -101,6 +103,32 @@ fn circles_are_found_through_re_exports_parents_and_aliases() {
     }
 }
 
+#[test]
+fn circles_are_found_where_a_name_is_passed_on_and_used_and_in_macros() {
+    for (what, texts) in [
+        (
+            "passed on and used",
+            [
+                ("", "//! root\nmod a; pub use a::A; pub struct R; fn f(_: A) {}"),
+                ("a", "//! a\nuse super::R; pub struct A(R);"),
+            ],
+        ),
+        (
+            "in a macro",
+            [
+                ("a", "//! a\npub fn a() { assert!(crate::b::is_so(), \"{}\", 1); }"),
+                ("b", "//! b\npub fn is_so() -> bool { crate::a::a(); true }"),
+            ],
+        ),
+    ] {
+        let code = Code::of_texts(&texts);
+        assert_eq!(circles(&code).len(), 1, "{what}");
+    }
+    let only_passed_on =
+        [("", "//! root\nmod a; pub use a::A; pub struct R;"), ("a", "//! a\nuse super::R; pub struct A(R);")];
+    assert!(circles(&Code::of_texts(&only_passed_on)).is_empty());
+}
+
 /// The circles of a crate, each as the files of its modules.
 fn circles(code: &Code) -> Vec<Vec<&str>> {
     let mut graph: DiGraphMap<&str, ()> = DiGraphMap::new();
@@ -145,10 +173,23 @@ impl<'ast> Visit<'ast> for Needs<'_> {
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let written: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
-        if written.len() > 1 {
-            self.need(&written);
+        match (&written[..], self.imported.get(&written[0]).cloned()) {
+            // A module that passes a name on may use it, too.
+            ([_], Some(meant)) => self.need(&meant),
+            ([_], None) => {}
+            _ => self.need(&written),
         }
         visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        // Of macros whose arguments are expressions, as in assert! and vec!; of others the tokens say nothing.
+        let arguments = called.parse_body_with(Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated);
+        for argument in arguments.iter().flatten() {
+            // Parsed just now, so it does not live as long as the tree does.
+            Needs::visit_expr(self, argument);
+        }
+        visit::visit_macro(self, called);
     }
 }
 

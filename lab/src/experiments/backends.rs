@@ -1,4 +1,4 @@
-//! `bench backends`: every variant against every load, to find where io_uring pays.
+//! `bench backends`: the main variants against every load, to find where io_uring pays.
 
 use protocol::Workload;
 use results::record::Metric;

@@ -1,4 +1,4 @@
-//! `bench quick`: the first look. Every variant, echo and HTTP, few and many connections, closed and
+//! `bench quick`: the first look. The main variants, echo and HTTP, few and many connections, closed and
 //! open loop, in less than five minutes.
 
 use protocol::Workload;

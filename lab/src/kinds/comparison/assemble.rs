@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
+use host::kernel::KernelDelta;
 use results::histogram::Latencies;
 use results::record::{Cell, Decision, Loop, Record, SCHEMA, Summary};
 use results::{hgrm, hlog, report, run};
+use serde::Deserialize;
 
 use crate::kinds::comparison::finished::{self, Entry, Finished, runs};
 use crate::kinds::comparison::plan::{Arm, Comparison, Scope, key};
@@ -46,7 +49,7 @@ pub(crate) fn outcome(
         question: comparison.question.to_owned(),
         metric: comparison.metric,
         decision: Decision { reference, ..comparison.decision.clone() },
-        notes: notes(scope, journal, sitting.stage(), &account.failures),
+        notes: notes(scope, journal, sitting.stage(), &account.failures)?,
         started_at: account.started_at,
         duration_s: account.duration_s,
         command: account.command,
@@ -102,7 +105,12 @@ fn cell(key: &str, load: &Load, arm: &Arm, entries: &[&Entry], merged: Option<&L
     }
 }
 
-fn notes(scope: &Scope, journal: &Journal<Finished>, stage: &Stage<'_>, failures: &[String]) -> Vec<String> {
+fn notes(
+    scope: &Scope,
+    journal: &Journal<Finished>,
+    stage: &Stage<'_>,
+    failures: &[String],
+) -> anyhow::Result<Vec<String>> {
     let places = &stage.places;
     let mut notes = vec![
         format!("Server on CPU {}, load generator on CPU {}.", places.server, places.client),
@@ -124,7 +132,8 @@ fn notes(scope: &Scope, journal: &Journal<Finished>, stage: &Stage<'_>, failures
     }
     notes.extend(scope.notes.iter().map(|note| (*note).to_owned()));
     let count = journal.run_count();
-    let stolen = runs(journal).filter(|entry| steal(&entry.run.raw.load) > STEAL_MAX).count();
+    let shares: Vec<f64> = runs(journal).map(|entry| steal(&entry.run.raw.load)).collect::<anyhow::Result<_>>()?;
+    let stolen = shares.into_iter().filter(|share| *share > STEAL_MAX).count();
     if stolen > 0 {
         notes.push(format!(
             "In {stolen} of {count} runs the hypervisor took more than {} of a CPU; nothing was dropped, their \
@@ -133,15 +142,19 @@ fn notes(scope: &Scope, journal: &Journal<Finished>, stage: &Stage<'_>, failures
         ));
     }
     notes.extend(failures.iter().map(|words| format!("A run failed: {words}.")));
-    notes
+    Ok(notes)
 }
 
-/// Share of a run that the hypervisor took from the CPU that lost most, by the load generator's account.
-fn steal(load: &serde_json::Value) -> f64 {
-    let wall_us = load.pointer("/kernel/wall_us").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
-    let cpus = load.pointer("/kernel/cpus").and_then(serde_json::Value::as_array);
-    let most = cpus.into_iter().flatten().filter_map(|cpu| cpu["steal_us"].as_f64()).fold(0.0, f64::max);
-    if wall_us > 0.0 { most / wall_us } else { 0.0 }
+/// Share of a run that the hypervisor took from the CPU that lost most, by the load generator's account. Other generators
+/// have none.
+///
+/// # Errors
+/// When the account is none of this program's.
+fn steal(load: &serde_json::Value) -> anyhow::Result<f64> {
+    let Some(kernel) = load.get("kernel") else { return Ok(0.0) };
+    let kernel = KernelDelta::deserialize(kernel).context("the kernel's counters of a run are not to be read")?;
+    let most_us = kernel.cpus.iter().map(|cpu| cpu.steal_us).max().unwrap_or(0);
+    Ok(if kernel.wall_us > 0 { most_us as f64 / kernel.wall_us as f64 } else { 0.0 })
 }
 
 /// The files of a run: name and text.
@@ -187,16 +200,18 @@ fn series(journal: &Journal<Finished>) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use host::kernel::CpuTime;
     use serde_json::json;
 
     use super::*;
 
     #[test]
     fn steal_is_that_of_the_worst_cpu() {
-        let load = json!({"kernel": {"wall_us": 1000, "cpus": [{"steal_us": 10}, {"steal_us": 60}]}});
-        assert_eq!(steal(&load), 0.06);
-        for without in [json!({}), json!({"wrk": "text"}), json!({"kernel": {"wall_us": 0, "cpus": []}})] {
-            assert_eq!(steal(&without), 0.0);
-        }
+        let cpu = |steal_us| CpuTime { steal_us, ..CpuTime::default() };
+        let of = |kernel: KernelDelta| steal(&json!({ "kernel": kernel })).expect("an account");
+        assert_eq!(of(KernelDelta { wall_us: 1000, cpus: vec![cpu(10), cpu(60)], ..KernelDelta::default() }), 0.06);
+        assert_eq!(of(KernelDelta::default()), 0.0);
+        assert_eq!(steal(&json!({"wrk": "text"})).expect("another generator"), 0.0);
+        assert!(steal(&json!({"kernel": {"wall_us": 1000, "cpus": [{"stolen_us": 60}]}})).is_err(), "no such field");
     }
 }

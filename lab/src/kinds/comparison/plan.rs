@@ -153,7 +153,7 @@ pub(crate) fn main_variants() -> Vec<Arm> {
     Variant::MAIN.into_iter().map(|variant| Arm::server(Kind::C10m(variant))).collect()
 }
 
-/// Every variant of this project and nginx.
+/// The main variants of this project and nginx.
 pub(crate) fn all_servers() -> Vec<Arm> {
     main_variants().into_iter().chain([Arm::server(Kind::Nginx)]).collect()
 }

@@ -22,7 +22,7 @@ const LOOK_SOON: Duration = Duration::from_millis(5);
 /// Exit code of this program's load generator when its measurement is invalid, which is for the report to say.
 const INVALID: i32 = 4;
 
-/// Plays a timeline; who wants it to end is heard within a second.
+/// Plays a timeline. A stop is heard within a second, unless a process has begun a line and not ended it.
 ///
 /// # Errors
 /// When it was interrupted, a condition was not met that had to be, or a subject failed.
@@ -232,7 +232,7 @@ impl<'a> Player<'a> {
                 // A probe that failed has no record, and the report says so.
                 (Role::Probe, _) | (_, Some(0)) => {}
                 (Role::Load, Some(INVALID)) if actor.is_own => {}
-                (_, Some(code)) => bail!("{} ended with {code}", actor.command[0]),
+                (_, Some(code)) => bail!("{}, {}, ended with {code}", actor.role.word(), actor.command[0]),
                 (_, None) => bail!("{} has not ended", actor.role.word()),
             }
         }

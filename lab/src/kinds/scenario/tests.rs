@@ -145,7 +145,7 @@ fn a_run_that_fails_is_told_and_costs_no_other() {
         _ => Play::prints(&[LOAD.trim_end()], 0),
     });
     let published = publish(&TRIAL, &place.request(), stage(&host, &stop)).expect("a record");
-    assert_eq!(published.record.failures, ["c10m load, constant, repeat 1: c10m ended with 1"]);
+    assert_eq!(published.record.failures, ["c10m load, constant, repeat 1: the load generator, c10m, ended with 1"]);
     assert_eq!(published.record.arms.iter().map(|arm| arm.runs.len()).collect::<Vec<_>>(), [1, 2]);
 }
 

@@ -15,7 +15,6 @@ use super::pool::{BUFFER_LEN_MAX, Buffer};
 use super::resources::Resources;
 use super::tick::Tick;
 use super::timeouts::{Timeouts, Timer};
-pub(crate) use reply::PINNED;
 
 /// What a connection wants its backend to do: exactly one thing at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +46,10 @@ const LINGERING: u8 = 1 << 2;
 const FRESH: u8 = 1 << 3;
 /// The deadline moved earlier, or the timer wheel dropped the entry: the wheel must be told.
 const UNCOVERED: u8 = 1 << 4;
+
+/// Bit of [`Connection::flags`]: the kernel may still read the unsent reply, so its buffer must not
+/// be given back. Set and cleared by the backend, through [`Connection::pin`] and `unpin`.
+pub(crate) const PINNED: u16 = 1 << 7;
 
 /// Bytes that a lingering connection discards before it is closed anyway. It is more than can be in flight
 /// when the reply is made: a full send buffer of the peer and a full receive buffer here (4 + 6 MiB, the

@@ -3,14 +3,10 @@
 
 use protocol::server::{FILLER, FILLER_LEN, Protocol};
 
-use super::{Connection, Next, PEER_CLOSED, REPLYING, Want};
+use super::{Connection, Next, PEER_CLOSED, PINNED, REPLYING, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::resources::Resources;
 use crate::shard::timeouts::Timer;
-
-/// Bit of [`Connection::flags`]: the kernel may still read the unsent reply, so its buffer must not
-/// be given back. Set and cleared by the backend, through [`Connection::pin`] and `unpin`.
-pub(crate) const PINNED: u16 = 1 << 7;
 
 /// A kept reply takes filler along until it has this length, which fills a short buffer.
 const KEPT_FILLED_LEN: usize = 2048;

@@ -87,7 +87,7 @@ fn trial(connections: u32, repeats: u32) -> Comparison {
 }
 
 fn stage<'a>(host: &'a dyn Host, stop: &Arc<AtomicBool>) -> Stage<'a> {
-    Stage { host, places: Places { server: 0, client: 0, all: vec![0] }, stop: stop.clone() }
+    Stage { host, places: Places { server: 0, client: 1, all: vec![0, 1] }, stop: stop.clone() }
 }
 
 /// Carries the trial out on a host that nobody stops.
@@ -155,6 +155,22 @@ fn every_second_repeat_is_mirrored_and_the_arms_of_a_repeat_share_a_schedule() {
     let seeds: Vec<&str> =
         started.iter().filter(|command| is_load(command)).map(|command| option(command, "--seed")).collect();
     assert_eq!(seeds, ["7", "7", "8", "8", "9", "9", "10", "10"]);
+}
+
+/// Exchanged, every figure of one side would be the other's.
+#[test]
+fn server_and_load_generator_have_their_own_processors() {
+    let place = Place::new("places");
+    let host = Mock::new(|command, _| play(command));
+    publish_on(&host, &place, &trial(4, 1)).expect("all goes well");
+    let places = |command: &Command| match is_load(command) {
+        true => (option(command, "--cpus").to_owned(), option(command, "--watch-cpus").to_owned()),
+        false => (option(command, "--cpus").to_owned(), String::new()),
+    };
+    for command in host.started() {
+        let expected = if is_load(&command) { ("1", "0") } else { ("0", "") };
+        assert_eq!(places(&command), (expected.0.to_owned(), expected.1.to_owned()), "{command:?}");
+    }
 }
 
 #[test]

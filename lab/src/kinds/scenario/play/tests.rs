@@ -31,7 +31,7 @@ fn played(timeline: &Timeline, plays: [Play; 3], is_stopped: bool) -> anyhow::Re
         "load" => plays[1].clone(),
         _ => plays[2].clone(),
     });
-    let places = Places { server: 0, client: 0, all: vec![0] };
+    let places = Places { server: 0, client: 1, all: vec![0, 1] };
     play(timeline, &Stage { host: &host, places, stop: Arc::new(AtomicBool::new(is_stopped)) })
 }
 
@@ -67,7 +67,7 @@ fn a_subject_that_fails_fails_the_run_but_a_probe() {
         (&serves, &Play::prints(&["record"], 4), &probes, None),
         (&serves, &loads, &Play::complains("no"), None),
         (&serves, &loads, &Play::is_killed(9), None),
-        (&serves, &Play::prints(&["record"], 2), &probes, Some("c10m ended with 2")),
+        (&serves, &Play::prints(&["record"], 2), &probes, Some("the load generator, c10m, ended with 2")),
         (&serves, &Play::is_killed(11), &probes, Some("was killed")),
         (&Play::prints(&[READY, "account"], 0), &loads, &probes, Some("the server ended first")),
         (&Play::complains("no port"), &loads, &probes, Some("no port")),
@@ -87,7 +87,7 @@ fn only_this_project_s_generator_may_call_itself_invalid() {
     let Action::Start { command, .. } = &mut timeline.actions[1] else { panic!("the load") };
     *command = Command::other("wrk", &words("load"), "wrk");
     let error = played(&timeline, plays(Play::prints(&["text"], 4)), false).unwrap_err();
-    assert_eq!(error.to_string(), "wrk ended with 4");
+    assert_eq!(error.to_string(), "the load generator, wrk, ended with 4");
 }
 
 #[test]
