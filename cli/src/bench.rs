@@ -6,6 +6,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use lab::{Profile, Request};
 
+/// The experiments by name, and what holds for all of them.
+fn notes() -> String {
+    let names = textwrap::fill(&lab::names().join(", "), 78);
+    format!("Experiments (`c10m bench list` explains each):\n{names}\n\n{NOTES}")
+}
+
 const NOTES: &str = "\
 An experiment that is interrupted keeps what is finished, and the same command
 goes on. Before each run the machine must be quiet: for a tenth of a second no
@@ -20,7 +26,7 @@ Exit codes: 0 done, 1 failed, interrupted or the machine not quiet, 2 usage,
 
 /// Arguments of `c10m bench`.
 #[derive(Debug, Args)]
-#[command(after_help = NOTES)]
+#[command(after_help = notes())]
 pub(crate) struct BenchArgs {
     /// Which experiment; `list` explains each
     #[arg(default_value = "quick")]

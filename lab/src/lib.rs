@@ -22,7 +22,7 @@ mod subjects;
 use std::fmt;
 use std::io::{self, Write};
 
-pub use list::text as list;
+pub use list::{names, text as list};
 pub use published::{List, write_list};
 pub use refusal::Refusal;
 pub use render::render;

@@ -22,6 +22,11 @@ pub fn text(is_json: bool) -> anyhow::Result<String> {
     Ok(listed.iter().map(for_people).collect::<Vec<_>>().join("\n"))
 }
 
+/// The names of all experiments, in the order of the list.
+pub fn names() -> Vec<&'static str> {
+    experiments::shown().map(|experiment| experiment.name()).collect()
+}
+
 fn for_people(listed: &Listed) -> String {
     let mut text = wrapped(&format!("{:<12}", listed.name), listed.question);
     text += &wrapped(INDENT, listed.explanation);

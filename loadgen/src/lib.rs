@@ -28,6 +28,7 @@ pub mod validity;
 pub use engine::{CONNECTION_LEN_MAX, probe_tun};
 pub use error::LoadError;
 pub use load::load;
+pub use memory::RESERVE_SHARE as MEMORY_RESERVE_SHARE;
 pub use plan::engine::Engine;
 pub use plan::mode::Mode;
 pub use plan::options::{Options, THREADS_MAX, WHATEVER_IT_TAKES, WarmUp, parse_cpus};

@@ -4,7 +4,7 @@ use host::Meminfo;
 use std::time::{Duration, Instant};
 
 /// One part in this many of the host's memory stays free, unless another reserve is asked for.
-const RESERVE_SHARE: u64 = 32;
+pub const RESERVE_SHARE: u64 = 32;
 /// Between two looks while connections are opened. At 100,000 connects/s and 8 KB each the kernel takes 160 MB
 /// meanwhile, a fifth of the reserve of a host of 24 GiB.
 const LOOK_PERIOD: Duration = Duration::from_millis(200);

@@ -49,3 +49,5 @@ pub const LISTEN_BACKLOG: u64 = 65_535;
 /// After this many milliseconds of silence the server closes a connection, unless told otherwise:
 /// `IDLE_TIMEOUT` of `server::Options`.
 pub const IDLE_TIMEOUT_MS: u64 = 60_000;
+/// One part in this many of the memory is left to everything else that runs: `MEMORY_RESERVE_SHARE` of `loadgen`.
+pub const MEMORY_RESERVE_SHARE: u64 = 32;

@@ -17,8 +17,13 @@ const PLACES: &str = "Where to listen: 127.0.0.1:8080, [::1]:8080, localhost:808
                       (loopback only), unix:PATH (permissions by the umask; a path has no comma). Several: repeat it, \
                       or separate them by commas. Port 0 takes a free one";
 
+const NOTES: &str = "\
+Exit codes: 0 drained, 1 failed, 2 usage, 3 a drain had to close connections
+by force.";
+
 /// Arguments of `c10m serve`.
 #[derive(Debug, Args)]
+#[command(after_help = NOTES)]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     given: Given,

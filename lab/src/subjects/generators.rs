@@ -1,9 +1,9 @@
 //! Measures one run with this project's load generator, and puts the accounts of both programs together.
 
 use anyhow::bail;
-use loadgen::Record;
 use loadgen::record::{Check, State, Watched};
 use loadgen::validity::{Affects, affects};
+use loadgen::{Engine, Record};
 use protocol::Workload;
 use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
 use serde_json::Value;
@@ -31,13 +31,13 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>) -> anyhow::Result<Measured> 
     let cpus = vec![stage.places.server; job.shape.reactors.max(job.server.reactors_min())];
     let server = Running::start(stage.host, job.server, job.load.workload, &cpus)?;
     match job.generator {
-        Generator::C10m => measure_c10m(job, stage, server, "epoll"),
-        Generator::C10mUring => measure_c10m(job, stage, server, "io_uring"),
+        Generator::C10m => measure_c10m(job, stage, server, Engine::Epoll),
+        Generator::C10mUring => measure_c10m(job, stage, server, Engine::IoUring),
         Generator::Wrk => wrk::measure(job, stage, server),
     }
 }
 
-fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: &str) -> anyhow::Result<Measured> {
+fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: Engine) -> anyhow::Result<Measured> {
     let connections_steady = if job.load.is_churn() { 0 } else { job.load.connections };
     let watch = Watch::start(server.workers(), connections_steady, stage.places.client);
     let mut process = Process::start_self(stage.host, &arguments(job, &stage.places, &server, engine))?;
@@ -74,7 +74,7 @@ pub(crate) fn holding(url: &str, connections: u32, duration: &str) -> Vec<String
     asked.into_iter().chain(rate).map(str::to_owned).collect()
 }
 
-fn arguments(job: &Job, places: &Places, server: &Running, engine: &str) -> Vec<String> {
+fn arguments(job: &Job, places: &Places, server: &Running, engine: Engine) -> Vec<String> {
     let load = &job.load;
     let interval_ms = ((job.seconds * 1000.0 / INTERVALS) as u64 / 10 * 10).max(INTERVAL_MS_MIN);
     let mut arguments: Vec<String> = [
@@ -101,7 +101,7 @@ fn arguments(job: &Job, places: &Places, server: &Running, engine: &str) -> Vec<
         "--watch-pid",
         &server.workers()[0].to_string(),
         "--engine",
-        engine,
+        engine.name(),
         "--json",
     ]
     .map(str::to_owned)

@@ -12,9 +12,6 @@ use protocol::Workload;
 /// No host has this many connections: a search for a limit stops here and reports none.
 const CONNECTIONS_MAX: u64 = 1 << 40;
 
-/// One part in this many of the available memory is left to everything else that runs.
-const MEMORY_RESERVE_SHARE: u64 = 32;
-
 /// The kernel's own default range, for hosts that do not show theirs.
 const PORTS_DEFAULT: u64 = 60_999 - 32_768 + 1;
 
@@ -186,7 +183,7 @@ impl<'a> Subject<'a> {
     pub(crate) fn memory_available(&self) -> Option<u64> {
         let host = self.facts.memory.available_bytes;
         let available = host.into_iter().chain(self.host.room.cgroup_bytes_left).min()?;
-        Some(available - available / MEMORY_RESERVE_SHARE)
+        Some(available - available / budget::MEMORY_RESERVE_SHARE)
     }
 
     /// Whether the memory cgroup leaves less than the host has.

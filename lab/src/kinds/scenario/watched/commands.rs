@@ -1,6 +1,7 @@
 //! The command lines of server, load and probe of a step.
 
 use host::kernel::CpuTimes;
+use loadgen::Engine;
 
 use crate::kinds::scenario::timeline::Until;
 use crate::kinds::scenario::watched::step::{Place, Planned, Step};
@@ -32,17 +33,18 @@ pub(crate) fn load(planned: &Planned, seed: u64) -> String {
     let is_hurried = connections / heartbeat_s.max(1) > LOOPBACK_BEATS_PER_S_MAX;
     let (host, engine, coalesce, realtime) = match place {
         Place::Loopback => {
-            let engine = if ring_clients { "io_uring" } else { "epoll" };
+            let engine = if ring_clients { Engine::IoUring } else { Engine::Epoll };
             ("127.0.0.1", engine, if is_hurried { "20ms" } else { "0s" }, "")
         }
-        Place::Tun => (TUN_SERVER, "tun", "1ms", " --realtime"),
+        Place::Tun => (TUN_SERVER, Engine::Tun, "1ms", " --realtime"),
     };
     let cpus: Vec<String> = CpuTimes::read().iter().flat_map(CpuTimes::cpus).map(|cpu| cpu.to_string()).collect();
     let (workers, cpus) = (planned.workers, cpus.join(","));
     format!(
-        "load tcp://{host}:{PORT} --engine {engine} --connections {connections} --threads {workers} --cpus {cpus} \
+        "load tcp://{host}:{PORT} --engine {} --connections {connections} --threads {workers} --cpus {cpus} \
          --heartbeat {heartbeat_s}s --duration {heartbeat_s}s --warmup 0s --spin 0s --coalesce {coalesce} --seed {seed} \
-         --json{realtime}"
+         --json{realtime}",
+        engine.name()
     )
 }
 
