@@ -101,10 +101,10 @@ fn timeline(planned: &Planned, seed: u64) -> Vec<Action> {
 
 /// What an armed receive costs the kernel beside a poll, where both were held at the same number.
 fn armed_against_poll(record: &Record) -> Option<String> {
-    let of = |variant: &'static str| record.steps.iter().filter(move |step| step.variant == variant);
-    let (armed, polled) = of("io_uring multishot").find_map(|armed| {
+    let of = |variant: Variant| record.steps.iter().filter(move |step| step.variant == variant.to_string());
+    let (armed, polled) = of(Variant::UringMultishot).find_map(|armed| {
         let is_alike = |step: &&StepRecord| (step.connections, &step.place) == (armed.connections, &armed.place);
-        Some((armed, of("io_uring poll").find(is_alike)?))
+        Some((armed, of(Variant::UringPoll).find(is_alike)?))
     })?;
     let (with_receive, with_poll) = (armed.memory.slab_bytes_each?, polled.memory.slab_bytes_each?);
     Some(format!(

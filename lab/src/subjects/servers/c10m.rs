@@ -77,9 +77,10 @@ pub(crate) fn account(output: &str) -> anyhow::Result<Exit> {
 /// What it leaves, out of the last line of its output; an error when it did not end well.
 pub(super) fn ended(kind: Kind, output: &str) -> anyhow::Result<Ended> {
     let exit = account(output)?;
-    let printed: Value = serde_json::from_str(output.lines().last().unwrap_or_default())?;
     if exit.code != 0 {
-        bail!("{} ended with {}: {}", kind.name(), exit.code, printed["totals"]["closes"]);
+        let totals = serde_json::to_string(&exit.report.totals)?;
+        bail!("{} ended with {}: {totals}", kind.name(), exit.code);
     }
+    let printed: Value = serde_json::from_str(output.lines().last().unwrap_or_default())?;
     Ok(Ended { printed, account: Some(exit) })
 }
