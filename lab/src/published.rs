@@ -58,14 +58,25 @@ pub fn write_list(directory: &Path) -> anyhow::Result<List> {
     Ok(List { path, run_count })
 }
 
-/// Writes the list anew where there is one; a run that was published is published all the same.
+/// Writes the list anew where there is one and it lacks a run. A run that was published is published all the same. Where
+/// nothing was published, nothing is written or said.
 pub(crate) fn keep_list(directory: &Path) {
-    let is_list = matches!(fs::symlink_metadata(directory.join(LIST)), Ok(found) if found.is_file());
-    if !is_list || !is_ours(&directory.join(LIST)).unwrap_or(false) {
+    let path = directory.join(LIST);
+    let is_list = matches!(fs::symlink_metadata(&path), Ok(found) if found.is_file());
+    if !is_list || !is_ours(&path).unwrap_or(false) {
         return;
     }
-    match write_list(directory) {
-        Ok(List { path, .. }) => say!("c10m: wrote {}", path.display()),
+    let kept = || {
+        let text = runs_list(runs(directory)?);
+        let is_new = fs::read(&path).ok().as_deref() != Some(text.as_bytes());
+        if is_new {
+            replace_file(directory, LIST, &text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        anyhow::Ok(is_new)
+    };
+    match kept() {
+        Ok(true) => say!("c10m: wrote {}", path.display()),
+        Ok(false) => {}
         Err(error) => say!(
             "c10m: WARNING: the list of runs is not up to date: {error:#}; `c10m report --list {}` writes it again",
             directory.display()

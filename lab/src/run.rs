@@ -14,7 +14,7 @@ pub fn run(request: &Request) -> anyhow::Result<u8> {
     let ended = match experiments::find(&request.experiment) {
         Some(experiment) => {
             let ended = experiment.run(request, &Local);
-            // An error may come after the run was published: then it is in the list, too.
+            // Whatever the end was: an error may come after the run was published.
             published::keep_list(&request.out);
             ended
         }

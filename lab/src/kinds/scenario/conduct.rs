@@ -60,13 +60,14 @@ pub(super) fn publish<S: Scenario>(
     if planned.is_empty() {
         bail!("nothing can be run here: {}", skipped.join("; "));
     }
+    let outline = outline(scenario, request, profile, planned.len(), skipped);
+    let mut sitting = Sitting::<Kept<S::Found>>::open(request, stage, outline)?;
+    // Not before: what is refused disturbs nobody.
     if about.wait_max.is_none()
         && let Some(rivals) = orphans::rivals()
     {
         say!("c10m: WARNING: {rivals}: each disturbs the other");
     }
-    let outline = outline(scenario, request, profile, planned.len(), skipped);
-    let mut sitting = Sitting::<Kept<S::Found>>::open(request, stage, outline)?;
     if let Err(error) = play_all(scenario, &mut sitting, &planned) {
         return Err(sitting.unfinished(&error));
     }
