@@ -135,3 +135,30 @@ fn listed(directory: &[u8], record: RecordFile) -> anyhow::Result<Option<ListedR
         host,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::trial::Place;
+
+    #[test]
+    fn a_list_is_written_anew_only_where_it_is_one_and_differs() {
+        let place = Place::new("list");
+        let path = place.0.join(LIST);
+        fs::create_dir(&place.0).expect("a place");
+        keep_list(&place.0);
+        assert!(!path.exists(), "there was no list");
+        fs::write(&path, "mine\n").expect("writable");
+        keep_list(&place.0);
+        assert_eq!(fs::read_to_string(&path).expect("text"), "mine\n", "it is no list");
+        let empty = runs_list(vec![]);
+        fs::write(&path, format!("{empty}a run that is gone\n")).expect("writable");
+        keep_list(&place.0);
+        assert_eq!(fs::read_to_string(&path).expect("text"), empty);
+        let written = fs::metadata(&path).and_then(|found| found.modified()).expect("a time");
+        let file = rustix::fs::stat(&path).expect("a file").st_ino;
+        keep_list(&place.0);
+        let again = fs::metadata(&path).and_then(|found| found.modified()).expect("a time");
+        assert_eq!((again, rustix::fs::stat(&path).expect("a file").st_ino), (written, file), "nothing was new");
+    }
+}

@@ -20,3 +20,5 @@ pub(crate) mod sitting;
 pub(crate) mod stage;
 pub(crate) mod start;
 pub mod terminal;
+#[cfg(test)]
+pub(crate) mod trial;

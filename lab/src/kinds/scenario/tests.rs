@@ -10,11 +10,10 @@ use crate::kinds::scenario::conduct::{Published, publish};
 use crate::kinds::scenario::plan::{About, Length, Scenario};
 use crate::kinds::scenario::timeline::{Action, Ready, Role, SERVER, Until, words};
 use crate::refusal::Refusal;
-use crate::session::host::{Command, Host};
+use crate::session::host::Command;
 use crate::session::mock::{Mock, Play};
-use crate::session::places::Places;
 use crate::session::request::{Profile, Request};
-use crate::session::stage::Stage;
+use crate::session::trial::{Place, stage};
 use crate::subjects::tools::tool::Tool;
 
 const READY: &str = r#"{"event":"ready","address":"127.0.0.1:4711"}"#;
@@ -51,65 +50,29 @@ const TRIAL: Claims = Claims {
     },
     notes: |_, _| vec!["A note.".to_owned()],
 };
-
-/// A place for results, removed when dropped.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Place {
-        Place(std::env::temp_dir().join(format!("c10m-scenario-{}-{name}", std::process::id())))
-    }
-
-    fn request(&self) -> Request {
-        Request {
-            experiment: "trial".to_owned(),
-            profile: None,
-            out: self.0.clone(),
-            repeats: None,
-            seconds: None,
-            seed: Some(7),
-            wait_max: None,
-            noisy: false,
-            fresh: false,
-            json: false,
-        }
-    }
-
-    /// The one directory that is there.
-    fn only(&self) -> (String, Vec<String>) {
-        let names = |path: &PathBuf| {
-            let entries =
-                std::fs::read_dir(path).expect("it is there").map(|entry| entry.expect("readable").file_name());
-            entries.map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
-        };
-        let [name] = &names(&self.0)[..] else { panic!("{:?}", names(&self.0)) };
-        (name.clone(), names(&self.0.join(name)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // A test that refuses has made none.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn stage<'a>(host: &'a dyn Host, stop: &Arc<AtomicBool>) -> Stage<'a> {
-    Stage { host, places: Places { server: 0, client: 1, all: vec![0, 1] }, stop: stop.clone() }
-}
-
 fn is_server(command: &Command) -> bool {
     command.arguments[0] == "null-server"
 }
 
+/// The one directory that is there.
+fn only(place: &Place) -> (String, Vec<String>) {
+    let names = |path: &PathBuf| {
+        let entries = std::fs::read_dir(path).expect("it is there").map(|entry| entry.expect("readable").file_name());
+        entries.map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    let [name] = &names(&place.0)[..] else { panic!("{:?}", names(&place.0)) };
+    (name.clone(), names(&place.0.join(name)))
+}
+
 #[test]
 fn a_scenario_is_played_repeat_by_repeat_and_published() {
-    let (place, stop) = (Place::new("published"), Arc::default());
+    let (place, stop) = (Place::new("scenario-published"), Arc::default());
     let host = Mock::new(|command: &Command, _| match is_server(command) {
         true => Play::serves(READY, EXIT),
         false => Play::prints(&[LOAD.trim_end()], 0),
     });
-    let Published { record, tables, code } = publish(&TRIAL, &place.request(), stage(&host, &stop)).expect("a record");
+    let Published { record, tables, code } =
+        publish(&TRIAL, &place.request(None), stage(&host, &stop)).expect("a record");
     assert_eq!((code, tables.len(), record.head.seed, record.repeats, record.seconds_per_run), (0, 2, 7, 2, 1));
     assert_eq!((record.stalls.count, record.failures.len(), record.skipped.len()), (8, 0, 0));
     let orders: Vec<Vec<(u32, u32)>> =
@@ -123,14 +86,14 @@ fn a_scenario_is_played_repeat_by_repeat_and_published() {
         .collect();
     assert!(loads.iter().all(|load| load.contains("http://127.0.0.1:4711/")), "{loads:?}");
     assert!(loads[0].contains("--seed 7") && loads[3].contains("--seed 8"), "{loads:?}");
-    let (name, mut files) = place.only();
+    let (name, mut files) = only(&place);
     files.sort();
     assert!(name.ends_with("-trial"), "{name}");
     let expected =
         ["c10m-load-closed.hgrm", "c10m-load-constant.hgrm", "record.json", "report.html", "report.md", "trial.svg"];
     assert_eq!(files, expected);
     // What `report` makes of the record is what was published.
-    let read = |name: &str| std::fs::read_to_string(place.0.join(place.only().0).join(name)).expect("a file");
+    let read = |name: &str| std::fs::read_to_string(place.0.join(only(&place).0).join(name)).expect("a file");
     let again = serde_json::from_str(&read("record.json")).expect("a record");
     let (document, _) = TRIAL.report(&again, &|name| Ok(Some(read(name)))).expect("a report");
     assert_eq!(results::report::markdown_of(&document), read("report.md"));
@@ -138,20 +101,20 @@ fn a_scenario_is_played_repeat_by_repeat_and_published() {
 
 #[test]
 fn a_run_that_fails_is_told_and_costs_no_other() {
-    let (place, stop) = (Place::new("failed"), Arc::default());
+    let (place, stop) = (Place::new("scenario-failed"), Arc::default());
     let host = Mock::new(|command: &Command, count| match (is_server(command), count) {
         (true, _) => Play::serves(READY, EXIT),
         (_, 1) => Play::complains("no"),
         _ => Play::prints(&[LOAD.trim_end()], 0),
     });
-    let published = publish(&TRIAL, &place.request(), stage(&host, &stop)).expect("a record");
+    let published = publish(&TRIAL, &place.request(None), stage(&host, &stop)).expect("a record");
     assert_eq!(published.record.failures, ["c10m load, constant, repeat 1: the load generator, c10m, ended with 1"]);
     assert_eq!(published.record.arms.iter().map(|arm| arm.runs.len()).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[test]
 fn an_interrupted_scenario_keeps_what_is_finished_and_goes_on() {
-    let (place, stop) = (Place::new("interrupted"), Arc::new(AtomicBool::new(false)));
+    let (place, stop) = (Place::new("scenario-interrupted"), Arc::new(AtomicBool::new(false)));
     let host = Mock::new(|command: &Command, count| {
         // While the second run is under way.
         if count == 3 {
@@ -159,35 +122,39 @@ fn an_interrupted_scenario_keeps_what_is_finished_and_goes_on() {
         }
         if is_server(command) { Play::serves(READY, EXIT) } else { Play::prints(&[LOAD.trim_end()], 0) }
     });
-    let Err(error) = publish(&TRIAL, &place.request(), stage(&host, &stop)) else { panic!("it was interrupted") };
+    let Err(error) = publish(&TRIAL, &place.request(None), stage(&host, &stop)) else { panic!("it was interrupted") };
     let said = error.to_string();
     assert!(said.starts_with("interrupted; 1 of 4 runs are finished and kept in "), "{said}");
-    assert_eq!(place.only().0, ".trial-full.unfinished");
+    assert_eq!(only(&place).0, ".trial-full.unfinished");
     stop.store(false, Ordering::Relaxed);
     let host = Mock::new(|command: &Command, _| match is_server(command) {
         true => Play::serves(READY, EXIT),
         false => Play::prints(&[LOAD.trim_end()], 0),
     });
-    let published = publish(&TRIAL, &place.request(), stage(&host, &stop)).expect("a record");
+    let published = publish(&TRIAL, &place.request(None), stage(&host, &stop)).expect("a record");
     assert_eq!(host.started().len(), 6, "the first run is not played again");
     assert!(published.record.arms.iter().all(|arm| arm.runs.len() == 2));
 }
 
 #[test]
 fn what_has_no_effect_is_refused() {
-    let (place, stop) = (Place::new("refused"), Arc::default());
+    let (place, stop) = (Place::new("scenario-refused"), Arc::default());
     let host = Mock::new(|_: &Command, _| panic!("nothing is started"));
     let given = Claims { about: About { length: Length::Given("is played once"), ..TRIAL.about }, ..TRIAL };
     let several = Claims { about: About { profiles: &[Profile::Quick, Profile::C1m], ..TRIAL.about }, ..TRIAL };
     for (scenario, request, words) in [
-        (&TRIAL, Request { noisy: true, ..place.request() }, "looks at no machine: leave out --noisy"),
+        (&TRIAL, Request { noisy: true, ..place.request(None) }, "looks at no machine: leave out --noisy"),
         (
             &TRIAL,
-            Request { profile: Some(Profile::Quick), ..place.request() },
+            Request { profile: Some(Profile::Quick), ..place.request(None) },
             "only the profile full: leave out --profile quick",
         ),
-        (&several, Request { profile: Some(Profile::Full), ..place.request() }, "has the profiles quick, c1m"),
-        (&given, Request { repeats: Some(2), ..place.request() }, "is played once: leave out --repeats and --seconds"),
+        (&several, Request { profile: Some(Profile::Full), ..place.request(None) }, "has the profiles quick, c1m"),
+        (
+            &given,
+            Request { repeats: Some(2), ..place.request(None) },
+            "is played once: leave out --repeats and --seconds",
+        ),
     ] {
         let Err(error) = publish(scenario, &request, stage(&host, &stop)) else { panic!("not refused: {words}") };
         let refusal = error.downcast::<Refusal>().expect("a refusal");

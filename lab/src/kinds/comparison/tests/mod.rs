@@ -2,7 +2,6 @@
 //!
 //! The accounts that the processes print are those of a run of half a second.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,55 +15,14 @@ use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::refusal::Refusal;
 use crate::session::host::{Command, Host};
 use crate::session::mock::{Mock, Play};
-use crate::session::places::Places;
 use crate::session::request::{Profile, Request};
-use crate::session::stage::Stage;
+use crate::session::trial::{Place, stage};
 use crate::subjects::load::Load;
 use crate::subjects::servers::kind::Kind;
 
 const READY: &str = include_str!("ready.json");
 const EXIT: &str = include_str!("exit.json");
 const LOAD: &str = include_str!("load.json");
-
-/// A place for results, removed when dropped.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Place {
-        let path = std::env::temp_dir().join(format!("c10m-comparison-{}-{name}", std::process::id()));
-        assert!(!path.exists(), "{path:?} was left behind");
-        Place(path)
-    }
-
-    fn request(&self) -> Request {
-        Request {
-            experiment: "trial".to_owned(),
-            profile: None,
-            out: self.0.clone(),
-            repeats: None,
-            seconds: None,
-            seed: Some(7),
-            wait_max: Some(Duration::ZERO),
-            noisy: false,
-            fresh: false,
-            json: false,
-        }
-    }
-
-    /// What is left of the experiment: its run, or its journal.
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // A test that refuses has made none.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Two arms under one load.
 fn trial(connections: u32, repeats: u32) -> Comparison {
     Comparison {
@@ -86,13 +44,9 @@ fn trial(connections: u32, repeats: u32) -> Comparison {
     }
 }
 
-fn stage<'a>(host: &'a dyn Host, stop: &Arc<AtomicBool>) -> Stage<'a> {
-    Stage { host, places: Places { server: 0, client: 1, all: vec![0, 1] }, stop: stop.clone() }
-}
-
 /// Carries the trial out on a host that nobody stops.
 fn publish_on(host: &dyn Host, place: &Place, comparison: &Comparison) -> anyhow::Result<Record> {
-    publish(comparison, &place.request(), stage(host, &Arc::default()))
+    publish(comparison, &place.request(Some(Duration::ZERO)), stage(host, &Arc::default()))
 }
 
 fn is_load(command: &Command) -> bool {
@@ -122,7 +76,7 @@ fn runs(record: &Record) -> Vec<(&str, Vec<(u32, u32)>)> {
 
 #[test]
 fn a_comparison_goes_from_its_command_to_its_report() {
-    let place = Place::new("whole");
+    let place = Place::new("comparison-whole");
     let host = Mock::new(|command, _| play(command));
     let record = publish_on(&host, &place, &trial(4, 2)).expect("all goes well");
     assert_eq!(exit_code(&record).expect("runs"), 0);
@@ -142,7 +96,7 @@ fn a_comparison_goes_from_its_command_to_its_report() {
 
 #[test]
 fn every_second_repeat_is_mirrored_and_the_arms_of_a_repeat_share_a_schedule() {
-    let place = Place::new("order");
+    let place = Place::new("comparison-order");
     let host = Mock::new(|command, _| play(command));
     publish_on(&host, &place, &trial(4, 4)).expect("all goes well");
     let started = host.started();
@@ -160,7 +114,7 @@ fn every_second_repeat_is_mirrored_and_the_arms_of_a_repeat_share_a_schedule() {
 /// Exchanged, every figure of one side would be the other's.
 #[test]
 fn server_and_load_generator_have_their_own_processors() {
-    let place = Place::new("places");
+    let place = Place::new("comparison-places");
     let host = Mock::new(|command, _| play(command));
     publish_on(&host, &place, &trial(4, 1)).expect("all goes well");
     let places = |command: &Command| match is_load(command) {
@@ -175,7 +129,7 @@ fn server_and_load_generator_have_their_own_processors() {
 
 #[test]
 fn a_run_that_fails_three_times_leaves_its_arm_out_and_says_why() {
-    let place = Place::new("fails");
+    let place = Place::new("comparison-fails");
     let is_mio_up = AtomicBool::new(false);
     let host = Mock::new(|command, _| {
         if !is_load(command) {
@@ -201,7 +155,7 @@ fn a_run_that_fails_three_times_leaves_its_arm_out_and_says_why() {
 
 #[test]
 fn a_run_that_fails_once_is_made_again() {
-    let place = Place::new("again");
+    let place = Place::new("comparison-again");
     // The second process is the first load generator.
     let host = Mock::new(|command, number| if number == 1 { Play::is_killed(9) } else { play(command) });
     let record = publish_on(&host, &place, &trial(4, 1)).expect("the second attempt goes well");
@@ -213,7 +167,7 @@ fn a_run_that_fails_once_is_made_again() {
 
 #[test]
 fn where_nothing_succeeds_there_is_a_report_and_no_success() {
-    let place = Place::new("nothing");
+    let place = Place::new("comparison-nothing");
     let host =
         Mock::new(|command, _| if is_load(command) { Play::prints(&[LOAD.trim_end()], 1) } else { play(command) });
     let record = publish_on(&host, &place, &trial(4, 1)).expect("a report");
@@ -229,7 +183,7 @@ fn where_nothing_succeeds_there_is_a_report_and_no_success() {
 
 #[test]
 fn an_interruption_keeps_what_is_finished_and_the_next_sitting_goes_on() {
-    let place = Place::new("interrupted");
+    let place = Place::new("comparison-interrupted");
     let stop = Arc::new(AtomicBool::new(false));
     let comparison = trial(4, 2);
     // The sixth process is the load generator of the third run, and gets the signal as this one does.
@@ -240,7 +194,8 @@ fn an_interruption_keeps_what_is_finished_and_the_next_sitting_goes_on() {
         }
         play(command)
     });
-    let error = publish(&comparison, &place.request(), stage(&host, &stop)).expect_err("it is interrupted");
+    let error =
+        publish(&comparison, &place.request(Some(Duration::ZERO)), stage(&host, &stop)).expect_err("it is interrupted");
     let said = format!("{error:#}");
     assert!(said.starts_with("interrupted; 2 of 4 runs are finished and kept in "), "{said}");
     assert!(said.ends_with("` goes on with the rest"), "{said}");
@@ -258,7 +213,7 @@ fn an_interruption_keeps_what_is_finished_and_the_next_sitting_goes_on() {
 
 #[test]
 fn what_was_left_out_stays_left_out_in_the_next_sitting() {
-    let place = Place::new("stays");
+    let place = Place::new("comparison-stays");
     let stop = Arc::new(AtomicBool::new(false));
     let comparison = trial(4, 2);
     let failing = |command: &Command, number: usize| {
@@ -269,7 +224,8 @@ fn what_was_left_out_stays_left_out_in_the_next_sitting() {
         play(command)
     };
     let host = Mock::new(failing);
-    let error = publish(&comparison, &place.request(), stage(&host, &stop)).expect_err("it is interrupted");
+    let error =
+        publish(&comparison, &place.request(Some(Duration::ZERO)), stage(&host, &stop)).expect_err("it is interrupted");
     assert!(error.to_string().starts_with("interrupted; 1 of 4 runs are finished"), "{error}");
     let host = Mock::new(failing);
     let record = publish_on(&host, &place, &comparison).expect("the rest goes well");
@@ -279,19 +235,19 @@ fn what_was_left_out_stays_left_out_in_the_next_sitting() {
 
 #[test]
 fn nothing_begins_on_a_machine_that_is_not_fit_unless_that_is_wanted() {
-    let place = Place::new("unfit");
+    let place = Place::new("comparison-unfit");
     let host = Mock::new(|command, _| play(command)).disturbed(&["a storm"]);
     let error = publish_on(&host, &place, &trial(4, 1)).expect_err("it is not fit").to_string();
     assert!(error.starts_with("run 1 was not begun, after 0 s of waiting for a storm: see what is busy"), "{error}");
     assert!(error.contains("--noisy; 0 of 2 runs are finished"), "{error}");
     assert!(host.started().is_empty());
 
-    let noisy = Request { noisy: true, ..place.request() };
+    let noisy = Request { noisy: true, ..place.request(Some(Duration::ZERO)) };
     let host = Mock::new(|command, _| play(command)).disturbed(&["a storm"]);
     let record = publish(&trial(4, 1), &noisy, stage(&host, &Arc::default())).expect("it is wanted");
     assert_eq!(record.waits, ["before run 1: waited 0 s in vain, measured in spite of a storm"]);
 
-    let patient = Request { wait_max: Some(Duration::from_secs(600)), ..place.request() };
+    let patient = Request { wait_max: Some(Duration::from_secs(600)), ..place.request(Some(Duration::ZERO)) };
     let host = Mock::new(|command, _| play(command)).disturbed(&["a storm"]);
     let record = publish(&trial(4, 1), &patient, stage(&host, &Arc::default())).expect("the storm goes");
     assert_eq!(record.waits.len(), 1);
@@ -300,7 +256,7 @@ fn nothing_begins_on_a_machine_that_is_not_fit_unless_that_is_wanted() {
 
 #[test]
 fn a_host_may_refuse_before_anything_is_made() {
-    let place = Place::new("refused");
+    let place = Place::new("comparison-refused");
     let host = Mock::new(|command, _| play(command)).refuses("process 4 is left");
     let error = publish_on(&host, &place, &trial(4, 1)).expect_err("a refusal");
     assert_eq!(error.downcast_ref::<Refusal>(), Some(&Refusal::failed("process 4 is left".to_owned())));
@@ -309,7 +265,7 @@ fn a_host_may_refuse_before_anything_is_made() {
 
 #[test]
 fn the_price_of_connections_is_measured_once_for_each_server() {
-    let place = Place::new("price");
+    let place = Place::new("comparison-price");
     let host = Mock::new(|command, _| play(command));
     let record = publish_on(&host, &place, &trial(10, 2)).expect("all goes well");
     let started = host.started();
