@@ -1,6 +1,7 @@
 //! Memory of the host by /proc/meminfo (proc_meminfo(5)).
 
 use std::fs;
+use std::path::Path;
 
 use crate::text::kibibytes;
 
@@ -23,9 +24,12 @@ pub struct Meminfo {
 }
 
 impl Meminfo {
+    /// The file, below the root.
+    pub const PATH: &str = "proc/meminfo";
+
     /// Of this host, now. Nothing is known where the file cannot be read.
     pub fn read() -> Meminfo {
-        Meminfo::of(&fs::read_to_string("/proc/meminfo").unwrap_or_default())
+        Meminfo::of(&fs::read_to_string(Path::new("/").join(Meminfo::PATH)).unwrap_or_default())
     }
 
     pub(crate) fn of(text: &str) -> Meminfo {

@@ -19,6 +19,9 @@ pub struct SlabCache {
 }
 
 impl SlabCache {
+    /// The file, below the root.
+    pub const PATH: &str = "proc/slabinfo";
+
     /// All caches of this host; `None` where they are not ours to read.
     pub fn all() -> Option<Vec<SlabCache>> {
         SlabCache::all_below(Path::new("/"))
@@ -26,7 +29,7 @@ impl SlabCache {
 
     /// The same of the host whose `proc` is below `root`.
     pub fn all_below(root: &Path) -> Option<Vec<SlabCache>> {
-        let text = fs::read_to_string(root.join("proc/slabinfo")).ok()?;
+        let text = fs::read_to_string(root.join(SlabCache::PATH)).ok()?;
         Some(text.lines().filter_map(SlabCache::of).collect())
     }
 

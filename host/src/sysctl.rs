@@ -2,8 +2,12 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use crate::text::numbers;
+
+/// The file of [`local_port_range`], below the root.
+pub const LOCAL_PORT_RANGE_PATH: &str = "proc/sys/net/ipv4/ip_local_port_range";
 
 /// Sets a setting of the calling thread's namespace.
 ///
@@ -15,7 +19,7 @@ pub fn write(name: &str, value: &str) -> io::Result<()> {
 
 /// First and last port the kernel chooses for outgoing connections, net.ipv4.ip_local_port_range.
 pub fn local_port_range() -> Option<[u64; 2]> {
-    ports(&fs::read_to_string(place("net.ipv4.ip_local_port_range")).ok()?)
+    ports(&fs::read_to_string(Path::new("/").join(LOCAL_PORT_RANGE_PATH)).ok()?)
 }
 
 /// `32768 60999`: both ends are in the range.

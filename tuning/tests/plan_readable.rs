@@ -117,9 +117,13 @@ fn what_is_missing_is_named_with_what_shows_it() {
         ("memory", "/proc/meminfo"),
         ("fs.file-max", "sysctl fs.file-max"),
         ("net.ipv4.tcp_mem", "first network namespace: sysctl net.ipv4.tcp_mem"),
-        ("sizes of kernel objects", "/proc/slabinfo"),
+        ("sizes of kernel objects", "as root: cat /proc/slabinfo"),
         ("numbers of threads", "/proc/sys/kernel/pid_max"),
-        ("local ports", "ip_local_port_range"),
+        ("processors online", "as root: cat /sys/devices/system/cpu/online"),
+        ("files that are open", "as root: cat /proc/sys/fs/file-nr"),
+        ("what this process may do", "as root: cat /proc/self/status"),
+        ("local ports", "as root: cat /proc/sys/net/ipv4/ip_local_port_range"),
+        ("reserved ports", "as root: cat /proc/sys/net/ipv4/ip_local_reserved_ports"),
     ] {
         let found = plan.unreadable.iter().find(|missing| missing.what == what);
         assert!(found.is_some_and(|missing| missing.how.contains(how)), "{what}: {found:?}");

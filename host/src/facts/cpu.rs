@@ -99,6 +99,11 @@ pub struct Frequency {
     pub boost: Option<bool>,
 }
 
+impl Cpu {
+    /// The file of those that are online, below the root.
+    pub const ONLINE_PATH: &str = "sys/devices/system/cpu/online";
+}
+
 /// How processors rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Idle {
@@ -136,9 +141,8 @@ pub struct Cache {
 
 pub(super) fn cpu(source: &mut Source<'_>) -> Cpu {
     let cpuinfo = source.first_lines("proc/cpuinfo", CPUINFO_BYTES_MAX).unwrap_or_default();
-    let online = source.parsed("sys/devices/system/cpu/online", "a list of processors", |text| {
-        listed_count(text).and_then(|_| ranges(text))
-    });
+    let online =
+        source.parsed(Cpu::ONLINE_PATH, "a list of processors", |text| listed_count(text).and_then(|_| ranges(text)));
     let first = online.as_ref().and_then(|ranges| ranges.first()).map_or(0, |(first, _)| *first);
     let flags = flags(&cpuinfo);
     let (socket_count, core_count) = online.as_deref().map_or((None, None), |online| topology(source, online));

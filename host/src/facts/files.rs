@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
-use super::source::{Source, sysctl_path};
+use super::source::Source;
 use crate::text::numbers;
 
 /// RLIMIT_NOFILE: one more than the highest descriptor number one table may hold.
@@ -40,6 +40,11 @@ pub struct Files {
     pub epoll_watches_max: Option<u64>,
 }
 
+impl Files {
+    /// The file of the open ones, below the root.
+    pub const OPEN_PATH: &str = "proc/sys/fs/file-nr";
+}
+
 pub(super) fn files(source: &mut Source<'_>, limit: OpenFilesLimit) -> Files {
     Files {
         limit,
@@ -57,5 +62,5 @@ pub fn files_left() -> Option<u64> {
 
 /// Allocated, free, maximum; the middle one has been 0 since 2.6 (Documentation/admin-guide/sysctl/fs.rst).
 fn open_files(source: &mut Source<'_>) -> Option<[u64; 3]> {
-    source.parsed(&sysctl_path("fs.file-nr"), "three numbers", numbers::<3>)
+    source.parsed(Files::OPEN_PATH, "three numbers", numbers::<3>)
 }

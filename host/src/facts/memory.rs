@@ -44,13 +44,12 @@ pub struct NumaNode {
 }
 
 pub(super) fn memory(source: &mut Source<'_>) -> Memory {
-    const PATH: &str = "proc/meminfo";
     const THP: &str = "sys/kernel/mm/transparent_hugepage";
-    let text = source.text(PATH);
+    let text = source.text(Meminfo::PATH);
     let known = text.as_deref().map(Meminfo::of).unwrap_or_default();
     let huge_page_count = text.as_deref().and_then(|text| field(text, "HugePages_Total")?.parse().ok());
     if let Some(text) = text.filter(|_| known.total.is_none() || known.available.is_none()) {
-        source.misunderstood(PATH, &text, "MemTotal and MemAvailable in kB");
+        source.misunderstood(Meminfo::PATH, &text, "MemTotal and MemAvailable in kB");
     }
     let online = source.parsed("sys/devices/system/node/online", "a list of nodes", |text| {
         listed_count(text).map(|count| (count, ranges(text).unwrap_or_default()))

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::interfaces::{self, Qdiscs};
 use super::source::{Source, sysctl_path};
 use crate::kernel::parse::{SoftnetRow, softnet};
-use crate::sysctl::ports;
+use crate::sysctl::{LOCAL_PORT_RANGE_PATH, ports};
 use crate::text::ranges;
 
 /// Queues, ports and devices below TCP.
@@ -29,6 +29,11 @@ pub struct Network {
     pub port_range: Option<[u64; 2]>,
     /// Ports the kernel must not choose by itself, as ranges.
     pub reserved_ports: Option<Vec<(u64, u64)>>,
+}
+
+impl Network {
+    /// The file of `reserved_ports`, below the root.
+    pub const RESERVED_PORTS_PATH: &str = "proc/sys/net/ipv4/ip_local_reserved_ports";
 }
 
 /// TCP settings, named after their sysctl.
@@ -82,6 +87,11 @@ pub struct Conntrack {
     pub iptables_tables: Option<Vec<String>>,
 }
 
+impl Conntrack {
+    /// How the paths of its settings begin, below the root.
+    pub const PATHS: &str = "proc/sys/net/netfilter/nf_conntrack_";
+}
+
 pub(super) fn network(source: &mut Source<'_>, qdiscs: &Qdiscs) -> Network {
     let loopback = interfaces::are_ours(source);
     Network {
@@ -93,8 +103,8 @@ pub(super) fn network(source: &mut Source<'_>, qdiscs: &Qdiscs) -> Network {
         netdev_backlog_max: source.sysctl("net.core.netdev_max_backlog"),
         softnet_dropped_count: source.parsed("proc/net/softnet_stat", "hexadecimal columns", softnet_dropped),
         default_qdisc: source.sysctl_word("net.core.default_qdisc"),
-        port_range: source.parsed(&sysctl_path("net.ipv4.ip_local_port_range"), "first and last port", ports),
-        reserved_ports: source.parsed(&sysctl_path("net.ipv4.ip_local_reserved_ports"), "a list of ports", ranges),
+        port_range: source.parsed(LOCAL_PORT_RANGE_PATH, "first and last port", ports),
+        reserved_ports: source.parsed(Network::RESERVED_PORTS_PATH, "a list of ports", ranges),
     }
 }
 
@@ -122,10 +132,11 @@ pub(super) fn tcp(source: &mut Source<'_>) -> Tcp {
 }
 
 pub(super) fn conntrack(source: &mut Source<'_>) -> Conntrack {
+    let mut setting = |name| source.number(&format!("{}{name}", Conntrack::PATHS));
     Conntrack {
-        count: source.sysctl("net.netfilter.nf_conntrack_count"),
-        max: source.sysctl("net.netfilter.nf_conntrack_max"),
-        bucket_count: source.sysctl("net.netfilter.nf_conntrack_buckets"),
+        count: setting("count"),
+        max: setting("max"),
+        bucket_count: setting("buckets"),
         iptables_tables: source
             .text("proc/net/ip_tables_names")
             .map(|text| text.split_whitespace().map(str::to_owned).collect()),

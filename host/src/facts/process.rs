@@ -86,6 +86,11 @@ pub struct Process {
     pub limits: Limits,
 }
 
+impl Process {
+    /// The file of its capabilities, its seccomp and its processors, below the root.
+    pub const STATUS_PATH: &str = "proc/self/status";
+}
+
 /// Resource limits of the process that asks, getrlimit(2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Limits {
@@ -142,7 +147,7 @@ impl Serialize for Bound {
 }
 
 pub(super) fn capabilities(source: &mut Source<'_>) -> Capabilities {
-    let effective = source.parsed("proc/self/status", "CapEff in hexadecimal", |text| {
+    let effective = source.parsed(Process::STATUS_PATH, "CapEff in hexadecimal", |text| {
         u64::from_str_radix(field(text, "CapEff")?, 16).ok()
     });
     let effective = effective.map(capability_names);
@@ -175,7 +180,7 @@ fn capability_names(set: u64) -> Vec<String> {
 }
 
 pub(super) fn process(source: &mut Source<'_>) -> Process {
-    let status = source.text("proc/self/status").unwrap_or_default();
+    let status = source.text(Process::STATUS_PATH).unwrap_or_default();
     Process {
         // 0, 1 and 2 in proc_pid_status(5).
         seccomp: match field(&status, "Seccomp") {

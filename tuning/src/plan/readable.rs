@@ -1,6 +1,7 @@
 //! Facts that a plan needs and could not read. If one is missing, the plan never says that everything fits: a
 //! hidden file must not turn into good news.
 
+use ::host::{Conntrack, Cpu, Files, Meminfo, Network, Process, SlabCache, sysctl};
 use serde::Serialize;
 
 use super::link::{Link, Verdict};
@@ -33,21 +34,19 @@ pub(super) fn unreadable(subject: &Subject<'_>, chain: &[Link]) -> Vec<Unreadabl
         (None, Some(_)) => true,
         _ => false,
     };
+    let tracked = format!("{}*", Conntrack::PATHS);
     let files: [(bool, &str, &str); 8] = [
-        (facts.cpu.online_count.is_none(), "processors online", "/sys/devices/system/cpu/online"),
-        (facts.memory.available_bytes.is_none(), "available memory", "/proc/meminfo"),
-        (facts.files.open_count.is_none(), "files that are open", "/proc/sys/fs/file-nr"),
-        (facts.capabilities.effective.is_none(), "what this process may do", "/proc/self/status"),
-        (has_clients && facts.network.port_range.is_none(), "local ports", "/proc/sys/net/ipv4/ip_local_port_range"),
-        (
-            has_clients && facts.network.reserved_ports.is_none(),
-            "reserved ports",
-            "/proc/sys/net/ipv4/ip_local_reserved_ports",
-        ),
-        (tracks, "connections the firewall tracks", "/proc/sys/net/netfilter/nf_conntrack_*"),
-        (subject.host.slabs.basis() == Basis::Table, "sizes of kernel objects", "/proc/slabinfo"),
+        (facts.cpu.online_count.is_none(), "processors online", Cpu::ONLINE_PATH),
+        (facts.memory.available_bytes.is_none(), "available memory", Meminfo::PATH),
+        (facts.files.open_count.is_none(), "files that are open", Files::OPEN_PATH),
+        (facts.capabilities.effective.is_none(), "what this process may do", Process::STATUS_PATH),
+        (has_clients && facts.network.port_range.is_none(), "local ports", sysctl::LOCAL_PORT_RANGE_PATH),
+        (has_clients && facts.network.reserved_ports.is_none(), "reserved ports", Network::RESERVED_PORTS_PATH),
+        (tracks, "connections the firewall tracks", &tracked),
+        (subject.host.slabs.basis() == Basis::Table, "sizes of kernel objects", SlabCache::PATH),
     ];
-    let files = files.into_iter().filter(|(is_missing, ..)| *is_missing).map(|(_, what, path)| (what, path.to_owned()));
+    let files =
+        files.into_iter().filter(|(is_missing, ..)| *is_missing).map(|(_, what, path)| (what, format!("/{path}")));
     let of_host = subject.host.room.unreadable.iter().map(|(what, path)| (*what, path.clone()));
     for (what, path) in files.chain(of_host) {
         missing.push(Unreadable { what: what.to_owned(), how: format!("as root: cat {path}") });
@@ -58,7 +57,7 @@ pub(super) fn unreadable(subject: &Subject<'_>, chain: &[Link]) -> Vec<Unreadabl
 /// How to see a limit that is not shown.
 fn how(id: &str) -> String {
     match id {
-        "memory" => "as root: cat /proc/meminfo".to_owned(),
+        "memory" => format!("as root: cat /{}", Meminfo::PATH),
         // Some belong to the first network namespace and are not shown in others.
         id if id.starts_with("net.") => format!("as root, in the first network namespace: sysctl {id}"),
         id => format!("as root: sysctl {id}"),
