@@ -25,7 +25,7 @@ pub mod slo;
 mod statistics;
 pub mod validity;
 
-pub use engine::{CONNECTION_LEN_MAX, probe_tun};
+pub use engine::{CONNECTION_LEN_MAX, RING_BYTES, probe_tun};
 pub use error::LoadError;
 pub use load::load;
 pub use memory::RESERVE_SHARE as MEMORY_RESERVE_SHARE;
@@ -38,3 +38,4 @@ pub use record::Record;
 pub use recording::meaning::error_meaning;
 pub use run::{Outcome, Phase, Snapshot};
 pub use schedule::{Process, Stage};
+pub use tcp::client::PEER_LEN as TUN_PEER_LEN;

@@ -22,6 +22,7 @@ mod unavailable;
 mod unix_socket;
 
 pub use auto::{Choice, choose, probe_io_uring};
+pub use backend::uring::RING_BYTES;
 pub use endpoint::Endpoint;
 pub use event::{Event, Exit, Ready, StatsLine};
 pub use host::CpuTime;

@@ -190,7 +190,7 @@ fn kernel(shape: &Shape) -> Vec<Part> {
     let mut parts = if shape.backend.is_uring() {
         vec![
             part("tables of direct descriptors", shape.reactors, ring_table_bytes(shape.ring_descriptors)),
-            part("rings", shape.reactors, budget::RING_BYTES),
+            part("rings", shape.reactors, budget::SERVER_RING_BYTES),
         ]
     } else {
         let descriptors = of_each_reactor.saturating_add(budget::REACTOR_DESCRIPTORS);
@@ -198,7 +198,7 @@ fn kernel(shape: &Shape) -> Vec<Part> {
     };
     if shape.side == Side::Both && shape.ring_clients {
         parts.push(part("tables of the generator's rings", shape.workers, ring_table_bytes(of_each_worker)));
-        parts.push(part("rings of the generator", shape.workers, budget::RING_BYTES));
+        parts.push(part("rings of the generator", shape.workers, budget::GENERATOR_RING_BYTES));
     } else if shape.side == Side::Both {
         let descriptors = of_each_worker.saturating_add(budget::WORKER_DESCRIPTORS);
         parts.push(part("descriptor tables of the generator", shape.workers, table_bytes(descriptors)));

@@ -18,4 +18,5 @@ mod work;
 
 pub use connection::CONNECTION_LEN_MAX;
 pub use tun::probe as probe_tun;
+pub use uring::RING_BYTES;
 pub(crate) use work::work;

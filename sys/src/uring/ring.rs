@@ -28,6 +28,13 @@ pub struct Sizes {
     pub descriptors: u32,
 }
 
+impl Sizes {
+    /// Memory of both queues: an io_uring_sqe has 64 B, an io_uring_cqe 16 B (linux/io_uring.h).
+    pub const fn queue_bytes(&self) -> u64 {
+        self.submissions as u64 * 64 + self.completions as u64 * 16
+    }
+}
+
 /// How long to wait for more than one completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gather {

@@ -38,6 +38,13 @@ use sys::uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes, Starved, Whole
 const SUBMISSIONS: u32 = 1024;
 /// Completions that fit: several for each of 4,096 busy connections.
 const COMPLETIONS: u32 = 16 * 1024;
+/// Memory of the queues of each worker's ring.
+pub const RING_BYTES: u64 = sizes(0).queue_bytes();
+
+const fn sizes(descriptors: u32) -> Sizes {
+    Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors }
+}
+
 /// Completions handled before the resulting entries are submitted: as many as an epoll turn takes.
 const COMPLETIONS_PER_TURN_CLOSED: usize = 256;
 const COMPLETIONS_PER_TURN_OPEN: usize = 64;
@@ -176,8 +183,7 @@ impl Engine for Uring {
         let addresses = job.plan.routes.iter().map(|route| route.address.for_ring()).collect::<Result<_, _>>();
         let addresses =
             addresses.map_err(|source| LoadError::Setup { what: "write the address of the target", source })?;
-        let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections };
-        let (ring, buffers) = Ring::open(sizes).map_err(LoadError::NoRing)?;
+        let (ring, buffers) = Ring::open(sizes(connections)).map_err(LoadError::NoRing)?;
         Ok(Uring {
             ring,
             buffers: Some(buffers),

@@ -43,6 +43,7 @@ use sys::uring::{Completion, ProvidedBuffers, Starved, Whole};
 
 use self::direct::Direct;
 use self::inline::InlineSends;
+pub use self::ring::RING_BYTES;
 use self::ring::{COMPLETIONS, Ring};
 use self::state::{DOORBELL, flag, tag};
 use self::style::{Receive, Send, Style};

@@ -20,6 +20,12 @@ use crate::unavailable::Unavailable;
 const SUBMISSIONS: u32 = 1024;
 /// Completions that fit: a receive and a send for each of 4,096 busy connections.
 pub(super) const COMPLETIONS: u32 = 8192;
+/// Memory of the queues of each reactor's ring.
+pub const RING_BYTES: u64 = sizes(0).queue_bytes();
+
+const fn sizes(descriptors: u32) -> Sizes {
+    Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors }
+}
 
 pub(super) struct Ring<C: Cut> {
     inner: sys::uring::Ring<C>,
@@ -28,8 +34,7 @@ pub(super) struct Ring<C: Cut> {
 impl<C: Cut> Ring<C> {
     /// Sets a ring up with a table for `connections_max` direct descriptors, and its buffers.
     pub(super) fn open(connections_max: u32) -> Result<(Ring<C>, ProvidedBuffers<C>), Unavailable> {
-        let sizes = Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors: connections_max };
-        sys::uring::Ring::open(sizes)
+        sys::uring::Ring::open(sizes(connections_max))
             .map(|(inner, buffers)| (Ring { inner }, buffers))
             .map_err(|sys::uring::Unavailable { cause, fix }| Unavailable::Uring { cause, fix })
     }
