@@ -1,7 +1,7 @@
 //! Limits on one descriptor table (of a reactor, a worker or a ring), and on the threads that share the
 //! connections.
 
-use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::rule::{Finding, Kind, Measure, Rule, State, Turn};
 use super::subject::{Asker, Subject, descriptors_needed, largest, share};
 use crate::budget;
 use crate::number::{counted, thousands};
@@ -58,16 +58,18 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// What an audit says about the limit that a plan calls "RLIMIT_NOFILE (server)".
+/// What an audit says about the limit that a plan calls "RLIMIT_NOFILE (server)". Both names stand in published
+/// formats, so there are two rows; limit, need and whether it is hit come from [`reactor_tables`] alone, and this one only
+/// finds the words and the fix that suit a host without a plan.
 fn hard_limit(subject: &Subject<'_>) -> Finding {
-    let Some(hard) = subject.facts.files.limit.hard else {
+    let tables = reactor_tables(subject);
+    let Some(Measure { limit: Some(hard), need: Some(needed), .. }) = tables.measure else {
         return Finding::setting(State::Ok, "unlimited", "only fs.nr_open bounds a reactor");
     };
-    let needed = subject.descriptors_per_reactor();
     let wanted = format!("≥ {}", thousands(needed));
     let shared = "every reactor thread owns its descriptor table, so the limit bounds the fullest reactor's share";
     let judged = |state, meaning: String| Finding::setting(state, thousands(hard), meaning).wanted(&wanted);
-    if !reactor_tables(subject).is_hit(subject.connections) {
+    if !tables.is_hit(subject.connections) {
         let reactors = counted(subject.reactors, "reactor", "reactors");
         return judged(State::Ok, format!("{shared}; {reactors} here"));
     }
