@@ -1,11 +1,11 @@
 //! Limits of the whole host on open files, and of one user on epoll watches.
 
 use super::rule::{Finding, Kind, Rule, State, Turn};
-use super::subject::{Asker, Subject, largest};
+use super::subject::Subject;
 use crate::number::thousands;
 use crate::request::Side;
 
-/// Files of all other programs.
+/// Files of all other programs where the host does not say how many are open: more than a desktop has.
 const OTHER_FILES: u64 = 100_000;
 
 pub(super) const RULES: &[Rule] = &[
@@ -23,23 +23,18 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
+/// The connections need their sockets beside the files that are open already. That is the need of audit and plan
+/// alike, because the kernel refuses exactly beyond the limit, and what is open is known better than guessed. Files that
+/// other programs open meanwhile are room of the command: it asks for a tenth more.
 fn file_max(subject: &Subject<'_>) -> Option<Finding> {
     let open = subject.facts.files.open_count;
-    let ends_each = subject.request.side.kernel_ends();
-    let need_of = |ends: u64| match subject.asker {
-        // A tenth more than the sockets, and room for all other open files of a host.
-        Asker::Audit => ends.saturating_add(ends / 10).saturating_add(OTHER_FILES),
-        Asker::Plan => ends.saturating_add(open.unwrap_or(0)),
-    };
-    let need = need_of(subject.ends);
+    let others = open.unwrap_or(OTHER_FILES);
+    let need = subject.ends.saturating_add(others);
     let Some(most) = subject.facts.files.file_max else {
         return Some(Finding::unknown(need));
     };
-    let (hit_at, wanted) = match subject.asker {
-        Asker::Audit => (largest(|many| need_of(many.saturating_mul(ends_each)) <= most), need),
-        // A tenth more, for other files that are opened meanwhile.
-        Asker::Plan => (Some(most.saturating_sub(open.unwrap_or(0)) / ends_each), need.saturating_add(need / 10)),
-    };
+    let hit_at = most.saturating_sub(others) / subject.request.side.kernel_ends();
+    let wanted = need.saturating_add(need / 10);
     let found = match open {
         Some(open) => format!("{} ({} open)", thousands(most), thousands(open)),
         None => thousands(most),
@@ -55,7 +50,7 @@ fn file_max(subject: &Subject<'_>) -> Option<Finding> {
         return Some(if most >= need { exempt.fine(fine) } else { exempt.state(State::Info) });
     }
     let meaning = "accept(2) and socket(2) fail with ENFILE; direct descriptors of io_uring count too";
-    Some(judged(hit_at, meaning).fine(fine))
+    Some(judged(Some(hit_at), meaning).fine(fine))
 }
 
 fn epoll_watches(subject: &Subject<'_>) -> Option<Finding> {
