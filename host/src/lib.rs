@@ -20,7 +20,7 @@ pub use facts::{
     Bound, Build, Cache, Capabilities, Cgroup, ChangedSysctl, Conntrack, Container, Cpu, FactError, Facts, Files,
     Frequency, Idle, IdleState, Interface, Interrupt, Kernel, Limit, Limits, Listening, Load, Memory, Network,
     NumaNode, OpenFilesLimit, Pressure, Process, SocketBounds, SocketTable, Sockets, Sysctls, Tcp, Versions,
-    clocksource, files_left, fingerprint, listening,
+    clocksource, fingerprint, listening,
 };
 pub use meminfo::Meminfo;
 pub use namespace::{Namespace, namespace};

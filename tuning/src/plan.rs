@@ -5,6 +5,7 @@ mod commands;
 mod fit;
 mod link;
 mod readable;
+mod spread;
 
 use serde::Serialize;
 
@@ -14,12 +15,12 @@ use ::host::Facts;
 
 pub use crate::host::Host;
 pub use crate::predict::{Owner, Part, Prediction, Shape, predict};
-pub use crate::request::{Backend, Request, Side};
-pub use crate::rules::subject::fewest_reactors;
+pub use crate::request::{Backend, Demand, Request, Side};
 pub use crate::slabs::{Basis, Slabs};
 pub use fit::Fit;
 pub use link::{Link, Verdict};
 pub use readable::Unreadable;
+pub use spread::{Spread, spread};
 
 use link::Judged;
 

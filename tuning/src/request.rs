@@ -114,6 +114,18 @@ pub struct Request {
     pub sources: Option<u64>,
 }
 
+/// Connections with both ends on this host, of a server that is not c10m's or need not be. Of such a server no more is
+/// known than this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// Connections to be open at the same time.
+    pub connections: u64,
+    /// Memory of each: both ends in the kernel, and what server and client keep.
+    pub bytes_per_connection: u64,
+    /// The most that a reactor or worker of the server takes, however many descriptors it may have.
+    pub connections_per_reactor_max: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

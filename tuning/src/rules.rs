@@ -23,7 +23,8 @@ use rule::Rule;
 pub(crate) fn for_audit() -> impl Iterator<Item = &'static Rule> {
     [
         descriptors::RULES,
-        files::RULES,
+        files::OPEN,
+        files::WATCHED,
         memory::ROOM,
         memory::QUEUED,
         backlog::RULES,
@@ -46,7 +47,8 @@ pub(crate) fn for_plan() -> impl Iterator<Item = &'static Rule> {
     [
         host::RING,
         descriptors::RULES,
-        files::RULES,
+        files::OPEN,
+        files::WATCHED,
         ports::RULES,
         backlog::RULES,
         conntrack::RULES,
@@ -60,6 +62,11 @@ pub(crate) fn for_plan() -> impl Iterator<Item = &'static Rule> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// The rules about what holds the connections of any server, in the order in which they refuse some.
+pub(crate) fn for_spread() -> impl Iterator<Item = &'static Rule> {
+    [memory::ROOM, files::OPEN, descriptors::RULES].into_iter().flatten()
 }
 
 #[cfg(test)]

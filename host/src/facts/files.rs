@@ -1,7 +1,5 @@
 //! Reads the limits on open files and on epoll watches.
 
-use std::path::Path;
-
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
@@ -53,11 +51,6 @@ pub(super) fn files(source: &mut Source<'_>, limit: OpenFilesLimit) -> Files {
         open_count: open_files(source).map(|[open, _, _]| open),
         epoll_watches_max: source.sysctl("fs.epoll.max_user_watches"),
     }
-}
-
-/// Open files that fs.file-max leaves on the whole host.
-pub fn files_left() -> Option<u64> {
-    open_files(&mut Source::new(Path::new("/"))).map(|[open, _, max]| max.saturating_sub(open))
 }
 
 /// Allocated, free, maximum; the middle one has been 0 since 2.6 (Documentation/admin-guide/sysctl/fs.rst).

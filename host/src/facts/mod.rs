@@ -28,7 +28,7 @@ use serde::Serialize;
 
 pub use container::{Cgroup, Container};
 pub use cpu::{Cache, Cpu, Frequency, Idle, IdleState};
-pub use files::{Files, OpenFilesLimit, files_left};
+pub use files::{Files, OpenFilesLimit};
 pub use interfaces::{Interface, Interrupt};
 pub use kernel::{Build, Kernel, clocksource};
 pub use listening::{Listening, SocketBounds, listening};

@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn loads_are_such_as_the_load_generator_takes() {
-        let limits = Limits { descriptors_max: 20_000, files_free: u64::MAX, memory_bytes: u64::MAX };
+        let limits = Limits::on_descriptors(20_000);
         for (experiment, scope) in scopes() {
             for load in &scope.loads {
                 assert!(load.rate.is_none() || load.pipeline == 1, "{}: only closed loops pipeline", experiment.name);

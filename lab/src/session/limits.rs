@@ -1,30 +1,23 @@
-//! How many connections this host can hold for an experiment, and over how many reactors and workers they
-//! have to be spread. Changes no limit but the soft one on descriptors, as server and load generator do.
+//! How many connections this host can hold for an experiment, and over how many reactors and workers they have to be
+//! spread. The rules of `tuning` judge that; here are the experiments' own choices. Changes no limit but the soft one on
+//! descriptors, as server and load generator do.
 
-use host::{Meminfo, files_left};
-use loadgen::plan::HostLimits;
-use results::report::count;
-use tuning::plan::fewest_reactors;
+use ::host::Facts;
+use tuning::plan::{Demand, Host, Spread, spread};
 
 /// What nginx holds in each worker with the configuration that experiments use. Every other server gets the same limit,
 /// so that all have equally many reactors.
 const CONNECTIONS_PER_REACTOR_MAX: u64 = 18_000;
-/// Descriptors of a server or of a worker beside its connections.
-const DESCRIPTOR_RESERVE: u64 = 64;
 /// Memory that one connection over loopback may take: both ends in the kernel (8 KB measured on Linux 6.18
 /// with epoll, 9 KB with io_uring), and as much again for what the servers keep themselves.
 /// `tuning` predicts c10m alone; this has to hold for nginx and haproxy, too, whose memory nobody predicts.
 const BYTES_PER_CONNECTION: u64 = 16 << 10;
 
 /// What bounds connections here.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Limits {
-    /// RLIMIT_NOFILE, of a reactor or a worker.
-    pub(crate) descriptors_max: u64,
-    /// Open files that fs.file-max leaves.
-    pub(crate) files_free: u64,
-    /// MemAvailable.
-    pub(crate) memory_bytes: u64,
+    facts: Facts,
+    host: Host,
 }
 
 /// How connections are spread.
@@ -37,49 +30,32 @@ pub(crate) struct Shape {
 }
 
 impl Limits {
-    /// Takes what cannot be read for unlimited: then the run itself meets the limit and says so.
+    /// Those of this host. What cannot be read counts as unlimited: then the run itself meets the limit and says so.
     pub(crate) fn read() -> Limits {
-        Limits {
-            descriptors_max: HostLimits::read().descriptors_max,
-            files_free: files_left().unwrap_or(u64::MAX),
-            memory_bytes: Meminfo::read().available.unwrap_or(u64::MAX),
-        }
+        // For programs that do not raise it themselves and inherit it. Where that fails, they say what they lack.
+        let _ = sys::limits::raise_fd_limit();
+        Limits { facts: Facts::of_this_host(), host: Host::of_this_host() }
     }
 
     /// How `connections` are spread, or why they cannot be held here and what would mend it.
     pub(crate) fn shape(&self, connections: u32) -> Result<Shape, String> {
-        let connections = u64::from(connections);
-        let memory = connections * BYTES_PER_CONNECTION;
-        if memory > self.memory_bytes {
-            let (needed, there) = (memory >> 20, self.memory_bytes >> 20);
-            return Err(format!(
-                "needs {} MiB of memory, {} MiB are available: end other programs, or use a larger machine",
-                count(needed as f64),
-                count(there as f64)
-            ));
-        }
-        let files = 2 * connections + DESCRIPTOR_RESERVE;
-        if files > self.files_free {
-            return Err(format!(
-                "needs {} open files, fs.file-max leaves {}: sysctl -w fs.file-max={}",
-                count(files as f64),
-                count(self.files_free as f64),
-                2 * files
-            ));
-        }
-        let room = self.descriptors_max.saturating_sub(DESCRIPTOR_RESERVE);
-        let per_reactor = room.min(CONNECTIONS_PER_REACTOR_MAX);
-        if per_reactor == 0 {
-            return Err(format!("RLIMIT_NOFILE of {} leaves no descriptor: ulimit -n 4096", self.descriptors_max));
-        }
-        let reactors = fewest_reactors(connections, per_reactor).ok_or_else(|| {
-            format!(
-                "needs more reactors of {} connections than a server can have: ulimit -n {}",
-                count(per_reactor as f64),
-                CONNECTIONS_PER_REACTOR_MAX + DESCRIPTOR_RESERVE
-            )
-        })? as usize;
-        Ok(Shape { reactors, threads: connections.div_ceil(room).max(1) as u32 })
+        let demand = Demand {
+            connections: connections.into(),
+            bytes_per_connection: BYTES_PER_CONNECTION,
+            connections_per_reactor_max: CONNECTIONS_PER_REACTOR_MAX,
+        };
+        let Spread { reactors, workers } = spread(&self.facts, &self.host, demand)?;
+        Ok(Shape { reactors: reactors as usize, threads: workers as u32 })
+    }
+}
+
+#[cfg(test)]
+impl Limits {
+    /// Those of a host that shows nothing but this limit on descriptors.
+    pub(crate) fn on_descriptors(max: u64) -> Limits {
+        let nowhere = std::path::Path::new("/nonexistent");
+        let limit = ::host::OpenFilesLimit { soft: Some(max), hard: Some(max) };
+        Limits { facts: Facts::read(nowhere, limit), host: Host::read(nowhere, 4096) }
     }
 }
 
@@ -87,24 +63,47 @@ impl Limits {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { descriptors_max: 20_000, files_free: 2_000_000, memory_bytes: 4 << 30 };
+    fn limits(descriptors_max: u64, change: impl FnOnce(&mut Facts)) -> Limits {
+        let mut limits = Limits::on_descriptors(descriptors_max);
+        let facts = &mut limits.facts;
+        (facts.files.file_max, facts.files.open_count) = (Some(2_100_000), Some(100_000));
+        facts.memory.available_bytes = Some(4 << 30);
+        change(facts);
+        limits
+    }
 
     #[test]
     fn connections_are_spread_or_refused() {
+        let as_they_are = |descriptors_max| limits(descriptors_max, |_| {});
+        let few_files = |facts: &mut Facts| facts.files.file_max = Some(110_000);
+        let exempt = |facts: &mut Facts| {
+            facts.capabilities.sys_admin = Some(true);
+            few_files(facts);
+        };
+        let may_raise = |facts: &mut Facts| facts.capabilities.sys_resource = Some(true);
         for (limits, connections, expected) in [
-            (LIMITS, 1, Ok((1, 1))),
-            (LIMITS, 18_000, Ok((1, 1))),
-            (LIMITS, 19_000, Ok((2, 1))),
-            (LIMITS, 100_000, Ok((6, 6))),
-            (Limits { descriptors_max: 1 << 20, ..LIMITS }, 100_000, Ok((6, 1))),
-            (Limits { descriptors_max: 1024, ..LIMITS }, 1000, Ok((2, 2))),
-            (LIMITS, 300_000, Err("MiB of memory")),
-            (Limits { files_free: 10_000, ..LIMITS }, 10_000, Err("fs.file-max")),
-            (Limits { descriptors_max: 64, ..LIMITS }, 1, Err("ulimit -n")),
+            (as_they_are(20_000), 1, Ok((1, 1))),
+            (as_they_are(20_000), 18_000, Ok((1, 1))),
+            (as_they_are(20_000), 18_001, Ok((2, 1))),
+            (as_they_are(20_000), 19_000, Ok((2, 1))),
+            (as_they_are(20_000), 100_000, Ok((6, 6))),
+            (as_they_are(1 << 20), 100_000, Ok((6, 1))),
+            // A worker of the generator keeps 16 for itself, a reactor 64.
+            (as_they_are(1024), 1008, Ok((2, 1))),
+            (as_they_are(1024), 1009, Ok((2, 2))),
+            // What is kept free of 4 GiB, a thirty-second, has no room for connections.
+            (as_they_are(20_000), 253_952, Ok((15, 13))),
+            (as_they_are(20_000), 253_953, Err(["needs 3.9 GiB", "memory", "use a larger host"])),
+            (as_they_are(20_000), 300_000, Err(["needs 4.6 GiB", "memory", "use a larger host"])),
+            (limits(20_000, few_files), 5000, Ok((1, 1))),
+            (limits(20_000, few_files), 5001, Err(["needs 110,002 files", "ENFILE", "sysctl -w fs.file-max=121002"])),
+            (limits(20_000, exempt), 5001, Ok((1, 1))),
+            (limits(64, may_raise), 1, Err(["descriptors", "RLIMIT_NOFILE (server) is 64", "ulimit -n 73"])),
+            (as_they_are(64), 1, Err(["threads", "limits on each table", "a higher hard limit on open files"])),
         ] {
             match (limits.shape(connections), expected) {
                 (Ok(shape), Ok(expected)) => assert_eq!((shape.reactors, shape.threads), expected, "{connections}"),
-                (Err(reason), Err(word)) => assert!(reason.contains(word), "{reason}"),
+                (Err(reason), Err(words)) => assert!(words.iter().all(|word| reason.contains(word)), "{reason}"),
                 (found, expected) => panic!("{connections}: {found:?} instead of {expected:?}"),
             }
         }

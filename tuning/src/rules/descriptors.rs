@@ -179,7 +179,7 @@ fn reactor_connections(subject: &Subject<'_>) -> Option<Finding> {
     if subject.request.backend.is_uring() {
         return None;
     }
-    let most = budget::REACTOR_CONNECTIONS_MAX;
+    let most = subject.reactor_connections_max();
     let need = share(subject.connections, subject.reactors);
     let hit_at = largest(|many| share(many, subject.reactors) <= most);
     let finding = Finding::limit(Some(most), need, hit_at, "a reactor takes no more than this");

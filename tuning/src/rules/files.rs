@@ -8,20 +8,19 @@ use crate::request::Side;
 /// Files of all other programs where the host does not say how many are open: more than a desktop has.
 const OTHER_FILES: u64 = 100_000;
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
-        id: "fs.file-max",
-        title: "open files of the whole host",
-        source: "kernel docs admin-guide/sysctl/fs.rst, file-max; linux fs/file_table.c, alloc_empty_file",
-        kind: Kind::stops("files", Some(State::Bad), file_max),
-    },
-    Rule {
-        id: "fs.epoll.max_user_watches",
-        title: "sockets a user may watch",
-        source: "epoll(7), /proc interfaces; linux fs/eventpoll.c",
-        kind: Kind::stops("sockets", Some(State::Bad), epoll_watches),
-    },
-];
+pub(super) const OPEN: &[Rule] = &[Rule {
+    id: "fs.file-max",
+    title: "open files of the whole host",
+    source: "kernel docs admin-guide/sysctl/fs.rst, file-max; linux fs/file_table.c, alloc_empty_file",
+    kind: Kind::stops("files", Some(State::Bad), file_max),
+}];
+
+pub(super) const WATCHED: &[Rule] = &[Rule {
+    id: "fs.epoll.max_user_watches",
+    title: "sockets a user may watch",
+    source: "epoll(7), /proc interfaces; linux fs/eventpoll.c",
+    kind: Kind::stops("sockets", Some(State::Bad), epoll_watches),
+}];
 
 /// The connections need their sockets beside the files that are open already. That is the need of audit and plan
 /// alike, because the kernel refuses exactly beyond the limit, and what is open is known better than guessed. Files that

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::budget;
 use crate::host::Host;
 use crate::predict::{Shape, predict};
-use crate::request::{Backend, Request, Side};
+use crate::request::{Backend, Demand, Request, Side};
 use ::host::Facts;
 use protocol::Workload;
 
@@ -40,6 +40,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) io_uring: &'a IoUring,
     pub(crate) asker: Asker,
     pub(crate) request: Request,
+    /// What is known of a server that is not c10m's; it goes before what is known of c10m's.
+    demand: Option<Demand>,
     pub(crate) connections: u64,
     /// Kernel sockets on this host.
     pub(crate) ends: u64,
@@ -69,6 +71,7 @@ impl<'a> Subject<'a> {
             io_uring,
             asker: Asker::Plan,
             request,
+            demand: None,
             connections: request.connections,
             ends: request.connections.saturating_mul(request.side.kernel_ends()),
             reactors,
@@ -79,17 +82,16 @@ impl<'a> Subject<'a> {
 
     /// The subject of an audit, with this `side` of the connections here.
     pub(crate) fn audit(facts: &'a Facts, host: &'a Host, connections: u64, side: Side, io_uring: &'a IoUring) -> Self {
-        let request = Request {
-            connections,
-            workload: Workload::Echo,
-            backend: Backend::Epoll,
-            side,
-            ring_clients: false,
-            heartbeat_ms: None,
-            reactors: None,
-            sources: None,
-        };
-        Subject { asker: Asker::Audit, ..Subject::new(facts, host, request, io_uring) }
+        Subject { asker: Asker::Audit, ..Subject::new(facts, host, idle(connections, side), io_uring) }
+    }
+
+    /// The subject of a demand, with as many reactors and workers as it takes, or the most there are.
+    pub(crate) fn of_demand(facts: &'a Facts, host: &'a Host, demand: Demand) -> Self {
+        let request = idle(demand.connections, Side::Both);
+        let subject = Subject { demand: Some(demand), ..Subject::new(facts, host, request, &IoUring::Available) };
+        let reactors = subject.reactors_for(demand.connections).unwrap_or(budget::THREADS_MAX);
+        let workers = Subject { workers: 1, ..subject }.workers_planned().unwrap_or(budget::THREADS_MAX);
+        Subject { reactors, workers, ..subject }
     }
 
     /// RLIMIT_NOFILE as the programs have it: they raise the soft limit to the hard one.
@@ -108,7 +110,12 @@ impl<'a> Subject<'a> {
 
     /// Connections a reactor can own whatever its limit on descriptors.
     pub(crate) fn reactor_connections_max(&self) -> u64 {
-        if self.request.backend.is_uring() { budget::RING_DESCRIPTORS_MAX } else { budget::REACTOR_CONNECTIONS_MAX }
+        let own = if self.request.backend.is_uring() {
+            budget::RING_DESCRIPTORS_MAX
+        } else {
+            budget::REACTOR_CONNECTIONS_MAX
+        };
+        self.demand.map_or(own, |demand| demand.connections_per_reactor_max)
     }
 
     /// The fewest reactors for `connections` when the limit on descriptors stays as it is.
@@ -197,6 +204,9 @@ impl<'a> Subject<'a> {
 
     /// The memory of `connections` in bytes.
     pub(crate) fn memory_needed(&self, connections: u64) -> u64 {
+        if let Some(demand) = self.demand {
+            return connections.saturating_mul(demand.bytes_per_connection);
+        }
         predict(&self.planned_shape(connections), &self.host.slabs).total_bytes
     }
 
@@ -210,6 +220,20 @@ impl<'a> Subject<'a> {
     pub(crate) fn memory_fits(&self) -> Option<u64> {
         let available = self.memory_available()?;
         largest(|connections| self.memory_needed(connections) <= available)
+    }
+}
+
+/// Connections of which nothing is known but how many there are.
+fn idle(connections: u64, side: Side) -> Request {
+    Request {
+        connections,
+        workload: Workload::Echo,
+        backend: Backend::Epoll,
+        side,
+        ring_clients: false,
+        heartbeat_ms: None,
+        reactors: None,
+        sources: None,
     }
 }
 
@@ -229,7 +253,7 @@ pub(crate) fn share(connections: u64, reactors: u64) -> u64 {
 
 /// The fewest reactors of which none gets more than `room` connections; `None`: even the most that the server
 /// accepts are not enough.
-pub fn fewest_reactors(connections: u64, room: u64) -> Option<u64> {
+fn fewest_reactors(connections: u64, room: u64) -> Option<u64> {
     (1..=budget::THREADS_MAX).find(|&reactors| share(connections, reactors) <= room)
 }
 

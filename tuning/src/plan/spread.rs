@@ -1,0 +1,51 @@
+//! Over how many reactors and workers the connections of any server are spread, or which rule refuses them.
+
+use ::host::Facts;
+
+use crate::host::Host;
+use crate::number::{bytes, thousands};
+use crate::request::Demand;
+use crate::rules;
+use crate::rules::rule::{Finding, Kind, Limit, Rule, Turn};
+use crate::rules::subject::Subject;
+
+/// The fewest of both that hold the connections while the limits stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spread {
+    /// Reactors or workers of the server.
+    pub reactors: u64,
+    /// Workers of the load generator.
+    pub workers: u64,
+}
+
+/// Spreads the connections of `demand` over a host.
+///
+/// # Errors
+/// What they need, what is in the way, and the command that moves it.
+pub fn spread(facts: &Facts, host: &Host, demand: Demand) -> Result<Spread, String> {
+    let subject = Subject::of_demand(facts, host, demand);
+    let mut hit: Vec<(&Rule, &Limit, Finding)> = rules::for_spread()
+        .filter_map(|rule| match &rule.kind {
+            Kind::Limit(limit) => Some((rule, limit, (limit.judge)(&subject)?)),
+            Kind::Setting(_) => None,
+        })
+        .filter(|(.., finding)| finding.is_hit(demand.connections))
+        .collect();
+    // The flags are chosen already, as good as they can be, so a limit that only flags move is not the answer.
+    hit.sort_by_key(|(.., finding)| finding.mend.as_ref().is_some_and(|mend| mend.turn == Turn::Flag));
+    match hit.first() {
+        None => Ok(Spread { reactors: subject.reactors, workers: subject.workers }),
+        Some((rule, limit, finding)) => Err(refusal(rule, limit, finding)),
+    }
+}
+
+fn refusal(rule: &Rule, limit: &Limit, finding: &Finding) -> String {
+    let amount = |number| match limit.unit {
+        "bytes" => bytes(number),
+        unit => format!("{} {unit}", thousands(number)),
+    };
+    let measure = finding.measure.as_ref();
+    let needed = measure.and_then(|measure| measure.need).map_or_else(|| format!("more {}", limit.unit), amount);
+    let mend = finding.mend.as_ref().map_or("end other programs, or use a larger host", |mend| &mend.command);
+    format!("needs {needed}, and {} is {} ({}): {mend}", rule.id, finding.found, finding.meaning)
+}
