@@ -7,10 +7,9 @@ use crate::plan::mode::Mode;
 use crate::plan::options::{Options, WarmUp};
 use crate::plan::target::TargetFacts;
 use crate::plan::tun::SERVER as TUN_SERVER;
-use crate::plan::{HostLimits, Plan};
 use crate::record::Record;
 use crate::validity::Calibration;
-use crate::{LoadError, run};
+use crate::{LoadError, prepare, run};
 use protocol::Workload;
 use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicBool;
@@ -86,7 +85,7 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
 
 /// One run against the null server.
 fn measure(options: &Options, stop: &AtomicBool) -> Result<Record, LoadError> {
-    let plan = Plan::new(options, HostLimits::read())?;
+    let plan = prepare::plan(options, prepare::resolve, stop)?;
     run::run(options, &plan, None, stop, |_| {}).map(|outcome| outcome.record)
 }
 

@@ -1,6 +1,6 @@
 //! Open and closed loop load over very many connections, judging its own measurement.
 //!
-//! plan → schedule → engine → record → verdict: a plan that cannot work is refused before the first connect;
+//! prepare → plan → schedule → engine → record → verdict: a plan that cannot work is refused before the first connect;
 //! arrivals are timed by a seeded schedule and never dropped; every request ends in exactly one counter; and
 //! the record says whether the numbers in it deserve belief. Only the engine drives sockets; the `protocol`
 //! crate defines the bytes on them.
@@ -15,6 +15,7 @@ pub mod null_server;
 mod pause;
 mod phase;
 pub mod plan;
+mod prepare;
 mod ratio;
 pub mod record;
 mod recording;

@@ -1,8 +1,7 @@
 //! A run from its options to its record: plans it, calibrates the generator if requested, and carries it out.
 
-use crate::plan::target::{self, Resolve};
-use crate::plan::{HostLimits, Plan};
-use crate::{LoadError, Options, Outcome, Snapshot, calibrate, run};
+use crate::plan::target::Resolve;
+use crate::{LoadError, Options, Outcome, Snapshot, calibrate, prepare, run};
 use std::sync::atomic::AtomicBool;
 
 /// Plans, calibrates and carries out a run. Setting `stop` ends it within a second with a record of what was
@@ -11,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 /// # Errors
 /// When the run could not take place at all; see [`LoadError`].
 pub fn load(options: &Options, stop: &AtomicBool, observe: impl FnMut(Snapshot<'_>)) -> Result<Outcome, LoadError> {
-    with_names(options, target::resolve, stop, observe)
+    with_names(options, prepare::resolve, stop, observe)
 }
 
 /// The same with names looked up by `resolve`.
@@ -21,7 +20,7 @@ fn with_names(
     stop: &AtomicBool,
     observe: impl FnMut(Snapshot<'_>),
 ) -> Result<Outcome, LoadError> {
-    let plan = Plan::with_names(options, HostLimits::read(), resolve, stop)?;
+    let plan = prepare::plan(options, resolve, stop)?;
     let calibration = match options.calibrate {
         true => calibrate::against_null_server(options, stop)?,
         false => None,

@@ -12,18 +12,15 @@ mod routes;
 mod sources;
 pub(crate) mod target;
 pub(crate) mod tun;
-mod watched;
 
 use crate::LoadError;
-use engine::Engine;
 use options::Options;
 use routes::Routes;
 use std::net::IpAddr;
-use std::sync::atomic::AtomicBool;
-use target::{Permission, Resolve, Target};
+use target::Target;
 
 pub use limits::{HostLimits, PORT_RESERVE_SHARE};
-pub(crate) use routes::Route;
+pub(crate) use routes::{Answer, Attempt, Route};
 pub use sources::{LOOPBACK_FILL, LOOPBACK_SOURCES_MAX};
 
 /// Descriptors a worker needs beside its connections: the standard three, epoll, a timer, and a few
@@ -45,43 +42,34 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Makes the plan for `options` on a host with `limits`.
+    /// The addresses to try before the plan is made, each with the source it is tried from.
     ///
     /// # Errors
-    /// [`LoadError::Usage`] and [`LoadError::Refused`], each saying what to change.
-    pub fn new(options: &Options, limits: HostLimits) -> Result<Plan, LoadError> {
-        Plan::with_names(options, limits, target::resolve, &AtomicBool::new(false))
+    /// [`LoadError::Usage`] and [`LoadError::Refused`], whatever the answers would be, each saying what to change.
+    pub(crate) fn attempts(options: &Options, limits: HostLimits, target: &Target) -> Result<Vec<Attempt>, LoadError> {
+        check_descriptors(&split(options.connections, options.threads), limits)?;
+        routes::attempts(options, target)
     }
 
-    /// The same with names looked up by `resolve`. A stop ends the trial of a target with several addresses.
-    pub(crate) fn with_names(
+    /// Makes the plan for `options` on a host with `limits`, with the answers of all [`Plan::attempts`].
+    ///
+    /// # Errors
+    /// If nothing answers, or the sources have too few ports.
+    pub(crate) fn new(
         options: &Options,
         limits: HostLimits,
-        resolve: Resolve,
-        stop: &AtomicBool,
+        target: Target,
+        answers: Vec<(Attempt, Answer)>,
     ) -> Result<Plan, LoadError> {
-        options.check()?;
-        let target = Target::parse(&options.target, resolve)?;
-        watched::check(options)?;
-        let (namespace, is_tun) = (host::namespace(), options.engine == Engine::Tun);
-        // First, because nothing else matters in the wrong namespace.
-        if is_tun {
-            tun::check(options, &target.addresses, namespace)?;
-        }
-        target.check_allowed(Permission {
-            private: options.allow_private,
-            own: options.i_own.as_deref(),
-            is_in_own_namespace: namespace == host::Namespace::Own,
-        })?;
+        let Routes { routes, left_out } = routes::find(options, &target, limits, answers)?;
+        Ok(Plan { target, routes, left_out, connections: split(options.connections, options.threads), limits })
+    }
+
+    /// The plan of the engine `tun`, whose connections take no descriptor and no port of the kernel's.
+    pub(crate) fn through_devices(options: &Options, limits: HostLimits, target: Target) -> Plan {
+        let routes = target.addresses.iter().map(|address| Route::to(address.clone())).collect();
         let connections = split(options.connections, options.threads);
-        if is_tun {
-            // Its connections take no descriptor and no port of the kernel's.
-            let routes = target.addresses.iter().map(|address| Route::to(address.clone())).collect();
-            return Ok(Plan { target, routes, left_out: Vec::new(), connections, limits });
-        }
-        check_descriptors(&connections, limits)?;
-        let Routes { routes, left_out } = routes::find(options, &target, limits, stop)?;
-        Ok(Plan { target, routes, left_out, connections, limits })
+        Plan { target, routes, left_out: Vec::new(), connections, limits }
     }
 
     /// Different source addresses in use; 0 when the kernel chooses.
@@ -138,17 +126,24 @@ mod tests {
         Options { target: target.into(), connections, threads, allow_private: true, ..Options::default() }
     }
 
+    /// Every address that is tried answers.
+    fn planned(options: &Options) -> Result<Plan, LoadError> {
+        let target = Target::parse(&options.target, |_, _| panic!("an address needs no look-up"))?;
+        let attempts = Plan::attempts(options, LIMITS, &target)?;
+        Plan::new(options, LIMITS, target, attempts.into_iter().map(|attempt| (attempt, Ok(()))).collect())
+    }
+
     fn refusal(options: &Options, part: &str) {
-        let error = Plan::new(options, LIMITS).unwrap_err();
+        let error = planned(options).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
         assert_eq!(error.exit_code(), 2);
     }
 
     #[test]
     fn descriptors_bind_each_worker() {
-        let plan = Plan::new(&options("tcp://127.0.0.1:7", 59_951, 3), LIMITS).unwrap();
+        let plan = planned(&options("tcp://127.0.0.1:7", 59_951, 3)).unwrap();
         assert_eq!(plan.connections, [19_984, 19_984, 19_983]);
-        let plan = Plan::new(&options("tcp://127.0.0.1:7", 19_984, 1), LIMITS).unwrap();
+        let plan = planned(&options("tcp://127.0.0.1:7", 19_984, 1)).unwrap();
         assert_eq!(plan.connections, [19_984]);
         refusal(&options("tcp://127.0.0.1:7", 19_985, 1), "use -t 2");
         refusal(&options("tcp://127.0.0.1:7", 1_000_000, 50), "use -t 51");
@@ -157,14 +152,14 @@ mod tests {
     #[test]
     fn loopback_takes_as_many_sources_as_it_needs() {
         let sources = |connections| {
-            let plan = Plan::new(&options("tcp://127.0.0.1:7", connections, 500), LIMITS).unwrap();
+            let plan = planned(&options("tcp://127.0.0.1:7", connections, 500)).unwrap();
             plan.routes[0].sources.clone()
         };
         assert!(sources(15_624).is_empty(), "one source: the kernel may choose it");
         assert_eq!(sources(15_625), ["127.1.0.1".parse::<IpAddr>().unwrap(), "127.1.0.2".parse().unwrap()]);
         assert_eq!(sources(5_000_000).len(), 321);
         let churn = Options { requests_per_connection: 1, ..options("tcp://127.0.0.1:7", 1, 1) };
-        assert_eq!(Plan::new(&churn, LIMITS).unwrap().source_count(), LOOPBACK_SOURCES_CHURN);
+        assert_eq!(planned(&churn).unwrap().source_count(), LOOPBACK_SOURCES_CHURN);
         let many = loopback_sources(1000).unwrap();
         let distinct: std::collections::BTreeSet<_> = many.iter().collect();
         assert_eq!(distinct.len(), 1000);
@@ -179,7 +174,7 @@ mod tests {
         with.sources = vec!["10.0.0.3".parse().unwrap(), "10.0.0.3".parse().unwrap()];
         refusal(&with, "1 given");
         with.sources.push("10.0.0.4".parse().unwrap());
-        assert_eq!(Plan::new(&with, LIMITS).unwrap().source_count(), 2);
+        assert_eq!(planned(&with).unwrap().source_count(), 2);
         with.sources.push("fd00::1".parse().unwrap());
         refusal(&with, "--source fd00::1 is of the other family");
     }

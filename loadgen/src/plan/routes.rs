@@ -4,9 +4,18 @@ use super::limits::HostLimits;
 use super::sources::plan_sources;
 use crate::LoadError;
 use crate::plan::options::Options;
-use crate::plan::target::{Address, Attempt, Target};
+use crate::plan::target::{Address, Target};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicBool;
+
+/// One address, and from where it is tried before the run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt {
+    pub(crate) address: SocketAddr,
+    pub(crate) source: Option<IpAddr>,
+}
+
+/// Whether an address can be connected to; if not, the name of the error.
+pub(crate) type Answer = Result<(), String>;
 
 /// One address of the target, and the sources to connect from, connections taking turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,26 +44,30 @@ pub(super) struct Routes {
     pub(super) left_out: Vec<(Address, String)>,
 }
 
-/// Tries the addresses if there are several, and shares the connections among those that answer.
+/// The addresses to try. Others of the target are no matter of trying: those that no source reaches, and unix sockets.
+pub(super) fn attempts(options: &Options, target: &Target) -> Result<Vec<Attempt>, LoadError> {
+    check_sources(options, target)?;
+    let addresses = target.addresses.iter().filter_map(Address::tcp);
+    Ok(addresses.filter_map(|address| attempt(options, address)).collect())
+}
+
+/// Shares the connections among the addresses that answered.
 pub(super) fn find(
     options: &Options,
     target: &Target,
     limits: HostLimits,
-    stop: &AtomicBool,
+    answers: Vec<(Attempt, Answer)>,
 ) -> Result<Routes, LoadError> {
-    check_sources(options, target)?;
     let mut found = Routes::default();
-    let mut tried = Vec::new();
     for address in &target.addresses {
-        match address.tcp().map(|tcp| attempt(options, tcp)) {
-            Some(Some(attempt)) => tried.push(attempt),
-            Some(None) => found.left_out.push((address.clone(), "no --source of its family".to_owned())),
+        match address.tcp() {
+            Some(tcp) if attempt(options, tcp).is_some() => {}
+            Some(_) => found.left_out.push((address.clone(), "no --source of its family".to_owned())),
             None => found.routes.push(Route::to(address.clone())),
         }
     }
-    let answers = Target::answers(&tried, options.connect_timeout, stop)?;
     let mut answering = Vec::new();
-    for (attempt, answer) in tried.into_iter().zip(answers) {
+    for (attempt, answer) in answers {
         match answer {
             Ok(()) => answering.push(attempt.address),
             Err(why) => found.left_out.push((Address::Tcp(attempt.address), why)),
@@ -92,71 +105,4 @@ fn check_sources(options: &Options, target: &Target) -> Result<(), LoadError> {
 fn attempt(options: &Options, address: SocketAddr) -> Option<Attempt> {
     let source = options.sources.iter().copied().find(|source| source.is_ipv4() == address.is_ipv4());
     (source.is_some() || options.sources.is_empty()).then_some(Attempt { address, source })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::Plan;
-    use super::*;
-    use crate::plan::target::Resolve;
-    use std::io;
-    use std::net::TcpListener;
-
-    const LIMITS: HostLimits = HostLimits { descriptors_max: 20_000, ports: 28_232 };
-
-    /// Stands in for a name server: `two.test` is 127.0.0.1 and 127.0.0.2, `both.test` 127.0.0.1 and ::1.
-    fn names(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let second: IpAddr = if name == "both.test" { [0, 0, 0, 0, 0, 0, 0, 1].into() } else { [127, 0, 0, 2].into() };
-        Ok(vec![(second, port).into(), ([127, 0, 0, 1], port).into()])
-    }
-
-    fn plan(target: String, change: impl FnOnce(&mut Options)) -> Result<Plan, LoadError> {
-        let mut options = Options { target, connections: 60_000, threads: 10, ..Options::default() };
-        change(&mut options);
-        Plan::with_names(&options, LIMITS, names as Resolve, &AtomicBool::new(false))
-    }
-
-    #[test]
-    fn only_those_that_answer_carry_connections() {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        for target in [format!("tcp://two.test:{port}"), format!("http://both.test:{port}/")] {
-            let plan = plan(target, |_| {}).unwrap();
-            let used: Vec<String> = plan.routes.iter().map(|route| route.address.to_string()).collect();
-            // If sources were planned before the trial, ::1 would need three addresses that it does not have.
-            assert_eq!(used, [format!("127.0.0.1:{port}")]);
-            assert_eq!(plan.left_out.len(), 1, "{:?}", plan.left_out);
-            assert!(plan.left_out[0].1.starts_with('E'), "{:?}", plan.left_out);
-        }
-        // SO_REUSEADDR and SO_REUSEPORT are not needed: another address is another socket.
-        let second = TcpListener::bind(("127.0.0.2", port)).unwrap();
-        let both = plan(format!("tcp://two.test:{port}"), |_| {}).unwrap();
-        assert_eq!((both.routes.len(), both.left_out.len()), (2, 0));
-        assert!(both.routes.iter().all(|route| route.sources.len() == 5), "30,000 connections each: {:?}", both.routes);
-        assert_eq!(both.source_count(), 5);
-        drop((first, second));
-        let error = plan(format!("tcp://two.test:{port}"), |_| {}).unwrap_err();
-        let named = [format!("127.0.0.1:{port} (ECONNREFUSED)"), format!("127.0.0.2:{port} (ECONNREFUSED)")];
-        assert!(named.iter().all(|part| error.to_string().contains(part)), "{error}");
-        assert_eq!(error.exit_code(), 1);
-    }
-
-    #[test]
-    fn a_source_chooses_the_family() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let sources = vec!["127.0.0.9".parse().unwrap(), "127.0.0.8".parse().unwrap(), "127.0.0.7".parse().unwrap()];
-        let plan = plan(format!("tcp://both.test:{port}"), |options| options.sources = sources).unwrap();
-        assert_eq!((plan.routes.len(), plan.routes[0].sources.len()), (1, 3));
-        assert_eq!(plan.left_out[0].1, "no --source of its family");
-    }
-
-    #[test]
-    fn a_unix_socket_needs_no_ports() {
-        let plan = plan("unix:/nowhere/x.sock".to_owned(), |_| {}).unwrap();
-        assert_eq!((plan.source_count(), plan.is_unix(), plan.is_here()), (0, true, true));
-        let source = vec!["127.0.0.9".parse().unwrap()];
-        let error = self::plan("unix:/x".to_owned(), |options| options.sources = source).unwrap_err();
-        assert!(error.to_string().contains("--source 127.0.0.9 has no effect"), "{error}");
-    }
 }

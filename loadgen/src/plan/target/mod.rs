@@ -4,21 +4,17 @@ mod address;
 mod credentials;
 mod requests;
 mod text;
-mod trial;
 
 use crate::LoadError;
 use protocol::Workload;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use text::Place;
 use url::Host;
 
 pub(crate) use address::Address;
 pub(crate) use credentials::Secret;
 pub(crate) use requests::Requests;
-pub(crate) use trial::Attempt;
 
 /// Addresses of one name at most; a look-up by UDP has room for about 30.
 const ADDRESSES_MAX: usize = 64;
@@ -53,11 +49,6 @@ impl TargetFacts {
 
 /// Finds the addresses of a name; tests put their own in its place.
 pub(crate) type Resolve = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
-
-/// The system's resolver.
-pub(crate) fn resolve(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    Ok((name, port).to_socket_addrs()?.collect())
-}
 
 /// A target resolved once: a name that changes its address in mid-run must not change the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,21 +91,6 @@ impl Target {
             }
         };
         Ok(Target { requests, addresses, host, shown })
-    }
-
-    /// Which of the addresses answer, in their order; a single one is left for the run to try.
-    ///
-    /// # Errors
-    /// [`LoadError::Interrupted`] when a stop ended the wait for some of them.
-    pub(crate) fn answers(
-        attempts: &[Attempt],
-        patience: Duration,
-        stop: &AtomicBool,
-    ) -> Result<Vec<Result<(), String>>, LoadError> {
-        match attempts {
-            [_] => Ok(vec![Ok(())]),
-            several => trial::answers(several, patience, stop),
-        }
     }
 
     /// Load can do harm: loopback is always allowed, private ranges on request or in a separate namespace,

@@ -2,12 +2,13 @@
 //! reset at once, so that it leaves nothing for the run to count.
 
 use crate::LoadError;
+use crate::plan::{Answer, Attempt};
 use crate::recording::causes::error_name;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use sys::clock::{duration_ns, now_ns, until};
@@ -15,28 +16,24 @@ use sys::clock::{duration_ns, now_ns, until};
 /// How often the stop flag is looked at.
 const LOOK_NS: u64 = 20_000_000;
 
-/// One address, and from where it is tried.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Attempt {
-    pub(crate) address: SocketAddr,
-    pub(crate) source: Option<IpAddr>,
-}
-
 /// A connect under way, or how it ended: the name of the error when it failed.
 enum State {
     Open(OwnedFd),
-    Done(Result<(), String>),
+    Done(Answer),
 }
 
-/// Which of the addresses answer within `patience`, in their order.
+/// Which of the addresses answer within `patience`, in their order; a single one is left for the run to try.
 ///
 /// # Errors
 /// [`LoadError::Interrupted`] when a stop ended the wait for some of them.
-pub(crate) fn answers(
-    attempts: &[Attempt],
-    patience: Duration,
-    stop: &AtomicBool,
-) -> Result<Vec<Result<(), String>>, LoadError> {
+pub(super) fn answers(attempts: &[Attempt], patience: Duration, stop: &AtomicBool) -> Result<Vec<Answer>, LoadError> {
+    match attempts {
+        [_] => Ok(vec![Ok(())]),
+        several => ask(several, patience, stop),
+    }
+}
+
+fn ask(attempts: &[Attempt], patience: Duration, stop: &AtomicBool) -> Result<Vec<Answer>, LoadError> {
     let deadline_ns = now_ns().saturating_add(duration_ns(patience));
     let mut states: Vec<State> = attempts.iter().map(|attempt| begin(*attempt)).collect();
     loop {
@@ -146,12 +143,12 @@ mod tests {
         let filling: Vec<OwnedFd> =
             (0..8).filter_map(|_| Some(start(Attempt { address, source: None }).ok()?.0)).collect();
         let attempts = [Attempt { address, source: None }];
-        let error = answers(&attempts, Duration::from_secs(3600), &AtomicBool::new(true)).unwrap_err();
+        let error = ask(&attempts, Duration::from_secs(3600), &AtomicBool::new(true)).unwrap_err();
         assert!(matches!(error, LoadError::Interrupted), "{error}");
         assert_eq!(error.exit_code(), 1);
         let said = error.to_string();
         assert!(said.contains("interrupted") && said.contains("nothing was measured") && !said.contains('?'), "{said}");
-        let found = answers(&attempts, Duration::ZERO, &AtomicBool::new(false)).unwrap();
+        let found = ask(&attempts, Duration::ZERO, &AtomicBool::new(false)).unwrap();
         assert_eq!(found, [Err("ETIMEDOUT".to_owned())]);
         drop(filling);
     }
