@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
-use loadgen::null_server::{Config, NullServer, Speech, Stall, stall_offset};
-use serde_json::json;
+use loadgen::null_server::{Config, Event, Exit, NullServer, Speech, Stall, stall_offset};
 
 use crate::given::Given;
 use crate::output_stream::Stream;
@@ -90,20 +89,19 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
         Err(error) => return Err(error).with_context(|| format!("cannot serve on {}", args.listen)),
     };
     // A reader that is gone by now is missed when it is owed the account.
-    let ready = json!({
-        "event": "ready",
-        "address": server.address().to_string(),
-        "pid": std::process::id(),
-        "version": env!("CARGO_PKG_VERSION"),
-        "commit": lab::built::COMMIT,
-    });
-    stdout.offer(ready.to_string());
+    let ready = Event::Ready {
+        address: server.address().to_string(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: lab::built::COMMIT.to_owned(),
+    };
+    stdout.offer(serde_json::to_string(&ready)?);
     // A signal or the end of its life: either way this is the end.
     let _ = signals.recv_timeout(args.life);
     server.stop().context("the null server failed")?;
-    let exit = json!({"event": "exit", "requests": server.requests(), "stalls": server.stalls()});
+    let exit = Event::Exit(Exit { requests: server.requests(), stalls: server.stalls() });
     stdout
-        .finish(vec![exit.to_string()], &signals)
+        .finish(vec![serde_json::to_string(&exit)?], &signals)
         .map_err(|cause| anyhow!("cannot write the account to stdout: {cause}"))?;
     Ok(0)
 }

@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod calibrate;
+mod distribution;
 mod engine;
 mod error;
 mod load;
@@ -26,6 +27,7 @@ pub mod slo;
 mod statistics;
 pub mod validity;
 
+pub use distribution::Distribution;
 pub use engine::{CONNECTION_LEN_MAX, RING_BYTES, probe_tun};
 pub use error::LoadError;
 pub use load::load;

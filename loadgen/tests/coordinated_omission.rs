@@ -7,7 +7,7 @@ use base64::Engine;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use loadgen::record::Record;
-use loadgen::{Options, Process, WarmUp};
+use loadgen::{Distribution, Options, Process, WarmUp};
 use protocol::Workload;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -39,9 +39,9 @@ fn stalled(rate: Option<f64>, process: Process) -> Record {
     record
 }
 
-/// How many values of a histogram are above `ms`.
-fn count_above(record: &Record, name: &str, ms: u64) -> u64 {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(&record.histograms[name]).unwrap();
+/// How many values of a distribution are above `ms`.
+fn count_above(record: &Record, distribution: Distribution, ms: u64) -> u64 {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(&record.histograms[&distribution]).unwrap();
     let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
     histogram
         .iter_recorded()
@@ -56,20 +56,20 @@ fn an_open_loop_counts_every_arrival_of_a_stall() {
         let record = stalled(Some(1000.0), process);
         // 800 arrivals fall into the stall, and those of its first 600 ms wait over 200 ms. Poisson
         // counts of 600 vary by 25; the stall may begin late, but it begins within the window.
-        let slow = count_above(&record, "response", SLOW_MS);
+        let slow = count_above(&record, Distribution::Response, SLOW_MS);
         assert!(slow >= 400, "{process:?}: {slow} slow responses");
         // Only requests on the wire had a long service time.
-        let slow = count_above(&record, "service", SLOW_MS);
+        let slow = count_above(&record, Distribution::Service, SLOW_MS);
         assert!((1..=u64::from(CONNECTIONS) * SLOW_PER_CONNECTION_MAX).contains(&slow), "{process:?}: {slow}");
         // The requests waited for a connection, which is neither the generator's fault nor only the server's.
-        assert!(count_above(&record, "back_pressure", SLOW_MS) >= 300, "{process:?}");
+        assert!(count_above(&record, Distribution::BackPressure, SLOW_MS) >= 300, "{process:?}");
     }
 }
 
 #[test]
 fn a_closed_loop_cannot_see_it() {
     let record = stalled(None, Process::Poisson);
-    let slow = count_above(&record, "response", SLOW_MS);
+    let slow = count_above(&record, Distribution::Response, SLOW_MS);
     assert!((1..=u64::from(CONNECTIONS) * SLOW_PER_CONNECTION_MAX).contains(&slow), "{slow} slow responses");
 }
 
@@ -88,7 +88,10 @@ fn an_overload_is_never_dropped_silently() {
     check_identities(&record);
     // Two connections can carry 20 of 1,000 requests a second; the others are recorded as missing.
     assert!(record.requests.unsent > 500, "{:?}", record.requests);
-    assert!(count_above(&record, "response", 500) > 200, "what never left has the time it has been missing for");
+    assert!(
+        count_above(&record, Distribution::Response, 500) > 200,
+        "what never left has the time it has been missing for"
+    );
     assert!(record.response_us.p50.is_none(), "the median is unknown");
     let invalid: Vec<_> = record.verdict.checks.iter().filter(|check| check.state.name() == "INVALID").collect();
     assert!(invalid.iter().any(|check| check.id == "V1"), "{invalid:?}");

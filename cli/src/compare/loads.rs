@@ -1,5 +1,8 @@
 //! Two runs of `c10m load`: figures side by side. One run each has no repeats, so there is a ratio and no
 //! interval, and nothing is claimed of it.
+//!
+//! The records may be of different versions of the program, so only the fields that are compared have to be there: they
+//! are found by name, each is checked, and a test holds the names against today's record.
 
 use results::compare::Conflict;
 use results::report::{ABSENT, Table, measure};
@@ -128,4 +131,28 @@ pub(super) fn print(args: &CompareArgs, first: &Value, second: &Value, found: &[
         say!("c10m: a measurement is INVALID, so its figures must not be used: {} and {}", states[0], states[1]);
     }
     Ok(if is_invalid { 4 } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loadgen::record::RequestCounts;
+    use loadgen::{Process, Record};
+
+    /// A field that was renamed in the record and not here.
+    #[test]
+    fn every_name_is_one_of_the_record() {
+        let record = Record {
+            duration_planned_us: Some(1),
+            requests_per_connection: Some(1),
+            schedule: Some(Process::Poisson),
+            requests: RequestCounts { asked: Some(1), ..RequestCounts::default() },
+            ..Record::default()
+        };
+        let whole = serde_json::to_value(record).expect("JSON");
+        assert_eq!(check(&whole), Ok(()));
+        for pointer in LOAD.into_iter().chain(FIGURES).map(|(_, pointer)| pointer).chain(ENDS) {
+            assert!(whole.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
 }

@@ -145,7 +145,7 @@ pub(super) fn document(value: &impl serde::Serialize) -> anyhow::Result<String> 
 /// The interval log without the warm-up.
 fn log(outcome: &Outcome) -> String {
     let lines = outcome.log.iter().filter(|entry| entry.phase != IntervalPhase::WarmUp).map(|entry| hlog::Line {
-        tag: entry.tag,
+        tag: entry.tag.name(),
         // The first interval may begin a little before the window that the log counts from.
         start_us: entry.start_us.max(0).cast_unsigned(),
         duration_us: entry.duration_us,
@@ -159,6 +159,7 @@ fn log(outcome: &Outcome) -> String {
 mod tests {
     use super::*;
     use crate::load::sample;
+    use loadgen::Distribution;
     use loadgen::record::LogEntry;
 
     /// A directory of its own for each test, removed when dropped.
@@ -202,7 +203,7 @@ mod tests {
             .map(|(phase, start_us)| Interval { phase, start_us, duration_us: 100_000, ..Interval::default() })
             .to_vec();
         let entry = |(phase, start_us)| LogEntry {
-            tag: "response",
+            tag: Distribution::Response,
             phase,
             start_us,
             duration_us: 100_000,

@@ -43,9 +43,9 @@ const SERVER_EXTRA_S: u32 = 60;
 
 fn timeline(claims: &Claims, installed: &Installed, run: &Run<'_>) -> Vec<Action> {
     let (tool, Stalling { length_ms, every_ms }) = (installed.tool, claims.stalling);
-    let (workload, cpu, longest_s) = (tool.workload(), run.places.server, run.seconds + SERVER_EXTRA_S);
+    let (speech, cpu, longest_s) = (tool.speech().name(), run.places.server, run.seconds + SERVER_EXTRA_S);
     let server = format!(
-        "null-server {workload} --listen 127.0.0.1:0 --cpu {cpu} --stall {length_ms}ms --every {every_ms}ms --for {longest_s}s"
+        "null-server {speech} --listen 127.0.0.1:0 --cpu {cpu} --stall {length_ms}ms --every {every_ms}ms --for {longest_s}s"
     );
     let arguments = tool.arguments(SERVER, &claims.demand(run));
     let load = if tool.is_own() {

@@ -1,9 +1,9 @@
 //! Measures one run with this project's load generator, and puts the accounts of both programs together.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use loadgen::record::{Check, State, Watched};
 use loadgen::validity::{Affects, affects};
-use loadgen::{Engine, Record};
+use loadgen::{Distribution, Engine, Record};
 use protocol::Workload;
 use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
 use serde_json::Value;
@@ -51,7 +51,7 @@ fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: Engine) -
     let is_one_process = server.workers().len() == 1;
     let served = server.served()?;
     let ended = server.finish()?;
-    let mut run = account(&record, ended.account.as_ref(), footprint, &job.opening);
+    let mut run = account(&record, ended.account.as_ref(), footprint, &job.opening)?;
     run.served_whole_run = served.or(run.served_whole_run);
     if !is_one_process {
         // One of several workers was watched: its time is not the server's.
@@ -60,7 +60,7 @@ fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: Engine) -
     let run = RunOfCell { raw: Raw { load: slim(&record)?, server: ended.printed }, ..run };
     Ok(Measured {
         run,
-        responses: record.histograms.get("response").cloned(),
+        responses: record.histograms.get(&Distribution::Response).cloned(),
         points: points::of_window(&record.intervals),
         window_start_unix_ms: Some(record.window_start_unix_ms),
     })
@@ -136,7 +136,10 @@ fn slim(record: &Record) -> anyhow::Result<Value> {
 }
 
 /// The figures of a run out of the accounts of both programs.
-fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: &Opening) -> RunOfCell {
+///
+/// # Errors
+/// When the window was too short for a rate.
+fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: &Opening) -> anyhow::Result<RunOfCell> {
     let watched = load.watched.as_ref();
     let in_window = watched.map(|watched| watched.requests_completed_in_window as f64).filter(|count| *count > 0.0);
     let per_request = |time_us: fn(&Watched) -> Option<u64>| Some(time_us(watched?)? as f64 / in_window?);
@@ -148,11 +151,11 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
     let per_served = |counter| totals.and_then(|totals| Some(opening.rest(totals, counter)? / totals.requests as f64));
     // One reactor is always even.
     let spread = report.filter(|report| report.reactors.len() > 1).and_then(|report| report.spread);
-    RunOfCell {
+    Ok(RunOfCell {
         repeat: 0,
         order: 0,
         started_s: 0.0,
-        requests_per_second: load.requests_per_second.unwrap_or(0.0),
+        requests_per_second: load.requests_per_second.context("the window was too short for a rate")?,
         completed: requests.completed,
         errors: requests.failed + requests.timed_out + requests.censored,
         server_user_us_per_request: per_request(|watched| watched.user_us),
@@ -173,7 +176,7 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
         served_whole_run: report.map(|report| report.totals.requests),
         verdict: verdict(&load.verdict),
         raw: Raw::default(),
-    }
+    })
 }
 
 fn verdict(verdict: &loadgen::record::Verdict) -> Verdict {
@@ -225,7 +228,7 @@ mod tests {
         let report = Report { forced_closes: 0, balance: Balance::Hash, spread: None, totals, reactors: vec![] };
         let server = Exit { code: 0, lines_lost: 0, report };
         let footprint = Footprint { server_bytes_per_connection: Some(64.0), ..Footprint::default() };
-        let run = account(&load, Some(&server), footprint, &Opening::default());
+        let run = account(&load, Some(&server), footprint, &Opening::default()).expect("a window");
         assert_eq!((run.completed, run.errors), (90, 6));
         assert_eq!(run.server_user_us_per_request, Some(0.2));
         assert_eq!(run.server_core_us_per_request, Some(6.0));
@@ -237,10 +240,12 @@ mod tests {
             run.verdict,
             Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["V4".to_owned()] }
         );
-        assert_eq!(
-            account(&Record::default(), None, Footprint::default(), &Opening::default()).server_user_us_per_request,
-            None
-        );
+        let unwatched = Record { requests_per_second: Some(0.0), ..Record::default() };
+        let unwatched = account(&unwatched, None, Footprint::default(), &Opening::default()).expect("a window");
+        assert_eq!(unwatched.server_user_us_per_request, None);
+        let error =
+            account(&Record::default(), None, Footprint::default(), &Opening::default()).expect_err("no window");
+        assert!(error.to_string().contains("too short"), "{error}");
         for (ids, expected) in [(&["V12"][..], true), (&["V2", "V5"], true), (&["V2", "V7"], false), (&[], false)] {
             let checks = ids.iter().map(|id| check(id, State::Invalid)).collect();
             let found = verdict(&loadgen::record::Verdict { state: State::Invalid, checks });
@@ -252,7 +257,7 @@ mod tests {
     fn what_is_kept_of_a_record_has_its_objections_and_neither_histograms_nor_intervals() {
         let check = |id: &str, state| Check { id: id.to_owned(), state, ..Check::default() };
         let mut record = Record { intervals: vec![loadgen::record::Interval::default()], ..Record::default() };
-        record.histograms.insert("response".to_owned(), "HISTFAAA".to_owned());
+        record.histograms.insert(Distribution::Response, "HISTFAAA".to_owned());
         record.verdict.checks = vec![check("V4", State::Warn), check("V7", State::Valid), check("V14", State::Skipped)];
         let kept = slim(&record).expect("JSON");
         assert_eq!((kept.get("histograms"), kept.get("intervals")), (None, None));

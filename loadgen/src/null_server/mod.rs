@@ -4,6 +4,7 @@
 //!
 //! It has no parser, no limits and no timeouts: it is only for peers of this project.
 
+mod event;
 mod serve;
 mod shared;
 mod speech;
@@ -20,6 +21,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use shared::{PastStall, Shared};
 
+pub use event::{Event, Exit};
 pub use shared::Config;
 pub use speech::{HTTP_REPLY, Speech};
 pub use stall::Stall;

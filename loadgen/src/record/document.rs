@@ -4,6 +4,7 @@ use super::{
     ClockCheck, Connections, Cpu, HiccupReport, Interruption, Interval, LikelyCause, Memory, Queue, RequestCounts,
     SloOutcome, Summary, Syscalls, TargetAddress, Verdict, Watched,
 };
+use crate::distribution::Distribution;
 use crate::plan::engine::Engine;
 use crate::plan::mode::Mode;
 use crate::schedule::Process;
@@ -115,7 +116,7 @@ pub struct Record {
     /// The window cut into intervals, with the warm-up before it and the grace after it.
     pub intervals: Vec<Interval>,
     /// The histograms in ns as base64 of HdrHistogram's compressed V2 encoding.
-    pub histograms: BTreeMap<String, String>,
+    pub histograms: BTreeMap<Distribution, String>,
     /// System calls of the workers in the window.
     pub syscalls: Syscalls,
     /// What the kernel counted over the window.

@@ -1,5 +1,6 @@
 //! One interval of a run: what happened in it, so that a tail can be placed in time and explained.
 
+use crate::distribution::Distribution;
 use crate::phase::IntervalPhase;
 use host::kernel::KernelDelta;
 use serde::{Deserialize, Serialize};
@@ -61,8 +62,8 @@ pub struct Interval {
 /// One histogram of one interval: a line of an interval log (`.hlog`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// `response`, `service`, `lateness` or `back_pressure`.
-    pub tag: &'static str,
+    /// What the histogram holds; the tag of the line.
+    pub tag: Distribution,
     /// Part of the run.
     pub phase: IntervalPhase,
     /// Start, counted from the start of the window.

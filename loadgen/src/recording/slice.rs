@@ -3,6 +3,7 @@
 
 use super::counters::Requests;
 use super::recorder::Recorder;
+use crate::distribution::Distribution;
 use crate::phase::IntervalPhase;
 use std::borrow::Cow;
 
@@ -55,14 +56,14 @@ impl Slice {
         })
     }
 
-    /// The recorders and their names.
-    pub(crate) fn recorders(&self) -> [(&'static str, &Recorder); 5] {
+    /// The recorders and what they hold.
+    pub(crate) fn recorders(&self) -> [(Distribution, &Recorder); 5] {
         [
-            ("response", &self.response),
-            ("service", &self.service),
-            ("first_byte", &self.first_byte),
-            ("lateness", &self.lateness),
-            ("back_pressure", &self.back_pressure),
+            (Distribution::Response, &self.response),
+            (Distribution::Service, &self.service),
+            (Distribution::FirstByte, &self.first_byte),
+            (Distribution::Lateness, &self.lateness),
+            (Distribution::BackPressure, &self.back_pressure),
         ]
     }
 
@@ -97,7 +98,7 @@ impl Slice {
     }
 
     /// The recorders as files have them.
-    pub(crate) fn ranked_recorders(&self) -> [(&'static str, Cow<'_, Recorder>); 5] {
+    pub(crate) fn ranked_recorders(&self) -> [(Distribution, Cow<'_, Recorder>); 5] {
         let mut recorders = self.recorders().map(|(name, recorder)| (name, Cow::Borrowed(recorder)));
         recorders[0].1 = self.ranked_response();
         recorders
@@ -149,8 +150,8 @@ mod tests {
         slice.record_missing(40_000, 8);
         slice.record_missing(50_000_000, 2);
         let files = slice.ranked_recorders();
-        let (name, response) = (files[0].0, &files[0].1.histogram);
-        assert_eq!((name, response.len()), ("response", 100));
+        let (distribution, response) = (files[0].0, &files[0].1.histogram);
+        assert_eq!((distribution, response.len()), (Distribution::Response, 100));
         assert!(response.equivalent(response.min(), 20_000_000), "{}", response.min());
         assert!(response.equivalent(response.max(), 50_000_000), "{}", response.max());
         assert!(response.equivalent(response.value_at_quantile(0.97), 20_000_000));

@@ -1,6 +1,7 @@
 //! Adds up the workers' slices into intervals for the record and totals for the summaries, and judges whether
 //! the warm-up has become steady.
 
+use crate::distribution::Distribution;
 use crate::pause::between_bites;
 use crate::ratio::{greater, share_of};
 use crate::record::{Interval, IntervalPhase, LogEntry, Quantiles};
@@ -254,7 +255,7 @@ fn quantiles(recorder: &Recorder, missing: Option<&Recorder>) -> Quantiles {
     summary::quantiles(recorder, missing)
 }
 
-fn raw_entry(tag: &'static str, phase: IntervalPhase, interval: &Interval, recorder: &Recorder) -> RawEntry {
+fn raw_entry(tag: Distribution, phase: IntervalPhase, interval: &Interval, recorder: &Recorder) -> RawEntry {
     let entry = LogEntry {
         tag,
         phase,
@@ -299,7 +300,7 @@ mod tests {
         assert_eq!(collector.total.requests.completed, 31);
         assert_eq!(collector.total.response.histogram.len(), 31);
         let log = collector.take_log();
-        assert_eq!(log.iter().filter(|entry| entry.tag == "response").count(), 3);
+        assert_eq!(log.iter().filter(|entry| entry.tag == Distribution::Response).count(), 3);
         assert!(log.iter().all(|entry| entry.encoded.starts_with("HISTFAAA")), "{log:?}");
         let mut reused = 0;
         while slices.empty.try_recv().is_ok() {

@@ -3,6 +3,7 @@
 use super::collect::Collector;
 use super::conduct::Conducted;
 use super::{account, evidence, likely, pace};
+use crate::distribution::Distribution;
 use crate::engine::job::Job;
 use crate::plan::engine::Engine;
 use crate::plan::mode::Mode;
@@ -32,7 +33,7 @@ struct Times {
     back_pressure: Summary,
     connect: Summary,
     first_response: Summary,
-    histograms: BTreeMap<String, String>,
+    histograms: BTreeMap<Distribution, String>,
     clamped: u64,
 }
 
@@ -45,15 +46,15 @@ impl Times {
         };
         let ranked = total.ranked_response();
         let recorders = [
-            ("response", ranked.as_ref()),
-            ("service", service.as_ref()),
-            ("first_byte", &total.first_byte),
-            ("lateness", &total.lateness),
-            ("back_pressure", &total.back_pressure),
-            ("connect", &tally.connect),
-            ("time_to_first_response", &tally.first_response),
+            (Distribution::Response, ranked.as_ref()),
+            (Distribution::Service, service.as_ref()),
+            (Distribution::FirstByte, &total.first_byte),
+            (Distribution::Lateness, &total.lateness),
+            (Distribution::BackPressure, &total.back_pressure),
+            (Distribution::Connect, &tally.connect),
+            (Distribution::TimeToFirstResponse, &tally.first_response),
         ];
-        let encoded = |(name, recorder): (&str, _)| (name.to_owned(), recorder::encode(recorder));
+        let encoded = |(distribution, recorder): (Distribution, _)| (distribution, recorder::encode(recorder));
         Times {
             response: summarise(&total.response, total.missing.as_deref()),
             service: summarise(&service, None),

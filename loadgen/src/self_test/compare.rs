@@ -7,6 +7,7 @@ use hdrhistogram::serialization::Deserializer;
 use super::closed_form::ClosedForm;
 use super::options::SelfTestOptions;
 use super::report::{Attempt, DEVIATION_ACCEPTED, DEVIATION_INVALID, Noise, Quantity, Uncorrected, state_of};
+use crate::distribution::Distribution;
 use crate::null_server::NullServer;
 use crate::record::{Record, State};
 use sys::clock::duration_ns;
@@ -47,7 +48,7 @@ struct Base {
 impl Measured {
     pub(super) fn new(record: Record, server: &NullServer, start_ns: u64) -> Measured {
         let window = (start_ns, start_ns.saturating_add(record.duration_us * 1000));
-        let response = histogram(&record, "response");
+        let response = histogram(&record, Distribution::Response);
         Measured { record, stalls: server.stalls(), backlogs: server.backlogs(), window, response }
     }
 
@@ -70,9 +71,11 @@ impl Measured {
 }
 
 /// A histogram of the record; empty if it cannot be read, and then the comparison fails.
-fn histogram(record: &Record, name: &str) -> Histogram<u64> {
-    let bytes =
-        record.histograms.get(name).and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+fn histogram(record: &Record, distribution: Distribution) -> Histogram<u64> {
+    let bytes = record
+        .histograms
+        .get(&distribution)
+        .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
     let read = bytes.and_then(|bytes| Deserializer::new().deserialize(&mut bytes.as_slice()).ok());
     read.unwrap_or_else(|| Histogram::new(3).expect("three digits are within the allowed one to five"))
 }
@@ -124,7 +127,7 @@ pub(super) fn attempt(options: &SelfTestOptions, open: &Measured, closed: &Measu
 /// The times of the `outside` share of requests that meet no stall.
 fn base(record: &Record, outside: f64) -> Base {
     let [service, lateness, back_pressure] =
-        ["service", "lateness", "back_pressure"].map(|name| histogram(record, name));
+        [Distribution::Service, Distribution::Lateness, Distribution::BackPressure].map(|each| histogram(record, each));
     let median = |histogram: &Histogram<u64>| histogram.value_at_quantile(0.5) as f64;
     Base {
         service: median(&service),

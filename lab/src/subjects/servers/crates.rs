@@ -4,13 +4,21 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::kind::Crate;
 use super::started::Started;
 use crate::session::host::{Command, Host};
 use crate::session::places;
 use crate::session::process::{Process, said};
+
+/// What the program says of itself.
+#[derive(Debug, Deserialize)]
+struct About {
+    library: String,
+    version: String,
+    configuration: String,
+}
 
 /// Library and version, if it starts here: some need what a host may deny, such as io_uring or locked memory.
 pub(super) fn availability(host: &dyn Host, peer: Crate) -> Result<String, String> {
@@ -27,10 +35,10 @@ pub(super) fn availability(host: &dyn Host, peer: Crate) -> Result<String, Strin
     start().map_err(|error| format!("{error:#}"))
 }
 
-/// What the program says of itself.
+/// Library, version, and how it is set up, in words.
 pub(super) fn configuration(host: &dyn Host, peer: Crate) -> String {
     match about(host, peer) {
-        Ok(about) => format!("{}: {}", title(&about), about["configuration"].as_str().unwrap_or_default()),
+        Ok(about) => format!("{}: {}", title(&about), about.configuration),
         Err(error) => format!("{}: {error:#}", peer.name),
     }
 }
@@ -40,15 +48,14 @@ fn path(peer: Crate) -> PathBuf {
     PathBuf::from(built).join(format!("peer-{}", peer.name))
 }
 
-fn title(about: &Value) -> String {
-    let text = |key: &str| about[key].as_str().unwrap_or_default();
-    format!("{} {}", text("library"), text("version"))
+fn title(about: &About) -> String {
+    format!("{} {}", about.library, about.version)
 }
 
-fn about(host: &dyn Host, peer: Crate) -> anyhow::Result<Value> {
+fn about(host: &dyn Host, peer: Crate) -> anyhow::Result<About> {
     let name = format!("peer-{}", peer.name);
     let text = said(host, path(peer), "about", &name)?;
-    serde_json::from_str(&text).with_context(|| format!("{name} about printed no JSON"))
+    serde_json::from_str(&text).with_context(|| format!("{name} about printed no library, version and configuration"))
 }
 
 pub(super) fn start(host: &dyn Host, peer: Crate, cpus: &[usize]) -> anyhow::Result<Started> {

@@ -1,7 +1,7 @@
 //! What each load generator printed, as figures. Pure functions from text; nothing is estimated: what a
 //! tool does not print is absent.
 
-use loadgen::Record;
+use loadgen::{Distribution, Record};
 use results::histogram::Latencies;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,7 +33,7 @@ pub(crate) fn c10m(text: &str) -> Option<Reported> {
     let (requests, response) = (&record.requests, &record.response_us);
     let ms = |us: f64| us / 1000.0;
     let mut percentiles: Vec<(f64, f64)> = response.printed().map(|(_, quantile, us)| (quantile, ms(us))).collect();
-    let histogram = record.histograms.get("response").and_then(|text| Latencies::decode(text).ok());
+    let histogram = record.histograms.get(&Distribution::Response).and_then(|text| Latencies::decode(text).ok());
     percentiles.extend(histogram.and_then(|histogram| Some((0.95, ms(histogram.quantile_us(0.95)?)))));
     percentiles.sort_by(|a, b| a.0.total_cmp(&b.0));
     Some(Reported {

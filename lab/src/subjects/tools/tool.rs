@@ -54,6 +54,23 @@ pub(crate) const TOOLS: [Tool; 12] = [
     Tool::Sockperf,
 ];
 
+/// What a tool and the null server speak with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    Http,
+    Sockperf,
+}
+
+impl Speech {
+    /// The argument of `c10m null-server`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Speech::Http => "http",
+            Speech::Sockperf => "sockperf",
+        }
+    }
+}
+
 impl Tool {
     /// In tables and charts.
     pub(crate) fn name(self) -> &'static str {
@@ -134,8 +151,8 @@ impl Tool {
     }
 
     /// What the null server has to speak.
-    pub(crate) fn workload(self) -> &'static str {
-        if self == Tool::Sockperf { "sockperf" } else { "http" }
+    pub(crate) fn speech(self) -> Speech {
+        if self == Tool::Sockperf { Speech::Sockperf } else { Speech::Http }
     }
 
     /// The program, `c10m` for this one.

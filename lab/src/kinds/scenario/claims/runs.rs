@@ -1,8 +1,8 @@
 //! Makes the record of a run out of what server and load generator printed.
 
 use anyhow::{Context, bail};
-use loadgen::Record;
-use serde::Deserialize;
+use loadgen::null_server::{Event, Exit};
+use loadgen::{Distribution, Record};
 use serde_json::Value;
 
 use crate::kinds::scenario::claims::record::{Finished, Histograms, RunRecord};
@@ -11,20 +11,12 @@ use crate::kinds::scenario::seen::Seen;
 use crate::kinds::scenario::timeline::Role;
 use crate::subjects::tools::tool::Tool;
 
-/// The account of a server that stalls.
-#[derive(Debug, Deserialize)]
-struct Served {
-    requests: u64,
-    /// Begin and end of each, in ns of its clock.
-    stalls: Vec<(u64, u64)>,
-}
-
 /// A finished run of a tool.
 ///
 /// # Errors
 /// When one of both printed something unknown.
 pub(super) fn finished(tool: Tool, run: &Run<'_>, seen: &Seen) -> anyhow::Result<Finished> {
-    let served: Served = serde_json::from_str(seen.account(Role::Server)?).context("the server printed no account")?;
+    let served = account(seen.account(Role::Server)?)?;
     let Some(load) = seen.output(Role::Load) else { bail!("no load generator was started") };
     let unknown = || format!("{} printed something unknown", tool.program());
     let reported = tool.parse(&load.text).with_context(unknown)?;
@@ -41,8 +33,14 @@ fn raw(tool: Tool, output: &str) -> anyhow::Result<(Option<String>, Value, Optio
         return Ok((None, Value::String(output.to_owned()), None));
     }
     let record: Record = serde_json::from_str(output)?;
-    let text = |name: &str| record.histograms.get(name).cloned().unwrap_or_default();
-    let histograms = Histograms { response: text("response"), service: text("service") };
+    let text = |distribution: Distribution| {
+        record
+            .histograms
+            .get(&distribution)
+            .cloned()
+            .with_context(|| format!("the record has no histogram {distribution}"))
+    };
+    let histograms = Histograms { response: text(Distribution::Response)?, service: text(Distribution::Service)? };
     let mut raw: Value = serde_json::from_str(output)?;
     if let Some(raw) = raw.as_object_mut() {
         raw.remove("histograms");
@@ -50,7 +48,15 @@ fn raw(tool: Tool, output: &str) -> anyhow::Result<(Option<String>, Value, Optio
     Ok((Some(record.verdict.to_string()), raw, Some(histograms)))
 }
 
-fn stalls_ms(served: &Served) -> Vec<f64> {
+/// The last line of a server that stalls.
+fn account(line: &str) -> anyhow::Result<Exit> {
+    match serde_json::from_str(line).context("the server printed no account")? {
+        Event::Exit(exit) => Ok(exit),
+        other @ Event::Ready { .. } => bail!("the server gave no account at its end, but said {other:?}"),
+    }
+}
+
+fn stalls_ms(served: &Exit) -> Vec<f64> {
     let lengths_ns = served.stalls.iter().filter_map(|(start, end)| end.checked_sub(*start));
     lengths_ns.map(|ns| ns as f64 / 1e6).collect()
 }
@@ -62,13 +68,16 @@ mod tests {
 
     #[test]
     fn the_server_s_account_is_understood() {
-        let served: Served = serde_json::from_value(
-            json!({"event": "exit", "requests": 7, "stalls": [[1_000_000, 101_500_000], [5, 4]]}),
-        )
-        .expect("an account");
+        let line = r#"{"event": "exit", "requests": 7, "stalls": [[1000000, 101500000], [5, 4]]}"#;
+        let served = account(line).expect("an account");
         assert_eq!((served.requests, stalls_ms(&served)), (7, vec![100.5]));
-        for text in [json!({}), json!({"requests": 7}), json!({"requests": 7, "stalls": [["x"]]})] {
-            assert!(serde_json::from_value::<Served>(text.clone()).is_err(), "{text}");
+        for line in [
+            "{}",
+            r#"{"event": "exit", "requests": 7}"#,
+            r#"{"event": "exit", "requests": 7, "stalls": [["x"]]}"#,
+            r#"{"event": "ready", "address": "127.0.0.1:1", "pid": 1, "version": "", "commit": ""}"#,
+        ] {
+            assert!(account(line).is_err(), "{line}");
         }
     }
 

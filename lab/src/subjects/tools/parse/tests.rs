@@ -2,6 +2,7 @@
 //! a server that stalls. The figures are not of interest here, a busy machine made them.
 
 use super::*;
+use loadgen::Distribution;
 use loadgen::record::{RequestCounts, Summary};
 
 /// Compares figure by figure, so that rounding does not matter.
@@ -115,7 +116,7 @@ fn the_record_of_c10m_is_understood() {
             mean: Some(5000.0),
             ..Summary::default()
         },
-        histograms: [("response".to_owned(), response.clone())].into(),
+        histograms: [(Distribution::Response, response.clone())].into(),
         ..Record::default()
     };
     let text = serde_json::to_string(&record).expect("JSON");
