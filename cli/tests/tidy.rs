@@ -42,7 +42,7 @@ fn every_file_says_what_it_is_and_fits_one_reading() {
 #[test]
 fn unsafe_code_stays_where_it_belongs() {
     for (name, text) in sources() {
-        let place = ["/uring/"].iter().any(|folder| name.contains(folder)) || name.starts_with("sys/");
+        let place = ["/uring/", "/uring.rs"].iter().any(|part| name.contains(part)) || name.starts_with("sys/");
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
         let blocks = code.filter(|line| line.contains("unsafe {") || line.contains("unsafe fn ")).count();
         if name.ends_with("tests/tidy.rs") {
@@ -50,7 +50,7 @@ fn unsafe_code_stays_where_it_belongs() {
         }
         assert!(
             place || blocks == 0,
-            "{name}: unsafe belongs into the crate sys, or where ring entries are filled, in uring/"
+            "{name}: unsafe belongs into the crate sys, or where ring entries are filled, in uring.rs and uring/"
         );
         let reasons = text.matches("SAFETY:").count() + text.matches("# Safety").count();
         assert!(reasons >= blocks, "{name}: {blocks} unsafe places, {reasons} reasons");
@@ -117,7 +117,7 @@ fn nothing_is_printed_by_macros_that_panic() {
             );
         }
     }
-    let name = "server/src/shard/simulation/mod.rs";
+    let name = "server/src/shard/simulation.rs";
     assert!(test_files.iter().any(|stem| name.starts_with(stem)), "modules for tests are found: {test_files:?}");
 }
 

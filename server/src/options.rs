@@ -283,6 +283,8 @@ pub struct Options {
 }
 
 impl Options {
+    /// Most reactors. Each is a thread with listeners of its own; no machine today has more CPUs than this.
+    pub const REACTORS_MAX: u16 = 1024;
     /// Memory for buffers per reactor, unless a control group allows less.
     pub const BUFFER_MEMORY: usize = 256 << 20;
     /// Silence of a connection before it is closed.

@@ -43,7 +43,7 @@ pub const RING_DESCRIPTORS_MAX: u64 = 1 << 20;
 pub const REACTOR_DESCRIPTORS: u64 = 64;
 /// Descriptors a worker keeps for itself: `DESCRIPTOR_RESERVE` of `loadgen::plan`.
 pub const WORKER_DESCRIPTORS: u64 = 16;
-/// Threads `c10m serve --reactors` and `c10m load -t` accept: `THREADS_MAX` of `loadgen`.
+/// Threads `c10m serve --reactors` and `c10m load -t` accept.
 pub const THREADS_MAX: u64 = 1024;
 /// One port in this many stays free on each source address: `PORT_RESERVE_SHARE` of `loadgen::plan`.
 pub const PORT_RESERVE_SHARE: u64 = 32;

@@ -40,7 +40,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, help = variant_help())]
     variant: Option<String>,
     /// Event loops, each a thread with its own listeners; a unix socket is shared [default: one per CPU].
-    #[arg(long, value_name = "N", value_parser = count::between(1_u16, 1024))]
+    #[arg(long, value_name = "N", value_parser = count::between(1_u16, server::Options::REACTORS_MAX))]
     reactors: Option<u16>,
     /// CPUs for the reactors, in turn, like 0,2-3 [default: all].
     #[arg(long, value_name = "LIST", value_parser = cpu_list)]

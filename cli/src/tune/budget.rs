@@ -17,6 +17,7 @@ const _: () = {
     assert!(budget::TUN_PEER_BYTES == loadgen::TUN_PEER_LEN as u64);
     assert!(budget::WORKER_DESCRIPTORS == loadgen::plan::DESCRIPTOR_RESERVE);
     assert!(budget::THREADS_MAX == loadgen::THREADS_MAX as u64);
+    assert!(budget::THREADS_MAX == server::Options::REACTORS_MAX as u64);
     assert!(budget::PORT_RESERVE_SHARE == loadgen::plan::PORT_RESERVE_SHARE as u64);
     assert!(budget::MEMORY_RESERVE_SHARE == loadgen::MEMORY_RESERVE_SHARE);
     assert!(budget::LOOPBACK_FILL == loadgen::plan::LOOPBACK_FILL as u64);

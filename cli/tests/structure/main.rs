@@ -3,4 +3,5 @@
 
 mod circles;
 mod code;
+mod contents;
 mod lengths;

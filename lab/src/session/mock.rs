@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::session::host::{Child, Command, EndSignal, Host};
@@ -49,6 +49,8 @@ impl Play {
 pub(crate) struct Mock<S> {
     script: S,
     started: Mutex<Vec<Command>>,
+    /// Each signal with the pid that it was sent to, in order.
+    signals: Arc<Mutex<Vec<(u32, EndSignal)>>>,
     /// What it answers to looks; quiet when none is left.
     looks: Mutex<VecDeque<Vec<String>>>,
     refusal: Option<String>,
@@ -56,7 +58,7 @@ pub(crate) struct Mock<S> {
 
 impl<S: Fn(&Command, usize) -> Play + Sync> Mock<S> {
     pub(crate) fn new(script: S) -> Mock<S> {
-        Mock { script, started: Mutex::default(), looks: Mutex::default(), refusal: None }
+        Mock { script, started: Mutex::default(), signals: Arc::default(), looks: Mutex::default(), refusal: None }
     }
 
     /// Disturbed in each of the next looks by one of these.
@@ -67,6 +69,11 @@ impl<S: Fn(&Command, usize) -> Play + Sync> Mock<S> {
 
     pub(crate) fn refuses(self, reason: &str) -> Mock<S> {
         Mock { refusal: Some(reason.to_owned()), ..self }
+    }
+
+    /// The signals that reached running processes, in order; pids count from 1.
+    pub(crate) fn signals(&self) -> Vec<(u32, EndSignal)> {
+        self.signals.lock().expect("no panic while it is held").clone()
     }
 
     /// What was started, in order.
@@ -80,7 +87,8 @@ impl<S: Fn(&Command, usize) -> Play + Sync> Host for Mock<S> {
         let mut started = self.started.lock().expect("no panic while it is held");
         let play = (self.script)(command, started.len());
         started.push(command.clone());
-        Ok(Box::new(MockChild { lines: play.lines.iter().cloned().collect(), play, pid: started.len() as u32 }))
+        let (lines, signals) = (play.lines.iter().cloned().collect(), Arc::clone(&self.signals));
+        Ok(Box::new(MockChild { lines, play, pid: started.len() as u32, signals }))
     }
 
     fn refusal(&self) -> Option<String> {
@@ -97,6 +105,7 @@ struct MockChild {
     pid: u32,
     /// What it has still to print before it ends or waits.
     lines: VecDeque<String>,
+    signals: Arc<Mutex<Vec<(u32, EndSignal)>>>,
 }
 
 impl Child for MockChild {
@@ -130,6 +139,7 @@ impl Child for MockChild {
 
     fn signal(&mut self, signal: EndSignal) {
         if let Some(lines) = self.play.last_lines.take() {
+            self.signals.lock().expect("no panic while it is held").push((self.pid, signal));
             match signal {
                 EndSignal::Terminate => self.lines.extend(lines),
                 EndSignal::Kill => self.play.status = 9,

@@ -136,6 +136,36 @@ fn an_interrupted_scenario_keeps_what_is_finished_and_goes_on() {
     assert!(published.record.arms.iter().all(|arm| arm.runs.len() == 2));
 }
 
+/// A third attempt would tell nothing new, in this sitting or in another.
+#[test]
+fn what_failed_twice_is_left_out_in_the_next_sitting_too() {
+    let (place, stop) = (Place::new("scenario-left-out"), Arc::new(AtomicBool::new(false)));
+    let patient = Claims { about: About { attempts_max: 2, ..TRIAL.about }, ..TRIAL };
+    let is_constant = |command: &Command| command.arguments.iter().any(|argument| argument == "constant");
+    let host = Mock::new(|command: &Command, count| {
+        // While the first run of the other arm is under way.
+        if count == 5 {
+            stop.store(true, Ordering::Relaxed);
+        }
+        match is_server(command) {
+            true => Play::serves(READY, EXIT),
+            false if is_constant(command) => Play::complains("no"),
+            false => Play::prints(&[LOAD.trim_end()], 0),
+        }
+    });
+    let Err(error) = publish(&patient, &place.request(None), stage(&host, &stop)) else { panic!("it was interrupted") };
+    assert!(error.to_string().starts_with("interrupted; "), "{error}");
+    stop.store(false, Ordering::Relaxed);
+    let host = Mock::new(|command: &Command, _| match is_server(command) {
+        true => Play::serves(READY, EXIT),
+        false => Play::prints(&[LOAD.trim_end()], 0),
+    });
+    // Without its reference nothing is published; what is tried is the point.
+    let _ = publish(&patient, &place.request(None), stage(&host, &stop));
+    assert!(!host.started().iter().any(is_constant), "{:?}", host.started());
+    assert_eq!(host.started().len(), 4, "both runs of the other arm");
+}
+
 #[test]
 fn what_has_no_effect_is_refused() {
     let (place, stop) = (Place::new("scenario-refused"), Arc::default());

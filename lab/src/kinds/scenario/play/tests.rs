@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::kinds::scenario::timeline::{Moment, Phase, SERVER, words};
+use crate::session::host::EndSignal;
 use crate::session::mock::{Mock, Play};
 use crate::session::places::Places;
 
@@ -26,13 +27,19 @@ fn usual(between: Vec<Action>) -> Timeline {
 
 /// What becomes of a timeline when server, load and probe do these.
 fn played(timeline: &Timeline, plays: [Play; 3], is_stopped: bool) -> anyhow::Result<Seen> {
+    signalled(timeline, plays, is_stopped).0
+}
+
+/// And the signals that it sent.
+fn signalled(timeline: &Timeline, plays: [Play; 3], is_stopped: bool) -> (anyhow::Result<Seen>, Vec<(u32, EndSignal)>) {
     let host = Mock::new(|command: &Command, _| match command.arguments[0].as_str() {
         "serve" => plays[0].clone(),
         "load" => plays[1].clone(),
         _ => plays[2].clone(),
     });
     let places = Places { server: 0, client: 1, all: vec![0, 1] };
-    play(timeline, &Stage { host: &host, places, stop: Arc::new(AtomicBool::new(is_stopped)) })
+    let seen = play(timeline, &Stage { host: &host, places, stop: Arc::new(AtomicBool::new(is_stopped)) });
+    (seen, host.signals())
 }
 
 fn plays(load: Play) -> [Play; 3] {
@@ -111,8 +118,12 @@ fn a_timeline_ends_what_it_starts_and_nothing_else() {
 
 #[test]
 fn an_interruption_ends_the_run_and_what_runs() {
-    let error = played(&usual(vec![]), plays(Play::serves("{}", "record")), true).unwrap_err();
-    assert_eq!(error.to_string(), "interrupted");
+    let (seen, signals) = signalled(&usual(vec![]), plays(Play::serves("{}", "record")), true);
+    assert_eq!(seen.unwrap_err().to_string(), "interrupted");
+    assert_eq!(signals, [(2, EndSignal::Kill), (1, EndSignal::Kill)], "the load first, which would count failures");
+    let (seen, signals) = signalled(&usual(vec![]), plays(Play::prints(&["record"], 0)), false);
+    assert!(seen.is_ok());
+    assert_eq!(signals, [(1, EndSignal::Terminate)], "a server ends in order");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The report of a made-up record.
 
 use crate::kinds::scenario::frame::{Head, SCHEMA};
-use crate::kinds::scenario::plan::{About, Length};
+use crate::kinds::scenario::plan::{About, Length, Scenario};
 use crate::kinds::scenario::seen::{Sample, Trouble};
 use crate::kinds::scenario::timeline::Phase;
 use crate::kinds::scenario::watched::expectations::{all_answered, all_established, all_heard, none_left};
@@ -106,6 +106,9 @@ fn a_step_is_held_or_the_report_says_why_not() {
     }
     failed.name = "the second".into();
     let record = record(vec![step(), failed]);
+    for (cases, expected) in [(1, true), (2, false)] {
+        assert_eq!(WATCHED.is_fulfilled(&record, cases), expected, "{cases} cases, one of which held");
+    }
     assert_eq!(
         answer(&WATCHED, &record),
         "1 of 2 steps held, the largest with 1,000 connections. Not held: the second."
