@@ -1,19 +1,19 @@
-//! Which sources this program was built from, as its build script found them. What is at hand when it runs may be
-//! other sources: a commit made since, another checkout, none at all.
+//! Which sources this program was built from, as its build script found them. The sources at hand at run time may
+//! differ: there may be a newer commit, another checkout, or none.
 
 use std::path::Path;
 use std::process::Command;
 
-/// For `--version` and the announcements of servers.
+/// The version for `--version` and for what servers announce.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("C10M_BUILT_FROM"), ")");
-/// For records: the commit, with `-dirty` when the sources differed from it, or `unknown`.
+/// The commit for records: with `-dirty` when the sources differed from it, or `unknown`.
 pub const COMMIT: &str = env!("C10M_COMMIT");
-/// What the program is compiled from, relative to the workspace and with blanks between.
+/// The paths the program is compiled from, relative to the workspace and separated by blanks.
 const SOURCES: &str = env!("C10M_SOURCES");
-/// A file of this project that no other one has: where it is, the sources are at hand.
+/// A file that only this project has. If it exists, the sources are at hand.
 const MARK: &str = "lab/build.rs";
 
-/// The commit and whether the sources differed from it; `None` when it was built outside of a checkout.
+/// The commit, and whether the sources differed from it. `None` when the program was built outside a checkout.
 pub fn source() -> Option<(String, bool)> {
     parse(COMMIT)
 }
@@ -23,14 +23,14 @@ fn parse(commit: &str) -> Option<(String, bool)> {
     (commit != "unknown").then(|| (bare.unwrap_or(commit).to_owned(), bare.is_some()))
 }
 
-/// Why the commit of a record says less than it seems to: in words, `None` when it says everything.
+/// Why the commit in a record does not fully identify the sources; `None` when it does.
 pub fn doubt() -> Option<String> {
     let Some((commit, dirty)) = source() else {
         return Some("this program was built outside of a git checkout: the record cannot name its sources".to_owned());
     };
     if dirty {
         return Some(format!(
-            "this program was built from {} with changes that are in no commit, and the record cannot tell them; commit, \
+            "this program was built from {} with changes that are in no commit, so the record cannot name them; commit, \
              and build again",
             short(&commit)
         ));
@@ -43,12 +43,12 @@ pub fn doubt() -> Option<String> {
     ))
 }
 
-/// How the sources of the checkout that `place` is in differ from `commit`; `None` when they do not, or when that is
-/// no checkout of this project.
+/// How the sources of the checkout that contains `place` differ from `commit`. `None` when they do not, or when the
+/// checkout is not of this project.
 fn differences(place: &Path, commit: &str) -> Option<String> {
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
-        // A hook of git sets these, for whatever repository it is about (githooks(5)).
+        // Git sets these for a hook, and they may name another repository (githooks(5)).
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(variable);
         }
@@ -60,7 +60,7 @@ fn differences(place: &Path, commit: &str) -> Option<String> {
     if !Path::new(top).join(MARK).is_file() {
         return None;
     }
-    // From the top, because paths are relative to where git is called.
+    // The prefix `:/` starts at the top of the checkout, because git resolves paths relative to where it is called.
     let sources = SOURCES.split(' ').map(|source| format!(":/{source}")).collect::<Vec<_>>();
     let diff = ["diff", "--quiet", commit, "--"].into_iter().chain(sources.iter().map(String::as_str));
     match git(&diff.collect::<Vec<_>>())?.status.code() {
@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// A repository with one file of the project, removed when dropped.
+    /// A repository with one file of the project. Dropping it removes it.
     struct Repository(PathBuf);
 
     impl Repository {
@@ -107,7 +107,7 @@ mod tests {
             fs::write(self.0.join(name), text).expect("writable");
         }
 
-        /// Commits everything; the name of the commit.
+        /// Commits everything and returns the name of the commit.
         fn commit(&self) -> String {
             self.git(&["add", "--all"]);
             self.git(&["commit", "--quiet", "--message", "a"]);
@@ -117,7 +117,7 @@ mod tests {
 
     impl Drop for Repository {
         fn drop(&mut self) {
-            // It is below the directory for temporary files; what cannot be removed is the system's to clear.
+            // It is a temporary directory; the system clears what cannot be removed.
             let _ = fs::remove_dir_all(&self.0);
         }
     }

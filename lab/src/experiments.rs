@@ -33,18 +33,18 @@ fn comparisons() -> Vec<Comparison> {
     ]
 }
 
-/// Every experiment, of either kind.
+/// Every experiment of either kind.
 fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
     let scenarios: [Box<dyn Experiment>; 2] = [Box::new(c10m::SCENARIO), Box::new(omission::SCENARIO)];
     comparisons().into_iter().map(|comparison| Box::new(comparison) as Box<dyn Experiment>).chain(scenarios)
 }
 
-/// Those that are not only for tests.
+/// The experiments that `bench list` shows: all but those for tests.
 pub(crate) fn shown() -> impl Iterator<Item = Box<dyn Experiment>> {
     all().filter(|experiment| !experiment.is_hidden())
 }
 
-/// The experiment of a name.
+/// The experiment with this name.
 pub(crate) fn find(name: &str) -> Option<Box<dyn Experiment>> {
     all().find(|experiment| experiment.name() == name)
 }
@@ -59,7 +59,7 @@ mod tests {
     use crate::session::request::Profile;
     use crate::subjects::load::Generator;
 
-    /// Longest time for a first answer.
+    /// Longest time in seconds for a first answer.
     const QUICK_S_MAX: f64 = 300.0;
 
     fn scopes() -> impl Iterator<Item = (Comparison, Scope)> {

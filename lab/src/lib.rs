@@ -1,8 +1,8 @@
-//! Experiments: they start servers and load generators, compare or watch them, and publish what was found. The program
-//! `c10m` is their face.
+//! Experiments: they start servers and load generators, compare or watch them, and publish the results. The program
+//! `c10m` runs them.
 #![forbid(unsafe_code)]
 
-/// Says a line on stderr, as eprintln! does, which panics where stderr is closed.
+/// Prints a line on stderr. Unlike `eprintln!`, it does not panic when stderr is closed.
 macro_rules! say {
     ($($words:tt)*) => { $crate::say(format_args!($($words)*)) };
 }
@@ -30,8 +30,8 @@ pub use run::run;
 pub use session::request::{Profile, Request};
 pub use session::{out, signals, terminal};
 
-/// Says a line on stderr. Where nobody listens there is nobody to tell it to, and no reason to panic. What would act on
-/// a terminal is made visible: a line may quote a record or a server.
+/// Prints a line on stderr. Does not panic when stderr is closed. Makes terminal control characters visible, because a
+/// line may quote a record or a server.
 pub fn say(line: fmt::Arguments<'_>) {
     let line = line.to_string();
     let _ = writeln!(io::stderr(), "{}", results::visible::visible(&line));

@@ -1,13 +1,13 @@
-//! `c10m bench list`: each experiment with what it asks, does, takes and decides. Runs nothing.
+//! `c10m bench list`: for each experiment, what it asks, runs, takes and decides. Runs nothing.
 
 use results::report::count;
 
 use crate::experiments;
 use crate::kinds::experiment::Listed;
 
-/// Columns of the text.
+/// Width of the text in columns.
 const WIDTH: usize = 80;
-/// Columns of the labels.
+/// Indentation by the width of the labels.
 const INDENT: &str = "            ";
 
 /// All experiments, as JSON or for people.
@@ -40,7 +40,7 @@ fn for_people(listed: &Listed) -> String {
             profile.expected_minutes.max(1.0)
         );
         text += &wrapped(&format!("  {:<10}", profile.profile.word()), &runs);
-        // Said once when the profiles have the same.
+        // If consecutive profiles have the same text, print it only once.
         let before = index.checked_sub(1).map(|before| &listed.profiles[before]);
         if before.is_none_or(|before| before.arms != profile.arms) {
             text += &wrapped("    arms    ", &profile.arms.join("; "));
@@ -52,12 +52,12 @@ fn for_people(listed: &Listed) -> String {
     text + &wrapped("  decides   ", &listed.decision)
 }
 
-/// `text` in lines of [`WIDTH`] behind a label that only the first line has.
+/// `text` in lines of [`WIDTH`] columns. Only the first line has the label.
 fn wrapped(label: &str, text: &str) -> String {
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(label)
         .subsequent_indent(INDENT)
-        // Rates such as 5,000/s stay whole.
+        // Keeps rates such as 5,000/s in one piece.
         .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
     textwrap::fill(text, options) + "\n"

@@ -1,4 +1,4 @@
-//! The list of the runs in a directory, which `report --list` writes and `bench` keeps up to date where there is one.
+//! The list of the runs in a directory. `report --list` writes it; `bench` updates a list that exists.
 
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -16,10 +16,10 @@ use crate::kinds::comparison::experiment::answer as answer_of_comparison;
 use crate::record_file::{Kind, RecordFile};
 use crate::refusal::Refusal;
 
-/// The name under which forges show a directory's text.
+/// Forges show a file with this name as the text of its directory.
 const LIST: &str = "README.md";
 
-/// What the record of each experiment has, of whatever kind.
+/// The fields that the record of every experiment has.
 #[derive(Debug, Deserialize)]
 struct Head {
     experiment: String,
@@ -42,12 +42,13 @@ pub struct List {
 /// Writes the list of the runs in `directory` into it.
 ///
 /// # Errors
-/// A [`Refusal`] where a file of that name is no list, or a record there is damaged; else what writing failed with.
+/// A [`Refusal`] when a file of that name is not a list of runs, or when a record there is damaged. Otherwise the
+/// error of writing.
 pub fn write_list(directory: &Path) -> anyhow::Result<List> {
     let path = directory.join(LIST);
     if !is_ours(&path)? {
         return Err(Refusal::usage(format!(
-            "{} is no list of runs, and is left as it is: rename it, or name another directory",
+            "{} is no list of runs, so it stays unchanged: rename it, or name another directory",
             path.display()
         ))
         .into());
@@ -58,8 +59,8 @@ pub fn write_list(directory: &Path) -> anyhow::Result<List> {
     Ok(List { path, run_count })
 }
 
-/// Writes the list anew where there is one and it lacks a run. A run that was published is published all the same. Where
-/// nothing was published, nothing is written or said.
+/// Rewrites a list that lacks a run. Errors are only warnings, because the run itself is published. Writes and says
+/// nothing when nothing was published.
 pub(crate) fn keep_list(directory: &Path) {
     let path = directory.join(LIST);
     let is_list = matches!(fs::symlink_metadata(&path), Ok(found) if found.is_file());
@@ -84,7 +85,7 @@ pub(crate) fn keep_list(directory: &Path) {
     }
 }
 
-/// Whether the file may be replaced: it begins as a list does, or is not there.
+/// Whether the file may be replaced: it begins as a list does, or does not exist.
 fn is_ours(path: &Path) -> anyhow::Result<bool> {
     let mut beginning = Vec::new();
     match fs::symlink_metadata(path) {
@@ -97,7 +98,8 @@ fn is_ours(path: &Path) -> anyhow::Result<bool> {
     Ok(beginning == FIRST_LINE_OF_LIST.as_bytes())
 }
 
-/// The runs of `bench` in a directory. What begins with a dot is under way, and what has no record is no run.
+/// The runs of `bench` in a directory. A name that begins with a dot is an experiment under way. A directory without a
+/// record is not a run.
 fn runs(directory: &Path) -> anyhow::Result<Vec<ListedRun>> {
     let unreadable = |error| Refusal::usage(format!("--list {}: {error}", directory.display()));
     let mut runs = Vec::new();
@@ -111,7 +113,7 @@ fn runs(directory: &Path) -> anyhow::Result<Vec<ListedRun>> {
     Ok(runs)
 }
 
-/// `None` for what `load` wrote: it asks no question.
+/// `None` for a record of `load`, which asks no question.
 fn listed(directory: &[u8], record: RecordFile) -> anyhow::Result<Option<ListedRun>> {
     let damaged = |error: anyhow::Error| anyhow!("cannot read the record {}: {error:#}", record.path.display());
     if !matches!(record.kind, Kind::Comparison | Kind::Scenario(_)) {

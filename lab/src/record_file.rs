@@ -1,5 +1,5 @@
-//! The records that this program writes, as files that somebody names: finds the file, tells its kind and its schema,
-//! and says why when it is not what was meant. What is in a record belongs to whoever wrote it.
+//! The records that this program writes, as files that a user names. Finds the file, determines its kind and its
+//! schema, and says why it is not a usable record. The contents belong to whoever wrote the record.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use crate::refusal::Refusal;
 /// Name of a record in the directory of its run.
 const RECORD: &str = "record.json";
 
-/// Who wrote a record.
+/// The command that wrote a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `bench`, of an experiment that compares.
+    /// `bench` with a comparison.
     Comparison,
-    /// `bench`, of the scenario of this name.
+    /// `bench` with the scenario of this name.
     Scenario(&'static str),
     /// `load`.
     Load,
@@ -29,7 +29,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Told by what only records of this kind have.
+    /// Determines the kind by what only records of this kind have.
     fn of(document: &Value) -> Option<Kind> {
         let has = |name: &str| document.get(name).is_some();
         let experiment = document.get("experiment").and_then(Value::as_str);
@@ -50,7 +50,7 @@ impl Kind {
         match self {
             Kind::Comparison => results::record::SCHEMA,
             Kind::Load => loadgen::record::SCHEMA,
-            // These have not changed since the first.
+            // The schema of these has never changed.
             Kind::Scenario(_) | Kind::Knee | Kind::SelfTest => 1,
         }
     }
@@ -71,19 +71,19 @@ impl Kind {
 /// A record that was read; its fields are for its kind to check.
 #[derive(Debug)]
 pub struct RecordFile {
-    /// The file.
+    /// The file that was read.
     pub path: PathBuf,
     /// Who wrote it.
     pub kind: Kind,
-    /// What it says.
+    /// The contents.
     pub document: Value,
 }
 
 impl RecordFile {
-    /// Reads the record of a run: its directory, or the file.
+    /// Reads the record of a run, given the run's directory or the file.
     ///
     /// # Errors
-    /// [`Refusal`], in the words for whoever named it.
+    /// A [`Refusal`] that names what the user named.
     pub fn open(named: &Path) -> Result<RecordFile, Refusal> {
         let path = if named.is_dir() { named.join(RECORD) } else { named.to_owned() };
         let text = named_file::text(&path, named_file::RECORD_BYTES_MAX).map_err(|error| match error.kind() {
@@ -125,10 +125,11 @@ impl RecordFile {
         }
     }
 
-    /// The directory of the run, where the other files are. Only a record of the usual name says which that is.
+    /// The directory of the run, where the other files are. Only a file with the usual name of a record tells the
+    /// directory.
     ///
     /// # Errors
-    /// [`Refusal`], in the words for whoever named it.
+    /// A [`Refusal`] that names what the user named.
     pub fn directory(&self) -> Result<PathBuf, Refusal> {
         if self.path.file_name().is_none_or(|name| name != RECORD) {
             return Err(Refusal::usage(format!(

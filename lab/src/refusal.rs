@@ -1,10 +1,10 @@
-//! Why something is not done: an exit code, and a sentence with what mends it.
+//! Why something is not done: an exit code, and a sentence that says what mends it.
 
 use std::fmt;
 
 use results::visible::visible_line;
 
-/// Exit code 2 when something else should have been asked for, 1 when it cannot be done.
+/// Exit code 2 if the user should ask for something else, 1 if it cannot be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The exit code.
@@ -13,7 +13,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Something else should have been asked for.
+    /// The user should ask for something else.
     pub fn usage(message: String) -> Refusal {
         Refusal { code: 2, message }
     }
@@ -26,7 +26,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line, whatever a record, a path or the complaint about them has in it.
+        // One line, even if a record, a path or an error message contains line feeds.
         formatter.write_str(&visible_line(&self.message))
     }
 }

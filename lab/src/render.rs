@@ -1,4 +1,4 @@
-//! The report of a run that was published, from its record.
+//! Renders the report of a published run from its record.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::experiments;
 use crate::kinds::comparison::experiment::render as render_comparison;
 use crate::record_file::{Kind, RecordFile};
 
-/// The report of a run in `directory`, and its tables for a terminal; `None` for what is no run of `bench`.
+/// The report of a run in `directory`, and its tables for a terminal. `None` when `bench` did not write the record.
 ///
 /// # Errors
-/// When the record, or what stands beside it, is damaged.
+/// When the record or another file of the run is damaged.
 pub fn render(record: RecordFile, directory: &Path) -> anyhow::Result<Option<(Document, Vec<Table>)>> {
     let RecordFile { path, kind, document } = record;
     let rendered = match kind {

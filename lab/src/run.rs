@@ -1,4 +1,4 @@
-//! One experiment by its name.
+//! Runs one experiment by name.
 
 use crate::experiments;
 use crate::published;
@@ -6,15 +6,15 @@ use crate::refusal::Refusal;
 use crate::session::local::Local;
 use crate::session::request::Request;
 
-/// Runs an experiment on this host; the value is the exit code.
+/// Runs an experiment on this host. Returns the exit code.
 ///
 /// # Errors
-/// When nothing could be measured, or what was measured cannot be written.
+/// When nothing could be measured, or the result cannot be written.
 pub fn run(request: &Request) -> anyhow::Result<u8> {
     let ended = match experiments::find(&request.experiment) {
         Some(experiment) => {
             let ended = experiment.run(request, &Local);
-            // Whatever the end was: an error may come after the run was published.
+            // Also after an error, which may come after the run was published.
             published::keep_list(&request.out);
             ended
         }

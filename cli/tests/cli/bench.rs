@@ -286,7 +286,7 @@ fn a_busy_machine_is_refused_unless_told_otherwise() {
         let (code, stdout, stderr) = finish(&mut c10m(&arguments));
         stop.store(true, Ordering::Relaxed);
         assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
-        assert!(stderr.contains("run 1 was not begun") && stderr.contains("--noisy"), "{stderr}");
+        assert!(stderr.contains("did not begin run 1") && stderr.contains("--noisy"), "{stderr}");
     });
 }
 

@@ -202,7 +202,7 @@ fn what_a_killed_bench_has_left_is_refused_by_name() {
     let (code, stdout, stderr) = planted(&script, &out);
     assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
     assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
-    for words in ["(`sleep 1001`)", "(`sleep 1002`)", "left of an earlier experiment", "`kill -9 "] {
+    for words in ["(`sleep 1001`)", "(`sleep 1002`)", "left over from an earlier experiment", "`kill -9 "] {
         assert!(stderr.contains(words), "no {words}: {stderr}");
     }
     assert!(!stderr.contains("1003") && fs::metadata(&out).is_err(), "{stderr}");
@@ -224,7 +224,7 @@ fn another_experiment_that_measures_is_waited_for() {
     let (code, _, stderr) = planted(script, &scratch.path("out"));
     assert_eq!(code, 1, "{stderr}");
     assert!(
-        stderr.contains("was not begun") && stderr.contains("another experiment that measures (process 1)"),
+        stderr.contains("did not begin") && stderr.contains("another experiment that measures (process 1)"),
         "{stderr}"
     );
 }

@@ -1,7 +1,7 @@
 //! `bench agreement`: whether this project's load generator reports what wrk reports.
 //!
-//! nginx is given work of its own for each request, so that the server is the limit and not the generator:
-//! where a generator is, the cheaper one gets more replies out of the same server, and rightly reports so
+//! nginx is given extra work for each request, so that the server is the limit and not the generator. If a generator
+//! were the limit, the cheaper one would get more replies out of the same server, and would be right to report them
 //! (`bench generator`).
 
 use protocol::Workload;

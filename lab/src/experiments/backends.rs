@@ -8,12 +8,12 @@ use crate::kinds::comparison::plan::{Comparison, Scope, main_variants};
 use crate::session::request::Profile;
 use crate::subjects::load::Load;
 
-/// Connections of the matrix.
+/// Numbers of connections in the matrix.
 const CONNECTIONS: [u32; 4] = [1, 64, 1000, 10_000];
-/// Requests per second of the open loops: all of them within reach of every arm on one CPU.
+/// Requests per second of the open loops. Every arm can reach all of them on one CPU.
 const RATES: [f64; 3] = [5_000.0, 20_000.0, 50_000.0];
-/// More requests per second than one connection carries without waiting for itself: one request after the
-/// other takes some 30 µs over loopback, and arrivals come in bunches.
+/// The highest rate that one connection carries without requests queueing behind one another: a request takes some 30
+/// µs over loopback, and arrivals come in bunches.
 const RATE_OF_ONE_MAX: f64 = 5_000.0;
 /// Requests in one send of the pipelined loads.
 const PIPELINE: u32 = 16;
@@ -63,7 +63,7 @@ fn quick() -> Scope {
             Load::closed(http, 1000),
             Load::pipelined(http, 64, PIPELINE),
         ],
-        // Even, so that every order has its mirror image.
+        // Even, so that every order also runs mirrored.
         repeats: 4,
         seconds: 0.6,
         idle_connections: 0,

@@ -1,4 +1,4 @@
-//! `bench baseline`: few loads, long runs. The figures that the project holds itself to.
+//! `bench baseline`: few loads, long runs. The figures to compare changes of this project against.
 
 use protocol::Workload;
 use results::record::Metric;

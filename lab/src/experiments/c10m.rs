@@ -1,5 +1,5 @@
-//! `bench c10m`: how many connections this host holds, what each costs, and what breaks first. It fills the host step by
-//! step.
+//! `bench c10m`: how many connections this host holds, what each costs, and what breaks first. Each step opens more
+//! connections than the one before.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const ABOUT: About = About {
                the right answer in time, and none was left afterwards.",
     profiles: &[Profile::Quick, Profile::C1m, Profile::C5m],
     length: Length::Given("runs each step once and for one heartbeat of each connection"),
-    // The sockets of the step before may take minutes to go.
+    // The sockets of the previous step may take minutes to disappear.
     wait_max: Some(Duration::from_secs(600)),
     attempts_max: 2,
     needs_namespaces: true,
@@ -99,7 +99,7 @@ fn timeline(planned: &Planned, seed: u64) -> Vec<Action> {
     ]
 }
 
-/// What an armed receive costs the kernel beside a poll, where both were held at the same number.
+/// What an armed receive costs the kernel compared with a poll, for steps that held the same number of connections.
 fn armed_against_poll(record: &Record) -> Option<String> {
     let of = |variant: Variant| record.steps.iter().filter(move |step| step.variant == variant.to_string());
     let (armed, polled) = of(Variant::UringMultishot).find_map(|armed| {

@@ -1,4 +1,4 @@
-//! `bench churn`: what a connection costs that carries one request: connect, accept, request, reply, close.
+//! `bench churn`: what a connection costs that carries a single request: connect, accept, request, reply, close.
 
 use protocol::Workload;
 use results::record::Metric;

@@ -1,4 +1,4 @@
-//! `bench ladder`: the same requests over ever more connections: what idle neighbours cost.
+//! `bench ladder`: the same request rate over more and more connections. Shows what idle connections cost.
 
 use protocol::Workload;
 use results::record::Metric;
@@ -10,8 +10,8 @@ use crate::session::request::Profile;
 use crate::subjects::load::Load;
 use crate::subjects::servers::kind::Kind;
 
-/// Requests per second over all connections, the same on every rung: one connection carries it without
-/// waiting for itself, and it is enough for the ticks in which the kernel counts CPU time.
+/// Requests per second over all connections, the same on every rung. One connection can carry it without queueing, and
+/// it is high enough to measure with the ticks in which the kernel counts CPU time.
 const RATE: f64 = 5_000.0;
 
 const NOTE_RATE: &str = "5,000 requests a second in total on every rung: the connections take turns, so with 10,000 of \

@@ -1,5 +1,5 @@
-//! `bench omission`: what load generators report for a server that stalls. Most arms are other people's programs, and each
-//! run has a server of its own.
+//! `bench omission`: what load generators report for a server that stalls. Most arms are other people's programs. Each
+//! run has its own server.
 
 use crate::kinds::scenario::claims::form::Stalling;
 use crate::kinds::scenario::claims::table::{Claims, Installed};
@@ -20,13 +20,13 @@ const ABOUT: About = About {
     profiles: &[Profile::Full],
     length: Length::Usual { repeats: 3, seconds: 10 },
     wait_max: None,
-    // A run that fails is tried again when the experiment is taken up again.
+    // A run that fails is tried again when the experiment is continued.
     attempts_max: 1,
     needs_namespaces: false,
 };
 
-/// The experiment. The rate is low enough to leave the server idle for 98 % of the time, so that stalls are all there is
-/// to see.
+/// The experiment. The rate is low enough to leave the server idle for 98 % of the time, so that stalls are the only
+/// cause of long response times.
 pub(super) const SCENARIO: Claims = Claims {
     about: ABOUT,
     tools: &TOOLS,
@@ -38,7 +38,7 @@ pub(super) const SCENARIO: Claims = Claims {
     notes,
 };
 
-/// Longer than any generator overruns its time; then the server ends by itself.
+/// Longer than any generator overruns its time; after that the server ends by itself.
 const SERVER_EXTRA_S: u32 = 60;
 
 fn timeline(claims: &Claims, installed: &Installed, run: &Run<'_>) -> Vec<Action> {

@@ -1,5 +1,5 @@
-//! `bench peers`: what a request costs other servers. Those of the distribution and those on other Rust
-//! libraries, each in its documented fast configuration, beside four of this project's variants.
+//! `bench peers`: what a request costs other servers. Compares servers of the distribution and servers on other Rust
+//! libraries, each in its documented fast configuration, with four of this project's variants.
 
 use protocol::Workload;
 use results::record::Metric;
@@ -11,9 +11,9 @@ use crate::session::request::Profile;
 use crate::subjects::load::Load;
 use crate::subjects::servers::kind::Kind;
 
-/// Requests per second of the open loops: what the slowest arm can do on one CPU, with room.
+/// Requests per second of the open loops. The slowest arm can do more on one CPU.
 const RATE: f64 = 20_000.0;
-/// Connections, all of them busy: in a closed loop each has a request under way all the time.
+/// Numbers of connections. In a closed loop every connection has a request under way all the time.
 const CONNECTIONS: [u32; 3] = [64, 1000, 10_000];
 /// Requests in one send of the pipelined loads.
 const PIPELINE: u32 = 16;
@@ -78,7 +78,7 @@ fn full() -> Scope {
         arms: arms(),
         loads,
         repeats: 6,
-        // With 10,000 connections a second is two requests of each, and the first of them costs the most.
+        // With 10,000 connections, one second is only two requests of each, and the first costs the most.
         seconds: 3.0,
         idle_connections: 0,
         notes: vec![NOTE_LOADS],

@@ -1,5 +1,5 @@
-//! `bench quick`: the first look. The main variants, echo and HTTP, few and many connections, closed and
-//! open loop, in less than five minutes.
+//! `bench quick`: a first look in less than five minutes. Covers the main variants, echo and HTTP, few and many
+//! connections, closed and open loop.
 
 use protocol::Workload;
 use results::record::Metric;
@@ -9,8 +9,8 @@ use crate::kinds::comparison::plan::{Comparison, Scope, all_servers};
 use crate::session::request::Profile;
 use crate::subjects::load::Load;
 
-/// Requests per second of the open loop: far below what any arm can do, so that all of them do the
-/// same work and CPU per request can be compared.
+/// Requests per second of the open loop. It is far below what any arm can do, so that all arms do the same work and
+/// their CPU per request can be compared.
 const RATE: f64 = 20_000.0;
 
 pub(super) fn experiment() -> Comparison {

@@ -1,4 +1,4 @@
-//! `bench smoke`: the smallest experiment there is, for tests of the program. In no list.
+//! `bench smoke`: the smallest experiment, for tests of the program. `bench list` does not show it.
 
 use protocol::Workload;
 use results::record::Metric;

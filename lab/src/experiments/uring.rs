@@ -1,4 +1,4 @@
-//! `bench uring`: every way of using a ring against `epoll level`, one trick at a time.
+//! `bench uring`: compares every way of using a ring with `epoll level`, one trick at a time.
 
 use protocol::Workload;
 use results::record::Metric;

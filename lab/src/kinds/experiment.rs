@@ -1,4 +1,4 @@
-//! What every experiment is, whatever its kind: something that is listed, run, and read again from its record.
+//! What every experiment can do, whatever its kind: be listed, be run, and be read again from its record.
 
 use std::path::Path;
 
@@ -14,37 +14,37 @@ pub(crate) trait Experiment {
     /// Its name in commands and records.
     fn name(&self) -> &'static str;
 
-    /// Whether it is in no list, because it is only for tests of this program.
+    /// Whether lists leave it out, because it is only for tests of this program.
     fn is_hidden(&self) -> bool {
         false
     }
 
-    /// What is said of it before it runs.
+    /// What `bench list` says about it.
     fn listed(&self) -> Listed;
 
-    /// Runs it on `host`, publishes and prints what was found; the value is the exit code.
+    /// Runs it on `host`, publishes and prints the result. Returns the exit code.
     ///
     /// # Errors
-    /// When nothing could be measured, or what was measured cannot be written; a [`crate::Refusal`] says so itself.
+    /// When nothing could be measured, or the result cannot be written. A [`crate::Refusal`] says so itself.
     fn run(&self, request: &Request, host: &dyn Host) -> anyhow::Result<u8>;
 
-    /// Whether a record that bears its name is one that it writes.
+    /// Whether a record with its name was written by it.
     fn wrote(&self, record: &Value) -> bool;
 
-    /// What a run found, in a line.
+    /// The result of a run in one line.
     ///
     /// # Errors
     /// When the record is damaged.
     fn answer(&self, record: Value) -> anyhow::Result<String>;
 
-    /// The report of a run, and its tables for a terminal. `directory` has the files beside the record.
+    /// The report of a run, and its tables for a terminal. `directory` holds the other files of the run.
     ///
     /// # Errors
-    /// When the record, or what stands beside it, is damaged.
+    /// When the record or another file of the run is damaged.
     fn render(&self, record: Value, directory: &Path) -> anyhow::Result<(Document, Vec<Table>)>;
 }
 
-/// What is said of an experiment.
+/// What `bench list` says about an experiment.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listed {
     pub(crate) name: &'static str,
@@ -56,7 +56,7 @@ pub(crate) struct Listed {
     pub(crate) profiles: Vec<ListedProfile>,
 }
 
-/// What is said of a profile. Arms whose programs are not installed are in it.
+/// What `bench list` says about a profile. Includes arms whose programs are not installed.
 #[derive(Debug, Serialize)]
 pub(crate) struct ListedProfile {
     pub(crate) profile: Profile,

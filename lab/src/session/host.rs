@@ -1,8 +1,8 @@
-//! The host that an experiment runs on: starts processes and says what speaks against measuring now. What is done
-//! with a process is in `process`; [`Local`] is this host, and tests have one that follows a script.
+//! The host that an experiment runs on: starts processes, and says what speaks against measuring now. `process` works
+//! with the processes. [`Local`] is this host; tests use one that follows a script.
 //!
-//! A host that is reached through a command (ssh, `ip netns exec`) can implement it, too: a process is lines, signals
-//! and an exit status.
+//! A host behind a command (ssh, `ip netns exec`) can implement it, too: a process is lines, signals and an exit
+//! status.
 //!
 //! [`Local`]: crate::session::local::Local
 
@@ -15,29 +15,29 @@ use crate::session::places::Places;
 
 /// Where processes are started.
 pub(crate) trait Host: Sync {
-    /// Starts a process in the network namespace of the calling thread. The process must end when that thread ends, for
-    /// whatever reason, and carry the mark of this `bench`, so that the next one finds what is left.
+    /// Starts a process in the network namespace of the calling thread. The process must end when that thread ends,
+    /// for whatever reason. It must carry the mark of this `bench`, so that the next `bench` finds leftovers.
     fn start(&self, command: &Command) -> anyhow::Result<Box<dyn Child>>;
 
     /// Why no experiment may begin here, and what mends it.
     fn refusal(&self) -> Option<String>;
 
-    /// Looks at the host for a moment. Returns what speaks against a run now, each as a thing to wait for.
+    /// Observes the host for a moment. Returns the reasons against a run now, each as something to wait for.
     fn disturbances(&self, places: &Places) -> Vec<String>;
 }
 
-/// A process on a host. Its standard input is empty.
+/// A process on a host. Its stdin is empty.
 pub(crate) trait Child: Send {
-    /// Its number on the host.
+    /// The process id on the host.
     fn pid(&self) -> u32;
 
-    /// Whether it still runs. Does not wait.
+    /// Whether it still runs. Returns at once.
     fn is_running(&mut self) -> bool;
 
-    /// Waits at most `wait_max` for it to write something or close its output. Returns whether it did.
+    /// Waits at most `wait_max` until it writes something or closes its output. Returns whether it did.
     fn wait_for_output(&mut self, wait_max: Duration) -> io::Result<bool>;
 
-    /// The next line of its output with the line feed, if it has one; empty at the end.
+    /// The next line of its output, including the line feed if there is one. Empty at the end.
     fn read_line(&mut self) -> io::Result<String>;
 
     /// The rest of its output, to the end.
@@ -49,7 +49,7 @@ pub(crate) trait Child: Send {
     /// Sends it a signal, unless it has ended.
     fn signal(&mut self, signal: EndSignal);
 
-    /// Waits for its end and reads the CPU time of its whole life. To be called before `wait`, which takes that away.
+    /// Waits for its end and reads the CPU time of its whole life. Call it before `wait`, which discards that time.
     fn cpu_us(&mut self) -> anyhow::Result<u64>;
 
     /// Waits for its end.
@@ -59,39 +59,39 @@ pub(crate) trait Child: Send {
 /// A signal that ends a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndSignal {
-    /// SIGTERM: it ends in order, and takes its workers with it.
+    /// SIGTERM: the process ends in order, and ends its workers.
     Terminate,
-    /// SIGKILL: it ends at once.
+    /// SIGKILL: the process ends at once.
     Kill,
 }
 
 /// A program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Program {
-    /// This one.
+    /// This program.
     Own,
-    /// Another one: a file, or a name to be looked up in PATH.
+    /// Another program: a file, or a name to look up in PATH.
     Other(PathBuf),
 }
 
-/// What is to be started.
+/// How to start a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Command {
     pub(crate) program: Program,
     pub(crate) arguments: Vec<String>,
-    /// The CPUs it may use; where there are none, those of the calling thread.
+    /// The CPUs it may use; empty means those of the calling thread.
     pub(crate) cpus: Vec<usize>,
-    /// The directory it works in, as the leader of a process group of its own.
+    /// Its working directory. If set, the process also leads its own process group.
     pub(crate) directory: Option<PathBuf>,
     /// The signal it gets when the thread that started it ends.
     pub(crate) end_signal: EndSignal,
-    /// What errors call it.
+    /// Its name in error messages.
     pub(crate) what: String,
 }
 
 impl Command {
-    /// This program again. It is killed when the thread that started it ends: it has nothing to put in order, and a
-    /// drain would take its time.
+    /// This program again. It gets SIGKILL when the thread that started it ends: it has nothing to clean up, and a
+    /// drain would take time.
     pub(crate) fn own(arguments: &[String]) -> Command {
         Command {
             program: Program::Own,
@@ -103,8 +103,8 @@ impl Command {
         }
     }
 
-    /// Somebody else's program. It is sent SIGTERM when the thread that started it ends: nginx and lighttpd take their
-    /// workers with them on that.
+    /// Somebody else's program. It gets SIGTERM when the thread that started it ends, because nginx and lighttpd then
+    /// end their workers, too.
     pub(crate) fn other(program: impl Into<PathBuf>, arguments: &[String], what: &str) -> Command {
         Command {
             program: Program::Other(program.into()),

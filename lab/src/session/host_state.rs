@@ -1,4 +1,4 @@
-//! A short look at what the machine does while an experiment does nothing. Judges nothing.
+//! A short look at the load of the machine while an experiment does nothing. Judges nothing.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use host::SlabCache;
 use host::kernel::{CpuTime, CpuTimes, cpu_waited_us, sockets};
 
-/// What was seen. What this kernel does not show is absent.
+/// The load of the machine. Absent where this kernel does not show it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Look {
     /// Share of the look in which some task waited for a CPU (PSI).
     pub(crate) pressure: Option<f64>,
-    /// Share of the look that the hypervisor took from the watched CPU that lost most.
+    /// Share of the look that the hypervisor took from one CPU: the watched one that lost most.
     pub(crate) steal: f64,
-    /// Share of the look in which the busiest watched CPU worked, and which CPU that was.
+    /// Share of the look in which the busiest watched CPU worked, and the number of that CPU.
     pub(crate) busy: f64,
     pub(crate) busiest_cpu: usize,
     /// TCP sockets that no process holds any more.
@@ -27,7 +27,7 @@ pub(crate) struct Look {
 impl Look {
     /// Watches `cpus` for `length`.
     pub(crate) fn take(cpus: &[usize], length: Duration) -> Look {
-        // A kernel that does not say its CPU times shows no CPU that is busy.
+        // If the kernel does not show CPU times, no CPU counts as busy.
         let times = || CpuTimes::read().ok();
         let (start, waited_before, before) = (Instant::now(), cpu_waited_us(), times());
         thread::sleep(length);
@@ -53,7 +53,7 @@ impl Look {
     }
 }
 
-/// Shares of the time between two readings of a CPU in which it worked, and in which it was stolen.
+/// The shares of the time between two readings of a CPU in which it worked, and in which the hypervisor took it.
 fn shares(before: &CpuTime, after: &CpuTime) -> (f64, f64) {
     let time = after.since(before);
     let busy = time.user_us + time.system_us + time.irq_us + time.softirq_us;

@@ -1,9 +1,9 @@
-//! The journal of an experiment under way. What is finished is on the disk, so an interruption, a crash or a power cut
-//! costs one run. Does not decide what is run.
+//! The journal of an experiment under way. Each result is on the disk, so an interruption, a crash or a power cut
+//! costs one run. Does not decide what runs.
 //!
-//! A hidden directory beside the results holds `journal.jsonl`: a header with everything that must agree when
-//! the experiment is taken up again, then a line for each thing that happened, synced one by one. A last line
-//! that is torn is dropped. A locked file beside it keeps a second process out.
+//! A hidden directory beside the results holds `journal.jsonl`. The first line is a header with everything that must
+//! agree when the experiment is continued. Then comes a line for each event, and each is synced. A torn last line is
+//! dropped. A locked file in the directory keeps a second process out.
 
 #[cfg(test)]
 mod tests;
@@ -20,16 +20,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusal::Refusal;
 
-/// Version of the format.
+/// Version of the journal's format.
 pub(crate) const FORMAT: u32 = 1;
 const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
-/// The largest journal that is read: histograms and series of some thousand runs.
+/// The largest journal that is read. Histograms and series of some thousand runs fit.
 const JOURNAL_BYTES_MAX: u64 = 1 << 30;
-/// How often to try again when the directory vanishes before it is locked: the process that had it just finished.
+/// How often to try again when the directory vanishes before it is locked, because the process that held it just
+/// finished.
 const LOCK_TRIES_MAX: u32 = 10;
 
-/// What must agree for runs to belong to one experiment.
+/// What must agree if runs are to belong to one experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Header {
     pub(crate) format: u32,
@@ -44,48 +45,48 @@ pub(crate) struct Header {
     pub(crate) host: String,
     pub(crate) arms: Vec<String>,
     pub(crate) loads: Vec<String>,
-    /// When it was begun; the one thing that need not agree.
+    /// When the experiment was begun. The only field that need not agree.
     pub(crate) started_unix_ms: u64,
 }
 
-/// Something that happened. `T` is what the kind of experiment finishes: an enum whose variants name the lines.
+/// An event. `T` is what this kind of experiment finishes: an enum whose variants name the lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Line<T> {
-    /// What had to be waited for, in words.
+    /// What the experiment had to wait for, in words.
     Wait(String),
     /// An attempt that failed, in words.
     Failure(String),
-    /// A cell that is not tried any more.
+    /// A cell that was given up.
     LeftOut { cell: String, reason: String },
-    /// The experiment was taken up again, at this time (RFC 3339).
+    /// The experiment was continued at this time (RFC 3339).
     Resumed(String),
-    /// Something that is finished and need not be done again.
+    /// A result, which need not be measured again.
     #[serde(untagged)]
     Finished(T),
 }
 
-/// What a kind of experiment finishes, piece by piece.
+/// The results of a kind of experiment.
 pub(crate) trait Finished: Serialize + DeserializeOwned {
     /// Whether it is one of the runs that are announced and counted.
     fn is_run(&self) -> bool;
 }
 
-/// An open, locked journal. Dropping it keeps the directory, so that the experiment can be taken up again.
+/// An open, locked journal. Dropping it keeps the directory, so that the experiment can be continued.
 #[derive(Debug)]
 pub(crate) struct Journal<T> {
     directory: PathBuf,
     file: File,
-    /// Locked until it is dropped.
+    /// Locked until this is dropped.
     lock: File,
     header: Header,
     lines: Vec<Line<T>>,
-    /// Bytes of a torn last line that were dropped.
+    /// Bytes of the torn last line that was dropped.
     torn_bytes: usize,
 }
 
 impl Header {
-    /// In words, what does not agree with `wanted`.
+    /// How this header differs from `wanted`, in words.
     fn differences(&self, wanted: &Header) -> Vec<String> {
         let list = |names: &[String]| format!("[{}]", names.join(", "));
         let pairs = [
@@ -107,9 +108,9 @@ impl Header {
 }
 
 impl<T: Finished> Journal<T> {
-    /// Goes on with the journal in `directory`, or begins a new one if there is none or `is_fresh` discards it.
+    /// Continues the journal in `directory`. Begins a new one if there is none, or if `is_fresh` discards it.
     ///
-    /// Keeps the seed of the earlier journal unless one `is_seed_given`.
+    /// Keeps the seed of the earlier journal, unless the user gave one (`is_seed_given`).
     pub(crate) fn open(
         directory: &Path,
         mut header: Header,
@@ -130,7 +131,7 @@ impl<T: Finished> Journal<T> {
         let differences = earlier.differences(&header);
         if !differences.is_empty() {
             return Err(Refusal::usage(format!(
-                "an interrupted {} waits in {} ({} runs), but it cannot go on: {}; repeat the command it was begun with, \
+                "an interrupted {} is kept in {} ({} runs), but it cannot continue: {}; repeat the command that began it, \
                  or discard it with --fresh",
                 earlier.experiment,
                 directory.display(),
@@ -139,7 +140,7 @@ impl<T: Finished> Journal<T> {
             )));
         }
         let file = OpenOptions::new().append(true).open(&path).and_then(|file| file.set_len(valid_len).map(|()| file));
-        let file = file.with_context(|| format!("cannot go on writing {}", path.display()))?;
+        let file = file.with_context(|| format!("cannot continue writing {}", path.display()))?;
         Ok(Journal { directory: directory.into(), file, lock, header: earlier, lines, torn_bytes })
     }
 
@@ -148,22 +149,22 @@ impl<T: Finished> Journal<T> {
         &self.header
     }
 
-    /// Everything that has happened, in order.
+    /// All events, in order.
     pub(crate) fn lines(&self) -> &[Line<T>] {
         &self.lines
     }
 
-    /// What is finished, in order.
+    /// All results, in order.
     pub(crate) fn finished(&self) -> impl Iterator<Item = &T> {
         finished(&self.lines)
     }
 
-    /// How many runs are finished.
+    /// Number of finished runs.
     pub(crate) fn run_count(&self) -> usize {
         self.finished().filter(|piece| piece.is_run()).count()
     }
 
-    /// Cells that are not tried any more, and why.
+    /// The cells that were given up, and why.
     pub(crate) fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
         self.lines.iter().filter_map(|line| match line {
             Line::LeftOut { cell, reason } => Some((cell.as_str(), reason.as_str())),
@@ -171,17 +172,17 @@ impl<T: Finished> Journal<T> {
         })
     }
 
-    /// Bytes of a torn last line that were dropped.
+    /// Bytes of the torn last line that was dropped.
     pub(crate) fn torn_bytes(&self) -> usize {
         self.torn_bytes
     }
 
-    /// Where it is.
+    /// The directory of the journal.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Adds a line; when this returns, it is on the disk.
+    /// Adds a line. When this returns, the line is on the disk.
     pub(crate) fn append(&mut self, line: Line<T>) -> anyhow::Result<()> {
         let text = serde_json::to_string(&line)? + "\n";
         self.file
@@ -192,17 +193,17 @@ impl<T: Finished> Journal<T> {
         Ok(())
     }
 
-    /// Removes it, because the results are published.
+    /// Removes the journal, because the results are published.
     pub(crate) fn remove(self) -> io::Result<()> {
         fs::remove_dir_all(&self.directory)
     }
 }
 
 impl<T> Drop for Journal<T> {
-    /// A lock belongs to every copy of its descriptor (flock(2)), and a process that was started just now has one until
-    /// its exec: without this it would hold the lock a little longer.
+    /// Unlocks explicitly. A lock belongs to every copy of its descriptor (flock(2)), and a child that was just
+    /// started has a copy until its exec. Closing alone would therefore keep the lock a little longer.
     fn drop(&mut self) {
-        // What cannot be unlocked is unlocked by the kernel when it is closed.
+        // If this fails, the kernel unlocks the file when it is closed.
         let _ = self.lock.unlock();
     }
 }
@@ -214,7 +215,7 @@ fn finished<T>(lines: &[Line<T>]) -> impl Iterator<Item = &T> {
     })
 }
 
-/// Locks the directory, making it if need be.
+/// Locks the directory; creates it if it is missing.
 fn lock(directory: &Path) -> Result<File, Refusal> {
     let path = directory.join(LOCK);
     let cannot = || format!("cannot lock {}", path.display());
@@ -235,7 +236,7 @@ fn lock(directory: &Path) -> Result<File, Refusal> {
             }
             Err(TryLockError::Error(error)) => return Err(anyhow::Error::new(error).context(cannot()).into()),
         }
-        // The process that held it may have removed the file between the opening and the lock.
+        // The process that held the lock may have removed the file between the open and the lock.
         let own = file.metadata().with_context(cannot)?;
         if fs::metadata(&path).is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino())) {
             return Ok(file);
@@ -249,12 +250,12 @@ fn begin(directory: &Path, path: &Path, header: &Header) -> anyhow::Result<File>
     let mut file = File::create(path)?;
     file.write_all((serde_json::to_string(header)? + "\n").as_bytes())?;
     file.sync_all()?;
-    // The name of the file is in the directory, which is synced on its own (fsync(2)).
+    // The directory contains the file's name and must be synced separately (fsync(2)).
     File::open(directory)?.sync_all()?;
     Ok(file)
 }
 
-/// What a journal holds.
+/// The contents of a journal.
 struct Found<T> {
     header: Header,
     lines: Vec<Line<T>>,
@@ -262,7 +263,7 @@ struct Found<T> {
     torn_bytes: usize,
 }
 
-/// Reads a journal; `None` when there is none, or not even its header was completed.
+/// Reads a journal. `None` when there is none, or when its header is incomplete.
 fn read<T: Finished>(path: &Path) -> Result<Option<Found<T>>, Refusal> {
     let text = match named_file::text(path, JOURNAL_BYTES_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -270,7 +271,7 @@ fn read<T: Finished>(path: &Path) -> Result<Option<Found<T>>, Refusal> {
     };
     let bytes = text.as_bytes();
     let mut pieces = bytes.split_inclusive(|byte| *byte == b'\n').peekable();
-    // A header without its end was never completed, and there is nothing behind it.
+    // Without its line feed, the header is incomplete and nothing follows it.
     let Some(first) = pieces.next().filter(|piece| piece.ends_with(b"\n")) else { return Ok(None) };
     let Ok(header) = serde_json::from_slice::<Header>(first) else { return Err(unknown(path, first)) };
     let mut lines = Vec::new();
@@ -278,7 +279,7 @@ fn read<T: Finished>(path: &Path) -> Result<Option<Found<T>>, Refusal> {
     while let Some(piece) = pieces.next() {
         match serde_json::from_slice(piece) {
             Ok(line) if piece.ends_with(b"\n") => lines.push(line),
-            // Only what was written last can be incomplete.
+            // Only the last line can be incomplete.
             _ if pieces.peek().is_none() && !is_whole(piece) => torn_bytes = piece.len(),
             _ => return Err(damaged(path, lines.len() + 2)),
         }
@@ -286,17 +287,17 @@ fn read<T: Finished>(path: &Path) -> Result<Option<Found<T>>, Refusal> {
     Ok(Some(Found { header, lines, valid_len: (bytes.len() - torn_bytes) as u64, torn_bytes }))
 }
 
-/// Whether a line was written to its end. If it cannot be understood all the same, it is no torn line.
+/// Whether a line is complete. A complete line that cannot be understood is not a torn line.
 fn is_whole(piece: &[u8]) -> bool {
     piece.ends_with(b"\n") && serde_json::from_slice::<serde::de::IgnoredAny>(piece).is_ok()
 }
 
-/// The refusal for a header that is damaged, or was written by another version of this program.
+/// The refusal for a header that is damaged or comes from another version of this program.
 fn unknown(path: &Path, header: &[u8]) -> Refusal {
     let header: serde_json::Value = serde_json::from_slice(header).unwrap_or_default();
     match header["format"].as_u64() {
         Some(format) if format != u64::from(FORMAT) => Refusal::usage(format!(
-            "{} has format {format}, and this c10m goes on with format {FORMAT}: use the c10m that began it, or discard \
+            "{} has format {format}, and this c10m continues format {FORMAT}: use the c10m that began it, or discard \
              it with --fresh",
             path.display()
         )),

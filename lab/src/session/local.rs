@@ -1,5 +1,5 @@
-//! This host: its processes are children of this one. None is left behind, because the kernel ends them even if this
-//! process is killed.
+//! This host: its processes are children of this one. No process outlives this one, because the kernel ends them even
+//! if this process is killed.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
@@ -104,17 +104,17 @@ impl Child for LocalChild {
     }
 
     fn signal(&mut self, signal: EndSignal) {
-        // Once it was waited for, another process may have its number.
+        // After the wait, another process may have this pid.
         if self.is_running()
             && let Some(pid) = Pid::from_raw(self.child.id() as i32)
         {
-            // It may have just ended by itself: the next wait will tell.
+            // It may have just ended by itself; the next wait will tell.
             let _ = kill_process(pid, raw(signal));
         }
     }
 
     fn cpu_us(&mut self) -> anyhow::Result<u64> {
-        // Leave it a zombie: /proc keeps its account until it is reaped.
+        // Leaves it a zombie: /proc keeps its CPU time until it is reaped.
         if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
             waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
         }

@@ -1,4 +1,4 @@
-//! A host for tests: its processes follow a script, and it says what a test has it say.
+//! A host for tests: its processes follow a script, and it gives the answers that a test prescribes.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,16 +10,16 @@ use std::time::Duration;
 use crate::session::host::{Child, Command, EndSignal, Host};
 use crate::session::places::Places;
 
-/// What a process does.
+/// The behaviour of a process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Play {
-    /// Lines it prints before anything else.
+    /// Lines that it prints first.
     pub(crate) lines: Vec<String>,
-    /// Lines it prints when it is told to end, for one that does not end by itself.
+    /// Lines that it prints when it is told to end. `None` for a process that ends by itself.
     pub(crate) last_lines: Option<Vec<String>>,
     /// What it writes to stderr.
     pub(crate) complaint: String,
-    /// As wait(2) has it: an exit code times 256, or the signal that killed it.
+    /// As in wait(2): 256 times the exit code, or the signal that killed it.
     pub(crate) status: i32,
 }
 
@@ -45,7 +45,7 @@ impl Play {
     }
 }
 
-/// A host without a process of its own. The script gets each command and how many were started before it.
+/// A host whose processes are all fake. The script gets each command and the number of processes started before it.
 pub(crate) struct Mock<S> {
     script: S,
     started: Mutex<Vec<Command>>,
@@ -61,7 +61,7 @@ impl<S: Fn(&Command, usize) -> Play + Sync> Mock<S> {
         Mock { script, started: Mutex::default(), signals: Arc::default(), looks: Mutex::default(), refusal: None }
     }
 
-    /// Disturbed in each of the next looks by one of these.
+    /// Makes each of the next looks report one of these disturbances.
     pub(crate) fn disturbed(self, by: &[&str]) -> Mock<S> {
         let looks = by.iter().map(|word| vec![(*word).to_owned()]).collect();
         Mock { looks: Mutex::new(looks), ..self }
@@ -103,7 +103,7 @@ impl<S: Fn(&Command, usize) -> Play + Sync> Host for Mock<S> {
 struct MockChild {
     play: Play,
     pid: u32,
-    /// What it has still to print before it ends or waits.
+    /// What it has yet to print before it ends or waits.
     lines: VecDeque<String>,
     signals: Arc<Mutex<Vec<(u32, EndSignal)>>>,
 }
@@ -117,7 +117,8 @@ impl Child for MockChild {
         self.play.last_lines.is_some()
     }
 
-    /// A look without waiting is answered truly; of a longer wait, reading tells whether it would ever end.
+    /// Answers a look without waiting truthfully. For a longer wait it returns true, and reading then tells whether
+    /// the wait would ever end.
     fn wait_for_output(&mut self, wait_max: Duration) -> io::Result<bool> {
         Ok(!wait_max.is_zero() || !self.lines.is_empty() || !self.is_running())
     }

@@ -1,4 +1,4 @@
-//! What every experiment needs around its measurement: preconditions, processes, a journal, a place for its results.
+//! What every experiment needs around its measurement: preconditions, processes, a journal, a directory for results.
 
 pub(crate) mod host;
 pub(crate) mod host_state;

@@ -1,5 +1,5 @@
-//! A network namespace for one step or one run: made by the thread that works in it, gone when that thread and
-//! the processes it started are, with every TIME-WAIT in it. Nothing of the host changes.
+//! A network namespace for one step or one run. The thread that works in it creates it. It disappears, with every
+//! TIME-WAIT in it, when that thread and the processes it started have ended. Nothing on the host changes.
 
 use std::io::ErrorKind;
 use std::thread;
@@ -7,24 +7,24 @@ use std::thread;
 use anyhow::anyhow;
 use host::sysctl;
 
-/// Size of the table of established connections in network namespaces made from now on (Linux 6.1,
-/// Documentation/networking/ip-sysctl.rst); it is that of the calling thread's namespace.
+/// Size of the table of established connections in network namespaces created from now on (Linux 6.1,
+/// Documentation/networking/ip-sysctl.rst). The setting belongs to the calling thread's namespace.
 const CHILD_EHASH: &str = "net.ipv4.tcp_child_ehash_entries";
-/// The kernel takes no more.
+/// The largest number that the kernel accepts.
 const EHASH_ENTRIES_MAX: u64 = 1 << 24;
 
-/// Does `work` in a namespace of its own, whose table has a bucket for each of `sockets`. `work` is told how
-/// many buckets there are; `None` when the kernel is too old to be told a number.
+/// Does `work` in a new namespace whose table has a bucket for each of `sockets`. Passes `work` the number of buckets,
+/// or `None` when the kernel is too old to set it.
 ///
 /// # Errors
-/// Without CAP_SYS_ADMIN, and those of `work`.
+/// Without CAP_SYS_ADMIN, and the errors of `work`.
 pub(crate) fn inside<T: Send>(
     sockets: u64,
     work: impl FnOnce(Option<u64>) -> anyhow::Result<T> + Send,
 ) -> anyhow::Result<T> {
     let worker = move || {
         enter()?;
-        // The first namespace is ours alone: set there how large the table of the second will be.
+        // The first namespace is ours alone, so it is safe to set there how large the second one's table will be.
         let entries = sockets.next_power_of_two().min(EHASH_ENTRIES_MAX);
         let is_set = sysctl::write(CHILD_EHASH, &entries.to_string()).is_ok();
         enter()?;
@@ -36,7 +36,7 @@ pub(crate) fn inside<T: Send>(
     })
 }
 
-/// Tries whether [`inside`] can make its namespaces here. They are gone when this returns.
+/// Tries whether [`inside`] can create its namespaces here. They are gone when this returns.
 ///
 /// # Errors
 /// What is missing, and the command that mends it.

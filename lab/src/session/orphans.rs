@@ -1,9 +1,9 @@
-//! The processes of experiments on this host: each is marked when it is started, and found again by whoever begins
-//! the next experiment. One whose `bench` is gone is an orphan and would spoil every figure; one whose `bench` lives
-//! is a rival.
+//! The processes of experiments on this host. Each gets a mark when it is started, by which the next experiment finds
+//! it. If its `bench` is gone, it is an orphan and would spoil every figure. If its `bench` is alive, that `bench` is
+//! a rival.
 //!
-//! The mark is in the environment, and for programs that overwrite theirs (nginx does, for the titles of its
-//! processes) in the name of the directory they work in.
+//! The mark is in the environment. Some programs overwrite theirs (nginx does, for the titles of its processes), so
+//! the mark is also in the name of their working directory.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -13,26 +13,26 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use host::process;
 
-/// The variable that marks a process.
+/// The environment variable with the mark.
 pub(crate) const VARIABLE: &str = "C10M_RUN";
-/// The beginning of the name of an experiment's directory.
+/// Prefix of the name of an experiment's directory.
 const DIRECTORY: &str = "c10m-run-";
 /// How long processes may take to end: the children of a `bench` that was just killed, and nginx, which gives its
 /// workers a second (ngx_master_process_cycle).
 const END_MAX: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// Enough characters of a command line to tell which process it is.
+/// Characters of a command line that suffice to recognize the process.
 const COMMAND_LEN_MAX: usize = 100;
 
-/// The process of a `bench`. Its start time tells it from a later process with the same number.
+/// The process of a `bench`. Its start time distinguishes it from a later process with the same pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bench {
     pid: u32,
-    /// In ticks since boot, as /proc has it.
+    /// In ticks since boot, as in /proc.
     start_ticks: u64,
 }
 
-/// A process that some other `bench` started.
+/// A process that another `bench` started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Marked {
     pid: u32,
@@ -40,7 +40,7 @@ struct Marked {
     command: String,
 }
 
-/// What the children of this process are marked with.
+/// The mark of this process's children.
 ///
 /// # Errors
 /// When /proc does not tell when this process was started.
@@ -54,12 +54,12 @@ pub(crate) fn mark() -> anyhow::Result<&'static str> {
     Ok(MARK.get_or_init(|| format!("{pid}-{start_ticks}")))
 }
 
-/// The name of a directory for a program that works in it.
+/// The name of a working directory for a program.
 pub(crate) fn directory_name(what: &str) -> anyhow::Result<String> {
     Ok(format!("{DIRECTORY}{}-{what}", mark()?))
 }
 
-/// Why no experiment may begin: an earlier one left processes that still run. Waits for those that are just ending.
+/// Why no experiment may begin: processes of an earlier one still run. Waits for those that are about to end.
 pub(crate) fn refusal() -> Option<String> {
     let start = Instant::now();
     loop {
@@ -79,14 +79,14 @@ fn complaint(orphans: &[Marked]) -> String {
     let pids: Vec<String> = orphans.iter().map(|orphan| orphan.pid.to_string()).collect();
     let (noun, verb) = if orphans.len() == 1 { ("process", "is") } else { ("processes", "are") };
     format!(
-        "{noun} {} {verb} left of an earlier experiment and would spoil this one: end what is left with `kill {pids}`, or \
-         with `kill -9 {pids}` if that does not",
+        "{noun} {} {verb} left over from an earlier experiment and would spoil this one: end what is left with `kill \
+         {pids}`, or with `kill -9 {pids}` if that does not",
         names.join(", "),
         pids = pids.join(" ")
     )
 }
 
-/// Other experiments that measure now, as a reason to wait.
+/// Other experiments that measure now, worded as something to wait for.
 pub(crate) fn rivals() -> Option<String> {
     let mut pids: Vec<u32> =
         marked().iter().filter(|marked| marked.bench.is_alive()).map(|marked| marked.bench.pid).collect();
@@ -96,8 +96,8 @@ pub(crate) fn rivals() -> Option<String> {
     (!names.is_empty()).then(|| format!("another experiment that measures (process {})", names.join(", ")))
 }
 
-/// Every process that is marked by another `bench`. Skips processes that this user may not look at, and those of
-/// another PID namespace: a container's experiments are not this one's to judge.
+/// Every process with the mark of another `bench`. Skips processes that this user may not inspect, and those of
+/// another PID namespace: they belong to the experiments of a container.
 fn marked() -> Vec<Marked> {
     let own = mark().ok().and_then(Bench::of);
     let marked = process::all().into_iter().filter_map(|pid| {
@@ -108,13 +108,14 @@ fn marked() -> Vec<Marked> {
     marked.collect()
 }
 
-/// The `bench` that `pid` is marked with.
+/// The `bench` whose mark `pid` has.
 fn bench_of(pid: u32) -> Option<Bench> {
     let mark = process::variable(pid, VARIABLE).and_then(|mark| Bench::of(&mark));
     mark.or_else(|| in_path(&process::working_directory(pid)?))
 }
 
-/// The mark in the name of a working directory. A removed directory has words behind its name (proc_pid_cwd(5)).
+/// The mark in the name of a working directory. For a removed directory, /proc appends words to the name
+/// (proc_pid_cwd(5)).
 fn in_path(path: &Path) -> Option<Bench> {
     let mut numbers = path.file_name()?.to_str()?.strip_prefix(DIRECTORY)?.splitn(3, '-');
     Bench::of(&format!("{}-{}", numbers.next()?, numbers.next()?))
@@ -131,7 +132,7 @@ impl Bench {
     }
 }
 
-/// The command line in one short line: a process may call itself whatever it likes, and this goes to a terminal.
+/// The command line, shortened and in one line: a process may give itself any title, and this goes to a terminal.
 fn command(pid: u32) -> String {
     let line: String =
         process::command_line(pid).chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();

@@ -1,13 +1,13 @@
-//! `--out`: a place that cannot be written to is refused before anything is measured, and named.
+//! `--out`: if the directory cannot be written to, refuses it by name before anything is measured.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Makes the directory where it is missing, and tries whether runs can be put there.
+/// Creates the directory if it is missing, and tries to create a directory in it.
 ///
 /// # Errors
-/// In a sentence that names the option.
+/// A sentence that names the option.
 pub fn check(out: &Path) -> Result<(), String> {
     let trial = out.join(format!(".trial-{}", std::process::id()));
     let tried = fs::create_dir_all(out).and_then(|()| fs::create_dir(&trial)).and_then(|()| fs::remove_dir(&trial));

@@ -1,4 +1,4 @@
-//! Which CPUs the parts of an experiment get.
+//! Which CPUs the parts of an experiment use.
 
 use anyhow::{Context, bail};
 
@@ -10,7 +10,7 @@ pub(crate) struct Places {
     pub(crate) all: Vec<usize>,
 }
 
-/// Server and client on CPUs of their own, if there are two.
+/// Server and client on separate CPUs, if there are two.
 pub(crate) fn here() -> anyhow::Result<Places> {
     let set = rustix::thread::sched_getaffinity(None).context("cannot ask for the CPUs of this process")?;
     let all: Vec<usize> = (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect();

@@ -12,10 +12,10 @@
 //! | TCP sockets freed but still in the slab allocator | 2,000 and 64 for each CPU |
 //! | processes that another `bench` has started | none |
 //!
-//! A virtual machine loses a few percent of its CPUs all the time, and /proc counts in ticks of 10 ms: the
-//! limits only catch clear disturbances. TIME-WAITs end after a minute, all at once and on the server's CPU, which
-//! costs it some 10 ms for each 10,000. The load generator judges what happens during a run (checks V5 and V6), and
-//! such a run stays in the record.
+//! A virtual machine loses a few percent of its CPUs all the time, and /proc counts in ticks of 10 ms, so the limits
+//! only catch clear disturbances. TIME-WAITs end after a minute, all at once and on the CPU of the server, which costs
+//! it some 10 ms for every 10,000. The load generator judges disturbances during a run (checks V5 and V6); such a run
+//! stays in the record.
 
 use std::time::{Duration, Instant};
 
@@ -24,9 +24,9 @@ use results::report::{count, percent};
 use crate::session::host_state::Look;
 use crate::session::places::Places;
 
-/// Long enough for ten ticks of /proc/stat, short beside the shortest run.
+/// Covers ten ticks of /proc/stat, and is short compared with the shortest run.
 const LOOK: Duration = Duration::from_millis(100);
-/// The pause between two looks: they cover a fifth of the waiting time.
+/// The pause between two looks, which therefore cover a fifth of the waiting time.
 const PAUSE: Duration = Duration::from_millis(400);
 
 const PRESSURE_MAX: f64 = 0.20;
@@ -47,11 +47,11 @@ pub(crate) enum Waited {
     For(Duration, String),
     /// It did not become fit in time. The reasons are from the last look.
     InVain(Duration, String),
-    /// Somebody wants the experiment to end.
+    /// The user wants the experiment to end.
     Interrupted,
 }
 
-/// Waits until nothing disturbs, at most `wait_max`. `disturbances` takes a look, `say` is told what it saw meanwhile.
+/// Waits at most `wait_max` until nothing disturbs. `disturbances` takes a look. `say` gets what it saw while waiting.
 pub(crate) fn wait(
     mut disturbances: impl FnMut() -> Vec<String>,
     wait_max: Duration,
@@ -77,12 +77,12 @@ pub(crate) fn wait(
     }
 }
 
-/// Looks at this machine: what speaks against a run now.
+/// Looks at this machine. Returns the reasons against a run now.
 pub(crate) fn disturbances(places: &Places) -> Vec<String> {
     judge(&Look::take(&[places.server, places.client], LOOK), places.all.len() as u64)
 }
 
-/// What speaks against a run now, each as a thing to wait for.
+/// The reasons against a run now, each as something to wait for.
 fn judge(look: &Look, cpu_count: u64) -> Vec<String> {
     let undrained_max = SOCKETS_UNDRAINED_MAX + SOCKETS_UNDRAINED_MAX_PER_CPU * cpu_count;
     let number = |number: u64| count(number as f64);

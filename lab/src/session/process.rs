@@ -1,4 +1,4 @@
-//! A process of an experiment: started, listened to, ended, and never left behind.
+//! A process of an experiment: starts it, reads its output, ends it, and never leaves it behind.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 
 use crate::session::host::{Child, Command, EndSignal, Host};
 
-/// How long a process that is dropped may take to end in order before it is killed.
+/// How long a dropped process may take to end in order before it is killed.
 const END_MAX: Duration = Duration::from_secs(3);
-/// How often a wait for a process looks whether it is to be interrupted.
+/// How often a wait for a process checks whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs a program that prints something about itself, and returns its stdout and stderr. Ignores the exit code: `wrk
@@ -27,14 +27,14 @@ pub(crate) fn said(host: &dyn Host, program: impl Into<PathBuf>, argument: &str,
     Ok(output + &process.child.read_complaint().with_context(|| format!("reading from {what}"))?)
 }
 
-/// What a server says when it is ready: this project's, and those of `peers/`.
+/// What a server prints when it is ready. Both this project's servers and those of `peers/` do.
 #[derive(Debug, Deserialize)]
 struct Announced {
     /// Where it listens.
     address: String,
 }
 
-/// A running process. Dropping it ends what was started.
+/// A running process. Dropping it ends it.
 pub(crate) struct Process {
     child: Box<dyn Child>,
     what: String,
@@ -54,12 +54,12 @@ impl Process {
         self.child.pid()
     }
 
-    /// Whether it still runs. Does not wait.
+    /// Whether it still runs. Returns at once.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.is_running()
     }
 
-    /// Waits until it has written something or has ended. `stop` kills it, which is an error.
+    /// Waits until it has written something or has ended. `stop` kills it and makes this an error.
     pub(crate) fn wait_for_output(&mut self, stop: &AtomicBool) -> anyhow::Result<()> {
         loop {
             if stop.load(Ordering::Relaxed) {
@@ -72,17 +72,17 @@ impl Process {
         }
     }
 
-    /// Ends it at once.
+    /// Kills it at once.
     pub(crate) fn kill(&mut self) {
         self.child.signal(EndSignal::Kill);
-        // An error means that it is gone already.
+        // An error means that it is already gone.
         let _ = self.child.wait();
     }
 
     /// Reads the record of a load generator.
     ///
     /// # Errors
-    /// When it is none of this program's version: a field that is always written is missing.
+    /// When this version of the program did not write the record: a field that it always writes is missing.
     pub(crate) fn read_record(&mut self) -> anyhow::Result<Record> {
         self.read("record of a run")
     }
@@ -92,7 +92,7 @@ impl Process {
         Ok(self.read::<Announced>("address")?.address)
     }
 
-    /// The next line of its output, read from JSON. When there is none, the error tells what it said instead.
+    /// Reads the next line of its output from JSON. If there is none, the error contains what it said instead.
     pub(crate) fn read<T: DeserializeOwned>(&mut self, noun: &str) -> anyhow::Result<T> {
         let line = self.child.read_line().with_context(|| format!("reading from {}", self.what))?;
         if line.is_empty() {
@@ -102,7 +102,8 @@ impl Process {
         serde_json::from_str(&line).with_context(|| format!("{} printed no {noun}", self.what))
     }
 
-    /// A line of its output with the line feed, if it writes one within `wait_max`; an empty one when it has closed it.
+    /// The next line of its output with the line feed, if it writes one within `wait_max`. Empty when it has closed
+    /// its output.
     pub(crate) fn next_line(&mut self, wait_max: Duration) -> anyhow::Result<Option<String>> {
         if !self.child.wait_for_output(wait_max).with_context(|| format!("waiting for {}", self.what))? {
             return Ok(None);
@@ -121,7 +122,7 @@ impl Process {
         Ok((output, self.exit_code()?))
     }
 
-    /// Like `finish`, with the CPU time of the whole life of the process in microseconds.
+    /// Like `finish`, and also returns the CPU time of its whole life in microseconds.
     pub(crate) fn finish_with_cpu_us(mut self) -> anyhow::Result<(String, i32, u64)> {
         let output = self.rest()?;
         let cpu_us = self.child.cpu_us()?;
@@ -143,7 +144,7 @@ impl Process {
 
     /// What it wrote to stderr, in one line.
     pub(crate) fn complaint(&mut self) -> String {
-        // What cannot be read is missing from a message about something else.
+        // This text only adds to another message, so an error leaves it out.
         let text = self.child.read_complaint().unwrap_or_default();
         let line = text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("; ");
         if line.is_empty() { "it said nothing".to_owned() } else { line }
@@ -151,7 +152,7 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// In order first: killing nginx's master would leave its workers behind.
+    /// Asks it to end first: killing nginx's master would leave its workers behind.
     fn drop(&mut self) {
         if !self.is_running() {
             return;

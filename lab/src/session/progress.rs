@@ -1,20 +1,19 @@
-//! What people see while an experiment runs: a bar on a terminal, and otherwise a line now and then, so that a
-//! log shows life. Goes to stderr.
+//! Shows progress on stderr: a bar on a terminal, otherwise a line now and then, so that a log shows life.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The longest time without a line in a log.
+/// The longest time between two lines in a log.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
-/// Runs done and to be done.
+/// Steps done and yet to do.
 pub(crate) struct Progress {
     bar: ProgressBar,
-    /// Steps done and all steps, those of earlier sittings included.
+    /// Steps done and all steps. Includes those done before the experiment was continued.
     done: u64,
     total: u64,
-    /// Steps done by this process, and since when: the pace.
+    /// Steps done by this process, and since when. They give the pace.
     paced: u64,
     started: Instant,
     spoken: Option<Instant>,
@@ -23,7 +22,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// `done` of `total` steps were done in earlier sittings.
+    /// `done` of `total` steps were done before the experiment was continued.
     pub(crate) fn new(done: u64, total: u64) -> Progress {
         // Hidden when stderr is not a terminal.
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
@@ -35,7 +34,7 @@ impl Progress {
         Progress { bar, done, total, paced: 0, started, spoken: None, repeat: None, what: String::new() }
     }
 
-    /// Begins the next step; `repeat` is the run's, if it is one.
+    /// Begins the next step. `repeat` is the number of its repeat, if the step is a run.
     pub(crate) fn begin(&mut self, repeat: Option<u32>, what: &str) {
         self.what = what.to_owned();
         self.bar.set_prefix(self.left());
@@ -55,19 +54,19 @@ impl Progress {
         }
     }
 
-    /// The step under way is done or given up.
+    /// Ends the current step, whether it succeeded or was given up.
     pub(crate) fn finish_step(&mut self) {
         self.done += 1;
         self.paced += 1;
         self.bar.inc(1);
     }
 
-    /// A line that must be seen.
+    /// Prints a line that must be seen.
     pub(crate) fn say(&self, line: &str) {
         self.bar.suspend(|| say!("c10m: {line}"));
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -79,7 +78,7 @@ impl Progress {
         }
     }
 
-    /// Time left, from the pace of this process; waits are part of it.
+    /// Time left at the pace of this process; the pace includes waits.
     fn left(&self) -> String {
         if self.paced == 0 {
             return "time left unknown".to_owned();

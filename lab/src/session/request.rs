@@ -1,17 +1,17 @@
-//! What somebody asks of an experiment. How it is written on a command line belongs to the program.
+//! What the user asks of an experiment. The command line syntax belongs to the program.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// How much of an experiment is run.
+/// How much of an experiment to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// A first answer within minutes
     Quick,
-    /// Everything; can be interrupted and taken up again
+    /// Everything; an interrupted run can be continued
     Full,
     /// A million connections over loopback, and 2.5 million (c10m only)
     C1m,
@@ -31,14 +31,14 @@ impl Profile {
     }
 }
 
-/// One experiment, as it was asked for. What is `None` is left to the experiment.
+/// A request for one experiment. `None` leaves the choice to the experiment.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The name of the experiment.
     pub experiment: String,
     /// How much of it.
     pub profile: Option<Profile>,
-    /// Where the run's directory is made.
+    /// The directory in which the run's directory is created.
     pub out: PathBuf,
     /// Repeats of every arm.
     pub repeats: Option<u32>,

@@ -1,6 +1,6 @@
-//! One sitting of an experiment of any kind. Opens the journal or says why not, waits for a fit machine before each
-//! run, tries failed runs again, and publishes in the end, or says what is kept and how to go on. An interrupted
-//! experiment takes several sittings. What a run is belongs to the kind.
+//! What one process does for an experiment of any kind. It opens the journal, waits for a fit machine before each run,
+//! and tries failed runs again. At the end it publishes the results. If it ends early, it says what is kept and how to
+//! continue. An interrupted experiment takes several processes. The kind of experiment decides what a run is.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,34 +21,34 @@ use crate::session::stage::Stage;
 use crate::session::terminal::{print, terminal};
 use crate::session::{namespace, out, places, start};
 
-/// What has to be known of an experiment before it begins.
+/// What must be known about an experiment before it begins.
 #[derive(Debug, Clone)]
 pub(crate) struct Outline {
     pub(crate) name: &'static str,
     pub(crate) profile: Profile,
-    /// Seed of the schedules and of the order. An earlier sitting's seed comes first.
+    /// Seed of the schedules and of the order. A seed that the journal has takes precedence.
     pub(crate) seed: u64,
-    /// What must agree when it is taken up again.
+    /// What must agree when the experiment is continued.
     pub(crate) arms: Vec<String>,
     pub(crate) loads: Vec<String>,
     pub(crate) repeats: u32,
     /// Length of each run; 0 if they differ.
     pub(crate) seconds: f64,
-    /// How many runs there are, and what they are called (`runs`, `steps`).
+    /// How many runs there are, and the word for them (`runs`, `steps`).
     pub(crate) runs: u64,
     pub(crate) noun: &'static str,
-    /// How long all of it takes on a quiet machine.
+    /// How long all runs take on a quiet machine.
     pub(crate) expected_s: f64,
     /// What cannot be run here, with the reasons.
     pub(crate) skipped: Vec<String>,
     pub(crate) needs_namespaces: bool,
-    /// Longest wait for a fit machine before a run, unless the request names one. `None`: does not look at the machine.
+    /// Longest wait for a fit machine before a run, unless the request sets one. `None` does not look at the machine.
     pub(crate) wait_max: Option<Duration>,
     /// Attempts at one run.
     pub(crate) attempts_max: u32,
 }
 
-/// An experiment under way, with what it has finished.
+/// An experiment under way, with its results so far.
 pub(crate) struct Sitting<'a, T> {
     request: &'a Request,
     outline: Outline,
@@ -56,7 +56,7 @@ pub(crate) struct Sitting<'a, T> {
     journal: Journal<T>,
 }
 
-/// What every record says of how it came about.
+/// What every record says about its origin.
 pub(crate) struct Account {
     pub(crate) started_at: String,
     pub(crate) duration_s: f64,
@@ -67,26 +67,26 @@ pub(crate) struct Account {
     pub(crate) seed: u64,
     pub(crate) repeats: u32,
     pub(crate) seconds_per_run: f64,
-    /// What could not be run, and what failed too often.
+    /// What could not run here, and what failed too often.
     pub(crate) skipped: Vec<String>,
     pub(crate) waits: Vec<String>,
     pub(crate) failures: Vec<String>,
-    /// How often it was taken up again.
+    /// How often the experiment was continued.
     pub(crate) resumed: u32,
 }
 
 impl<'a> Stage<'a> {
-    /// All CPUs that this process may use, until SIGINT, SIGTERM or SIGHUP.
+    /// Uses all CPUs that this process may use, until SIGINT, SIGTERM or SIGHUP.
     pub(crate) fn on(host: &'a dyn Host) -> anyhow::Result<Stage<'a>> {
         Ok(Stage { host, places: places::here()?, stop: start::stop_flag()? })
     }
 }
 
 impl<'a, T: Finished> Sitting<'a, T> {
-    /// Opens the journal and says what is about to be done.
+    /// Opens the journal and says what will be done.
     ///
     /// # Errors
-    /// A [`Refusal`] where nothing can be measured here, or what the journal has does not belong to this.
+    /// A [`Refusal`] when nothing can be measured here, or when the journal belongs to another experiment.
     pub(crate) fn open(request: &'a Request, stage: Stage<'a>, outline: Outline) -> anyhow::Result<Sitting<'a, T>> {
         if outline.needs_namespaces {
             namespace::check()
@@ -103,7 +103,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
         Ok(sitting)
     }
 
-    /// Says what is about to be done, and notes in the journal when it is taken up again.
+    /// Says what will be done, and notes in the journal when the experiment is continued.
     fn announce(&mut self) -> anyhow::Result<()> {
         let Outline { name, profile, runs, noun, seconds, expected_s, .. } = &self.outline;
         let journal = &mut self.journal;
@@ -128,12 +128,12 @@ impl<'a, T: Finished> Sitting<'a, T> {
         &self.stage
     }
 
-    /// Keeps what is finished. When this returns, it is on the disk.
+    /// Keeps a result. When this returns, it is on the disk.
     pub(crate) fn keep(&mut self, piece: T) -> anyhow::Result<()> {
         self.journal.append(Line::Finished(piece))
     }
 
-    /// Gives a cell up: it is not tried again.
+    /// Gives a cell up, so that it is not tried again.
     pub(crate) fn leave_out(&mut self, cell: String, reason: String, progress: &Progress) -> anyhow::Result<()> {
         progress.say(&format!("left out: {reason}"));
         self.journal.append(Line::LeftOut { cell, reason })
@@ -143,10 +143,11 @@ impl<'a, T: Finished> Sitting<'a, T> {
         self.journal.left_out().any(|(left_out, _)| left_out == cell)
     }
 
-    /// Waits for a fit machine and measures, and tries again if that fails. The inner error is the last attempt's.
+    /// Waits for a fit machine and measures; tries again if that fails. The inner error is that of the last attempt.
     ///
     /// # Errors
-    /// When the sitting is over: it was interrupted, the machine did not become fit, or the journal cannot be written.
+    /// When the experiment must end now: it was interrupted, the machine did not become fit, or the journal cannot be
+    /// written.
     pub(crate) fn attempt<R>(
         &mut self,
         short: &str,
@@ -158,7 +159,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
         for _ in 0..self.outline.attempts_max {
             self.wait_until_fit(short, progress)?;
             let measured = measure(&self.stage);
-            // Ctrl-C reaches the children too: what they say then is no failure of theirs.
+            // Ctrl-C reaches the children too, so what they report then is not a failure.
             if measured.is_err() && self.stage.is_stopped() {
                 return Err(interrupted());
             }
@@ -186,18 +187,18 @@ impl<'a, T: Finished> Sitting<'a, T> {
             Waited::Interrupted => return Err(interrupted()),
             Waited::For(time, reasons) => format!("before {short}: waited {} for {reasons}", seconds(time)),
             Waited::InVain(time, reasons) if request.noisy => {
-                format!("before {short}: waited {} in vain, measured in spite of {reasons}", seconds(time))
+                format!("before {short}: waited {}, then measured in spite of {reasons}", seconds(time))
             }
             Waited::InVain(time, reasons) => bail!(
-                "{short} was not begun, after {} of waiting for {reasons}: see what is busy with `top` and `ss \
-                 --summary`, wait longer with --wait-max 10m, or measure all the same with --noisy",
+                "did not begin {short}: waited {} for {reasons}; see what is busy with `top` and `ss --summary`, wait \
+                 longer with --wait-max 10m, or measure anyway with --noisy",
                 seconds(time)
             ),
         };
         self.journal.append(Line::Wait(words))
     }
 
-    /// Adds to the error that ended the sitting early what is kept and how to go on.
+    /// Adds what is kept and how to continue to an error that ended the experiment early.
     pub(crate) fn unfinished(&self, error: &anyhow::Error) -> anyhow::Error {
         anyhow!(
             "{error:#}; {} of {} {} are finished and kept in {}, and `{}` goes on with the rest",
@@ -209,7 +210,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
         )
     }
 
-    /// Gathers what a record says of how it came about.
+    /// Collects what a record says about its origin.
     pub(crate) fn account(&self) -> anyhow::Result<Account> {
         let header = self.journal.header();
         let started = UNIX_EPOCH + Duration::from_millis(header.started_unix_ms);
@@ -240,7 +241,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
         Ok(account)
     }
 
-    /// Writes the run's directory, which appears whole, and then removes the journal. The directory's name has `label`.
+    /// Publishes the run's directory atomically, then removes the journal. The directory's name contains `label`.
     pub(crate) fn publish(self, label: &str, files: &[(String, String)]) -> anyhow::Result<()> {
         let (commit, dirty) = built::source().unwrap_or_default();
         let name = run_directory::name(&utc::date(SystemTime::now()), &start::host_name(), &commit, dirty, label);
@@ -254,7 +255,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
     }
 }
 
-/// Prints what was found: the record as JSON, or the tables.
+/// Prints the result: the record as JSON, or the tables.
 pub(crate) fn show(request: &Request, record: &impl Serialize, tables: Vec<Table>) -> anyhow::Result<()> {
     if request.json {
         return print(&(serde_json::to_string(record)? + "\n"));
@@ -262,7 +263,7 @@ pub(crate) fn show(request: &Request, record: &impl Serialize, tables: Vec<Table
     print(&terminal(tables))
 }
 
-/// What must agree when the experiment is taken up again.
+/// What must agree when the experiment is continued.
 fn header(outline: &Outline) -> Header {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Header {

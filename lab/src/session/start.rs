@@ -1,4 +1,4 @@
-//! What every experiment begins with: the seed, the flag that signals set, and what is said of this program.
+//! What every experiment needs at its start: the seed, the flag that signals set, and warnings about this build.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,7 +27,7 @@ pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Warns of a build whose figures mean nothing, or whose record is in doubt.
+/// Warns about a build whose figures mean nothing, or whose record is in doubt.
 pub(crate) fn warn_of_build() {
     if cfg!(debug_assertions) {
         say!("c10m: this is a debug build, its numbers mean nothing; use `cargo run --release`");
@@ -41,9 +41,9 @@ pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// The command line without the places of the program and of its output on this machine.
+/// The command line without paths of this machine: those of the program and of its output.
 pub(crate) fn command_line() -> Vec<String> {
-    // A name of a file need not be UTF-8, and `args` panics at one.
+    // A file name need not be UTF-8, and `args` panics if it is not.
     without_out(std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()))
 }
 

@@ -1,16 +1,16 @@
-//! What `bench` prints on stdout: tables that fit the terminal.
+//! Prints the tables of `bench` on stdout, to fit the terminal.
 
 use anyhow::Context;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use results::report;
 use results::visible::{visible, visible_line};
 
-/// Columns a narrow terminal has to do without; the report has all of them.
+/// Columns that a narrow terminal leaves out. The report has all of them.
 const DISPENSABLE: [&str; 3] = ["p99.9 µs", "system µs", "client µs"];
-/// Width in columns that the whole table needs.
+/// Width of the whole table, in columns of the terminal.
 const WIDTH_OF_ALL: u16 = 112;
 
-/// Tables of a report, for a terminal of any width.
+/// Formats the tables of a report for a terminal of any width.
 pub fn terminal(tables: impl IntoIterator<Item = report::Table>) -> String {
     let mut text = String::new();
     for data in tables {
@@ -19,7 +19,7 @@ pub fn terminal(tables: impl IntoIterator<Item = report::Table>) -> String {
         table.load_style(TableStyle::new().top_border(line).header_separator(line).bottom_border(line));
         table.set_content_arrangement(ContentArrangement::Dynamic);
         let narrow = table.width().is_some_and(|width| width < WIDTH_OF_ALL);
-        // Before the width of a column is measured.
+        // Makes control characters visible before the width of a column is measured.
         let shown = |fields: &[String]| fields.iter().map(|field| visible_line(field).into_owned()).collect::<Vec<_>>();
         table.set_header(shown(&data.header));
         data.rows.iter().for_each(|row| {
@@ -40,8 +40,8 @@ pub fn terminal(tables: impl IntoIterator<Item = report::Table>) -> String {
     text
 }
 
-/// A reader that has seen enough, as in `| head`, is no error. What would act on a terminal is made visible, in JSON,
-/// too.
+/// Prints `text`. If the reader stops early, as in `| head`, that is not an error. Makes terminal control characters
+/// visible, even in JSON.
 pub fn print(text: &str) -> anyhow::Result<()> {
     match std::io::Write::write_all(&mut std::io::stdout().lock(), visible(text).as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("writing to stdout"),

@@ -1,4 +1,4 @@
-//! What tests of whole experiments need: a place for results that is removed again, what is asked, and where it runs.
+//! What tests of whole experiments need: a temporary directory for results, a request, and a stage.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,18 +11,18 @@ use crate::session::places::Places;
 use crate::session::request::Request;
 use crate::session::stage::Stage;
 
-/// A place for results, removed when dropped.
+/// A directory for results. Dropping it removes the directory.
 pub(crate) struct Place(pub(crate) PathBuf);
 
 impl Place {
-    /// `name` tells the tests of this process apart.
+    /// `name` distinguishes the tests of this process.
     pub(crate) fn new(name: &str) -> Place {
         let path = std::env::temp_dir().join(format!("c10m-{}-{name}", std::process::id()));
         assert!(!path.exists(), "{path:?} was left behind");
         Place(path)
     }
 
-    /// An experiment of which nothing is asked but a seed.
+    /// A request that sets nothing but the seed.
     pub(crate) fn request(&self, wait_max: Option<Duration>) -> Request {
         Request {
             experiment: "trial".to_owned(),
@@ -38,7 +38,7 @@ impl Place {
         }
     }
 
-    /// What is left of the experiment: its run, or its journal.
+    /// What the experiment left: its run, or its journal.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
@@ -47,12 +47,12 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // A test that refuses has made none.
+        // A test of a refusal has created none.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// Server and load generator on processors of their own.
+/// A stage with server and load generator on separate CPUs.
 pub(crate) fn stage<'a>(host: &'a dyn Host, stop: &Arc<AtomicBool>) -> Stage<'a> {
     Stage { host, places: Places { server: 0, client: 1, all: vec![0, 1] }, stop: stop.clone() }
 }

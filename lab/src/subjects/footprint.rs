@@ -1,8 +1,9 @@
 //! Memory of a run: what connections add to the server's own memory and to the kernel's slabs.
 //!
-//! Both are read before the load generator starts and when all connections are open, which is before the window, so that
-//! the window is not disturbed. The server's is read again when the generator has ended, to include what the load
-//! touched first. Memory that does not depend on the connections, such as rings of buffers, is included.
+//! Reads both before the load generator starts, and again when all connections are open. That is before the window, so
+//! that reading does not disturb it. Reads the server's memory once more when the generator has ended, to include what
+//! the load touched first. The growth includes memory that does not depend on the connections, such as rings of
+//! buffers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,14 +13,14 @@ use std::time::Duration;
 use host::kernel::sockets;
 use host::{SlabCache, process};
 
-/// With fewer connections, pages and rings of buffers are all there is to see.
+/// With fewer connections, only pages and rings of buffers would show.
 const CONNECTIONS_MIN: u32 = 1000;
 /// One socket in so many may have been closing when the watch began.
 const UNCERTAIN_SHARE: u64 = 50;
-/// How often the watch looks whether all connections are open.
+/// Time between two checks whether all connections are open.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// Bytes at one moment; what cannot be read is absent.
+/// Bytes at one moment. What cannot be read is absent.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bytes {
     server: Option<u64>,
@@ -49,15 +50,15 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins before the load generator starts; `None` when there are too few connections. The watch runs on
-    /// `cpu`, which should not be the server's.
+    /// Begins before the load generator starts. `None` when there are too few connections. The watch runs on `cpu`,
+    /// which should not be the server's.
     pub(crate) fn start(workers: &[u32], connections: u32, cpu: usize) -> Option<Watch> {
         if connections < CONNECTIONS_MIN {
             return None;
         }
         let (workers, before) = (workers.to_vec(), Bytes::read(workers));
-        // Both ends of a connection over loopback count. Some sockets of the first count may be closing, so do not wait
-        // for the very last.
+        // Over loopback both ends of a connection count. Some sockets of the first count may be closing, so do not
+        // wait for the very last.
         let both_ends = 2 * u64::from(connections);
         let awaited = tcp_in_use()? + both_ends - both_ends / UNCERTAIN_SHARE;
         let stop = Arc::new(AtomicBool::new(false));
@@ -81,7 +82,7 @@ impl Watch {
         Some(Watch { workers, connections, before, stop, thread })
     }
 
-    /// Ends after the load generator and before the server.
+    /// Call it after the load generator has ended and before the server ends.
     pub(crate) fn finish(self) -> Footprint {
         self.stop.store(true, Ordering::Relaxed);
         // A watch that panicked has seen nothing.

@@ -1,4 +1,4 @@
-//! One run of a server under a load, as a value: what is asked for, and what came of it.
+//! One run of a server under a load, as data: the request and the result.
 
 use results::record::{Point, RunOfCell};
 
@@ -15,17 +15,17 @@ pub(crate) struct Job {
     pub(crate) shape: Shape,
     pub(crate) seconds: f64,
     pub(crate) seed: u64,
-    /// Taken off what the server counts.
+    /// Subtracted from what the server counts.
     pub(crate) opening: Opening,
 }
 
-/// What one run gave.
+/// The result of one run.
 pub(crate) struct Measured {
     pub(crate) run: RunOfCell,
-    /// Base64 of the response times, when the generator has a histogram.
+    /// The response times in Base64, if the generator has a histogram.
     pub(crate) responses: Option<String>,
-    /// Intervals, when the generator has them.
+    /// The intervals, if the generator has them.
     pub(crate) points: Vec<Point>,
-    /// When the window began, when the generator tells.
+    /// When the window began, if the generator tells.
     pub(crate) window_start_unix_ms: Option<u64>,
 }

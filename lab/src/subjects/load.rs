@@ -1,4 +1,4 @@
-//! What is asked of a server, and of whom. Starts nothing.
+//! What a load asks of a server, and which generator makes it. Starts nothing.
 
 use protocol::Workload;
 use results::report::count;
@@ -22,15 +22,15 @@ impl Generator {
     }
 }
 
-/// What every arm is put through.
+/// What every arm goes through.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Load {
     pub(crate) workload: Workload,
     pub(crate) connections: u32,
-    /// Requests per second; `None` is a closed loop.
+    /// Requests per second. `None` is a closed loop.
     pub(crate) rate: Option<f64>,
     pub(crate) pipeline: u32,
-    /// Requests after which the client closes a connection and opens another; 0 keeps it.
+    /// Requests after which the client closes a connection and opens another. 0 keeps the connection.
     pub(crate) requests_per_connection: u32,
 }
 
@@ -47,13 +47,13 @@ impl Load {
         Load { pipeline, ..Load::closed(workload, connections) }
     }
 
-    /// A closed loop in which each connection ends after one request, in order.
+    /// A closed loop in which each connection ends in order after one request.
     pub(crate) fn churn(workload: Workload, connections: u32) -> Load {
         Load { requests_per_connection: 1, ..Load::closed(workload, connections) }
     }
 
-    /// Whether connections come and go: such a run leaves thousands in TIME-WAIT, and has a network namespace of
-    /// its own, which they go with.
+    /// Whether connections come and go. Such a run leaves thousands of connections in TIME-WAIT, so it gets its own
+    /// network namespace, with which they disappear.
     pub(crate) fn is_churn(&self) -> bool {
         self.requests_per_connection > 0
     }

@@ -1,4 +1,4 @@
-//! What experiments start and look at: servers, load generators, and what a process of theirs costs.
+//! What experiments start and look at: servers, load generators, and the cost of a process.
 
 pub(crate) mod footprint;
 pub(crate) mod generators;

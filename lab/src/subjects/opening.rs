@@ -1,9 +1,9 @@
-//! What connections cost a server by themselves: system calls and entries of rings for accepting, registering
-//! and closing one, without a single request. Measures nothing.
+//! What connections cost a server by themselves: system calls and ring entries for accepting, registering and closing
+//! one, without any request. Measures nothing.
 //!
-//! A server counts from its start to its end. With 10,000 connections and 20,000 requests, most of what it
-//! counts is not about requests; so the price of the connections is measured once for each server and number
-//! of connections, and taken off the counts of every run.
+//! A server counts from its start to its end. With 10,000 connections and 20,000 requests, most of what it counts does
+//! not belong to requests. So the price of connections is measured once for each server and number of connections, and
+//! subtracted from the counts of every run.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use server::Counters;
 use crate::subjects::load::Load;
 use crate::subjects::servers::kind::Kind;
 
-/// With fewer connections, what they cost disappears among the requests.
+/// With fewer connections, their cost is lost among the requests.
 const CONNECTIONS_MIN: u32 = 10;
-/// How many accepts and waits share a system call differs from run to run by some percent: less than this share
-/// of a count says nothing.
+/// A rest below this share of a count means nothing: how many accepts and waits share a system call differs by some
+/// percent from run to run.
 const REST_SHARE_MIN: f64 = 0.1;
 
-/// A counter that is affected.
+/// A counter that connections affect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Counter {
@@ -43,30 +43,30 @@ impl Counter {
     }
 }
 
-/// By counter, how much of it one connection takes. Empty when it was not measured: then nothing is taken off.
+/// How much one connection adds to each counter. Empty when it was not measured; then nothing is subtracted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Opening(BTreeMap<Counter, f64>);
 
-/// Whether the price of connections is to be measured for this server: only this project's count anything.
+/// Whether to measure the price of connections for this server. Only this project's servers count anything.
 pub(crate) fn applies(load: &Load, server: Kind) -> bool {
-    // Where connections come and go, they are what is measured.
+    // Where connections come and go, their cost is part of the measurement.
     matches!(server, Kind::C10m(_)) && load.connections >= CONNECTIONS_MIN && !load.is_churn()
 }
 
-/// Loads that differ in nothing but rate and pipeline share a price.
+/// The key of a price. Loads that differ only in rate and pipeline share it.
 pub(crate) fn key(load: &Load, server: Kind) -> String {
     let workload = load.workload.name();
     results::run::word(&format!("opening-{workload}-c{}-{}", load.connections, server.name()))
 }
 
 impl Opening {
-    /// Out of what a server counted that served nothing; `None` when it had no connections.
+    /// From the counts of a server that served no request. `None` when it had no connections.
     pub(crate) fn of(totals: &Counters) -> Option<Opening> {
         let each = |counter: Counter| (counter, counter.of(totals) / totals.accepts as f64);
         (totals.accepts > 0).then(|| Opening(Counter::ALL.into_iter().map(each).collect()))
     }
 
-    /// What `totals` has counted beside the connections; absent when that is lost in their price.
+    /// What `totals` counted apart from the connections. `None` when their price hides it.
     pub(crate) fn rest(&self, totals: &Counters, counter: Counter) -> Option<f64> {
         let counted = counter.of(totals);
         let taken = self.0.get(&counter).map_or(0.0, |each| each * totals.accepts as f64);
@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(Opening::of(&Counters { syscalls: 3, ..none }), None);
     }
 
-    /// Journals of runs that were interrupted go on.
+    /// Journals of interrupted runs must stay readable.
     #[test]
     fn a_price_is_written_by_the_names_of_its_counters() {
         let opening = Opening::of(&Counters { accepts: 2, syscalls: 3, ..Counters::default() }).expect("connections");

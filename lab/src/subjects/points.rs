@@ -8,8 +8,7 @@ use results::record::Point;
 
 const US_PER_S: f64 = 1e6;
 
-/// The intervals of the window, of those in the record of a load generator. Cell and repeat are for the caller to
-/// fill in.
+/// The intervals of the window, from those in a load generator's record. The caller fills in cell and repeat.
 pub(crate) fn of_window(intervals: &[Interval]) -> Vec<Point> {
     intervals.iter().filter(|interval| interval.phase == IntervalPhase::Measured).map(point).collect()
 }
@@ -40,7 +39,7 @@ fn point(interval: &Interval) -> Point {
     }
 }
 
-/// Times are in µs, of the server's process and CPUs, the load generator's, and of all CPUs together.
+/// Times in µs: of the server's process and CPUs, of the load generator's, and of all CPUs together.
 fn of_kernel(kernel: &KernelDelta, mut count: impl FnMut(&str, Option<u64>)) {
     let softnet = kernel.softnet.unwrap_or_default();
     count("softnet_processed", Some(softnet.processed));

@@ -1,5 +1,5 @@
-//! Measures one run with wrk, for comparison with this project's load generator. wrk tells neither its CPU time
-//! nor whether replies are right, so its runs are never VALID.
+//! Measures one run with wrk, to compare it with this project's load generator. wrk reports neither its CPU time nor
+//! whether replies are right, so its runs are never VALID.
 
 use anyhow::{Context, bail};
 use host::kernel::CpuTimes;
@@ -14,7 +14,7 @@ use crate::subjects::job::{Job, Measured};
 use crate::subjects::opening::Counter;
 use crate::subjects::servers::running::Running;
 
-/// What it says of itself, or what to install.
+/// The version that wrk prints, or what to install.
 pub(crate) fn availability(host: &dyn Host) -> Result<String, String> {
     said(host, "wrk", "-v", "wrk").map_err(|_| "not installed (Debian: apt-get install wrk)".to_owned())
 }
@@ -22,7 +22,7 @@ pub(crate) fn availability(host: &dyn Host) -> Result<String, String> {
 /// Busy time of one CPU since boot.
 fn cpu_busy_us(cpu: usize) -> anyhow::Result<u64> {
     let times = CpuTimes::read().context("reading /proc/stat")?;
-    times.busy_us(cpu as u32).context("no such CPU, or it was away for longer than the host has been up")
+    times.busy_us(cpu as u32).context("no such CPU, or its idle, iowait and stolen times exceed the uptime of the host")
 }
 
 /// Loads `server` once and ends it.
@@ -92,7 +92,7 @@ fn number_after(text: &str, word: &str) -> Option<f64> {
     text.split(word).nth(1)?.split_whitespace().next()?.parse().ok()
 }
 
-/// A time such as `512.00us` behind `word`, in µs.
+/// A time such as `512.00us` after `word`, in µs.
 fn time_after(text: &str, word: &str) -> Option<f64> {
     let time = text.split(word).nth(1)?.split_whitespace().next()?;
     let (number, factor) = match time {

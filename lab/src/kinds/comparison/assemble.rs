@@ -1,4 +1,4 @@
-//! Makes the record of an experiment and the files beside it out of its journal. Runs nothing.
+//! Builds the record of an experiment and its other files from the journal. Runs nothing.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::session::stage::Stage;
 use crate::subjects::load::Load;
 use crate::subjects::servers::about::configuration;
 
-/// Steal that a reader has to know of: from here on check V5 declares a run's times invalid.
+/// The steal that a reader must know about: from here on, check V5 declares a run's times invalid.
 const STEAL_MAX: f64 = 0.05;
 
-/// A record and its curves.
+/// A record and its curves of response times.
 pub(crate) struct Outcome {
     pub(crate) record: Record,
     curves: Vec<Curve>,
@@ -32,7 +32,7 @@ struct Curve {
     latencies: Latencies,
 }
 
-/// Everything that is in the journal, in one record.
+/// Builds one record from everything in the journal.
 pub(crate) fn outcome(
     comparison: &Comparison,
     scope: &Scope,
@@ -68,7 +68,7 @@ pub(crate) fn outcome(
     Ok(Outcome { record, curves })
 }
 
-/// Cells in the order of loads and arms, those without a run left out, and the curve of each.
+/// The cells in the order of loads and arms, without those that have no run, and the curve of each.
 fn cells(scope: &Scope, journal: &Journal<Finished>) -> anyhow::Result<(Vec<Cell>, Vec<Curve>)> {
     let mut gathered: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     runs(journal).for_each(|entry| gathered.entry(&entry.cell).or_default().push(entry));
@@ -145,14 +145,14 @@ fn notes(
     Ok(notes)
 }
 
-/// Share of a run that the hypervisor took from the CPU that lost most, by the load generator's account. Other generators
-/// have none.
+/// Share of a run that the hypervisor took from the CPU that lost most, according to the load generator's record. Zero
+/// for other generators, which record no steal.
 ///
 /// # Errors
-/// When the account is none of this program's.
+/// When the record does not have the form that this program writes.
 fn steal(load: &serde_json::Value) -> anyhow::Result<f64> {
     let Some(kernel) = load.get("kernel") else { return Ok(0.0) };
-    let kernel = KernelDelta::deserialize(kernel).context("the kernel's counters of a run are not to be read")?;
+    let kernel = KernelDelta::deserialize(kernel).context("cannot read the kernel's counters of a run")?;
     let most_us = kernel.cpus.iter().map(|cpu| cpu.steal_us).max().unwrap_or(0);
     Ok(if kernel.wall_us > 0 { most_us as f64 / kernel.wall_us as f64 } else { 0.0 })
 }

@@ -1,4 +1,4 @@
-//! What of a comparison can run here: asks which servers and generators there are, and how many connections fit.
+//! Which parts of a comparison can run here: checks which servers and generators exist, and how many connections fit.
 
 use crate::kinds::comparison::plan::{Arm, Scope};
 use crate::session::host::Host;
@@ -8,11 +8,11 @@ use crate::subjects::servers::about::availability;
 use crate::subjects::servers::kind::Kind;
 use crate::subjects::wrk;
 
-/// Takes out what cannot run here, and says what that was.
+/// Removes from `scope` what cannot run here, and returns what was removed and why.
 pub(crate) fn leave_out_unavailable(host: &dyn Host, scope: &mut Scope, limits: &Limits) -> Vec<String> {
     let mut skipped = Vec::new();
     let servers = scope.servers();
-    // Asks only where there is an arm that needs it.
+    // Asks only if an arm needs it.
     let mut leave_out = |needs_it: &dyn Fn(&Arm) -> bool, reason: &dyn Fn() -> Option<String>| {
         let names: Vec<String> = scope.arms.iter().filter(|arm| needs_it(arm)).map(Arm::name).collect();
         if let Some(reason) = (!names.is_empty()).then(reason).flatten() {

@@ -1,4 +1,4 @@
-//! A comparison from its command to its report.
+//! Runs a comparison from its command to its report.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use crate::subjects::load::Load;
 /// Longest wait for a quiet machine, before each run.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Runs, publishes and prints. The value is the exit code.
+/// Runs the comparison, publishes it and prints the result. Returns the exit code.
 pub(super) fn conduct(comparison: &Comparison, request: &Request, stage: Stage<'_>) -> anyhow::Result<u8> {
     let record = publish(comparison, request, stage)?;
     show(request, &record, tables(&record))?;
     exit_code(&record)
 }
 
-/// Runs what the journal does not have yet, and publishes when everything is there.
+/// Runs what is missing in the journal, then publishes the complete experiment.
 pub(super) fn publish(comparison: &Comparison, request: &Request, stage: Stage<'_>) -> anyhow::Result<Record> {
     let mut scope = comparison.scope(request.profile).map_err(Refusal::usage)?;
     scope.repeats = request.repeats.unwrap_or(scope.repeats);

@@ -1,4 +1,4 @@
-//! A comparison as an experiment among others: how it is listed, run and read again.
+//! Makes a comparison an [`Experiment`]: lists it, runs it, and reads its record again.
 
 use std::path::Path;
 
@@ -53,12 +53,12 @@ impl Experiment for Comparison {
     }
 }
 
-/// What any comparison found, also one that this program knows no more.
+/// The answer of any comparison, even if this program no longer knows the experiment.
 pub(crate) fn answer(record: Value) -> anyhow::Result<String> {
     Ok(report::answer_in_a_line(&run_directory::of_json(record)?))
 }
 
-/// The report of any comparison, also of one that this program knows no more.
+/// The report of any comparison, even if this program no longer knows the experiment.
 pub(crate) fn render(record: Value, directory: &Path) -> anyhow::Result<(Document, Vec<Table>)> {
     let run = run_directory::beside(run_directory::of_json(record)?, directory)?;
     Ok((report::document(&run.record, &run.curves, &run.points), tables(&run.record)))

@@ -1,4 +1,4 @@
-//! What a comparison finishes, piece by piece, as its journal keeps it.
+//! The results of a comparison as its journal keeps them, one by one.
 
 use results::record::{MemoryCell, Point, RunOfCell};
 use serde::{Deserialize, Serialize};
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use crate::session::journal::{self, Journal};
 use crate::subjects::opening::Opening;
 
-/// A piece that is done. The names stand in journals.
+/// One result. The names of the variants are part of the journal's format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Finished {
     Run(Box<Entry>),
     Memory(MemoryCell),
-    /// The price of connections, by [`crate::subjects::opening::key`].
+    /// What connections cost by themselves, by [`crate::subjects::opening::key`].
     Opening {
         key: String,
         opening: Opening,
@@ -25,7 +25,7 @@ pub(crate) struct Entry {
     /// [`results::record::Cell::key`].
     pub(crate) cell: String,
     pub(crate) run: RunOfCell,
-    /// Base64 of the response times, when the generator has a histogram.
+    /// The response times in Base64, if the generator has a histogram.
     pub(crate) responses: Option<String>,
     pub(crate) points: Vec<Point>,
 }
@@ -52,7 +52,7 @@ pub(crate) fn memory(journal: &Journal<Finished>) -> impl Iterator<Item = &Memor
     })
 }
 
-/// The prices of connections, by their keys.
+/// What connections cost by themselves, by key.
 pub(crate) fn openings(journal: &Journal<Finished>) -> impl Iterator<Item = (&str, &Opening)> {
     journal.finished().filter_map(|piece| match piece {
         Finished::Opening { key, opening } => Some((key.as_str(), opening)),

@@ -1,5 +1,5 @@
-//! User memory of idle connections: how much the server's own memory grows while a generator holds them and sends
-//! nothing.
+//! User memory of idle connections: how much the server's own memory grows while a generator holds connections and
+//! sends nothing.
 
 use anyhow::Context;
 use host::process;
@@ -13,7 +13,7 @@ use crate::subjects::generators;
 use crate::subjects::servers::kind::Kind;
 use crate::subjects::servers::running::Running;
 
-/// Two reactors, so that sharing connections out is part of the measurement.
+/// Two reactors, so that the measurement includes sharing connections among them.
 const REACTORS: usize = 2;
 
 /// What an idle connection may cost (see the assertions in `server::shard`).
@@ -39,7 +39,7 @@ pub(crate) fn measure(
     let arguments = generators::holding(&server.url(workload), connections, "300ms");
     let mut generator = Process::start_self(stage.host, &arguments)?;
     while generator.is_running() {
-        // Memory only grows here, so the last reading before the end is the one with all of them.
+        // Memory only grows here, so the last reading before the end covers all connections.
         if stage.is_stopped() {
             generator.kill();
             anyhow::bail!("interrupted");

@@ -1,8 +1,8 @@
-//! In which order the runs of an experiment take place: repeats outermost, loads within, arms innermost.
+//! The order of an experiment's runs: repeats outermost, loads within, arms innermost.
 //!
-//! The arms of each load are shuffled, and every second repeat has the order of the one before it
-//! mirrored (A B C, C B A): over such a pair a drift of the machine that is steady cancels. The shuffle
-//! comes from the seed of the experiment, so the order can be replayed.
+//! The arms of each load are shuffled. Every second repeat mirrors the order of the one before it (A B C, C B A), so a
+//! steady drift of the machine cancels out over such a pair. The shuffle comes from the experiment's seed, so the
+//! order can be replayed.
 
 use random::Random;
 
@@ -18,7 +18,7 @@ pub(crate) struct Step {
     pub(crate) arm: Arm,
 }
 
-/// Every run of `scope`; the position of a run is its place in this list.
+/// Every run of `scope`, in the order in which they take place.
 pub(crate) fn steps(scope: &Scope, seed: u64) -> Vec<Step> {
     let mut steps = Vec::new();
     for repeat in 0..scope.repeats {

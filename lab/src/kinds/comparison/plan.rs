@@ -1,5 +1,5 @@
-//! What a comparison is: a question with its explanation, and for each profile the arms, the loads, how often and how
-//! long they run. Runs nothing.
+//! What a comparison is: a question with its explanation, and for each profile the arms, the loads, the number of
+//! repeats and their length. Runs nothing.
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use crate::subjects::load::{Generator, Load};
 use crate::subjects::opening;
 use crate::subjects::servers::kind::Kind;
 
-/// What a run takes beside its window: the look at the machine, two processes that start and end, warm-up.
+/// What a run takes besides its window: a look at the machine, two processes that start and end, warm-up.
 const OVERHEAD_S: f64 = 0.6;
-/// What a connection adds: opened, looked at, closed.
+/// What each connection adds: opening, the look at it, closing.
 const OVERHEAD_S_PER_CONNECTION: f64 = 0.000_1;
-/// Time for the price of connections, measured once for each server and number of connections.
+/// Time to measure what connections cost, once for each server and number of connections.
 const OPENING_S: f64 = 0.6;
-/// Time for the idle memory of one variant.
+/// Time to measure the idle memory of one variant.
 const MEMORY_S: f64 = 1.5;
 
-/// One side of a comparison: a server and what loads it.
+/// One side of a comparison: a server and the generator that loads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arm {
     pub(crate) server: Kind,
     pub(crate) generator: Generator,
-    /// Whether generators are compared on the same server: then the arm is named after its generator.
+    /// Whether generators are compared on the same server. If so, the arm is named after its generator.
     pub(crate) compares_generators: bool,
 }
 
@@ -43,7 +43,7 @@ impl Arm {
     }
 }
 
-/// Names an arm under a load in files: [`results::record::Cell::key`].
+/// Names an arm under a load in file names: [`results::record::Cell::key`].
 pub(crate) fn key(load: &Load, arm: &Arm) -> String {
     results::run::word(&format!("{}-{}", load.slug(), arm.name()))
 }
@@ -52,12 +52,12 @@ pub(crate) fn key(load: &Load, arm: &Arm) -> String {
 pub(crate) struct Comparison {
     pub(crate) name: &'static str,
     pub(crate) question: &'static str,
-    /// A paragraph: what the answer is good for, and what it cannot tell.
+    /// A paragraph about what the answer is good for and what it cannot tell.
     pub(crate) explanation: &'static str,
-    /// What decides between the arms.
+    /// The metric that decides between the arms.
     pub(crate) metric: Metric,
     pub(crate) decision: Decision,
-    /// Whether it is in no list, because it is only for tests of this program.
+    /// Whether lists leave it out, because it is only for tests of this program.
     pub(crate) is_hidden: bool,
     /// At least one; the first is the default.
     pub(crate) scopes: Vec<Scope>,
@@ -71,14 +71,14 @@ pub(crate) struct Scope {
     pub(crate) loads: Vec<Load>,
     pub(crate) repeats: u32,
     pub(crate) seconds: f64,
-    /// Idle connections with which the memory of each variant is measured; 0 leaves that out.
+    /// Idle connections for the memory measurement of each variant; 0 skips it.
     pub(crate) idle_connections: u32,
-    /// What a reader has to know beside the numbers, above all what the profile leaves out.
+    /// What a reader must know besides the numbers, above all what the profile leaves out.
     pub(crate) notes: Vec<&'static str>,
 }
 
 impl Comparison {
-    /// The scope of `profile`, or of the default; otherwise a sentence that names what there is.
+    /// The scope of `profile`, or the default one. The error is a sentence that names the profiles.
     pub(crate) fn scope(&self, profile: Option<Profile>) -> Result<Scope, String> {
         let found = self.scopes.iter().find(|scope| profile.is_none_or(|wanted| scope.profile == wanted));
         found.cloned().ok_or_else(|| {
@@ -94,7 +94,7 @@ impl Comparison {
 }
 
 impl Scope {
-    /// The arms that a load applies to.
+    /// The arms whose server supports a load.
     pub(crate) fn arms_for(&self, load: &Load) -> Vec<Arm> {
         let fits = |arm: &&Arm| arm.server.serves(load.workload);
         self.arms.iter().filter(fits).copied().collect()
@@ -111,7 +111,7 @@ impl Scope {
         servers
     }
 
-    /// Runs of the generator in all.
+    /// Total number of the generator's runs.
     pub(crate) fn run_count(&self) -> u64 {
         let arms: usize = self.loads.iter().map(|load| self.arms_for(load).len()).sum();
         arms as u64 * u64::from(self.repeats)
@@ -133,7 +133,7 @@ impl Scope {
             .collect()
     }
 
-    /// How long all of it takes on a quiet machine.
+    /// How long the experiment takes on a quiet machine.
     pub(crate) fn expected_s(&self) -> f64 {
         let run_s = |load: &Load| self.seconds + OVERHEAD_S + f64::from(load.connections) * OVERHEAD_S_PER_CONNECTION;
         let repeat_s: f64 = self.loads.iter().map(|load| self.arms_for(load).len() as f64 * run_s(load)).sum();

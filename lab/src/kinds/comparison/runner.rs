@@ -1,5 +1,5 @@
-//! Carries a comparison out: goes through its runs in their order, restarts the server for every run, and keeps what
-//! is done or given up.
+//! Carries a comparison out: makes its runs in order, restarts the server for every run, and records each result or
+//! failure.
 
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,11 +23,11 @@ use crate::subjects::opening::{self, Opening};
 /// Attempts at one run.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
 
-/// Size of the table of sockets for a run in which connections come and go: room without long chains for the TIME-WAITs
-/// of some seconds, at 60,000 a second.
+/// Size of the socket table for a run in which connections come and go. Has room for the TIME-WAITs of some seconds at
+/// 60,000 a second, without long chains.
 const CHURN_SOCKETS: u64 = 1 << 19;
 
-/// Runs what the journal does not have yet.
+/// Runs what is missing in the journal.
 pub(crate) fn run(sitting: &mut Sitting<'_, Finished>, scope: &Scope, limits: &Limits) -> anyhow::Result<()> {
     let journal = sitting.journal();
     let done = journal.run_count() + finished::memory(journal).count();
@@ -64,7 +64,7 @@ impl Runner<'_, '_> {
         Ok(())
     }
 
-    /// Measures one run and keeps it, or gives its cell up.
+    /// Measures one run and keeps it, or gives up its cell.
     fn one_run(&mut self, order: u32, step: &Step, cell: String) -> anyhow::Result<()> {
         let what = format!("{}, {}", step.load.words(), step.arm.name());
         self.progress.begin(Some(step.repeat), &what);
@@ -100,10 +100,10 @@ impl Runner<'_, '_> {
             server: step.arm.server,
             generator: step.arm.generator,
             load: step.load,
-            // Checked before: a load that does not fit was left out.
+            // This fits: loads that do not fit were left out before.
             shape: self.limits.shape(step.load.connections).map_err(anyhow::Error::msg)?,
             seconds: self.scope.seconds,
-            // The same seed for every arm of a repeat: all of them get the same schedule.
+            // Every arm of a repeat gets the same seed, and therefore the same schedule.
             seed: self.sitting.journal().header().seed.wrapping_add(u64::from(step.repeat)),
             opening: Opening::default(),
         })
@@ -127,7 +127,7 @@ impl Runner<'_, '_> {
         self.sitting.keep(Finished::Run(Box::new(Entry { cell, run, responses, points })))
     }
 
-    /// What the connections of `job` cost by themselves. Measures that when it is first needed.
+    /// What the connections of `job` cost by themselves. Measures it on first use.
     fn opening(&mut self, job: &Job, short: &str) -> anyhow::Result<Result<Opening, String>> {
         if !opening::applies(&job.load, job.server) {
             return Ok(Ok(Opening::default()));

@@ -1,4 +1,4 @@
-//! A scenario from its command to its report.
+//! Runs a scenario from its command to its report.
 
 use anyhow::bail;
 use results::report::Table;
@@ -16,10 +16,10 @@ use crate::session::sitting::{Outline, Sitting, show};
 use crate::session::stage::Stage;
 use crate::session::{orphans, start};
 
-/// Bits of a seed that a JSON number keeps exactly, whoever reads it.
+/// Seeds have so many bits because every JSON reader keeps such a number exactly.
 const SEED_BITS: u32 = 53;
 
-/// What is kept of a run.
+/// What the journal keeps of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kept<F> {
@@ -32,22 +32,22 @@ impl<F: Serialize + for<'de> Deserialize<'de>> journal::Finished for Kept<F> {
     }
 }
 
-/// Plays a scenario and shows what was found. The value is the exit code.
+/// Plays a scenario and shows the result. Returns the exit code.
 pub(super) fn conduct<S: Scenario>(scenario: &S, request: &Request, stage: Stage<'_>) -> anyhow::Result<u8> {
     let Published { record, tables, code } = publish(scenario, request, stage)?;
-    // Last: a stdout that cannot be written to leaves nothing unfinished.
+    // Comes last: if stdout cannot be written to, everything else is already finished.
     show(request, &record, tables)?;
     Ok(code)
 }
 
-/// What was found.
+/// The result of a scenario.
 pub(super) struct Published<R> {
     pub(super) record: R,
     pub(super) tables: Vec<Table>,
     pub(super) code: u8,
 }
 
-/// Plays what the journal does not have yet, and publishes when everything is there.
+/// Plays what is missing in the journal, then publishes the complete scenario.
 pub(super) fn publish<S: Scenario>(
     scenario: &S,
     request: &Request,
@@ -62,7 +62,7 @@ pub(super) fn publish<S: Scenario>(
     }
     let outline = outline(scenario, request, profile, planned.len(), skipped);
     let mut sitting = Sitting::<Kept<S::Found>>::open(request, stage, outline)?;
-    // Not before: what is refused disturbs nobody.
+    // Comes after the checks: a refused experiment disturbs nobody.
     if about.wait_max.is_none()
         && let Some(rivals) = orphans::rivals()
     {
@@ -83,7 +83,7 @@ pub(super) fn publish<S: Scenario>(
     Ok(Published { record, tables, code })
 }
 
-/// The name in that of the run's directory.
+/// Labels the run's directory with the experiment and, if it has several, the profile.
 fn label(about: &About, profile: Profile) -> String {
     if about.profiles.len() == 1 { about.name.to_owned() } else { format!("{}-{}", about.name, profile.word()) }
 }
@@ -112,12 +112,12 @@ fn refuse_what_has_no_effect(about: &About, request: &Request) -> Result<(), Str
         return Err(format!("{} {why}: leave out --repeats and --seconds", about.name));
     }
     if about.wait_max.is_none() && (request.noisy || request.wait_max.is_some()) {
-        return Err(format!("{} looks at no machine: leave out --noisy and --wait-max", about.name));
+        return Err(format!("{} does not wait for a quiet machine: leave out --noisy and --wait-max", about.name));
     }
     Ok(())
 }
 
-/// The cases that can be played here with their names, and why not for each other.
+/// The cases that can be played here, with their names, and the reasons why the others cannot.
 fn planned<S: Scenario>(scenario: &S, host: &dyn Host, profile: Profile) -> (Vec<(String, S::Planned)>, Vec<String>) {
     let (mut planned, mut skipped) = (Vec::new(), Vec::new());
     for case in scenario.cases(profile) {
@@ -140,7 +140,7 @@ fn outline<S: Scenario>(
     let (about, cases) = (scenario.about(), scenario.cases(profile));
     let (repeats, seconds) = about.length.usual();
     let repeats = request.repeats.unwrap_or(repeats);
-    // Some of the generators only take whole seconds.
+    // Some of the generators accept whole seconds only.
     let seconds = request.seconds.map_or(seconds, |seconds| seconds.ceil() as u32);
     let whole_s: f64 = cases.iter().map(|case| scenario.seconds(case, seconds).whole).sum();
     Outline {
@@ -161,7 +161,7 @@ fn outline<S: Scenario>(
     }
 }
 
-/// What runs are called.
+/// The word for runs of this scenario.
 fn noun(about: &About) -> &'static str {
     match about.length {
         Length::Given(_) => "steps",
@@ -169,7 +169,8 @@ fn noun(about: &About) -> &'static str {
     }
 }
 
-/// Repeats outermost, every second one backwards. What has failed is left for another sitting.
+/// Plays all cases, repeats outermost, every second repeat backwards. A case that failed is tried again when the
+/// experiment is continued.
 fn play_all<S: Scenario>(
     scenario: &S,
     sitting: &mut Sitting<'_, Kept<S::Found>>,
@@ -203,7 +204,7 @@ fn play_all<S: Scenario>(
     Ok(())
 }
 
-/// One run, tried again when it fails.
+/// Plays one run, and tries again when it fails.
 fn play_one<S: Scenario>(
     scenario: &S,
     sitting: &mut Sitting<'_, Kept<S::Found>>,
@@ -225,7 +226,7 @@ fn play_one<S: Scenario>(
     };
     let attempt = sitting.attempt(&label, &label, progress, |stage| {
         let seen = play(&scenario.timeline(case, run), stage)?;
-        // Ctrl-C reaches the children too, and a load that was cut short has a record.
+        // Ctrl-C reaches the children too, and a load that was cut short still prints a record.
         if stage.is_stopped() {
             bail!("interrupted");
         }
@@ -245,7 +246,7 @@ fn play_one<S: Scenario>(
                 progress,
             )?;
         }
-        // The failure is in the journal.
+        // The journal has the failure already.
         Err(_) => {}
     }
     progress.finish_step();
@@ -256,7 +257,7 @@ fn times(count: u32) -> String {
     if count == 2 { "twice".to_owned() } else { format!("{count} times") }
 }
 
-/// What a line of the journal says went otherwise than hoped for.
+/// What a line of the journal says about a failure or a wait.
 fn incident<T>(line: &Line<T>) -> Option<String> {
     match line {
         Line::Wait(words) | Line::Failure(words) => Some(words.clone()),

@@ -1,4 +1,4 @@
-//! A scenario as an experiment among others: how it is listed, run and read again.
+//! Makes a scenario an [`Experiment`]: lists it, runs it, and reads its record again.
 
 use std::path::Path;
 
@@ -61,7 +61,7 @@ fn listed<S: Scenario>(scenario: &S, profile: Profile) -> ListedProfile {
     }
 }
 
-/// Seconds without the dust of a sum.
+/// Seconds rounded to ms, which removes the rounding error of a sum.
 fn to_ms(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }

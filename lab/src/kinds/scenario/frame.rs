@@ -1,18 +1,18 @@
-//! What the records and reports of all scenarios have in common: the head of the record, and the ends of the report.
+//! What the records and reports of all scenarios share: the head of the record, and the end of the report.
 
 use results::report::{Block, Figure, fact, host_table};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Version of the records.
+/// Schema version of the records.
 pub(crate) const SCHEMA: u32 = 1;
 
-/// How a record came about.
+/// The origin of a record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Head {
     pub(crate) schema: u32,
     pub(crate) experiment: String,
-    /// Absent where there is only one.
+    /// Absent when the scenario has only one profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) profile: Option<String>,
     pub(crate) question: String,
@@ -26,7 +26,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// In words, without the full stop.
+    /// The origin in words, without a full stop.
     pub(crate) fn words(&self) -> String {
         let fact = |pointer: &str| fact(&self.host, pointer);
         format!(
@@ -43,7 +43,7 @@ impl Head {
     }
 }
 
-/// A command in a sentence.
+/// Formats a command for a sentence.
 pub(crate) fn code(command: &[String]) -> String {
     format!("`{}`", command.join(" ").replace('`', "'"))
 }
@@ -52,7 +52,7 @@ pub(crate) fn heading(text: &str) -> Block {
     Block::Heading(text.to_owned())
 }
 
-/// A drawing with the same words below it and for those who cannot see it; nothing where there is too little to draw.
+/// A drawing whose caption is also its text for readers who cannot see it. `None` when there is too little to draw.
 pub(crate) fn figure(svg: Option<String>, name: &str, caption: &str) -> Option<Block> {
     svg.map(|svg| {
         Block::Figure(Figure {
@@ -64,7 +64,7 @@ pub(crate) fn figure(svg: Option<String>, name: &str, caption: &str) -> Option<B
     })
 }
 
-/// The end of a report: lists that are not empty, the host, notes.
+/// The end of a report: the lists that are not empty, the host, the notes.
 pub(crate) fn tail(lists: [(&str, &[String]); 2], head: &Head, notes: &[String]) -> Vec<Block> {
     let mut blocks = Vec::new();
     for (title, items) in lists.into_iter().filter(|(_, items)| !items.is_empty()) {

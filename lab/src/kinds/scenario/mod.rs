@@ -1,5 +1,5 @@
-//! A scenario: a timeline of actions on subjects, a watch, expectations, a verdict. What a run gives is evaluated in one
-//! of two ways: `watched` follows connections over time, `claims` holds what load generators say against what is true.
+//! A scenario: a timeline of actions on subjects, a watch, expectations, a verdict. There are two ways to evaluate a
+//! run: `watched` follows connections over time, `claims` compares what load generators say with the truth.
 
 pub(crate) mod claims;
 mod conduct;

@@ -1,4 +1,4 @@
-//! What a scenario is: the cases it has, the timeline of each, and what is made of what was seen.
+//! What a scenario is: its cases, the timeline of each, and how to evaluate what a run showed.
 
 use std::time::Duration;
 
@@ -13,35 +13,35 @@ use crate::session::host::Host;
 use crate::session::places::Places;
 use crate::session::request::Profile;
 
-/// What holds for a scenario as a whole.
+/// What holds for the scenario as a whole.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct About {
     pub(crate) name: &'static str,
     pub(crate) question: &'static str,
     pub(crate) explanation: &'static str,
-    /// How it decides.
+    /// How the experiment decides.
     pub(crate) decision: &'static str,
     /// The first is the default.
     pub(crate) profiles: &'static [Profile],
     pub(crate) length: Length,
-    /// Longest wait for a quiet machine before a run; `None` looks at no machine.
+    /// Longest wait for a quiet machine before a run. `None` does not look at the machine.
     pub(crate) wait_max: Option<Duration>,
     /// Attempts at one run.
     pub(crate) attempts_max: u32,
     pub(crate) needs_namespaces: bool,
 }
 
-/// How often and for how long each case is run.
+/// How often and how long each case runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Length {
-    /// Once, for as long as it takes. The words say why nothing else can be asked for.
+    /// Once, for as long as it takes. The words say why the user cannot ask for anything else.
     Given(&'static str),
-    /// Unless somebody asks for something else.
+    /// The default, which the user can change.
     Usual { repeats: u32, seconds: u32 },
 }
 
 impl Length {
-    /// Repeats, and seconds of a run: 0 where that is a matter of the case.
+    /// Default number of repeats, and default seconds of a run. The seconds are 0 if the case decides them.
     pub(crate) fn usual(self) -> (u32, u32) {
         match self {
             Length::Given(_) => (1, 0),
@@ -57,105 +57,105 @@ pub(crate) struct Run<'a> {
     pub(crate) seed: u64,
     pub(crate) seconds: u32,
     pub(crate) repeat: u32,
-    /// Position among all runs.
+    /// Position of the run among all runs.
     pub(crate) order: u32,
 }
 
 /// How long a run of a case takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seconds {
-    /// Its measured interval.
+    /// The measured interval.
     pub(crate) measured: f64,
-    /// With everything around it.
+    /// The whole run, with everything around the measured interval.
     pub(crate) whole: f64,
 }
 
-/// What is known when all cases are done.
+/// All results, when all cases are done.
 pub(crate) struct Played<'a, P, F> {
     pub(crate) head: Head,
     pub(crate) planned: Vec<P>,
-    /// In the order in which they were finished.
+    /// The results, in the order in which they were finished.
     pub(crate) found: Vec<F>,
     pub(crate) places: &'a Places,
     pub(crate) repeats: u32,
     pub(crate) seconds: u32,
-    /// What could not be run here, and what failed too often.
+    /// The cases that could not run here, and those that failed too often.
     pub(crate) skipped: Vec<String>,
     pub(crate) failures: Vec<String>,
-    /// Failures, and waits for a quiet machine, as they came.
+    /// Failures, and waits for a quiet machine, in the order in which they happened.
     pub(crate) incidents: Vec<String>,
 }
 
-/// What is published beside the report.
+/// What is published besides the report.
 pub(crate) struct Made<R> {
     pub(crate) record: R,
-    /// Other files, with their names.
+    /// Other files, by name.
     pub(crate) beside: Vec<(String, String)>,
 }
 
-/// Files beside a record, by their names.
+/// Reads the other files of a run, by name.
 pub(crate) type Beside<'a> = &'a dyn Fn(&str) -> anyhow::Result<Option<String>>;
 
 /// A scenario.
 pub(crate) trait Scenario: Sync {
-    /// One thing that is played.
+    /// One thing that the scenario plays.
     type Case;
     /// A case, planned for this host.
     type Planned: Sync;
-    /// What is kept of a run.
+    /// What the journal keeps of a run.
     type Found: Serialize + DeserializeOwned + Clone + Send;
-    /// What is published.
+    /// What the scenario publishes.
     type Record: Serialize + DeserializeOwned;
 
-    /// The list in the record that no other experiment has.
+    /// The name of a list in the record that no other experiment's record has.
     const LIST: &'static str;
 
     fn about(&self) -> &About;
 
-    /// The cases of a profile in their order.
+    /// The cases of a profile, in order.
     fn cases(&self, profile: Profile) -> Vec<Self::Case>;
 
     /// The name of a case in tables and journals.
     fn name(&self, case: &Self::Case) -> String;
 
-    /// What each case is put through, for people.
+    /// What each case goes through, in words for people.
     fn load(&self) -> String;
 
-    /// How long a run takes that is to measure for `asked`.
+    /// How long a run takes that is asked to measure for `asked` seconds.
     fn seconds(&self, case: &Self::Case, asked: u32) -> Seconds;
 
-    /// Plans a case for this host as it is now.
+    /// Plans a case for this host in its present state.
     ///
     /// # Errors
-    /// A sentence with what is missing, and what mends it.
+    /// A sentence that names what is missing, and what mends it.
     fn plan(&self, host: &dyn Host, case: Self::Case) -> Result<Self::Planned, String>;
 
     fn timeline(&self, planned: &Self::Planned, run: &Run<'_>) -> Timeline;
 
-    /// What a run gave.
+    /// Evaluates what was seen in a run.
     ///
     /// # Errors
     /// When a subject printed something unknown.
     fn found(&self, planned: &Self::Planned, run: &Run<'_>, seen: &Seen) -> anyhow::Result<Self::Found>;
 
-    /// A line about it for people who watch, where runs are few.
+    /// A line about the result for people who watch, for scenarios with few runs.
     fn line(&self, found: &Self::Found) -> Option<String>;
 
-    /// The record of all that was found.
+    /// Builds the record of all results.
     ///
     /// # Errors
-    /// When nothing can be said about it.
+    /// When nothing can be said about the results.
     fn record(&self, played: Played<'_, Self::Planned, Self::Found>) -> anyhow::Result<Made<Self::Record>>;
 
-    /// What was found, in a line.
+    /// The result in one line.
     fn answer(&self, record: &Self::Record) -> String;
 
     /// The report of a record, and its tables for a terminal.
     ///
     /// # Errors
-    /// When a file beside the record makes no sense.
+    /// When another file of the run cannot be understood.
     fn report(&self, record: &Self::Record, beside: Beside<'_>) -> anyhow::Result<(Document, Vec<Table>)>;
 
-    /// Whether what was expected of so many cases came true.
+    /// Whether the record fulfils the expectations of all `cases`.
     fn is_fulfilled(&self, record: &Self::Record, cases: usize) -> bool;
 }

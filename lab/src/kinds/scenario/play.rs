@@ -1,5 +1,5 @@
-//! Carries a timeline out: starts processes, waits, samples meanwhile, and ends what was started. One thread does all of
-//! it, so nothing happens between an action and the sample that shows it.
+//! Carries a timeline out: starts processes, waits, samples while it waits, and ends what it started. One thread does
+//! all of this, so nothing happens between an action and the sample that shows it.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,17 +15,17 @@ use crate::session::namespace;
 use crate::session::process::Process;
 use crate::session::stage::Stage;
 
-/// Longest time between two looks at whether somebody wants the run to end.
+/// Longest time between two checks whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
-/// Between two looks at a process that has closed its output, or at sockets that come within milliseconds.
+/// Time between two checks of a process that has closed its output, or of sockets that appear within milliseconds.
 const LOOK_SOON: Duration = Duration::from_millis(5);
-/// Exit code of this program's load generator when its measurement is invalid, which is for the report to say.
+/// Exit code of this program's load generator for an invalid measurement. The report says so, so the run counts.
 const INVALID: i32 = 4;
 
-/// Plays a timeline. A stop is heard within a second, unless a process has begun a line and not ended it.
+/// Plays a timeline. Notices a stop within a second, unless a process has begun a line and not finished it.
 ///
 /// # Errors
-/// When it was interrupted, a condition was not met that had to be, or a subject failed.
+/// When it was interrupted, a required condition was not met, or a subject failed.
 pub(super) fn play(timeline: &Timeline, stage: &Stage<'_>) -> anyhow::Result<Seen> {
     match timeline.sockets {
         None => Player::new(stage).play(&timeline.actions),
@@ -37,18 +37,18 @@ pub(super) fn play(timeline: &Timeline, stage: &Stage<'_>) -> anyhow::Result<See
     }
 }
 
-/// A process that takes part.
+/// A process that takes part in the timeline.
 struct Actor {
     role: Role,
     is_own: bool,
     pid: u32,
     /// `None` when it has ended.
     process: Option<Process>,
-    /// Whether more may be read from it.
+    /// Whether its output may have more to read.
     is_open: bool,
-    /// Whether it ends by itself or was asked to.
+    /// Whether it ends by itself or was asked to end.
     is_ending: bool,
-    /// The program first.
+    /// The command, program first.
     command: Vec<String>,
     text: String,
     code: Option<i32>,
@@ -57,7 +57,7 @@ struct Actor {
 struct Player<'a> {
     stage: &'a Stage<'a>,
     actors: Vec<Actor>,
-    /// Of the server, when it has announced it.
+    /// Address of the server, once announced.
     address: Option<String>,
     watch: Option<Watch>,
     is_watching: bool,
@@ -143,7 +143,7 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// Asks for an end in order. A server that has ended by itself has not served as it should.
+    /// Asks a process to end in order. A server that ended by itself did not serve as it should.
     fn end(&mut self, role: Role) -> anyhow::Result<()> {
         let Some(actor) = self.actor(role) else { bail!("{} was not started", role.word()) };
         actor.is_ending = true;
@@ -157,12 +157,13 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// Waits for a condition at most so long; whether it is met.
+    /// Waits for a condition, at most for `within`. Returns whether it was met.
     fn wait(&mut self, until: Until, within: Duration) -> anyhow::Result<bool> {
         let start = Instant::now();
         loop {
             if self.stage.is_stopped() {
-                // The load first: it would count what the server does then as failures, and say so.
+                // Kill the load before the server. Otherwise the load would count the server's end as failures and
+                // report them.
                 self.actors.reverse();
                 self.actors.iter_mut().filter_map(|actor| actor.process.as_mut()).for_each(Process::kill);
                 bail!("interrupted");
@@ -179,7 +180,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Until something may have changed, or the next sample is due.
+    /// Waits until something may have changed, or the next sample is due.
     fn pause(&mut self, until: Until, left: Duration) -> anyhow::Result<()> {
         let due = self.watch.as_ref().filter(|_| self.is_watching).map_or(LOOK, Watch::due_in);
         let longest = left.min(LOOK).min(due);
@@ -216,7 +217,7 @@ impl<'a> Player<'a> {
         self.actors.iter_mut().find(|actor| actor.role == role)
     }
 
-    /// Whether it was started and has ended.
+    /// Whether the process was started and has ended.
     fn has_ended(&self, role: Role) -> bool {
         self.actors.iter().any(|actor| actor.role == role && actor.process.is_none())
     }
@@ -241,7 +242,7 @@ impl<'a> Player<'a> {
 }
 
 impl Actor {
-    /// Takes what it writes within `wait_max`, and notices its end.
+    /// Reads what the process writes within `wait_max`, and notices its end.
     fn hear(&mut self, mut wait_max: Duration) -> anyhow::Result<()> {
         let Some(process) = self.process.as_mut() else { return Ok(()) };
         while self.is_open
@@ -255,7 +256,7 @@ impl Actor {
             let ended = self.process.take().context("it was there")?.finish();
             self.code = match ended {
                 Ok((_, code)) => Some(code),
-                // What becomes of a probe is not worth a run.
+                // A failed probe does not make the run fail.
                 Err(_) if self.role == Role::Probe => None,
                 Err(error) => return Err(error),
             };

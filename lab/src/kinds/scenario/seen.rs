@@ -1,4 +1,4 @@
-//! What was seen in a run of a timeline: samples over time, close looks, and what each process printed. Data only.
+//! What a run of a timeline showed: samples over time, close looks, and what each process printed. Data only.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::scenario::timeline::{Moment, Phase, Role};
 
-/// One moment.
+/// One sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sample {
-    /// Since the first connect.
+    /// Seconds since the first connect.
     pub(crate) at_s: f64,
     pub(crate) phase: Phase,
     pub(crate) connections: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Sample {
     pub(crate) server_bytes: u64,
     pub(crate) generator_bytes: u64,
     pub(crate) host_bytes_free: u64,
-    /// Since boot, or since the process began.
+    /// CPU time since boot, or since the process began.
     pub(crate) cpu_us: u64,
     pub(crate) server_cpu_us: u64,
     pub(crate) generator_cpu_us: u64,
@@ -30,53 +30,53 @@ pub(crate) struct Sample {
     pub(crate) troubles: BTreeMap<String, u64>,
 }
 
-/// A counter that should stand still began to move.
+/// A counter that should stay still has moved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Trouble {
     pub(crate) counter: String,
-    /// When it was first seen, since the first connect, and how many connections there were.
+    /// When the move was first seen, in seconds since the first connect, and how many connections there were.
     pub(crate) at_s: f64,
     pub(crate) connections: u64,
-    /// Its value at the end.
+    /// Value of the counter at the end.
     pub(crate) count: u64,
 }
 
 /// A close look at memory. What could not be read is absent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Look {
-    /// None where only root may read them.
+    /// Empty when only root may read them.
     pub(crate) slabs: Vec<SlabCache>,
     pub(crate) host_bytes_free: Option<u64>,
-    /// By the page tables of the processes.
+    /// Memory according to the page tables of the processes.
     pub(crate) server_bytes: Option<u64>,
     pub(crate) generator_bytes: Option<u64>,
 }
 
-/// What a process was and what it printed after it was ready.
+/// A process, and what it printed after it was ready.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
     pub(crate) role: Role,
-    /// The program first.
+    /// The command, program first.
     pub(crate) command: Vec<String>,
     pub(crate) text: String,
 }
 
-/// One run of a timeline.
+/// What one run of a timeline showed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
-    /// Size of the namespace's table of connections, where the run had one of its own.
+    /// Size of the namespace's connection table, if the run had its own namespace.
     pub(crate) ehash_entries: Option<u64>,
     pub(crate) looks: Vec<(Moment, Look)>,
     pub(crate) samples: Vec<Sample>,
-    /// When all connections were established, since the watch began.
+    /// When all connections were established, in seconds since the watch began.
     pub(crate) held_at_s: Option<f64>,
-    /// When the last one was gone.
+    /// When the last connection was gone.
     pub(crate) gone_at_s: Option<f64>,
     pub(crate) outputs: Vec<Output>,
 }
 
 impl Seen {
-    /// The close look of a moment, if that came.
+    /// The close look at a moment, if the run reached that moment.
     pub(crate) fn look(&self, moment: Moment) -> Option<&Look> {
         self.looks.iter().find(|(known, _)| *known == moment).map(|(_, look)| look)
     }
@@ -86,16 +86,16 @@ impl Seen {
         self.outputs.iter().find(|output| output.role == role)
     }
 
-    /// The last line of a process, which has to be there: the account of a server, the record of a generator.
+    /// The last line of a process: the account of a server, or the record of a generator.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such line.
     pub(crate) fn account(&self, role: Role) -> anyhow::Result<&str> {
         let output = self.output(role).with_context(|| format!("{} was not started", role.word()))?;
         output.text.lines().last().with_context(|| format!("{} printed no account", role.word()))
     }
 
-    /// Each counter that moved, when that was first seen, and how far it came.
+    /// Each counter that moved, when this was first seen, and its value at the end.
     pub(crate) fn troubles(&self) -> Vec<Trouble> {
         let mut troubles: Vec<Trouble> = Vec::new();
         for sample in &self.samples {

@@ -1,4 +1,4 @@
-//! Scenarios on a host that follows a script: what is published, what fails, what is refused.
+//! Scenarios on a host that follows a script: what they publish, what fails, what they refuse.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const LOAD: &str = include_str!("../comparison/tests/load.json");
 const TRIAL: Claims = Claims {
     about: About {
         name: "trial",
-        question: "Does the shell do what it should?",
+        question: "Does a scenario do what it should?",
         explanation: "",
         decision: "",
         profiles: &[Profile::Full],
@@ -54,7 +54,7 @@ fn is_server(command: &Command) -> bool {
     command.arguments[0] == "null-server"
 }
 
-/// The one directory that is there.
+/// The only directory of the place.
 fn only(place: &Place) -> (String, Vec<String>) {
     let names = |path: &PathBuf| {
         let entries = std::fs::read_dir(path).expect("it is there").map(|entry| entry.expect("readable").file_name());
@@ -92,7 +92,7 @@ fn a_scenario_is_played_repeat_by_repeat_and_published() {
     let expected =
         ["c10m-load-closed.hgrm", "c10m-load-constant.hgrm", "record.json", "report.html", "report.md", "trial.svg"];
     assert_eq!(files, expected);
-    // What `report` makes of the record is what was published.
+    // `report` renders the record exactly as it was published.
     let read = |name: &str| std::fs::read_to_string(place.0.join(only(&place).0).join(name)).expect("a file");
     let again = serde_json::from_str(&read("record.json")).expect("a record");
     let (document, _) = TRIAL.report(&again, &|name| Ok(Some(read(name)))).expect("a report");
@@ -116,7 +116,7 @@ fn a_run_that_fails_is_told_and_costs_no_other() {
 fn an_interrupted_scenario_keeps_what_is_finished_and_goes_on() {
     let (place, stop) = (Place::new("scenario-interrupted"), Arc::new(AtomicBool::new(false)));
     let host = Mock::new(|command: &Command, count| {
-        // While the second run is under way.
+        // This happens during the second run.
         if count == 3 {
             stop.store(true, Ordering::Relaxed);
         }
@@ -173,7 +173,11 @@ fn what_has_no_effect_is_refused() {
     let given = Claims { about: About { length: Length::Given("is played once"), ..TRIAL.about }, ..TRIAL };
     let several = Claims { about: About { profiles: &[Profile::Quick, Profile::C1m], ..TRIAL.about }, ..TRIAL };
     for (scenario, request, words) in [
-        (&TRIAL, Request { noisy: true, ..place.request(None) }, "looks at no machine: leave out --noisy"),
+        (
+            &TRIAL,
+            Request { noisy: true, ..place.request(None) },
+            "does not wait for a quiet machine: leave out --noisy",
+        ),
         (
             &TRIAL,
             Request { profile: Some(Profile::Quick), ..place.request(None) },

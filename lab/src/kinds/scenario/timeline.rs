@@ -1,4 +1,4 @@
-//! A timeline: what is done, to whom and when, as data. Whoever carries it out is in `play`.
+//! A timeline as data: which action is done to whom, and when. `play` carries it out.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::host::Command;
 
-/// Stands for the host and the port that the server announced, in the arguments of what is started after it.
+/// A placeholder in the arguments of later commands, for the host and port that the server announced.
 pub(crate) const SERVER: &str = "{host}:{port}";
 
-/// Who takes part.
+/// A role in a timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     Server,
     /// The load generator.
     Load,
-    /// A small load beside the other, which shows how responsive the server stays.
+    /// A small load beside the main one. It shows how responsive the server stays.
     Probe,
 }
 
 impl Role {
-    /// In messages.
+    /// The word for it in messages.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Role::Server => "the server",
@@ -33,14 +33,14 @@ impl Role {
 /// One action.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
-    /// Takes a close look at memory, process by process and slab cache by slab cache.
+    /// Takes a close look at memory, by process and by slab cache.
     Look(Moment),
     /// Starts a process.
     Start { role: Role, command: Command, ready: Ready },
-    /// From now on samples are taken. A connection has so many sockets of the kernel here, and so many connections are
-    /// wanted; sockets that are there now belong to something else.
+    /// Starts to take samples. `ends` is the number of kernel sockets per connection on this host, `connections` how
+    /// many are wanted. Sockets that exist already belong to something else.
     Watch { ends: u64, connections: u64 },
-    /// No more samples are taken.
+    /// Stops taking samples.
     Unwatch,
     /// Waits for a condition.
     Await { until: Until, within: Duration, or: Or },
@@ -48,31 +48,31 @@ pub(crate) enum Action {
     End(Role),
 }
 
-/// When a process that was started can be used.
+/// When a started process can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ready {
     AtOnce,
-    /// When it has printed a line of JSON that names its address.
+    /// When it has printed a line of JSON with its address.
     Announced,
 }
 
 /// When a close look is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// Nothing has been started.
+    /// Nothing has started.
     Empty,
-    /// The server serves nobody yet.
+    /// The server is ready and has no connections yet.
     Ready,
     /// All connections are established.
     Held,
 }
 
-/// What is waited for.
+/// A condition to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
-    /// TCP sockets of the network namespace.
+    /// TCP sockets in use in the network namespace.
     Sockets(u64),
-    /// All connections of the watch are established, or never will be because the load generator has ended.
+    /// All connections of the watch are established, or the load generator has ended and they never will be.
     Held,
     /// A process has ended.
     Ended(Role),
@@ -80,19 +80,19 @@ pub(crate) enum Until {
     Gone,
 }
 
-/// What follows when a condition is not met in time.
+/// What happens when a condition is not met in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Or {
-    /// The run has failed, for this reason.
+    /// The run fails, for this reason.
     Fail(&'static str),
-    /// The timeline goes on, and whoever evaluates it sees what is missing.
+    /// The timeline continues, and the evaluation sees what is missing.
     GoOn,
 }
 
-/// What is done in one run.
+/// What one run does.
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline {
-    /// Sockets for which the run gets a network namespace of its own; `None` plays on the host as it is.
+    /// Number of sockets for which the run gets its own network namespace. `None` plays in the host's namespace.
     pub(crate) sockets: Option<u64>,
     pub(crate) actions: Vec<Action>,
 }
@@ -113,7 +113,7 @@ pub(crate) enum Phase {
     Closing,
 }
 
-/// The words of a command, which have no blanks in them.
+/// Splits a command into words; the words contain no blanks.
 pub(crate) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }

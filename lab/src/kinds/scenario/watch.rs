@@ -1,5 +1,5 @@
-//! The watch of a run: how many connections there are, what they take, what goes wrong. It reads a few files four times
-//! a second, in the network namespace of the calling thread, and disturbs nobody.
+//! The watch of a run: how many connections there are, what they cost, and what goes wrong. It reads a few files four
+//! times a second, in the network namespace of the calling thread, and does not disturb the run.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,11 +10,10 @@ use host::{Meminfo, SlabCache, process};
 use crate::kinds::scenario::seen::{Look, Sample};
 use crate::kinds::scenario::timeline::Phase;
 
-/// Between two samples.
+/// Time between two samples.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// Counters that stand still as long as nothing is lost, refused or retried. Their meanings are in
-/// `host::kernel`.
+/// Counters that stay still as long as nothing is lost, refused or retried. `host::kernel` documents their meanings.
 const TROUBLES: [&str; 16] = [
     "ListenOverflows",
     "ListenDrops",
@@ -34,27 +33,27 @@ const TROUBLES: [&str; 16] = [
     "TCPTimeWaitOverflow",
 ];
 
-/// The processes that are watched, as far as they have started.
+/// The watched processes that have started.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pids {
     pub(super) server: Option<u32>,
     pub(super) generator: Option<u32>,
 }
 
-/// What is watched, and what was seen so far.
+/// The target of the watch, and the samples so far.
 pub(super) struct Watch {
     start: Instant,
-    /// Sockets in use that are not of the connections.
+    /// Sockets in use that do not belong to the connections.
     sockets_before: u64,
-    /// Sockets of the kernel for each connection.
+    /// Kernel sockets per connection.
     ends: u64,
-    /// How many are wanted.
+    /// How many connections are wanted.
     connections: u64,
     sampled: Option<Instant>,
     pub(super) samples: Vec<Sample>,
-    /// When all connections were established, since `start`.
+    /// When all connections were established, in seconds since `start`.
     pub(super) held_at_s: Option<f64>,
-    /// When the last one was gone.
+    /// When the last connection was gone.
     pub(super) gone_at_s: Option<f64>,
 }
 
@@ -65,12 +64,12 @@ impl Watch {
         Watch { start, sockets_before, ends, connections, sampled: None, samples, held_at_s: None, gone_at_s: None }
     }
 
-    /// When the next sample is to be taken.
+    /// Time until the next sample is due.
     pub(super) fn due_in(&self) -> Duration {
         self.sampled.map_or(Duration::ZERO, |sampled| PERIOD.saturating_sub(sampled.elapsed()))
     }
 
-    /// Takes one; `is_over` says that the load generator has ended.
+    /// Takes a sample; `is_over` says that the load generator has ended.
     pub(super) fn sample(&mut self, pids: Pids, is_over: bool) {
         let mut sample = self.look(pids, is_over);
         if self.held_at_s.is_none() && sample.connections >= self.connections {
@@ -133,17 +132,17 @@ pub(super) fn sockets_in_use() -> u64 {
     sockets().and_then(|sockets| sockets.tcp_inuse).unwrap_or(0)
 }
 
-/// All slab caches; none where only root may read them.
+/// All slab caches. Empty when only root may read them.
 fn caches() -> Vec<SlabCache> {
     SlabCache::all().unwrap_or_default()
 }
 
-/// Anonymous memory by the quick account, which lags by some dozen pages for each CPU.
+/// Anonymous memory from the kernel's fast counters, which lag by some dozen pages for each CPU.
 fn resident_bytes(pid: u32) -> u64 {
     process::anonymous_bytes_quick(pid).unwrap_or(0)
 }
 
-/// Time all CPUs have worked since boot.
+/// Time that all CPUs have worked since boot.
 fn all_cpus_us() -> u64 {
     CpuTimes::read().map_or(0, |times| times.cpus().filter_map(|cpu| times.busy_us(cpu)).sum())
 }

@@ -1,10 +1,10 @@
-//! Interruptions of every kind: a journal goes on where it stopped, or says why not.
+//! Interruptions of every kind: a journal continues where it stopped, or says why it cannot.
 
 use std::path::PathBuf;
 
 use super::*;
 
-/// A directory of its own, removed when dropped.
+/// A directory for one test. Dropping it removes the directory.
 struct Place(PathBuf);
 
 impl Place {
@@ -25,7 +25,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Tests that finish their journal have removed it.
+        // Tests that finish their journal have already removed it.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -47,7 +47,7 @@ fn header() -> Header {
     }
 }
 
-/// What an experiment might finish.
+/// What an experiment may finish.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Piece {
@@ -103,7 +103,7 @@ fn a_torn_last_line_costs_only_itself() {
     drop(journal);
     let whole = fs::read(place.file()).expect("readable");
     let second_at = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("three lines") + 1;
-    // Cut within the last line, its end included: only the line feed proves that it is complete.
+    // Cuts inside the last line, or just before its line feed: only the line feed proves that the line is complete.
     for cut in [second_at + 1, second_at + 20, whole.len() - 1] {
         fs::write(place.file(), &whole[..cut]).expect("writable");
         let mut journal = place.open(header()).expect("one line is whole");
@@ -112,10 +112,10 @@ fn a_torn_last_line_costs_only_itself() {
         drop(journal);
         assert_eq!(fs::read(place.file()).expect("readable"), whole, "the torn line is overwritten");
     }
-    // What was written to its end and is not understood is no torn line.
+    // A complete line that is not understood is not a torn line.
     fs::write(place.file(), String::from_utf8(whole.clone()).expect("UTF-8") + "{\"fun\":1}\n").expect("writable");
     assert!(refusal(place.open(header())).to_string().contains("line 4"), "neither run again nor lost");
-    // A header that was not completed is no experiment.
+    // An incomplete header is not an experiment.
     fs::write(place.file(), &whole[..10]).expect("writable");
     assert_eq!(place.open(header()).expect("begun anew").lines().len(), 0);
 }

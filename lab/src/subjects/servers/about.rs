@@ -1,4 +1,4 @@
-//! What is said of a server before it runs: whether it can, and how it is set up.
+//! What is known about a server before it runs: whether it can run, and how it is set up.
 
 use server::Variant;
 
@@ -7,7 +7,7 @@ use super::program::Program;
 use super::{c10m, crates, h2o, haproxy, lighttpd, nginx};
 use crate::session::host::Host;
 
-/// The version that would run, or the reason why none can run here and what mends that.
+/// The version that would run. Otherwise the reason why none can run here, and what mends that.
 pub(crate) fn availability(host: &dyn Host, kind: Kind) -> Result<String, String> {
     match (kind, program(kind)) {
         (Kind::C10m(variant), _) => c10m::availability(variant),
@@ -18,7 +18,7 @@ pub(crate) fn availability(host: &dyn Host, kind: Kind) -> Result<String, String
     }
 }
 
-/// Name, version, how it is set up and what it does beyond this project's server: what a report says of it.
+/// What a report says about a server: name, version, set-up, and what it does beyond this project's server.
 pub(crate) fn configuration(host: &dyn Host, kind: Kind) -> String {
     match (kind, program(kind)) {
         (Kind::C10m(variant), _) => c10m::configuration(variant),
@@ -29,7 +29,7 @@ pub(crate) fn configuration(host: &dyn Host, kind: Kind) -> String {
     }
 }
 
-/// The program of the distribution, if it is one.
+/// The program, for a server of the distribution.
 pub(super) fn program(kind: Kind) -> Option<&'static Program> {
     match kind {
         Kind::Nginx => Some(&nginx::PROGRAM),

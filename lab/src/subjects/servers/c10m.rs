@@ -11,7 +11,7 @@ use super::started::Started;
 use crate::session::host::Host;
 use crate::session::process::Process;
 
-/// io_uring may be denied; everything else is always there.
+/// A host may deny io_uring. Everything else is always available.
 pub(super) fn availability(variant: Variant) -> Result<String, String> {
     if variant.is_uring() {
         server::probe_io_uring().map_err(|error| error.to_string())?;
@@ -65,16 +65,16 @@ pub(super) fn start(
     Started::announced(Process::start_self(host, &arguments)?)
 }
 
-/// The account in the last line of its output.
+/// The account in the last line of the server's output.
 pub(crate) fn account(output: &str) -> anyhow::Result<Exit> {
     let line = output.lines().last().context("the server printed no account")?;
-    match serde_json::from_str(line).context("the account of the server is not to be read")? {
+    match serde_json::from_str(line).context("cannot read the server's account")? {
         Event::Exit(exit) => Ok(*exit),
         other => bail!("the server gave no account at its end, but said {other:?}"),
     }
 }
 
-/// What it leaves, out of the last line of its output; an error when it did not end well.
+/// What the server leaves, from the last line of its output. An error when it did not end well.
 pub(super) fn ended(kind: Kind, output: &str) -> anyhow::Result<Ended> {
     let exit = account(output)?;
     if exit.code != 0 {

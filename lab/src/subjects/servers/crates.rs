@@ -1,5 +1,5 @@
-//! Servers on other Rust libraries: the programs of `peers/`, which `scripts/peers.sh` builds. Each tells its own version
-//! and how it is set up.
+//! Servers on other Rust libraries: the programs of `peers/`, which `scripts/peers.sh` builds. Each prints its own
+//! version and set-up.
 
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ pub(super) fn availability(host: &dyn Host, peer: Crate) -> Result<String, Strin
     start().map_err(|error| format!("{error:#}"))
 }
 
-/// Library, version, and how it is set up, in words.
+/// What the program says about itself.
 pub(super) fn configuration(host: &dyn Host, peer: Crate) -> String {
     match about(host, peer) {
         Ok(about) => format!("{}: {}", title(&about), about.configuration),

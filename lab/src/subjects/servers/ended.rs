@@ -3,10 +3,10 @@
 use serde_json::Value;
 use server::Exit;
 
-/// Its account.
+/// The account of such a server.
 pub(crate) struct Ended {
     /// What it printed, for the record.
     pub(crate) printed: Value,
-    /// What it counted; only this project's servers do.
+    /// What it counted. Only this project's servers count.
     pub(crate) account: Option<Exit>,
 }

@@ -1,5 +1,5 @@
-//! h2o: one thread per CPU and a file. It has no reply out of the configuration: the other ways run a script
-//! or a status page for each request, a file it keeps open.
+//! h2o: one thread per CPU, and a static file that it keeps open. It cannot send a reply from its configuration alone;
+//! the alternatives run a script or a status page for each request.
 
 use super::program::{Program, Site};
 

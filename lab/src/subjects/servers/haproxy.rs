@@ -1,4 +1,4 @@
-//! haproxy: one thread per CPU, and a reply of its own instead of a server behind it.
+//! haproxy: one thread per CPU. It answers by itself, without a server behind it.
 
 use super::program::{Program, Site};
 
@@ -7,7 +7,7 @@ pub(super) const PROGRAM: Program = Program {
     package: "haproxy",
     version_argument: "-v",
     version: |text| text.lines().next()?.split(" 20").next().filter(|line| line.starts_with("HAProxy version ")),
-    // In the foreground, and without notices: warnings about descriptors are dealt with below.
+    // In the foreground and without notices: `no strict-limits` below deals with what it warns about, descriptors.
     arguments: |site| ["-db", "-q", "-f", &site.configuration()].map(str::to_owned).into(),
     configuration,
     children: |_| 0,
@@ -16,8 +16,8 @@ pub(super) const PROGRAM: Program = Program {
             and less (neither a Date nor a Server header), and sends each pipelined reply by itself",
 };
 
-/// haproxy reserves two descriptors for every connection it may have, as if all went on to a server. None
-/// does here, so it may have as many connections as descriptors; `no strict-limits` lets it start so.
+/// haproxy reserves two descriptors for every connection, as if it forwarded each to a server. It forwards none here,
+/// so it may have as many connections as descriptors. `no strict-limits` lets it start that way.
 fn configuration(site: &Site<'_>) -> String {
     let cpus: Vec<String> = site.cpus.iter().map(usize::to_string).collect();
     format!(

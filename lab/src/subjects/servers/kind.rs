@@ -1,9 +1,9 @@
-//! Which servers there are, and what tells them apart. Starts nothing.
+//! Which servers there are, and how they differ. Starts nothing.
 
 use protocol::Workload;
 use server::{Balance, Variant};
 
-/// Reactors where it matters who chooses among them.
+/// Number of reactors for the servers that compare ways of sharing connections out.
 pub(crate) const REACTORS_BALANCED: usize = 4;
 
 /// A kind of server.
@@ -11,35 +11,35 @@ pub(crate) const REACTORS_BALANCED: usize = 4;
 pub(crate) enum Kind {
     /// `c10m serve` with one variant.
     C10m(Variant),
-    /// `c10m serve` with several reactors on one CPU, and somebody who chooses among them.
+    /// `c10m serve` with several reactors on one CPU, and a way of sharing connections out among them.
     Balanced(Balance),
     /// nginx with one worker per CPU and logging off.
     Nginx,
-    /// The same with work for each request, so that it is slower than any generator.
+    /// nginx with extra work for each request, so that it is slower than any generator.
     NginxBusy,
     /// h2o with one thread per CPU and a file of 13 bytes.
     H2o,
-    /// haproxy with one thread per CPU, answering by itself.
+    /// haproxy with one thread per CPU. It answers by itself.
     Haproxy,
     /// lighttpd with one worker per CPU and a file of 13 bytes.
     Lighttpd,
-    /// A server on a Rust library, out of `peers/`.
+    /// A server on a Rust library, from `peers/`.
     Crate(Crate),
 }
 
 impl Kind {
-    /// Every server that is not this project's and makes its best effort.
+    /// Every server of another project, except the nginx that is slowed down on purpose.
     pub(crate) fn peers() -> impl Iterator<Item = Kind> {
         let programs = [Kind::Nginx, Kind::H2o, Kind::Haproxy, Kind::Lighttpd];
         programs.into_iter().chain(Crate::ALL.map(Kind::Crate))
     }
 
-    /// Reactors it is started with at least.
+    /// The least number of reactors that it starts with.
     pub(crate) fn reactors_min(self) -> usize {
         if matches!(self, Kind::Balanced(_)) { REACTORS_BALANCED } else { 1 }
     }
 
-    /// Whether it is this project's.
+    /// Whether it is this project's server.
     pub(crate) fn is_own(self) -> bool {
         matches!(self, Kind::C10m(_) | Kind::Balanced(_))
     }
@@ -61,7 +61,7 @@ impl Kind {
         }
     }
 
-    /// Whether it knows this workload.
+    /// Whether it supports this workload.
     pub(crate) fn serves(self, workload: Workload) -> bool {
         match self {
             Kind::C10m(_) | Kind::Balanced(_) => true,
@@ -74,14 +74,14 @@ impl Kind {
 /// One program of `peers/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Crate {
-    /// The library's; the program is `peer-NAME`.
+    /// Name of the library. The program is `peer-NAME`.
     pub(crate) name: &'static str,
-    /// What it serves.
+    /// The workload that it serves.
     pub(crate) workload: Workload,
 }
 
 impl Crate {
-    /// Every one of them.
+    /// All programs of `peers/`.
     pub(crate) const ALL: [Crate; 9] = [
         Crate { name: "hyper", workload: Workload::Http },
         Crate { name: "actix-web", workload: Workload::Http },

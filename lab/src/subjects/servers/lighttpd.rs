@@ -1,4 +1,4 @@
-//! lighttpd: a small file, which it keeps open; it has no reply out of the configuration alone.
+//! lighttpd: a small static file, which it keeps open. It cannot send a reply from its configuration alone.
 
 use super::program::{Program, Site};
 
@@ -9,7 +9,7 @@ pub(super) const PROGRAM: Program = Program {
     version: |text| text.split_whitespace().next().filter(|word| word.starts_with("lighttpd/")),
     arguments: |site| ["-D", "-f", &site.configuration()].map(str::to_owned).into(),
     configuration,
-    // A single worker is the process itself.
+    // A single worker runs in the main process.
     children: |cpus| if cpus > 1 { cpus } else { 0 },
     about: "one worker per CPU on the CPUs as a set, no logs, no modules but index and static file, a text file of 13 \
             bytes by writev; a connection ends after 65,535 requests, its largest limit; it does more than this \
@@ -41,7 +41,7 @@ mimetype.assign = (\".txt\" => \"text/plain\")
         host = site.address.ip(),
         port = site.address.port(),
         descriptors = site.descriptors,
-        // It refuses more.
+        // lighttpd refuses more.
         connections = site.descriptors / 2,
     )
 }

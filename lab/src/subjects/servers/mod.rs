@@ -1,5 +1,5 @@
-//! The servers that experiments compare: this project's variants, those of the distribution, and those on
-//! other Rust libraries. A file each knows how one is set up.
+//! The servers that experiments compare: this project's variants, servers of the distribution, and servers on other
+//! Rust libraries. Each has a file that knows how to set it up.
 
 pub(crate) mod about;
 pub(crate) mod c10m;

@@ -1,5 +1,5 @@
-//! nginx: workers as its documentation wants them for speed, a reply out of the configuration, and its
-//! count of requests.
+//! nginx: workers as its documentation recommends for speed, a reply from the configuration, and nginx's own count of
+//! requests.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -23,10 +23,10 @@ pub(super) const PROGRAM: Program = Program {
             headers) and sends each pipelined reply by itself",
 };
 
-/// Directives carried out for each request: some 10 µs of copying text.
+/// Directives to execute for each request: some 10 µs of copying text.
 const BUSY_STEPS: usize = 100;
 
-/// The same program, slower than any load generator.
+/// The same program, made slower than any load generator.
 pub(super) const BUSY: Program = Program {
     configuration: |site| {
         let step = "set $text \"$request_uri$remote_addr$request_method$http_host\"; ";
@@ -35,7 +35,7 @@ pub(super) const BUSY: Program = Program {
     ..PROGRAM
 };
 
-/// Requests that it has served; `None` when it was built without the module that tells.
+/// Requests that it has served. `None` when it was built without the module that counts them.
 pub(super) fn served(address: SocketAddr) -> anyhow::Result<Option<u64>> {
     let mut stream = TcpStream::connect(address).context("asking nginx for its count")?;
     stream.set_read_timeout(Some(START_MAX))?;
@@ -45,13 +45,13 @@ pub(super) fn served(address: SocketAddr) -> anyhow::Result<Option<u64>> {
     Ok(requests(&reply))
 }
 
-/// The third number of stub_status below its headings, without the request that asked for it.
+/// The third number below the headings of stub_status, minus the request that asked for it.
 fn requests(reply: &str) -> Option<u64> {
     let numbers = reply.split("server accepts handled requests").nth(1)?;
     numbers.split_whitespace().nth(2)?.parse::<u64>().ok()?.checked_sub(1)
 }
 
-/// Whether nginx was built with the module that tells its counters.
+/// Whether nginx was built with the module that shows its counters.
 fn has_stub_status(host: &dyn Host) -> bool {
     let text = find(PROGRAM.executable).and_then(|path| said(host, path, "-V", PROGRAM.executable).ok());
     text.is_some_and(|text| text.contains("http_stub_status_module"))
@@ -62,8 +62,8 @@ fn arguments(site: &Site<'_>) -> Vec<String> {
     ["-e", "stderr", "-p", &directory, "-c", &site.configuration()].map(str::to_owned).into()
 }
 
-/// The fast configuration of nginx's own documentation. `work` is done for each request. The body is that of
-/// this project's server.
+/// The fast configuration of nginx's own documentation. nginx does `work` for each request. The body is the same as
+/// that of this project's server.
 fn configuration(site: &Site<'_>, work: &str) -> String {
     let masks: Vec<String> = site.cpus.iter().map(|cpu| format!("{:b}", 1u128 << cpu)).collect();
     format!(
@@ -91,7 +91,7 @@ http {{
         workers = site.cpus.len(),
         masks = masks.join(" "),
         descriptors = site.descriptors,
-        // Some descriptors are its own: listeners, files, channels between its processes.
+        // nginx needs some descriptors itself: for listeners, files, channels between its processes.
         connections = site.descriptors - site.descriptors / 10,
         address = site.address,
         status = if has_stub_status(site.host) { "location = /status { stub_status; }" } else { "" },

@@ -1,4 +1,5 @@
-//! A server of the distribution: found, set up in a directory of its own, started on its CPUs, waited for.
+//! A server of the distribution: finds it, sets it up in its own directory, starts it on its CPUs, and waits until it
+//! listens.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,51 +16,51 @@ use crate::session::process::{Process, said};
 
 /// How long a server may take to start.
 pub(super) const START_MAX: Duration = Duration::from_secs(10);
-/// How long it may take to end: the connections are closed by then.
+/// How long it may take to end. Its connections are already closed by then.
 const END_MAX: Duration = Duration::from_secs(10);
-/// The most descriptors that a server is configured for, even if this process may have more: some servers reserve memory
-/// for every descriptor they might use.
+/// The most descriptors that a server is configured for, even if this process may have more. Some servers reserve
+/// memory for every descriptor they might use.
 const DESCRIPTORS_MAX: u64 = 100_000;
-/// Where Debian keeps servers; not in everybody's PATH.
+/// Where Debian puts servers. Not every user's PATH contains it.
 const SYSTEM_DIRECTORY: &str = "/usr/sbin";
 
-/// What there is to know about one of them.
+/// What is known about one such server.
 pub(super) struct Program {
-    /// The file to execute, and the name in messages.
+    /// The file to execute. Messages use this name, too.
     pub(super) executable: &'static str,
     /// The Debian package.
     pub(super) package: &'static str,
-    /// The argument after which it prints its version, on stdout or stderr.
+    /// The argument that makes it print its version, on stdout or stderr.
     pub(super) version_argument: &'static str,
-    /// The version in that output.
+    /// Finds the version in that output.
     pub(super) version: fn(&str) -> Option<&str>,
     /// Its arguments. It must stay in the foreground.
     pub(super) arguments: fn(&Site<'_>) -> Vec<String>,
     /// The text of the file [`Site::configuration`].
     pub(super) configuration: fn(&Site<'_>) -> String,
-    /// How many children do the work on that many CPUs; 0 if the process does it by itself.
+    /// How many children do the work on that many CPUs. 0 if the main process does it.
     pub(super) children: fn(usize) -> usize,
-    /// How it is set up and what it does beyond this project's server, for reports.
+    /// For reports: how it is set up, and what it does beyond this project's server.
     pub(super) about: &'static str,
 }
 
-/// Where and on what a program is to run.
+/// Where and with what a program runs.
 pub(super) struct Site<'a> {
     pub(super) host: &'a dyn Host,
     pub(super) address: SocketAddr,
     pub(super) cpus: Vec<usize>,
     pub(super) directory: PathBuf,
-    /// Files that it may open.
+    /// Number of files that it may open.
     pub(super) descriptors: u64,
 }
 
 impl Site<'_> {
-    /// The file that the program is set up with.
+    /// The configuration file of the program.
     pub(super) fn configuration(&self) -> String {
         self.file("configuration")
     }
 
-    /// The file with the body of this project's server, for those that serve files.
+    /// A file with the same body as this project's server sends, for servers of files.
     pub(super) fn body(&self) -> String {
         self.file("index.txt")
     }
@@ -70,7 +71,7 @@ impl Site<'_> {
 }
 
 impl Program {
-    /// Its version, or what to install.
+    /// Its version. Otherwise what to install.
     pub(super) fn availability(&self, host: &dyn Host) -> Result<String, String> {
         let missing = || format!("not installed (Debian: apt-get install {})", self.package);
         let path = find(self.executable).ok_or_else(missing)?;
@@ -80,7 +81,7 @@ impl Program {
         Ok(version.to_owned())
     }
 
-    /// Version, set-up and differences in one sentence.
+    /// Version, set-up and differences from this project's server in one sentence.
     pub(super) fn described(&self, host: &dyn Host) -> String {
         let version = self.availability(host).unwrap_or_else(|reason| format!("{}, {reason}", self.executable));
         format!("{version}: the distribution's build, {}", self.about)
@@ -89,10 +90,10 @@ impl Program {
     /// Starts it on `cpus` and waits until it accepts connections.
     pub(super) fn start(&self, host: &dyn Host, cpus: &[usize]) -> anyhow::Result<Started> {
         let executable = find(self.executable).with_context(|| format!("{} is not installed", self.executable))?;
-        // None of them can choose a port and tell which. Find a free one and release it just before the start.
+        // No such server can choose a port and tell which. Find a free one and release it just before the start.
         let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?;
         let name = orphans::directory_name(&format!("{}-{}", self.executable, address.port()))?;
-        // Absolute, because the program works in it.
+        // An absolute path, because the directory becomes the program's working directory.
         let directory = TemporaryDirectory(std::path::absolute(std::env::temp_dir().join(name))?);
         let descriptors = getrlimit(Resource::Nofile).maximum.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
         let site = Site { host, address, cpus: cpus.to_vec(), directory: directory.0.clone(), descriptors };
@@ -100,8 +101,8 @@ impl Program {
             .with_context(|| format!("cannot set up {} in {}", self.executable, directory.0.display()))?;
         let command = Command {
             cpus: cpus.into(),
-            // A group of its own: lighttpd with several workers ends by signalling its whole process group. It works
-            // in the directory, by which its workers are known to `orphans`.
+            // The program leads its own process group, because lighttpd with several workers ends by signalling its
+            // whole group. It works in the directory, whose name tells `orphans` to whom its workers belong.
             directory: Some(directory.0.clone()),
             ..Command::other(executable, &(self.arguments)(&site), self.executable)
         };
@@ -121,7 +122,7 @@ impl Program {
         Ok(Started { process, address, workers, directory: Some(directory) })
     }
 
-    /// Ends it in order. Ignores the exit status: haproxy dies of the signal.
+    /// Ends it in order. Ignores the exit status, because haproxy dies of the signal.
     pub(super) fn end(&self, started: Started) -> anyhow::Result<()> {
         let Started { mut process, directory: _directory, .. } = started;
         process.terminate();
@@ -142,7 +143,7 @@ fn write_files(directory: &Path, site: &Site<'_>, configuration: String) -> std:
     fs::write(site.configuration(), configuration)
 }
 
-/// The file of a program.
+/// Finds the file of a program.
 pub(super) fn find(executable: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path).chain([PathBuf::from(SYSTEM_DIRECTORY)]);

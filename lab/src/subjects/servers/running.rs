@@ -12,14 +12,14 @@ use super::started::Started;
 use super::{c10m, crates, nginx};
 use crate::session::host::Host;
 
-/// A server that serves.
+/// A running server.
 pub(crate) struct Running {
     kind: Kind,
     pub(super) started: Started,
 }
 
 impl Running {
-    /// Starts a server on loopback with a reactor, or worker, on each of `cpus`.
+    /// Starts a server on loopback with a reactor or worker on each of `cpus`.
     pub(crate) fn start(host: &dyn Host, kind: Kind, workload: Workload, cpus: &[usize]) -> anyhow::Result<Running> {
         if !kind.serves(workload) {
             bail!("{} serves no {}", kind.name(), workload.name());
@@ -39,12 +39,13 @@ impl Running {
         &self.started.workers
     }
 
-    /// What a load generator connects to.
+    /// The URL for a load generator.
     pub(crate) fn url(&self, workload: Workload) -> String {
         workload.target(self.started.address)
     }
 
-    /// Requests that nginx has served; this project's servers tell at their end, the others never.
+    /// Requests that nginx has served so far. `None` for other servers: this project's tell when they end, the rest
+    /// never.
     pub(crate) fn served(&self) -> anyhow::Result<Option<u64>> {
         if self.kind.is_nginx() { nginx::served(self.started.address) } else { Ok(None) }
     }

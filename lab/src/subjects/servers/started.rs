@@ -1,4 +1,4 @@
-//! A server that was started, as its process: where it listens and who does the work.
+//! A server that was started, as a process: its address, and the processes that do the work.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -6,17 +6,17 @@ use std::path::PathBuf;
 
 use crate::session::process::Process;
 
-/// What a start gave.
+/// The result of a start.
 pub(super) struct Started {
     pub(super) process: Process,
     pub(super) address: SocketAddr,
     /// The processes that do the work.
     pub(super) workers: Vec<u32>,
-    /// Goes with the server, however it ends.
+    /// Removed when the server is dropped, however it ends.
     pub(super) directory: Option<TemporaryDirectory>,
 }
 
-/// A directory that is removed when this is dropped.
+/// A directory. Dropping this removes it.
 pub(super) struct TemporaryDirectory(pub(super) PathBuf);
 
 impl Drop for TemporaryDirectory {
@@ -27,7 +27,7 @@ impl Drop for TemporaryDirectory {
 }
 
 impl Started {
-    /// A server that does the work by itself and says in its first line where it listens.
+    /// A server whose main process does the work and announces its address in its first line.
     pub(super) fn announced(mut process: Process) -> anyhow::Result<Started> {
         let address = process.read_address()?.parse()?;
         let workers = vec![process.pid()];

@@ -1,4 +1,4 @@
-//! Every peer that this host has is started, asked and ended; the tables agree with `peers/`.
+//! Starts, asks and ends every peer that this host has. Checks that the tables agree with `peers/`.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,9 +14,9 @@ use super::running::Running;
 use crate::session::local::Local;
 use crate::session::places;
 
-/// Long enough for a busy machine; nothing waits for it when all is well.
+/// Long enough for a busy machine. Nothing waits that long when all is well.
 const REPLY_MAX: Duration = Duration::from_secs(20);
-/// Many reads of a peer, and within the buffers of a loopback connection.
+/// A peer needs many reads for it, and the buffers of a loopback connection can hold it.
 const ECHO_LEN: usize = 50_000;
 
 fn root(file: &str) -> String {
@@ -24,7 +24,7 @@ fn root(file: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Reads until there is one whole reply. Ours, whose variants have tests of their own, is not among the peers.
+/// Reads until there is one whole reply. Only for peers: this project's variants have their own tests.
 fn exchange(server: &Running, request: &[u8], is_whole: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut stream = TcpStream::connect(server.started.address).expect("it listens");
     stream.set_read_timeout(Some(REPLY_MAX)).expect("a timeout");

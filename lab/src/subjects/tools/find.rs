@@ -13,7 +13,7 @@ pub(crate) struct Found {
     pub(crate) version: String,
 }
 
-/// Where `scripts/generators.sh` puts what Debian does not have, then the directories of PATH.
+/// Looks where `scripts/generators.sh` puts what Debian lacks, then in the directories of PATH.
 fn path_of(program: &str) -> Option<PathBuf> {
     let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -28,7 +28,7 @@ fn package_version(host: &dyn Host, package: &str) -> Option<String> {
     (!version.is_empty()).then(|| format!("{package} {version} (package)"))
 }
 
-/// The first line that says something, up to a bracket or the name of a copyright holder.
+/// The first line that is not empty, up to a bracket or the name of a copyright holder.
 fn first_line(text: &str) -> Option<String> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     let end = [" [", " <", " Copyright"].iter().filter_map(|mark| line.find(mark)).min().unwrap_or(line.len());
@@ -36,7 +36,7 @@ fn first_line(text: &str) -> Option<String> {
 }
 
 impl Tool {
-    /// Where its program is and what its version is; `None` when it is not installed.
+    /// Its path and version. `None` when it is not installed.
     pub(crate) fn find(self, host: &dyn Host) -> Option<Found> {
         if self.is_own() {
             let path = std::env::current_exe().ok()?;
@@ -50,7 +50,7 @@ impl Tool {
         let argument = match self {
             Tool::Wrk => "-v",
             Tool::Ab => "-V",
-            // hey has no option that prints it: ask the package.
+            // hey has no option that prints its version: ask the package.
             Tool::Hey | Tool::HeyPaced => {
                 return package_version(host, "hey").unwrap_or_else(|| "hey, version unknown".into());
             }

@@ -1,4 +1,4 @@
-//! Load generators of all kinds as subjects: which there are, whether they are installed, what they print.
+//! Load generators as subjects: which there are, whether they are installed, what they print.
 
 pub(crate) mod find;
 pub(crate) mod parse;

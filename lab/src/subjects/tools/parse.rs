@@ -1,5 +1,5 @@
-//! What each load generator printed, as figures. Pure functions from text; nothing is estimated: what a
-//! tool does not print is absent.
+//! Turns the output of each load generator into figures. Pure functions from text. Estimates nothing: what a tool does
+//! not print is absent.
 
 use loadgen::{Distribution, Record};
 use results::histogram::Latencies;
@@ -9,13 +9,13 @@ use serde_json::Value;
 /// The figures of one run. Times are in ms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reported {
-    /// Requests that were answered as they should be.
+    /// Requests with the expected answer.
     pub(crate) requests: u64,
     /// Requests that failed in any way the tool knows.
     pub(crate) failed: u64,
     pub(crate) mean_ms: Option<f64>,
     pub(crate) max_ms: Option<f64>,
-    /// Quantile (0.99 for p99) and time, by rising quantile.
+    /// Quantile (0.99 for p99) and time, in rising order.
     pub(crate) percentiles: Vec<(f64, f64)>,
 }
 
@@ -27,7 +27,7 @@ impl Reported {
     }
 }
 
-/// `c10m load --json`; p95 is in its histogram only.
+/// `c10m load --json`. Only its histogram has the p95.
 pub(crate) fn c10m(text: &str) -> Option<Reported> {
     let record: Record = serde_json::from_str(text).ok()?;
     let (requests, response) = (&record.requests, &record.response_us);
@@ -45,7 +45,7 @@ pub(crate) fn c10m(text: &str) -> Option<Reported> {
     })
 }
 
-/// `wrk --latency`: the mean and the greatest latency stand in one line, the distribution below.
+/// `wrk --latency`: one line has the mean and the maximum; the distribution follows below.
 pub(crate) fn wrk(text: &str) -> Option<Reported> {
     let latency = words_of(text, "Latency", 4)?;
     let bad = |name: &str| Some(number(after(text, name)?)? as u64);
@@ -62,7 +62,7 @@ pub(crate) fn wrk(text: &str) -> Option<Reported> {
     })
 }
 
-/// `h2load`: least, greatest, mean, deviation; no percentiles.
+/// `h2load`: minimum, maximum, mean, deviation; no percentiles.
 pub(crate) fn h2load(text: &str) -> Option<Reported> {
     let times = words_of(text, "time for request:", 4)?;
     let counts = after(text, "\nrequests:")?;
@@ -75,7 +75,7 @@ pub(crate) fn h2load(text: &str) -> Option<Reported> {
     })
 }
 
-/// `hey`: seconds throughout.
+/// `hey`: all times in seconds.
 pub(crate) fn hey(text: &str) -> Option<Reported> {
     let seconds = |name: &str| Some(number(after(text, name)?)? * 1000.0);
     // "  [200]<tab>56121 responses", one line for each status.
@@ -112,7 +112,7 @@ pub(crate) fn ab(text: &str) -> Option<Reported> {
     })
 }
 
-/// `oha --output-format json`: seconds throughout. What was cut off at the end is no failure.
+/// `oha --output-format json`: all times in seconds. A request that was cut off at the end is not a failure.
 pub(crate) fn oha(text: &str) -> Option<Reported> {
     let record: Value = serde_json::from_str(text).ok()?;
     let count = |object: &Value, wanted: fn(&str) -> bool| {
@@ -136,8 +136,7 @@ pub(crate) fn oha(text: &str) -> Option<Reported> {
     })
 }
 
-/// `sockperf under-load`: microseconds, and what it calls latency is half of a round trip. The figures
-/// here are round trips.
+/// `sockperf under-load`: microseconds. It calls half of a round trip latency; the figures here are whole round trips.
 pub(crate) fn sockperf(text: &str) -> Option<Reported> {
     let trip_ms = |time: &str| Some(number(time)? * 2.0 / 1000.0);
     let mut percentiles: Vec<(f64, f64)> = text
@@ -149,7 +148,7 @@ pub(crate) fn sockperf(text: &str) -> Option<Reported> {
     let dropped = number(after(text, "dropped messages =")?)?;
     Some(Reported {
         requests: number(before(text, " observations")?)? as u64,
-        // Those under way when it stops are among them: it cannot tell.
+        // Includes those under way when it stops, because it cannot tell them apart.
         failed: dropped as u64,
         mean_ms: trip_ms(after(text, "Summary: Latency is")?),
         max_ms: trip_ms(after(text, "<MAX> observation =")?),
@@ -167,18 +166,18 @@ fn before<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     text.split_once(word)?.0.split_whitespace().next_back()
 }
 
-/// The first `count` words behind `name`, in its line.
+/// The first `count` words after `name`, in its line.
 fn words_of<'a>(text: &'a str, name: &str, count: usize) -> Option<Vec<&'a str>> {
     let words: Vec<&str> = after(text, name)?.lines().next()?.split_whitespace().take(count).collect();
     (words.len() == count).then_some(words)
 }
 
-/// The first word as a number; a comma or semicolon behind it is no part of it.
+/// The first word as a number, without a comma or semicolon that follows it.
 fn number(text: &str) -> Option<f64> {
     text.split_whitespace().next()?.trim_end_matches([',', ';']).parse().ok()
 }
 
-/// The lines below `title` of the form `<percent><mark> <time>`, as far as they go.
+/// The lines directly below `title` that have the form `<percent><mark> <time>`.
 fn rows(text: &str, title: &str, mark: &str, time_ms: impl Fn(&str) -> Option<f64>) -> Option<Vec<(f64, f64)>> {
     let row = |line: &str| {
         let (percent, time) = line.trim().split_once(mark)?;

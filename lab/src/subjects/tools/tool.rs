@@ -1,23 +1,23 @@
-//! Load generators as other people use them, this project's among them: how each is called, what makes it send, and what
-//! it says it measures. One rate and one number of connections for all of them, as far as they can.
+//! Load generators as people use them, including this project's: how to call each, what makes it send, and what it
+//! says it measures. All get the same rate and number of connections, as far as they support them.
 
 use crate::subjects::tools::parse::{self, Reported};
 
 /// Bytes of a message of sockperf.
 const MESSAGE_LEN: &str = "64";
-/// More requests than `ab` can make in the time; without a number its `-t` stops at 50,000.
+/// More requests than `ab` can make in the time. Without a number, its `-t` stops at 50,000.
 const REQUESTS_MAX: &str = "5000000";
 
-/// What is asked of each.
+/// What each tool is asked to do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Demand {
-    /// Where it can have more than one.
+    /// For tools that support more than one.
     pub(crate) connections: u32,
-    /// Requests per second, where it can hold a rate.
+    /// Requests per second, for tools that can hold a rate.
     pub(crate) rate: u32,
     pub(crate) seconds: u32,
     pub(crate) seed: u64,
-    /// The one it runs on.
+    /// The CPU it runs on.
     pub(crate) cpu: usize,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Tool {
     Sockperf,
 }
 
-/// All of them, this project's first.
+/// All tools, this project's first.
 pub(crate) const TOOLS: [Tool; 12] = [
     Tool::C10mConstant,
     Tool::C10mPoisson,
@@ -72,7 +72,7 @@ impl Speech {
 }
 
 impl Tool {
-    /// In tables and charts.
+    /// The name in tables and charts.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Tool::C10mConstant => "c10m load, constant",
@@ -101,8 +101,8 @@ impl Tool {
         }
     }
 
-    /// Whether a connection waits for a reply before it sends again, so that a stall meets at most one
-    /// request of each.
+    /// Whether a connection waits for a reply before it sends again. If so, a stall meets at most one request of each
+    /// connection.
     pub(crate) fn is_closed(self) -> bool {
         match self {
             Tool::C10mConstant | Tool::C10mPoisson | Tool::Sockperf => false,
@@ -111,7 +111,7 @@ impl Tool {
         }
     }
 
-    /// What it says it measures, from its documentation and source.
+    /// What it says it measures, according to its documentation and source.
     pub(crate) fn claim(self) -> &'static str {
         match self {
             Tool::C10mConstant | Tool::C10mPoisson => {
@@ -140,7 +140,7 @@ impl Tool {
         }
     }
 
-    /// A name for files; only this project's generator has a histogram to write.
+    /// A name for files. Only this project's generator writes a histogram.
     pub(crate) fn histogram_name(self) -> Option<&'static str> {
         match self {
             Tool::C10mConstant => Some("c10m-load-constant"),
@@ -155,7 +155,7 @@ impl Tool {
         if self == Tool::Sockperf { Speech::Sockperf } else { Speech::Http }
     }
 
-    /// The program, `c10m` for this one.
+    /// The program: `c10m` for this project's generator.
     pub(crate) fn program(self) -> &'static str {
         match self {
             Tool::C10mConstant | Tool::C10mPoisson | Tool::C10mClosed => "c10m",
@@ -196,7 +196,7 @@ impl Tool {
             Tool::H2loadPaced => [&h2load[..], &["--rps", &rate_each, &url]].concat(),
             Tool::Hey => [&hey[..], &[&url]].concat(),
             Tool::HeyPaced => [&hey[..], &["-q", &rate_each, &url]].concat(),
-            // -t implies a number of requests, which -n behind it changes.
+            // -t implies a number of requests; a later -n changes it.
             Tool::Ab => vec!["-k", "-q", "-c", &connections, "-t", &seconds, "-n", REQUESTS_MAX, &url],
             Tool::Oha => [&oha[..], &[&url]].concat(),
             Tool::OhaCorrected => [&oha[..], &["--latency-correction", &url]].concat(),
@@ -209,7 +209,7 @@ impl Tool {
         arguments.into_iter().map(str::to_owned).collect()
     }
 
-    /// What it printed, as figures.
+    /// Turns what it printed into figures.
     pub(crate) fn parse(self, output: &str) -> Option<Reported> {
         match self {
             Tool::C10mConstant | Tool::C10mPoisson | Tool::C10mClosed => parse::c10m(output),

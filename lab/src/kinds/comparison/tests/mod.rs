@@ -1,6 +1,6 @@
-//! Comparisons on a host that follows a script: what fails, what is left out, what an interruption keeps.
+//! Comparisons on a host that follows a script: which runs fail, what is left out, what an interruption keeps.
 //!
-//! The accounts that the processes print are those of a run of half a second.
+//! The processes print accounts of a run of half a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +44,7 @@ fn trial(connections: u32, repeats: u32) -> Comparison {
     }
 }
 
-/// Carries the trial out on a host that nobody stops.
+/// Carries the trial out on a host. Nothing interrupts it.
 fn publish_on(host: &dyn Host, place: &Place, comparison: &Comparison) -> anyhow::Result<Record> {
     publish(comparison, &place.request(Some(Duration::ZERO)), stage(host, &Arc::default()))
 }
@@ -57,18 +57,18 @@ fn is_mio(command: &Command) -> bool {
     command.arguments.iter().any(|argument| argument == "mio")
 }
 
-/// What all goes well with.
+/// How the processes behave when all goes well.
 fn play(command: &Command) -> Play {
     if is_load(command) { Play::prints(&[LOAD.trim_end()], 0) } else { Play::serves(READY.trim_end(), EXIT.trim_end()) }
 }
 
-/// The word behind an option.
+/// The argument after an option.
 fn option<'c>(command: &'c Command, name: &str) -> &'c str {
     let at = command.arguments.iter().position(|argument| argument == name).expect("the option");
     &command.arguments[at + 1]
 }
 
-/// Of each arm, the numbers of its repeats and of its runs in order.
+/// For each arm, the numbers of its repeats and of its runs, in order.
 fn runs(record: &Record) -> Vec<(&str, Vec<(u32, u32)>)> {
     let of = |cell: &'_ results::record::Cell| cell.runs.iter().map(|run| (run.repeat, run.order)).collect();
     record.cells.iter().map(|cell| (cell.arm.as_str(), of(cell))).collect()
@@ -89,7 +89,7 @@ fn a_comparison_goes_from_its_command_to_its_report() {
     let names = place.names();
     assert!(names.len() == 1 && names[0].ends_with("-trial"), "the run is there, the journal is not: {names:?}");
     let written = std::fs::read_to_string(place.0.join(&names[0]).join("record.json")).expect("the record");
-    // Reading a number may cost its last digit, so both are read.
+    // Parsing a number may change its last digit, so parse both sides.
     let read = |text: &str| serde_json::from_str::<Record>(text).expect("JSON");
     assert_eq!(read(&written), read(&serde_json::to_string(&record).expect("JSON")));
 }
@@ -111,7 +111,7 @@ fn every_second_repeat_is_mirrored_and_the_arms_of_a_repeat_share_a_schedule() {
     assert_eq!(seeds, ["7", "7", "8", "8", "9", "9", "10", "10"]);
 }
 
-/// Exchanged, every figure of one side would be the other's.
+/// If both CPUs were exchanged, every figure of one side would be the other's.
 #[test]
 fn server_and_load_generator_have_their_own_processors() {
     let place = Place::new("comparison-places");
@@ -186,7 +186,7 @@ fn an_interruption_keeps_what_is_finished_and_the_next_sitting_goes_on() {
     let place = Place::new("comparison-interrupted");
     let stop = Arc::new(AtomicBool::new(false));
     let comparison = trial(4, 2);
-    // The sixth process is the load generator of the third run, and gets the signal as this one does.
+    // The sixth process is the load generator of the third run. It gets the same signal as this process.
     let host = Mock::new(|command, number| {
         if number == 5 {
             stop.store(true, Ordering::Relaxed);
@@ -238,14 +238,14 @@ fn nothing_begins_on_a_machine_that_is_not_fit_unless_that_is_wanted() {
     let place = Place::new("comparison-unfit");
     let host = Mock::new(|command, _| play(command)).disturbed(&["a storm"]);
     let error = publish_on(&host, &place, &trial(4, 1)).expect_err("it is not fit").to_string();
-    assert!(error.starts_with("run 1 was not begun, after 0 s of waiting for a storm: see what is busy"), "{error}");
+    assert!(error.starts_with("did not begin run 1: waited 0 s for a storm; see what is busy"), "{error}");
     assert!(error.contains("--noisy; 0 of 2 runs are finished"), "{error}");
     assert!(host.started().is_empty());
 
     let noisy = Request { noisy: true, ..place.request(Some(Duration::ZERO)) };
     let host = Mock::new(|command, _| play(command)).disturbed(&["a storm"]);
     let record = publish(&trial(4, 1), &noisy, stage(&host, &Arc::default())).expect("it is wanted");
-    assert_eq!(record.waits, ["before run 1: waited 0 s in vain, measured in spite of a storm"]);
+    assert_eq!(record.waits, ["before run 1: waited 0 s, then measured in spite of a storm"]);
 
     let patient = Request { wait_max: Some(Duration::from_secs(600)), ..place.request(Some(Duration::ZERO)) };
     let host = Mock::new(|command, _| play(command)).disturbed(&["a storm"]);
@@ -272,7 +272,7 @@ fn the_price_of_connections_is_measured_once_for_each_server() {
     let is_price =
         |command: &&Command| is_load(command) && command.arguments.iter().any(|argument| argument == "--rate");
     assert_eq!((started.len(), started.iter().filter(is_price).count()), (2 * (4 + 2), 2));
-    // By the account of the server all of its system calls were for connections.
+    // According to the server's account, all its system calls were for connections.
     assert_eq!(record.cells[0].runs[0].syscalls_per_request, None);
     assert!(record.notes.iter().any(|note| note.contains("without what opening and closing the connections takes")));
 }

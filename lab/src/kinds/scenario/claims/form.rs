@@ -1,4 +1,4 @@
-//! What the generators should have reported: the closed form over the stalls as they took place.
+//! What the generators should have reported: the closed form over the stalls that actually took place.
 
 use loadgen::self_test::ClosedForm;
 use results::stats::median;
@@ -16,7 +16,7 @@ pub(crate) struct Stalling {
 pub(crate) struct Truth {
     pub(crate) stalls: Stalls,
     pub(crate) figures: Figures,
-    /// Service time outside of stalls, which every wait comes on top of.
+    /// Service time outside of stalls. Every wait adds to it.
     pub(crate) base_ms: f64,
     form: ClosedForm,
 }
@@ -28,7 +28,7 @@ impl Truth {
     }
 }
 
-/// From the stalls of all runs, planned and as they took place, and from the median service times of a generator whose
+/// The truth from the planned and actual stalls of all runs, and from the median service times of a generator whose
 /// median lies outside of stalls.
 ///
 /// # Errors
@@ -42,11 +42,11 @@ pub(crate) fn of<'a>(
     if lengths_ms.is_empty() {
         anyhow::bail!("the server never stalled: the runs were too short");
     }
-    // Without a generator that tells, the truth is that of a server that takes no time at all.
+    // If no generator reports a service time, assume a server that takes no time at all.
     Ok(from(&lengths_ms, plan, median(service_medians_ms).unwrap_or(0.0)))
 }
 
-/// The same from a record.
+/// The same truth, from a record.
 pub(crate) fn of_record(record: &Record) -> Truth {
     let lengths_ms: Vec<f64> =
         record.arms.iter().flat_map(|arm| &arm.runs).flat_map(|run| run.stalls_ms.iter().copied()).collect();
@@ -78,7 +78,7 @@ fn from(lengths_ms: &[f64], plan: Stalling, base_ms: f64) -> Truth {
             p95_ms: at(0.95),
             p99_ms: at(0.99),
             p99_9_ms: at(0.999),
-            // The longest wait of a typical run: that of one disturbed stall is not every run's.
+            // The longest wait of a typical run: a single disturbed stall must not stand for every run.
             max_ms: median(lengths_ms).map(|length| length + base_ms),
             mean_ms: Some(form.mean_ns() / 1e6 + base_ms),
         },

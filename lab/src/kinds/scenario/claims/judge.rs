@@ -1,9 +1,9 @@
-//! What a figure of a load generator is worth beside the truth.
+//! Judges the figures of a load generator by the truth.
 
 use crate::kinds::scenario::claims::record::{ArmRecord, Figures, Record};
 
-/// Up to which distance from the truth a figure counts as right: that of check V16, beyond which a
-/// measurement is invalid.
+/// A figure counts as right up to this distance from the truth. Check V16 has the same limit; beyond it a measurement
+/// is invalid.
 pub(super) const RIGHT_WITHIN: f64 = 0.10;
 
 /// A figure that shows whether waits were counted.
@@ -12,8 +12,8 @@ pub(super) struct Telling {
     pub(super) of: fn(&Figures) -> Option<f64>,
 }
 
-/// All of them. p50 and p90 lie outside of the stalls or on their edge, and a maximum is right as soon
-/// as a single request met a stall.
+/// The figures to judge. p50 and p90 are not among them because they lie outside of the stalls or on their edge; the
+/// maximum is not, because it is right as soon as a single request met a stall.
 pub(super) const TELLING: [Telling; 4] = [
     Telling { name: "p95", of: |figures| figures.p95_ms },
     Telling { name: "p99", of: |figures| figures.p99_ms },
@@ -21,14 +21,14 @@ pub(super) const TELLING: [Telling; 4] = [
     Telling { name: "mean", of: |figures| figures.mean_ms },
 ];
 
-/// What a figure, or all figures of a generator, are worth.
+/// The judgement on a figure, or on all figures of a generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// In every run.
+    /// Right in every run.
     Right,
     Below,
     Above,
-    /// Not the same in all runs, or too low here and too high there.
+    /// Not the same in all runs, or one figure too low and another too high.
     Unsteady,
 }
 
@@ -36,13 +36,13 @@ pub(super) fn quotient(found: Option<f64>, truth: Option<f64>) -> Option<f64> {
     Some(found? / truth.filter(|truth| *truth > 0.0)?)
 }
 
-/// A figure over its truth in each run that has it.
+/// The ratio of a figure to its truth, for each run that has the figure.
 pub(super) fn ratios(record: &Record, arm: &ArmRecord, figure: &Telling) -> Vec<f64> {
     let truth = (figure.of)(&record.truth);
     arm.runs.iter().filter_map(|run| quotient((figure.of)(&Figures::of(&run.reported)), truth)).collect()
 }
 
-/// Of one figure; `None` when no run has it.
+/// Judges one figure; `None` when no run has it.
 pub(super) fn judge_figure(ratios: &[f64]) -> Option<Judgement> {
     let all = |test: fn(f64) -> bool| ratios.iter().all(|ratio| test(*ratio));
     (!ratios.is_empty()).then_some(if all(|ratio| (ratio - 1.0).abs() <= RIGHT_WITHIN) {
@@ -56,7 +56,7 @@ pub(super) fn judge_figure(ratios: &[f64]) -> Option<Judgement> {
     })
 }
 
-/// Of all telling figures: one that is wrong is enough.
+/// Judges all telling figures together: a single wrong one is enough.
 pub(super) fn judge(record: &Record, arm: &ArmRecord) -> Option<Judgement> {
     let figures: Vec<Judgement> =
         TELLING.iter().filter_map(|figure| judge_figure(&ratios(record, arm, figure))).collect();
@@ -64,7 +64,7 @@ pub(super) fn judge(record: &Record, arm: &ArmRecord) -> Option<Judgement> {
     match (any(Judgement::Below), any(Judgement::Above), any(Judgement::Unsteady)) {
         _ if figures.is_empty() => None,
         (false, false, false) => Some(Judgement::Right),
-        // What is unsteady beside a figure that is always too low does not make that one right.
+        // If one figure is always too low, an unsteady one beside it does not improve the judgement.
         (true, false, _) => Some(Judgement::Below),
         (false, true, _) => Some(Judgement::Above),
         _ => Some(Judgement::Unsteady),

@@ -1,4 +1,4 @@
-//! Scenarios about claims: a server that stalls at known times, and what each load generator says about it beside the
+//! Scenarios about claims: a server stalls at known times, and what each load generator says is compared with the
 //! truth.
 
 pub(crate) mod form;

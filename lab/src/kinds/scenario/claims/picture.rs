@@ -5,12 +5,12 @@ use results::chart::{Line, PercentileChart};
 use crate::kinds::scenario::claims::form::Truth;
 use crate::kinds::scenario::claims::record::{ArmRecord, Record};
 
-/// Distance of two points of a smooth line, in nines of the percentile.
+/// Distance between two points of a smooth line, in nines of the percentile.
 const STEP: f64 = 0.02;
-/// Nines up to which the truth is drawn: as far as ten seconds of requests reach.
+/// The truth is drawn up to so many nines: ten seconds of requests reach no further.
 const NINES_MAX: f64 = 4.3;
 
-/// The whole distribution of a generator that has one.
+/// The whole distribution of a generator, if it has one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Curve {
     pub(crate) name: String,
@@ -40,8 +40,8 @@ pub(crate) fn chart(record: &Record, truth: &Truth, curves: &[Curve]) -> Percent
     }
 }
 
-/// The whole distribution where there is one; otherwise what was printed, and the maximum where a run of
-/// so many requests has it.
+/// The whole distribution if the generator has one. Otherwise the percentiles that it printed, and the maximum at the
+/// percentile that so many requests reach.
 fn line(arm: &ArmRecord, curve: Option<&Curve>) -> Line {
     let mut points = match curve {
         Some(curve) => curve.points.clone(),
@@ -49,7 +49,7 @@ fn line(arm: &ArmRecord, curve: Option<&Curve>) -> Line {
     };
     if let (Some(max_ms), Some(requests)) = (arm.reported.max_ms, arm.requests.filter(|requests| *requests >= 1.0)) {
         let last = 1.0 - 1.0 / requests;
-        // A percentile beyond one request in all is the maximum already.
+        // A percentile beyond the last request is the maximum.
         points.retain(|(quantile, _)| *quantile < last);
         points.push((last, max_ms));
     }

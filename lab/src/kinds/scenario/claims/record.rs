@@ -1,4 +1,4 @@
-//! The record of what load generators claim, as it is written to `record.json`: everything needed to believe,
+//! The record of what load generators claim, as written to `record.json`. It holds everything needed to believe,
 //! repeat or re-render it. What a tool does not print is absent (`null`), never zero.
 
 use results::stats::median;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::kinds::scenario::frame::Head;
 use crate::subjects::tools::parse::Reported;
 
-/// The scenario, run once.
+/// One run of the scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     #[serde(flatten)]
@@ -19,9 +19,9 @@ pub(crate) struct Record {
     /// Requests per second of the arms that hold a rate.
     pub(crate) rate: u32,
     pub(crate) stalls: Stalls,
-    /// What a user who does not wait for others' replies experiences.
+    /// The response times of a user who does not wait for other users' replies.
     pub(crate) truth: Figures,
-    /// Response time outside of stalls, part of the truth.
+    /// Response time outside of stalls. It is part of the truth.
     pub(crate) base_ms: f64,
     pub(crate) notes: Vec<String>,
     pub(crate) skipped: Vec<String>,
@@ -48,10 +48,10 @@ pub(crate) struct ArmRecord {
     #[serde(rename = "loop")]
     pub(crate) load_loop: String,
     pub(crate) is_closed: bool,
-    /// What it says it measures.
+    /// What it says that it measures.
     pub(crate) claim: String,
     pub(crate) tool_version: String,
-    /// Program first; the server's address and the seed are those of the first run.
+    /// The command, program first. The server's address and the seed are those of the first run.
     pub(crate) command: Vec<String>,
     /// Medians over the runs.
     pub(crate) reported: Figures,
@@ -65,14 +65,14 @@ pub(crate) struct ArmRecord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RunRecord {
     pub(crate) repeat: u32,
-    /// Position among all runs.
+    /// Position of the run among all runs.
     pub(crate) order: u32,
     pub(crate) reported: Reported,
     /// Requests the server answered.
     pub(crate) served: u64,
     /// Lengths of the server's stalls.
     pub(crate) stalls_ms: Vec<f64>,
-    /// The generator's own verdict; only this project's has one.
+    /// The generator's own verdict. Only this project's generator has one.
     pub(crate) verdict: Option<String>,
     /// What it printed.
     pub(crate) raw: Value,
@@ -84,7 +84,7 @@ pub(crate) struct Finished {
     pub(crate) arm: String,
     pub(crate) command: Vec<String>,
     pub(crate) run: RunRecord,
-    /// Only of this project's generator.
+    /// Present only for this project's generator.
     pub(crate) histograms: Option<Histograms>,
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Of one run.
+    /// The figures of one run.
     pub(crate) fn of(reported: &Reported) -> Figures {
         Figures {
             p50_ms: reported.at(0.5),

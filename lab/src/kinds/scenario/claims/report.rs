@@ -1,5 +1,5 @@
-//! Renders the record: tables, findings in words, and what has to be known beside
-//! them. Pure text; the same record always gives the same report. The forms of a report belong to `results`.
+//! Renders the record: tables, findings in words, and the notes that a reader needs with them. Pure text: the same
+//! record always gives the same report. The `results` crate owns the forms of a report.
 
 use results::report::{Block, Document, Figure, Table, count, measure, percent};
 
@@ -7,7 +7,7 @@ use crate::kinds::scenario::claims::judge::{Judgement, RIGHT_WITHIN, TELLING, ju
 use crate::kinds::scenario::claims::record::{ArmRecord, Figures, Record};
 use crate::kinds::scenario::frame::{code, heading, tail};
 
-/// What stands where a tool prints nothing.
+/// Shown where a tool prints nothing.
 const NOT_REPORTED: &str = "not reported";
 /// The tables of the report, for a terminal too.
 pub(crate) fn tables(record: &Record) -> Vec<Table> {
@@ -144,12 +144,12 @@ fn findings(record: &Record) -> Vec<String> {
     items
 }
 
-/// Who is right and who is not, in a line.
+/// In one line, which generators are right and which are not.
 pub(super) fn answer(record: &Record) -> String {
     judged(record, |arm| arm.name.clone()).join(" ")
 }
 
-/// A sentence for each judgement, with the arms that have it in the words of `described`.
+/// A sentence for each judgement, which lists its arms as `described` words them.
 fn judged(record: &Record, described: impl Fn(&ArmRecord) -> String) -> Vec<String> {
     let titles = [
         (Some(Judgement::Right), format!("Every figure within {} of the truth in every run", percent(RIGHT_WITHIN))),
@@ -165,7 +165,7 @@ fn judged(record: &Record, described: impl Fn(&ArmRecord) -> String) -> Vec<Stri
     titles.into_iter().filter_map(sentence).collect()
 }
 
-/// ` (p95 0.700 ms, 1 % of the truth; mean …)`: each figure that is not right; nothing when all are.
+/// ` (p95 0.700 ms, 1 % of the truth; mean …)`: each figure that is not right. Empty when all are right.
 fn wrong_figures(record: &Record, arm: &ArmRecord) -> String {
     let wrong = TELLING.iter().filter_map(|figure| {
         let judgement =
@@ -179,7 +179,7 @@ fn wrong_figures(record: &Record, arm: &ArmRecord) -> String {
     if wrong.is_empty() { String::new() } else { format!(" ({})", wrong.join("; ")) }
 }
 
-/// `3 % of the truth`, or `2.40 times the truth` from two on.
+/// `3 % of the truth`, or `2.40 times the truth` from a factor of two on.
 fn share_or_times(ratio: f64) -> String {
     if ratio < 1.995 {
         format!("{} of the truth", percent(ratio))
@@ -188,7 +188,7 @@ fn share_or_times(ratio: f64) -> String {
     }
 }
 
-/// Why a closed loop sees little: how many of its requests can have met a stall at all.
+/// Why a closed loop sees little: how many of its requests can have met a stall.
 fn met_a_stall(record: &Record) -> Option<String> {
     let arms: Vec<String> = record
         .arms

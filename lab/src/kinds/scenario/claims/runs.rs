@@ -1,4 +1,4 @@
-//! Makes the record of a run out of what server and load generator printed.
+//! Builds the record of a run from what the server and the load generator printed.
 
 use anyhow::{Context, bail};
 use loadgen::null_server::{Event, Exit};
@@ -14,7 +14,7 @@ use crate::subjects::tools::tool::Tool;
 /// A finished run of a tool.
 ///
 /// # Errors
-/// When one of both printed something unknown.
+/// When the server or the tool printed something unknown.
 pub(super) fn finished(tool: Tool, run: &Run<'_>, seen: &Seen) -> anyhow::Result<Finished> {
     let served = account(seen.account(Role::Server)?)?;
     let Some(load) = seen.output(Role::Load) else { bail!("no load generator was started") };
@@ -26,8 +26,8 @@ pub(super) fn finished(tool: Tool, run: &Run<'_>, seen: &Seen) -> anyhow::Result
     Ok(Finished { arm: tool.name().to_owned(), command: load.command.clone(), run, histograms })
 }
 
-/// The verdict and the output worth keeping. The histograms of this project's generator are taken out: merged, they are
-/// files of their own.
+/// The verdict, the output to keep, and the histograms. Only this project's generator prints histograms. They are
+/// taken out of the output because they are merged into files of their own.
 fn raw(tool: Tool, output: &str) -> anyhow::Result<(Option<String>, Value, Option<Histograms>)> {
     if !tool.is_own() {
         return Ok((None, Value::String(output.to_owned()), None));

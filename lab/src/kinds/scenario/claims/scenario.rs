@@ -1,4 +1,4 @@
-//! How a scenario about claims is planned, played and published.
+//! Plans, plays and publishes a scenario about claims.
 
 use results::hgrm;
 use results::histogram::Latencies;
@@ -18,7 +18,7 @@ use crate::session::host::Host;
 use crate::session::request::Profile;
 use crate::subjects::tools::tool::Tool;
 
-/// What a run takes beside its seconds: starts and ends of two processes.
+/// What a run takes besides its seconds: two processes start and end.
 const OVERHEAD_S: f64 = 0.8;
 
 impl Scenario for Claims {
@@ -110,7 +110,7 @@ impl Scenario for Claims {
         Ok((report::document(record, chart), report::tables(record)))
     }
 
-    /// Whatever they claim, it was found out.
+    /// Always true: whatever the tools claim, the scenario found it out.
     fn is_fulfilled(&self, _record: &Record, _cases: usize) -> bool {
         true
     }
@@ -138,7 +138,7 @@ fn of(found: &[Finished], tool: Tool) -> impl Iterator<Item = &Finished> {
     found.iter().filter(move |finished| finished.arm == tool.name())
 }
 
-/// Also of a tool none of whose runs came to anything.
+/// The record of an arm, even if none of the tool's runs succeeded.
 fn arm(installed: Installed, found: &[Finished]) -> ArmRecord {
     let tool = installed.tool;
     let runs: Vec<RunRecord> = of(found, tool).map(|finished| finished.run.clone()).collect();

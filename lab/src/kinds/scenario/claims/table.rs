@@ -1,4 +1,4 @@
-//! What a scenario about claims consists of: a table that an experiment fills in.
+//! What makes up a scenario about claims: a table that an experiment fills in.
 
 use crate::kinds::scenario::claims::form::Stalling;
 use crate::kinds::scenario::plan::{About, Run};
@@ -10,15 +10,15 @@ use crate::subjects::tools::tool::{Demand, Tool};
 /// A scenario about claims.
 pub(crate) struct Claims {
     pub(crate) about: About,
-    /// Whose claims are looked at.
+    /// The tools whose claims are examined.
     pub(crate) tools: &'static [Tool],
-    /// Its service times tell how long the server takes outside of stalls: their median lies there.
+    /// The tool whose median service time tells how long the server takes outside of stalls: the median lies there.
     pub(crate) reference: Tool,
     pub(crate) connections: u32,
     /// Requests per second.
     pub(crate) rate: u32,
     pub(crate) stalling: Stalling,
-    /// What is done in a run of a tool.
+    /// What a run of a tool does.
     pub(crate) timeline: fn(&Claims, &Installed, &Run<'_>) -> Vec<Action>,
     pub(crate) notes: fn(&Claims, &Places) -> Vec<String>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Installed {
 }
 
 impl Claims {
-    /// What is asked of a tool in a run.
+    /// What a run asks of a tool.
     pub(crate) fn demand(&self, run: &Run<'_>) -> Demand {
         let (connections, rate) = (self.connections, self.rate);
         Demand { connections, rate, seconds: run.seconds, seed: run.seed, cpu: run.places.client }

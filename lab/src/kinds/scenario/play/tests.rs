@@ -11,13 +11,13 @@ use crate::session::places::Places;
 
 const READY: &str = r#"{"event":"ready","address":"127.0.0.1:4711"}"#;
 
-/// Starts a role with a line of this program.
+/// An action that starts a role with a line of this program.
 fn start(role: Role, line: &str) -> Action {
     let ready = if role == Role::Server { Ready::Announced } else { Ready::AtOnce };
     Action::Start { role, command: Command::own(&words(line)), ready }
 }
 
-/// A server, a load that is waited for, and an end.
+/// A timeline: starts a server, starts a load and waits for it, and ends.
 fn usual(between: Vec<Action>) -> Timeline {
     let mut actions = vec![start(Role::Server, "serve echo"), start(Role::Load, &format!("load tcp://{SERVER}"))];
     actions.extend(between);
@@ -25,7 +25,7 @@ fn usual(between: Vec<Action>) -> Timeline {
     Timeline { sockets: None, actions }
 }
 
-/// What becomes of a timeline when server, load and probe do these.
+/// Plays a timeline with these scripts for server, load and probe.
 fn played(timeline: &Timeline, plays: [Play; 3], is_stopped: bool) -> anyhow::Result<Seen> {
     signalled(timeline, plays, is_stopped).0
 }
@@ -70,7 +70,7 @@ fn a_subject_that_fails_fails_the_run_but_a_probe() {
         |server: &Play, load: &Play, probe: &Play| played(&probed, [server, load, probe].map(Clone::clone), false);
     for (server, load, probe, expected) in [
         (&serves, &loads, &probes, None),
-        // Its measurement was invalid, which is for the report to say.
+        // The measurement was invalid. The report says so, so the run counts.
         (&serves, &Play::prints(&["record"], 4), &probes, None),
         (&serves, &loads, &Play::complains("no"), None),
         (&serves, &loads, &Play::is_killed(9), None),
@@ -128,7 +128,8 @@ fn an_interruption_ends_the_run_and_what_runs() {
 
 #[test]
 fn a_watch_sees_connections_come_and_go() {
-    // With so many sockets a connection there is none, and none is wanted: what other tests open does not count.
+    // With so many sockets per connection there is never a connection, and none is wanted. So sockets that other tests
+    // open do not count.
     let watch = Action::Watch { ends: u64::MAX, connections: 0 };
     let timeline = usual(vec![
         watch,

@@ -1,4 +1,4 @@
-//! Makes the record of a step out of what was seen of it.
+//! Builds the record of a step from what was seen of it.
 
 use anyhow::Context;
 use host::SlabCache;
@@ -11,18 +11,18 @@ use crate::kinds::scenario::watched::record::{CpuEach, Memory, Predicted, Slab, 
 use crate::kinds::scenario::watched::step::Planned;
 use crate::subjects::servers;
 
-/// Caches that grow by less for each connection are noise of the host.
+/// Caches that grow by less than this per connection are noise of the host.
 const SLAB_BYTES_MIN: f64 = 2.0;
 
-/// The record of a step.
+/// Builds the record of a step.
 ///
 /// # Errors
-/// When server or load generator printed no account of the form they have.
+/// When the server or the load generator printed no account of the expected form.
 pub(super) fn account(planned: &Planned, seen: &Seen) -> anyhow::Result<StepRecord> {
     let load: Record =
         serde_json::from_str(seen.account(Role::Load)?).context("the load generator printed no record")?;
     let served = servers::c10m::account(seen.account(Role::Server)?)?.report;
-    // A probe that failed has none.
+    // A probe that failed has no record.
     let probe: Option<Record> = seen.account(Role::Probe).ok().and_then(|text| serde_json::from_str(text).ok());
     let step = planned.step;
     let established = load.connections.established;
@@ -60,7 +60,7 @@ pub(super) fn account(planned: &Planned, seen: &Seen) -> anyhow::Result<StepReco
     })
 }
 
-/// Server, load generator, probe.
+/// The commands of server, load generator and probe.
 fn commands(seen: &Seen) -> Vec<String> {
     let of = |role| seen.output(role).map(|output| output.command.join(" "));
     [Role::Server, Role::Load, Role::Probe].into_iter().filter_map(of).collect()
@@ -86,8 +86,8 @@ fn tail(summary: &Summary) -> Tail {
     }
 }
 
-/// CPU time for a connect, and for a heartbeat. The ramp is taken from the first sample to that with all
-/// connections, the heartbeats from there to the last before the end.
+/// CPU time of one connect and of one heartbeat. The ramp is measured from the first sample to the first with all
+/// connections, the heartbeats from there to the last sample before the end.
 fn cpu(seen: &Seen, connects: u64, beats: u64) -> (CpuEach, CpuEach) {
     let Some(held_at_s) = seen.held_at_s else { return (CpuEach::default(), CpuEach::default()) };
     let first = seen.samples.first();
@@ -113,8 +113,7 @@ fn close_s(seen: &Seen) -> Option<f64> {
     Some((seen.gone_at_s? - closing.at_s).max(0.0))
 }
 
-/// The growth of memory. That of the generator is by its own account, which does not count what its threads take without
-/// a connection.
+/// The growth of memory. The generator reports its own, which excludes what its threads take without connections.
 fn memory(seen: &Seen, established: u64, generator_bytes_each: Option<f64>) -> Memory {
     let at = |moment| seen.look(moment).cloned().unwrap_or_default();
     let (empty, server_bytes_fixed): (Look, _) = (at(Moment::Empty), at(Moment::Ready).server_bytes);
@@ -126,7 +125,7 @@ fn memory(seen: &Seen, established: u64, generator_bytes_each: Option<f64>) -> M
     memory.slabs = grown(&empty.slabs, &held.slabs, established);
     let sum = |caches: &[SlabCache]| caches.iter().map(SlabCache::bytes).sum::<f64>();
     let slab_bytes = sum(&held.slabs) - sum(&empty.slabs);
-    // Without permission to read the file there are no caches at all.
+    // If this user may not read the file, there are no caches at all.
     memory.slab_bytes = (!held.slabs.is_empty()).then_some(slab_bytes);
     memory.slab_bytes_each = memory.slab_bytes.map(each);
     memory.server_bytes = held.server_bytes;

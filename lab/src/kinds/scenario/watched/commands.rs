@@ -6,28 +6,29 @@ use loadgen::Engine;
 use crate::kinds::scenario::timeline::Until;
 use crate::kinds::scenario::watched::step::{Place, Planned, Step};
 
-/// Where the server listens inside of the namespace, and its address behind a TUN device.
+/// The port on which the server listens inside the namespace, and its address behind a TUN device.
 const PORT: u16 = 7000;
 const TUN_SERVER: &str = "198.18.0.1";
-/// The probe: few connections that are busy all the time, on different reactors.
+/// The probe has few connections, which are busy all the time, on different reactors.
 const PROBE_CONNECTIONS: u32 = 8;
-/// Heartbeats a second over loopback for which every worker can be woken up one by one: a heartbeat then takes 52 to 54 µs
-/// of both CPUs (1,000,000 connections, 3698ea56aa01-c10m-c1m).
+/// Over loopback, every worker can be woken for each heartbeat up to this rate: a heartbeat then takes 52 to 54 µs of
+/// both CPUs (1,000,000 connections, 3698ea56aa01-c10m-c1m).
 const LOOPBACK_BEATS_PER_S_MAX: u32 = 30_000;
 
-/// Connections stay on the CPU that they were opened on, as with a receive queue for each CPU. Dozens to hundreds of
-/// reactors on each CPU, each woken for a single event, would spend more on switching than on the events without batch
-/// scheduling. The idle timeout is longer than the longest silence: timers are at work, and close nothing.
+/// Connections stay on the CPU on which they were opened, as with one receive queue per CPU. There are dozens to
+/// hundreds of reactors on each CPU, and each wake-up brings a single event. Without batch scheduling they would spend
+/// more on switching than on the events. The idle timeout is longer than the longest silence, so timers run but close
+/// nothing.
 pub(crate) fn serve(planned: &Planned) -> String {
     let (variant, reactors) = (planned.step.variant, planned.reactors);
     let loops = format!("--backend {} --variant {} --reactors {reactors}", variant.backend(), variant.variant());
     format!("serve echo --listen 0.0.0.0:{PORT} {loops} --balance cpu --scheduling batch --idle-timeout 10m --json")
 }
 
-/// Dozens of workers that poll before each of 17,000 arrivals a second would leave the server no CPU: no `--spin`. Behind
-/// a TUN device two workers have 83,000 arrivals and replies each a second, and sleep in between. Over loopback there is a
-/// worker for each 20,000 connections with 333 a second, and sleeping shows in the tail: worth it only where two CPUs
-/// could not keep up otherwise.
+/// No `--spin`: dozens of workers that poll before each of 17,000 arrivals a second would leave the server no CPU.
+/// Behind a TUN device, two workers have 83,000 arrivals and replies each a second, and sleep between them. Over
+/// loopback there is one worker for every 20,000 connections, with 333 arrivals a second each. There the sleep shows
+/// in the tail, so it pays only where two CPUs could not keep up otherwise.
 pub(crate) fn load(planned: &Planned, seed: u64) -> String {
     let Step { place, connections, heartbeat_s, ring_clients, .. } = planned.step;
     let is_hurried = connections / heartbeat_s.max(1) > LOOPBACK_BEATS_PER_S_MAX;
@@ -48,8 +49,8 @@ pub(crate) fn load(planned: &Planned, seed: u64) -> String {
     )
 }
 
-/// Lasts longer than any ramp, and is ended when the ramp is. It shares its CPU with what it looks at: being punctual to
-/// the microsecond is not worth that.
+/// The probe lasts longer than any ramp; the timeline ends it when the ramp ends. It shares its CPU with what it
+/// measures, so precision to the microsecond is not worth its cost.
 pub(crate) fn probe(seed: u64) -> String {
     format!(
         "load tcp://127.0.0.1:{PORT} --connections {PROBE_CONNECTIONS} --rate 500 --duration 3600s --warmup 0s --interval \
@@ -57,7 +58,8 @@ pub(crate) fn probe(seed: u64) -> String {
     )
 }
 
-/// When all of the probe's connections are there: a listener for each reactor, and both ends.
+/// The sockets in use when all of the probe's connections are there: one listener per reactor, and both ends of each
+/// connection.
 pub(crate) fn probed(planned: &Planned) -> Until {
     Until::Sockets(planned.reactors + 2 * u64::from(PROBE_CONNECTIONS))
 }

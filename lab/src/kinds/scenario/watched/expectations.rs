@@ -1,4 +1,4 @@
-//! What can be expected of a step. Each says what came instead, or nothing.
+//! What can be expected of a step. Each function returns what happened instead, or nothing.
 
 use results::report::count;
 
@@ -10,13 +10,13 @@ pub(crate) fn all_established(step: &StepRecord) -> Option<String> {
     (step.established < step.connections).then(|| format!("{established} of {wanted} connections were established"))
 }
 
-/// Every request has a good answer in time.
+/// Every request gets a good answer in time.
 pub(crate) fn all_answered(step: &StepRecord) -> Option<String> {
     let failed = step.heartbeats_failed;
     (failed > 0).then(|| format!("{} heartbeats had no good answer in time", count(failed as f64)))
 }
 
-/// Each connection had a heartbeat: one in the window of one period.
+/// Every connection had a heartbeat: the window is one period long and has one of each.
 pub(crate) fn all_heard(step: &StepRecord) -> Option<String> {
     let missing = step.connections.saturating_sub(step.heartbeat.count + step.heartbeats_failed);
     (missing > 0).then(|| format!("{} connections never had a heartbeat", count(missing as f64)))

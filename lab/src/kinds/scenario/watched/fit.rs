@@ -1,4 +1,4 @@
-//! Whether a step fits this host, and over what it is spread; the refusal of one that does not. Starts nothing.
+//! Decides whether a step fits this host and how it is spread, or refuses it. Starts nothing.
 
 use host::Facts;
 use protocol::Workload;
@@ -8,10 +8,10 @@ use tuning::{IoUring, bytes, thousands};
 
 use crate::kinds::scenario::watched::step::{Place, Planned, Step};
 
-/// Plans a step for this host as it is now.
+/// Plans a step for this host in its present state.
 ///
 /// # Errors
-/// A sentence with the first wall, what would fit, and what moves the wall.
+/// A sentence that names the first limit, what would fit, and what raises the limit.
 pub(crate) fn fit(step: Step) -> Result<Planned, String> {
     let (facts, host) = (Facts::of_this_host(), Host::of_this_host());
     let io_uring = match server::probe_io_uring() {
@@ -39,10 +39,10 @@ pub(crate) fn fit(step: Step) -> Result<Planned, String> {
     let reactors = wanted.reactors.unwrap_or(1);
     let workers = match step.place {
         Place::Loopback => wanted.workers.unwrap_or(1),
-        // One device and one thread for each CPU: more would only take turns.
+        // One device and one thread per CPU: more would only take turns.
         Place::Tun => facts.cpu.online_count.unwrap_or(1),
     };
-    // As many threads as the connections need are no obstacle: the step starts them.
+    // The number of threads is no obstacle: the step starts as many as the connections need.
     let plan = Plan::new(&facts, &host, Request { reactors: Some(reactors.max(workers)), ..request }, &io_uring);
     match plan.first_wall.and_then(|wall| plan.chain.iter().find(|link| link.id == wall)) {
         None => Ok(Planned { step, reactors, workers, prediction: plan.prediction }),

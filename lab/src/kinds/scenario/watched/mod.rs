@@ -1,4 +1,4 @@
-//! Scenarios that are watched: each step has connections to hold, samples over time, and expectations.
+//! Watched scenarios: each step has a number of connections to hold, samples over time, and expectations.
 
 mod account;
 pub(crate) mod commands;

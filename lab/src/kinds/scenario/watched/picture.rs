@@ -1,4 +1,4 @@
-//! The curves of the experiment, and how straight they are.
+//! The curves of the experiment, and how far memory deviates from a straight line.
 
 use results::chart::LinesChart;
 
@@ -7,12 +7,12 @@ use crate::kinds::scenario::timeline::Phase;
 use crate::kinds::scenario::watched::record::{Record, StepRecord};
 
 const GIB: f64 = (1 << 30) as f64;
-/// A cost is that of at least this share of a ramp: single samples have too few connects.
+/// A cost is measured over at least this share of a ramp, because single samples have too few connects.
 const WINDOW_SHARE: f64 = 0.04;
-/// With fewer samples a line is no evidence.
+/// Fewer samples prove no straight line.
 const SAMPLES_MIN: usize = 4;
 
-/// What everything held takes: slabs and both processes, from the first sample on.
+/// Memory of slabs and both processes, as growth since the first sample.
 fn memory_grown(step: &StepRecord) -> Vec<(f64, f64)> {
     let bytes = |sample: &Sample| sample.slab_bytes + (sample.server_bytes + sample.generator_bytes) as f64;
     let opening: Vec<&Sample> = opening(step);
@@ -20,7 +20,7 @@ fn memory_grown(step: &StepRecord) -> Vec<(f64, f64)> {
     opening.iter().map(|sample| (sample.connections as f64, bytes(sample) - first)).collect()
 }
 
-/// The samples of the ramp, that with all connections included.
+/// The samples of the ramp, up to the first with all connections.
 fn opening(step: &StepRecord) -> Vec<&Sample> {
     let end = step.samples.iter().position(|sample| sample.phase != Phase::Opening).unwrap_or(step.samples.len());
     let with_all = (end + 1).min(step.samples.len());
@@ -28,8 +28,8 @@ fn opening(step: &StepRecord) -> Vec<&Sample> {
     step.samples[..if is_held { with_all } else { end }].iter().collect()
 }
 
-/// The farthest that memory comes from the straight line that fits it best, as a share of its end; `None` when
-/// there are too few samples. The line has an offset, for what threads take before the first connect.
+/// The largest distance of memory from the best straight line, as a share of memory at the end. `None` when there are
+/// too few samples. The line has an offset, for what threads take before the first connect.
 pub(super) fn off_the_line(step: &StepRecord) -> Option<f64> {
     let points: Vec<(f64, f64)> =
         memory_grown(step).into_iter().filter(|(connections, _)| *connections > 0.0).collect();
@@ -69,7 +69,7 @@ pub(super) fn cost(record: &Record) -> Option<String> {
     chart("CPU time of one connect", "connections", "µs of all CPUs", lines)
 }
 
-/// Connections, and what one of the next connects took.
+/// Points of the number of connections, and the CPU time of one connect at that number.
 fn cost_of_connects(step: &StepRecord) -> Vec<(f64, f64)> {
     let window = (step.connections as f64 * WINDOW_SHARE) as u64;
     let mut points = Vec::new();

@@ -1,17 +1,17 @@
-//! What is known of each step, as it is written to `record.json`. What could not be read is absent.
+//! What is known of each step, as written to `record.json`. What could not be read is absent.
 
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::scenario::frame::Head;
 use crate::kinds::scenario::seen::{Sample, Trouble};
 
-/// The scenario, run once.
+/// One run of the scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     #[serde(flatten)]
     pub(crate) head: Head,
     pub(crate) notes: Vec<String>,
-    /// Steps that were not begun, with the reason.
+    /// Steps that were not begun, with the reasons.
     pub(crate) skipped: Vec<String>,
     /// Attempts that failed, and waits for a quiet machine.
     pub(crate) incidents: Vec<String>,
@@ -27,20 +27,20 @@ pub(crate) struct StepRecord {
     pub(crate) connections: u64,
     pub(crate) reactors: u64,
     pub(crate) workers: u64,
-    /// Size of the namespace's table of connections.
+    /// Size of the namespace's connection table.
     pub(crate) ehash_entries: Option<u64>,
-    /// Server, load generator, probe.
+    /// The commands of server, load generator and probe.
     pub(crate) commands: Vec<String>,
     pub(crate) established: u64,
-    /// From the first connect until all were established; absent when they never were.
+    /// Seconds from the first connect until all connections were established. Absent when they never were.
     pub(crate) ramp_s: Option<f64>,
     pub(crate) connect_us: Tail,
-    /// CPU time of all CPUs, of the server and of the load generator for one connect.
+    /// CPU time of one connect: of all CPUs, of the server and of the load generator.
     pub(crate) ramp_cpu: CpuEach,
-    /// The active connections while the others were opened.
+    /// Response times of the probe's connections while the others were opened.
     pub(crate) probe: Option<Tail>,
     pub(crate) memory: Memory,
-    /// What the planner had said.
+    /// What the planner predicted.
     pub(crate) predicted: Predicted,
     pub(crate) heartbeat_s: u64,
     pub(crate) heartbeat: Tail,
@@ -48,15 +48,15 @@ pub(crate) struct StepRecord {
     pub(crate) heartbeats_failed: u64,
     /// CPU time for one heartbeat.
     pub(crate) heartbeat_cpu: CpuEach,
-    /// The load generator's verdict, with the checks that are not passed.
+    /// The load generator's verdict, with the checks that did not pass.
     pub(crate) verdict: String,
-    /// From the first close until the kernel had no connection left; absent when some remained.
+    /// Seconds from the first close until the kernel had no connection left. Absent when some remained.
     pub(crate) close_s: Option<f64>,
     pub(crate) orphans_max: u64,
     pub(crate) time_wait_max: u64,
-    /// Connections of the fullest reactor over the mean.
+    /// Connections of the fullest reactor divided by the mean.
     pub(crate) accepts_max_over_mean: Option<f64>,
-    /// Signs of trouble, in the order in which they appeared.
+    /// Signs of trouble, in order of appearance.
     pub(crate) troubles: Vec<Trouble>,
     pub(crate) samples: Vec<Sample>,
 }
@@ -71,33 +71,33 @@ pub(crate) struct Tail {
     pub(crate) max_us: Option<f64>,
 }
 
-/// CPU time in microseconds for one of what is counted.
+/// CPU time in microseconds of one event (a connect or a heartbeat).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CpuEach {
-    /// Of all CPUs, the packets' work included, without what the hypervisor took.
+    /// Of all CPUs. Includes the work on packets, excludes what the hypervisor took.
     pub(crate) all_us: Option<f64>,
     pub(crate) server_us: Option<f64>,
     pub(crate) generator_us: Option<f64>,
 }
 
-/// Growth from before the first connect until all were established, and nothing but idle.
+/// Growth from before the first connect until all connections were established and still idle.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Memory {
-    /// The server's process before the first connect.
+    /// The server's memory before the first connect.
     pub(crate) server_bytes_fixed: Option<u64>,
-    /// Growth of the processes' own memory for each connection.
+    /// Growth of each process's own memory per connection.
     pub(crate) server_bytes_each: Option<f64>,
     pub(crate) generator_bytes_each: Option<f64>,
-    /// Growth of all slabs in use for each connection.
+    /// Growth of all slabs in use per connection.
     pub(crate) slab_bytes_each: Option<f64>,
-    /// What the host lost for each connection, whoever has it: MemFree, Buffers and Cached of /proc/meminfo.
+    /// What the host lost per connection, whoever uses it: MemFree, Buffers and Cached of /proc/meminfo.
     pub(crate) host_bytes_each: Option<f64>,
-    /// Both processes with all their threads and everything the kernel's slabs grew by, in bytes.
+    /// Growth in bytes of the kernel's slabs, and of both processes with all their threads.
     pub(crate) slab_bytes: Option<f64>,
     pub(crate) server_bytes: Option<u64>,
     pub(crate) generator_bytes: Option<u64>,
     pub(crate) host_bytes: Option<f64>,
-    /// Slab caches that grew, the largest first.
+    /// Slab caches that grew, largest first.
     pub(crate) slabs: Vec<Slab>,
 }
 
@@ -106,13 +106,13 @@ pub(crate) struct Memory {
 pub(crate) struct Slab {
     pub(crate) name: String,
     pub(crate) object_bytes: u64,
-    /// For each connection.
+    /// Objects per connection.
     pub(crate) objects: f64,
-    /// For each connection; an object counts with its share of its slab.
+    /// Bytes per connection. An object counts with its share of its slab.
     pub(crate) bytes: f64,
 }
 
-/// In bytes.
+/// What the planner predicted, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Predicted {
     pub(crate) slab_bytes: u64,
@@ -122,13 +122,13 @@ pub(crate) struct Predicted {
 }
 
 impl StepRecord {
-    /// Connections established in a second, over the whole ramp.
+    /// Connections established per second, over the whole ramp.
     pub(crate) fn connects_per_s(&self) -> Option<f64> {
         self.ramp_s.filter(|ramp_s| *ramp_s > 0.0).map(|ramp_s| self.connections as f64 / ramp_s)
     }
 
-    /// The prediction of slabs and both processes over what was measured. That of the host's loss depends on what
-    /// the step before has left in half-filled slabs; with 100,000 connections it says little.
+    /// The predicted memory of slabs and both processes divided by the measured one. A prediction of the host's loss
+    /// depends on what the previous step left in half-filled slabs, so it says little for 100,000 connections.
     pub(crate) fn prediction_ratio(&self) -> Option<f64> {
         let (memory, predicted) = (&self.memory, &self.predicted);
         let measured = memory.slab_bytes? + memory.server_bytes? as f64 + memory.generator_bytes? as f64;
@@ -136,7 +136,7 @@ impl StepRecord {
         (measured > 0.0).then(|| foretold as f64 / measured)
     }
 
-    /// The prediction of everything over what the host lost.
+    /// The predicted memory as a whole divided by what the host lost.
     pub(crate) fn prediction_ratio_host(&self) -> Option<f64> {
         let measured = self.memory.host_bytes.filter(|bytes| *bytes > 0.0)?;
         Some(self.predicted.total_bytes as f64 / measured)

@@ -1,4 +1,4 @@
-//! The report of a watched scenario: what happened, then the sections that the experiment has chosen. Pure text; the same
+//! The report of a watched scenario: what happened, then the sections that the experiment chose. Pure text: the same
 //! record always gives the same report.
 
 use results::report::{Block, Document, Table, count};
@@ -46,7 +46,7 @@ fn findings(watched: &Watched, record: &Record) -> Vec<String> {
     record.steps.iter().map(finding).chain((watched.together)(record)).collect()
 }
 
-/// How many steps held, in a line.
+/// In one line, how many steps held.
 pub(super) fn answer(watched: &Watched, record: &Record) -> String {
     let (held, broken): (Vec<&StepRecord>, Vec<&StepRecord>) =
         record.steps.iter().partition(|step| watched.broke(step).is_empty());

@@ -1,4 +1,4 @@
-//! How a watched scenario is planned, played and published.
+//! Plans, plays and publishes a watched scenario.
 
 use results::report::{Document, Table};
 
@@ -13,7 +13,8 @@ use crate::kinds::scenario::watched::{fit, report};
 use crate::session::host::Host;
 use crate::session::request::Profile;
 
-/// What a step takes beside ramp and heartbeats, and connects a second of a slow host: for the estimate only.
+/// What a step takes besides ramp and heartbeats, and the connects per second of a slow host. Only used for the
+/// estimate.
 const OVERHEAD_S: f64 = 5.0;
 const CONNECTS_PER_S: f64 = 20_000.0;
 
@@ -86,7 +87,7 @@ impl Scenario for Watched {
         Ok((report::document(self, record), report::tables(self, record)))
     }
 
-    /// Each of the steps, those included that came to nothing.
+    /// Whether every step held, including those that came to nothing.
     fn is_fulfilled(&self, record: &Record, cases: usize) -> bool {
         record.steps.iter().filter(|step| self.broke(step).is_empty()).count() >= cases
     }

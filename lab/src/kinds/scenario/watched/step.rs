@@ -1,4 +1,4 @@
-//! A step: so many connections, held by one variant. Data only.
+//! A step: a number of connections, held by one variant. Data only.
 
 use server::Variant;
 use tuning::plan::Prediction;
@@ -7,9 +7,9 @@ use tuning::thousands;
 /// Where the clients are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// On the other end of the kernel's loopback: two sockets a connection.
+    /// At the other end of the kernel's loopback: two sockets per connection.
     Loopback,
-    /// In user space, behind a TUN device: the server's sockets only.
+    /// In user space, behind a TUN device: only the server's sockets.
     Tun,
 }
 
@@ -21,7 +21,7 @@ impl Place {
         }
     }
 
-    /// Sockets of the kernel for each connection.
+    /// Kernel sockets per connection.
     pub(crate) fn ends(self) -> u64 {
         match self {
             Place::Loopback => 2,
@@ -36,9 +36,9 @@ pub(crate) struct Step {
     pub(crate) variant: Variant,
     pub(crate) place: Place,
     pub(crate) connections: u32,
-    /// Each connection sends once in this time; so long is the window, too.
+    /// Period in which each connection sends once. The window is as long.
     pub(crate) heartbeat_s: u32,
-    /// Over loopback, whether the load generator uses io_uring instead of epoll.
+    /// Whether the load generator uses io_uring instead of epoll. Applies over loopback only.
     pub(crate) ring_clients: bool,
 }
 
@@ -50,12 +50,12 @@ impl Step {
     }
 }
 
-/// A step that fits, and over what it is spread.
+/// A step that fits this host, and how it is spread.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Planned {
     pub(crate) step: Step,
     pub(crate) reactors: u64,
     pub(crate) workers: u64,
-    /// Memory of the connections while nothing is under way.
+    /// Predicted memory of the idle connections.
     pub(crate) prediction: Prediction,
 }

@@ -1,4 +1,4 @@
-//! What a watched scenario consists of: a table that an experiment fills in.
+//! What makes up a watched scenario: a table that an experiment fills in.
 
 use crate::kinds::scenario::plan::About;
 use crate::kinds::scenario::timeline::Action;
@@ -6,22 +6,22 @@ use crate::kinds::scenario::watched::record::{Record, StepRecord};
 use crate::kinds::scenario::watched::step::{Planned, Step};
 use crate::session::request::Profile;
 
-/// What is expected of a step: nothing, or the words for what came of it instead.
+/// An expectation of a step. Returns nothing when the step fulfils it, or the words for what happened instead.
 pub(crate) type Expectation = fn(&StepRecord) -> Option<String>;
 
 /// A watched scenario.
 pub(crate) struct Watched {
     pub(crate) about: About,
-    /// What each step is put through, for people.
+    /// What each step goes through, in words for people.
     pub(crate) load: &'static str,
-    /// The steps of a profile in their order.
+    /// The steps of a profile, in order.
     pub(crate) steps: fn(Profile) -> Vec<Step>,
-    /// What is done in a step, with this seed.
+    /// The actions of a step, with this seed.
     pub(crate) timeline: fn(&Planned, u64) -> Vec<Action>,
     pub(crate) expectations: &'static [Expectation],
-    /// What happened, in a sentence about a step that fulfilled them all.
+    /// A sentence about a step that fulfilled all expectations.
     pub(crate) happened: fn(&StepRecord) -> String,
-    /// What only shows in several steps together.
+    /// What only several steps together show.
     pub(crate) together: fn(&Record) -> Option<String>,
     pub(crate) sections: &'static [Section],
     pub(crate) notes: &'static [&'static str],
@@ -34,11 +34,11 @@ pub(crate) enum Section {
     Held,
     /// Memory against connections, with a picture.
     Memory,
-    /// What the planner had foretold.
+    /// The planner's predictions.
     Planner,
-    /// Connections over time and CPU time of each, with pictures.
+    /// Connections over time and CPU time per connection, with pictures.
     Opening,
-    /// Which counters of the kernel moved first.
+    /// Which kernel counters moved first.
     Troubles,
 }
 

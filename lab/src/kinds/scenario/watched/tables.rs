@@ -8,7 +8,7 @@ use crate::kinds::scenario::watched::words::{ABSENT, ms, tenths, whole};
 
 const MIB: f64 = (1 << 20) as f64;
 
-/// Says which expectations a step did not fulfil; nothing when it fulfilled all.
+/// Returns the expectations that a step did not fulfil; empty when it fulfilled all.
 pub(super) type Broke<'a> = &'a dyn Fn(&StepRecord) -> Vec<String>;
 
 pub(super) fn held_table(record: &Record, broke: Broke<'_>) -> Table {

@@ -1,4 +1,4 @@
-//! The mechanism: which counters of the kernel moved, when, and while what was done.
+//! What broke first: which kernel counters moved, when, and in which phase.
 
 use results::report::{Block, Table, count, percent};
 
@@ -6,7 +6,7 @@ use crate::kinds::scenario::timeline::Phase;
 use crate::kinds::scenario::watched::picture;
 use crate::kinds::scenario::watched::record::{Record, StepRecord};
 
-/// Memory may leave the straight line by this share of its end before the report calls it bent.
+/// The report calls memory bent when it leaves the straight line by more than this share of its end.
 pub(super) const STRAIGHT_WITHIN: f64 = 0.02;
 
 pub(super) fn troubles(record: &Record) -> Vec<Block> {

@@ -1,10 +1,10 @@
-//! Figures, and the sentence about a step that was held, as a report writes them.
+//! Wording for reports: figures, and the sentence about a step that held.
 
 use results::report::{count, measure};
 
 use crate::kinds::scenario::watched::record::StepRecord;
 
-/// What stands where a figure could not be had.
+/// Shown where a figure is missing.
 pub(crate) const ABSENT: &str = "n/a";
 
 /// A time in ms.
@@ -22,7 +22,7 @@ pub(crate) fn tenths(bytes: Option<f64>) -> String {
     bytes.map_or(ABSENT.to_owned(), |bytes| format!("{bytes:.1}"))
 }
 
-/// What happened in a step whose expectations are all fulfilled.
+/// The sentence about a step that fulfilled all expectations.
 pub(crate) fn held(step: &StepRecord) -> String {
     format!(
         "{}: held. Opened at {} connects/s, {} bytes of this host's memory each ({} of the server's own); heartbeats: p99 \

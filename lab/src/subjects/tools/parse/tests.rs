@@ -1,11 +1,11 @@
-//! The parsers over what the tools really printed: versions of Debian 12, oha 1.16.0, each for 5 s against
-//! a server that stalls. The figures are not of interest here, a busy machine made them.
+//! The parsers read real output of the tools: versions of Debian 12, and oha 1.16.0, each run for 5 s against a server
+//! that stalls. The figures do not matter; a busy machine made them.
 
 use super::*;
 use loadgen::Distribution;
 use loadgen::record::{RequestCounts, Summary};
 
-/// Compares figure by figure, so that rounding does not matter.
+/// Compares the figures one by one, so that rounding does not matter.
 fn check(found: Option<Reported>, expected: &Reported) {
     let found = found.expect("the output is understood");
     assert_eq!((found.requests, found.failed), (expected.requests, expected.failed));
