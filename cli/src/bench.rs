@@ -1,4 +1,4 @@
-//! `c10m bench`: the words of its command line. The experiments belong to `lab`.
+//! `c10m bench`: its command line. The experiments belong to `lab`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use lab::{Profile, Request};
 
-/// The experiments by name, and what holds for all of them.
+/// The experiments by name, and notes that apply to all of them.
 fn notes() -> String {
     let names = textwrap::fill(&lab::names().join(", "), 78);
     format!("Experiments (`c10m bench list` explains each):\n{names}\n\n{NOTES}")
 }
 
 const NOTES: &str = "\
-An experiment that is interrupted keeps what is finished, and the same command
-goes on. Before each run the machine must be quiet: for a tenth of a second no
-task waits for a CPU > 20 % of the time, no CPU of the experiment is used by
-others > 30 % or taken by a hypervisor > 20 %, and there are at most 500
-orphaned sockets, 4,000 in TIME-WAIT and 2,000 closed but not freed.
+An interrupted experiment keeps its finished runs, and the same command
+continues it. Before each run the machine must be quiet: during a tenth of a
+second, tasks wait for a CPU at most 20 % of the time, others use at most 30 %
+and a hypervisor takes at most 20 % of each CPU of the experiment, and there are
+at most 500 orphaned sockets, 4,000 in TIME-WAIT and 2,000 closed but not freed.
 
-No experiment begins while a process lives that a killed one left behind.
+No experiment begins while processes of a killed one still run.
 
 Exit codes: 0 done, 1 failed, interrupted or the machine not quiet, 2 usage,
 4 no run was valid.";
@@ -28,13 +28,13 @@ Exit codes: 0 done, 1 failed, interrupted or the machine not quiet, 2 usage,
 #[derive(Debug, Args)]
 #[command(after_help = notes())]
 pub(crate) struct BenchArgs {
-    /// Which experiment; `list` explains each
+    /// Name of the experiment; `list` explains each
     #[arg(default_value = "quick")]
     experiment: String,
-    /// How much of it [default: quick where there is one]
+    /// How much of it to run [default: quick if the experiment has it]
     #[arg(long, value_enum)]
     profile: Option<ProfileWord>,
-    /// Where the run's directory is made
+    /// Directory in which the run's directory is created
     #[arg(long, value_name = "DIR", default_value = "results/runs")]
     out: PathBuf,
     /// Repeats of every arm [default: the experiment's]
@@ -43,7 +43,7 @@ pub(crate) struct BenchArgs {
     /// Seconds of each measured interval [default: the experiment's]
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<f64>,
-    /// Seed of the schedules and of the order; random when absent, and recorded either way
+    /// Seed of the schedules and of the order; random if absent, and recorded either way
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Longest wait for a quiet machine before a run [default: 60s; with --noisy 0s]
@@ -52,7 +52,7 @@ pub(crate) struct BenchArgs {
     /// Measure even when the machine is not quiet, and record that
     #[arg(long)]
     noisy: bool,
-    /// Discard what an interruption left, and begin anew
+    /// Discard what an interruption left, and start again
     #[arg(long)]
     fresh: bool,
     /// Print the record (or the list) as one JSON document on stdout instead of tables
@@ -60,12 +60,12 @@ pub(crate) struct BenchArgs {
     json: bool,
 }
 
-/// How much of an experiment is run.
+/// How much of an experiment to run.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ProfileWord {
     /// A first answer within minutes
     Quick,
-    /// Everything; can be interrupted and taken up again
+    /// Everything; an interrupted run can be continued
     Full,
     /// A million connections over loopback, and 2.5 million (c10m only)
     C1m,
@@ -84,7 +84,7 @@ impl From<ProfileWord> for Profile {
     }
 }
 
-/// Runs an experiment, or lists them; the value is the exit code.
+/// Runs an experiment, or lists them. Returns the exit code.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
     if args.experiment == "list" {
         lab::terminal::print(&lab::list(args.json)?)?;

@@ -1,5 +1,5 @@
-//! `c10m compare`: two runs against each other, after making sure that they may be compared. What a ratio
-//! means and what may be claimed of it belongs to `results`.
+//! `c10m compare`: compares two runs after checking that they are comparable. What a ratio means and what it proves
+//! belongs to `results`.
 
 use std::fmt;
 use std::path::Path;
@@ -21,13 +21,13 @@ mod loads;
 pub(crate) use args::CompareArgs;
 use args::DRIFT;
 
-/// Two records of a kind.
+/// Two records of the same kind.
 enum Pair {
     Experiments(Box<(Record, Record)>),
     Loads(Value, Value),
 }
 
-/// Compares, or says why not: exit code 2 for runs that are not comparable, 4 when no run of theirs is valid.
+/// Compares, or says why not. Exit code 2 if the runs are not comparable, 4 if no cell has valid runs on both sides.
 pub(crate) fn run(args: CompareArgs) -> anyhow::Result<u8> {
     let pair = match read(&args.first, &args.second) {
         Ok(pair) => pair,
@@ -57,7 +57,7 @@ fn refuse(complaint: &str) -> u8 {
     2
 }
 
-/// Both files, which have to be of one kind.
+/// Reads both files, which must be of the same kind.
 fn read(first: &Path, second: &Path) -> Result<Pair, Refusal> {
     let records = [RecordFile::open(first)?, RecordFile::open(second)?];
     for record in &records {
@@ -92,7 +92,7 @@ fn read(first: &Path, second: &Path) -> Result<Pair, Refusal> {
     }
 }
 
-/// Why this may not be compared, in one line; `None` when it may.
+/// Why these runs may not be compared, in one line. `None` when they may.
 fn refusal(found: &[Conflict], despite: Option<&str>) -> Option<String> {
     let fatal: Vec<&Conflict> = found.iter().filter(|conflict| !conflict.is_host).collect();
     let all = |conflicts: &[&Conflict]| {
@@ -104,7 +104,7 @@ fn refusal(found: &[Conflict], despite: Option<&str>) -> Option<String> {
     match (fatal.is_empty(), found.is_empty(), despite) {
         (false, ..) => Some(format!("these runs are not comparable: {}", all(&fatal))),
         (true, false, None) => Some(format!(
-            "these runs are of different hosts, so a difference need not be the program's: {}; to compare them all the same, \
+            "these runs are of different hosts, so a difference need not be the program's: {}; to compare them anyway, \
              say why with --despite REASON",
             all(&found.iter().collect::<Vec<_>>())
         )),
@@ -116,7 +116,7 @@ fn refusal(found: &[Conflict], despite: Option<&str>) -> Option<String> {
     }
 }
 
-/// A fact that fits a line.
+/// Shortens a fact to fit a line.
 fn brief(text: &str) -> String {
     const CHARACTERS_MAX: usize = 120;
     match text.char_indices().nth(CHARACTERS_MAX) {
@@ -133,7 +133,7 @@ fn print_experiments(args: &CompareArgs, first: &Record, second: &Record, found:
     let pair = compare(first, second);
     if args.json {
         let of = |path: &Path, record: &Record| {
-            // As text: a path that is no UTF-8 has no other form in JSON, and `json!` panics at one.
+            // As text: a path that is not UTF-8 has no other form in JSON, and `json!` would panic.
             let run = path.display().to_string();
             json!({ "run": run, "commit": record.commit, "started_at": record.started_at })
         };
@@ -204,7 +204,7 @@ fn summary(args: &CompareArgs, first: &Record, second: &Record, pair: &RunPair) 
         format!("second: {} ({}, {})", args.second.display(), brief(&second.commit), brief(&second.started_at)),
         format!("The second run against the first: {}.", counts.join(", ")),
         format!(
-            "Were the programs alike, up to {} of these would be called a difference by chance.",
+            "If the programs were alike, chance would make up to {} of these cells look different.",
             measure(false_expected)
         ),
         DRIFT.to_owned(),

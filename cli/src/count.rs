@@ -1,11 +1,11 @@
-//! Counts and rates as people write them: `10000`, `10k`, `2.5M`, `1e6`. What is typed is exact, and what a
-//! suffix means is decimal; sizes in bytes have binary ones and a file of their own.
+//! Counts and rates as people write them: `10000`, `10k`, `2.5M`, `1e6`. Reads them exactly. Suffixes are decimal
+//! here; sizes in bytes have binary suffixes, in `size`.
 
 use std::fmt::Display;
 
-/// Decimal suffixes, and the zeros that each stands for.
+/// Decimal suffixes, and the number of zeros that each stands for.
 const SUFFIXES: [(&str, usize); 4] = [("k", 3), ("K", 3), ("M", 6), ("G", 9)];
-/// Digits of a written number at most: no count has more, and none takes long to read.
+/// The most digits of a written number. No count has more, and so none takes long to read.
 const DIGITS_MAX: usize = 40;
 
 /// A positive whole number.
@@ -15,7 +15,7 @@ pub(crate) fn count(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected a positive number such as 10000, 10k, 2.5M or 1e6".to_owned())
 }
 
-/// A reader of whole numbers from `least` to `most`.
+/// Returns a parser of whole numbers from `least` to `most`.
 pub(crate) fn between<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
 where
     T: TryFrom<u64> + PartialOrd + Display + Copy + Send + Sync + 'static,
@@ -31,16 +31,16 @@ where
     }
 }
 
-/// A number per second, which need not be whole.
+/// A number per second. It need not be whole.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let written =
         Written::of(text).ok_or_else(|| "expected a number such as 0.5, 10000, 10k, 2.5M or 1e6".to_owned())?;
-    // Read as one decimal number, so that it is rounded once.
+    // Parsed as one decimal number, so that it is rounded only once.
     let number = format!("{}.{}e{}", written.whole, written.decimals, written.zeros);
     number.parse().ok().filter(|rate: &f64| rate.is_finite()).ok_or_else(|| format!("{text} is too large"))
 }
 
-/// A number in parts: its digits, and by how many places its point moves to the right.
+/// A written number: its digits, and by how many places to move the point to the right.
 struct Written<'a> {
     whole: &'a str,
     decimals: &'a str,
@@ -56,7 +56,7 @@ impl Written<'_> {
             (None, None) => (text, 0),
         };
         let (whole, decimals) = match number.split_once('.') {
-            // A point promises a decimal.
+            // A point must have decimals after it.
             Some((_, "")) => return None,
             Some(parts) => parts,
             None => (number, ""),
@@ -74,10 +74,10 @@ fn places(exponent: &str) -> Option<i64> {
     is_number.then_some(exponent).and_then(|exponent| exponent.parse().ok())
 }
 
-/// A whole number; `None` when it is none, however near it comes.
+/// A whole number. `None` for any other number, however close it comes.
 fn whole(text: &str) -> Option<u64> {
     let Written { whole, decimals, zeros } = Written::of(text)?;
-    // Zeros at the end of the decimals are no part of a number, as in 2.50k.
+    // Zeros at the end of the decimals do not count, as in 2.50k.
     let decimals = decimals.trim_end_matches('0');
     let missing = usize::try_from(zeros).ok()?.checked_sub(decimals.len())?;
     let digits = format!("{whole}{decimals}");
@@ -166,7 +166,7 @@ mod tests {
         ] {
             assert_eq!(rate(text).ok(), expected, "{text}");
         }
-        // What the program itself writes for its children comes back.
+        // Reads back exactly what the program writes for its children.
         for number in [0.001, 333.333_333_333_333_3, 9_079.412_345_678_9, 1e8] {
             assert_eq!(rate(&number.to_string()), Ok(number));
         }

@@ -1,16 +1,16 @@
-//! Which options the user gave by name. An option that is given and has no effect is refused, and a default is
-//! not given: clap knows which is which, but only while it fills in the arguments.
+//! Which options the user gave by name: a given option without effect is refused, but a default is not. clap knows
+//! which options were given, but only while it fills in the arguments.
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-/// The names of the arguments of a sub-command that are on its command line. It must be the first field of the
-/// arguments it belongs to, because clap takes out what it fills in, in their order.
+/// The names of the arguments that are on a sub-command's command line. It must be the first field of its arguments,
+/// because clap takes values out in the order of the fields.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Given(Vec<String>);
 
 impl Given {
-    /// Whether the argument, by the name of its field, is on the command line.
+    /// Whether the argument is on the command line. `name` is the name of its field.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|given| given == name)
     }

@@ -1,5 +1,5 @@
-//! `c10m load`: one load run, or a search for the rate a server can bear. This file leads from flags to
-//! exit code; what is shown, printed and written has a file each.
+//! `c10m load`: one load run, or a search for the rate that a server can bear. This file leads from flags to the exit
+//! code. Other files display, print and write.
 
 mod addresses;
 mod args;
@@ -32,11 +32,10 @@ use display::Display;
 use ending::{EXIT_INTERRUPTED, EXIT_INVALID, EXIT_SLO_BREACHED, print, refuse, write_json};
 use files::Directory;
 
-/// Runs the load and prints its record; the value is the exit code.
+/// Runs the load and prints its record. Returns the exit code.
 ///
 /// # Errors
-/// When standard output, the signal handlers or the files fail; what goes wrong with the load is
-/// printed here.
+/// When stdout, the signal handlers or the files fail. Errors of the load itself are printed here.
 pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
     let (condition, output) = (args.condition(), args.output.clone());
     let given = args.given().clone();
@@ -50,7 +49,7 @@ pub(crate) fn run(args: LoadArgs) -> anyhow::Result<u8> {
         say!("c10m: {note}");
     }
     let options = args.into_options();
-    // Before the directory is made: a run that is refused leaves nothing behind.
+    // Checked before the directory is created, so that a refused run leaves nothing behind.
     let checked = options.check().and_then(|()| effects::check(&given, &options, condition.is_some()));
     if let Err(error) = checked.and_then(|()| memory::check(&options)) {
         return Ok(refuse(&error));
@@ -85,7 +84,7 @@ fn run_once(
     outcome.record.commit = Some(lab::built::COMMIT.to_owned());
     let written = directory.map_or(Ok(()), |directory| directory.write(files::of_run(&outcome)?));
     let record = &outcome.record;
-    // A record that could not be written is printed whole: it may have taken hours.
+    // A record that could not be written is printed completely: it may have taken hours.
     let json = output.json || written.is_err();
     print(|stdout| {
         if !output.json {
@@ -97,7 +96,8 @@ fn run_once(
     Ok(exit_code(record))
 }
 
-/// An invalid measurement says nothing about the SLO, so it comes first; half a run says nothing about the whole.
+/// An invalid measurement says nothing about the SLO, so it comes first. A run that was cut short says nothing about
+/// the whole.
 fn exit_code(record: &Record) -> u8 {
     if record.interrupted {
         return EXIT_INTERRUPTED;
@@ -113,12 +113,13 @@ fn exit_code(record: &Record) -> u8 {
 fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // A second signal ends the program at once, should the first not be enough.
+        // A second signal ends the program at once, in case the first is not enough.
         signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
             .context("cannot handle signals")?;
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot handle signals")?;
     }
-    // It often comes twice, from the terminal and from the shell on it: it ends nothing at once.
+    // SIGHUP often comes twice, from the terminal and from its shell, so a second one must not end the program at
+    // once.
     if let Some(hang_up) = lab::signals::hang_up() {
         signal_hook::flag::register(hang_up, Arc::clone(&stop)).context("cannot handle signals")?;
     }

@@ -1,9 +1,9 @@
-//! The program `c10m`: parse, run the sub-command, turn its answer into an exit code.
+//! The program `c10m`: parses, runs the sub-command, and turns its result into an exit code.
 //!
 //! Exit codes: 0 done, 1 failed or interrupted, 2 usage, 3 SLO breached or drain forced, 4 measurement invalid.
 #![forbid(unsafe_code)]
 
-/// Says a line on stderr, as eprintln! does, which panics where stderr is closed.
+/// Prints a line on stderr. Unlike `eprintln!`, it does not panic when stderr is closed.
 macro_rules! say {
     ($($words:tt)*) => { lab::say(format_args!($($words)*)) };
 }
@@ -50,9 +50,9 @@ enum Command {
     Report(report::ReportArgs),
     /// Compare two runs, or refuse to and say why.
     Compare(compare::CompareArgs),
-    /// What this host's limits and settings mean for many connections.
+    /// Show what this host's limits and settings mean for many connections.
     Tune(tune::TuneArgs),
-    /// A server that does next to nothing, or nothing at all for a while: the peer of experiments.
+    /// A server that does as little as possible, or stalls: the peer of experiments.
     #[command(hide = true)]
     NullServer(null_server::NullServerArgs),
 }
@@ -80,8 +80,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints help, version or what is wrong with the command line; the value is the exit code. Help that cannot be
-/// written is a failure; a reader that has seen enough is none.
+/// Prints help, the version, or what is wrong with the command line. Returns the exit code. Help that cannot be
+/// written is a failure, unless the reader stopped early.
 fn tell(answer: &clap::Error) -> u8 {
     let told = answer.print().and_then(|()| io::stdout().flush());
     match told {

@@ -1,5 +1,5 @@
-//! Lines to stdout and stderr that nobody has to read: each stream is written by a thread of its own, so that a full
-//! pipe keeps a signal from nothing. Whether the last line arrived is asked at the end.
+//! Lines to stdout and stderr that nobody may read. A separate thread writes each stream, so that a full pipe never
+//! delays a signal. At the end, `finish` tells whether the last line arrived.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,43 +9,43 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, TrySendError, after, bounded, never, select};
 use results::visible::visible;
 
-/// Lines that may wait for a reader; more are lost, and counted.
+/// Lines that may wait for a reader. Further ones are dropped and counted.
 const LINES_MAX: usize = 256;
-/// How long the end waits for a reader.
+/// How long the program waits for a reader when it ends.
 const LAST_LINE_WAIT: Duration = Duration::from_secs(5);
-/// The same once somebody is in a hurry: enough for a reader who reads.
+/// The same after a second signal. Long enough for a reader that is reading.
 const HURRIED_WAIT: Duration = Duration::from_millis(300);
 
-/// What the thread of a stream is told.
+/// An order to the thread of a stream.
 pub(crate) enum Order {
     /// Write this line.
     Line(String),
-    /// That was the last one.
+    /// There are no more lines.
     End,
 }
 
 /// One of the two streams.
 pub(crate) struct Stream {
     lines: Sender<Order>,
-    /// Sent once, when every line was written or one could not be.
+    /// Sent once, when every line was written or writing failed.
     ended: Receiver<io::Result<()>>,
     lost: u64,
 }
 
 impl Stream {
-    /// That of standard output. Its first failure is told to `complaints`.
+    /// The stream of stdout. Its first failure is reported to `complaints`.
     pub(crate) fn stdout(complaints: Option<Sender<Order>>) -> io::Result<Stream> {
         Stream::new("stdout", io::stdout(), complaints, || leave(rustix::stdio::dup2_stdout))
     }
 
-    /// That of standard error.
+    /// The stream of stderr.
     pub(crate) fn stderr() -> io::Result<Stream> {
         Stream::new("stderr", io::stderr(), None, || leave(rustix::stdio::dup2_stderr))
     }
 
-    /// A thread that writes to `sink`. The first failure goes to `complain`; the lines after it are thrown away, and
-    /// `leave` lets go of what cannot be written to: whoever waits for a line at the other end of a pipe sees its end
-    /// instead.
+    /// Starts a thread that writes to `sink`. It passes the first failure to `complain` and discards all later lines.
+    /// `leave` then closes the broken stream, so that a process at the other end of a pipe sees the end instead of
+    /// waiting for a line.
     fn new(
         name: &str,
         mut sink: impl Write + Send + 'static,
@@ -62,34 +62,34 @@ impl Stream {
                 if result.is_err() {
                     continue;
                 }
-                // In one write, so that no reader gets half a line.
+                // One write, so that no reader gets half a line.
                 result = sink.write_all(format!("{}\n", visible(&line)).as_bytes()).and_then(|()| sink.flush());
                 if result.is_err() {
                     leave();
                 }
                 if let (Err(error), Some(complain), Some(name)) = (&result, &complain, name_of_stream.take()) {
-                    // A stderr that has no room for this has other worries.
-                    let line = format!("c10m: cannot write to {name}: {error}; serving all the same");
+                    // If stderr has no room for this line, it is dropped.
+                    let line = format!("c10m: cannot write to {name}: {error}; the server continues");
                     let _ = complain.try_send(Order::Line(line));
                 }
             }
-            // Nobody waits for it when the wait was too long.
+            // Nobody receives it if the wait was too long.
             let _ = end.send(result);
         })?;
         Ok(Stream { lines, ended, lost: 0 })
     }
 
-    /// For the complaints of another stream.
+    /// The sender for complaints of another stream.
     pub(crate) fn sender(&self) -> Sender<Order> {
         self.lines.clone()
     }
 
-    /// Lines that found no place so far.
+    /// Number of lines dropped so far.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Queues a line, or counts it as lost: a reader that is too slow must not slow the server down.
+    /// Queues a line, or drops it and counts it, because a slow reader must not slow the server down.
     pub(crate) fn offer(&mut self, line: String) {
         match self.lines.try_send(Order::Line(line)) {
             Ok(()) => {}
@@ -97,8 +97,8 @@ impl Stream {
         }
     }
 
-    /// Waits until everything is written, but not longer than [`LAST_LINE_WAIT`], or than [`HURRIED_WAIT`] from the
-    /// next of `hurry` on.
+    /// Waits until everything is written, but at most [`LAST_LINE_WAIT`], or [`HURRIED_WAIT`] after the next message
+    /// of `hurry`.
     ///
     /// # Errors
     /// Why the last line did not arrive.
@@ -110,7 +110,7 @@ impl Stream {
         loop {
             let lines = if order.is_some() { &self.lines } else { &blocked };
             select! {
-                // The message is made when there is room for it, not before.
+                // Builds the message when there is room for it, not before.
                 send(lines, order.take().unwrap_or(Order::End)) -> _ => order = orders.next(),
                 recv(self.ended) -> result => return match result {
                     Ok(Ok(())) => Ok(()),
@@ -129,10 +129,10 @@ impl Stream {
     }
 }
 
-/// Puts /dev/null in the place of a standard stream.
+/// Replaces a standard stream by /dev/null.
 fn leave(replace: fn(File) -> rustix::io::Result<()>) {
     if let Ok(nothing) = File::options().write(true).open("/dev/null") {
-        // Without it the reader waits until the program ends, as before.
+        // If this fails, the reader waits until the program ends, as without it.
         let _ = replace(nothing);
     }
 }
@@ -143,7 +143,7 @@ mod tests {
     use crossbeam::channel::unbounded;
     use std::io::{BufRead, BufReader, PipeReader};
 
-    /// A pipe whose reader reads nothing; full before the first line.
+    /// A pipe that nobody reads. It is full before the first line.
     fn full_pipe() -> (PipeReader, io::PipeWriter) {
         let (reader, writer) = io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
@@ -175,7 +175,7 @@ mod tests {
         drop(reader);
     }
 
-    /// A second signal may come when the last line is on its way already.
+    /// A second signal may come while the last line is being written.
     #[test]
     fn a_hurry_does_not_lose_a_line_that_is_read() {
         for _ in 0..50 {

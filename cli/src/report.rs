@@ -1,4 +1,4 @@
-//! `c10m report`: renders the report of runs again from their records, prints its tables, and lists runs.
+//! `c10m report`: renders the reports of runs again from their records, prints their tables, and lists runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,25 +14,25 @@ use lab::{Refusal, terminal};
 
 const NOTES: &str = "\
 Exit codes: 0 done, 1 a record is damaged or a report cannot be written, 2 usage:
-what was named is no run of `c10m bench`, or of a newer c10m, or --out has
+the run is not one of `c10m bench`, or a newer c10m wrote it, or --out holds
 another report.";
 
 /// Arguments of `c10m report`.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub(crate) struct ReportArgs {
-    /// Directories of runs, as `c10m bench` writes them, or the record.json in them.
+    /// Directories of runs that `c10m bench` wrote, or the record.json in them.
     #[arg(required_unless_present = "list", value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Write the list of the runs in a directory, DIR/README.md, from their records, and no report. `c10m bench`
-    /// keeps such a list up to date where there is one.
+    /// Write no report, but the list of the runs in a directory, DIR/README.md, from their records. `c10m bench` keeps
+    /// an existing list up to date.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["runs", "out", "readme"])]
     list: Option<PathBuf>,
-    /// Write the report into this directory instead of into the run. The directory must hold no other report. With
-    /// several runs, each gets a directory of its name in there, numbered where two have one name.
+    /// Write the report into this directory instead of the run's. The directory must not hold another report. With
+    /// several runs, each gets a directory in it with the name of the run, numbered if two have the same name.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write nothing, and print the block of results for a README.
+    /// Write nothing; print the block of results for a README.
     #[arg(long, conflicts_with_all = ["out", "json"])]
     readme: bool,
     /// Print what was written as one JSON document on stdout instead of tables.
@@ -40,19 +40,19 @@ pub(crate) struct ReportArgs {
     json: bool,
 }
 
-/// A run, rendered.
+/// A rendered run.
 struct Rendered {
     files: Vec<(String, String)>,
     tables: Vec<report::Table>,
 }
 
-/// A run that was named.
+/// A run that the user named.
 struct Named {
     record: RecordFile,
     directory: PathBuf,
 }
 
-/// Renders every run, or none when one of them cannot be read.
+/// Renders all runs, or none if one of them cannot be read.
 pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
     if let Some(directory) = &args.list {
         return list(directory, args.json);
@@ -84,7 +84,7 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<u8> {
     for ((run, directory), rendered) in args.runs.iter().zip(&places).zip(&rendered) {
         write(directory, &rendered.files)?;
         let names: Vec<&str> = rendered.files.iter().map(|(name, _)| name.as_str()).collect();
-        // A path that is no UTF-8 has no other form in JSON: `json!` panics at one.
+        // A path that is not UTF-8 has no other form in JSON: `json!` would panic.
         let (run, place) = (run.display().to_string(), directory.display().to_string());
         if !args.json {
             terminal::print(&terminal::terminal(rendered.tables.iter().cloned()))?;
@@ -114,7 +114,7 @@ fn list(directory: &Path, is_json: bool) -> anyhow::Result<u8> {
     }
 }
 
-/// A run of `bench`; the others have no report.
+/// Opens a run of `bench`; other runs have no report.
 fn open(run: &Path) -> Result<Named, Refusal> {
     let record = RecordFile::open(run)?;
     if !matches!(record.kind, Kind::Comparison | Kind::Scenario(_)) {
@@ -137,7 +137,7 @@ fn render(named: Named) -> Result<Rendered, Refusal> {
     Ok(Rendered { files: report::files(&document), tables })
 }
 
-/// What is wrong with a record, causes included. They quote it.
+/// What is wrong with a record, including the causes, which quote the record.
 fn damaged(error: anyhow::Error) -> Refusal {
     Refusal::failed(format!("{error:#}"))
 }
@@ -147,7 +147,7 @@ fn refuse(refusal: &Refusal) -> u8 {
     refusal.code
 }
 
-/// Where the report of each run belongs: beside its record, or below --out, each in a place of its own.
+/// The directory for the report of each run: that of its record, or a separate one below --out.
 fn places(args: &ReportArgs, runs: &[Named]) -> Vec<PathBuf> {
     let Some(out) = &args.out else { return runs.iter().map(|run| run.directory.clone()).collect() };
     if runs.len() == 1 {
@@ -167,13 +167,13 @@ fn places(args: &ReportArgs, runs: &[Named]) -> Vec<PathBuf> {
     places
 }
 
-/// Why nothing can be written to a place below --out.
+/// Why a directory below --out cannot be used.
 fn unusable(place: &Path) -> Option<Refusal> {
     lab::out::check(place).err().map(Refusal::usage)
 }
 
-/// Why a report may not be written to a place below --out: a file there is not of this report. The same once more is
-/// no loss, and neither is a new report beside its own record.
+/// Why a report may not be written into a directory below --out: it has a file of another report. Writing the same
+/// report again, or a new one beside its own record, loses nothing.
 fn occupied(run: &Path, place: &Path, rendered: &Rendered) -> Option<Refusal> {
     let whole = |path: &Path| fs::canonicalize(path).ok();
     if whole(run).is_some_and(|run| Some(run) == whole(place)) {
@@ -183,7 +183,7 @@ fn occupied(run: &Path, place: &Path, rendered: &Rendered) -> Option<Refusal> {
         named_file::text(&place.join(name), text.len() as u64).is_ok_and(|found| found == text)
     };
     let own = rendered.files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    // What a name points to does not matter: a link would be replaced, too.
+    // What a link points to does not matter, because the link itself would be replaced.
     let is_there = |name: &str| fs::symlink_metadata(place.join(name)).is_ok();
     let record = is_there("record.json").then_some("record.json");
     let found = record
@@ -195,13 +195,13 @@ fn occupied(run: &Path, place: &Path, rendered: &Rendered) -> Option<Refusal> {
     )))
 }
 
-/// The name of a run's directory, also of `.`.
+/// The name of a run's directory, even for `.`.
 fn name(run: &Path) -> String {
     let whole = fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
     whole.file_name().map_or("run".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Each file appears whole or not at all, and replaces that of the earlier report.
+/// Each file appears whole or not at all, and replaces the one of the earlier report.
 fn write(directory: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     for (name, text) in files {

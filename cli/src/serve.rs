@@ -24,7 +24,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
         Ok(choice) => choice,
         Err(message) => return usage(&message),
     };
-    // Before signals are caught: looking up a name may take its time, and may be interrupted.
+    // Comes before signals are caught: looking up a name may take long, and the user may interrupt it.
     let places = match listen::Places::of(&args.listen)? {
         Ok(places) => places,
         Err(message) => return usage(&message),
@@ -35,8 +35,8 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
     }
     let group = Cgroup::of_this_process().memory_bytes;
     let (options, memory_note) = args.options(variant, endpoints, group).map_err(anyhow::Error::msg)?;
-    // Before the first reactor: a signal that arrives while starting must not kill half a server.
-    // The first one drains, the next one stops.
+    // Comes before the first reactor: a signal during the start must not kill half a server. The first signal drains,
+    // the next one stops.
     let orders = signals::received(Order::Drain).context("cannot catch signals")?;
     let mut voice = Voice::new(args.json).context("cannot start a thread")?;
     if let Some(reason) = chosen {
@@ -70,7 +70,7 @@ fn usage(message: &str) -> anyhow::Result<u8> {
     Ok(2)
 }
 
-/// Why the server cannot start, with what this host says of it.
+/// Why the server cannot start, with the related facts about this host.
 fn refusal(unavailable: &Unavailable) -> String {
     match unavailable {
         Unavailable::AddressInUse(address) => in_use(*address),
@@ -81,7 +81,7 @@ fn refusal(unavailable: &Unavailable) -> String {
     }
 }
 
-/// Of a port that the user may not bind, what would allow it; `start` is the first one that needs no capability.
+/// For a port that the user may not bind: what would allow it. `start` is the first port that needs no capability.
 fn denied(address: SocketAddr, start: Option<u64>, unavailable: &Unavailable) -> String {
     let port = address.port();
     let Some(start) = start else { return unavailable.to_string() };
@@ -96,11 +96,11 @@ fn denied(address: SocketAddr, start: Option<u64>, unavailable: &Unavailable) ->
     )
 }
 
-/// Of an address that is taken, by whom.
+/// For an address in use: who uses it.
 fn in_use(address: SocketAddr) -> String {
     let overlaps = |listening: &host::Listening| {
         let (theirs, ours) = (listening.address.ip().to_canonical(), address.ip());
-        // A wildcard of IPv6 may take IPv4 as well; whether it does is not in /proc/net/tcp6.
+        // An IPv6 wildcard may include IPv4 as well. /proc/net/tcp6 does not tell whether it does.
         theirs == ours || theirs.is_unspecified() || (ours.is_unspecified() && theirs.is_ipv4() == ours.is_ipv4())
     };
     let there: Vec<String> = host::listening(address.port())
@@ -108,16 +108,16 @@ fn in_use(address: SocketAddr) -> String {
         .filter(|listening| overlaps(listening))
         .map(|listening| match &listening.owner {
             Some((name, process)) => {
-                // Any process chooses its name.
+                // A process chooses its own name, so its control characters are made visible.
                 let name = results::visible::visible_line(name);
                 format!("{name} ({process}) listens on {}", listening.address)
             }
-            None => format!("somebody listens on {}", listening.address),
+            None => format!("a process listens on {}", listening.address),
         })
         .collect();
     if there.is_empty() {
         return format!(
-            "cannot listen on {address}: it is in use, and as far as can be seen nobody listens there: a socket that does not listen holds it; `ss -tanp 'sport = :{}'` shows it unless it is only bound; end its owner, or choose another port",
+            "cannot listen on {address}: it is in use, apparently by a socket that does not listen; `ss -tanp 'sport = :{}'` shows it unless it is only bound; end its owner, or choose another port",
             address.port()
         );
     }
@@ -128,7 +128,7 @@ fn in_use(address: SocketAddr) -> String {
     )
 }
 
-/// Both streams: stdout is for programs, stderr for people, and the account goes to one of them.
+/// Both streams. stdout is for programs, stderr for people, and the account goes to one of them.
 struct Voice {
     json: bool,
     stdout: Stream,
@@ -159,14 +159,14 @@ impl Voice {
         }
     }
 
-    /// Says the last words of a server that never served.
+    /// Prints the last message of a server that never served.
     fn fail(self, message: &str, orders: &Receiver<Order>) -> u8 {
-        // Where it cannot be said, the exit code says it.
+        // If the message cannot be printed, the exit code still tells.
         let _ = self.stderr.finish(vec![format!("c10m: {message}")], orders);
         1
     }
 
-    /// Gives the account. One that cannot be given is a failure, whatever the server did.
+    /// Prints the account. Failing to print it is a failure, whatever the server did.
     fn conclude(self, report: &Report, orders: &Receiver<Order>) -> u8 {
         let code = report.exit_code();
         let mut words = Vec::new();
@@ -175,7 +175,7 @@ impl Voice {
             let exit = Exit { code, lines_lost: self.stdout.lost(), report: report.clone() };
             if let Err(cause) = self.stdout.finish(vec![announce::line(&Event::Exit(Box::new(exit)))], orders) {
                 unwritten = true;
-                words.push(format!("c10m: the account could not be written to stdout: {cause}"));
+                words.push(format!("c10m: cannot write the account to stdout: {cause}"));
             }
         } else {
             words = announce::exit_sentences(report);

@@ -1,5 +1,5 @@
-//! SIGTERM, SIGINT and SIGHUP as messages. A signal is a byte in a pipe; the thread that waits for it has no failure that
-//! ends it, because a program that cannot be told to end has to be killed.
+//! SIGTERM, SIGINT and SIGHUP as messages. Each signal is a byte in a pipe. No error ends the thread that reads it,
+//! because a program that cannot be asked to end has to be killed.
 
 use std::ffi::c_int;
 use std::io::{self, ErrorKind, Read};
@@ -12,14 +12,14 @@ use lab::signals::hang_up;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
-/// How long to rest after a read that failed for want of something.
+/// How long to wait after a read that failed for lack of a resource.
 const REST: Duration = Duration::from_millis(100);
 
-/// One `message` for each SIGTERM and SIGINT from now on, and one for all SIGHUPs together: a terminal that goes sends
-/// one, and the shell on it another. Two signals that come before the first is looked at are one (signal(7)).
+/// Sends one `message` for each SIGTERM and SIGINT from now on, but only one for all SIGHUPs together: both a closing
+/// terminal and its shell send one. Two signals that arrive before the first is read count as one (signal(7)).
 ///
 /// # Errors
-/// What socketpair(2), sigaction(2) and the start of a thread say.
+/// The error of socketpair(2), sigaction(2) or of starting a thread.
 pub(crate) fn received<T: Copy + Send + 'static>(message: T) -> io::Result<Receiver<T>> {
     let (sender, received) = unbounded();
     listen(&[SIGTERM, SIGINT], usize::MAX, message, sender.clone())?;
@@ -29,7 +29,7 @@ pub(crate) fn received<T: Copy + Send + 'static>(message: T) -> io::Result<Recei
     Ok(received)
 }
 
-/// Sends a message for each of the first `times_max` of `signals`; the others are read and forgotten.
+/// Sends a message for each of the first `times_max` of `signals`, and ignores the others.
 fn listen<T: Copy + Send + 'static>(
     signals: &[c_int],
     times_max: usize,

@@ -1,6 +1,6 @@
-//! Sizes in bytes as people write them: `268435456`, `64KiB`, `256MiB`, `1GiB`, or short `64k`, `256M`, `1G`.
+//! Sizes in bytes as people write them: `268435456`, `64KiB`, `256MiB`, `1GiB`, or in short `64k`, `256M`, `1G`.
 
-/// A whole number of bytes, or of one of the binary units; the short ones are binary, too.
+/// A whole number of bytes or of a binary unit. The short units are binary, too.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u32); 9] =
         [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("k", 10), ("K", 10), ("M", 20), ("G", 30), ("", 0)];
@@ -10,7 +10,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected bytes, or a unit as in 64KiB, 64MiB, 1GiB".to_owned())
 }
 
-/// A size that a field of 32 bits has room for.
+/// A size that fits in 32 bits.
 pub(crate) fn small(text: &str) -> Result<u32, String> {
     let bytes = size(text)?;
     u32::try_from(bytes).map_err(|_| format!("{bytes} bytes are more than {}", u32::MAX))

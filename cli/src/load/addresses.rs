@@ -1,4 +1,4 @@
-//! The addresses of a target with several, as a table: what each carried, or why it carried nothing.
+//! The addresses of a target that has several, as a table: what each carried, or why it carried nothing.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use loadgen::record::Record;
 
 use super::layout::table;
 
-/// Prints nothing of a target with one address, which the first line names.
+/// Prints nothing for a target with one address, because the first line names it.
 pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
     if record.addresses.len() < 2 {
         return Ok(());

@@ -1,5 +1,5 @@
-//! The flags of `c10m load`, in groups, and what they become. Nothing is checked here that the load
-//! generator checks itself.
+//! The flags of `c10m load` in groups, and their conversion to options. The load generator checks the options; this
+//! file does not check them again.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::given::Given;
 
 /// Longest warm-up with `--warmup auto`.
 const WARM_UP_MAX: Duration = Duration::from_secs(10);
-/// Length of a run, and of a probe of `--find-knee`, unless given.
+/// Default length of a run, and of a probe of `--find-knee`.
 const DURATION: Duration = Duration::from_secs(10);
 const PROBE_DURATION: Duration = Duration::from_secs(3);
 
@@ -73,7 +73,7 @@ pub(crate) struct LoadArgs {
     safety: SafetyGroup,
 }
 
-// No documentation comments on the groups: clap would print them in place of the command's own.
+// No documentation comments on the groups: clap would print them instead of the command's own.
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Load")]
@@ -84,18 +84,18 @@ struct LoadGroup {
     /// Requests per second in total; absent: closed loop; 0: hold the connections idle
     #[arg(short = 'r', long, value_name = "R", value_parser = count::rate)]
     rate: Option<f64>,
-    /// Length of the measured window, with -n the most that it may take [default: 10s; 3s for each probe of
-    /// --find-knee; as long as it takes with -n]
+    /// Length of the measured window; with -n, its longest duration [default: 10s; 3s for each probe of --find-knee;
+    /// unlimited with -n]
     #[arg(short = 'd', long, value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// Send so many requests, exactly, and stop when all have ended; there is no warm-up
+    /// Send exactly this many requests, and stop when all have ended; there is no warm-up
     #[arg(short = 'n', long, value_name = "N", value_parser = count::between(1, u64::MAX), conflicts_with = "find_knee")]
     requests: Option<u64>,
-    /// Load before the window, in no total: `auto` waits until the median is steady, at most 10s [default: auto;
-    /// none with -n]
+    /// Load before the window, not counted in any total: `auto` waits until the median is steady, at most 10s
+    /// [default: auto; none with -n]
     #[arg(long, value_parser = parse_warm_up, value_name = "auto|DURATION")]
     warmup: Option<WarmUp>,
-    /// Worker threads; no more than connections
+    /// Worker threads; at most as many as connections
     #[arg(short = 't', long, default_value_t = 1, value_name = "T", value_parser = count::between(0, u32::MAX))]
     threads: u32,
     /// Pin worker i to the i-th of these CPUs, for example 0,2-3
@@ -109,29 +109,29 @@ struct LoadGroup {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Schedule")]
 struct ScheduleGroup {
-    /// How arrivals are spaced when there is a rate
+    /// How arrivals are spaced if there is a rate
     #[arg(long, value_enum, default_value_t = ScheduleName::Poisson)]
     schedule: ScheduleName,
-    /// Rates one after the other instead of one, for example rate=1000@10s,5000@30s
+    /// Several rates in sequence instead of one, for example rate=1000@10s,5000@30s
     #[arg(long, value_parser = parse_stages, value_name = "SPEC", conflicts_with_all = ["rate", "duration"])]
     stages: Option<Stages>,
     /// Arrivals of one group with --schedule bursts
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = count::between(0, u32::MAX))]
     burst: u32,
-    /// Each connection sends once in this time, at a phase of its own
+    /// Period in which each connection sends once; each has its own phase
     #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION", conflicts_with = "rate")]
     heartbeat: Option<Duration>,
-    /// Poll instead of sleeping this long before an arrival: punctual, for CPU time
+    /// Poll instead of sleeping for this long before each arrival: more punctual, but costs CPU time
     #[arg(long, default_value = "50us", value_parser = humantime::parse_duration, value_name = "DURATION")]
     spin: Duration,
-    /// Wake up once in this time at most and do what came due together, instead of --spin: less CPU time, for
-    /// response times that much coarser
+    /// Wake up at most once in this time and do all that is due together, instead of --spin: costs less CPU time, but
+    /// makes response times coarser by as much
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     coalesce: Duration,
     /// Run before all ordinary threads while there is load (SCHED_FIFO); needs CAP_SYS_NICE and --coalesce
     #[arg(long)]
     realtime: bool,
-    /// Seed of the schedule; random when absent, and printed either way
+    /// Seed of the schedule; random if absent, and printed either way
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }
@@ -142,20 +142,20 @@ struct ConnectionsGroup {
     /// Connects started per second at most; absent: as fast as the target answers
     #[arg(long, value_name = "R", value_parser = count::rate)]
     connect_rate: Option<f64>,
-    /// Close and open each connection again after so many requests; 0 keeps it
+    /// Close and reopen each connection after this many requests; 0 keeps it
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = count::between(0, u16::MAX))]
     requests_per_connection: u16,
     /// How long a connect may take
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     connect_timeout: Duration,
-    /// Close with a reset instead of a FIN: leaves nothing in TIME-WAIT for the next run
+    /// Close with a reset instead of a FIN, which leaves nothing in TIME-WAIT for the next run
     #[arg(long)]
     reset: bool,
     /// Source addresses to connect from
     #[arg(long = "source", value_delimiter = ',', value_name = "ADDR,…")]
     sources: Vec<IpAddr>,
-    /// Stop, close everything and fail when less memory of the host is left, for example 512M
-    /// [default: a 32nd of all]
+    /// Stop, close everything and fail when the host has less memory left, for example 512M [default: a 32nd of its
+    /// memory]
     #[arg(long, value_name = "BYTES", value_parser = crate::size::size)]
     memory_reserve: Option<u64>,
 }
@@ -175,19 +175,19 @@ struct RequestsGroup {
     /// HTTP method
     #[arg(long, default_value = "GET")]
     method: String,
-    /// HTTP header, as often as needed
+    /// HTTP header; may be repeated
     #[arg(long = "header", value_parser = parse_header, value_name = "'K: V'")]
     headers: Vec<(String, String)>,
     /// HTTP request body; @FILE reads it from a file, @@ is one @
     #[arg(long, value_name = "STRING|@FILE", value_parser = body::parse)]
     body: Option<Body>,
-    /// The HTTP statuses that are a success: codes, classes and ranges, for example 2xx,304 [default: 2xx]
+    /// HTTP statuses that count as success: codes, classes and ranges, for example 2xx,304 [default: 2xx]
     #[arg(long, value_name = "LIST", value_parser = str::parse::<StatusSet>)]
     expect_status: Option<StatusSet>,
-    /// What the body of every reply with such a status must be (a 304 has none); @FILE as above
+    /// The body that every reply with such a status must have (a 304 has none); @FILE as above
     #[arg(long, value_name = "STRING|@FILE", value_parser = body::parse)]
     expect_body: Option<Body>,
-    /// A longer reply body is a fault of the server
+    /// Longest reply body; a longer one counts as a fault of the server
     #[arg(long, default_value_t = 1 << 30, value_name = "BYTES", value_parser = crate::size::small)]
     body_len_max: u32,
 }
@@ -195,22 +195,22 @@ struct RequestsGroup {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Measurement")]
 struct MeasurementGroup {
-    /// What the run must meet, or exit code 3, for example 'p99<5ms,error<0.1%'; no limit on times holds at a
-    /// rate that the target does not keep up with
+    /// Condition that the run must meet; otherwise exit code 3, for example 'p99<5ms,error<0.1%'. A limit on times
+    /// never holds at a rate that the target does not keep up with
     #[arg(long, value_parser = parse_slo, value_name = "SPEC", conflicts_with = "find_knee")]
     slo: Option<Slo>,
-    /// Measure this generator against a server that does nothing first, so that its own share shows
+    /// First measure this generator against a server that does nothing, to show the generator's own share
     #[arg(long)]
     calibrate: bool,
-    /// Prove on a server that stalls that response times are right, instead of loading a target; takes
-    /// 15 to 30 s; of the other flags only --cpus, --watch-cpus (for the server) and --json apply
+    /// Prove that response times are right, on a server that stalls, instead of loading a target. Takes 15 to 30 s. Of
+    /// the other flags, only --cpus, --watch-cpus (for the server) and --json apply
     #[arg(long, conflicts_with_all = ["target", "find_knee", "slo", "out"])]
     self_test: bool,
-    /// Length of the intervals the run is cut into [default: about a 40th of it]
+    /// Length of the intervals of a run [default: about a 40th of the run]
     #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
     interval: Option<Duration>,
-    /// Search the highest rate that meets a condition, for example 'p99<5ms': doubles from --rate
-    /// (or 1000), then bisects to 1 %, then repeats what it found
+    /// Search for the highest rate that meets a condition, for example 'p99<5ms': doubles from --rate (or 1000),
+    /// bisects to 1 %, then repeats the rate it found
     #[arg(long, value_parser = str::parse::<Condition>, value_name = "CONDITION")]
     find_knee: Option<Condition>,
     /// Sample the CPU time of this process over the window
@@ -224,8 +224,8 @@ struct MeasurementGroup {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputGroup {
-    /// Write record.json, series.csv, latency.hlog and a .hgrm per histogram here (with --find-knee:
-    /// knee.json); results of an earlier run are never replaced
+    /// Write record.json, series.csv, latency.hlog and a .hgrm per histogram here (with --find-knee: knee.json); never
+    /// replaces results of an earlier run
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Print the record as one JSON document on stdout
@@ -239,10 +239,10 @@ pub(super) struct OutputGroup {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Safety")]
 struct SafetyGroup {
-    /// Permit a target in a private address range
+    /// Allow a target in a private address range
     #[arg(long)]
     allow_private: bool,
-    /// Permit this public host, which must be the target's, named again
+    /// Allow this public host; repeat the name of the target's host here
     #[arg(long, value_name = "HOST")]
     i_own: Option<String>,
 }
@@ -252,8 +252,8 @@ enum EngineName {
     Epoll,
     #[value(name = "io_uring")]
     IoUring,
-    /// TCP in user space over a TUN device: millions of connections cost the kernel the server's side only;
-    /// needs a network namespace with the server in it, loaded as 198.18.0.1
+    /// TCP in user space over a TUN device, so that millions of connections cost the kernel only the server's side.
+    /// Needs a network namespace that contains the server, which is loaded as 198.18.0.1
     Tun,
 }
 
@@ -264,11 +264,11 @@ enum ScheduleName {
     Bursts,
 }
 
-/// A list in one argument: a bare `Vec` would make clap expect several.
+/// A list in one argument. clap would expect several arguments for a bare `Vec`.
 #[derive(Debug, Clone)]
 struct Cpus(Vec<u32>);
 
-/// As [`Cpus`].
+/// A list in one argument, like [`Cpus`].
 #[derive(Debug, Clone)]
 struct Stages(Vec<Stage>);
 
@@ -302,17 +302,17 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
 }
 
 impl LoadArgs {
-    /// Which options were given by name.
+    /// Which options the user gave by name.
     pub(super) fn given(&self) -> &Given {
         &self.given
     }
 
-    /// The condition of a search, when one is asked for.
+    /// The condition of a search, if the user asks for one.
     pub(super) fn condition(&self) -> Option<Condition> {
         self.measurement.find_knee
     }
 
-    /// What the self-test is told, when it is asked for.
+    /// The options of the self-test, if the user asks for it.
     pub(super) fn self_test(&self) -> Option<SelfTestOptions> {
         self.measurement.self_test.then(|| SelfTestOptions {
             cpus: self.load.cpus.clone().map_or_else(Vec::new, |cpus| cpus.0),
@@ -321,14 +321,14 @@ impl LoadArgs {
         })
     }
 
-    /// What is done otherwise than it was asked for.
+    /// What the run does differently from what the user asked for.
     pub(super) fn note(&self) -> Option<String> {
         let LoadGroup { threads, connections, .. } = self.load;
         (threads > connections && connections > 0)
             .then(|| format!("--threads {threads} is lowered to {connections}: each worker needs a connection"))
     }
 
-    /// What the load generator is told.
+    /// The options for the load generator.
     pub(super) fn into_options(self) -> Options {
         let LoadArgs { target, load, schedule, connections, requests, measurement, safety, .. } = self;
         let (duration, warmup) = match (&measurement.find_knee, load.requests) {

@@ -1,24 +1,26 @@
-//! A body as a flag gives it: the text itself, or `@FILE` for what is in a file.
+//! A body as a flag gives it: the text itself, or `@FILE` for the contents of a file.
 
 use std::fs::File;
 use std::io::Read;
 
-/// Longest file in bytes, as long as a batch may be: more would be refused later, and `/dev/zero` has no end.
+/// Longest file in bytes, as long as a batch may be. A longer one would be refused later anyway, and `/dev/zero` has
+/// no end.
 const LEN_MAX: u64 = 64 << 20;
 
-/// The bytes of a body. A bare `Vec` would make clap expect several values.
+/// The bytes of a body. clap would expect several values for a bare `Vec`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Body(pub(super) Vec<u8>);
 
-/// Reads a body: `@FILE` is what the file has, `@@…` a text that begins with one `@`, and all else is itself.
+/// Reads a body. `@FILE` is the contents of the file, `@@…` is a text that begins with one `@`, and anything else is
+/// the text itself.
 ///
 /// # Errors
-/// When the file cannot be read, or is too long.
+/// When the file cannot be read or is too long.
 pub(super) fn parse(text: &str) -> Result<Body, String> {
     let path = match text.strip_prefix('@') {
         None => return Ok(Body(text.into())),
         Some(literal) if literal.starts_with('@') => return Ok(Body(literal.into())),
-        Some("") => return Err("a file's name is missing behind the @; for the sign itself write @@".into()),
+        Some("") => return Err("a file's name is missing after the @; for the sign itself write @@".into()),
         Some(path) => path,
     };
     let cannot =

@@ -1,4 +1,4 @@
-//! What `--find-knee` asks of a run: a quantile of the response time below a limit.
+//! The condition of `--find-knee`: a quantile of the response time must stay below a limit.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loadgen::record::{Record, Summary};
 
-/// Every quantile a record has: its name, the quantile itself, and where it is.
+/// Every quantile of a record: its name, its value, and where the record has it.
 const QUANTILES: [Quantile; 5] = [
     Quantile { name: "p50", share: 0.5, of: |summary| summary.p50 },
     Quantile { name: "p90", share: 0.9, of: |summary| summary.p90 },
@@ -14,7 +14,7 @@ const QUANTILES: [Quantile; 5] = [
     Quantile { name: "p99.9", share: 0.999, of: |summary| summary.p99_9 },
     Quantile { name: "p99.99", share: 0.9999, of: |summary| summary.p99_99 },
 ];
-/// A quantile is in the record when at least this many samples lie above it.
+/// A record contains a quantile if at least this many samples lie above it.
 const SAMPLES_ABOVE_MIN: f64 = 10.0;
 
 struct Quantile {
@@ -31,28 +31,28 @@ pub(crate) struct Condition {
     limit: Duration,
 }
 
-/// What a run says about a condition.
+/// How a run fares against a condition.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Judgement {
-    /// What was measured; absent when the quantile is.
+    /// The measured quantile. Absent when the record does not contain it.
     pub(super) measured_us: Option<f64>,
-    /// Whether that is below the limit, and would be in a longer run.
+    /// Whether the quantile is below the limit, and would also be in a longer run.
     pub(super) held: bool,
 }
 
 impl Condition {
-    /// The quantile in tables.
+    /// The quantile's name in tables.
     pub(super) fn quantile_name(self) -> &'static str {
         QUANTILES[self.quantile].name
     }
 
-    /// Fewer replies than this do not show the quantile.
+    /// With fewer replies than this, the record lacks the quantile.
     pub(super) fn samples_min(self) -> f64 {
         (SAMPLES_ABOVE_MIN / (1.0 - QUANTILES[self.quantile].share)).round()
     }
 
-    /// A quantile that is absent, because it lies among missing replies, does not hold. Nor does one of a rate
-    /// that the target did not keep up with: it would be longer in a longer run.
+    /// The condition does not hold if the quantile is absent because it lies among missing replies. Nor does it hold
+    /// at a rate that the target did not keep up with, because the quantile would grow in a longer run.
     pub(super) fn judge(self, record: &Record) -> Judgement {
         let measured_us = (QUANTILES[self.quantile].of)(&record.response_us);
         let is_below = measured_us.is_some_and(|us| us < self.limit.as_secs_f64() * 1e6);
@@ -71,7 +71,7 @@ impl FromStr for Condition {
         let quantile = QUANTILES
             .iter()
             .position(|known| known.name == name)
-            .ok_or_else(|| format!("{name:?} is none of {}", names()))?;
+            .ok_or_else(|| format!("{name:?} is not one of {}", names()))?;
         let limit = humantime::parse_duration(limit).map_err(|error| format!("{limit:?}: {error}"))?;
         if limit.is_zero() {
             return Err("nothing is below a limit of zero".to_owned());

@@ -1,10 +1,9 @@
-//! The live display of a run: a few lines on stderr, redrawn in place while the run goes on. Shown on a
-//! terminal only, without colours, and gone when the run is over.
+//! The live display of a run: a few lines on stderr, redrawn in place during the run. It is shown only on a terminal,
+//! without colours, and disappears when the run is over.
 //!
-//! Between two drawings the cursor rests at the top left of the display. So `^C`, which the terminal
-//! echoes there, is overwritten by the next drawing, and a terminal that has become narrower and broken
-//! lines in two is cleaned up by erasing all that is below the cursor. (indicatif counts lines up from
-//! the end and leaves remains of what was broken.)
+//! Between two drawings the cursor rests at the top left of the display. So the next drawing overwrites the `^C` that
+//! the terminal echoes there. A terminal that became narrower may have broken lines in two; erasing everything below
+//! the cursor cleans that up. (indicatif counts lines up from the end, and leaves remains of broken lines.)
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,18 +13,18 @@ use loadgen::record::Interval;
 use loadgen::{Mode, Options, Phase, Snapshot, WarmUp};
 use rustix::termios::tcgetwinsize;
 
-/// Eight drawings a second: more cannot be read, and they cost CPU time beside the measurement.
+/// Eight drawings a second. More could not be read, and they cost CPU time during the measurement.
 const PERIOD: Duration = Duration::from_millis(125);
-/// The rate is that of the last second or so.
+/// The period over which the displayed rate is measured, approximately.
 const RATE_PERIOD: Duration = Duration::from_secs(1);
 /// Width of the bar.
 const BAR_LEN: usize = 20;
-/// Lines are never longer than this, however wide the terminal is.
+/// Maximum length of a line, however wide the terminal is.
 const LINE_LEN_MAX: usize = 78;
 
 /// The display of one run.
 pub(super) struct Display {
-    /// Absent when there is nothing to draw on.
+    /// Absent when there is no terminal to draw on.
     drawn_at: Option<Instant>,
     plan: Plan,
     rate: Rate,
@@ -34,19 +33,19 @@ pub(super) struct Display {
 /// What is known of a run before it begins.
 #[derive(Debug, Clone)]
 struct Plan {
-    /// Which run of several this is.
+    /// Names this run if it is one of several.
     title: Option<String>,
     connections: u64,
-    /// Absent when the warm-up lasts until the response is steady.
+    /// Absent when the warm-up lasts until the response time is steady.
     warmup: Option<Duration>,
     duration: Duration,
-    /// Requests after which it ends, should that be sooner.
+    /// The run ends after so many requests, if that comes first.
     requests: Option<u64>,
     is_idle: bool,
 }
 
 impl Display {
-    /// A display for one run; `title` says which of several.
+    /// A display for one run. `title` names the run if it is one of several.
     pub(super) fn new(options: &Options, title: Option<String>, is_quiet: bool) -> Display {
         // terminfo(5): a dumb terminal cannot move its cursor.
         let is_dumb = std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
@@ -62,12 +61,12 @@ impl Display {
             requests: options.requests,
             is_idle: options.mode() == Mode::Idle,
         };
-        // Let the first call draw.
+        // Makes the first call draw.
         let drawn_at = is_shown.then(|| Instant::now().checked_sub(PERIOD)).flatten();
         Display { drawn_at, plan, rate: Rate::default() }
     }
 
-    /// Draws what is known now, unless it has just done so. Called about 50 times a second.
+    /// Draws what is known now, unless it has just drawn. Called about 50 times a second.
     pub(super) fn show(&mut self, snapshot: &Snapshot<'_>, stop: &AtomicBool) {
         let now = Instant::now();
         let Some(drawn_at) = self.drawn_at else { return };
@@ -78,7 +77,7 @@ impl Display {
         self.rate.look(now, snapshot);
         let (width, height) = size();
         let lines = if stop.load(Ordering::Relaxed) {
-            // One line, because a second signal ends the program without a chance to erase it.
+            // One line only, because a second signal ends the program before it can erase the display.
             vec![truncate("stopping: waiting for replies", width)]
         } else {
             lines(&self.plan, snapshot, self.rate.per_second, width)
@@ -94,25 +93,24 @@ impl Display {
     }
 }
 
-/// Columns to write to and rows of the terminal; the last column stays free, because a terminal wraps
-/// after it.
+/// The columns to use and the rows of the terminal. The last column stays free, because a terminal wraps after it.
 fn size() -> (usize, usize) {
     let (columns, rows) = tcgetwinsize(std::io::stderr()).map_or((0, 0), |size| (size.ws_col, size.ws_row));
-    // A terminal that does not know its size says 0 (tty_ioctl(4)).
+    // A terminal that does not know its size reports 0 (tty_ioctl(4)).
     let columns = if columns == 0 { 80 } else { usize::from(columns) };
     let rows = if rows == 0 { 24 } else { usize::from(rows) };
     ((columns - 1).min(LINE_LEN_MAX), rows)
 }
 
-/// Replaces what is below the cursor, and puts the cursor back. ECMA-48: EL erases to the end of the
-/// line, ED to the end of the screen, CUU moves up.
+/// Replaces everything below the cursor, and puts the cursor back. ECMA-48: EL erases to the end of the line, ED to
+/// the end of the screen, CUU moves up.
 fn draw(lines: &[String]) {
     let up = match lines.len() {
         0 | 1 => String::new(),
         count => format!("\x1b[{}A", count - 1),
     };
     let text = format!("\r{}\x1b[J\r{up}", lines.join("\x1b[K\r\n"));
-    // One write, so that nobody sees half a drawing. A display that cannot be seen is no reason to end.
+    // One write, so that half a drawing never shows. An error must not end the run, so it is ignored.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
@@ -162,7 +160,7 @@ fn lines(plan: &Plan, snapshot: &Snapshot<'_>, rate: Option<f64>, width: usize) 
     lines.iter().map(|line| truncate(line, width)).collect()
 }
 
-/// What the run is doing, how far it is, and how long it will take.
+/// The phase of the run, the share that is done, and the time left.
 fn progress(plan: &Plan, snapshot: &Snapshot<'_>) -> String {
     let warmup = plan.warmup.unwrap_or_default();
     let total = warmup + plan.duration;
@@ -193,7 +191,7 @@ fn clock(left: Duration) -> String {
     if seconds < 60 { format!("{seconds} s") } else { format!("{}:{:02} min", seconds / 60, seconds % 60) }
 }
 
-/// A time in its own unit: the lines have no room for a common one.
+/// A time in its own unit, because the lines have no room for a common one.
 fn time(us: Option<f64>) -> String {
     let Some(us) = us else { return "-".to_owned() };
     let (value, unit) = match us {
@@ -204,8 +202,7 @@ fn time(us: Option<f64>) -> String {
     if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
-/// The first `width` characters; an ellipsis says that there were more. Every character used here
-/// takes one column.
+/// The first `width` characters; an ellipsis shows that more were cut off. Every character used here takes one column.
 fn truncate(line: &str, width: usize) -> String {
     if line.chars().count() <= width {
         return line.to_owned();

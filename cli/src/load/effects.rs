@@ -1,5 +1,5 @@
-//! Options of `c10m load` that have no effect on the run that is asked for. They are refused, with what would
-//! give them one: whoever writes `--burst 50` believes that there are bursts.
+//! Refuses options of `c10m load` that have no effect on the requested run, and says what would give them one. Someone
+//! who writes `--burst 50` would otherwise believe that there are bursts.
 
 use super::args::LoadArgs;
 use crate::given::Given;
@@ -9,19 +9,19 @@ use protocol::Workload;
 /// What an option needs to have an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
-    /// Nothing: it always has one, or the load generator itself refuses it where it has none.
+    /// Nothing: it always has an effect, or the load generator itself refuses it.
     Nothing,
     /// Arrivals in groups.
     Bursts,
     /// Arrivals from a schedule.
     Rate,
-    /// Sends at times of their own: a rate or heartbeats.
+    /// Sends at scheduled times: a rate or heartbeats.
     Arrivals,
     /// A worker that may poll.
     Polling,
-    /// Requests at all.
+    /// A load that sends requests.
     Requests,
-    /// A target that speaks it.
+    /// A target with this workload.
     Workload(Workload),
     /// Successful replies that have a body.
     Body,
@@ -32,13 +32,13 @@ enum Need {
 const ECHO: Need = Need::Workload(Workload::Echo);
 const HTTP: Need = Need::Workload(Workload::Http);
 
-/// Every option by the name of its field, and what it needs. A test holds this list against the command line.
+/// Every option by the name of its field, and what it needs. A test compares this list with the command line.
 const NEEDS: [(&str, &[Need]); 44] = [
     ("target", &[Need::Nothing]),
     ("connections", &[Need::Nothing]),
     ("rate", &[Need::Nothing]),
     ("duration", &[Need::Nothing]),
-    // Refused by the generator itself where it contradicts the mode.
+    // The generator itself refuses it when it contradicts the mode.
     ("requests", &[Need::Nothing]),
     ("warmup", &[Need::Requests]),
     ("threads", &[Need::Nothing]),
@@ -51,7 +51,7 @@ const NEEDS: [(&str, &[Need]); 44] = [
     ("spin", &[Need::Arrivals, Need::Polling]),
     ("coalesce", &[Need::Arrivals]),
     ("realtime", &[Need::Arrivals]),
-    // Recorded, and the pattern of echo messages; experiments give it to every run.
+    // It is recorded and selects the pattern of echo messages. Experiments give it to every run.
     ("seed", &[Need::Nothing]),
     ("connect_rate", &[Need::Nothing]),
     ("requests_per_connection", &[Need::Requests]),
@@ -78,19 +78,19 @@ const NEEDS: [(&str, &[Need]); 44] = [
     ("out", &[Need::Nothing]),
     ("json", &[Need::Nothing]),
     ("quiet", &[Need::Nothing]),
-    // Permissions, which need not be used.
+    // These give permissions, which need not be used.
     ("allow_private", &[Need::Nothing]),
     ("i_own", &[Need::Nothing]),
 ];
 
-/// What the self-test listens to.
+/// The options that the self-test uses.
 const OF_SELF_TEST: [&str; 4] = ["self_test", "cpus", "watch_cpus", "json"];
 
-/// The run that is asked for.
+/// The requested run.
 struct Run<'a> {
     options: &'a Options,
     target: TargetFacts,
-    /// What decides when it sends.
+    /// What decides when the run sends.
     mode: Mode,
 }
 
@@ -109,7 +109,7 @@ impl Need {
         }
     }
 
-    /// Completes "it needs".
+    /// The words that follow "it needs".
     fn words(self) -> &'static str {
         match self {
             Need::Nothing => "nothing",
@@ -126,7 +126,7 @@ impl Need {
     }
 }
 
-/// Whether a reply that is a success can have a body (RFC 9110 §6.4.1).
+/// Whether a successful reply can have a body (RFC 9110 §6.4.1).
 fn has_body(options: &Options) -> bool {
     let may_have = |status: u16| !matches!(status, 100..=199 | 204 | 304);
     let statuses = options.expect_status.unwrap_or_default();
@@ -134,7 +134,7 @@ fn has_body(options: &Options) -> bool {
         && (100..600).any(|status| may_have(status) && statuses.contains(status))
 }
 
-/// Whether an option asks for nothing: its value is what there is without it, in any mode.
+/// Whether an option changes nothing in any mode, because its value is the same as without it.
 fn asks_for_nothing(name: &str, options: &Options) -> bool {
     match name {
         "warmup" => options.warmup == WarmUp::Fixed(std::time::Duration::ZERO),
@@ -148,7 +148,8 @@ fn asks_for_nothing(name: &str, options: &Options) -> bool {
 /// Refuses the first option that has no effect.
 ///
 /// # Errors
-/// [`LoadError::Usage`], naming the option and what would give it an effect; or what is wrong with the target.
+/// [`LoadError::Usage`], which names the option and what would give it an effect, or says what is wrong with the
+/// target.
 pub(super) fn check(given: &Given, options: &Options, is_search: bool) -> Result<(), LoadError> {
     let target = TargetFacts::of(&options.target)?;
     // Every probe of a search has a rate.
@@ -161,10 +162,10 @@ pub(super) fn check(given: &Given, options: &Options, is_search: bool) -> Result
     Ok(())
 }
 
-/// Refuses what the self-test does not listen to.
+/// Refuses options that the self-test does not use.
 ///
 /// # Errors
-/// [`LoadError::Usage`], naming the option.
+/// [`LoadError::Usage`], which names the option.
 pub(super) fn check_self_test(given: &Given) -> Result<(), LoadError> {
     let known = NEEDS.iter().map(|(name, _)| *name);
     let stray = known.filter(|name| given.has(name)).find(|name| !OF_SELF_TEST.contains(name));
@@ -178,7 +179,7 @@ pub(super) fn check_self_test(given: &Given) -> Result<(), LoadError> {
     }
 }
 
-/// As it is written on the command line.
+/// The option as it is written on the command line.
 fn flag(name: &str) -> String {
     let arguments = <LoadArgs as clap::Args>::augment_args(clap::Command::new("load"));
     let long = arguments.get_arguments().find(|argument| argument.get_id() == name).and_then(clap::Arg::get_long);

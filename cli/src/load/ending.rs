@@ -10,10 +10,10 @@ use results::visible::visible;
 pub(super) const EXIT_INVALID: u8 = 4;
 /// Exit code of a run that did not meet its SLO.
 pub(super) const EXIT_SLO_BREACHED: u8 = 3;
-/// Exit code of a run that was ended before its time: it did not do what it was asked for, whatever it found.
+/// Exit code of a run that ended early. Whatever it found, it did not do what was asked.
 pub(super) const EXIT_INTERRUPTED: u8 = 1;
 
-/// Says what went wrong; the value is the exit code.
+/// Says what went wrong. Returns the exit code.
 pub(super) fn refuse(error: &LoadError) -> u8 {
     say!("c10m: {error}");
     error.exit_code()
@@ -24,8 +24,8 @@ pub(super) fn write_json(output: &mut impl Write, document: &impl serde::Seriali
     writeln!(output)
 }
 
-/// Prints on stdout. A reader that has seen enough, as in `| head`, is no error. What would act on a terminal is made
-/// visible, in JSON, too.
+/// Prints on stdout. If the reader stops early, as in `| head`, that is not an error. Makes terminal control
+/// characters visible, even in JSON.
 pub(super) fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> anyhow::Result<()> {
     let mut text = Vec::new();
     write(&mut text)?;

@@ -1,4 +1,4 @@
-//! What a person should read first when a run did not go well, and what each kind of error means.
+//! What to read first when a run went wrong, and what each kind of error means.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use tuning::thousands;
 use super::headline;
 use super::layout::paragraph;
 
-/// The likely cause of a run that completed nothing, and requests that were asked for and not sent.
+/// The likely cause if a run completed nothing, and how many of the requested requests were not sent.
 pub(super) fn first(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
     if let Some(cause) = &record.likely_cause {
         likely(output, cause, width)?;
@@ -20,14 +20,14 @@ pub(super) fn first(output: &mut impl Write, record: &Record, width: usize) -> i
     Ok(())
 }
 
-/// A cause and how the first bad reply began.
+/// The cause, and the beginning of the first bad reply.
 pub(super) fn likely(output: &mut impl Write, cause: &LikelyCause, width: usize) -> io::Result<()> {
     paragraph(output, &format!("nothing went well: {}", cause.text), width, "", "  ")?;
     let Some(sample) = &cause.sample else { return Ok(()) };
     paragraph(output, &format!("the first bad reply begins: {sample}"), width, "  ", "    ")
 }
 
-/// How many of the requests asked for were sent, when that is not all.
+/// How many of the requested requests were sent, if not all.
 fn short_of(record: &Record) -> Option<String> {
     let asked = record.requests.asked.filter(|&asked| record.requests.sent < asked)?;
     let why = match record.duration_planned_us {
@@ -38,11 +38,11 @@ fn short_of(record: &Record) -> Option<String> {
     Some(format!("sent {} of the {} requests asked for: {why}", thousands(record.requests.sent), thousands(asked)))
 }
 
-/// One line for each kind of error, and what was sent again.
+/// One line for each kind of error, and a note about requests that were sent again.
 pub(super) fn errors(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
     for (what, errors) in [("requests", &record.requests.errors), ("connections", &record.connections.errors)] {
         for (name, count) in errors {
-            // A record of another version may have other names.
+            // A record of another version may have error names unknown here.
             let meaning = error_meaning(name).map_or(String::new(), |meaning| format!(" ({meaning})"));
             paragraph(output, &format!("{what} lost to {name}: {count}{meaning}"), width, "", "  ")?;
         }
@@ -53,10 +53,10 @@ pub(super) fn errors(output: &mut impl Write, record: &Record, width: usize) -> 
     Ok(())
 }
 
-/// What was sent again, why, and what to do about it.
+/// How many requests were sent again, why, and how to avoid it.
 fn resent(record: &Record) -> String {
     let requests = record.requests.completed_whole_run / record.connections.closed.max(1);
-    // Where the generator closes connections, too, their number says nothing about the server.
+    // If the generator closes connections too, their number says nothing about the server.
     let when = match record.requests_per_connection {
         None => format!(" after about {} requests", thousands(requests.max(1))),
         Some(_) => String::new(),
@@ -69,8 +69,8 @@ fn resent(record: &Record) -> String {
     )
 }
 
-/// The checks worth reading; those that follow from the likely cause are only counted. Where there was no window,
-/// V13 says no more than the verdict.
+/// The checks worth reading. Those that follow from the likely cause are only counted. Without a window, V13 says no
+/// more than the verdict does.
 pub(super) fn verdict(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
     writeln!(output, "{}", headline::verdict(record))?;
     if let Some(line) = headline::unjudged(record) {

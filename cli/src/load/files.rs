@@ -1,5 +1,5 @@
-//! The files of `--out`: their names, what is in them, and that each appears whole or not at all and
-//! replaces nothing. The formats themselves belong to `results`.
+//! The files of `--out`: their names and contents. Each file appears whole or not at all, and none replaces another.
+//! The formats belong to `results`.
 //!
 //! | file | what |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | `response.hgrm` … | one percentile distribution in µs for each histogram that has samples |
 //! | `knee.json` | with `--find-knee`, instead of all of these |
 //!
-//! Java's `HistogramLogProcessor` shows one series of the log with `-tag response`; with no tag it looks
-//! for lines that have none, and finds nothing.
+//! Java's `HistogramLogProcessor` shows one series of the log with `-tag response`. Without a tag it only reads lines
+//! without one, and finds none.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -24,29 +24,29 @@ use results::{hgrm, hlog, series};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-/// The columns that lead a row of `series.csv`.
+/// The first columns of a row of `series.csv`.
 const COLUMNS_FIRST: [&str; 3] = ["start_us", "duration_us", "phase"];
 
-/// One file: its name and its content.
+/// One file: its name and contents.
 pub(super) type Named = (String, String);
 
-/// A directory that had no results in it when it was claimed.
+/// A directory that contained no results when it was claimed.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
 }
 
-/// Whether a file of this name could be the result of an earlier run.
+/// Whether a file of this name could be a result of an earlier run.
 fn is_result(name: &str) -> bool {
     ["record.json", "knee.json", "series.csv"].contains(&name)
         || [".hlog", ".hgrm"].iter().any(|extension| name.ends_with(extension))
 }
 
 impl Directory {
-    /// Makes sure, before anything is measured, that results can be written here and replace none.
+    /// Before anything is measured, makes sure that results can be written here and replace none.
     ///
     /// # Errors
-    /// What is in the way, for the user.
+    /// What prevents it, for the user.
     pub(super) fn claim(path: &Path) -> Result<Directory, String> {
         let shown = path.display();
         let cannot = |error: io::Error| format!("cannot write to --out {shown}: {error}");
@@ -64,19 +64,19 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Hidden, and different for every process.
+    /// A hidden name that differs for every process.
     fn temporary(&self, name: &str) -> PathBuf {
         self.path.join(format!(".{name}.{}", std::process::id()))
     }
 
-    /// Writes all files under temporary names and only then gives them their own.
+    /// Writes all files under temporary names first, then renames them.
     ///
     /// # Errors
-    /// Names the file and what the system said.
+    /// Names the file and the error of the system.
     pub(super) fn write(&self, files: Vec<Named>) -> anyhow::Result<()> {
         let result = self.write_temporary(&files).and_then(|()| self.publish(&files));
         if result.is_err() {
-            // The first error is the one to report; some of them were never made.
+            // Reports the first error. Some of the temporary files may not exist.
             files.iter().for_each(|(name, _)| drop(fs::remove_file(self.temporary(name))));
         }
         result
@@ -84,7 +84,7 @@ impl Directory {
 
     fn write_temporary(&self, files: &[Named]) -> anyhow::Result<()> {
         for (name, content) in files {
-            // Synced, because a rename can reach the disk before the content does.
+            // Synced, because a rename can reach the disk before the contents do.
             File::create(self.temporary(name))
                 .and_then(|mut file| file.write_all(content.as_bytes()).and_then(|()| file.sync_all()))
                 .with_context(|| self.failure(name))?;
@@ -95,7 +95,7 @@ impl Directory {
     fn publish(&self, files: &[Named]) -> anyhow::Result<()> {
         for (name, _) in files {
             let path = self.path.join(name);
-            // Another run may have been quicker since the directory was claimed.
+            // Another run may have written results since the directory was claimed.
             rename_to_new(&self.temporary(name), &path).with_context(|| self.failure(name))?;
         }
         Ok(())
@@ -106,13 +106,13 @@ impl Directory {
     }
 }
 
-/// Gives a file a name that no file has.
+/// Renames a file, but never to a name that exists.
 fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // A file system that does not know the flag (rename(2)): asked beforehand, which leaves a gap.
+        // The file system does not know the flag (rename(2)). Check first instead, which leaves a race.
         Err(Errno::INVAL) if !to.exists() => fs::rename(from, to),
         Err(Errno::INVAL | Errno::EXIST) => {
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "it has appeared meanwhile"))
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file appeared in the meantime"))
         }
         other => Ok(other?),
     }
@@ -142,7 +142,7 @@ pub(super) fn document(value: &impl serde::Serialize) -> anyhow::Result<String> 
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
-/// The interval log without the warm-up.
+/// The interval log, without the warm-up.
 fn log(outcome: &Outcome) -> String {
     let lines = outcome.log.iter().filter(|entry| entry.phase != IntervalPhase::WarmUp).map(|entry| hlog::Line {
         tag: entry.tag.name(),
@@ -162,13 +162,13 @@ mod tests {
     use loadgen::Distribution;
     use loadgen::record::LogEntry;
 
-    /// A directory of its own for each test, removed when dropped.
+    /// A directory for one test. Dropping it removes the directory.
     struct Scratch(PathBuf);
 
     impl Scratch {
         fn new(name: &str) -> Scratch {
             let path = std::env::temp_dir().join(format!("c10m-files-{name}-{}", std::process::id()));
-            // What a killed test has left behind.
+            // Removes what a killed test left behind.
             let _ = fs::remove_dir_all(&path);
             Scratch(path)
         }
@@ -192,7 +192,7 @@ mod tests {
         (name.to_owned(), content.to_owned())
     }
 
-    /// A run whose intervals are made up: one of each phase.
+    /// A run with made-up intervals: one of each phase.
     #[test]
     fn the_warm_up_is_in_the_series_and_not_in_the_log() {
         let mut outcome = sample::outcome(Some(500.0));

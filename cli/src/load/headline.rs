@@ -1,13 +1,14 @@
-//! What a run has to say before its tables: that the target could not keep up, or that nothing was to be
-//! sent; and beside the verdict, that it was interrupted. Reads the record; judges nothing anew.
+//! What a run says before its tables: that the target could not keep up, or that no request was due. Beside the
+//! verdict, that the run was interrupted. Reads the record; judges nothing again.
 
 use loadgen::Mode;
 use loadgen::record::{Queue, Record};
 
-/// Achieved below this part of what was offered is told, though nothing waited for a connection.
+/// Below this share of the offered rate, the headline mentions the achieved rate even if nothing waited for a
+/// connection.
 const ACHIEVED_SHARE_MIN: f64 = 0.9;
 
-/// What comes before everything else; empty when all went as asked.
+/// The lines before everything else. Empty when all went as asked.
 pub(super) fn headline(record: &Record) -> Vec<String> {
     let (Some(queue), false) = (&record.queue, is_nothing(record)) else { return Vec::new() };
     let mut lines = Vec::new();
@@ -30,7 +31,7 @@ pub(super) fn headline(record: &Record) -> Vec<String> {
 }
 
 fn overload(record: &Record, queue: &Queue, offered: f64, achieved: f64) -> String {
-    // A connection that is gone is no slow target.
+    // If no connection is open, the target is not the slow part.
     let who = match record.connections.open {
         0 => "no connection is left",
         _ => "the target cannot keep up",
@@ -44,8 +45,8 @@ fn overload(record: &Record, queue: &Queue, offered: f64, achieved: f64) -> Stri
     )
 }
 
-/// Requests pile up in the target, or fewer of them in the queue than chance would explain: the target may be slow to
-/// reply, or unable to keep up.
+/// Requests pile up in the target, or wait in the queue, but no more of them than chance could explain. The target may
+/// be slow to reply, or unable to keep up.
 fn lag(queue: &Queue, offered: f64, achieved: f64) -> Option<String> {
     let unanswered = queue.in_flight_end.saturating_sub(queue.in_flight_start);
     let waiting = queue.end.saturating_sub(queue.start);
@@ -62,7 +63,7 @@ fn lag(queue: &Queue, offered: f64, achieved: f64) -> Option<String> {
     ))
 }
 
-/// Little's law: a rate keeps as many connections busy as requests come in the time of a reply.
+/// Little's law: a rate keeps as many connections busy as requests arrive within one response time.
 fn more_connections(record: &Record, queue: &Queue) -> Option<String> {
     let service_s = record.service_us.mean.filter(|_| queue.is_growing)? / 1e6;
     let busy = (record.offered_per_second? * service_s).ceil();
@@ -92,7 +93,7 @@ pub(super) fn is_nothing(record: &Record) -> bool {
     record.interrupted_during.is_some_and(|part| part.why_nothing().is_some())
 }
 
-/// The verdict, and that the run was interrupted if it was.
+/// The verdict, and whether the run was interrupted.
 pub(super) fn verdict(record: &Record) -> String {
     let state = record.verdict.state.name();
     match record.interrupted_during {
@@ -104,13 +105,13 @@ pub(super) fn verdict(record: &Record) -> String {
     }
 }
 
-/// How far an interrupted run came; one that was to send so many requests has no length.
+/// How far an interrupted run came. A run with a fixed number of requests has no planned length.
 fn progress(record: &Record) -> String {
     let Some(planned_us) = record.duration_planned_us else { return seconds(record.duration_us as f64) };
     format!("{} of {}", number(record.duration_us as f64 / 1e6), seconds(planned_us as f64))
 }
 
-/// Why some checks are not among those listed: of so short a window there is neither rate nor share.
+/// Why some checks are missing from the list: so short a window gives no rates or shares.
 pub(super) fn unjudged(record: &Record) -> Option<String> {
     (record.requests_per_second.is_none() && !is_nothing(record)).then(|| {
         format!("not judged: rates and shares of a window of {}; they need 10 ms", seconds(record.duration_us as f64))
@@ -122,7 +123,7 @@ pub(super) fn seconds(us: f64) -> String {
     if us < 100_000.0 { format!("{} ms", number(us / 1e3)) } else { format!("{} s", number(us / 1e6)) }
 }
 
-/// One digit behind the point, unless it is zero.
+/// One decimal, unless it is zero.
 fn number(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)

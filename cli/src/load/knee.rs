@@ -1,55 +1,54 @@
-//! The search for the knee: the highest rate at which a condition holds. Pure: what a probe is, the
-//! caller says; nothing is measured, timed or printed here.
+//! The search for the knee: the highest rate at which a condition holds. Pure: the caller supplies the probes. Nothing
+//! is measured, timed or printed here.
 //!
-//! 1. From the start rate, double until a probe fails; if the first one fails, halve until one passes.
+//! 1. From the start rate, double until a probe fails. If the first one fails, halve until one passes.
 //! 2. Bisect between the two until they are within 1 %.
-//! 3. Repeat the rate that was found. When a majority of the repeats hold it is confirmed, otherwise
-//!    the rate 1 % below is repeated, and so on; or 5 % below when no repeat held at all, and once that
-//!    is confirmed, step 2 again.
-//! 4. Probe 5 % above. When that passes, the search was misled: it goes on from there.
+//! 3. Repeat the rate that was found. If a majority of the repeats hold, it is confirmed. Otherwise repeat the rate 1 %
+//!    below, and so on. If no repeat held at all, go down by 5 % instead, and do step 2 again once a rate is confirmed.
+//! 4. Probe 5 % above. If that passes, the search was misled and continues from there.
 //!
-//! A probe that fails outside step 3 is carried out once more before its rate counts as failed: a hiccup
-//! of the host must not halve the answer. That makes the search a little too hopeful, which step 3 takes
-//! back; and two hiccups in a row make it too timid, which step 4 finds.
+//! A probe that fails outside step 3 is repeated once before its rate counts as failed, because a hiccup of the host
+//! must not halve the answer. That makes the search slightly too optimistic, which step 3 corrects. Two hiccups in a
+//! row make it too pessimistic, which step 4 detects.
 
 use std::ops::Range;
 
 use results::stats;
 use serde::Serialize;
 
-/// The two ends of the bisection are this close when it is over; a little more than a step down.
+/// The bisection ends when its two ends are this close, which is a little more than one step down.
 const PRECISION: f64 = 1.0101;
-/// How far step 3 goes down when some of the repeats held.
+/// The factor by which step 3 goes down if some of the repeats held.
 const STEP: f64 = 1.01;
-/// How far it goes down when none did, and how far above the answer step 4 looks: far enough for a true
-/// knee to show.
+/// The factor by which step 3 goes down if none held, and by which step 4 looks above the answer. It is large enough
+/// for a true knee to show.
 const STRIDE: f64 = 1.05;
 
-/// What one probe found.
+/// The result of one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Probe {
-    /// Requests per second asked for.
+    /// Requests per second that were asked for.
     pub(super) rate: f64,
-    /// Replies per second received.
+    /// Replies per second that were received.
     pub(super) achieved: f64,
-    /// The quantile that the condition is about, when there is one.
+    /// The quantile of the condition, if there is one.
     pub(super) measured_us: Option<f64>,
     /// Whether the condition held.
     pub(super) held: bool,
     /// Whether the measurement is valid; an overloaded generator makes it invalid.
     pub(super) valid: bool,
-    /// Seed of its schedule.
+    /// Seed of the probe's schedule.
     pub(super) seed: u64,
 }
 
 impl Probe {
-    /// Whether it speaks for the rate.
+    /// Whether it shows that the target can bear the rate.
     pub(super) fn passes(self) -> bool {
         self.held && self.valid
     }
 }
 
-/// For what a probe was made.
+/// The purpose of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Stage {
@@ -61,7 +60,7 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    /// The name in tables.
+    /// The purpose's name in tables.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Stage::Double => "double",
@@ -73,7 +72,7 @@ impl Stage {
     }
 }
 
-/// One probe in the order in which they were made.
+/// One probe. They are kept in the order in which they were made.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Step {
     pub(super) stage: Stage,
@@ -81,47 +80,47 @@ pub(super) struct Step {
     pub(super) probe: Probe,
 }
 
-/// Where a search begins and where it gives up.
+/// Where a search begins, and where it gives up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// The first rate.
     pub(super) rate_start: f64,
-    /// Below this a probe has too few samples.
+    /// Below this rate, a probe has too few samples.
     pub(super) rate_min: f64,
-    /// Above this nobody can ask.
+    /// Nobody can ask for a higher rate.
     pub(super) rate_max: f64,
-    /// Probes of the whole search.
+    /// Maximum number of probes in the whole search.
     pub(super) probes_max: usize,
     /// Repeats of the rate that was found.
     pub(super) repeats: usize,
 }
 
-/// How a search ended.
+/// Why a search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum End {
-    /// The rate is the knee.
+    /// The knee was found.
     Found,
-    /// The condition holds at the highest rate there is.
+    /// The condition holds at the highest rate that can be asked for.
     RateLimit,
-    /// It holds at no rate that has enough samples.
+    /// The condition holds at no rate that has enough samples.
     NeverHeld,
-    /// It took more probes than allowed.
+    /// The search needed more probes than allowed.
     ProbeLimit,
-    /// The user has ended it.
+    /// The user ended the search.
     Interrupted,
     /// A probe could not be carried out.
     Failed,
 }
 
-/// What kept the rate from being higher.
+/// What prevented a higher rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum LimitedBy {
-    /// The condition was broken.
+    /// The condition did not hold.
     Condition,
-    /// The measurement became invalid although the condition held: it says more about the load
-    /// generator than about the server.
+    /// The condition held, but the measurement became invalid: the limit is the load generator's rather than the
+    /// server's.
     Measurement,
 }
 
@@ -129,13 +128,13 @@ pub(super) enum LimitedBy {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Knee {
     pub(super) end: End,
-    /// The rate that was confirmed; when none was before the search ended, the highest that has passed.
+    /// The rate that was confirmed. If the search ended before that, the highest that passed.
     pub(super) rate: Option<f64>,
-    /// The lowest rate above it that failed.
+    /// The lowest higher rate that failed.
     pub(super) rate_failed: Option<f64>,
-    /// Why that one failed.
+    /// Why that rate failed.
     pub(super) limited_by: Option<LimitedBy>,
-    /// Repeats at `rate`, and how many of them held; no repeats when it was not confirmed.
+    /// Repeats at `rate`, and how many of them held. No repeats when it was not confirmed.
     pub(super) repeats: usize,
     pub(super) held: usize,
     /// What these repeats measured.
@@ -147,12 +146,11 @@ pub(super) struct Knee {
 pub(super) struct Outcome {
     pub(super) knee: Knee,
     pub(super) steps: Vec<Step>,
-    /// What failed, with [`End::Failed`].
+    /// The error, for [`End::Failed`].
     pub(super) error: Option<anyhow::Error>,
 }
 
-/// Searches. `probe` is given a rate and how many probes came before, and answers `None` when the user
-/// wants no more.
+/// Searches. `probe` gets a rate and the number of probes before it. It returns `None` when the user wants to stop.
 pub(super) fn search(limits: Limits, probe: impl FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>) -> Outcome {
     let mut search = Search { limits, probe, steps: Vec::new(), low: None, high: None, confirmed: None };
     let (end, error) = match search.run() {
@@ -176,7 +174,7 @@ pub(super) fn search(limits: Limits, probe: impl FnMut(Stage, f64, usize) -> any
     Outcome { knee, steps: search.steps, error }
 }
 
-/// Why a search ends before it has an answer.
+/// Why a search ends without an answer.
 enum Halt {
     ProbeLimit,
     Interrupted,
@@ -187,11 +185,11 @@ struct Search<F> {
     limits: Limits,
     probe: F,
     steps: Vec<Step>,
-    /// The highest rate that has passed below `high`.
+    /// The highest rate below `high` that passed.
     low: Option<f64>,
-    /// The lowest rate above `low` that has failed, and why.
+    /// The lowest rate above `low` that failed, and why.
     high: Option<(f64, LimitedBy)>,
-    /// The rate that step 3 has confirmed last, and the steps that speak for it.
+    /// The rate that step 3 confirmed last, and the steps that confirm it.
     confirmed: Option<(f64, Range<usize>)>,
 }
 
@@ -220,7 +218,7 @@ impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
         Ok(End::NeverHeld)
     }
 
-    /// Step 1 upwards from a rate that passes.
+    /// Step 1, upwards from a rate that passes.
     fn double(&mut self, mut rate: f64) -> Result<(), Halt> {
         while rate < self.limits.rate_max {
             rate = (rate * 2.0).min(self.limits.rate_max);
@@ -231,7 +229,7 @@ impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
         Ok(())
     }
 
-    /// Step 1 downwards from a rate that fails.
+    /// Step 1, downwards from a rate that fails.
     fn halve(&mut self, mut rate: f64) -> Result<(), Halt> {
         while rate > self.limits.rate_min {
             rate = (rate / 2.0).max(self.limits.rate_min);
@@ -253,12 +251,12 @@ impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
         Ok(())
     }
 
-    /// Step 3: the rate that is confirmed, if one is.
+    /// Step 3. Returns the confirmed rate, if any.
     fn repeat(&mut self) -> Result<Option<f64>, Halt> {
         let repeats = self.limits.repeats;
         while let Some(rate) = self.low {
             let (first, mut held, mut failure) = (self.steps.len(), 0, None);
-            // More repeats cannot turn a majority of failures round.
+            // Stops when the remaining repeats can no longer change the majority.
             while self.steps.len() - first < repeats && (self.steps.len() - first - held) * 2 <= repeats {
                 let probe = self.probe(Stage::Repeat, rate)?;
                 if probe.passes() {
@@ -282,7 +280,7 @@ impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
         Ok(None)
     }
 
-    /// Whether one of two probes at this rate passes; remembers the answer.
+    /// Whether one of two probes at this rate passes. Remembers the answer.
     fn passes(&mut self, stage: Stage, rate: f64) -> Result<bool, Halt> {
         if !self.probe(stage, rate)?.passes() {
             let again = self.probe(stage, rate)?;
@@ -296,7 +294,7 @@ impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
         Ok(true)
     }
 
-    /// Remembers the lowest rate that fails. What was confirmed above it no longer is.
+    /// Remembers the lowest rate that fails. A rate above it is no longer confirmed.
     fn fail(&mut self, probe: Probe) {
         self.confirmed = self.confirmed.take().filter(|&(rate, _)| rate < probe.rate);
         if self.high.is_none_or(|(high, _)| probe.rate < high) {
@@ -320,7 +318,7 @@ mod tests {
     use super::*;
     use random::Random;
 
-    /// Requests per second the simulated servers can serve.
+    /// Requests per second that the simulated servers can serve.
     const CAPACITY: f64 = 10_000.0;
     const LIMIT_US: f64 = 5_000.0;
 
@@ -330,7 +328,7 @@ mod tests {
         if rate < CAPACITY { 1e6 * 100_f64.ln() / (CAPACITY - rate) } else { f64::INFINITY }
     }
 
-    /// Where the queue has a p99 of exactly the limit.
+    /// The rate at which the queue's p99 is exactly the limit.
     fn knee_of_mm1() -> f64 {
         CAPACITY - 1e6 * 100_f64.ln() / LIMIT_US
     }
@@ -364,7 +362,7 @@ mod tests {
         }
     }
 
-    /// p99 varies by 10 % either way, and one probe in ten is spoilt by the host.
+    /// p99 varies by 10 % either way, and the host spoils one probe in ten.
     #[test]
     fn a_noisy_queue_is_found_to_a_few_percent() {
         for seed in 0..200 {
@@ -376,7 +374,7 @@ mod tests {
             });
             let rate = knee.rate.expect("a rate");
             let ratio = rate / knee_of_mm1();
-            // A rate that is off by a tenth in p99 is off by one hundredth itself.
+            // Where p99 is off by a tenth, the rate is off by only a hundredth.
             assert!((0.96..1.02).contains(&ratio), "seed {seed}: {ratio} {knee:?}");
             assert_eq!((knee.end, knee.repeats), (End::Found, 5), "seed {seed}");
             assert!(knee.held >= 3, "seed {seed}: {knee:?}");
@@ -408,7 +406,7 @@ mod tests {
         assert!(knee.rate.is_some_and(|rate| (CAPACITY / PRECISION..CAPACITY).contains(&rate)), "{knee:?}");
     }
 
-    /// The first so many probes of 2,000/s fail, as if the host had had better things to do.
+    /// The first few probes of 2,000/s fail, as if the host had been busy.
     #[test]
     fn one_hiccup_is_forgiven_and_two_in_a_row_are_found_out() {
         for (hiccups, checks) in [(1, 2), (2, 3)] {
@@ -424,7 +422,7 @@ mod tests {
         }
     }
 
-    /// Whatever passes once and then never again is stepped down from until the probes are used up.
+    /// A rate that passes once and then never again makes the search step down until the probes are used up.
     #[test]
     fn the_number_of_probes_is_bounded() {
         let mut seen = Vec::new();
@@ -446,7 +444,7 @@ mod tests {
             Ok((left > 0).then(|| measured(rate, 1.0)))
         });
         assert_eq!((outcome.knee.end, outcome.knee.rate), (End::Interrupted, Some(4000.0)));
-        // A check 5 % above that always passes leads on and on, but what was confirmed remains.
+        // A check at 5 % above that always passes makes the search continue, but the confirmed rate remains.
         let outcome = search(limits(1000.0), |stage, rate, _| {
             Ok(Some(measured(rate, if stage == Stage::Check { 1.0 } else { p99_us(rate) })))
         });

@@ -1,13 +1,13 @@
-//! How text and tables fit the width of a terminal.
+//! Fits text and tables to the width of a terminal.
 
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 
-/// Columns a narrow terminal has to do without, the first one first.
+/// Columns that a narrow terminal leaves out, in this order.
 const DISPENSABLE: [&str; 2] = ["p99.99", "p90"];
 
-/// Width of the terminal, or 80 columns when there is none or it does not know its size.
+/// Width of the terminal. 80 columns when there is no terminal or it does not know its size.
 pub(super) fn width() -> usize {
     Table::new().width().filter(|&columns| columns > 0).map_or(80, usize::from)
 }
@@ -24,7 +24,7 @@ pub(super) fn paragraph(
     textwrap::wrap(text, options).iter().try_for_each(|line| writeln!(output, "{line}"))
 }
 
-/// A table of numbers behind a first column of names, no wider than `width`.
+/// A table of numbers after a first column of names, no wider than `width`.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, width: usize) -> Table {
     let mut table = Table::new();
     let line = LineStyle::none().fill('─').junction('─');
@@ -35,7 +35,7 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     rows.into_iter().for_each(|row| {
         table.add_row(row);
     });
-    // Between two columns is one of the line's junctions; beside it a space, where there is room.
+    // Between two columns is one of the line's junctions; beside it a space, if there is room.
     let contents = table.column_max_content_widths();
     let mut needed = contents.iter().map(|&content| usize::from(content) + 1).sum::<usize>() - 1;
     let is_narrow = needed + 2 * contents.len() > width;
@@ -58,7 +58,7 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     table
 }
 
-/// Four digits are more than a measurement is good for.
+/// Rounds to four digits: no measurement is more precise.
 pub(super) fn micros(value: f64) -> String {
     if value < 1000.0 { format!("{value:.1}") } else { format!("{value:.0}") }
 }

@@ -1,4 +1,4 @@
-//! Whether the connections of a load fit this host's memory, asked before the first of them is opened.
+//! Whether the connections of a load fit this host's memory. Checked before the first one is opened.
 
 use host::Facts;
 use loadgen::{Engine, LoadError, Options, TargetFacts};
@@ -6,18 +6,18 @@ use protocol::Workload;
 use tuning::plan::{Backend, Host, Plan, Request, Side};
 use tuning::{IoUring, bytes, thousands};
 
-/// Fewer fit anywhere, and looking costs some ms.
+/// Fewer connections fit anywhere, and the check costs some ms.
 const CONNECTIONS_MIN: u32 = 10_000;
 
-/// Refuses more connections than there is memory for, and says how many would fit.
+/// Refuses more connections than fit the memory, and says how many would fit.
 pub(super) fn check(options: &Options) -> Result<(), LoadError> {
     if options.connections < CONNECTIONS_MIN {
         return Ok(());
     }
     let target = TargetFacts::of(&options.target)?;
     if target.is_unix {
-        // The planner knows what TCP takes, which is several times as much; while the run goes on its guard looks at
-        // the memory that is left.
+        // The planner knows the memory of TCP, which is several times as much. During the run, the generator's guard
+        // watches the memory that is left.
         return Ok(());
     }
     let side = side(options, target.is_here);
@@ -31,17 +31,17 @@ pub(super) fn check(options: &Options) -> Result<(), LoadError> {
         reactors: Some(u64::from(options.threads)),
         sources: None,
     };
-    // Whether there is io_uring makes no difference to memory.
+    // io_uring makes no difference to memory.
     let io_uring = IoUring::Unavailable(String::new());
     let plan = Plan::new(&Facts::of_this_host(), &Host::of_this_host(), request, &io_uring);
     match (plan.memory_fits, plan.memory_bytes_available) {
         (Some(fits), Some(available)) if fits < request.connections => Err(LoadError::Refused(format!(
             "{} connections need {} of memory{}, and this host has {} to spare: {} would fit (`c10m tune plan \
-             --connections {}` shows of what)",
+             --connections {}` shows the parts)",
             thousands(request.connections),
             bytes(plan.needs.memory_bytes),
             match side {
-                Side::Both => ", both ends being here",
+                Side::Both => " for both ends",
                 Side::Tun => " with the server's end",
                 Side::Server => "",
             },
@@ -57,7 +57,7 @@ fn side(options: &Options, is_here: bool) -> Side {
     match options.engine {
         Engine::Tun => Side::Tun,
         _ if is_here => Side::Both,
-        // One end, which costs a client what it costs a server.
+        // One end only. It costs a client as much as a server.
         _ => Side::Server,
     }
 }

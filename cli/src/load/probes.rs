@@ -1,5 +1,5 @@
-//! `--find-knee`: carries out the probes of the search, each one an open-loop run in this process, and
-//! prints and writes the answer.
+//! `--find-knee`: makes the probes of the search, each an open-loop run in this process, then prints and writes the
+//! answer.
 
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
@@ -17,27 +17,27 @@ use super::files::{self, Directory};
 use super::knee::{self, End, Knee, LimitedBy, Limits, Probe, Step};
 use super::{explain, layout};
 
-/// Version of the document.
+/// Schema version of the document.
 const SCHEMA: u32 = 1;
 /// Exit code when no rate met the condition.
 const EXIT_NEVER_HELD: u8 = 3;
-/// First rate unless `--rate` says otherwise.
+/// First rate, unless `--rate` sets it.
 const RATE_START: f64 = 1000.0;
 /// The highest rate that [`Options::check`] permits.
 const RATE_MAX: f64 = 1e8;
-/// A search in which every rate is tried twice takes about 50; the rest is for stepping down.
+/// Probes at most. A search that tries every rate twice takes about 50; the rest is for stepping down.
 const PROBES_MAX: usize = 100;
-/// Five of five, or three of five, are the least that say anything about how often a rate holds.
+/// Five of five or three of five: fewer repeats would say nothing about how often a rate holds.
 const REPEATS: usize = 5;
-/// Poisson arrivals vary by the root of their number; so many times that more than needed is practically
-/// always enough.
+/// The number of Poisson arrivals has a standard deviation of its square root. Asking for this many deviations more
+/// than needed is practically always enough.
 const SAMPLES_DEVIATIONS: f64 = 5.0;
 
 /// The JSON document of a search.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     schema: u32,
-    /// What the program was built from.
+    /// The commit that the program was built from.
     commit: &'static str,
     target: &'a str,
     condition: String,
@@ -46,16 +46,16 @@ struct Document<'a> {
     /// Length of a probe.
     duration_us: u64,
     knee: &'a Knee,
-    /// Why no probe completed a request, when none did.
+    /// Why no probe completed a request, if none did.
     #[serde(skip_serializing_if = "Option::is_none")]
     likely_cause: Option<&'a LikelyCause>,
     probes: &'a [Step],
 }
 
-/// Searches, prints and writes; the value is the exit code.
+/// Searches, prints and writes. Returns the exit code.
 ///
 /// # Errors
-/// When standard output or the files fail.
+/// When stdout or the files fail.
 pub(super) fn run(
     condition: Condition,
     options: Options,
@@ -98,7 +98,7 @@ pub(super) fn run(
     if let (true, Some(error)) = (outcome.steps.is_empty(), &outcome.error) {
         return Ok(error.downcast_ref::<LoadError>().map_or(1, LoadError::exit_code));
     }
-    // It was read before; should it be unreadable there has been no probe.
+    // If the target cannot be parsed, there has been no probe.
     let target = TargetFacts::of(&options.target).map(|facts| facts.shown).unwrap_or_default();
     let document = Document {
         schema: SCHEMA,
@@ -116,7 +116,7 @@ pub(super) fn run(
     Ok(exit_code(&outcome.knee))
 }
 
-/// Writes and prints. What cannot be written is printed as JSON: it may have taken long.
+/// Writes and prints. If writing fails, prints the answer as JSON, because it may have taken long.
 fn conclude(
     document: &Document<'_>,
     condition: Condition,
@@ -142,12 +142,12 @@ fn exit_code(knee: &Knee) -> u8 {
         End::NeverHeld => EXIT_NEVER_HELD,
         End::Interrupted => EXIT_INTERRUPTED,
         End::ProbeLimit if knee.repeats > 0 => 0,
-        // What is printed was never confirmed.
+        // The printed rate was never confirmed.
         End::ProbeLimit => EXIT_INVALID,
     }
 }
 
-/// A seed to which a few probes can be added without leaving the 53 bits that every JSON reader keeps.
+/// A seed that leaves room to add a few probes within the 53 bits that every JSON reader keeps.
 fn random_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish() >> 12
 }
@@ -197,7 +197,7 @@ fn print_tables(
     writeln!(output, "{}", textwrap::fill(&sentence(document.knee, condition), width))
 }
 
-/// What a probe says about its rate.
+/// The result of a probe in one word.
 fn word(probe: &Probe) -> &'static str {
     match (probe.held, probe.valid) {
         (true, true) => "held",
@@ -206,7 +206,7 @@ fn word(probe: &Probe) -> &'static str {
     }
 }
 
-/// The answer in words.
+/// The answer in a sentence.
 fn sentence(knee: &Knee, condition: Condition) -> String {
     let rate = knee.rate.map_or("-".to_owned(), |rate| tuning::thousands(rate as u64));
     let failed = knee.rate_failed.map(|rate| tuning::thousands(rate as u64));

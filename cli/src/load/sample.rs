@@ -1,5 +1,5 @@
-//! Real outcomes for the tests of what is printed and written: a short run against an echo server of a
-//! few lines. Made here rather than read from a file, so that they have every field a record has today.
+//! Real outcomes for tests of printing and writing: a short run against a minimal echo server. Made here rather than
+//! read from a file, so that they have every field of today's records.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ use loadgen::{Options, Outcome, WarmUp};
 pub(super) fn outcome(rate: Option<f64>) -> Outcome {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
-    // Ends with the test process.
+    // It ends with the test process.
     thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
             thread::spawn(move || {

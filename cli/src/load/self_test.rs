@@ -1,4 +1,4 @@
-//! `c10m load --self-test`: proves on a server that stalls that response times are what they must be.
+//! `c10m load --self-test`: proves on a server that stalls that response times are right.
 
 use std::io::{self, Write};
 use std::sync::atomic::AtomicBool;
@@ -9,10 +9,10 @@ use loadgen::self_test::{self, SelfTestOptions, SelfTestReport};
 use super::ending::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, write_json};
 use super::layout;
 
-/// Runs the test and prints what it found; the value is the exit code.
+/// Runs the test and prints the result. Returns the exit code.
 ///
 /// # Errors
-/// When standard output fails.
+/// When stdout fails.
 pub(super) fn run(options: &SelfTestOptions, json: bool, stop: &AtomicBool) -> anyhow::Result<u8> {
     let report = match self_test::run(options, stop) {
         Ok(report) => report,

@@ -1,4 +1,4 @@
-//! The record of a run as tables for people. Says for every quantile that is missing why it is.
+//! The record of a run as tables for people. Says for every missing quantile why it is missing.
 
 use std::io::{self, Write};
 
@@ -9,13 +9,13 @@ use loadgen::record::{Record, SloOutcome, Summary};
 use super::layout::{micros, paragraph, table};
 use super::{addresses, explain, headline};
 
-/// A quantile is in the record when at least this many samples lie above it.
+/// A record contains a quantile if at least this many samples lie above it.
 const SAMPLES_ABOVE_MIN: f64 = 10.0;
 /// The quantiles of a row.
 const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
-/// Width of the header of the counts in one line.
+/// Width that the header of the counts needs in one line.
 const COUNTS_LEN: usize = 72;
-/// Prints everything a person wants to know.
+/// Prints all tables for people.
 pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
     explain::first(output, record, width)?;
     for line in headline::headline(record) {
@@ -72,7 +72,7 @@ fn slo_line(slo: &SloOutcome) -> String {
 
 fn counts(record: &Record, width: usize) -> Table {
     let (requests, cpu) = (&record.requests, &record.cpu);
-    // Of a window that is too short for a rate the CPU time is that of its edges.
+    // In a window too short for a rate, the CPU time is mostly that of its edges.
     let cpu_us = match (cpu.requests_completed_in_window, record.achieved_per_second) {
         (0, _) | (_, None) => "-".into(),
         (count, Some(_)) => format!("{:.2}", (cpu.user_us + cpu.system_us) as f64 / count as f64),
@@ -99,13 +99,13 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// In the order of [`QUANTILES`].
+    /// The quantiles, in the order of [`QUANTILES`].
     fn quantiles(&self) -> [Option<f64>; 5] {
         let Summary { p50, p90, p99, p99_9, p99_99, .. } = *self.summary;
         [p50, p90, p99, p99_9, p99_99]
     }
 
-    /// The quantiles, and below those of the response the ends of their 95 % intervals.
+    /// The quantiles. For the response time, the ends of their 95 % intervals follow below.
     fn lines(&self) -> Vec<Vec<String>> {
         let bound = |name: &str, end: usize| -> Vec<String> {
             let cell = |(quantile, _): (&str, f64)| {
@@ -127,8 +127,8 @@ impl Row<'_> {
     }
 }
 
-/// The distributions that have samples and say something new: in a closed loop nothing is late, and
-/// the service time is the response time.
+/// The distributions that have samples and add information. In a closed loop nothing is late, and the service time
+/// equals the response time.
 fn rows(record: &Record) -> Vec<Row<'_>> {
     let is_open = record.mode.is_scheduled();
     [
@@ -150,8 +150,8 @@ fn times(record: &Record, width: usize) -> Table {
     table(&["us", "p50", "p90", "p99", "p99.9", "p99.99", "max"], rows, width)
 }
 
-/// Why quantiles are missing, too few samples or too many requests without a good reply, with the rows for
-/// which it is so.
+/// Why quantiles are missing (too few samples, or too many requests without a good reply), with the rows in which each
+/// reason applies.
 fn missing(record: &Record) -> Vec<(Vec<&'static str>, String)> {
     let mut reasons: Vec<(Vec<&'static str>, String)> = Vec::new();
     for row in rows(record) {
@@ -201,7 +201,7 @@ mod tests {
         Summary { count, p50, p90, p99, p99_9, p99_99, max: Some(max), ..Summary::default() }
     }
 
-    /// A real record with the distributions of a bad day.
+    /// A real record with distributions as on a bad day.
     fn record() -> Record {
         let mut record = sample::record(Some(500.0));
         let full = [Some(12.3), Some(45.6), Some(1234.0), Some(56_789.0), Some(1_234_567.0)];
@@ -227,7 +227,7 @@ mod tests {
         let record = record();
         for width in [60, 72, 80, 200] {
             let text = text(&record, width);
-            // The target and the sentences below the tables may be longer than a narrow terminal.
+            // The target and the sentences below the tables may exceed a narrow terminal.
             for line in text.lines().filter(|line| line.starts_with(['─', ' ', '-'])) {
                 assert!(line.chars().count() <= width, "{width}: {line:?}\n{text}");
             }

@@ -1,15 +1,15 @@
-//! What a server says when it is ready and when it ends: JSON for programs, sentences for people.
+//! What a server announces when it is ready and when it ends: JSON for programs, sentences for people.
 
 use host::SocketBounds;
 use protocol::Workload;
 use server::{Endpoint, Event, KeepAlive, Options, Ready, Report, Server, SocketSizes};
 
-/// A JSON line. Its fields are in order of their names.
+/// A JSON line, with its fields sorted by name.
 pub(super) fn line(event: &Event) -> String {
     serde_json::to_value(event).expect("its keys are strings").to_string()
 }
 
-/// What a server says that serves.
+/// The announcement of a server that is ready.
 pub(super) fn ready(server: &Server, options: &Options, notes: Vec<String>) -> Event {
     let addresses: Vec<String> = server.endpoints().iter().map(Endpoint::to_string).collect();
     let sizes = server.socket_sizes();
@@ -33,9 +33,9 @@ pub(super) fn ready(server: &Server, options: &Options, notes: Vec<String>) -> E
     })
 }
 
-/// The same in a sentence.
+/// The announcement as a sentence.
 pub(super) fn ready_sentence(server: &Server, options: &Options) -> String {
-    // As `c10m load` takes them.
+    // In the form in which `c10m load` accepts it.
     let workload = options.workload;
     let unix_scheme = match workload {
         Workload::Echo => "tcp+",
@@ -57,7 +57,7 @@ pub(super) fn ready_sentence(server: &Server, options: &Options) -> String {
     )
 }
 
-/// Where the kernel does not do what was asked for, and what follows from the options without being said by them.
+/// Notes where the kernel does not do what was asked, and about consequences of the options that they do not state.
 pub(super) fn notes(
     options: &Options,
     endpoints: &[Endpoint],
@@ -94,14 +94,14 @@ pub(super) fn notes(
     }
     for endpoint in unix {
         notes.push(format!(
-            "who may write to {endpoint} may connect: its permissions are by the umask{}; all reactors share its queue",
+            "whoever may write to {endpoint} may connect; its permissions follow the umask{}; all reactors share its queue",
             mode(endpoint).map_or(String::new(), |mode| format!(", {mode:03o}"))
         ));
     }
     notes
 }
 
-/// The kernel gives twice what was asked for, within its bounds (socket(7)).
+/// The kernel allocates twice what was asked for, within its limits (socket(7)).
 fn buffer_note(option: &str, asked: u64, given: u64, sysctl: &str, most: Option<u64>) -> Option<String> {
     if given == 2 * asked {
         return None;
@@ -121,7 +121,7 @@ fn backlog(options: &Options, most: Option<u64>) -> u64 {
     most.map_or(asked, |most| asked.min(most))
 }
 
-/// The permissions of a socket's file.
+/// The permissions of a unix socket's file.
 fn mode(endpoint: &Endpoint) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
     let Endpoint::Unix(path) = endpoint else { return None };

@@ -1,4 +1,4 @@
-//! The arguments of `c10m serve`, and the options that they mean.
+//! The arguments of `c10m serve`, and the options that they stand for.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::count;
 use crate::given::Given;
 use crate::workload;
 
-/// Not a doc comment at its argument, where the brackets would be a link.
+/// Not a doc comment at the argument, because rustdoc would read the brackets as a link.
 const PLACES: &str = "Where to listen: 127.0.0.1:8080, [::1]:8080, localhost:8080 (all its addresses), a port alone \
                       (loopback only), unix:PATH (permissions by the umask; a path has no comma). Several: repeat it, \
                       or separate them by commas. Port 0 takes a free one";
@@ -42,58 +42,59 @@ pub(crate) struct ServeArgs {
     /// Event loops, each a thread with its own listeners; a unix socket is shared [default: one per CPU].
     #[arg(long, value_name = "N", value_parser = count::between(1_u16, server::Options::REACTORS_MAX))]
     reactors: Option<u16>,
-    /// CPUs for the reactors, in turn, like 0,2-3 [default: all].
+    /// CPUs for the reactors, in turn, such as 0,2-3 [default: all].
     #[arg(long, value_name = "LIST", value_parser = cpu_list)]
     cpus: Option<CpuList>,
-    /// Who chooses the reactor of a new connection.
+    /// What chooses the reactor of a new connection.
     #[arg(long, value_enum, default_value_t = BalanceArg::Hash)]
     balance: BalanceArg,
     /// How the scheduler treats the reactors.
     #[arg(long, value_enum, default_value_t = SchedulingArg::Normal)]
     scheduling: SchedulingArg,
-    /// Most connections per reactor [default: what the fd limit allows].
+    /// Maximum number of connections per reactor [default: what the fd limit allows].
     #[arg(long, value_name = "N", value_parser = count::between(1_u32, server::CONNECTIONS_MAX as u32))]
     max_connections: Option<u32>,
-    /// Close a connection without requests after this time; 0s never, and then TCP keep-alive ends those whose peer is
-    /// gone: a probe after 5 min of silence, then every 30 s; it ends after 7.5 min.
+    /// Close a connection without requests after this time. 0s never does; then TCP keep-alive ends connections whose
+    /// peer is gone: it probes after 5 min of silence, then every 30 s, and gives up after 7.5 min.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = timeout)]
     idle_timeout: Duration,
-    /// Longest time for a request head to arrive; 0s has no limit.
+    /// Longest time for a request head to arrive; 0s means no limit.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
     header_timeout: Duration,
-    /// Close when a body or a reply makes no progress for this time; 0s never.
+    /// Close when a body or a reply makes no progress for this time; 0s never does.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout)]
     stall_timeout: Duration,
-    /// Longest time for a drain; then connections are cut off and the exit code is 3.
+    /// Longest time for a drain. After it, connections are cut off and the exit code is 3.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     drain_timeout: Duration,
-    /// Longest accept queue of each listener; the kernel cuts it to net.core.somaxconn.
+    /// Longest accept queue of each listener; the kernel limits it to net.core.somaxconn.
     #[arg(long, value_name = "N", default_value_t = SocketOptions::BACKLOG,
           value_parser = count::between(1, i32::MAX.unsigned_abs()))]
     pub(super) backlog: u32,
-    /// Receive buffer of each connection, like 64KiB; the kernel cuts it to net.core.rmem_max, and then doubles it
-    /// [default: tuned by the kernel].
+    /// Receive buffer of each connection, such as 64KiB; the kernel limits it to net.core.rmem_max, and then doubles
+    /// it [default: tuned by the kernel].
     #[arg(long, value_name = "BYTES", value_parser = socket_buffer)]
     pub(super) rcvbuf: Option<u32>,
-    /// Send buffer of each connection, likewise; it is cut to net.core.wmem_max.
+    /// Send buffer of each connection, likewise; the limit is net.core.wmem_max.
     #[arg(long, value_name = "BYTES", value_parser = socket_buffer)]
     pub(super) sndbuf: Option<u32>,
-    /// Connections that a turn of the loop accepts at most, from each listener [default: 64]. Not with io_uring, whose
-    /// accept has no turns, nor with auto, which may choose it.
+    /// Connections that one turn of the loop accepts at most, from each listener [default: 64]. Not with io_uring,
+    /// whose accept has no turns, nor with auto, which may choose io_uring.
     #[arg(long, value_name = "N", value_parser = count::between(1_u32, 65_536))]
     accepts_per_turn: Option<u32>,
-    /// Memory for buffers in each reactor, like 64MiB, at least 4MiB [default: 256MiB; in a control group at most a
+    /// Memory for buffers in each reactor, such as 64MiB; at least 4MiB [default: 256MiB; in a control group at most a
     /// quarter of its memory for all reactors, but at least 4MiB each].
     #[arg(long, value_name = "SIZE", value_parser = memory::parse)]
     buffer_memory: Option<u64>,
-    /// Longest HTTP request body in bytes; longer ones are answered 413.
+    /// Longest HTTP request body in bytes; the answer to a longer one is 413.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     max_body: u32,
-    /// Tell live counters at this interval, at least 100ms: on stderr, with --json on stdout. Closes and pauses are those
-    /// of the interval; at the end all are told.
+    /// Report live counters at this interval, at least 100ms: on stderr, or with --json on stdout. Closes and pauses
+    /// are those of the interval; the end reports all of them.
     #[arg(long, value_name = "TIME", value_parser = interval)]
     pub(super) stats: Option<Duration>,
-    /// Print JSON lines on stdout: one when ready, one with all counters at the end, with --stats one each interval.
+    /// Print JSON lines on stdout: one when ready, one with all counters at the end, and with --stats one per
+    /// interval.
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -110,13 +111,13 @@ enum BalanceArg {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SchedulingArg {
-    /// As any thread.
+    /// Like any other thread.
     Normal,
-    /// Waking up interrupts nobody: for many reactors on each CPU.
+    /// A thread that wakes up interrupts no other: for many reactors on each CPU.
     Batch,
 }
 
-/// CPUs in the order they were given; a bare `Vec` would make clap expect several arguments.
+/// CPUs in the order in which they were given. clap would expect several arguments for a bare `Vec`.
 #[derive(Debug, Clone)]
 struct CpuList(Vec<usize>);
 
@@ -128,13 +129,13 @@ fn socket_buffer(text: &str) -> Result<u32, String> {
     // setsockopt(2) takes an int, and the kernel doubles it.
     const MOST: u64 = i32::MAX as u64 / 2;
     match crate::size::size(text)? {
-        0 => Err("a buffer has a size; leave the option out to let the kernel tune it".into()),
+        0 => Err("a buffer of 0 bytes does not exist; leave the option out to let the kernel tune it".into()),
         bytes if bytes > MOST => Err(format!("a buffer has at most {MOST} bytes")),
         bytes => u32::try_from(bytes).map_err(|error| error.to_string()),
     }
 }
 
-/// Timers of a reactor have a resolution of 100 ms; a line more often says less than it costs.
+/// A reactor's timers have a resolution of 100 ms. More frequent lines would say less than they cost.
 fn interval(text: &str) -> Result<Duration, String> {
     const LEAST: Duration = Duration::from_millis(100);
     match humantime::parse_duration(text) {
@@ -144,12 +145,12 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Deadlines are looked at every 100 ms, the tick of the reactors' timers; a shorter one would be met late.
+/// The reactors check deadlines every 100 ms, the tick of their timers. A shorter timeout would be late.
 fn timeout(text: &str) -> Result<Duration, String> {
     const LEAST: Duration = Duration::from_millis(100);
     match humantime::parse_duration(text) {
         Ok(timeout) if timeout.is_zero() || timeout >= LEAST => Ok(timeout),
-        Ok(_) => Err("below the grain of the clock, which is 100ms; 0s is none at all".into()),
+        Ok(_) => Err("shorter than 100ms, the tick of the clock; 0s means no limit".into()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -167,13 +168,13 @@ fn variant_help() -> String {
 }
 
 impl ServeArgs {
-    /// The variant that is asked for, or chosen by `auto`, and why it was chosen.
+    /// The requested variant, or the one that `auto` chooses and the reason.
     ///
     /// # Errors
-    /// What is wrong with the words.
+    /// What is wrong with the arguments.
     pub(super) fn variant(&self) -> Result<(Variant, Option<String>), String> {
         let variant = match (self.backend.as_str(), &self.variant) {
-            // Not only where it does: what is a usage error must not depend on the host.
+            // Refused on every host: whether it is a usage error must not depend on the host.
             ("auto", None) if self.accepts_per_turn.is_some() => {
                 return Err("--accepts-per-turn goes with --backend epoll or mio; --backend auto may choose io_uring, whose accept has no turns".into());
             }
@@ -190,10 +191,10 @@ impl ServeArgs {
         Ok((variant, None))
     }
 
-    /// Whether the words go with the places.
+    /// Whether the arguments fit the endpoints.
     ///
     /// # Errors
-    /// What does not.
+    /// What does not fit.
     pub(super) fn check(&self, endpoints: &[Endpoint]) -> Result<(), String> {
         let is_balanced = matches!(self.balance, BalanceArg::Cpu | BalanceArg::RoundRobin);
         if is_balanced && endpoints.iter().all(|endpoint| endpoint.tcp().is_none()) {
@@ -202,7 +203,7 @@ impl ServeArgs {
         self.check_effects(endpoints)
     }
 
-    /// Refuses options that would do nothing.
+    /// Refuses options without effect.
     fn check_effects(&self, endpoints: &[Endpoint]) -> Result<(), String> {
         let is_echo = self.workload == Workload::Echo;
         for (name, flag) in [("header_timeout", "--header-timeout"), ("max_body", "--max-body")] {
@@ -211,7 +212,8 @@ impl ServeArgs {
             }
         }
         if self.rcvbuf.is_some() && endpoints.iter().all(|endpoint| endpoint.tcp().is_none()) {
-            // unix(7): SO_RCVBUF has no effect on its sockets; what is sent waits on the sender's account.
+            // unix(7): SO_RCVBUF has no effect on these sockets, because what is sent counts against the sender's
+            // buffer.
             return Err(
                 "--rcvbuf has no effect on a unix socket, where --sndbuf bounds both ways: it needs an address of TCP"
                     .into(),
@@ -220,11 +222,11 @@ impl ServeArgs {
         Ok(())
     }
 
-    /// The options of a server that listens at `endpoints`. What they need to know of the control group is in `group`;
-    /// a note says where it changed something.
+    /// The options of a server that listens at `endpoints`. `group` is the memory limit of the control group. A note
+    /// says what that limit changed.
     ///
     /// # Errors
-    /// Memory for buffers does not suffice.
+    /// When there is not enough memory for buffers.
     pub(super) fn options(
         &self,
         variant: Variant,

@@ -1,5 +1,5 @@
-//! What `--listen` takes, and the places it stands for. Names are looked up here, and which of their addresses this
-//! host has; nothing stays open.
+//! Parses `--listen` and resolves it to places. Looks up names, and which of their addresses this host has. Leaves
+//! nothing open.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -17,9 +17,9 @@ use server::{Endpoint, UNIX_PATH_LEN_MAX};
 pub(super) enum Listen {
     /// An address with its port.
     Address(SocketAddr),
-    /// A port alone: loopback, because a server that anybody can reach has to be asked for by name.
+    /// A port alone. It means loopback, because a server that anybody can reach must be asked for explicitly.
     Loopback(u16),
-    /// Every address of a name.
+    /// Every address of a host name.
     Name { host: String, port: u16 },
     /// The path of a unix socket.
     Unix(PathBuf),
@@ -39,7 +39,7 @@ impl FromStr for Listen {
             return Ok(Listen::Loopback(port(digits)?));
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
-            // ::ffff:127.0.0.1 is a way to write an IPv4 address, and no IPv6 listener takes it (ipv6(7)).
+            // ::ffff:127.0.0.1 is another notation for an IPv4 address, and no IPv6 listener accepts it (ipv6(7)).
             return Ok(Listen::Address(
                 SocketAddr::new(address.ip().to_canonical(), address.port()).scoped_as(address),
             ));
@@ -47,9 +47,9 @@ impl FromStr for Listen {
         if !text.starts_with('[') && text.matches(':').count() > 1 {
             return Err(match text.rsplit_once(':') {
                 Some((host, digits)) if host.parse::<Ipv6Addr>().is_ok() && is_number(digits) => {
-                    format!("an IPv6 address stands in brackets: [{host}]:{digits}")
+                    format!("an IPv6 address needs brackets: [{host}]:{digits}")
                 }
-                _ => format!("an IPv6 address stands in brackets, and a port follows: [{text}]:8080"),
+                _ => format!("an IPv6 address needs brackets and a port: [{text}]:8080"),
             });
         }
         if text.is_empty() {
@@ -82,7 +82,7 @@ impl fmt::Display for Listen {
     }
 }
 
-/// A scope is part of an IPv6 address, `[fe80::1%2]:80`, and of no other.
+/// A scope belongs to an IPv6 address, as in `[fe80::1%2]:80`. No other address has one.
 trait Scoped {
     fn scoped_as(self, given: SocketAddr) -> SocketAddr;
 }
@@ -93,7 +93,7 @@ impl Scoped for SocketAddr {
     }
 }
 
-/// What to write instead of `[fe80::1%eth0]:80`: the standard library reads numbers only.
+/// What to write instead of `[fe80::1%eth0]:80`, because the standard library only reads numbers.
 fn named_scope(text: &str) -> Option<String> {
     let (inside, rest) = text.strip_prefix('[')?.split_once(']')?;
     let (address, scope) = inside.split_once('%')?;
@@ -116,7 +116,7 @@ fn unix(path: &str) -> Result<Listen, String> {
     match path.len() {
         0 => Err("a path is missing; write it as unix:/tmp/c10m.sock".into()),
         len if len > UNIX_PATH_LEN_MAX => Err(format!(
-            "the path has {len} bytes, and the address of a unix socket has room for {UNIX_PATH_LEN_MAX} (unix(7)); choose a shorter one"
+            "the path has {len} bytes, but a unix socket address only has room for {UNIX_PATH_LEN_MAX} (unix(7)); choose a shorter one"
         )),
         _ if path.starts_with('@') => {
             Err(format!("abstract sockets are not served; for a file of this name write unix:./{path}"))
@@ -138,26 +138,26 @@ fn name(host: &str, port: u16) -> Result<Listen, String> {
     Ok(Listen::Name { host: host.to_owned(), port })
 }
 
-/// A place to listen at, and what asked for it.
+/// A place to listen at, and the values of `--listen` that asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) endpoint: Endpoint,
-    /// As it was written, each way once.
+    /// The values as they were written, without duplicates.
     texts: Vec<String>,
     is_port_alone: bool,
 }
 
-/// What `--listen` stands for.
+/// All places that `--listen` stands for.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// Each once.
+    /// The places, without duplicates.
     pub(super) places: Vec<Place>,
-    /// Addresses of names that are left out.
+    /// Notes about addresses of names that are left out.
     pub(super) notes: Vec<String>,
 }
 
 impl Places {
-    /// The outer error is of this host, the inner one of what was asked for.
+    /// The outer error concerns this host, the inner one the values of `--listen`.
     pub(super) fn of(listen: &[Listen]) -> anyhow::Result<Result<Places, String>> {
         let mut all = Places::default();
         for listen in listen {
@@ -184,8 +184,8 @@ impl Places {
         }
     }
 
-    /// An address that another one takes in already. Both could listen, and nobody would see which of them a
-    /// connection came by.
+    /// An address that another one already includes. The server could listen at both, but nobody could tell through
+    /// which of them a connection came.
     fn overlap(&self) -> Option<(SocketAddr, SocketAddr)> {
         let addresses: Vec<SocketAddr> = self.places.iter().filter_map(|place| place.endpoint.tcp()).collect();
         addresses.iter().copied().find_map(|whole| {
@@ -197,13 +197,13 @@ impl Places {
         })
     }
 
-    /// In the order of the places.
+    /// The endpoints, in the order of the places.
     pub(super) fn endpoints(&self) -> Vec<Endpoint> {
         self.places.iter().map(|place| place.endpoint.clone()).collect()
     }
 }
 
-/// Whether two places are one. With port 0 each gets a port of its own.
+/// Whether two places are the same. With port 0 each gets its own port.
 fn is_same(one: &Endpoint, other: &Endpoint) -> bool {
     match (one, other) {
         (Endpoint::Tcp(one), Endpoint::Tcp(other)) => one == other && one.port() != 0,
@@ -212,7 +212,7 @@ fn is_same(one: &Endpoint, other: &Endpoint) -> bool {
     }
 }
 
-/// A path without the many ways to write its directory. The file itself need not exist.
+/// A path with its directory in canonical form. The file itself need not exist.
 fn file(path: &Path) -> PathBuf {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match (directory.canonicalize(), path.file_name()) {
@@ -222,7 +222,7 @@ fn file(path: &Path) -> PathBuf {
 }
 
 impl Listen {
-    /// The places that this stands for, and what has to be said of others.
+    /// The endpoints of one value, and notes about addresses that are left out.
     fn endpoints(&self) -> anyhow::Result<(Vec<Endpoint>, Vec<String>)> {
         let endpoint = match self {
             Listen::Address(address) => Endpoint::Tcp(*address),
@@ -240,8 +240,8 @@ impl Listen {
     }
 }
 
-/// The addresses of a name that this host has, with a note for each of the others. If it has none, all of them, so that
-/// the failure is told of where it occurs.
+/// The addresses of a name that this host has, with a note for each of the others. If the host has none, returns all
+/// of them, so that the failure is reported where it occurs.
 fn usable(
     name: &Listen,
     found: impl Iterator<Item = SocketAddr>,
@@ -260,20 +260,20 @@ fn usable(
     if here.is_empty() { (elsewhere, vec![]) } else { (here, notes) }
 }
 
-/// Why an address is none of this host: /etc/hosts often names ::1 where IPv6 is switched off. Other errors are left to
-/// the server's start.
+/// Why this host does not have an address. /etc/hosts often names ::1 although IPv6 is switched off. Other errors show
+/// when the server starts.
 fn absence(address: SocketAddr) -> Option<io::Error> {
     let mut any_port = address;
     any_port.set_port(0);
     let error = TcpListener::bind(any_port).err()?;
-    // EAFNOSUPPORT has no kind of its own in the standard library.
+    // The standard library has no error kind for EAFNOSUPPORT.
     let is_absent = error.kind() == io::ErrorKind::AddrNotAvailable
         || rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::AFNOSUPPORT);
     is_absent.then_some(error)
 }
 
-/// What a reader of the ready line may not expect of the places. Those in use, `bound`, stand in the same order, with
-/// their ports.
+/// Notes about what the places do not include, for readers of the ready line. `bound` has the same places in the same
+/// order, with the ports in use.
 pub(super) fn notes(places: &[Place], bound: &[Endpoint]) -> Vec<String> {
     let mut notes = Vec::new();
     let bound: Vec<(&Place, SocketAddr)> = places
@@ -286,7 +286,7 @@ pub(super) fn notes(places: &[Place], bound: &[Endpoint]) -> Vec<String> {
         let port = address.port();
         let (all, all_ipv6) =
             (SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
-        // Whatever else listens on this port would be a part of the wildcard that is advised.
+        // The advised wildcard would include any other address with this port.
         let written = |is_part: &dyn Fn(SocketAddr) -> bool| -> Vec<&str> {
             let parts = bound.iter().filter(|(_, there)| there.port() == port && is_part(*there));
             parts.flat_map(|(place, _)| place.texts.iter().map(String::as_str)).collect()
@@ -397,7 +397,7 @@ mod tests {
         }
     }
 
-    /// A label has at most 63 bytes (RFC 1035 section 2.3.4), so no resolver is asked, and none has an answer.
+    /// A label has at most 63 bytes (RFC 1035 section 2.3.4), so the lookup fails without asking any resolver.
     #[test]
     fn a_name_without_an_address_is_this_hosts_trouble() {
         let host = "x".repeat(64);
@@ -424,7 +424,7 @@ mod tests {
     #[test]
     fn only_an_address_that_is_not_there_is_absent() {
         assert!(absence("127.0.0.1:80".parse().unwrap()).is_none());
-        // TEST-NET-1 (RFC 5737) is nobody's address.
+        // Nobody has an address of TEST-NET-1 (RFC 5737).
         assert!(absence("192.0.2.1:80".parse().unwrap()).is_some());
     }
 

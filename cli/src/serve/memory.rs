@@ -1,23 +1,24 @@
-//! How much memory the buffers of each reactor may take: what was asked for, or a default that fits the control group.
+//! How much memory the buffers of each reactor may use: the requested amount, or a default that fits the control
+//! group.
 
 use host::Bound;
 use server::{BUFFER_MEMORY_LEN_MIN, Options};
 
-/// One of so many parts of the control group's memory is for buffers by default; sockets, connections and the program
-/// itself need the rest.
+/// By default, buffers get the control group's memory divided by this. Sockets, connections and the program itself
+/// need the rest.
 const PART: u64 = 4;
-/// One of so many parts is the most that goes without a word, and the most that the default takes where each reactor
-/// has the least it needs.
+/// The control group's memory divided by this. A request for as much gets a warning. The default never takes more,
+/// even if each reactor has only the minimum it needs.
 const RISK_PART: u64 = 2;
 
-/// The limit of one reactor, and what has to be said of it.
+/// The limit of one reactor, and a note.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) bytes: u64,
     pub(super) note: Option<String>,
 }
 
-/// A value of `--buffer-memory`.
+/// Parses a value of `--buffer-memory`.
 pub(super) fn parse(text: &str) -> Result<u64, String> {
     let bytes = crate::size::size(text)?;
     let least = BUFFER_MEMORY_LEN_MIN as u64;
@@ -27,10 +28,10 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
     usize::try_from(bytes).map(|_| bytes).map_err(|_| "more than an address has room for".into())
 }
 
-/// What was `asked` for, or the default, which is less where the `group` has less.
+/// What was `asked` for. Otherwise the default, or less if the `group` has less.
 ///
 /// # Errors
-/// What to do where so many reactors have no room at all.
+/// What to do when there is not enough memory for so many reactors.
 pub(super) fn choose(asked: Option<u64>, group: Option<Bound>, reactors: usize) -> Result<Choice, String> {
     let Some(Bound::At(group)) = group else {
         return Ok(Choice { bytes: asked.unwrap_or(Options::BUFFER_MEMORY as u64), note: None });
@@ -112,7 +113,7 @@ mod tests {
         let refusal = |mib, reactors| choose(None, Some(Bound::At(mib * MIB)), reactors).unwrap_err();
         let many = refusal(64, 9);
         assert!(many.contains("--reactors 8") && many.contains("--buffer-memory"), "{many}");
-        // Where one is the most, fewer reactors are no way out, or not worth the advice.
+        // If at most one reactor fits, fewer reactors are no solution, or not worth the advice.
         for (mib, reactors) in [(1, 1), (8, 2)] {
             let small = refusal(mib, reactors);
             assert!(!small.contains("--reactors") && small.contains("more memory"), "{small}");

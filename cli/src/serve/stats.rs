@@ -1,8 +1,9 @@
-//! A line of live counters in words, for people.
+//! Live counters in a sentence, for people.
 
 use server::Stats;
 
-/// One line in words; `lost` lines before it found no reader. Reasons and pauses stand there only when they occurred.
+/// The counters in one line. `lost` is the number of earlier lines that found no reader. Reasons and pauses appear
+/// only if they occurred.
 pub(super) fn words(stats: &Stats, lost: u64) -> String {
     let mut line = format!(
         "c10m: {} open, {} accepts/s, {} requests/s, {}/s in, {}/s out, {} buffers in use, {} mapped",
@@ -33,7 +34,7 @@ pub(super) fn words(stats: &Stats, lost: u64) -> String {
     line
 }
 
-/// One decimal where a whole number would say nothing.
+/// One decimal where a whole number would be too coarse.
 fn rate(per_s: f64) -> String {
     if per_s > 0.0 && per_s < 100.0 { format!("{per_s:.1}") } else { tuning::thousands(per_s.round() as u64) }
 }

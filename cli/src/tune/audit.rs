@@ -1,4 +1,4 @@
-//! `c10m tune audit`: a table of every rule, and an explanation of those that are not fine.
+//! `c10m tune audit`: a table of all rules, and explanations of those that are not fine.
 
 use comfy_table::{Cell, Color, ColumnConstraint, Table, Width};
 use host::Facts;
@@ -7,16 +7,16 @@ use tuning::{Audit, IoUring, State};
 use super::count::count;
 use super::layout::{NAME_WIDTH, explanation, new_table, shown, terminal_width, wrapped};
 
-/// Room for a long number and the padding of its column.
+/// The width of a long number and the padding of its column.
 const VALUE_WIDTH_MIN: u16 = 15;
 
-/// Below this the wanted values stand only in the explanations.
+/// On narrower terminals, only the explanations have the wanted values.
 const WIDTH_OF_FOUR_COLUMNS: u16 = 76;
 
 /// Arguments of `c10m tune audit`.
 #[derive(Debug, clap::Args)]
 pub(super) struct AuditArgs {
-    /// Connections to judge the host for; k and M are understood.
+    /// Connections to judge the host for; accepts k and M.
     #[arg(long, default_value = "10k", value_name = "N", value_parser = count)]
     connections: u64,
     /// Print one JSON document instead of a table.
@@ -24,7 +24,7 @@ pub(super) struct AuditArgs {
     json: bool,
 }
 
-/// The text of an audit of this host; `io_uring` is whether a ring can be set up here.
+/// The text of an audit of this host. `io_uring` tells whether a ring can be set up here.
 pub(super) fn text(args: &AuditArgs, io_uring: &IoUring) -> anyhow::Result<String> {
     let audit = Audit::new(Facts::of_this_host(), args.connections, io_uring);
     Ok(match args.json {
@@ -33,7 +33,7 @@ pub(super) fn text(args: &AuditArgs, io_uring: &IoUring) -> anyhow::Result<Strin
     })
 }
 
-/// The whole text: a table of every rule, an explanation of those that are not ok, and the count.
+/// The whole text: the table, the explanations of rules that are not ok, and the count.
 fn render(audit: &Audit, width: u16) -> String {
     let mut text = table(audit, width).trim_fmt();
     text.push_str("\n\n");
@@ -63,7 +63,7 @@ fn table(audit: &Audit, width: u16) -> Table {
     };
     table.set_constraints([
         ColumnConstraint::ContentWidth,
-        // Only the path of a file that was not understood is longer.
+        // Only the path of a file that was not understood can be longer.
         ColumnConstraint::Absolute(Width::Fixed(NAME_WIDTH)),
         ColumnConstraint::LowerBoundary(Width::Fixed(VALUE_WIDTH_MIN)),
         wanted,
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn the_table_fits_wide_and_narrow_terminals() {
         let limit = OpenFilesLimit { soft: Some(1024), hard: Some(20_000) };
-        // A root without files is the longest report: no rule is fine.
+        // A root without files gives the longest report, because no rule is fine.
         let facts = Facts::read(Path::new("/nonexistent"), limit);
         let audit = Audit::new(facts, 10_000_000, &IoUring::Unavailable("ENOSYS".to_owned()));
         for width in [60, 80, 200] {

@@ -1,5 +1,5 @@
-//! What the planner takes for granted of the server and of the load generator, compared with what they
-//! are: where the two differ the program does not compile. The planner's crate knows neither.
+//! Compares what the planner assumes about the server and the load generator with the real constants. If they differ,
+//! the program does not compile. The planner's crate knows neither.
 
 use tuning::budget;
 

@@ -1,9 +1,9 @@
-//! Numbers of connections as people read them: what is shown says so when it is rounded. How they are
-//! written is the same for every command.
+//! Prints numbers of connections for people; a rounded number shows that it is rounded. Every command parses them in
+//! the same way.
 
 pub(super) use crate::count::count;
 
-/// A count that fits a narrow column: exact up to ten million, three digits beyond.
+/// A count for a narrow column: exact up to ten million, three digits beyond.
 pub(super) fn short(count: u64) -> String {
     const UNITS: [(u64, &str); 4] =
         [(1_000_000_000_000_000, "P"), (1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M")];

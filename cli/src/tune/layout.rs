@@ -1,11 +1,11 @@
-//! How tables and explanations fit the terminal.
+//! Fits tables and explanations to the terminal.
 
 use comfy_table::presets::UTF8_NO_BORDERS;
 use comfy_table::{ContentArrangement, LineStyle, Table};
 use results::visible::visible_line;
 
-/// The longest name of a rule, and the padding of its column. Names stay whole, so that they can be
-/// copied and searched for.
+/// The longest name of a rule, and the padding of its column. Names are never broken, so that users can copy and
+/// search for them.
 pub(super) const NAME_WIDTH: u16 = 33;
 
 /// Columns assumed when the output is not a terminal.
@@ -25,7 +25,7 @@ pub(super) fn new_table<const COLUMNS: usize>(width: u16, header: [&str; COLUMNS
     table
 }
 
-/// What is said of a rule below the table, its `word` in a margin of so many columns.
+/// The explanation of a rule below the table, with its `word` in a left margin.
 pub(super) fn explanation(
     [margin, width]: [usize; 2],
     [word, id, title, meaning, source]: [&str; 5],
@@ -38,18 +38,18 @@ pub(super) fn explanation(
     line(format!("{word:<margin$}{id}: {title}"));
     line(format!("{indent}{meaning}."));
     values.into_iter().for_each(|values| line(format!("{indent}{values}")));
-    // Never wrapped: it is there to be copied.
+    // Never wrapped, so that it can be copied.
     text.extend(command.map(|command| format!("{indent}→ {}\n", shown(command))));
     text + &wrapped(&format!("{indent}({source})"), indent, width) + "\n"
 }
 
-/// A word of this host, a listener's name or an excerpt of /proc, as a command or a cell of a table shows it.
+/// A text from this host, such as a listener's name or an excerpt of /proc, in the form for a command or a table cell.
 pub(super) fn shown(text: &str) -> String {
     visible_line(text).into_owned()
 }
 
-/// `text` broken at spaces into lines of at most `width` characters where words allow it; every line
-/// but the first begins with `indent`.
+/// `text` broken at spaces into lines of at most `width` characters, if no word is longer. Every line but the first
+/// begins with `indent`.
 pub(super) fn wrapped(text: &str, indent: &str, width: usize) -> String {
     let text: &str = &visible_line(text);
     let mut lines = String::new();

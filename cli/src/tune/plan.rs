@@ -1,5 +1,5 @@
-//! `c10m tune plan`: the chain of limits, the memory and the commands for a number of connections, as
-//! a page of text or as JSON. What they mean is decided in the crate `tuning`.
+//! `c10m tune plan`: the chain of limits, the memory and the commands for a number of connections, as a page of text
+//! or as JSON. The crate `tuning` decides what they mean.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ Exit codes: 0 whenever a plan was made, also one that does not fit
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PlanArgs {
-    /// Connections open at the same time; 10k, 2.5M and 1e6 are understood.
+    /// Connections open at the same time; accepts 10k, 2.5M and 1e6.
     #[arg(long, value_name = "N", value_parser = count)]
     connections: u64,
     /// What the server speaks.
@@ -43,19 +43,19 @@ pub(super) struct PlanArgs {
     workload: Workload,
     #[arg(long, default_value = "epoll", value_name = "BACKEND", value_parser = backend, help = backend_help())]
     backend: Backend,
-    /// Each connection sends once in this time; absent: all are idle.
+    /// Period in which each connection sends once; absent: all are idle.
     #[arg(long, value_name = "DURATION", value_parser = heartbeat)]
     heartbeat: Option<Duration>,
     /// Which ends of the connections are on this host.
     #[arg(long, value_enum, default_value_t = SideName::Server)]
     side: SideName,
-    /// The load generator here is `c10m load --engine io_uring`, with a receive armed on each connection.
+    /// The load generator on this host is `c10m load --engine io_uring`, with a receive armed on each connection.
     #[arg(long)]
     ring_clients: bool,
-    /// Event loops of the server, and workers of a generator here [default: one per CPU, one worker].
+    /// Event loops of the server, and workers of a generator on this host [default: one per CPU, one worker].
     #[arg(long, value_name = "N", value_parser = crate::count::between(1_u64, budget::THREADS_MAX))]
     reactors: Option<u64>,
-    /// Client addresses there are [default: what loopback has; elsewhere unknown].
+    /// Number of client addresses [default: those of loopback; elsewhere unknown].
     #[arg(long, value_name = "N", value_parser = count)]
     sources: Option<u64>,
     /// Print one JSON document instead of a page.
@@ -67,7 +67,7 @@ pub(super) struct PlanArgs {
 enum SideName {
     /// The server's; clients are on other hosts.
     Server,
-    /// Both, over loopback: two kernel sockets a connection.
+    /// Both, over loopback: two kernel sockets per connection.
     Both,
     /// The server's in the kernel, the clients' in user space behind a TUN device.
     Tun,
@@ -111,7 +111,7 @@ impl PlanArgs {
     }
 }
 
-/// The text of a plan for this host; `io_uring` is whether a ring can be set up here.
+/// The text of a plan for this host. `io_uring` tells whether a ring can be set up here.
 pub(super) fn text(args: &PlanArgs, io_uring: &IoUring) -> anyhow::Result<String> {
     let mut plan = Plan::new(&Facts::of_this_host(), &Host::of_this_host(), args.request(), io_uring);
     if variant(args.backend).is_err() {
@@ -124,7 +124,7 @@ pub(super) fn text(args: &PlanArgs, io_uring: &IoUring) -> anyhow::Result<String
     })
 }
 
-/// What the server calls it.
+/// The server's name for it.
 fn variant(backend: Backend) -> Result<Variant, String> {
     match backend.name().split_once(':') {
         Some((backend, variant)) => Variant::named(backend, Some(variant)),
@@ -132,8 +132,8 @@ fn variant(backend: Backend) -> Result<Variant, String> {
     }
 }
 
-/// The whole page: the answer, the chain, why each link that does not hold is in the way, the memory
-/// in its parts, the commands.
+/// The whole page: the answer, the chain, an explanation for each link that does not hold, the parts of the memory,
+/// the commands.
 fn render(plan: &Plan, width: u16) -> String {
     let columns = width.into();
     let mut text = answer(plan, columns);
@@ -152,7 +152,7 @@ fn render(plan: &Plan, width: u16) -> String {
     text.push_str(&wrapped(&format!("From {}.", plan.prediction.basis.sentence()), "", columns));
     text.push_str("\nCommands, in this order:\n");
     for command in &plan.commands {
-        // Never wrapped: they are there to be copied.
+        // Never wrapped, so that users can copy them.
         text.push_str(&format!("  {}\n", shown(command)));
     }
     text
@@ -178,7 +178,7 @@ fn answer(plan: &Plan, width: usize) -> String {
     let mut line = |sentence: &str| text.push_str(&wrapped(sentence, "", width));
     let needed = bytes(plan.needs.memory_bytes);
     line(&match (plan.memory_bytes_available, plan.memory_fits) {
-        (None, _) => format!("Memory: needs {needed} for {whose}; what this host has is not readable."),
+        (None, _) => format!("Memory: needs {needed} for {whose}; cannot read how much this host has."),
         (Some(available), None) => {
             format!("Memory: needs {needed} for {whose}; this host has {} to spare.", bytes(available))
         }
@@ -203,7 +203,7 @@ fn answer(plan: &Plan, width: usize) -> String {
     line(&verdict(plan));
     if let (Some(_), Some(most)) = (plan.first_wall, plan.fits_mended) {
         let hedge = if plan.unreadable.is_empty() { "" } else { "at most " };
-        line(&format!("With the commands below {hedge}{} fit; the rest no command mends.", thousands(most)));
+        line(&format!("With the commands below {hedge}{} fit; no command makes the rest fit.", thousands(most)));
     } else if plan.first_wall.is_some() && plan.impossible.is_none() {
         let hedge = if plan.unreadable.is_empty() { "" } else { ", as far as readable," };
         line(&format!("With the commands below{hedge} all of them fit."));
@@ -217,7 +217,7 @@ fn answer(plan: &Plan, width: usize) -> String {
     text
 }
 
-/// What a reader wants to know first.
+/// The answer that a reader looks for first.
 fn verdict(plan: &Plan) -> String {
     let is_known = plan.unreadable.is_empty();
     if let Some(reason) = &plan.impossible {
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     fn plan(connections: u64, side: Side, backend: Backend) -> Plan {
-        // A root without files is the longest page: most limits are unknown.
+        // A root without files gives the longest page, because most limits are unknown.
         let nowhere = Path::new("/nonexistent");
         let facts = Facts::read(nowhere, OpenFilesLimit { soft: Some(1024), hard: Some(20_000) });
         let request = Request {
@@ -338,7 +338,7 @@ mod tests {
                             assert!(line.chars().count() <= width.into(), "{width}: {line:?}");
                         }
                         assert!(plan.chain.iter().all(|link| text.contains(link.id)), "a name was broken");
-                        // Next to nothing of this host can be read.
+                        // Almost nothing of this host can be read.
                         let claims = ["any number", "they fit as things are", "below all of them fit"];
                         assert!(!claims.iter().any(|claim| text.contains(claim)), "{text}");
                         assert!(text.contains("  fs.file-max (as root: sysctl fs.file-max)"), "{text}");
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn every_backend_of_the_server_can_be_planned() {
-        // The other variants of io_uring receive as multishot does, and cost the kernel the same.
+        // The other variants of io_uring receive as multishot does, so they cost the kernel the same.
         let tricks = |variant: &Variant| !Variant::MAIN.contains(variant) && *variant != Variant::UringPoll;
         for known in Variant::ALL.into_iter().filter(|variant| !tricks(variant) && *variant != Variant::UringInline) {
             let planned = Backend::ALL.into_iter().any(|backend| {

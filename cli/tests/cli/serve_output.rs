@@ -63,7 +63,7 @@ fn a_reader_that_does_not_read_holds_up_no_signal() {
     let stderr = server.stderr();
     assert_eq!(server.drain(), Some(1), "the account is lost");
     let said = text(stderr);
-    assert!(said.contains("the account could not be written to stdout: nobody reads it"), "{said}");
+    assert!(said.contains("cannot write the account to stdout: nobody reads it"), "{said}");
     drop(reader);
 
     // The same for people: their line is on stderr.
@@ -81,14 +81,14 @@ fn an_account_that_cannot_be_written_is_a_failure_that_is_said() {
     assert_eq!(server.drain(), Some(1));
     let said = text(stderr);
     assert!(said.contains("cannot write to stdout: No space left"), "it is said at once: {said}");
-    assert!(said.contains("the account could not be written to stdout: No space left"), "{said}");
+    assert!(said.contains("cannot write the account to stdout: No space left"), "{said}");
 
     let (reader, writer) = io::pipe().expect("a pipe");
     drop(reader);
     let mut server = Quiet::start("gone", &["--json"], writer, Stdio::piped());
     let stderr = server.stderr();
     assert_eq!(server.drain(), Some(1));
-    assert!(text(stderr).contains("the account could not be written to stdout: Broken pipe"));
+    assert!(text(stderr).contains("cannot write the account to stdout: Broken pipe"));
 
     // Where stderr is no better the exit code is all there is, and it is not that of a panic.
     for (name, arguments) in [("both", &["--json"][..]), ("people", &[])] {
