@@ -1,8 +1,8 @@
-//! Two runs of one experiment against each other: whether that may be done at all, and what each cell
-//! needed in the second run as a ratio to the first.
+//! Compares two runs of one experiment: whether they are comparable, and what each cell needed in the second run as a
+//! ratio to the first.
 //!
-//! Arms within one run are interleaved; two runs are not. Whatever the host did differently at the two times is
-//! part of every ratio here, and no interval can take it out.
+//! Arms within one run are interleaved; two runs are not. Whatever differed on the host between the two runs is part
+//! of every ratio here, and no interval can remove it.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -25,7 +25,7 @@ const HOST_FACTS: [(&str, &str); 10] = [
     ("packet filters", "/conntrack/iptables_tables"),
 ];
 
-/// Why two runs are not to be compared.
+/// Why two runs are not comparable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
     /// What differs.
@@ -34,26 +34,26 @@ pub struct Conflict {
     pub first: String,
     /// In the second run.
     pub second: String,
-    /// Whether only the host differs, which somebody may want to compare on purpose.
+    /// Whether only the host differs, which a user may want to compare on purpose.
     pub is_host: bool,
 }
 
 /// One cell in both runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CellPair {
-    /// Names the cell in both records.
+    /// The cell's name in both records.
     pub key: String,
     /// Its load, in words.
     pub load: String,
     /// Its arm.
     pub arm: String,
-    /// What it needed in the first run.
+    /// Its figure in the first run.
     pub first: Option<Range>,
-    /// In the second.
+    /// Its figure in the second run.
     pub second: Option<Range>,
-    /// Second over first; absent when one of them has no run that stands.
+    /// Second run divided by first. Absent when one of them has no usable run.
     pub comparison: Option<Comparison>,
-    /// Runs of both that were left out, because they are INVALID or lack the figure.
+    /// Number of runs of both that were left out, because they are INVALID or lack the figure.
     pub left_out: usize,
 }
 
@@ -75,7 +75,7 @@ pub struct RunPair {
     pub only_second: Vec<String>,
 }
 
-/// Everything that forbids to compare two runs; empty when nothing does.
+/// Everything that makes two runs not comparable. Empty when they are comparable.
 pub fn conflicts(first: &Record, second: &Record) -> Vec<Conflict> {
     let mut found = Vec::new();
     let mut differ = |what: &str, a: String, b: String, is_host: bool| {
@@ -120,8 +120,8 @@ fn keys(record: &Record) -> Vec<&str> {
     record.cells.iter().map(|cell| cell.key.as_str()).collect()
 }
 
-/// The cells that both runs have, compared in the figure that decides the experiment. The smallest effect
-/// that matters is that of the first run.
+/// Compares the cells that both runs have, in the figure that decides the experiment. The first run determines the
+/// smallest effect that matters.
 pub fn compare(first: &Record, second: &Record) -> RunPair {
     let lacking = |own: &Record, other: &Record| {
         let other = keys(other);

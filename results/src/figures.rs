@@ -1,7 +1,7 @@
-//! Numbers as they stand in a table: separators in large counts, two or three significant digits in
-//! small measures, `n/a` where there is none.
+//! Numbers in the form for tables: separators in large counts, two or three significant digits in small measures,
+//! `n/a` for an absent value.
 
-/// What stands where nothing was measured.
+/// Shown where nothing was measured.
 pub const ABSENT: &str = "n/a";
 
 /// A count with separators: `41,235`.
@@ -20,7 +20,7 @@ pub fn count(number: f64) -> String {
 
 /// A measure with about three significant digits: `0.204`, `5.92`, `12.4`, `1,234`.
 pub fn measure(number: f64) -> String {
-    // The limits are where rounding would add a digit: 9.996 is 10.0, not 10.00.
+    // The limits are where rounding would add a digit: 9.996 becomes 10.0, not 10.00.
     match number.abs() {
         0.0 => "0".to_owned(),
         size if size < 0.9995 => format!("{number:.3}"),
@@ -30,7 +30,7 @@ pub fn measure(number: f64) -> String {
     }
 }
 
-/// `n/a`, or the figure.
+/// The figure, or `n/a`.
 pub(super) fn or_absent(number: Option<f64>, figure: fn(f64) -> String) -> String {
     number.filter(|number| number.is_finite()).map_or_else(|| ABSENT.to_owned(), figure)
 }
@@ -41,7 +41,7 @@ pub fn percent(share: f64) -> String {
     if percent.abs() < 0.95 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
-/// A ratio with two decimals; with three where it would read 1.00 without being 1.
+/// A ratio with two decimals. Three decimals if it would otherwise read 1.00 without being 1.
 pub fn ratio(number: f64) -> String {
     match (number - 1.0).abs() {
         distance if distance > 1e-9 && distance < 0.0095 => format!("{number:.3}"),
@@ -51,7 +51,7 @@ pub fn ratio(number: f64) -> String {
     }
 }
 
-/// Words at the beginning of a sentence.
+/// The words with a capital letter, for the beginning of a sentence.
 pub(super) fn capitalised(words: &str) -> String {
     let mut letters = words.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())

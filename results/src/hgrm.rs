@@ -1,6 +1,6 @@
-//! Writes and reads the textual percentile distribution (`.hgrm`) that HdrHistogram's plotting pages read, with
-//! the rows and columns of the Java library (compared with its 2.1.11, which alone rounds halves up in
-//! the last digit). Values are given in microseconds.
+//! Writes and reads the textual percentile distribution (`.hgrm`) that HdrHistogram's plotting pages read. Values are
+//! in microseconds. Rows and columns are those of the Java library (compared with its 2.1.11; only that library rounds
+//! halves up in the last digit).
 
 use std::fmt::Write as _;
 
@@ -8,8 +8,8 @@ use hdrhistogram::Histogram;
 
 use crate::histogram::Latencies;
 
-/// Reporting points between each percentile and half the remaining distance to 100 %: what Java's
-/// HistogramLogProcessor takes when it is told nothing else.
+/// Reporting points between each percentile and half the remaining distance to 100 %. This is the default of Java's
+/// HistogramLogProcessor.
 const TICKS_PER_HALF_DISTANCE: f64 = 5.0;
 
 /// The histogram is in nanoseconds.
@@ -20,12 +20,12 @@ struct Row {
     value_ns: u64,
     /// 0 to 100.
     percent: f64,
-    /// Values up to and including this one.
+    /// Number of values up to and including this one.
     count: u64,
 }
 
-/// The reporting points. The Rust library has an iterator for them, too, but it counts in quantiles:
-/// there three tenths are a little more than 0.3, and the third of ten values is passed over.
+/// The reporting points. The Rust library's iterator over them counts in quantiles. There three tenths are slightly
+/// more than 0.3, so it would skip the third of ten values.
 fn rows(histogram: &Histogram<u64>) -> Vec<Row> {
     let total = histogram.len();
     let (mut rows, mut percent, mut count) = (Vec::new(), 0.0, 0);
@@ -36,7 +36,7 @@ fn rows(histogram: &Histogram<u64>) -> Vec<Row> {
             rows.push(Row { value_ns, percent, count });
             let halvings = ((100.0 / (100.0 - percent)).ln() / 2_f64.ln()).floor();
             percent += 100.0 / (TICKS_PER_HALF_DISTANCE * 2_f64.powf(halvings + 1.0));
-            // Further points at the greatest value would all say the same.
+            // Further points at the greatest value would all be the same.
             if count >= total {
                 rows.push(Row { value_ns, percent: 100.0, count });
                 return rows;
@@ -71,7 +71,7 @@ pub fn text(latencies: &Latencies) -> String {
     let deviation = histogram.stdev() / NS_PER_US;
     let max = histogram.max() as f64 / NS_PER_US;
     let total = histogram.len();
-    // The first bucket is linear over all sub-buckets, each further one adds half as many entries.
+    // The first bucket is linear over all sub-buckets; each further bucket adds half as many entries.
     let buckets = usize::from(histogram.buckets());
     let sub_buckets = histogram.distinct_values() * 2 / (buckets + 1);
     line(format_args!("#[Mean    = {mean:>12.digits$}, StdDeviation   = {deviation:>12.digits$}]"));
@@ -80,10 +80,10 @@ pub fn text(latencies: &Latencies) -> String {
     text
 }
 
-/// Quantile and value in µs of each row, as far as ten values lie above it.
+/// Quantile and value in µs of each row that has at least ten values above it.
 ///
 /// # Errors
-/// Names the row that is none.
+/// Names the first line that is not a row.
 pub fn points(text: &str) -> Result<Vec<(f64, f64)>, String> {
     let rows: Result<Vec<(f64, f64, f64)>, String> = text
         .lines()
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_small_case_checked_by_hand() {
         let mut latencies = Latencies::new();
-        // Below 2048 ns every value has a bucket of its own, so nothing is rounded.
+        // Below 2048 ns every value has its own bucket, so nothing is rounded.
         for (nanoseconds, count) in [(1000, 2), (1500, 4), (2000, 1)] {
             latencies.record(nanoseconds, count).unwrap();
         }
@@ -141,8 +141,8 @@ mod tests {
         assert_eq!(text(&latencies), expected);
     }
 
-    /// Each of ten values is reached at its tenth; adding 0.1 to 0.2 would pass the third over. The
-    /// rows are those of Java's library.
+    /// Each of ten values is reached at its own tenth. Adding 0.1 to 0.2 would skip the third. The expected rows are
+    /// those of Java's library.
     #[test]
     fn tenths_of_ten_values() {
         let mut latencies = Latencies::new();

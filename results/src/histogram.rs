@@ -1,5 +1,5 @@
-//! Latency histograms as they travel in JSON: base64 of the HdrHistogram V2 form, in nanoseconds,
-//! merged by counts. Percentiles are never averaged, and none is given that too few values support.
+//! Latency histograms as JSON has them: Base64 of the HdrHistogram V2 form, in nanoseconds, merged by counts.
+//! Percentiles are never averaged, and a percentile that rests on too few values is absent.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -11,11 +11,11 @@ mod error;
 
 pub use error::HistogramError;
 
-/// Significant decimal digits kept by every histogram of the project.
+/// Significant decimal digits of every histogram of this project.
 const DIGITS: u8 = 3;
 
-/// A percentile is given when at least this many values lie above it; with fewer it says more about
-/// chance than about the server.
+/// A percentile is given if at least this many values lie above it. With fewer, it says more about chance than about
+/// the server.
 const VALUES_ABOVE_MIN: f64 = 10.0;
 
 /// Latencies in nanoseconds.
@@ -36,7 +36,7 @@ impl Latencies {
         Latencies { histogram: Histogram::new(DIGITS).expect("three digits are within the allowed one to five") }
     }
 
-    /// Reads one histogram; plain and deflated V2 are both understood.
+    /// Reads one histogram, in plain or deflated V2 form.
     pub fn decode(text: &str) -> Result<Latencies, HistogramError> {
         let bytes = BASE64_STANDARD.decode(text.trim())?;
         let plain = bounded::plain(&bytes)?;
@@ -55,7 +55,7 @@ impl Latencies {
         Ok(merged)
     }
 
-    /// The form that `decode` reads.
+    /// Writes the form that `decode` reads.
     pub fn encode(&self) -> Result<String, HistogramError> {
         let mut bytes = Vec::new();
         V2Serializer::new()
@@ -66,7 +66,7 @@ impl Latencies {
 
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Latencies) -> Result<(), HistogramError> {
-        // A decoded histogram does not grow; one that receives others must.
+        // A decoded histogram does not grow, but one that receives others must.
         self.histogram.auto(true);
         self.histogram.add(&other.histogram).map_err(|error| HistogramError::Merge(format!("{error:?}")))
     }
@@ -76,7 +76,7 @@ impl Latencies {
         self.histogram.record_n(nanoseconds, count).map_err(|error| HistogramError::Merge(format!("{error:?}")))
     }
 
-    /// How many values there are.
+    /// Number of values.
     pub fn count(&self) -> u64 {
         self.histogram.len()
     }
@@ -88,7 +88,7 @@ impl Latencies {
             return None;
         }
         let above = self.histogram.len() as f64 * (1.0 - quantile);
-        // 1 − 0.999 is not exactly a thousandth; the tolerance keeps 10,000 values enough for p99.9.
+        // 1 − 0.999 is not exactly a thousandth. With this tolerance, 10,000 values suffice for p99.9.
         (above >= VALUES_ABOVE_MIN * (1.0 - 1e-9)).then(|| self.histogram.value_at_quantile(quantile) as f64 / 1000.0)
     }
 
@@ -135,7 +135,7 @@ mod tests {
         assert!((merged.quantile_us(0.5).unwrap() - 100.0).abs() < 1.0);
         assert!((merged.quantile_us(0.9).unwrap() / 3.6e9 - 1.0).abs() < 1e-3);
 
-        // A histogram that was decoded first can receive larger values, too.
+        // A histogram that was decoded first can also receive larger values.
         let mut first = Latencies::decode(&short).unwrap();
         first.add(&Latencies::decode(&long).unwrap()).unwrap();
         assert_eq!(first.count(), 200);

@@ -1,8 +1,8 @@
-//! Writes and reads an HdrHistogram interval log (`.hlog`, format 1.3): one compressed histogram a line, which
-//! Java's `HistogramLogProcessor` and Python's `HistogramLogReader` add up over any stretch of time.
+//! Writes and reads an HdrHistogram interval log (`.hlog`, format 1.3), which has one compressed histogram per line.
+//! Java's `HistogramLogProcessor` and Python's `HistogramLogReader` add them up over any period.
 //!
-//! Both readers skip lines that begin before the start time, and stop at the first line behind the
-//! range asked for. So lines are sorted, and none begins before the start of the log.
+//! Both readers skip lines that begin before the start time, and stop at the first line after the requested period. So
+//! lines are sorted, and none begins before the start of the log.
 
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
@@ -15,25 +15,25 @@ const NS_PER_MS: f64 = 1e6;
 /// One histogram of one interval.
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
-    /// Tells apart what was measured; a comma or white space would end it early and becomes `_`.
+    /// Distinguishes what was measured. A comma or white space would end the tag, and is replaced by `_`.
     pub tag: &'a str,
-    /// Start, counted from the start of the log.
+    /// Start of the interval, counted from the start of the log.
     pub start_us: u64,
     /// Length of the interval.
     pub duration_us: u64,
     /// Greatest value in ns.
     pub max_ns: u64,
-    /// Base64 of the compressed V2 encoding, of values in ns.
+    /// The values in ns as Base64 of the compressed V2 encoding.
     pub encoded: &'a str,
 }
 
-/// The whole file, with times relative to `start_unix_ms`, the wall time of its start.
+/// The whole file. Times are relative to `start_unix_ms`, the wall time of its start.
 pub fn text<'a>(start_unix_ms: u64, lines: impl IntoIterator<Item = Line<'a>>) -> String {
     let mut lines: Vec<Line<'_>> = lines.into_iter().collect();
     lines.sort_by_key(|line| line.start_us);
     let start = start_unix_ms as f64 / 1000.0;
     let date = utc::rfc3339(UNIX_EPOCH + Duration::from_millis(start_unix_ms));
-    // Comments, times and legend as Java's HistogramLogWriter has them.
+    // Comments, times and legend as Java's HistogramLogWriter writes them.
     let mut text = format!(
         "#[Values in nanoseconds, Interval_Max in milliseconds]\n\
          #[Histogram log format version 1.3]\n\
@@ -51,10 +51,10 @@ pub fn text<'a>(start_unix_ms: u64, lines: impl IntoIterator<Item = Line<'a>>) -
     text
 }
 
-/// Tag and encoded histogram of each line of a log; lines without a tag have an empty one.
+/// Tag and encoded histogram of each line of a log. The tag is empty if the line has none.
 ///
 /// # Errors
-/// Names the line that is none.
+/// Names the first line without a histogram.
 pub fn tagged(text: &str) -> Result<Vec<(&str, &str)>, String> {
     let is_data = |line: &str| !line.is_empty() && !line.starts_with('#') && !line.starts_with('"');
     let lines = text.lines().enumerate().filter(|(_, line)| is_data(line));

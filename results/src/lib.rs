@@ -1,7 +1,7 @@
-//! What experiments share: the record of an experiment, statistics over its runs, merged latency
-//! histograms, the run directory, and the report.
+//! What experiments share: the record of an experiment, statistics over its runs, merged latency histograms, the run
+//! directory, and the report.
 //!
-//! Nothing is measured or printed here, and no clock is read unless the caller asks for the date.
+//! Nothing is measured or printed here. The clock is read only when the caller asks for the date.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Reads files that somebody names: regular ones only, and none without end. A device, a pipe or a file of the wrong
-//! kind is an error with its reason, and neither waits nor fills the memory.
+//! Reads files that a user names: only regular ones of limited length. A device, a pipe or a file of another kind
+//! gives an error with its reason. Reading never waits and never fills the memory.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, ErrorKind, Read};
@@ -8,28 +8,28 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// The largest record that is read. The largest that was published has 13 MiB.
+/// The largest record that is read. The largest published one has 13 MiB.
 pub const RECORD_BYTES_MAX: u64 = 64 << 20;
-/// The largest of the files beside a record, `series.jsonl` and `latency.hlog`.
+/// The largest other file of a run that is read: `series.jsonl` or `latency.hlog`.
 pub const SERIES_BYTES_MAX: u64 = 256 << 20;
 
 /// The text of a file of at most `bytes_max`.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] for what is no regular file, [`ErrorKind::FileTooLarge`] beyond the limit,
-/// [`ErrorKind::InvalidData`] for what is no text, and whatever reading fails with.
+/// [`ErrorKind::InvalidInput`] if it is not a regular file, [`ErrorKind::FileTooLarge`] beyond the limit,
+/// [`ErrorKind::InvalidData`] if it is not text, and any error of reading.
 pub fn text(path: &Path, bytes_max: u64) -> io::Result<String> {
-    // Asked before the file is opened: the opening of a device may act.
+    // Checked before opening, because opening a device may have an effect.
     check_kind(fs::metadata(path)?.file_type())?;
-    // Asked again of what was opened, which may be another file by now. Without O_NONBLOCK the opening of a pipe would
-    // wait for its writer, and so would the reading of the files of /proc that do (/proc/kmsg).
+    // Checked again on the opened file, because the name may refer to another file by now. Without O_NONBLOCK, opening
+    // a pipe would wait for its writer, and reading some files of /proc would wait, too (/proc/kmsg).
     let file: File = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?.into();
     check_kind(file.metadata()?.file_type())?;
     if rustix::fs::fstatfs(&file)?.f_type == rustix::fs::PROC_SUPER_MAGIC {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is a file of /proc, which the kernel makes up"));
     }
     let mut bytes = Vec::new();
-    // One byte more, to see whether there is any.
+    // One byte more, to detect a longer file.
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         let message = format!("it has more than the {} MiB that are read", bytes_max >> 20);

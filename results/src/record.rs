@@ -1,6 +1,6 @@
-//! The record of an experiment: everything that is needed to believe, repeat or re-render it.
+//! The record of an experiment: everything needed to believe, repeat or re-render it.
 //!
-//! The names are those of the JSON document. What could not be measured is absent (`null`), never zero.
+//! Field names are those of the JSON document. What could not be measured is absent (`null`), never zero.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use serde_json::Value;
 use crate::histogram::Latencies;
 use crate::stats::Range;
 
-/// Version of the document. It rises when a reader of the older form would misread the newer one.
-/// Version 2 added what decides (`decision`), keys of cells, and the files beside the record.
+/// Version of the document. It rises when a reader of the older form would misread the newer one. Version 2 added the
+/// rule that decides (`decision`), keys of cells, and the other files of a run.
 pub const SCHEMA: u32 = 2;
 
-/// One experiment, run once.
+/// One run of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// [`SCHEMA`].
@@ -23,37 +23,37 @@ pub struct Record {
     pub experiment: String,
     /// The question it answers.
     pub question: String,
-    /// What decides between the arms.
+    /// The metric that decides between the arms.
     pub metric: Metric,
-    /// How the figure decides.
+    /// The rule that decides.
     #[serde(default)]
     pub decision: Decision,
     /// When it began, RFC 3339 in UTC.
     pub started_at: String,
-    /// How long all of it took.
+    /// Duration of the whole experiment.
     pub duration_s: f64,
     /// The command line, program first.
     pub command: Vec<String>,
     /// Version of the program.
     pub version: String,
-    /// Commit of the program, with `-dirty` when the tree had changes.
+    /// Commit of the program, with `-dirty` if the tree had changes.
     pub commit: String,
     /// The facts of the host.
     pub host: Value,
     /// Seed of every schedule.
     pub seed: u64,
-    /// How often each arm was run.
+    /// How often each arm ran.
     pub repeats: u32,
-    /// Length of one measured interval.
+    /// Length of each measured interval.
     pub seconds_per_run: f64,
-    /// What a reader has to know beside the numbers.
+    /// What a reader must know besides the numbers.
     pub notes: Vec<String>,
-    /// Arms that could not run, with the reason.
+    /// Arms that could not run, with the reasons.
     pub skipped: Vec<String>,
-    /// Preconditions that had to be waited for, with how long and why.
+    /// Waits for preconditions: how long, and why.
     #[serde(default)]
     pub waits: Vec<String>,
-    /// How often the run was interrupted and taken up again.
+    /// How often the experiment was interrupted and continued.
     #[serde(default)]
     pub resumed: u32,
     /// The measurements.
@@ -73,7 +73,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// What it is called in a sentence.
+    /// Its name in a sentence.
     pub fn words(self) -> &'static str {
         match self {
             Metric::ServerCore => "core CPU per request",
@@ -101,7 +101,7 @@ impl Metric {
 /// When a difference between two arms counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// The arm that the others are compared with; the first of each load when absent.
+    /// The arm that the others are compared with. If absent, the first arm of each load.
     pub reference: Option<String>,
     /// The smallest relative difference that matters, for example 0.02.
     pub effect_min: f64,
@@ -118,31 +118,31 @@ impl Default for Decision {
 /// One arm under one load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// Names the cell in file names, in `latency.hlog` (the tag) and in `series.jsonl`: lower case letters,
-    /// digits and dashes, unique within the record. Empty in records of schema 1.
+    /// Names the cell in file names, in `latency.hlog` (the tag) and in `series.jsonl`: lower case letters, digits and
+    /// dashes, unique within the record. Empty in records of schema 1.
     #[serde(default)]
     pub key: String,
     /// `echo`, `http` or `websocket`.
     pub workload: String,
     /// Backend and variant, for example `epoll level`.
     pub arm: String,
-    /// The load generator, where several are compared; empty otherwise.
+    /// The load generator, if several are compared. Otherwise empty.
     #[serde(default)]
     pub generator: String,
-    /// The server it loads, where generators are compared; empty otherwise.
+    /// The server under load, if generators are compared. Otherwise empty.
     #[serde(default)]
     pub server: String,
-    /// Whether the arm is a server of this project; see [`Cell::is_own`] for records that do not say it.
+    /// Whether the arm is a server of this project. See [`Cell::is_own`] for records without this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_own: Option<bool>,
     /// Connections of the load generator.
     pub connections: u64,
-    /// What makes it send.
+    /// What makes the generator send.
     #[serde(rename = "loop")]
     pub load_loop: Loop,
     /// Requests in flight on a connection.
     pub pipeline: u32,
-    /// Requests after which the client closes a connection and opens another; 0 keeps it.
+    /// Requests after which the client closes a connection and opens another. 0 keeps the connection.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub requests_per_connection: u32,
     /// Each repeat.
@@ -151,11 +151,11 @@ pub struct Cell {
     pub summary: Summary,
 }
 
-/// First words of the names of this project's variants, for records before [`Cell::is_own`].
+/// First words of this project's variants, for records older than [`Cell::is_own`].
 const OWN: [&str; 3] = ["epoll ", "mio ", "io_uring "];
 
 impl Cell {
-    /// Whether the arm is a server of this project. Older records do not say it: there the name tells.
+    /// Whether the arm is a server of this project. In older records, its name tells.
     pub fn is_own(&self) -> bool {
         let by_name = || OWN.iter().any(|word| self.arm.starts_with(word)) && self.generator.is_empty();
         self.is_own.unwrap_or_else(by_name)
@@ -171,7 +171,7 @@ fn is_zero(number: &u32) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Loop {
-    /// The reply to the one before.
+    /// The reply to the previous request.
     Closed,
     /// A schedule that does not wait for replies.
     Open {
@@ -183,11 +183,11 @@ pub enum Loop {
 /// One repeat of a cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunOfCell {
-    /// Number of the repeat; runs of different arms with the same number belong together.
+    /// Number of the repeat. Runs of different arms with the same number belong together.
     pub repeat: u32,
-    /// Position among all runs of the experiment, in the order they took place.
+    /// Position among all runs of the experiment, in the order in which they took place.
     pub order: u32,
-    /// When it began, in seconds since the experiment did.
+    /// When the run began, in seconds since the start of the experiment.
     #[serde(default)]
     pub started_s: f64,
     /// Completed requests over the measured interval.
@@ -196,17 +196,17 @@ pub struct RunOfCell {
     pub completed: u64,
     /// Requests that failed in any way.
     pub errors: u64,
-    /// The server process's own time in user mode.
+    /// Time of the server's process in user mode.
     pub server_user_us_per_request: Option<f64>,
-    /// The server process's own time in the kernel.
+    /// Time of the server's process in the kernel.
     pub server_system_us_per_request: Option<f64>,
-    /// Busy time of the server's processors, interrupts included, whoever caused it.
+    /// Busy time of the server's processors, including interrupts, whoever caused it.
     pub server_core_us_per_request: Option<f64>,
     /// The load generator's user and kernel time.
     pub client_cpu_us_per_request: Option<f64>,
     /// System calls of the server.
     pub syscalls_per_request: Option<f64>,
-    /// Those of them that are `io_uring_enter`.
+    /// System calls of the server that are `io_uring_enter`.
     pub enters_per_request: Option<f64>,
     /// Submission queue entries of the server.
     #[serde(default)]
@@ -220,30 +220,30 @@ pub struct RunOfCell {
     /// Growth of the kernel's slabs over the connections, both ends.
     #[serde(default)]
     pub kernel_bytes_per_connection: Option<f64>,
-    /// Connections of the reactor with the most over the mean of all reactors, where there are several.
+    /// Connections of the fullest reactor divided by the mean of all reactors, if there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepts_max_over_mean: Option<f64>,
-    /// Standard deviation of the reactors' connections over their mean.
+    /// Standard deviation of the reactors' connections divided by their mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepts_coefficient_of_variation: Option<f64>,
-    /// How late the load generator itself was, 99th percentile.
+    /// 99th percentile of how late the load generator itself was.
     pub lateness_us_p99: Option<f64>,
     /// Response times of this run as its generator reports them.
     #[serde(default)]
     pub response_us: Reported,
-    /// Good replies of the whole run, warm-up included, by the generator's count.
+    /// Good replies of the whole run, including the warm-up, as the generator counted them.
     #[serde(default)]
     pub replies_whole_run: Option<u64>,
-    /// Requests by the server's count.
+    /// Requests as the server counted them.
     #[serde(default)]
     pub served_whole_run: Option<u64>,
-    /// Whether the measurement may be believed.
+    /// Whether the measurement is credible.
     pub verdict: Verdict,
     /// What the two programs printed.
     pub raw: Raw,
 }
 
-/// Quantiles in µs as one generator reports them for one run.
+/// Quantiles in µs that one generator reports for one run.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Reported {
@@ -252,12 +252,12 @@ pub struct Reported {
     pub p99: Option<f64>,
 }
 
-/// Whether a measurement may be believed.
+/// Whether a measurement is credible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The worst state of any check.
     pub state: VerdictState,
-    /// Whether, when it is invalid, only its times are: counts and CPU time stand.
+    /// Whether an invalid measurement only has invalid times. Its counts and CPU time are then still usable.
     #[serde(default)]
     pub times_only: bool,
     /// Ids of the checks that were not ok.
@@ -270,7 +270,7 @@ pub struct Verdict {
 pub enum VerdictState {
     /// Every check passed.
     Valid,
-    /// Some check says to be careful.
+    /// At least one check calls for caution.
     Warn,
     /// The numbers must not be used.
     Invalid,
@@ -287,7 +287,7 @@ impl VerdictState {
     }
 }
 
-/// The unabridged output behind a run.
+/// The complete output behind a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Raw {
     /// What the load generator printed.
@@ -324,9 +324,9 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Summarises `runs`; `responses` are the response times of all of them, merged.
+    /// Summarises `runs`. `responses` has the merged response times of all of them.
     ///
-    /// A metric is summarised over the runs that have it, and the range says how many those are.
+    /// A metric is summarised over the runs that have it; the range says how many those are.
     pub fn of(runs: &[RunOfCell], responses: Option<&Latencies>) -> Summary {
         let range = |metric: fn(&RunOfCell) -> Option<f64>| {
             let values: Vec<f64> = runs.iter().filter_map(metric).filter(|value| value.is_finite()).collect();
@@ -356,21 +356,21 @@ pub struct Point {
     pub cell: String,
     /// [`RunOfCell::repeat`].
     pub repeat: u32,
-    /// Beginning of the interval, in seconds since the window began.
+    /// Start of the interval, in seconds since the window began.
     pub start_s: f64,
-    /// Its length.
+    /// Length of the interval.
     pub duration_s: f64,
-    /// Requests that were completed in it.
+    /// Requests completed in the interval.
     pub completed: u64,
-    /// Response times of these requests.
+    /// Median response time of these requests.
     pub p50_us: Option<f64>,
-    /// Likewise.
+    /// Their 99th percentile.
     pub p99_us: Option<f64>,
-    /// Likewise.
+    /// Their 99.9th percentile.
     pub p99_9_us: Option<f64>,
-    /// Likewise.
+    /// Their maximum.
     pub max_us: Option<f64>,
-    /// Counters of the kernel and of both programs over the interval, by name; only those that moved.
+    /// Counters of the kernel and of both programs over the interval, by name. Only those that moved.
     pub counters: BTreeMap<String, f64>,
 }
 
@@ -383,10 +383,10 @@ pub struct MemoryCell {
     pub arm: String,
     /// Connections that were open.
     pub connections: u64,
-    /// Reactors they were spread over.
+    /// Number of reactors that shared them.
     pub reactors: u32,
     /// Growth of the server process's own memory over the connections.
     pub user_bytes_per_connection: Option<f64>,
-    /// What the workload promises at most.
+    /// The most that the workload may use.
     pub budget_bytes: Option<u64>,
 }

@@ -1,5 +1,5 @@
-//! Renders a record for people, as markdown, as one HTML file and as charts. Pure text from the record: it
-//! measures nothing, and the same record always gives the same report.
+//! Renders a record for people, as markdown, as one HTML file and as charts. Pure text from the record: it measures
+//! nothing, and the same record always gives the same report.
 
 mod agreement;
 mod answer;
@@ -37,7 +37,7 @@ pub use table::{
 pub(crate) use verdicts::stands;
 pub use verdicts::{Contest, Entry, contests};
 
-/// True of every comparison the project makes on one small machine, so every report says it.
+/// These hold for every comparison that the project makes on one small machine, so every report states them.
 const LIMITS: [&str; 4] = [
     "Server and load generator share one host over loopback (co-located): absolute throughput is not claimed. \
      CPU per request, system calls per request and bytes per connection are what to compare.",
@@ -48,18 +48,18 @@ const LIMITS: [&str; 4] = [
     "Loopback has no network card, no interrupts of one, no loss. Nothing here says anything about those.",
 ];
 
-/// Rows of a table in sight; a longer one is folded.
+/// A table with more rows is folded.
 const ROWS_IN_SIGHT_MAX: usize = 16;
-/// Loads whose tables stand in sight; more are folded.
+/// If there are more loads, their tables are folded.
 const TABLES_IN_SIGHT_MAX: usize = 3;
 
-/// All rendered files of a run, name and text: `report.md`, `report.html` and the charts that both show.
-/// `curves` and `points` belong to the cells by key; without them there are no charts of latency.
+/// All rendered files of a run as name and text: `report.md`, `report.html` and the charts that both show. `curves`
+/// and `points` belong to cells by key. Without them there are no latency charts.
 pub fn render(record: &Record, curves: &[Curve], points: &[Point]) -> Vec<(String, String)> {
     files(&document(record, curves, points))
 }
 
-/// The same of any document.
+/// All rendered files of any document.
 pub fn files(document: &Document) -> Vec<(String, String)> {
     let mut files = vec![("report.md".to_owned(), markdown_of(document)), ("report.html".to_owned(), html(document))];
     files.extend(document.figures());
@@ -82,12 +82,12 @@ fn without_figures(blocks: Vec<Block>) -> Vec<Block> {
     kept.map(inner).collect()
 }
 
-/// The answer in a line, for a list of runs.
+/// The answer in one line, for a list of runs.
 pub fn answer_in_a_line(record: &Record) -> String {
     answer::in_a_line(record, &contests(record))
 }
 
-/// The report before it has a form.
+/// The report before it has a format.
 pub fn document(record: &Record, curves: &[Curve], points: &[Point]) -> Document {
     let contests = contests(record);
     let mut blocks = vec![Block::Answer(answer::answer(record, &contests)), Block::Paragraph(measured(record))];
@@ -144,7 +144,7 @@ fn fold(summary: &str, tables: Vec<Block>) -> Block {
     Block::Details { summary: summary.to_owned(), blocks: tables }
 }
 
-/// A table of any length, named on its fold when it is long.
+/// A table. If it is long, it is folded under its title.
 fn in_sight_or_folded(table: Table) -> Block {
     match table.rows.len() > ROWS_IN_SIGHT_MAX {
         true => fold(&table.title.clone(), vec![Block::Table(Table { title: String::new(), ..table })]),
@@ -261,7 +261,7 @@ fn measured(record: &Record) -> String {
     )
 }
 
-/// How the runs of different arms followed one another, read from the runs rather than promised.
+/// How the runs of different arms followed one another, according to the runs themselves.
 fn order(record: &Record) -> &'static str {
     let span = |cell: &Cell| {
         let orders = cell.runs.iter().map(|run| run.order);

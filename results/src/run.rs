@@ -1,5 +1,5 @@
-//! The directory of one run: its name, that it appears whole or not at all and replaces nothing, and what
-//! is read back from it.
+//! The directory of one run: creates and names it, and reads it again. The directory appears whole or not at all, and
+//! never replaces another.
 
 use std::fs;
 use std::io;
@@ -11,14 +11,14 @@ use crate::histogram::Latencies;
 use crate::record::{Cell, Loop, Metric, Point, Record, SCHEMA};
 use crate::{hgrm, named_file};
 
-/// Lengths within which an abbreviated commit is unambiguous and still readable.
+/// Lengths of an abbreviated commit that is unambiguous and still readable.
 const COMMIT_LEN_MIN: usize = 7;
 const COMMIT_LEN_MAX: usize = 12;
 
-/// Directories of one name before something else must be wrong.
+/// With more directories of the same name, something else must be wrong.
 const SAME_NAME_MAX: u32 = 1000;
 
-/// `<date>-<host>-<commit>-<experiment>`, fit for a file system and a URL.
+/// `<date>-<host>-<commit>-<experiment>`, safe for a file system and a URL.
 pub fn name(date: &str, host: &str, commit: &str, dirty: bool, experiment: &str) -> String {
     let dirty = if dirty { "-dirty" } else { "" };
     format!("{}-{}-{}{dirty}-{}", word(date), word(host), abbreviated(commit), word(experiment))
@@ -47,8 +47,8 @@ fn abbreviated(commit: &str) -> String {
     commit.chars().take(COMMIT_LEN_MAX).collect()
 }
 
-/// Writes `record.json`, `report.md` and one `.hgrm` for each named histogram into a new directory
-/// below `base`, and returns its path; see [`write_files`].
+/// Writes `record.json`, `report.md` and one `.hgrm` for each named histogram into a new directory below `base`.
+/// Returns its path. See [`write_files`].
 pub fn write(
     base: &Path,
     name: &str,
@@ -62,17 +62,17 @@ pub fn write(
     write_files(base, name, &files)
 }
 
-/// Writes files, given as name and text, into a new directory `name` below `base`, and returns its path.
-/// A directory of the same name is kept; the new one gets `-2`, `-3` and so on.
+/// Writes files, given as name and text, into a new directory `name` below `base`. Returns its path. If a directory of
+/// that name exists, it is kept, and the new one gets `-2`, `-3` and so on.
 pub fn write_files(base: &Path, name: &str, files: &[(String, String)]) -> io::Result<PathBuf> {
     fs::create_dir_all(base)?;
-    // In the same directory, so that the final rename stays within one file system.
+    // Below the same directory, so that the final rename stays within one file system.
     let temporary = base.join(format!(".{name}.{}", std::process::id()));
-    // If there is one, it is another's: of a process with the same number in another container, or of one that died.
+    // If it exists, it belongs to another process: one with the same pid in another container, or one that died.
     fs::create_dir(&temporary).map_err(|error| named(&temporary, &error.to_string()))?;
     let written = fill(&temporary, files).and_then(|()| publish(&temporary, base, name));
     if written.is_err() {
-        // The first error is the one to report; what is left over is hidden and harmless.
+        // Reports the first error. What remains is hidden and harmless.
         let _ = fs::remove_dir_all(&temporary);
     }
     written
@@ -80,7 +80,7 @@ pub fn write_files(base: &Path, name: &str, files: &[(String, String)]) -> io::R
 
 fn fill(directory: &Path, files: &[(String, String)]) -> io::Result<()> {
     for (name, text) in files {
-        // Two histograms whose names differ only in punctuation must not hide one another.
+        // Two histograms whose names differ only in punctuation must not overwrite each other.
         let mut file = fs::File::create_new(directory.join(name))?;
         io::Write::write_all(&mut file, text.as_bytes())?;
     }
@@ -94,8 +94,8 @@ fn publish(temporary: &Path, base: &Path, name: &str) -> io::Result<PathBuf> {
             1 => base.join(name),
             _ => base.join(format!("{name}-{number}")),
         };
-        // create_dir claims the name: of two writers one fails. rename(2) then replaces an empty
-        // directory atomically.
+        // create_dir reserves the name: of two writers, one fails. rename(2) then replaces an empty directory
+        // atomically.
         match fs::create_dir(&path) {
             Ok(()) => return fs::rename(temporary, &path).map(|()| path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -113,26 +113,27 @@ pub fn replace_file(directory: &Path, name: &str, text: &str) -> io::Result<()> 
     let temporary = directory.join(format!(".{name}.{}", std::process::id()));
     let result = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, directory.join(name)));
     if result.is_err() {
-        // The first error is the one to report; it may never have been made.
+        // Reports the first error. The temporary file may not exist.
         let _ = fs::remove_file(&temporary);
     }
     result
 }
 
-/// Reads the record of a run: its directory, or the file itself; see [`of_json`].
+/// Reads the record of a run, given the run's directory or the file. See [`of_json`].
 ///
 /// # Errors
-/// When it cannot be read, or is none.
+/// When it cannot be read, or is not a record.
 pub fn read(path: &Path) -> io::Result<Record> {
     let path = if path.is_dir() { path.join("record.json") } else { path.to_owned() };
     of_json(serde_json::from_str(&named_file::text(&path, named_file::RECORD_BYTES_MAX)?)?)
 }
 
-/// The record in a document. One of schema 1 gets the keys of its cells, and the generators and servers that it only
-/// has in the names of its arms.
+/// The record in a document. A record of schema 1 gets the keys of its cells. It also gets the generators and servers,
+/// which it only has in the names of its arms.
 ///
 /// # Errors
-/// When the document is of a newer schema, lacks something, or has a key that is none: files are named after keys.
+/// When the document has a newer schema or lacks something. Also when a key is malformed, because files are named
+/// after keys.
 pub fn of_json(value: Value) -> io::Result<Record> {
     let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
     let schema = value.get("schema").and_then(Value::as_u64);
@@ -155,7 +156,7 @@ pub fn of_json(value: Value) -> io::Result<Record> {
     Ok(record)
 }
 
-/// The name that the histogram of a cell had then.
+/// The name that the histogram of a cell had in schema 1.
 fn key_of_schema_1(cell: &Cell) -> String {
     let mode = match cell.load_loop {
         Loop::Closed => "closed".to_owned(),
@@ -169,7 +170,7 @@ fn key_of_schema_1(cell: &Cell) -> String {
 pub struct Curve {
     /// [`Cell::key`].
     pub cell: String,
-    /// Quantile (0.99 for p99) and value in µs, by rising quantile, as far as ten values lie above it.
+    /// Quantile (0.99 for p99) and value in µs, by rising quantile, up to the last with ten values above it.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -183,7 +184,7 @@ impl Curve {
     }
 }
 
-/// Distance of two points of a curve, in nines of the percentile.
+/// Distance between two points of a curve, in nines of the percentile.
 const CURVE_STEP: f64 = 0.02;
 
 /// Everything that a report is rendered from.
@@ -191,24 +192,24 @@ const CURVE_STEP: f64 = 0.02;
 pub struct Run {
     /// The record.
     pub record: Record,
-    /// Of the cells that have one.
+    /// The curves of the cells that have one.
     pub curves: Vec<Curve>,
-    /// Of all runs; empty in directories of schema 1.
+    /// The points of all runs. Empty for directories of schema 1.
     pub points: Vec<Point>,
 }
 
 /// Opens the directory of a run: the record, `latency.hlog` or else the `.hgrm` files, and `series.jsonl`.
 ///
 /// # Errors
-/// When the record cannot be read, or another file is there and makes no sense; the text names it.
+/// When the record cannot be read, or another file exists and cannot be understood. The text names the file.
 pub fn open(directory: &Path) -> io::Result<Run> {
     beside(read(directory)?, directory)
 }
 
-/// The same for a record that has been read.
+/// The same for a record that was already read.
 ///
 /// # Errors
-/// When a file beside it is there and makes no sense; the text names it.
+/// When another file of the run exists and cannot be understood. The text names the file.
 pub fn beside(record: Record, directory: &Path) -> io::Result<Run> {
     let curves = match text(&directory.join("latency.hlog"))? {
         Some(log) => curves_of_log(&record, &log).map_err(|error| named(&directory.join("latency.hlog"), &error))?,
@@ -221,10 +222,10 @@ pub fn beside(record: Record, directory: &Path) -> io::Result<Run> {
     Ok(Run { record, curves, points: points.map_err(|error| named(&series, &error.to_string()))? })
 }
 
-/// The text of a file beside a record, which need not exist.
+/// The text of a file beside a record. `None` when it does not exist.
 ///
 /// # Errors
-/// When it is there and cannot be read, or is larger than any of them; the text names it.
+/// When it exists and cannot be read, or is larger than any such file. The text names the file.
 pub fn text(path: &Path) -> io::Result<Option<String>> {
     match named_file::text(path, named_file::SERIES_BYTES_MAX) {
         Ok(text) => Ok(Some(text)),

@@ -1,8 +1,8 @@
-//! A table of comma-separated values (RFC 4180) from anything that has a JSON form: one row a value, one
-//! column a key. Knows no columns by name, so what is added to the JSON is in the table, too.
+//! A table of comma-separated values (RFC 4180) from anything that has a JSON form: one row per value, one column per
+//! key. It knows no column names, so fields that are added to the JSON appear in the table.
 //!
-//! The key of a nested value joins the names that lead to it: `{"response_us": {"p50": 1}}` has the
-//! column `response_us_p50`. What is null or absent is an empty cell.
+//! The name of a nested column joins the keys that lead to it: `{"response_us": {"p50": 1}}` has the column
+//! `response_us_p50`. A value that is null or absent is an empty cell.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,11 +10,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serialize;
 
-/// The names that lead to a cell, outermost first.
+/// The keys that lead to a cell, outermost first.
 type Path = Vec<String>;
 
-/// The table of `rows`. Its columns are those of `T::default()` in their order, `first` in front, and
-/// behind them what only some rows have; a table without rows still has its header.
+/// The table of `rows`. The columns are those of `T::default()` in their order, with `first` in front. Columns that
+/// only some rows have come last. A table without rows still has its header.
 ///
 /// # Errors
 /// When a row has no JSON form.
@@ -26,11 +26,11 @@ pub fn csv<T: Serialize + Default>(first: &[&str], rows: &[T]) -> serde_json::Re
             columns.push(path);
         }
     }
-    // What is null in one row and an object in another is the columns of the object only.
+    // If a key is null in one row and an object in another, only the object gives columns.
     let is_object =
         |path: &Path| columns.iter().any(|other| other.len() > path.len() && other[..path.len()] == path[..]);
     let mut columns: Vec<Path> = columns.iter().filter(|path| !is_object(path)).cloned().collect();
-    // Stable: whatever is not among `first` keeps its place.
+    // The sort is stable: columns that are not among `first` keep their order.
     columns.sort_by_key(|path| first.iter().position(|name| *name == path.join("_")).unwrap_or(first.len()));
 
     let mut text = String::new();
@@ -46,12 +46,12 @@ pub fn csv<T: Serialize + Default>(first: &[&str], rows: &[T]) -> serde_json::Re
     Ok(text)
 }
 
-/// A cell that could be taken for more than one is put in quotes.
+/// Quotes a cell that could be taken for more than one.
 fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
 }
 
-/// The cells of one row in the order of its keys.
+/// The cells of one row, in the order of its keys.
 fn cells<T: Serialize>(value: &T) -> serde_json::Result<Vec<(Path, String)>> {
     let node: Node = serde_json::from_str(&serde_json::to_string(value)?)?;
     let mut cells = Vec::new();

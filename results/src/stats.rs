@@ -1,7 +1,7 @@
-//! Medians and ranges of a handful of repeats, and what may be claimed from them.
+//! Medians and ranges of a handful of repeats, and what can be claimed from them.
 //!
-//! There are no percentiles here on purpose: quantiles of latency come from merged histograms only.
-//! An empty slice, or a value that is not a number, gives `None` rather than a figure nobody measured.
+//! There are deliberately no percentiles here: quantiles of latency come from merged histograms only. An empty slice,
+//! or a value that is not a number, gives `None` rather than a figure nobody measured.
 
 mod comparison;
 
@@ -11,7 +11,7 @@ pub use comparison::{
     COVERAGE, Comparison, Interval, Judgement, Method, PAIRS_OF_ORDER_MIN, VALUES_OF_BOOTSTRAP_MIN, paired, unpaired,
 };
 
-/// The middle of several repeats, and how far they reach.
+/// The median of several repeats, and how far they spread.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     /// The middle value, or the mean of the middle two.
@@ -20,7 +20,7 @@ pub struct Range {
     pub min: f64,
     /// The largest.
     pub max: f64,
-    /// How many values there were.
+    /// Number of values.
     pub count: usize,
 }
 
@@ -52,12 +52,12 @@ pub fn median(values: &[f64]) -> Option<f64> {
     Some(if sorted.len() % 2 == 1 {
         sorted[middle]
     } else {
-        // Halved before adding: the sum of two large values need not be finite.
+        // Halved before adding, because the sum of two large values may overflow.
         sorted[middle - 1] / 2.0 + sorted[middle] / 2.0
     })
 }
 
-/// `value / base` when that is a number.
+/// `value / base` if the result is a finite number.
 fn quotient(value: f64, base: f64) -> Option<f64> {
     Some(value / base).filter(|quotient| quotient.is_finite())
 }

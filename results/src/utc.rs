@@ -16,15 +16,15 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{}T{:02}:{:02}:{:02}Z", date(time), second / 3600, second / 60 % 60, second % 60)
 }
 
-/// A clock set before 1970 counts as 1970: no record is worth refusing for it.
+/// A clock set before 1970 counts as 1970: a record must not fail for that.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Year, month and day of a count of days since 1970-01-01.
 ///
-/// Years are counted from March, so that the leap day is the last of its year, in eras of 400 years,
-/// after which the Gregorian calendar repeats.
+/// Years are counted from March, so that the leap day is the last day of its year. An era has 400 years, after which
+/// the Gregorian calendar repeats.
 fn civil(days: u64) -> (u64, u64, u64) {
     const DAYS_PER_ERA: u64 = 146_097;
     const DAYS_FROM_0000_03_01_TO_1970: u64 = 719_468;
@@ -32,7 +32,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let (era, day_of_era) = (days / DAYS_PER_ERA, days % DAYS_PER_ERA);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Months from March have lengths 31 30 31 30 31 | 31 30 31 30 31 | 31 x: five months are 153 days.
+    // From March on, months have lengths 31 30 31 30 31 | 31 30 31 30 31 | 31 x: five months are 153 days.
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };

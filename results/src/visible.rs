@@ -1,23 +1,23 @@
-//! Characters that act instead of being seen, made visible. Text of a record comes from hosts, servers and other
-//! people's programs, and ends in terminals, pages and tables.
+//! Makes characters visible that would act instead of being seen. The text of a record comes from hosts, servers and
+//! other people's programs, and ends up in terminals, pages and tables.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Text of several lines, for a terminal or a file: what could move the cursor, change colours, set the title or turn
-/// the direction of reading is written as `\u001b`. That is also how JSON writes it within a string, so a document
-/// of JSON stays one and keeps its meaning.
+/// Text of several lines, for a terminal or a file. Writes what could move the cursor, change colours, set the title
+/// or turn the direction of reading as `\u001b`. JSON writes it the same way within a string, so a JSON document
+/// remains valid and keeps its meaning.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |character| acts(character) && character != '\n' && character != '\t')
 }
 
-/// The same of text that has to stay in its line, as a field of a table.
+/// The same for text that must stay in one line, such as a table field.
 pub fn visible_line(text: &str) -> Cow<'_, str> {
     escaped(text, acts)
 }
 
-/// Control characters (ECMA-48: C0, DEL and C1, which terminals obey in UTF-8, too), line separators, and those that
-/// turn the direction of what follows (Unicode TR9 2).
+/// Control characters (ECMA-48: C0, DEL and C1, which terminals obey in UTF-8, too), line separators, and characters
+/// that turn the direction of the following text (Unicode TR9 2).
 fn acts(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,5 +1,5 @@
-//! What the charts are drawn with: lines, bars and words at pixels, scales that turn values into pixels, and
-//! the places of names at the ends of lines.
+//! The tools to draw charts with: lines, bars and words at pixels, scales that map values to pixels, and places for
+//! names at the ends of lines.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -11,15 +11,15 @@ use super::ink::{ChartError, FAINT, GROUND, INK};
 pub(super) const TITLE_SIZE: u32 = 22;
 pub(super) const TEXT_SIZE: u32 = 17;
 pub(super) const SMALL_SIZE: u32 = 15;
-/// Pixels from one name to the next.
+/// Pixels between two names.
 pub(super) const NAME_HEIGHT: i32 = 20;
 
-/// Where words stand relative to their point; in height always in its middle.
+/// Where words stand relative to their point. Vertically they are always centred on it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Side {
-    /// They begin there.
+    /// The words begin at the point.
     Right,
-    /// They end there.
+    /// The words end at the point.
     Left,
     Centre,
 }
@@ -85,7 +85,7 @@ impl<'a> Canvas<'a> {
         Ok(())
     }
 
-    /// Names beside the ends of lines at `x`, moved apart where they would overlap: `(y, name, colour)`.
+    /// Draws names beside the ends of lines at `x`, moved apart where they would overlap: `(y, name, colour)`.
     pub(super) fn names(
         &self,
         x: i32,
@@ -110,7 +110,7 @@ fn failed(error: impl std::error::Error) -> ChartError {
     ChartError(error.to_string())
 }
 
-/// Values of one axis on pixels.
+/// Maps the values of one axis to pixels.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scale {
     pub(super) low: f64,
@@ -121,7 +121,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// What lies outside is put on the edge.
+    /// The pixel of a value. A value outside the scale goes to the edge.
     pub(super) fn at(&self, value: f64) -> i32 {
         let on = |value: f64| if self.is_logarithmic { value.max(f64::MIN_POSITIVE).ln() } else { value };
         let share = (on(value) - on(self.low)) / (on(self.high) - on(self.low));
@@ -144,7 +144,7 @@ impl Scale {
         }
         let step = round_up(size);
         let first = (self.low / step).ceil() as i64;
-        // Multiples rather than sums: their errors do not add up.
+        // Multiples rather than sums, so that errors do not add up.
         (first..first + 12).map(|i| i as f64 * step).filter(|tick| *tick <= self.high * (1.0 + 1e-9)).collect()
     }
 }
@@ -155,7 +155,8 @@ fn round_up(size: f64) -> f64 {
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * unit).find(|step| *step >= size * (1.0 - 1e-9)).unwrap_or(size)
 }
 
-/// A power of ten as it is written: 10^-2 by multiplication is not 0.01 and would be printed in full.
+/// A power of ten, parsed from its notation: 10^-2 by multiplication is not exactly 0.01 and would print with all its
+/// digits.
 pub(super) fn decade(exponent: i32) -> f64 {
     if exponent < 0 { 1.0 / 10f64.powi(-exponent) } else { 10f64.powi(exponent) }
 }
@@ -174,7 +175,8 @@ pub(super) fn short(value: f64) -> String {
     }
 }
 
-/// Places at least a name apart and as near as that allows to those wanted, between `top` and `bottom`.
+/// Places between `top` and `bottom` that are at least one name apart, and otherwise as near as possible to the wanted
+/// ones.
 pub(super) fn spread(wanted: &[i32], top: i32, bottom: i32) -> Vec<i32> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by_key(|index| wanted[*index]);

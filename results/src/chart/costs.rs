@@ -1,4 +1,4 @@
-//! What a request costs as connections grow: a line for each arm over a logarithmic axis.
+//! What a request costs as connections grow: one line per arm over a logarithmic axis.
 
 use super::canvas::{Canvas, Scale, Side, TEXT_SIZE, short};
 use super::ink::{ChartError, FAINT, colour};
@@ -17,7 +17,7 @@ pub struct CostLine {
     pub name: String,
     /// Its position among all arms, for the colour.
     pub index: usize,
-    /// Connections and what a request cost, by rising connections.
+    /// Number of connections and cost of a request, by rising connections.
     pub points: Vec<(f64, Range)>,
 }
 
@@ -26,7 +26,7 @@ pub struct CostLine {
 pub struct CostChart {
     /// Above the chart.
     pub title: String,
-    /// What the values are, with their unit.
+    /// What the values mean, with their unit.
     pub value_name: String,
     /// The arms.
     pub lines: Vec<CostLine>,
@@ -36,7 +36,7 @@ impl CostChart {
     /// The SVG document.
     ///
     /// # Errors
-    /// When there are not two numbers of connections to draw a line between.
+    /// When there are fewer than two numbers of connections to draw a line between.
     pub fn svg(&self) -> Result<String, ChartError> {
         let all = || self.lines.iter().flat_map(|line| &line.points);
         let low = all().map(|(connections, _)| *connections).fold(f64::INFINITY, f64::min);
@@ -50,7 +50,7 @@ impl CostChart {
         let mut text = String::new();
         let canvas = Canvas::on(&mut text, SIZE, &self.title)?;
         canvas.rows(&y, LEFT, RIGHT)?;
-        // The numbers of connections that were measured are the only honest ticks.
+        // Ticks only at the numbers of connections that were measured.
         let mut measured: Vec<f64> = all().map(|(connections, _)| *connections).collect();
         measured.sort_by(f64::total_cmp);
         measured.dedup();
@@ -67,7 +67,7 @@ impl CostChart {
             let points: Vec<(i32, i32)> =
                 line.points.iter().map(|(connections, range)| (x.at(*connections), y.at(range.median))).collect();
             for ((_, range), (at, _)) in line.points.iter().zip(&points) {
-                // A little apart, so that the ranges of two arms do not hide one another.
+                // Slightly apart, so that the ranges of two arms do not hide each other.
                 let at = at + line.index as i32 % 7 * 3 - 9;
                 canvas.line(vec![(at, y.at(range.min)), (at, y.at(range.max))], shade, 1)?;
             }

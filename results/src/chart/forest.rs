@@ -11,15 +11,15 @@ const LEFT: i32 = 250;
 const RIGHT: i32 = 740;
 const TOP: i32 = 76;
 const ROW_HEIGHT: i32 = 22;
-/// Intervals that reach beyond all ratios by more than this factor end in an arrow.
+/// The axis extends beyond all ratios by at most this factor. Longer intervals end in an arrow.
 const ROOM: f64 = 1.6;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForestRow {
-    /// The rows of one group stand under its name.
+    /// The group under whose name the row stands.
     pub group: String,
-    /// What is compared.
+    /// What the row compares.
     pub name: String,
     /// The ratio.
     pub comparison: Comparison,
@@ -30,7 +30,7 @@ pub struct ForestRow {
 pub struct ForestChart {
     /// Above the chart.
     pub title: String,
-    /// What the ratio is of, and to what.
+    /// Numerator and denominator of the ratio, in words.
     pub ratio_name: String,
     /// From top to bottom.
     pub rows: Vec<ForestRow>,
@@ -73,7 +73,7 @@ impl ForestChart {
         Ok(text)
     }
 
-    /// All ratios with some room, 1 among them, and intervals as far as that goes.
+    /// A range with all ratios, 1, and the intervals as far as [`ROOM`] allows.
     fn range(&self) -> Option<(f64, f64)> {
         let ratios = || self.rows.iter().map(|row| row.comparison.ratio).chain([1.0]);
         let (least, greatest) = (ratios().fold(1.0, f64::min) / ROOM, ratios().fold(1.0, f64::max) * ROOM);
@@ -86,7 +86,7 @@ impl ForestChart {
 
 fn draw_row(canvas: &Canvas<'_>, scale: &Scale, row: &ForestRow, y: i32) -> Result<(), ChartError> {
     let Comparison { ratio, interval, judgement, .. } = row.comparison;
-    // Okabe and Ito's blue and vermilion are far apart for everybody; words on the right say the same.
+    // Blue and vermilion of Okabe and Ito differ for everybody. The words on the right say the same.
     let shade = match judgement {
         Judgement::Better => colour(0),
         Judgement::Worse => colour(3),
@@ -117,7 +117,7 @@ fn draw_row(canvas: &Canvas<'_>, scale: &Scale, row: &ForestRow, y: i32) -> Resu
     canvas.words((RIGHT + 14, y), &figures, Side::Right, SMALL_SIZE)
 }
 
-/// Short enough for the margin.
+/// A word short enough for the margin.
 fn brief(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::NoDifference => "no difference",

@@ -10,8 +10,8 @@ pub struct ChartError(pub(super) String);
 pub(super) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
 pub(super) const FAINT: RGBColor = RGBColor(0xd8, 0xde, 0xe4);
 pub(super) const GROUND: RGBColor = RGBColor(0xff, 0xff, 0xff);
-/// Colours that people with any kind of colour vision can tell apart (Okabe and Ito), and darker ones for
-/// more lines than that.
+/// Colours that people with any kind of colour vision can distinguish (Okabe and Ito). Darker ones follow for charts
+/// with more lines.
 pub(super) const COLOURS: [RGBColor; 12] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0x56, 0xb4, 0xe9),

@@ -1,4 +1,4 @@
-//! A value against another, both on axes that begin at zero, so that what is proportional is a straight line.
+//! One value against another, on axes that begin at zero, so that proportional values form a straight line.
 
 use super::canvas::{Canvas, Scale, Side, TEXT_SIZE};
 use super::ink::{ChartError, colour};
@@ -8,19 +8,19 @@ const LEFT: i32 = 84;
 const RIGHT: i32 = 720;
 const TOP: i32 = 64;
 const BOTTOM: i32 = 390;
-/// More points of one line than pixels show nothing more.
+/// More points per line than there are pixels would show nothing more.
 const POINTS_MAX: usize = 400;
 
-/// Some values over a common axis.
+/// Several values over a common axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinesChart {
     /// Above the chart.
     pub title: String,
-    /// What lies on the horizontal axis, with its unit.
+    /// What the horizontal axis shows, with its unit.
     pub x_name: String,
-    /// What the values are, with their unit.
+    /// What the values mean, with their unit.
     pub y_name: String,
-    /// Name and points, by rising x.
+    /// Name and points of each line, by rising x.
     pub lines: Vec<(String, Vec<(f64, f64)>)>,
 }
 

@@ -1,8 +1,8 @@
-//! Charts of reports as SVG. As files they stand on a white panel of their own, so they can be read on a
-//! light and on a dark page; [`for_page`] lets a page with colours of its own choose. The same data always gives the
-//! same file.
+//! Charts of reports as SVG. A chart file has its own white background, so that it is readable on a light and on a
+//! dark page. With [`for_page`], a page chooses the colours itself. The same data always gives the same file.
 //!
-//! Lines are named where they end. Colours are fixed by position, so an arm has the same one in all charts of a report.
+//! The name of a line stands at its end. Colours depend on the position, so an arm has the same colour in all charts
+//! of a report.
 
 mod canvas;
 mod costs;

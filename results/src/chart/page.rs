@@ -1,12 +1,12 @@
-//! A chart as a part of a page.
+//! A chart embedded in a page.
 
 use plotters::style::{Color, RGBColor};
 
 use super::ink::{COLOURS, FAINT, GROUND, INK};
 
-/// The chart for a page that has colours of its own: no ground, text in the colour of the page's text, and
-/// the custom properties `--grid` and `--series-1` to `--series-12`. It is as wide as its place and has
-/// `name` for those who do not see it.
+/// The chart for a page with its own colours: no background, text in the page's text colour, and the custom properties
+/// `--grid` and `--series-1` to `--series-12`. The page determines its width. `name` describes it for readers who
+/// cannot see it.
 pub fn for_page(svg: &str, name: &str) -> String {
     let mut text = svg.to_owned();
     let mut recolour = |colour: RGBColor, property: &str| {
@@ -20,7 +20,7 @@ pub fn for_page(svg: &str, name: &str) -> String {
         recolour(*colour, &format!("var(--series-{})", index + 1));
     }
     let name = name.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-    // The size in pixels gives way to that of the page; the view box keeps the proportions.
+    // The page determines the size in pixels; the view box keeps the proportions.
     match text.split_once("viewBox=") {
         Some((_, rest)) => format!("<svg role=\"img\" aria-label=\"{name}\" viewBox={rest}"),
         None => text,

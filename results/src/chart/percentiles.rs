@@ -1,5 +1,5 @@
-//! Latency at each percentile, one line for each series, over an axis that gives every further nine of
-//! the percentile the same width: the tail is most of the picture.
+//! Latency at each percentile, one line per series. Every further nine of the percentile gets the same width on the
+//! axis, so the tail takes up most of the chart.
 
 use std::ops::Range;
 
@@ -14,34 +14,34 @@ use super::ink::{COLOURS, ChartError, FAINT, INK};
 
 /// Pixels of the whole chart.
 const SIZE: (u32, u32) = (1000, 560);
-/// Pixels beside the plot for the names of the lines.
+/// Pixels beside the plot, for the names of the lines.
 const NAMES_WIDTH: u32 = 250;
-/// How far a name may stand from the end of its line.
+/// The largest distance of a name from the end of its line.
 const LEADER_HEIGHT_MAX: i32 = 110;
-/// Heads of pixels: the title, and the lines under it.
+/// Height in pixels of the title, and of the lines below it.
 const TITLE_HEIGHT: u32 = 44;
 /// Sizes of text. The library divides them by 1.24.
 const TITLE_SIZE: u32 = 22;
 const TEXT_SIZE: u32 = 17;
 
-/// The top of the chart over the greatest value.
+/// Ratio of the top of the chart to the greatest value.
 const HEADROOM: f64 = 1.5;
 
-/// What the percentile axis is labelled with.
+/// The labels of the percentile axis.
 const PERCENTILES: [(f64, &str); 6] =
     [(0.0, "0 %"), (0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"), (0.9999, "99.99 %")];
 
 /// One series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// What stands beside its end.
+    /// The name beside the end of its line.
     pub name: String,
-    /// Quantile (0.99 for p99) and value, by rising quantile. Values that are not positive are drawn at
-    /// the bottom of the chart.
+    /// Quantile (0.99 for p99) and value, by rising quantile. Values that are not positive are drawn at the bottom of
+    /// the chart.
     pub points: Vec<(f64, f64)>,
-    /// Drawn black and dashed, over all others: what the lines are to be compared with.
+    /// Draws it black and dashed, over all others: the line to compare the others with.
     pub is_reference: bool,
-    /// Whether each point gets a mark, as it should where there are only a few.
+    /// Whether each point gets a mark. Lines with few points should have marks.
     pub has_marks: bool,
 }
 
@@ -50,7 +50,7 @@ pub struct Line {
 pub struct PercentileChart {
     /// Above the chart.
     pub title: String,
-    /// What the values are, with their unit.
+    /// What the values mean, with their unit.
     pub value_name: String,
     /// The series, in the order of their colours.
     pub lines: Vec<Line>,
@@ -113,7 +113,7 @@ impl PercentileChart {
                 }
             }
         }
-        // Where each line ends; one without points is named all the same, at the bottom.
+        // Where each line ends. A line without points also has a name, at the bottom.
         let end = |line: &Line| {
             let last = line.points.iter().rev().find(|(_, value)| value.is_finite());
             let (quantile, value) = last.copied().unwrap_or((0.0, bottom));
@@ -125,7 +125,7 @@ impl PercentileChart {
         Ok(())
     }
 
-    /// The name of each line beside its end, moved apart where they would overlap.
+    /// Draws the name of each line beside its end, moved apart where they would overlap.
     fn draw_names<'a>(
         &self,
         area: &DrawingArea<SVGBackend<'a>, Shift>,
@@ -134,7 +134,7 @@ impl PercentileChart {
         let style = ("sans-serif", TEXT_SIZE).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
         let lowest = (SIZE.1 - TITLE_HEIGHT) as i32 - NAME_HEIGHT / 2;
         let places = spread(ends, NAME_HEIGHT / 2, lowest);
-        // Where all lines end alike, their ends say nothing, and a plain legend is easier to read.
+        // If all lines end close together, their ends say nothing, and a plain legend is easier to read.
         let farthest = ends.iter().zip(&places).map(|(end, place)| (end - place).abs()).max().unwrap_or(0);
         let is_legend = farthest > LEADER_HEIGHT_MAX;
         for (index, ((line, colour), end)) in self.coloured().zip(ends).enumerate() {
@@ -150,7 +150,7 @@ impl PercentileChart {
         Ok(())
     }
 
-    /// Each line with its colour; the reference takes none of them away.
+    /// Each line with its colour. The reference does not use up a colour.
     fn coloured(&self) -> impl Iterator<Item = (&Line, RGBColor)> {
         let mut colours = COLOURS.iter().copied().cycle();
         self.lines.iter().map(move |line| match line.is_reference {
@@ -159,7 +159,7 @@ impl PercentileChart {
         })
     }
 
-    /// From the decade below all positive values to a little above the greatest.
+    /// From the decade below all positive values to slightly above the greatest.
     fn value_range(&self) -> Option<(f64, f64)> {
         let values = self.lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value);
         let positive = values.filter(|value| *value > 0.0 && value.is_finite());
@@ -168,7 +168,7 @@ impl PercentileChart {
         (high > 0.0).then(|| (decade(low.log10().floor() as i32), high * HEADROOM))
     }
 
-    /// The right end of the axis: the farthest percentile that any line reaches, but no shorter than p99.9.
+    /// The right end of the axis: the farthest percentile of any line, but at least p99.9.
     fn nines_max(&self) -> f64 {
         let quantiles = self.lines.iter().flat_map(|line| &line.points).map(|(quantile, _)| nines(*quantile));
         quantiles.filter(|nines| nines.is_finite()).fold(3.0, f64::max).min(6.0) + 0.05
@@ -180,7 +180,7 @@ fn nines(quantile: f64) -> f64 {
     -(1.0 - quantile).max(0.0).log10()
 }
 
-/// From quantile 0 to the quantile with `nines_max` nines, where all beyond it is put.
+/// From quantile 0 to the quantile with `nines_max` nines. Larger quantiles go to that end.
 struct PercentileAxis {
     nines_max: f64,
 }
@@ -195,7 +195,7 @@ impl Ranged for PercentileAxis {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // The lighter lines between those with labels are left out.
+        // Leaves out the lighter lines between the labelled ones.
         let labelled = PERCENTILES.iter().map(|(quantile, _)| *quantile);
         let is_bold = !hint.weight().allow_light_points();
         labelled.filter(|quantile| is_bold && nines(*quantile) <= self.nines_max).collect()
@@ -213,7 +213,7 @@ impl ValueFormatter<f64> for PercentileAxis {
     }
 }
 
-/// The powers of ten from `bottom`, which is one, up to `top`.
+/// The powers of ten from `bottom`, which is one itself, up to `top`.
 fn decades(bottom: f64, top: f64) -> Vec<f64> {
     (bottom.log10().round() as i32..=top.log10().floor() as i32).map(decade).collect()
 }

@@ -1,4 +1,4 @@
-//! CPU time per request as bars of parts that add up, one bar a row.
+//! CPU time per request as bars of parts that add up, one bar per row.
 
 use super::canvas::{Canvas, SMALL_SIZE, Scale, Side, TEXT_SIZE, short as axis_value};
 use super::ink::{ChartError, FAINT, colour};
@@ -14,11 +14,11 @@ const BAR_HEIGHT: i32 = 16;
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StackRow {
-    /// The rows of one group stand under its name.
+    /// The group under whose name the row stands.
     pub group: String,
-    /// Whose bar it is.
+    /// Name of the bar.
     pub name: String,
-    /// As many as the chart has part names; negative ones are drawn as nothing.
+    /// One value for each part name of the chart. Negative values are not drawn.
     pub parts: Vec<f64>,
 }
 
@@ -27,7 +27,7 @@ pub struct StackRow {
 pub struct StackChart {
     /// Above the chart.
     pub title: String,
-    /// What the values are, with their unit.
+    /// What the values mean, with their unit.
     pub value_name: String,
     /// The parts, from left to right.
     pub part_names: Vec<String>,
@@ -35,7 +35,7 @@ pub struct StackChart {
     pub rows: Vec<StackRow>,
 }
 
-/// Blue, sky and orange: apart for everybody, and in the order of their darkness.
+/// Blue, sky and orange: different for everybody, and ordered by darkness.
 const SHADES: [usize; 3] = [0, 1, 6];
 
 impl StackChart {
@@ -116,7 +116,7 @@ mod tests {
         for part in ["5.50", "2.00", "user", "system", "rest", "µs"] {
             assert!(svg.contains(part), "{part} is missing: {svg}");
         }
-        // The ground, three of the legend, three and one parts.
+        // The background, three of the legend, and three parts and one.
         assert_eq!(svg.matches("<rect").count(), 8, "{svg}");
         assert!(StackChart { rows: vec![row("a", &[0.0])], ..chart }.svg().is_err());
     }

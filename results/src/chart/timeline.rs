@@ -1,5 +1,5 @@
-//! One run over its time: median and 99th percentile of each interval, and below them the counters that
-//! moved, so that a peak and its cause stand in one column.
+//! One run over time: median and 99th percentile of each interval, and below them the counters that moved. A peak and
+//! its cause are therefore in the same column.
 
 use super::canvas::{Canvas, SMALL_SIZE, Scale, Side, TEXT_SIZE, decade};
 use super::ink::{ChartError, FAINT, colour};
@@ -17,7 +17,7 @@ const STRIP_HEIGHT: i32 = 44;
 pub struct Strip {
     /// What is counted.
     pub name: String,
-    /// Start, end, and how much of it happened in between.
+    /// Start and end of each interval, and how much was counted in it.
     pub values: Vec<(f64, f64, f64)>,
 }
 
@@ -26,9 +26,9 @@ pub struct Strip {
 pub struct TimelineChart {
     /// Above the chart.
     pub title: String,
-    /// Name, and time in s with latency in µs at the middle of each interval.
+    /// Name of each line, and its points: time in s and latency in µs at the middle of each interval.
     pub lines: Vec<(String, Vec<(f64, f64)>)>,
-    /// Below the lines.
+    /// The counters below the lines.
     pub strips: Vec<Strip>,
 }
 
@@ -77,7 +77,7 @@ impl TimelineChart {
     }
 }
 
-/// Bars up to the greatest value, which is named beside them.
+/// Draws bars as high as the values, and names the greatest value beside them.
 fn draw_strip(canvas: &Canvas<'_>, x: &Scale, strip: &Strip, base: i32) -> Result<(), ChartError> {
     let most = strip.values.iter().map(|(.., value)| *value).fold(0.0, f64::max);
     canvas.line(vec![(LEFT, base), (RIGHT, base)], FAINT, 1)?;

@@ -1,5 +1,5 @@
-//! What a histogram announces, held against what is there, before `hdrhistogram` makes room for it: a record comes from
-//! anybody, and 40 bytes may announce 4 GiB.
+//! Compares the length that a histogram announces with its actual length, before `hdrhistogram` allocates memory for
+//! it. A record may come from anybody, and 40 bytes may announce 4 GiB.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -8,35 +8,37 @@ use flate2::read::ZlibDecoder;
 
 use super::error::HistogramError;
 
-/// The first four bytes of the plain and of the deflated form (HdrHistogram, `EncodableHistogram` of the Java original).
+/// The first four bytes of the plain and of the deflated form (HdrHistogram, `EncodableHistogram` of the Java
+/// original).
 const COOKIES: [u32; 2] = [0x1c84_9313, 0x1c84_9314];
 /// Cookie, length, offset, digits, lowest, highest, ratio.
 const HEADER_BYTES: usize = 40;
 /// Cookie and length.
 const HEADER_BYTES_DEFLATED: usize = 8;
-/// The longest histogram that is inflated. One of this project has 55,000 counts at most, of nine bytes each.
+/// The longest histogram after inflation. One of this project has at most 55,000 counts of nine bytes each.
 const INFLATED_BYTES_MAX: u64 = 16 << 20;
-/// A number has nine bytes at most, the last of them whole.
+/// A number has at most nine bytes, and all bits of the last one belong to it.
 const NUMBER_BYTES_MAX: usize = 9;
 
-/// The plain form, which is as long as it says.
+/// Returns the plain form, which is as long as it announces.
 ///
 /// # Errors
-/// [`HistogramError::Format`] of what is no histogram, ends too early, or inflates beyond every histogram.
+/// [`HistogramError::Format`] when it is not a histogram, ends too early, or inflates to more than any histogram
+/// needs.
 pub(super) fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, HistogramError> {
     let plain = match word(bytes, 0)? {
         cookie if cookie == COOKIES[0] => Cow::Borrowed(bytes),
         cookie if cookie == COOKIES[1] => Cow::Owned(inflated(content(bytes, HEADER_BYTES_DEFLATED)?)?),
-        _ => return Err(format("its first bytes are of no such histogram")),
+        _ => return Err(format("it does not begin like one")),
     };
     if word(&plain, 0)? != COOKIES[0] {
-        return Err(format("what is deflated in it is no histogram"));
+        return Err(format("it does not inflate to a histogram"));
     }
     check_numbers(content(&plain, HEADER_BYTES)?)?;
     Ok(plain)
 }
 
-/// What follows a header, as long as the header announces.
+/// The bytes after a header, as many as the header announces.
 fn content(bytes: &[u8], header_bytes: usize) -> Result<&[u8], HistogramError> {
     let announced = word(bytes, 4)?;
     let there = bytes.get(header_bytes..).ok_or_else(|| format("it ends within its header"))?;
@@ -49,7 +51,7 @@ fn content(bytes: &[u8], header_bytes: usize) -> Result<&[u8], HistogramError> {
 
 fn inflated(deflated: &[u8]) -> Result<Vec<u8>, HistogramError> {
     let mut plain = Vec::new();
-    // One byte more, to see whether there is any.
+    // One byte more, to detect a longer one.
     let mut inflating = ZlibDecoder::new(deflated).take(INFLATED_BYTES_MAX + 1);
     inflating.read_to_end(&mut plain).map_err(|error| HistogramError::Format(error.to_string()))?;
     if plain.len() as u64 > INFLATED_BYTES_MAX {
@@ -61,8 +63,9 @@ fn inflated(deflated: &[u8]) -> Result<Vec<u8>, HistogramError> {
     Ok(plain)
 }
 
-/// Refuses the one number that `hdrhistogram` cannot negate: i64::MIN, a run of 2^63 zeros, in ZigZag all ones. Numbers
-/// are of seven bits a byte, least first, where the top bit says that another follows (LEB128-64b9B).
+/// Refuses the one number that `hdrhistogram` cannot negate: i64::MIN, a run of 2^63 zeros, which ZigZag encodes as
+/// all ones. Each byte has seven bits of a number, least significant first; its top bit says that another byte follows
+/// (LEB128-64b9B).
 fn check_numbers(mut counts: &[u8]) -> Result<(), HistogramError> {
     while !counts.is_empty() {
         let most = counts.len().min(NUMBER_BYTES_MAX);
@@ -98,7 +101,7 @@ mod tests {
     use super::*;
     use crate::histogram::Latencies;
 
-    /// A histogram of three digits with these counts that announces so many bytes of them.
+    /// A histogram of three digits with these counts, which announces `announced` bytes of them.
     fn histogram(announced: u32, counts: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for word in [COOKIES[0], announced, 0, 3] {
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_fits_is_read() {
-        // One value of 0, two of 1.
+        // One value of 0 and two of 1.
         let plain = histogram(2, &[2, 4]);
         assert_eq!(decode(&plain).unwrap().count(), 3);
         assert_eq!(decode(&deflated(&plain)).unwrap().count(), 3);
@@ -161,7 +164,7 @@ mod tests {
             let error = decode(&bytes).expect_err(words).to_string();
             assert!(error.contains(words), "{words}: {error}");
         }
-        // Seven bits and no end, and a last byte of a number that is whole.
+        // A number that lacks its next byte; then one of nine bytes, all bits of the last included.
         assert!(decode(&histogram(1, &[0x80])).is_err());
         let whole = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 2];
         assert!(decode(&histogram(10, &whole)).is_err(), "more zeros than there are places");

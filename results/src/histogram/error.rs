@@ -1,6 +1,6 @@
-//! What may be wrong with a histogram.
+//! What can be wrong with a histogram.
 
-/// Why a histogram could not be read, joined or written.
+/// Why a histogram could not be read, merged or written.
 #[derive(Debug, thiserror::Error)]
 pub enum HistogramError {
     /// The text is not base64.
@@ -9,7 +9,7 @@ pub enum HistogramError {
     /// The bytes are not a histogram.
     #[error("not an HdrHistogram V2: {0}")]
     Format(String),
-    /// The histograms cannot be joined.
+    /// The histograms cannot be merged.
     #[error("cannot be merged: {0}")]
     Merge(String),
 }

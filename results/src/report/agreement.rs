@@ -1,5 +1,5 @@
-//! Whether load generators agree: each against a reference on the same server under the same load, run by
-//! run, and each against what the server itself counted.
+//! Whether load generators agree: compares each one with a reference on the same server under the same load, run by
+//! run, and with what the server itself counted.
 
 use super::load::title;
 use super::table::Table;
@@ -8,7 +8,7 @@ use crate::figures::{ABSENT, ratio as two};
 use crate::record::{Cell, Record, RunOfCell};
 use crate::stats::{Comparison, paired};
 
-/// A figure that two generators must agree on.
+/// A figure on which two generators must agree.
 type Figure = fn(&RunOfCell) -> Option<f64>;
 
 const FIGURES: [(&str, Figure); 5] = [
@@ -19,7 +19,7 @@ const FIGURES: [(&str, Figure); 5] = [
     ("CPU/request", |run| run.client_cpu_us_per_request),
 ];
 
-/// The table of ratios; `None` when no generators were compared.
+/// The table of ratios. `None` when no generators were compared.
 pub fn agreement_table(record: &Record) -> Option<Table> {
     let rows: Vec<Vec<String>> = record.cells.iter().filter_map(|cell| row(record, cell)).collect();
     let figures = FIGURES.iter().map(|(name, _)| *name);
@@ -48,17 +48,17 @@ fn row(record: &Record, cell: &Cell) -> Option<Vec<String>> {
     Some([name].into_iter().chain(ratios).chain([counts(cell), title(cell)]).collect())
 }
 
-/// The ratio over runs with the same number: interleaved arms drift together.
+/// The ratio over runs with the same number, because interleaved arms drift together.
 fn ratio(cell: &Cell, reference: &Cell, figure: Figure) -> Option<Comparison> {
     let pair = |run: &RunOfCell| {
         let partner = reference.runs.iter().find(|partner| partner.repeat == run.repeat)?;
         Some((figure(run)?, figure(partner)?))
     };
-    // No effect is too small to be told here: there is no verdict, only a ratio.
+    // The smallest effect is 0, because there is no verdict here, only a ratio.
     paired(&cell.runs.iter().filter_map(pair).collect::<Vec<_>>(), 0.0)
 }
 
-/// In how many runs the generator counted as many replies as the server requests.
+/// In how many runs the generator counted as many replies as the server counted requests.
 fn counts(cell: &Cell) -> String {
     let both: Vec<(u64, u64)> =
         cell.runs.iter().filter_map(|run| run.replies_whole_run.zip(run.served_whole_run)).collect();

@@ -1,5 +1,4 @@
-//! What the verdicts say, in sentences, and never more than they say: losing and undecided arms are named
-//! like winners.
+//! States in sentences what the verdicts say, and no more: losing and undecided arms are named like winners.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +7,10 @@ use crate::figures::{capitalised, measure, percent, ratio};
 use crate::record::Record;
 use crate::stats::{Interval, Judgement, Method};
 
-/// More loads than this, and sentences on each of them go into a fold.
+/// With more loads than this, the sentences about each load are folded.
 pub(super) const LOADS_IN_SIGHT_MAX: usize = 8;
 
-/// What stands at the top of a report, a sentence each.
+/// The sentences at the top of a report.
 pub(super) fn answer(record: &Record, contests: &[Contest<'_>]) -> Vec<String> {
     let entries = match entries(record, contests) {
         Ok(entries) => entries,
@@ -47,11 +46,11 @@ pub(super) fn answer(record: &Record, contests: &[Contest<'_>]) -> Vec<String> {
     parts
 }
 
-/// The same for a row of a table: who is better, who is worse, and how much is open.
+/// The same for a row of a table: who is better, who is worse, and how many are undecided.
 pub(super) fn in_a_line(record: &Record, contests: &[Contest<'_>]) -> String {
     let entries = match entries(record, contests) {
         Ok(entries) => entries,
-        // What is "below" is in the report.
+        // The report has what the sentence calls "below", so leave that part out.
         Err(reason) => return reason.split(['.', ';']).next().unwrap_or_default().to_owned() + ".",
     };
     let mut text = format!(
@@ -75,7 +74,7 @@ pub(super) fn in_a_line(record: &Record, contests: &[Contest<'_>]) -> String {
     text
 }
 
-/// All that is compared, or why nothing is.
+/// All comparisons, or why there are none.
 fn entries<'a>(record: &Record, contests: &'a [Contest<'a>]) -> Result<Vec<&'a Entry<'a>>, &'static str> {
     let entries: Vec<&Entry<'_>> = contests.iter().flat_map(|contest| &contest.entries).collect();
     match (contests.is_empty(), entries.is_empty()) {
@@ -86,7 +85,7 @@ fn entries<'a>(record: &Record, contests: &'a [Contest<'a>]) -> Result<Vec<&'a E
     }
 }
 
-/// A number of differences that chance would find.
+/// A number of differences that chance would produce.
 fn expected(differences: f64) -> String {
     if differences < 9.95 { format!("{differences:.1}") } else { format!("{differences:.0}") }
 }
@@ -116,7 +115,7 @@ struct Found {
     factor: String,
 }
 
-/// Every arm with this judgement, and how often.
+/// Every arm with this judgement, and how often it has it.
 fn arms(entries: &[&Entry<'_>], judgement: Judgement) -> Vec<Found> {
     let mut names: Vec<&str> = Vec::new();
     for entry in entries {
@@ -141,7 +140,7 @@ fn arms(entries: &[&Entry<'_>], judgement: Judgement) -> Vec<Found> {
     names.into_iter().filter_map(described).collect()
 }
 
-/// How many comparisons there were, what was left out, and how many differences chance would find.
+/// How many comparisons there were, what was left out, and how many differences chance would produce.
 pub(super) fn reckoning(record: &Record, contests: &[Contest<'_>]) -> Vec<String> {
     let Account { comparisons, false_expected, left_out } = account(contests);
     let mut lines = Vec::new();
@@ -173,7 +172,7 @@ pub(super) fn reckoning(record: &Record, contests: &[Contest<'_>]) -> Vec<String
     lines
 }
 
-/// What the intervals of this report are, and what they assume.
+/// What kind of intervals this report has, and what they assume.
 fn methods(contests: &[Contest<'_>]) -> Vec<String> {
     let comparisons = contests.iter().flat_map(|contest| &contest.entries).filter_map(|entry| entry.comparison);
     let intervals: Vec<Option<Interval>> = comparisons.map(|comparison| comparison.interval).collect();

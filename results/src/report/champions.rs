@@ -1,5 +1,5 @@
-//! This project's cheapest arm under each load against the cheapest of the other servers: what the other tables
-//! only say by way of the reference.
+//! Compares this project's cheapest arm under each load with the cheapest other server. The other tables show this
+//! only indirectly, through the reference.
 
 use super::load::{loads, title};
 use super::table::Table;
@@ -7,10 +7,10 @@ use super::verdicts::entry;
 use crate::figures::{ABSENT, measure, or_absent};
 use crate::record::{Cell, Record};
 
-/// With fewer other servers it would be a table of one column less.
+/// With fewer other servers, this would be the overview table with one column less.
 const OTHERS_MIN: usize = 2;
 
-/// A row for each load with several other servers; `None` when there is none.
+/// A row for each load with several other servers. `None` when there is no such load.
 pub fn champions_table(record: &Record) -> Option<Table> {
     let rows: Vec<Vec<String>> = loads(record).iter().filter_map(|cells| row(record, cells)).collect();
     let header = ["load", "own µs", "other µs", "ratio", "from", "to", "pairs", "arms", "verdict"];
@@ -18,7 +18,7 @@ pub fn champions_table(record: &Record) -> Option<Table> {
     (!rows.is_empty()).then(|| Table::new(title.to_owned(), &header, rows))
 }
 
-/// What has to be known beside the table.
+/// The note for the table.
 pub(super) const LEGEND: &str = "The cheapest of each side by its median of all repeats, the ratio by pairs of runs. Both were \
                                  chosen by the figures they are compared in, which flatters either a little.";
 

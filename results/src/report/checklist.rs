@@ -1,12 +1,11 @@
-//! Brendan Gregg's six questions to every benchmark, answered from the record where it can answer, and with
-//! what is missing where it cannot.
+//! Answers Brendan Gregg's six questions to every benchmark from the record, or says what the record lacks.
 
 use super::verdicts::{Contest, account};
 use crate::figures::{count, measure, percent, ratio};
 use crate::record::{Loop, Record, RunOfCell, VerdictState};
 use crate::stats::{Judgement, median};
 
-/// Question and answer, six times.
+/// The six questions, each with its answer.
 pub(super) fn answers(record: &Record, contests: &[Contest<'_>]) -> Vec<String> {
     vec![
         format!("Why not double? {}", why_not_double(record)),
@@ -22,7 +21,7 @@ fn runs(record: &Record) -> impl Iterator<Item = &RunOfCell> {
     record.cells.iter().flat_map(|cell| &cell.runs)
 }
 
-/// Processors that a rate keeps busy at a cost.
+/// Number of processors that a rate keeps busy at a cost per request.
 fn busy(run: &RunOfCell, cost_us: Option<f64>) -> Option<f64> {
     Some(cost_us? * run.requests_per_second / 1e6).filter(|share| share.is_finite())
 }

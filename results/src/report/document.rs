@@ -1,5 +1,5 @@
-//! A report before it has a form: headings, paragraphs, tables and charts, which the modules
-//! `markdown` and `html` render alike. In all text, what stands between backticks is code.
+//! A report without a format: headings, paragraphs, tables and charts, which the modules `markdown` and `html` both
+//! render. In all text, backticks enclose code.
 
 use super::table::Table;
 
@@ -19,35 +19,35 @@ pub struct Document {
 pub enum Block {
     /// The beginning of a chapter.
     Heading(String),
-    /// What is to be read if nothing else is, a sentence each.
+    /// What to read if nothing else: a list of sentences.
     Answer(Vec<String>),
     /// A paragraph.
     Paragraph(String),
     /// A list.
     List(Vec<String>),
-    /// Text to be copied into a terminal.
+    /// Text to copy into a terminal.
     Commands(Vec<String>),
     /// A table with its title.
     Table(Table),
     /// A chart.
     Figure(Figure),
-    /// What only some readers want: folded until they ask for it.
+    /// Details for some readers: folded until they open them.
     Details {
-        /// What stands on the fold.
+        /// The text on the fold.
         summary: String,
-        /// What is in it.
+        /// The contents of the fold.
         blocks: Vec<Block>,
     },
 }
 
-/// A chart and what has to be said about it.
+/// A chart and what describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     /// Name of its file.
     pub name: String,
-    /// What it shows, for those who do not see it.
+    /// What the chart shows, for readers who cannot see it.
     pub alt: String,
-    /// What has to be known to read it.
+    /// What a reader must know to read the chart.
     pub caption: String,
     /// The drawing.
     pub svg: String,
@@ -72,14 +72,14 @@ fn gather(blocks: &[Block], files: &mut Vec<(String, String)>) {
     }
 }
 
-/// A stretch of text of one kind.
+/// A part of a text, of one kind.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Span<'a> {
     pub(super) is_code: bool,
     pub(super) text: &'a str,
 }
 
-/// Splits text at its backticks; one without a partner is a character like any other.
+/// Splits text at its backticks. A backtick without a partner is an ordinary character.
 pub(super) fn spans(text: &str) -> Vec<Span<'_>> {
     let mut spans = Vec::new();
     let mut rest = text;

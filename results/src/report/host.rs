@@ -1,11 +1,11 @@
-//! What has to be known of the host to believe a figure, from the facts in the record.
+//! What a reader must know about the host to believe a figure, from the facts in the record.
 
 use serde_json::Value;
 
 use super::table::Table;
 use crate::figures::count;
 
-/// A fact: its name, and where it stands.
+/// A fact: its name, and its JSON pointer.
 const FACTS: [(&str, &str); 17] = [
     ("kernel", "/kernel/release"),
     ("processor", "/cpu/model"),
@@ -26,7 +26,7 @@ const FACTS: [(&str, &str); 17] = [
     ("pressure on memory before, %", "/pressure/memory_percent"),
 ];
 
-/// The host; what it does not say is `unknown`, which is not the same as absent.
+/// The table of the host. A fact that the record lacks is `unknown`, which differs from absent.
 pub fn host_table(host: &Value) -> Table {
     let mut rows: Vec<Vec<String>> =
         FACTS.iter().map(|(name, pointer)| vec![(*name).to_owned(), words(host.pointer(pointer))]).collect();
@@ -34,7 +34,7 @@ pub fn host_table(host: &Value) -> Table {
     Table::new("The host".to_owned(), &["fact", "value"], rows)
 }
 
-/// One fact for a sentence, by its JSON pointer; `unknown` where there is none.
+/// One fact for a sentence, by its JSON pointer. `unknown` if there is none.
 pub fn fact(host: &Value, pointer: &str) -> String {
     words(host.pointer(pointer))
 }
@@ -56,7 +56,7 @@ fn words(value: Option<&Value>) -> String {
     }
 }
 
-/// Those that cost something here; the kernel names many that do not concern the processor.
+/// The mitigations that cost something on this host. The kernel also names many that do not affect its processor.
 fn mitigations(host: &Value) -> String {
     let Some(Value::Object(all)) = host.pointer("/kernel/mitigations") else { return "unknown".to_owned() };
     let active = all.iter().filter_map(|(name, state)| Some((name, state.as_str()?)));

@@ -1,5 +1,5 @@
-//! A report as one HTML file that needs nothing else: no network, no script, charts inside. All text is
-//! escaped by the template; only the charts, which are the project's own drawings, go in as they are.
+//! A report as one self-contained HTML file: no network, no script, charts inside. The template escapes all text. Only
+//! the charts, which are the project's own drawings, go in as they are.
 
 use askama::Template;
 
@@ -24,7 +24,7 @@ struct Blocks<'a> {
 }
 
 impl Blocks<'_> {
-    /// A fold's content, by the same template.
+    /// The contents of a fold, rendered by the same template.
     fn inner(&self, blocks: &[Block]) -> String {
         rendered(&Blocks { blocks })
     }
@@ -45,7 +45,7 @@ impl Blocks<'_> {
         if table.is_number(*column) { "number" } else { "words" }
     }
 
-    /// How a field of a table looks; what it means stands in it as words or as a sign, too.
+    /// The style of a table field. The field also says in words or by a sign what the style means.
     fn class(&self, table: &Table, column: &usize, field: &str) -> &'static str {
         let judged = match field {
             "better" => Some("better"),

@@ -1,9 +1,9 @@
-//! The loads of a record: which cells share one, and how it is called.
+//! The loads of a record: which cells share a load, and its name.
 
 use crate::figures::count;
 use crate::record::{Cell, Loop, Record};
 
-/// The cells grouped by load, both in the order of the record.
+/// The cells grouped by load. Loads and cells are in the order of the record.
 pub(super) fn loads(record: &Record) -> Vec<Vec<&Cell>> {
     let mut groups: Vec<Vec<&Cell>> = Vec::new();
     for cell in &record.cells {
@@ -17,7 +17,7 @@ pub(super) fn loads(record: &Record) -> Vec<Vec<&Cell>> {
 
 fn same_load(a: &Cell, b: &Cell) -> bool {
     let load = |cell: &Cell| (cell.connections, cell.load_loop, cell.pipeline, cell.requests_per_connection);
-    // Where generators are compared, each server is a load of its own.
+    // If generators are compared, each server counts as a separate load.
     load(a) == load(b) && (&a.workload, &a.server) == (&b.workload, &b.server)
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn title(cell: &Cell) -> String {
     )
 }
 
-/// `, 1 request a connection`; nothing where connections are kept.
+/// `, 1 request a connection`. Empty if connections are kept.
 pub(super) fn churn(cell: &Cell) -> String {
     match cell.requests_per_connection {
         0 => String::new(),

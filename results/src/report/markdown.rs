@@ -1,4 +1,4 @@
-//! A report as markdown that the usual forges render: tables, images beside the file, folds as `<details>`.
+//! A report as markdown for the common forges: tables, images as separate files, folds as `<details>`.
 
 use super::document::{Block, Document, spans};
 use super::table::Table;
@@ -9,7 +9,7 @@ pub fn markdown(document: &Document) -> String {
     format!("# {}\n\n{question}\n\n{}", plain(&document.title), blocks(&document.blocks))
 }
 
-/// Only the blocks, for a text that has a title already.
+/// Only the blocks, for a text that already has a title.
 pub(super) fn blocks(blocks: &[Block]) -> String {
     let mut text = String::new();
     write(blocks, &mut text);
@@ -52,7 +52,7 @@ fn write(blocks: &[Block], text: &mut String) {
     }
 }
 
-/// All columns but the first and the last are numbers, so they are aligned to the right.
+/// All columns but the first and the last are numbers, so they are right-aligned.
 fn write_table(table: &Table, text: &mut String) {
     if !table.title.is_empty() {
         text.push_str(&format!("### {}\n\n", inline(&table.title)));
@@ -67,18 +67,18 @@ fn write_table(table: &Table, text: &mut String) {
     text.push('\n');
 }
 
-/// Longer than any run of backticks in the code, which so cannot end it (CommonMark 4.5).
+/// A fence longer than any run of backticks in the code, so that the code cannot end it (CommonMark 4.5).
 fn fence(code: &str) -> String {
     let longest = code.split(|character| character != '`').map(str::len).max().unwrap_or(0);
     "`".repeat(longest.max(2) + 1)
 }
 
-/// Text with its code; what is code is left alone but for what would end a cell of a table.
+/// Renders text with code. Code stays as it is, except for characters that would end a table cell.
 fn inline(text: &str) -> String {
     let text = one_line(text);
     let spans = spans(&text).into_iter();
     let spans = spans.map(|span| match span.is_code {
-        // A bar behind a backslash ends the cell whatever is done, unless it is no code.
+        // A bar after a backslash always ends the cell inside code, so render this as plain text.
         true if span.text.contains("\\|") => plain_kept(span.text),
         true => format!("`{}`", span.text.replace('|', "\\|")),
         false => plain_kept(span.text),
@@ -86,7 +86,7 @@ fn inline(text: &str) -> String {
     spans.collect()
 }
 
-/// The same where it begins a line.
+/// The same for text at the beginning of a line.
 fn paragraph(text: &str) -> String {
     at_start(inline(text))
 }
@@ -96,14 +96,14 @@ pub fn plain(text: &str) -> String {
     plain_kept(&one_line(text))
 }
 
-/// What is left of CommonMark is emphasis, which hides nothing and reaches no further than its paragraph.
+/// Escapes everything of CommonMark but emphasis, which hides nothing and ends with its paragraph.
 fn plain_kept(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(character) = rest.next() {
         let is_escaped = match character {
             '\\' | '|' | '<' | '`' => true,
-            // An entity, which a reader would see as the character that it names.
+            // An entity, which would appear as the character that it names.
             '&' => rest.peek().is_some_and(|next| *next == '#' || next.is_ascii_alphanumeric()),
             // The middle of a link or an image.
             '(' => kept.ends_with(']'),
@@ -117,7 +117,7 @@ fn plain_kept(text: &str) -> String {
     kept
 }
 
-/// Escapes what at the beginning of a line would start a heading, a list, a quotation or a block of code.
+/// Escapes what would start a heading, a list, a quotation or a code block at the beginning of a line.
 fn at_start(text: String) -> String {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let begins = |at: usize, those: &[char]| text[at..].starts_with(those);
@@ -134,7 +134,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Inside of HTML markdown's own escapes do not count.
+/// Escapes for HTML, inside which markdown's own escapes have no effect.
 fn escaped(text: &str) -> String {
     one_line(text).replace('&', "&amp;").replace('<', "&lt;")
 }

@@ -1,5 +1,5 @@
-//! Which charts a record gets, and of what. Where there are more loads or arms than a reader can take in,
-//! the decisive ones are drawn, and the caption says which those are.
+//! Chooses the charts of a record. If there are more loads or arms than a reader can take in, it draws the decisive
+//! ones, and the caption says which.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ use crate::record::{Cell, Loop, Point, Record, RunOfCell};
 use crate::run::{Curve, word};
 use crate::stats::{Judgement, median};
 
-/// Rows of a chart that still fit a page.
+/// Rows of a chart that fit a page.
 const ROWS_MAX: usize = 48;
-/// Charts of one kind.
+/// Maximum number of charts of one kind.
 const CHARTS_MAX: usize = 6;
-/// Charts of cost against connections: one for each workload, loop and pipeline.
+/// Maximum number of charts of cost against connections. There is one for each workload, loop and pipeline.
 const COSTS_MAX: usize = 12;
-/// Counters under the latency over time.
+/// Maximum number of counters below the latency over time.
 const STRIPS_MAX: usize = 6;
 
-/// Every arm of the record, in its order: its position is its colour.
+/// Every arm of the record, in order. The position of an arm determines its colour.
 fn arms(record: &Record) -> Vec<&str> {
     let mut arms: Vec<&str> = Vec::new();
     for cell in &record.cells {
@@ -35,7 +35,7 @@ fn arms(record: &Record) -> Vec<&str> {
 }
 
 fn figure(name: String, alt: String, caption: String, svg: Result<String, ChartError>) -> Option<Figure> {
-    // What cannot be drawn has nothing to draw; its table says so.
+    // A chart that cannot be drawn has no data; its table says so.
     Some(Figure { name, alt, caption: format!("{caption} Drawn by `c10m report`."), svg: svg.ok()? })
 }
 
@@ -47,7 +47,8 @@ pub(super) fn forest(record: &Record, contests: &[Contest<'_>]) -> Option<Figure
     let total = all.len();
     let is_cut = total > ROWS_MAX;
     if is_cut {
-        // Decided before undecided, far before near; then in the order of the record again.
+        // Decided before undecided, and far from 1 before near. The selected rows then return to the order of the
+        // record.
         let weight = |entry: &Entry<'_>| {
             let is_decided = matches!(entry.judgement(), Judgement::Better | Judgement::Worse);
             (is_decided, entry.comparison.map_or(0.0, |comparison| comparison.ratio.ln().abs()))
@@ -83,7 +84,7 @@ pub(super) fn forest(record: &Record, contests: &[Contest<'_>]) -> Option<Figure
     figure("ratios.svg".to_owned(), "Ratios of each arm to its reference".to_owned(), caption, chart.svg())
 }
 
-/// User, system and the rest of the server's processors.
+/// User time, system time and the other time of the server's processors.
 pub(super) fn cpu(record: &Record) -> Option<Figure> {
     let groups = loads(record);
     let (mut rows, mut left_out) = (Vec::new(), 0);
@@ -111,7 +112,7 @@ pub(super) fn cpu(record: &Record) -> Option<Figure> {
     figure("cpu.svg".to_owned(), "CPU time per request by arm".to_owned(), caption, chart.svg())
 }
 
-/// The parts of the run in the middle, which add up; medians of each part would not.
+/// The parts of the median run, because they add up. The medians of each part would not.
 fn stack(cell: &Cell) -> Option<StackRow> {
     let mut runs: Vec<(f64, &RunOfCell)> =
         cell.runs.iter().filter_map(|run| Some((run.server_core_us_per_request?, run))).collect();
@@ -176,7 +177,7 @@ fn lines(contest: &Contest<'_>, curves: &[Curve], arms: &[&str]) -> Vec<Line> {
     arms.iter().filter_map(line).collect()
 }
 
-/// Cost against connections, where a workload was run with several numbers of them.
+/// Cost against connections, for each workload that ran with several numbers of connections.
 pub(super) fn costs(record: &Record) -> Vec<Figure> {
     let arms = arms(record);
     let mut groups: BTreeMap<String, Vec<&Cell>> = BTreeMap::new();
@@ -211,7 +212,7 @@ pub(super) fn costs(record: &Record) -> Vec<Figure> {
     figures
 }
 
-/// What loads that differ in connections only have in common.
+/// The part of a load's name that does not depend on the connections.
 fn group_name(cell: &Cell) -> String {
     let load_loop = match cell.load_loop {
         Loop::Closed => "closed loop".to_owned(),
@@ -236,7 +237,7 @@ pub(super) fn timelines(record: &Record, points: &[Point]) -> Vec<Figure> {
         })
         .collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-    // The most eventful run of each of several cells rather than several of one.
+    // One run from each of several cells, rather than several runs of one cell.
     let mut seen: Vec<&str> = Vec::new();
     ranked.retain(|(_, cell, ..)| {
         let is_new = !seen.contains(&cell.key.as_str());
@@ -248,7 +249,7 @@ pub(super) fn timelines(record: &Record, points: &[Point]) -> Vec<Figure> {
     ranked.iter().filter_map(|(eventful, cell, repeat, run)| timeline(*eventful, cell, *repeat, run, total)).collect()
 }
 
-/// The worst p99 of an interval over that of the median interval.
+/// The worst p99 of an interval divided by that of the median interval.
 fn eventfulness(run: &[&Point]) -> Option<f64> {
     let tails: Vec<f64> = run.iter().filter_map(|point| point.p99_us.or(point.p50_us)).collect();
     let middle = median(&tails).filter(|middle| *middle > 0.0)?;
@@ -280,7 +281,7 @@ fn timeline(eventful: f64, cell: &Cell, repeat: u32, run: &[&Point], total: usiz
     figure(name, format!("Latency over time, {}, {}", cell.arm, title(cell)), caption, chart.svg())
 }
 
-/// The counters that moved most unevenly: one that always moves alike explains no peak.
+/// The counters that moved most unevenly: a steady one explains no peak.
 fn strips(run: &[&Point]) -> Vec<Strip> {
     let mut strips: Vec<Strip> = Vec::new();
     for point in run {

@@ -1,5 +1,5 @@
-//! Ratios at a glance: a row for each load, a column for each arm. It opens every report, and is the block
-//! that `docs/results.md` holds between two comments.
+//! Ratios at a glance: one row per load, one column per arm. Every report begins with it, and `docs/results.md` holds
+//! it as a block between two comments.
 
 use super::answer;
 use super::document::Block;
@@ -10,9 +10,9 @@ use crate::figures::{ABSENT, capitalised, count, measure, ratio};
 use crate::record::Record;
 use crate::stats::Judgement;
 
-/// In front of a ratio that is measurably below 1.
+/// Precedes a ratio that is measurably below 1.
 pub(super) const BETTER: &str = "▼ ";
-/// In front of a ratio that is measurably above 1.
+/// Precedes a ratio that is measurably above 1.
 pub(super) const WORSE: &str = "▲ ";
 const NO_DIFFERENCE: &str = "= ";
 const INCONCLUSIVE: &str = "? ";
@@ -21,8 +21,7 @@ const INCONCLUSIVE: &str = "? ";
 pub(super) const LEGEND: &str =
     "Ratios to the reference, less is better: ▼ better, ▲ worse, = no measurable difference, ? inconclusive.";
 
-/// One row for each load, with the reference's median and the ratio of every other arm; `None` when
-/// nothing was compared.
+/// One row per load, with the reference's median and the ratio of every other arm. `None` when nothing was compared.
 pub fn overview_table(record: &Record) -> Option<Table> {
     overview(record, &contests(record))
 }
@@ -51,7 +50,7 @@ pub(super) fn overview(record: &Record, contests: &[Contest<'_>]) -> Option<Tabl
     (!arms.is_empty()).then(|| Table::of_numbers(title, &header, contests.iter().map(row).collect()))
 }
 
-/// A generator under whatever server it loads, or the arm.
+/// The name of the generator whatever server it loads, or the name of the arm.
 fn label(cell: &crate::record::Cell) -> &str {
     if cell.generator.is_empty() { &cell.arm } else { &cell.generator }
 }
@@ -71,8 +70,8 @@ fn field(entry: &Entry<'_>) -> String {
     entry.comparison.map_or_else(|| ABSENT.to_owned(), |comparison| format!("{sign}{}", ratio(comparison.ratio)))
 }
 
-/// The block of a README or a page of results: the answer, the table, and where the rest is. `run` is the directory
-/// of the run as that page finds it.
+/// The block for a README or a page of results: the answer, the table, and where to find the rest. `run` is the path
+/// of the run's directory relative to that page.
 pub fn readme_block(record: &Record, run: &str) -> String {
     let contests = contests(record);
     let mut blocks = vec![Block::Paragraph(answer::answer(record, &contests).join(" "))];
@@ -94,15 +93,15 @@ pub fn readme_block(record: &Record, run: &str) -> String {
     )
 }
 
-/// The line that the block begins with.
+/// The first line of the block.
 fn opening(run: &str) -> String {
     format!("<!-- results: {run} -->")
 }
 
-/// The line that the block ends with.
+/// The last line of the block.
 const CLOSING: &str = "<!-- /results -->";
 
-/// Finds the block in a text: the run it names, and all of it, both lines included.
+/// Finds the block in a text. Returns the run that it names, and the whole block with its first and last line.
 pub fn find_readme_block(text: &str) -> Option<(&str, &str)> {
     let start = text.find("<!-- results: ")?;
     let end = start + text[start..].find(CLOSING)? + CLOSING.len() + 1;

@@ -1,5 +1,5 @@
-//! The list of published runs: a row for each, with its question, its answer in a line, and the way to its report.
-//! Pure text: who reads the records gathers the rows.
+//! The list of published runs: one row per run, with its question, its answer in one line, and a link to its report.
+//! Pure text: the caller reads the records and collects the rows.
 
 use super::host::fact;
 use super::markdown::plain;
@@ -7,7 +7,7 @@ use crate::visible::visible;
 
 use serde_json::Value;
 
-/// The first line of a list. A file that begins otherwise is somebody else's.
+/// The first line of a list. If a file begins differently, somebody else wrote it.
 pub const FIRST_LINE: &str = "<!-- `c10m report --list DIR` writes this file from the records. Do not edit it. -->";
 
 /// A run in the list.
@@ -17,11 +17,11 @@ pub struct ListedRun {
     pub directory: Vec<u8>,
     /// When it began, as RFC 3339 has it.
     pub started_at: String,
-    /// The experiment, with its profile where it has several.
+    /// The experiment, and its profile if it has several.
     pub title: String,
-    /// What was asked.
+    /// The question of the experiment.
     pub question: String,
-    /// What was found, in a line.
+    /// The answer in one line.
     pub answer: String,
     /// The facts of the host.
     pub host: Value,
@@ -59,8 +59,8 @@ fn row(run: &ListedRun) -> String {
 /// `2026-11-22`.
 const DATE_LEN: usize = 10;
 
-/// The name of a file in a link: what is no unreserved character (RFC 3986 2.3) is percent-encoded, so nothing in it ends
-/// the link or the cell.
+/// The name of a file for a link. Characters other than the unreserved ones (RFC 3986 2.3) are percent-encoded, so
+/// that nothing in the name ends the link or the cell.
 fn encoded(name: &[u8]) -> String {
     let encode = |byte: &u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),

@@ -13,11 +13,11 @@ use crate::stats::median;
 pub struct Table {
     /// What the rows have in common.
     pub title: String,
-    /// Names of the columns; the first names the rows.
+    /// Names of the columns. The first column names the rows.
     pub header: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<String>>,
-    /// Whether the last column holds words; all columns between the first and it hold numbers.
+    /// Whether the last column holds words. All columns between the first and the last hold numbers.
     pub ends_in_words: bool,
 }
 
@@ -28,19 +28,19 @@ impl Table {
         Table { title, header, rows, ends_in_words: true }
     }
 
-    /// A table whose last column is a number, too.
+    /// A table whose last column also holds numbers.
     pub(super) fn of_numbers(title: String, header: &[&str], rows: Vec<Vec<String>>) -> Table {
         Table { ends_in_words: false, ..Table::new(title, header, rows) }
     }
 
-    /// Whether a column is made of numbers, which are aligned to the right: all but the first and the last are.
+    /// Whether a column holds numbers, which are right-aligned. All columns but the first and the last do.
     pub fn is_number(&self, column: usize) -> bool {
         column != 0 && (column + 1 != self.header.len() || !self.ends_in_words)
     }
 }
 
-/// One table for each load: workload, connections, loop and pipeline, in the order of the record;
-/// within it one row for each arm.
+/// One table per load (workload, connections, loop and pipeline), in the order of the record. Each has one row per
+/// arm.
 pub fn table_rows(record: &Record) -> Vec<Table> {
     const HEADER: [&str; 12] = [
         "arm",
@@ -62,10 +62,10 @@ pub fn table_rows(record: &Record) -> Vec<Table> {
         .collect()
 }
 
-/// Figures of single runs that only some experiments have: a name and where it stands.
+/// Figures of single runs that only some experiments have: a name, and where a run has it.
 type Figure = (&'static str, fn(&RunOfCell) -> Option<f64>);
 
-/// What the server asked of the kernel for each request; `None` when nothing was counted beside system calls.
+/// Kernel operations of the server per request. `None` when only system calls were counted.
 pub fn operations_table(record: &Record) -> Option<Table> {
     const FIGURES: [Figure; 4] = [
         ("system calls", |run| run.syscalls_per_request),
@@ -76,7 +76,7 @@ pub fn operations_table(record: &Record) -> Option<Table> {
     medians(record, "Operations of the server for each request, medians of the repeats", &FIGURES, 1)
 }
 
-/// What a connection takes while it is under load; `None` when it was not measured.
+/// Memory of a connection under load. `None` when it was not measured.
 pub fn connection_memory_table(record: &Record) -> Option<Table> {
     const FIGURES: [Figure; 2] = [
         ("server's own bytes", |run| run.server_bytes_per_connection),
@@ -85,7 +85,7 @@ pub fn connection_memory_table(record: &Record) -> Option<Table> {
     medians(record, "Memory for each connection under load, medians of the repeats", &FIGURES, 0)
 }
 
-/// How evenly connections were spread over several reactors; `None` when there was one.
+/// How evenly the reactors shared the connections. `None` when there was only one reactor.
 pub fn spread_table(record: &Record) -> Option<Table> {
     const FIGURES: [Figure; 2] = [
         ("fullest reactor / mean", |run| run.accepts_max_over_mean),
@@ -130,7 +130,7 @@ pub fn memory_table(record: &Record) -> Option<Table> {
     (!rows.is_empty()).then(|| Table::new(title, &HEADER, rows))
 }
 
-/// Every ratio with its interval and its verdict, one table for each load that was compared.
+/// Every ratio with its interval and its verdict, one table for each load with a comparison.
 pub fn ratio_tables(record: &Record) -> Vec<Table> {
     let row = |entry: &Entry<'_>| {
         let median = record.metric.range(&entry.cell.summary).map(|range| range.median);
@@ -184,7 +184,7 @@ pub fn latency_table(record: &Record) -> Option<Table> {
 fn row(cell: &Cell) -> Vec<String> {
     let summary = &cell.summary;
     let core = summary.server_core_us_per_request;
-    // One run has no spread, which is not the same as a spread of zero.
+    // A single run has no spread, which differs from a spread of zero.
     let spread = core.filter(|range| range.count > 1).and_then(|range| range.spread());
     vec![
         cell.arm.clone(),
@@ -202,7 +202,7 @@ fn row(cell: &Cell) -> Vec<String> {
     ]
 }
 
-/// `3 VALID, 2 WARN (V4 V5)`, and the errors, if any.
+/// `3 VALID, 2 WARN (V4 V5)`, and the number of errors, if any.
 fn verdicts(cell: &Cell) -> String {
     let mut states: BTreeMap<VerdictState, (u32, Vec<&str>)> = BTreeMap::new();
     for run in &cell.runs {

@@ -1,10 +1,10 @@
-//! Each arm of a record against the reference of its load, in the figure that decides.
+//! Compares each arm of a record with the reference of its load, in the figure that decides.
 
 use super::load::{loads, title};
 use crate::record::{Cell, Record, RunOfCell, VerdictState};
 use crate::stats::{Comparison, Judgement, paired};
 
-/// The generator that others are compared with when the record does not name another.
+/// The generator that others are compared with, unless the record names another.
 pub(super) const GENERATOR_OF_REFERENCE: &str = "wrk";
 
 /// One load and its arms.
@@ -14,9 +14,9 @@ pub struct Contest<'a> {
     pub title: String,
     /// All its arms, in the order of the record.
     pub cells: Vec<&'a Cell>,
-    /// The arm that the others are compared with; absent when it was not run.
+    /// The arm that the others are compared with. Absent when it did not run.
     pub reference: Option<&'a Cell>,
-    /// The others, likewise.
+    /// The other arms, in the same order.
     pub entries: Vec<Entry<'a>>,
 }
 
@@ -25,9 +25,9 @@ pub struct Contest<'a> {
 pub struct Entry<'a> {
     /// The arm under this load.
     pub cell: &'a Cell,
-    /// Absent when no repeat of both may be used.
+    /// Absent when no repeat is usable for both.
     pub comparison: Option<Comparison>,
-    /// Repeats that were left out, because a run of the two was INVALID or lacks the figure.
+    /// Number of repeats that were left out, because one of the two runs was INVALID or lacks the figure.
     pub left_out: usize,
 }
 
@@ -54,7 +54,7 @@ pub fn contests(record: &Record) -> Vec<Contest<'_>> {
         .collect()
 }
 
-/// The arm or the generator that the record names; else the usual generator, or the first arm.
+/// The arm or the generator that the record names. Otherwise the usual generator, or the first arm.
 fn reference<'a>(record: &Record, cells: &[&'a Cell]) -> Option<&'a Cell> {
     let find = |name: &str| cells.iter().copied().find(|cell| cell.arm == name || cell.generator == name);
     match &record.decision.reference {
@@ -64,8 +64,8 @@ fn reference<'a>(record: &Record, cells: &[&'a Cell]) -> Option<&'a Cell> {
     }
 }
 
-/// Whether its counts and CPU time stand. A run of which only the times are in doubt is no ground to drop
-/// what is compared here.
+/// Whether counts and CPU time of a run are usable. If only its times are in doubt, that is no reason to drop what is
+/// compared here.
 pub(crate) fn stands(run: &RunOfCell) -> bool {
     run.verdict.state != VerdictState::Invalid || run.verdict.times_only
 }
@@ -83,14 +83,14 @@ pub(super) fn entry<'a>(record: &Record, cell: &'a Cell, reference: &Cell) -> En
     Entry { cell, comparison: paired(&pairs, record.decision.effect_min), left_out }
 }
 
-/// What all comparisons of a report add up to.
+/// The totals of all comparisons of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Account {
-    /// Comparisons that ended in an interval.
+    /// Number of comparisons with an interval.
     pub(super) comparisons: usize,
-    /// Differences that would be found by chance if there were none.
+    /// Expected number of differences found by chance if there were none.
     pub(super) false_expected: f64,
-    /// Pairs of runs that were left out.
+    /// Number of pairs of runs that were left out.
     pub(super) left_out: usize,
 }
 

@@ -1,24 +1,25 @@
-//! Whether one arm needs more than another, from a handful of repeats: a ratio, the interval it may lie
-//! in, and what may be claimed. Medians of what was measured only; no quantile of latency passes through here.
+//! Whether one arm needs more than another, judged from a handful of repeats: a ratio, the interval in which the true
+//! ratio may lie, and what can be claimed. Uses only medians of measurements; no quantile of latency passes through
+//! here.
 //!
-//! Arms of the same repeat drift together with the machine, so their ratios are what is looked at
-//! ([`paired`]). All reasoning is on logarithms: half and double are equally far from 1.
+//! Arms of the same repeat drift together with the machine, so their ratios are compared ([`paired`]). All reasoning
+//! is on logarithms: half and double are equally far from 1.
 //!
-//! **The interval of paired ratios.** From [`PAIRS_OF_ORDER_MIN`] pairs on it reaches from the k-th
-//! smallest to the k-th largest ratio. It holds the true median in 1 − 2·P(B < k) of all cases, B binomial
-//! with ½, whatever the ratios are distributed like; k is the largest for which that is at least 95 %. For
-//! fewer pairs no such interval exists: from the smallest to the largest of 5 ratios it is 93.75 %, of 3
-//! only 75 %. There it is Student's interval of the mean of the logarithms, at 96 %, which needs an assumption: that
-//! the noise of a pair is as likely to favour one arm as the other. The percentile bootstrap of a median,
-//! the usual choice, claims 95 % and holds 87.5 % with 7 pairs, because its ends are the second and the sixth ratio.
+//! **The interval of paired ratios.** From [`PAIRS_OF_ORDER_MIN`] pairs on, it reaches from the k-th smallest to the
+//! k-th largest ratio. It holds the true median in 1 − 2·P(B < k) of all cases (B binomial with ½), whatever the
+//! distribution of the ratios. k is the largest number for which that is at least 95 %. With fewer pairs no such
+//! interval exists: from the smallest to the largest of 5 ratios it is 93.75 %, of 3 only 75 %. There it is Student's
+//! interval of the mean of the logarithms, at 96 %. That needs an assumption: the noise of a pair is as likely to
+//! favour one arm as the other. The usual choice, the percentile bootstrap of a median, claims 95 % but holds 87.5 %
+//! with 7 pairs, because its ends are the second and the sixth ratio.
 //!
 //! **Unpaired values** ([`unpaired`]): percentile bootstrap of the ratio of medians, 95 %, from
-//! [`VALUES_OF_BOOTSTRAP_MIN`] values on each side; below, where it errs in 10 % of cases, Student's
-//! interval for means of logarithms, with the degrees of freedom of the smaller side.
+//! [`VALUES_OF_BOOTSTRAP_MIN`] values on each side. With fewer values the bootstrap errs in 10 % of cases, so
+//! Student's interval for means of logarithms takes its place, with the degrees of freedom of the smaller side.
 //!
-//! The rates, measured by `stats/comparison/rates.rs` on 20,000 made-up comparisons each (normal noise of
-//! the logarithms, 10 %; in *spikes* one run in seven takes up to 4.5 times as long; in *one-sided* only those of
-//! one arm do; drift common to a pair of 50 %):
+//! `stats/comparison/rates.rs` measured these rates on 20,000 made-up comparisons each. The noise of the logarithms is
+//! normal, 10 %. In *spikes* one run in seven takes up to 4.5 times as long; in *one-sided* only the runs of one arm
+//! do. Each pair shares a drift of 50 %.
 //!
 //! | pairs | method | false differences, normal | spikes | interval holds the truth, normal | spikes | one-sided |
 //! |---|---|---|---|---|---|---|
@@ -28,50 +29,52 @@
 //! | 9 | order statistics | 4.0 % | 3.9 % | 96.0 % | 96.1 % | 96.0 % |
 //! | 15 | order statistics | 3.6 % | 3.5 % | 96.4 % | 96.5 % | 96.4 % |
 //!
-//! (False differences without a smallest effect; with 2 % there are no more.) Unpaired, 1,500 trials each: 1.0 % and 0.4 % with 3
-//! values on each side, 3.1 % with 5, 3.7 % and 3.1 % with 9. Of arms that need half again as much, 3 pairs find 64 %, 5 pairs 99 %.
+//! (False differences without a smallest effect; with 2 % there are no more of them.) Unpaired, 1,500 trials each:
+//! 1.0 % and 0.4 % with 3 values on each side, 3.1 % with 5, 3.7 % and 3.1 % with 9. When an arm needs half as much
+//! again, 3 pairs detect it in 64 % of cases, 5 pairs in 99 %.
 
 use serde::{Deserialize, Serialize};
 
 use super::median;
 use random::Random;
 
-/// The share of cases in which an interval is to hold the truth.
+/// The share of cases in which an interval should hold the truth.
 pub const COVERAGE: f64 = 0.95;
-/// Pairs from which an interval between order statistics reaches [`COVERAGE`].
+/// With at least this many pairs, an interval between order statistics reaches [`COVERAGE`].
 pub const PAIRS_OF_ORDER_MIN: usize = 6;
-/// Values on each side from which the bootstrap of medians errs in no more than 5 % of cases.
+/// With at least this many values on each side, the bootstrap of medians errs in at most 5 % of cases.
 pub const VALUES_OF_BOOTSTRAP_MIN: usize = 5;
 
-/// Resamples of the bootstrap: the quantiles at 2.5 % then vary by a fraction of the interval's own noise.
+/// Resamples of the bootstrap. The quantiles at 2.5 % then vary by a fraction of the interval's own noise.
 const RESAMPLES: usize = 2000;
-/// Of the resampling; any number would do, and always the same one.
+/// Seed of the resampling. Any constant would do.
 const SEED: u64 = 0x0c10_0000;
-/// What Student's interval is to hold: a little more than [`COVERAGE`], because noise is never quite normal.
+/// The coverage that Student's interval aims at: slightly more than [`COVERAGE`], because noise is never quite normal.
 const COVERAGE_OF_STUDENT: f64 = 0.96;
 /// Student's t at 98 % for 1 to 4 degrees of freedom.
 const STUDENT: [f64; 4] = [15.895, 4.849, 3.482, 2.999];
 
-/// What may be said of an arm against its reference, where less is better.
+/// What can be said about an arm compared with its reference, where less is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Judgement {
-    /// It needs less: the whole interval is below 1, and the ratio by at least the smallest effect that matters.
+    /// It needs less: the whole interval is below 1, and the ratio is at least the smallest effect that matters away
+    /// from 1.
     Better,
-    /// It needs more, likewise.
+    /// It needs more, by the same rule.
     Worse,
     /// The whole interval is closer to 1 than an effect that matters.
     NoDifference,
-    /// The interval allows both.
+    /// The interval allows a difference as well as none.
     Inconclusive,
 }
 
 impl Judgement {
-    /// All of them, in the order of reports.
+    /// All judgements, in the order of reports.
     pub const ALL: [Judgement; 4] =
         [Judgement::Better, Judgement::Worse, Judgement::NoDifference, Judgement::Inconclusive];
 
-    /// What it is called in reports and on terminals.
+    /// Its name in reports and on terminals.
     pub fn words(self) -> &'static str {
         match self {
             Judgement::Better => "better",
@@ -86,22 +89,22 @@ impl Judgement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// Between two of the ratios themselves; assumes nothing about their distribution.
+    /// Between two of the ratios themselves. Assumes nothing about their distribution.
     OrderStatistics,
-    /// Student's, of the mean of the logarithms; assumes symmetric noise.
+    /// Student's, of the mean of the logarithms. Assumes symmetric noise.
     Student,
     /// Percentiles of resampled ratios of medians.
     Bootstrap,
 }
 
-/// Where the true ratio lies, most likely.
+/// The range in which the true ratio most likely lies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Its lower end.
     pub low: f64,
     /// Its upper end.
     pub high: f64,
-    /// In which share of cases such an interval holds the truth: at least [`COVERAGE`].
+    /// The share of cases in which such an interval holds the truth: at least [`COVERAGE`].
     pub coverage: f64,
     /// How it was found.
     pub method: Method,
@@ -112,17 +115,17 @@ pub struct Interval {
 pub struct Comparison {
     /// The median of the paired ratios, or the ratio of the medians.
     pub ratio: f64,
-    /// Absent when there are too few values for any.
+    /// Absent when there are too few values.
     pub interval: Option<Interval>,
-    /// Pairs, or the values on the smaller side.
+    /// Number of pairs, or of values on the smaller side.
     pub count: usize,
-    /// What may be claimed.
+    /// What can be claimed.
     pub judgement: Judgement,
 }
 
 impl Comparison {
     fn new(ratio: f64, interval: Option<Interval>, count: usize, effect_min: f64) -> Comparison {
-        // The ratio is part of its own interval, even where the interval is that of a mean.
+        // Includes the ratio in its own interval, even if the interval is that of a mean.
         let interval = interval.map(|interval| Interval {
             low: interval.low.min(ratio),
             high: interval.high.max(ratio),
@@ -138,14 +141,14 @@ impl Comparison {
         Comparison { ratio, interval, count, judgement }
     }
 
-    /// How likely at most a difference would have been called one if there were none.
+    /// Upper bound of the probability that this would be called a difference if there were none.
     pub fn chance_of_error(&self) -> f64 {
         self.interval.map_or(0.0, |interval| 1.0 - interval.coverage)
     }
 }
 
-/// Compares runs taken in pairs: `(value, base)` of each repeat. An effect below `effect_min` (0.02 for 2 %)
-/// does not matter. `None` without pairs, or when a value is not positive.
+/// Compares paired runs: `(value, base)` of each repeat. An effect below `effect_min` (0.02 for 2 %) does not matter.
+/// `None` without pairs, or when a value is not positive.
 pub fn paired(pairs: &[(f64, f64)], effect_min: f64) -> Option<Comparison> {
     let logarithms: Option<Vec<f64>> = pairs.iter().map(|(value, base)| Some(ln(*value)? - ln(*base)?)).collect();
     let mut sorted = logarithms?;
@@ -155,8 +158,8 @@ pub fn paired(pairs: &[(f64, f64)], effect_min: f64) -> Option<Comparison> {
     Some(Comparison::new(ratio, interval, sorted.len(), effect_min))
 }
 
-/// Compares runs that do not belong together, for example of different days: drift of the machine is part
-/// of the difference. `None` when a side has no value, or one that is not positive.
+/// Compares runs that do not belong together, for example from different days. Drift of the machine is part of the
+/// difference. `None` when a side has no value, or a value is not positive.
 pub fn unpaired(values: &[f64], base: &[f64], effect_min: f64) -> Option<Comparison> {
     let logarithms = |side: &[f64]| side.iter().map(|value| ln(*value)).collect::<Option<Vec<f64>>>();
     let (values, base) = (logarithms(values)?, logarithms(base)?);
@@ -177,10 +180,10 @@ fn order_statistics(sorted: &[f64]) -> Option<Interval> {
     Some(interval(sorted[k - 1], sorted[sorted.len() - k], coverage, Method::OrderStatistics))
 }
 
-/// The largest k for which k-th smallest to k-th largest of `count` values reaches [`COVERAGE`], and what
-/// it reaches; `None` when even the whole range does not.
+/// The largest k for which the interval from the k-th smallest to the k-th largest of `count` values reaches
+/// [`COVERAGE`], and the coverage it reaches. `None` when even the whole range does not.
 fn rank(count: usize) -> Option<(usize, f64)> {
-    // In logarithms, because ½ to the power of a large count is no number any more.
+    // In logarithms, because ½ to a large power underflows.
     let mut term = -(count as f64) * std::f64::consts::LN_2;
     let (mut below, mut found) = (0.0, None);
     for k in 1..=count / 2 {
@@ -195,8 +198,8 @@ fn rank(count: usize) -> Option<(usize, f64)> {
     found
 }
 
-/// Student's interval of the mean of one side, or of the difference of the means of two (Welch), with the
-/// degrees of freedom of the smaller side, which errs to the careful side.
+/// Student's interval of the mean of one side, or of the difference between the means of two (Welch). Uses the degrees
+/// of freedom of the smaller side, which errs on the side of caution.
 fn student(sides: &[&[f64]]) -> Option<Interval> {
     let freedom = sides.iter().map(|side| side.len()).min()?.checked_sub(1)?;
     let t = STUDENT[freedom.checked_sub(1)?.min(STUDENT.len() - 1)];
@@ -224,7 +227,7 @@ fn bootstrap(values: &[f64], base: &[f64]) -> Option<Interval> {
     Some(interval(differences[outside], differences[RESAMPLES - 1 - outside], COVERAGE, Method::Bootstrap))
 }
 
-/// [`median`] of finite numbers without another copy; thousands of them are taken.
+/// [`median`] of finite numbers without another copy, because the bootstrap takes thousands.
 fn median_unsorted(values: &mut [f64]) -> f64 {
     let middle = values.len() / 2;
     let is_odd = values.len() % 2 == 1;
@@ -254,7 +257,7 @@ mod tests {
         (found - expected).abs() < 5e-4 * expected
     }
 
-    /// k and coverage as tables of the sign test have them.
+    /// k and coverage, as in tables of the sign test.
     #[test]
     fn ranks_are_those_of_the_sign_test() {
         for (count, expected) in [

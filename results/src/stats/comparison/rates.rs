@@ -1,19 +1,20 @@
-//! How often the comparison errs, measured on made-up runs whose truth is known. The rates that this prints
-//! (`cargo test -p results rates -- --nocapture`) stand in the documentation of the module.
+//! How often the comparison errs, measured on made-up runs whose truth is known. The documentation of the module has
+//! the rates that this prints (`cargo test -p results rates -- --nocapture`).
 
 use super::{Comparison, Judgement, paired, unpaired};
 use random::Random;
 
-/// Comparisons behind each rate: 5 % of them are known to ± 0.3 % (two standard deviations).
+/// Comparisons behind each rate: they determine 5 % to within ± 0.3 % (two standard deviations).
 const TRIALS: u32 = 20_000;
-/// Of the bootstrap, which takes a thousand times as long.
+/// Trials of the bootstrap, which takes a thousand times as long.
 const TRIALS_OF_BOOTSTRAP: u32 = 1500;
-/// An interval may hold the truth this much less often than it says before a test calls it wrong.
+/// The test fails if intervals hold the truth in a smaller share of cases. Slightly less than they claim, to allow for
+/// chance.
 const COVERAGE_MIN: f64 = 0.943;
 
 /// Relative noise of one run.
 const NOISE: f64 = 0.1;
-/// What both arms of a pair share.
+/// Relative drift, which both arms of a pair share.
 const DRIFT: f64 = 0.5;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +22,7 @@ enum Noise {
     Normal,
     /// One run in seven takes up to 4.5 times as long.
     Spikes,
-    /// Only those of one arm do.
+    /// Only the runs of one arm do.
     OneSided,
 }
 
@@ -40,13 +41,13 @@ impl Source {
         (-2.0 * (1.0 - self.share()).ln()).sqrt() * (std::f64::consts::TAU * self.share()).cos()
     }
 
-    /// A run that needs 1 in the median, or, with rare spikes, next to it.
+    /// A run that needs 1 in the median, or nearly 1 with rare spikes.
     fn run(&mut self, has_spikes: bool) -> f64 {
         let spike = if has_spikes && self.share() < 1.0 / 7.0 { 1.5 * self.share() } else { 0.0 };
         (NOISE * self.normal() + spike).exp()
     }
 
-    /// Runs of two arms that need the same, in pairs.
+    /// Paired runs of two arms that need the same.
     fn pairs(&mut self, count: usize, noise: Noise) -> Vec<(f64, f64)> {
         (0..count)
             .map(|_| {
@@ -58,7 +59,7 @@ impl Source {
     }
 }
 
-/// The share of comparisons that were wrongly called a difference, and of intervals that hold the truth.
+/// The share of comparisons that were wrongly called a difference, and the share of intervals that hold the truth.
 fn rates(trials: u32, truth: f64, mut compare: impl FnMut() -> Comparison) -> (f64, f64) {
     let (mut differences, mut held) = (0, 0);
     for _ in 0..trials {
@@ -70,7 +71,7 @@ fn rates(trials: u32, truth: f64, mut compare: impl FnMut() -> Comparison) -> (f
     (f64::from(differences) / f64::from(trials), f64::from(held) / f64::from(trials))
 }
 
-/// The true median of paired ratios: not 1 where only one arm has spikes.
+/// The true median of paired ratios. It is not 1 if only one arm has spikes.
 fn true_median(noise: Noise) -> f64 {
     if noise != Noise::OneSided {
         return 1.0;
@@ -87,12 +88,12 @@ fn rates_of_paired_comparisons() {
         for noise in [Noise::Normal, Noise::Spikes, Noise::OneSided] {
             let truth = true_median(noise);
             let mut source = Source { random: Random::new(count as u64) };
-            // The strictest minimum: whatever lies apart from 1 counts as a difference.
+            // The strictest minimum: any interval that excludes 1 counts as a difference.
             let (strict, held) = rates(TRIALS, truth, || paired(&source.pairs(count, noise), 1e-9).expect("positive"));
             let (usual, _) = rates(TRIALS, truth, || paired(&source.pairs(count, noise), 0.02).expect("positive"));
             line += &format!(" {noise:?}: {strict:.4} (2 %: {usual:.4}) false, {held:.4} held;");
             if noise == Noise::OneSided {
-                // Student's assumption does not hold here; what it costs is printed, and bounded.
+                // Student's assumption does not hold here. Prints and limits the cost of that.
                 assert!(held >= 0.90, "{line}");
                 continue;
             }
@@ -113,7 +114,7 @@ fn rates_of_unpaired_comparisons() {
             let mut side = || (0..count).map(|_| source.run(has_spikes)).collect::<Vec<f64>>();
             let (usual, held) = rates(TRIALS_OF_BOOTSTRAP, 1.0, || unpaired(&side(), &side(), 0.02).expect("positive"));
             line += &format!(" {usual:.4} false, {held:.4} held;");
-            // 1,500 trials know 5 % only to ± 1.1 %.
+            // With 1,500 trials, 5 % is only known to within ± 1.1 %.
             assert!(usual <= 0.055 && held >= 0.935, "{line}");
         }
         println!("{line}");
@@ -122,7 +123,7 @@ fn rates_of_unpaired_comparisons() {
 
 #[test]
 fn differences_that_exist_are_found() {
-    // What the method can see: half again as much, with noise of 10 % in each run.
+    // What the method can detect: half as much again, with noise of 10 % in each run.
     for (count, power_min) in [(3, 0.5), (5, 0.95), (7, 0.95), (9, 0.99), (15, 0.999)] {
         let mut source = Source { random: Random::new(1) };
         let (found, _) = rates(2000, 1.5, || {
