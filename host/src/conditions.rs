@@ -5,21 +5,21 @@ use serde::{Deserialize, Serialize};
 use crate::namespace::{Namespace, namespace};
 use std::fs;
 
-/// Facts of the generator's host. What cannot be read is absent; a host without a feature says `none`.
+/// Facts about the generator's host. What cannot be read is absent. If the host lacks a feature, its fact is `none`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
     /// Release of the kernel.
     pub kernel: Option<String>,
     /// Frequency governor of the first CPU.
     pub governor: Option<String>,
-    /// CPU vulnerabilities: how many are mitigated, not mitigated, and not there.
+    /// CPU vulnerabilities: how many are mitigated, how many are not, and how many do not affect this CPU.
     pub mitigations: Option<String>,
-    /// Whether the network namespace is another than that of the host's first process.
+    /// Whether this network namespace differs from that of the host's first process.
     pub is_in_own_namespace: bool,
 }
 
 impl HostFacts {
-    /// Reads them.
+    /// Reads the facts of this host.
     pub fn read() -> HostFacts {
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
         HostFacts {

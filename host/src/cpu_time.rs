@@ -1,14 +1,14 @@
-//! CPU time of a process or of the calling thread, split as the kernel splits it.
+//! CPU time of a process or of the calling thread, split into user and system time by the kernel.
 
 use serde::{Deserialize, Serialize};
 
-/// CPU time in microseconds. The kernel samples the split between user and system at its timer
-/// ticks (4 ms at HZ=250), so it is only good over seconds.
+/// CPU time in microseconds. The kernel samples the split between user and system at its timer ticks (4 ms at HZ=250),
+/// so the split is only accurate over seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CpuTime {
-    /// In user mode.
+    /// Time in user mode.
     pub user_us: u64,
-    /// In the kernel on this thread's behalf.
+    /// Time in the kernel on behalf of the process or thread.
     pub system_us: u64,
 }
 
@@ -16,7 +16,7 @@ pub struct CpuTime {
 pub(crate) const TICK_US: u64 = 10_000;
 
 impl CpuTime {
-    /// Of the calling thread; zero where /proc is not mounted.
+    /// CPU time of the calling thread. Zero if /proc is not mounted.
     pub fn of_thread() -> CpuTime {
         std::fs::read_to_string("/proc/thread-self/stat")
             .ok()
@@ -24,7 +24,7 @@ impl CpuTime {
             .unwrap_or_default()
     }
 
-    /// User and system time of a process, ended threads included, or of a thread: fields 14 and 15 of
+    /// User and system time of a thread, or of a process including its ended threads: fields 14 and 15 of
     /// proc_pid_stat(5). The name in field 2 may contain spaces and parentheses.
     pub(crate) fn of_stat(stat: &str) -> Option<CpuTime> {
         let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);

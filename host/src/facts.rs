@@ -1,10 +1,9 @@
-//! Everything that is known of a host, read once from `/proc` and `/sys` below a root directory: what
-//! the audit judges, and the fingerprint that every record carries.
+//! Everything that is known about a host, read once from `/proc` and `/sys` below a root directory: what the audit
+//! judges, and the fingerprint that every record carries.
 //!
-//! What is missing is `None`: kernels, containers and virtual machines differ in what they show, and
-//! an absent file is an answer. What is there but cannot be understood is listed in `errors`. Nothing
-//! is judged here, and nothing is kept that names a machine or its place in a network: no addresses,
-//! no serial numbers, no paths.
+//! What is missing is `None`: kernels, containers and virtual machines differ in what they show, and an absent file is
+//! an answer. Files that exist but cannot be understood are listed in `errors`. Nothing is judged here. Nothing is
+//! kept that names a machine or its place in a network: no addresses, no serial numbers, no paths.
 
 mod container;
 mod cpu;
@@ -46,7 +45,7 @@ use source::Source;
 /// The facts of one host at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Facts {
-    /// Kernel version, boot options and what the kernel protects against.
+    /// Kernel version, boot options and mitigations.
     pub kernel: Kernel,
     /// Processors.
     pub cpu: Cpu,
@@ -56,33 +55,33 @@ pub struct Facts {
     pub files: Files,
     /// Queues, ports and devices below TCP.
     pub network: Network,
-    /// Network interfaces with a device behind them; none where `/sys` shows another namespace's.
+    /// Network interfaces with a device behind them. Empty if `/sys` shows those of another namespace.
     pub interfaces: Vec<Interface>,
     /// TCP settings.
     pub tcp: Tcp,
     /// Connection tracking of the firewall.
     pub conntrack: Conntrack,
-    /// Settings that somebody changed.
+    /// Settings that differ from the kernel's defaults.
     pub sysctls: Sysctls,
     /// How long tasks have been waiting for each resource.
     pub pressure: Pressure,
-    /// What the host is doing beside us.
+    /// What else the host is doing.
     pub load: Load,
     /// What this process may do.
     pub capabilities: Capabilities,
     /// Restrictions of this process.
     pub process: Process,
-    /// What bounds this process from outside.
+    /// What limits this process from outside.
     pub container: Container,
-    /// Versions of what takes part in a measurement.
+    /// Versions of the software that takes part in a measurement.
     pub versions: Versions,
-    /// Files that exist but hold something else than expected.
+    /// Files that exist but do not contain what was expected.
     pub errors: Vec<FactError>,
 }
 
 impl Facts {
-    /// The facts of the machine this process runs on. It opens a few hundred small files, which takes
-    /// some milliseconds.
+    /// The facts of the machine that this process runs on. Opens a few hundred small files, which takes some
+    /// milliseconds.
     pub fn of_this_host() -> Facts {
         let mut facts = Facts::gather(Path::new("/"), OpenFilesLimit::of_this_process(), &qdisc::roots());
         if facts.kernel.machine.is_none() {
@@ -92,9 +91,9 @@ impl Facts {
         facts
     }
 
-    /// The facts below `root`, which holds `proc` and `sys`. The limit on open files has no file that
-    /// is not about the reading process itself, so the caller hands it in; what only the kernel of the
-    /// reading process could answer is `None`.
+    /// The facts below `root`, which contains `proc` and `sys`. The caller passes in the limit on open files, because
+    /// the only file with it describes the reading process itself. Facts that only the kernel of the reading process
+    /// could tell are `None`.
     pub fn read(root: &Path, open_files: OpenFilesLimit) -> Facts {
         Facts::gather(root, open_files, &Qdiscs::new())
     }
@@ -129,9 +128,9 @@ impl Facts {
     }
 }
 
-/// What the defaults of sysctls depend on.
+/// The facts that the defaults of sysctls depend on.
 fn sysctl_host(source: &mut Source<'_>, kernel: &Kernel, cpu: &Cpu, memory: &Memory, tcp: &Tcp) -> sysctls::Host {
-    // `Node 0, zone   Normal   5469 …`: a line for every zone that has memory.
+    // `Node 0, zone   Normal   5469 …`: one line for every zone that has memory.
     let zones = source.text("proc/buddyinfo").unwrap_or_default();
     let zone =
         |line: &str| line.split_once("zone").and_then(|(_, rest)| rest.split_whitespace().next().map(str::to_owned));

@@ -1,7 +1,7 @@
-//! What the kernel counted beside the load, so that a tail can be explained: reads /proc, judges nothing.
+//! What the kernel counted during a load, to explain the tail. Reads /proc, judges nothing.
 //!
-//! A [`Sampler`] is made once per run and asked at the boundaries of the intervals; the difference of
-//! two samples is a [`KernelDelta`], for one interval or, from the first sample to the last, for all.
+//! A [`Sampler`] is made once per run and takes a sample at the boundaries of the intervals. The difference between
+//! two samples is a [`KernelDelta`]: for one interval, or from the first sample to the last for the whole run.
 
 mod counters;
 mod delta;
@@ -23,7 +23,7 @@ pub use delta::{CpuTime, KernelDelta, ProcessTime, SocketStat, Softnet};
 pub use moment::{CpuTimes, cpu_waited_us, sockets, tcp_ext};
 pub use threads::thread_run_delay_ns;
 
-/// What to look at beside the counters of the host.
+/// What to sample besides the counters of the host.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// Another process, the server.
@@ -34,8 +34,8 @@ pub struct Config {
     pub own_cpus: Vec<u32>,
 }
 
-/// Takes samples. Its files stay open: what they show belongs to the network namespace of the thread
-/// that made the sampler, and to the watched process as it was then, even if its id is given away.
+/// Takes samples. Its files stay open. They belong to the network namespace of the thread that made the sampler, and
+/// to the process that was watched then, even if another process gets its id.
 #[derive(Debug)]
 pub struct Sampler {
     config: Config,
@@ -75,8 +75,7 @@ struct ProcessTotal {
 }
 
 impl Sampler {
-    /// Opens what there is to read. Nothing here is an error: a kernel without one of the files leaves
-    /// the values of that file absent.
+    /// Opens what there is to read. If the kernel lacks a file, that is not an error; the file's values are absent.
     pub fn new(config: Config) -> Sampler {
         let pid = config.watch_pid;
         Sampler {
@@ -96,16 +95,16 @@ impl Sampler {
         }
     }
 
-    /// Reads everything: about 0.1 ms, and some 20 µs more for each thread of the processes that are
-    /// looked at (measured on two virtual CPUs, Linux 6.18).
+    /// Reads everything. Takes about 0.1 ms, and some 20 µs more for each thread of the processes that it samples
+    /// (measured on two virtual CPUs, Linux 6.18).
     pub fn sample(&mut self) -> Sample {
         self.sample_in_bites(|| {})
     }
 
-    /// The same with `pause` called between pieces of work of some 20 to 50 µs.
+    /// The same, but calls `pause` between pieces of work of some 20 to 50 µs.
     pub fn sample_in_bites(&mut self, pause: impl Fn()) -> Sample {
         let mut sample = Sample { at_ns: clock::now_ns(), ..Sample::default() };
-        // What changes fastest first, so that it is close to the time stamp.
+        // Reads what changes fastest first, so that it is close to the time stamp.
         if let Some(text) = self.snmp.read(&mut self.buffer) {
             sample.sockstat.established = parse::snmp(&text, &mut sample.counters);
         }
@@ -147,7 +146,7 @@ impl Sampler {
 }
 
 impl Sample {
-    /// When it was taken: CLOCK_MONOTONIC in ns.
+    /// Time of the sample: CLOCK_MONOTONIC in ns.
     pub fn at_ns(&self) -> u64 {
         self.at_ns
     }
@@ -157,7 +156,7 @@ impl Sample {
         self.sockstat.established
     }
 
-    /// What happened between `earlier` and this sample, both of the same sampler.
+    /// What happened between `earlier` and this sample. Both must be of the same sampler.
     pub fn since(&self, earlier: &Sample) -> KernelDelta {
         let mut delta = KernelDelta {
             wall_us: self.at_ns.saturating_sub(earlier.at_ns) / 1000,
@@ -179,7 +178,7 @@ impl Sample {
                 None => delta.tcp_absent.push(name.to_owned()),
             }
         }
-        // A CPU that was taken away or added in between has no line in one of the samples.
+        // A CPU that was removed or added in between has no line in one of the samples.
         delta.cpus = (self.cpus.iter())
             .filter_map(|after| {
                 let before = earlier.cpus.iter().find(|before| before.cpu == after.cpu)?;
@@ -204,7 +203,7 @@ impl ProcessTotal {
     }
 }
 
-/// Growth of a reading; absent when it is missing at one end, or went back and so cannot be told.
+/// Growth of a reading. Absent when it is missing at one end, or went back and is therefore not known.
 fn difference(before: Option<u64>, after: Option<u64>) -> Option<u64> {
     after?.checked_sub(before?)
 }
@@ -232,7 +231,7 @@ mod tests {
         }
         let after = sampler.sample();
         let delta = after.since(&before);
-        // Each byte is a segment of its own, because it is read before the next is sent.
+        // Each byte is a segment of its own, because it is read before the next one is sent.
         for (name, at_least) in [("InSegs", ROUNDS), ("OutSegs", ROUNDS), ("ActiveOpens", 1), ("PassiveOpens", 1)] {
             assert!(delta.counter(name) >= Some(at_least), "{name} of {delta:?}");
         }

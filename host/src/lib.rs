@@ -1,5 +1,5 @@
-//! What the kernel says of a host, its processes and its connections: every reader of /proc and /sys, typed. It judges
-//! nothing, and writes nothing but settings that a caller asks for.
+//! What the kernel says about a host, its processes and its connections: every reader of /proc and /sys, typed. Judges
+//! nothing, and writes only settings that a caller asks for.
 #![forbid(unsafe_code)]
 
 mod conditions;

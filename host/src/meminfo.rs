@@ -1,25 +1,25 @@
-//! Memory of the host by /proc/meminfo (proc_meminfo(5)).
+//! Memory of the host according to /proc/meminfo (proc_meminfo(5)).
 
 use std::fs;
 use std::path::Path;
 
 use crate::text::kibibytes;
 
-/// Bytes; what the kernel does not say is absent.
+/// Memory in bytes. What the kernel does not report is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Meminfo {
     /// MemTotal.
     pub total: Option<u64>,
-    /// MemAvailable: the kernel's own estimate of what can be had without swapping.
+    /// MemAvailable: the kernel's own estimate of the memory that is available without swapping.
     pub available: Option<u64>,
-    /// SReclaimable: slabs that the kernel takes for reclaimable.
+    /// SReclaimable: slabs that the kernel considers reclaimable.
     pub reclaimable: Option<u64>,
     /// SwapTotal.
     pub swap_total: Option<u64>,
     /// Hugepagesize: the default size of huge pages.
     pub huge_page: Option<u64>,
-    /// MemFree, Buffers and Cached: memory in nobody's hands. Not MemAvailable, which takes half of the inodes and
-    /// dentries of open sockets for reclaimable.
+    /// MemFree, Buffers and Cached: memory that nobody uses. Not MemAvailable, which considers half of the inodes and
+    /// dentries of open sockets reclaimable.
     pub unused: Option<u64>,
 }
 

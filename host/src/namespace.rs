@@ -5,28 +5,28 @@ use std::os::unix::fs::MetadataExt;
 /// A network namespace, as seen from the calling thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Namespace {
-    /// That of the first process.
+    /// The namespace of the first process.
     First,
-    /// Another.
+    /// Another namespace.
     Own,
-    /// Whether it is another cannot be told: reading that of the first process takes privilege.
+    /// Not known, because reading the namespace of the first process needs privilege.
     Unknown,
 }
 
-/// Inode of the first network namespace since Linux 6.18 (linux/nsfs.h: NET_NS_INIT_INO); others have
-/// numbers from 0xf0000000 on.
+/// Inode of the first network namespace since Linux 6.18 (linux/nsfs.h: NET_NS_INIT_INO). Others have numbers from
+/// 0xf0000000 on.
 const FIRST_INODE: u64 = 0xefff_fff9;
-/// The kernel that has it.
+/// The first kernel with that inode.
 const FIRST_INODE_SINCE: (u32, u32) = (6, 18);
 
-/// The network namespace of the calling thread, which may be another than that of the process.
+/// The network namespace of the calling thread, which may differ from that of the process.
 pub fn namespace() -> Namespace {
     let inode = |whose: &str| std::fs::metadata(format!("/proc/{whose}/ns/net")).ok().map(|data| data.ino());
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     judge_namespace(inode("thread-self"), inode("1"), &release)
 }
 
-/// Judges by the namespace of the first process, or, where that is unreadable, by the inode alone.
+/// Judges by the namespace of the first process. If that is unreadable, judges by the inode alone.
 fn judge_namespace(own: Option<u64>, first: Option<u64>, release: &str) -> Namespace {
     let mut numbers = release.split(|sign: char| !sign.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));

@@ -1,4 +1,4 @@
-//! What /proc says of one process, by its number (proc(5)).
+//! What /proc says about one process, by its id (proc(5)).
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -7,37 +7,37 @@ use std::path::PathBuf;
 use crate::cpu_time::CpuTime;
 use crate::text::{field, kibibytes};
 
-/// The processes of this PID namespace.
+/// All processes of this PID namespace.
 pub fn all() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Whether there is such a process; a zombie is one.
+/// Whether the process exists, even as a zombie.
 pub fn exists(pid: u32) -> bool {
     fs::exists(format!("/proc/{pid}/stat")).unwrap_or(false)
 }
 
-/// CPU time of a process, its ended threads included. Works for a zombie too.
+/// CPU time of a process, including its ended threads. Also works for a zombie.
 ///
 /// # Errors
-/// When there is no such process.
+/// When the process does not exist.
 pub fn cpu_time(pid: u32) -> io::Result<CpuTime> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     CpuTime::of_stat(&stat).ok_or_else(|| malformed("/proc/PID/stat is malformed"))
 }
 
-/// Anonymous memory of a process in bytes. From smaps_rollup, which walks the page tables: the
-/// figure of [`anonymous_bytes_quick`] may lag by dozens of pages per CPU.
+/// Anonymous memory of a process in bytes. It comes from smaps_rollup, which walks the page tables; the figure of
+/// [`anonymous_bytes_quick`] may lag by dozens of pages per CPU.
 ///
 /// # Errors
-/// When there is no such process, or it is not ours to look into.
+/// When the process does not exist, or may not be inspected.
 pub fn anonymous_bytes(pid: u32) -> io::Result<u64> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     kibibytes(&rollup, "Anonymous").ok_or_else(|| malformed("no Anonymous line in kB"))
 }
 
-/// Anonymous resident memory of a process in bytes by the kernel's running account, which is quick to read.
+/// Anonymous resident memory of a process in bytes, from the kernel's running counters, which are fast to read.
 pub fn anonymous_bytes_quick(pid: u32) -> Option<u64> {
     kibibytes(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "RssAnon")
 }
@@ -48,19 +48,19 @@ pub fn children(pid: u32) -> Vec<u32> {
     list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// When a process was started, in ticks since boot; `None` when it has ended, zombies included.
+/// Start time of a process, in ticks since boot. `None` when it has ended, even if it is still a zombie.
 pub fn start_ticks(pid: u32) -> Option<u64> {
     started(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// State and start are fields 3 and 22 (proc_pid_stat(5)); the name in field 2 may hold blanks and parentheses.
+/// State and start are fields 3 and 22 (proc_pid_stat(5)). The name in field 2 may contain blanks and parentheses.
 fn started(stat: &str) -> Option<u64> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let state = fields.first().filter(|state| !matches!(**state, "Z" | "X"));
     state.and(fields.get(19)?.parse().ok())
 }
 
-/// The value of a variable in the environment a process was started with, as far as the process left it there.
+/// The value of a variable in the initial environment of a process, unless the process has overwritten it.
 pub fn variable(pid: u32, name: &str) -> Option<String> {
     in_environment(&fs::read(format!("/proc/{pid}/environ")).ok()?, name)
 }
@@ -70,29 +70,29 @@ fn in_environment(environment: &[u8], name: &str) -> Option<String> {
     String::from_utf8(environment.split(|byte| *byte == 0).find_map(value)?).ok()
 }
 
-/// The directory a process works in. A removed one has words behind its name (proc_pid_cwd(5)).
+/// The working directory of a process. For a removed directory, /proc appends words to the name (proc_pid_cwd(5)).
 pub fn working_directory(pid: u32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
-/// The command line of a process with blanks between its words; empty when there is none to see.
+/// The command line of a process, with blanks between its words. Empty when it cannot be seen.
 pub fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).replace('\0', " ").trim_end().to_owned()
 }
 
-/// Whether a process is in the PID namespace of this one: its number means nothing in another (pid_namespaces(7)).
+/// Whether a process is in the PID namespace of this one. Its id means nothing in another (pid_namespaces(7)).
 pub fn is_in_this_pid_namespace(pid: u32) -> bool {
     let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     of("self").is_some_and(|own| of(&pid.to_string()) == Some(own))
 }
 
-/// Whether this process ignores the signal of this number.
+/// Whether this process ignores the signal with this number.
 pub fn ignores(signal: i32) -> bool {
     is_ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default(), signal)
 }
 
-/// Whether a signal is in the set of ignored ones, a hexadecimal number (proc_pid_status(5)).
+/// Whether a signal is in the set of ignored ones, which is a hexadecimal number (proc_pid_status(5)).
 fn is_ignored(status: &str, signal: i32) -> bool {
     let set = field(status, "SigIgn").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(0);
     set & 1 << (signal - 1) != 0

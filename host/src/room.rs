@@ -1,24 +1,24 @@
-//! What is left to this process of threads and memory: settings of the kernel, and the cgroups it is in.
+//! How many threads and how much memory this process may still use, according to kernel settings and its cgroups.
 
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// What is left, and what of that could not be read.
+/// What is left, and which limits could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Room {
-    /// Threads that may exist: the least of `threads-max`, `pid_max` and `pids.max`.
+    /// Maximum number of threads: the least of `threads-max`, `pid_max` and `pids.max`.
     pub threads_max: Option<u64>,
-    /// What the memory cgroups of this process still allow; `None` is no limit.
+    /// What the memory cgroups of this process still allow. `None` means no limit.
     pub cgroup_bytes_left: Option<u64>,
-    /// Whether a memory cgroup keeps account of the objects of this process.
+    /// Whether a memory cgroup accounts for the objects of this process.
     pub charges_memory: bool,
-    /// What could not be read: what it is, and the file.
+    /// What could not be read: its meaning, and the file.
     pub unreadable: Vec<(&'static str, String)>,
 }
 
 impl Room {
-    /// On the host below `root`, which holds `proc` and `sys`.
+    /// What is left on the host below `root`, which contains `proc` and `sys`.
     pub fn read(root: &Path) -> Room {
         let groups = Cgroups::read(root);
         let threads = ["proc/sys/kernel/threads-max", "proc/sys/kernel/pid_max"].map(|path| number(&root.join(path)));
@@ -52,8 +52,8 @@ impl<'a> Cgroups<'a> {
         Cgroups { root, lines: fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default() }
     }
 
-    /// The directory of the group a controller puts this process in, the path below its mount, and
-    /// whether that is version 2.
+    /// The directory of the group for a controller of this process, the path below its mount, and whether it is
+    /// version 2.
     fn group(&self, controller: &str) -> Option<(PathBuf, &str, bool)> {
         let parts = self.lines.lines().filter_map(|line| {
             let mut parts = line.splitn(3, ':');
@@ -77,7 +77,7 @@ impl<'a> Cgroups<'a> {
         self.group("memory").is_some_and(|(_, path, _)| path != "/")
     }
 
-    /// The limits of a group and of its ancestors, each with the directory it stands in.
+    /// The limits of a group and of its ancestors, each with its directory.
     fn limits(&self, controller: &str, file_v1: &str, file_v2: &str) -> Vec<(u64, PathBuf)> {
         let Some((mount, path, is_v2)) = self.group(controller) else {
             return Vec::new();
@@ -94,8 +94,8 @@ impl<'a> Cgroups<'a> {
             .collect()
     }
 
-    /// Limits of groups that this process may not read, and limits on memory whose use cannot be read. A missing file
-    /// means no limit, as in the root group; but if the group itself is hidden, nothing is known.
+    /// Limits of groups that this process may not read, and memory limits whose use cannot be read. A missing file
+    /// means no limit, as in the root group. But if the group itself is hidden, nothing is known.
     fn unreadable(&self) -> Vec<(&'static str, String)> {
         let mut missing = Vec::new();
         for (what, controller, [limit_v1, limit_v2], [used_v1, used_v2]) in [
@@ -113,8 +113,8 @@ impl<'a> Cgroups<'a> {
                 continue;
             }
             let own = mount.join(path.trim_start_matches('/'));
-            // Every group has this file, that of all, too (cgroup-v2.rst, "Core Interface Files"; cgroup-v1/cgroups.rst
-            // 1.2): a directory without it is a mount point without its mount.
+            // Every group has this file, even the root (cgroup-v2.rst, "Core Interface Files"; cgroup-v1/cgroups.rst
+            // 1.2). A directory without it is a mount point without its mount.
             let members = own.join("cgroup.procs");
             if !members.exists() {
                 missing.push((what, members.display().to_string()));
@@ -125,7 +125,7 @@ impl<'a> Cgroups<'a> {
                 let [limit, used] = [limit, used].map(|file| directory.join(file));
                 let has_limit = match fs::read_to_string(&limit) {
                     Ok(text) => text.trim() != "max",
-                    // Both files come with the controller, so one alone has been hidden.
+                    // Both files come with the controller, so if only one is missing, it has been hidden.
                     Err(error) if error.kind() == io::ErrorKind::NotFound && !used.exists() => false,
                     Err(_) => {
                         missing.push((what, limit.display().to_string()));
@@ -152,13 +152,13 @@ impl<'a> Cgroups<'a> {
     }
 }
 
-/// Whether a path of /proc/self/cgroup leads out of the cgroup namespace (cgroup_namespaces(7)): what can be read below
-/// the mount is then of other groups.
+/// Whether a path of /proc/self/cgroup leads out of the cgroup namespace (cgroup_namespaces(7)). If so, what is below
+/// the mount belongs to other groups.
 fn is_above(path: &str) -> bool {
     Path::new(path).components().any(|component| component == Component::ParentDir)
 }
 
-/// One number; `max`, an absent file and nonsense are none.
+/// One number. `None` for `max`, an absent file and nonsense.
 fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }

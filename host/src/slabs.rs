@@ -1,4 +1,4 @@
-//! Slab caches of the kernel by /proc/slabinfo (slabinfo(5)), which only root may read.
+//! Slab caches of the kernel from /proc/slabinfo (slabinfo(5)), which only root may read.
 
 use std::fs;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 /// A slab cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlabCache {
-    /// The kernel's name of it. Caches of the same size may be merged under one name.
+    /// The kernel's name for it. Caches of the same size may be merged under one name.
     pub name: String,
     /// Objects in use. Slabs that belong to a CPU count as used, however many of their objects are free (mm/slub.c).
     pub objects: u64,
-    /// Bytes of an object.
+    /// Bytes per object.
     pub object_bytes: u64,
-    /// Objects that share a slab; not zero.
+    /// Objects per slab; not zero.
     pub objects_per_slab: u64,
-    /// Pages of a slab; not zero.
+    /// Pages per slab; not zero.
     pub pages_per_slab: u64,
 }
 
@@ -27,13 +27,13 @@ impl SlabCache {
         SlabCache::all_below(Path::new("/"))
     }
 
-    /// The same of the host whose `proc` is below `root`.
+    /// The same for the host whose `proc` is below `root`.
     pub fn all_below(root: &Path) -> Option<Vec<SlabCache>> {
         let text = fs::read_to_string(root.join(SlabCache::PATH)).ok()?;
         Some(text.lines().filter_map(SlabCache::of).collect())
     }
 
-    /// `name active_objs num_objs objsize objperslab pagesperslab : tunables …`; other lines are no cache.
+    /// `name active_objs num_objs objsize objperslab pagesperslab : tunables …`. Other lines are not caches.
     fn of(line: &str) -> Option<SlabCache> {
         let mut columns = line.split_whitespace();
         let name = columns.next()?.to_owned();
@@ -50,13 +50,13 @@ impl SlabCache {
         makes_sense.then_some(cache)
     }
 
-    /// Bytes of the objects in use. Slabs do not divide evenly into objects, so an object counts with its share of
-    /// its slab.
+    /// Bytes of the objects in use. A slab does not divide evenly into objects, so each object counts with its share
+    /// of the slab.
     pub fn bytes(&self) -> f64 {
         self.objects as f64 * self.bytes_of_one()
     }
 
-    /// Bytes of one object with its share of its slab.
+    /// Bytes of one object, including its share of the slab.
     pub fn bytes_of_one(&self) -> f64 {
         (self.pages_per_slab * rustix::param::page_size() as u64) as f64 / self.objects_per_slab as f64
     }

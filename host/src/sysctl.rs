@@ -1,4 +1,5 @@
-//! Single settings below /proc/sys, as sysctl(8) names them: read, and, in a network namespace of one's own, written.
+//! Single settings below /proc/sys by their sysctl(8) names: reads them, and writes them in a private network
+//! namespace.
 
 use std::fs;
 use std::io;
@@ -17,7 +18,7 @@ pub fn write(name: &str, value: &str) -> io::Result<()> {
     fs::write(place(name), value)
 }
 
-/// First and last port the kernel chooses for outgoing connections, net.ipv4.ip_local_port_range.
+/// First and last port that the kernel chooses for outgoing connections, net.ipv4.ip_local_port_range.
 pub fn local_port_range() -> Option<[u64; 2]> {
     ports(&fs::read_to_string(Path::new("/").join(LOCAL_PORT_RANGE_PATH)).ok()?)
 }

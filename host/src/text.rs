@@ -1,6 +1,6 @@
-//! The shapes of text in /proc and /sys: numbers, words, lists, sizes. Reads nothing.
+//! Parses the kinds of text in /proc and /sys: numbers, words, lists, sizes. Reads nothing.
 
-/// Exactly `N` numbers between white space.
+/// Exactly `N` numbers, separated by white space.
 pub(crate) fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
     let values: Option<Vec<u64>> = text.split_whitespace().map(|part| part.parse().ok()).collect();
     values?.try_into().ok()
@@ -12,7 +12,7 @@ pub(crate) fn word(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// The ranges of a kernel list such as `0-3,8`; an empty text is an empty list.
+/// The ranges of a kernel list such as `0-3,8`. An empty text is an empty list.
 pub(crate) fn ranges(text: &str) -> Option<Vec<(u64, u64)>> {
     if text.is_empty() {
         return Some(Vec::new());
@@ -20,14 +20,14 @@ pub(crate) fn ranges(text: &str) -> Option<Vec<(u64, u64)>> {
     text.split(',')
         .map(|part| {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
-            // Processors and ports: 32 bits are plenty, and sums of them cannot overflow.
+            // Processors and ports: 32 bits suffice, and their sums cannot overflow.
             let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
             (first <= last).then_some((first.into(), last.into()))
         })
         .collect()
 }
 
-/// How many numbers a kernel list such as `0-3,8` names.
+/// How many numbers a kernel list such as `0-3,8` contains.
 pub(crate) fn listed_count(text: &str) -> Option<u64> {
     let count = ranges(text)?.iter().map(|(first, last)| last - first + 1).sum();
     (count > 0).then_some(count)
@@ -42,12 +42,12 @@ pub(crate) fn size(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-/// The line `key:   123 kB` of /proc/meminfo and its like, in bytes.
+/// The line `key:   123 kB` of /proc/meminfo or a similar file, in bytes.
 pub(crate) fn kibibytes(text: &str, key: &str) -> Option<u64> {
     field(text, key)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// What stands behind `key:` at the beginning of a line.
+/// What follows `key:` at the beginning of a line.
 pub(crate) fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
 }

@@ -1,5 +1,5 @@
-//! Reads what bounds this process from outside: control groups and signs of a container. Paths of
-//! groups are followed and not kept, because they name the host's services.
+//! Reads what limits this process from outside: control groups and signs of a container. Follows the paths of groups
+//! but does not keep them, because they name the host's services.
 
 use std::path::Path;
 
@@ -11,34 +11,33 @@ use super::source::Source;
 /// Where control groups are mounted (cgroups(7)).
 const MOUNT: &str = "sys/fs/cgroup";
 
-/// Groups within groups that are followed upwards; the kernel has no limit of its own by default.
+/// How many nested groups to follow upwards. The kernel has no default limit of its own.
 const DEPTH_MAX: usize = 64;
 
-/// What bounds this process from outside.
+/// What limits this process from outside.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Container {
-    /// Signs of a container; each can also have another cause.
+    /// Signs of a container. Each can also have another cause.
     pub hints: Vec<&'static str>,
     /// Limits of the control groups this process is in.
     pub cgroup: Cgroup,
 }
 
-/// Limits of the control groups this process is in: the tightest on the way to the root, as far as
-/// the way can be seen from here.
+/// Limits of this process's control groups: the tightest on the path to the root, as far as this process can see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cgroup {
-    /// 2, 1, or null without control groups. With both, the one that limits memory.
+    /// 1 or 2. Null without control groups. If both are mounted, the one that limits memory.
     pub version: Option<u64>,
-    /// Processor time a second of time, in thousandths of a processor.
+    /// Processor time per second of time, in thousandths of a processor.
     pub cpu_millis: Option<Bound>,
-    /// Memory, the kernel's own for sockets included.
+    /// Memory, including the kernel's memory for sockets.
     pub memory_bytes: Option<Bound>,
     /// Processes and threads.
     pub pids: Option<Bound>,
 }
 
 impl Cgroup {
-    /// The limits of the groups that this process is in, read from a handful of files.
+    /// The limits of this process's groups, read from a handful of files.
     pub fn of_this_process() -> Cgroup {
         let mut source = Source::new(Path::new("/"));
         let groups = source.text("proc/self/cgroup").unwrap_or_default();
@@ -82,7 +81,7 @@ fn cgroup(source: &mut Source<'_>, groups: &str) -> Cgroup {
             cpu_millis: tightest(source, "/cpu", group(groups, |list| list.split(',').any(|name| name == "cpu")), cfs),
             memory_bytes: tightest(source, "/memory", legacy_memory, |source, folder| {
                 let bytes = source.number(&format!("{folder}/memory.limit_in_bytes"))?;
-                // No limit is the largest multiple of a page in a signed number (mm/memcontrol-v1.c).
+                // "No limit" is the largest multiple of a page in a signed number (mm/memcontrol-v1.c).
                 Some(if bytes >= i64::MAX as u64 - 65_535 { Bound::Unlimited } else { Bound::At(bytes) })
             }),
             pids: tightest(source, "/pids", group(groups, |controllers| controllers == "pids"), pids),
@@ -100,7 +99,7 @@ fn cgroup(source: &mut Source<'_>, groups: &str) -> Cgroup {
     }
 }
 
-/// The path of the first group whose list of controllers fits, in lines such as `4:memory:/some/path`.
+/// The path of the first group whose list of controllers fits, from lines such as `4:memory:/some/path`.
 fn group(groups: &str, fits: impl Fn(&str) -> bool) -> Option<&str> {
     groups.lines().find_map(|line| {
         let (_, rest) = line.split_once(':')?;
@@ -109,8 +108,8 @@ fn group(groups: &str, fits: impl Fn(&str) -> bool) -> Option<&str> {
     })
 }
 
-/// The tightest bound from the group's folder up to the mount. In a container the path may be the
-/// host's, of which only the mount itself is visible; folders without the file set no limit of their own.
+/// The tightest limit between the group's folder and the mount. In a container the path may be the host's, of which
+/// only the mount itself is visible. A folder without the file sets no limit.
 fn tightest(
     source: &mut Source<'_>,
     controller: &str,

@@ -1,5 +1,5 @@
-//! Reads the processors: model, topology, frequency, idle states and caches. Of many alike the first
-//! one that is online speaks for all; cores and sockets are counted over every one.
+//! Reads the processors: model, topology, frequency, idle states and caches. The first online processor represents all
+//! that are alike. Cores and sockets are counted over all of them.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ const CPUINFO_BYTES_MAX: u64 = 16 << 10;
 /// The most the kernel supports on any architecture, CONFIG_NR_CPUS.
 const PROCESSORS_MAX: usize = 8192;
 
-/// Idle states and caches of one processor; real ones have about ten and about four.
+/// The most idle states or caches of one processor. Real ones have about ten and about four.
 const ENTRIES_MAX: usize = 32;
 
 /// Features that change what is measured here.
@@ -33,7 +33,7 @@ const FLAGS_THAT_MATTER: &[&str] = &[
     "asimd",
     // Wide vectors, which may lower the frequency.
     "avx512f",
-    // Changing between user and kernel, and what its mitigations cost.
+    // Switching between user and kernel mode, and the cost of mitigations for it.
     "pcid",
     "invpcid",
     "smap",
@@ -41,7 +41,7 @@ const FLAGS_THAT_MATTER: &[&str] = &[
     "pti",
     // Reference counts without a retry loop.
     "atomics",
-    // The caches could be shared with strangers.
+    // The caches may be shared with strangers.
     "hypervisor",
 ];
 
@@ -50,50 +50,50 @@ const FLAGS_THAT_MATTER: &[&str] = &[
 pub struct Cpu {
     /// The marketing name.
     pub model: Option<String>,
-    /// Who made it, as the processor says.
+    /// The vendor, as the processor reports it.
     pub vendor: Option<String>,
-    /// Family, model and stepping in decimal, as x86 numbers its designs.
+    /// Family, model and stepping in decimal, the numbers of an x86 design.
     pub family_model_stepping: Option<[u64; 3]>,
     /// Revision of the microcode.
     pub microcode: Option<String>,
-    /// Processors the scheduler may use.
+    /// Processors that the scheduler may use.
     pub online_count: Option<u64>,
-    /// Processors the kernel made room for at boot.
+    /// Processors that the kernel made room for at boot.
     pub possible_count: Option<u64>,
-    /// Packages among those online.
+    /// Packages of the online processors.
     pub socket_count: Option<u64>,
-    /// Cores among those online; fewer than processors where threads share a core.
+    /// Cores of the online processors. Fewer than the processors if threads share a core.
     pub core_count: Option<u64>,
     /// Whether cores run more than one thread now.
     pub threads_share_cores: Option<bool>,
-    /// Frequency at the moment of reading; in virtual machines the nominal one.
+    /// Frequency at the moment of reading. In virtual machines, the nominal one.
     pub frequency_mhz: Option<f64>,
-    /// Features that change what is measured, out of a fixed list; null where none can be read.
+    /// Features that change what is measured, from a fixed list. Null if none can be read.
     pub flags: Option<Vec<String>>,
-    /// Whether this is a virtual machine; null where the processor has no flag for it.
+    /// Whether this is a virtual machine. Null if the processor has no flag for it.
     pub virtual_machine: Option<bool>,
-    /// The hypervisor, where the host names it.
+    /// The hypervisor, if the host names it.
     pub hypervisor: Option<String>,
-    /// Frequency governor of the first processor; virtual machines have none.
+    /// Frequency governor of the first processor. Virtual machines have none.
     pub governor: Option<String>,
     /// How the frequency is set.
     pub frequency: Frequency,
-    /// How processors rest.
+    /// How idle processors save energy.
     pub idle: Idle,
     /// Caches of the first processor.
     pub caches: Vec<Cache>,
 }
 
-/// How the frequency is set; virtual machines show nothing of it.
+/// How the frequency is set. Virtual machines do not show this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Frequency {
     /// The kernel's driver.
     pub driver: Option<String>,
-    /// The least it may set, in kHz.
+    /// The lowest frequency that the driver may set, in kHz.
     pub khz_min: Option<u64>,
-    /// The most it may set, in kHz.
+    /// The highest frequency that the driver may set, in kHz.
     pub khz_max: Option<u64>,
-    /// Between performance and saving energy, for drivers that leave the choice to the processor.
+    /// The balance between performance and saving energy, for drivers that leave the choice to the processor.
     pub energy_preference: Option<String>,
     /// Whether frequencies above the nominal one are allowed.
     pub boost: Option<bool>,
@@ -115,12 +115,12 @@ pub struct Idle {
     pub states: Vec<IdleState>,
 }
 
-/// A state a processor rests in.
+/// An idle state of a processor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IdleState {
     /// Its name, for example C6.
     pub name: String,
-    /// Time to leave it, in microseconds.
+    /// Time to leave the state, in microseconds.
     pub latency_us: Option<u64>,
     /// Whether it was switched off.
     pub disabled: Option<bool>,
@@ -129,7 +129,7 @@ pub struct IdleState {
 /// A cache of the first processor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cache {
-    /// 1 is next to the core.
+    /// Level of the cache; 1 is closest to the core.
     pub level: u64,
     /// Data, Instruction or Unified.
     pub kind: String,
@@ -158,7 +158,7 @@ pub(super) fn cpu(source: &mut Source<'_>) -> Cpu {
         core_count,
         threads_share_cores: source.switch("sys/devices/system/cpu/smt/active"),
         frequency_mhz: named(&cpuinfo, &["cpu MHz"]).and_then(|text| text.parse().ok()).filter(|mhz: &f64| *mhz > 0.0),
-        // Only x86 has the flag; its absence on other machines says nothing.
+        // Only x86 has the flag. Its absence on other machines says nothing.
         virtual_machine: is_x86(&cpuinfo).then(|| has_flag(&cpuinfo, "hypervisor")),
         flags,
         hypervisor: hypervisor(source),
@@ -169,8 +169,8 @@ pub(super) fn cpu(source: &mut Source<'_>) -> Cpu {
     }
 }
 
-/// The value of the first line with one of these keys. x86 says `model name`, s390 and some ARM kernels
-/// say `Processor`, most ARM kernels say nothing.
+/// The value of the first line with one of these keys. x86 has `model name`, s390 and some ARM kernels have
+/// `Processor`, and most ARM kernels have neither.
 fn named(cpuinfo: &str, keys: &[&str]) -> Option<String> {
     cpuinfo.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
@@ -201,7 +201,7 @@ fn flags(cpuinfo: &str) -> Option<Vec<String>> {
     Some(FLAGS_THAT_MATTER.iter().filter(|flag| found.contains(**flag)).map(|flag| (*flag).to_owned()).collect())
 }
 
-/// Sockets and cores among the processors that are online; `None` where one of them does not say.
+/// Sockets and cores of the online processors. `None` if one of them does not report them.
 fn topology(source: &mut Source<'_>, online: &[(u64, u64)]) -> (Option<u64>, Option<u64>) {
     let mut sockets = BTreeSet::new();
     let mut cores = BTreeSet::new();
@@ -215,7 +215,7 @@ fn topology(source: &mut Source<'_>, online: &[(u64, u64)]) -> (Option<u64>, Opt
     (count(sockets), count(cores))
 }
 
-/// Xen names itself; others offer a clock of their own, which is as clear; firmware names the rest.
+/// Xen names itself. Other hypervisors offer a clock of their own, which is as clear, and firmware names the rest.
 fn hypervisor(source: &mut Source<'_>) -> Option<String> {
     if let Some(kind) = source.word("sys/hypervisor/type") {
         return Some(kind);
@@ -232,7 +232,7 @@ fn hypervisor(source: &mut Source<'_>) -> Option<String> {
 }
 
 fn frequency(source: &mut Source<'_>, folder: &str) -> Frequency {
-    // acpi-cpufreq has a switch for boost, intel_pstate one against it.
+    // acpi-cpufreq has a switch that enables boost, intel_pstate one that disables it.
     let boost = source.switch("sys/devices/system/cpu/cpufreq/boost");
     Frequency {
         driver: source.word(&format!("{folder}/cpufreq/scaling_driver")),
@@ -257,7 +257,7 @@ fn idle(source: &mut Source<'_>, folder: &str) -> Idle {
     });
     let states = states.collect();
     Idle {
-        // Without a driver the file says `none`.
+        // Without a driver, the file contains `none`.
         driver: source.word(&format!("{CPUIDLE}/current_driver")).filter(|driver| driver != "none"),
         governor: source.word(&format!("{CPUIDLE}/current_governor")),
         states,

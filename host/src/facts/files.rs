@@ -6,12 +6,12 @@ use serde::Serialize;
 use super::source::Source;
 use crate::text::numbers;
 
-/// RLIMIT_NOFILE: one more than the highest descriptor number one table may hold.
+/// RLIMIT_NOFILE: one more than the highest descriptor number that a table may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct OpenFilesLimit {
-    /// What applies now; `None` is no limit.
+    /// The limit that applies now. `None` means no limit.
     pub soft: Option<u64>,
-    /// How far a process may raise it by itself; `None` is no limit.
+    /// How far a process may raise the limit by itself. `None` means no limit.
     pub hard: Option<u64>,
 }
 
@@ -26,15 +26,15 @@ impl OpenFilesLimit {
 /// Limits on open files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Files {
-    /// RLIMIT_NOFILE of the process that asks.
+    /// RLIMIT_NOFILE of this process.
     pub limit: OpenFilesLimit,
-    /// The highest value a hard limit may be given.
+    /// The highest value that a hard limit can have.
     pub nr_open: Option<u64>,
-    /// Open files of the whole host.
+    /// Maximum number of open files on the whole host.
     pub file_max: Option<u64>,
     /// Files open on the host now.
     pub open_count: Option<u64>,
-    /// Descriptors one user may have in epoll sets.
+    /// Descriptors that one user may have in epoll sets.
     pub epoll_watches_max: Option<u64>,
 }
 

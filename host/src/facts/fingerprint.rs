@@ -1,16 +1,15 @@
-//! Decides whether measurements of two hosts may be compared, from the facts that their records carry.
-//! Pure functions over JSON, because one of the two records may come from another version of this
-//! program; they read no host.
+//! Decides whether measurements of two hosts are comparable, from the facts that their records carry. Pure functions
+//! over JSON, because one of the two records may come from another version of this program. They read no host.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// A fact that decides whether figures of two hosts may stand side by side.
+/// A fact that decides whether the figures of two hosts are comparable.
 #[derive(Debug, Clone, Copy)]
 pub struct DecidingFact {
-    /// Where it stands in the facts, as a JSON pointer (RFC 6901).
+    /// Place of the fact, as a JSON pointer (RFC 6901).
     pub pointer: &'static str,
-    /// What it is, in words.
+    /// Name of the fact, in words.
     pub title: &'static str,
     /// How two values are compared.
     sameness: Sameness,
@@ -21,39 +20,39 @@ pub struct DecidingFact {
 enum Sameness {
     /// Equal.
     Equal,
-    /// Numbers less than an eighth of the larger one apart: what firmware and the kernel set aside
-    /// differs between hosts with the same memory.
+    /// Numbers that differ by less than an eighth of the larger one: hosts with the same memory differ in what
+    /// firmware and kernel reserve.
     SizeClass,
     /// Lists of objects in which these fields are equal.
     Fields(&'static [&'static str]),
 }
 
-/// A fact in which two hosts are not known to be alike.
+/// A fact in which two hosts are not known to be the same.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
-    /// Where it stands in the facts, as a JSON pointer.
+    /// Place of the fact, as a JSON pointer.
     pub pointer: &'static str,
-    /// What it is, in words.
+    /// Name of the fact, in words.
     pub title: &'static str,
-    /// Whether the hosts differ, or one record does not say.
+    /// Whether the hosts differ, or one record lacks the fact.
     pub certainty: Certainty,
-    /// The value of the first host; null also where its record lacks it.
+    /// The value of the first host. Also null if its record lacks the fact.
     pub one: Value,
     /// The value of the second host.
     pub other: Value,
 }
 
-/// How sure a difference is.
+/// How certain a difference is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Certainty {
-    /// Both records say, and not the same.
+    /// Both records have the fact, with different values.
     Differs,
-    /// One record is older than this fact, so nobody knows.
+    /// One record is older than this fact, so it is not known.
     Unknown,
 }
 
-/// The facts that decide, in the order of how much they usually weigh.
+/// The facts that decide. Those that usually matter most come first.
 pub const DECIDING_FACTS: &[DecidingFact] = &[
     equal("/kernel/machine", "architecture"),
     equal("/cpu/model", "processor"),
@@ -104,9 +103,9 @@ const fn fields(pointer: &'static str, title: &'static str, names: &'static [&'s
     DecidingFact { pointer, title, sameness: Sameness::Fields(names) }
 }
 
-/// The facts in which two hosts are not known to be alike, in the order of [`DECIDING_FACTS`]; empty if
-/// their figures may be compared. Both are facts as a record carries them under `host`. A fact that
-/// neither record has decides nothing.
+/// The facts in which two hosts are not known to be the same, in the order of [`DECIDING_FACTS`]. Empty if their
+/// figures are comparable. Both arguments are the facts that a record has under `host`. A fact that neither record has
+/// is ignored.
 pub fn differences(one: &Value, other: &Value) -> Vec<Difference> {
     DECIDING_FACTS.iter().filter_map(|fact| fact.difference(one, other)).collect()
 }
@@ -133,7 +132,7 @@ impl Sameness {
         }
     }
 
-    /// The part of a value that is compared.
+    /// The part of a value to compare.
     fn compared(self, value: &Value) -> Value {
         let (Sameness::Fields(names), Value::Array(entries)) = (self, value) else {
             return value.clone();
@@ -196,7 +195,7 @@ mod tests {
         let found = differences(&older, &host());
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].certainty, found[0].one.clone()), (Certainty::Unknown, Value::Null));
-        // What is shown is what was compared.
+        // The difference shows exactly what was compared.
         assert_eq!(found[0].other, json!([{"name": "vm.swappiness", "value": "10"}]));
     }
 }

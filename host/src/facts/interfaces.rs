@@ -1,11 +1,11 @@
-//! Reads the network interfaces that stand for hardware, or for a hypervisor's imitation of it. It
-//! keeps no addresses; loopback, bridges and tunnels have no device behind them and are left out.
+//! Reads the network interfaces of hardware, real or emulated by a hypervisor. Keeps no addresses. Loopback, bridges
+//! and tunnels have no device behind them and are left out.
 
 use serde::Serialize;
 
 use super::source::Source;
 
-/// Bounds on what one record carries of hosts with very many interfaces, queues or interrupts.
+/// Limits what a record contains about hosts with very many interfaces, queues or interrupts.
 const INTERFACES_MAX: usize = 32;
 const QUEUES_MAX: usize = 256;
 const INTERRUPTS_MAX: usize = 256;
@@ -13,25 +13,25 @@ const INTERRUPTS_MAX: usize = 256;
 /// A network interface with a device behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Interface {
-    /// Its name; only the kind where the rest is a hardware address.
+    /// The interface's name. Only its kind if the rest of the name is a hardware address.
     pub name: String,
     /// The kernel's driver.
     pub driver: Option<String>,
-    /// Mb/s; null where the device does not say, as most virtual ones.
+    /// Speed in Mb/s. Null if the device does not report it; most virtual ones do not.
     pub speed_mbit: Option<u64>,
     /// Largest packet, in bytes.
     pub mtu_bytes: Option<u64>,
     /// up, down, unknown.
     pub state: Option<String>,
-    /// Root queueing discipline; null where the kernel was not asked.
+    /// Root queueing discipline. Null if the kernel was not asked.
     pub qdisc: Option<String>,
-    /// Queues packets arrive in.
+    /// Number of queues for arriving packets.
     pub receive_queue_count: usize,
-    /// Queues packets leave by.
+    /// Number of queues for packets to send.
     pub send_queue_count: usize,
-    /// RPS: the masks of processors that take over packets, without repetition.
+    /// RPS: the different masks of processors that take over packets.
     pub receive_cpus: Vec<String>,
-    /// XPS: the masks of processors that use a queue to send, without repetition.
+    /// XPS: the different masks of processors that use a queue to send.
     pub send_cpus: Vec<String>,
     /// Its interrupts.
     pub interrupts: Vec<Interrupt>,
@@ -40,18 +40,17 @@ pub struct Interface {
 /// An interrupt of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Interrupt {
-    /// The kernel's number of it.
+    /// The kernel's number for it.
     pub number: u64,
-    /// The processors it may arrive at, as a list such as `0-3,8`.
+    /// The processors that may handle it, as a list such as `0-3,8`.
     pub cpus: Option<String>,
 }
 
-/// What the kernel answered about an interface by its index: the root queueing discipline.
+/// The kernel's answer for each interface index: the root queueing discipline.
 pub(super) type Qdiscs = std::collections::BTreeMap<u64, String>;
 
-/// Whether `/sys` shows the interfaces of this process. It shows those of the network namespace it was
-/// mounted in, which `unshare --net` leaves behind, while `/proc/net` follows the process
-/// (network_namespaces(7)).
+/// Whether `/sys` shows the interfaces of this process. `/sys` shows those of the network namespace in which it was
+/// mounted, and `unshare --net` leaves that namespace. `/proc/net` follows the process (network_namespaces(7)).
 pub(super) fn are_ours(source: &mut Source<'_>) -> bool {
     let Some(text) = source.text("proc/net/dev") else {
         return true;
@@ -96,10 +95,10 @@ fn interface(source: &mut Source<'_>, name: String, qdiscs: &Qdiscs) -> Interfac
     let (receive_cpus, send_cpus) = (masks("rx-", "rps_cpus"), masks("tx-", "xps_cpus"));
     Interface {
         driver: source.link_name(&format!("{folder}/device/driver")),
-        // A link that is down or has no speed says -1.
+        // A link that is down or has no speed reports -1.
         speed_mbit: source.text(&format!("{folder}/speed")).and_then(|text| text.parse().ok()),
-        // Like all of an interface read as plain text: a misunderstanding would name the file, and with
-        // it perhaps an address.
+        // Read as plain text, like everything about an interface: an error would name the file, and with it perhaps an
+        // address.
         mtu_bytes: source.text(&format!("{folder}/mtu")).and_then(|text| text.parse().ok()),
         state: source.text(&format!("{folder}/operstate")),
         qdisc: qdisc(source, &name, qdiscs),
@@ -112,8 +111,8 @@ fn interface(source: &mut Source<'_>, name: String, qdiscs: &Qdiscs) -> Interfac
     }
 }
 
-/// A name without the hardware address that systemd puts into those it has no better name for, as in
-/// `enx525400123456` (systemd.net-naming-scheme(7)).
+/// A name without its hardware address. systemd uses the address in names such as `enx525400123456` when it has no
+/// better name (systemd.net-naming-scheme(7)).
 fn impersonal(name: &str) -> &str {
     match name.split_at_checked(3) {
         Some((kind @ ("enx" | "wlx"), address)) if address.chars().all(|c| c.is_ascii_hexdigit()) => kind,
@@ -121,7 +120,7 @@ fn impersonal(name: &str) -> &str {
     }
 }
 
-/// A PCI device lists its interrupts; a virtio device belongs to a PCI device that does.
+/// A PCI device lists its interrupts. For a virtio device, the PCI device behind it does.
 fn interrupts(source: &mut Source<'_>, folder: &str) -> Vec<Interrupt> {
     let own = source.names(&format!("{folder}/device/msi_irqs"));
     let names = if own.is_empty() { source.names(&format!("{folder}/device/../msi_irqs")) } else { own };

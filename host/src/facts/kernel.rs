@@ -1,5 +1,5 @@
-//! Reads the kernel's identity, how it was built and booted, its clock and its mitigations. Of the
-//! boot options only what says nothing about a particular machine or disk is kept.
+//! Reads the kernel's identity, how it was built and booted, its clock and its mitigations. Keeps only boot options
+//! that say nothing about a particular machine or disk.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::source::Source;
 
-/// Mitigation texts run to several clauses; the first names the method.
+/// Mitigation texts have several clauses; the first one names the method.
 const MITIGATION_LEN_MAX: usize = 48;
 
-/// Configurations of distributions are about 300 KiB; beyond this it is something else.
+/// Configurations of distributions are about 300 KiB. A much larger file is something else.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;
 
 /// Where the kernel shows its clocks.
@@ -28,8 +28,8 @@ pub struct Kernel {
     pub version: Option<String>,
     /// `uname -m`.
     pub machine: Option<String>,
-    /// Boot options of the kernel. Values that could name a machine, a disk or an address are
-    /// shortened to `…`, and what is meant for the first process is left out.
+    /// Boot options of the kernel. Values that could name a machine, a disk or an address are shortened to `…`.
+    /// Options for the first process are left out.
     pub command_line: Option<String>,
     /// CPU vulnerability → what the kernel does about it, shortened.
     pub mitigations: BTreeMap<String, String>,
@@ -37,13 +37,13 @@ pub struct Kernel {
     pub io_uring_disabled: Option<u64>,
     /// The clock behind `CLOCK_MONOTONIC`.
     pub clocksource: Option<String>,
-    /// The clocks that could be chosen instead.
+    /// The clocks to choose from.
     pub clocksources_available: Option<Vec<String>>,
-    /// How the kernel was built, as far as it decides timing and defaults.
+    /// Build options that affect timing and defaults.
     pub build: Build,
 }
 
-/// Choices made when the kernel was built; null where it does not carry its configuration.
+/// Choices made when the kernel was built. Null if the kernel does not carry its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Build {
     /// Timer interrupts a second, CONFIG_HZ.
@@ -83,12 +83,12 @@ fn current_clocksource(source: &mut Source<'_>) -> Option<String> {
     source.word(&format!("{CLOCK}/current_clocksource"))
 }
 
-/// The configuration a kernel carries with CONFIG_IKCONFIG_PROC, or the one its distribution put
-/// beside it.
+/// The configuration that the kernel carries with CONFIG_IKCONFIG_PROC, or the file that the distribution installs
+/// with the kernel.
 fn build(source: &Source<'_>, release: Option<&str>) -> Build {
     let mut text = String::new();
     let carried = source.open("proc/config.gz").is_some_and(|file| {
-        // A file that is cut short or no gzip leaves nothing that could be trusted.
+        // A file that is cut short or is not gzip contains nothing to rely on.
         GzDecoder::new(file).take(CONFIG_BYTES_MAX).read_to_string(&mut text).is_ok()
     });
     if carried {
@@ -108,34 +108,34 @@ fn build_of(config: &str) -> Build {
         timer_hz: value("CONFIG_HZ").and_then(|value| value.parse().ok()),
         congestion_control: value("CONFIG_DEFAULT_TCP_CONG").map(str::to_owned),
         qdisc: value("CONFIG_DEFAULT_NET_SCH").map(str::to_owned),
-        // Options that are off are comments, so their absence is an answer once the file is known.
+        // Options that are off are comments. So once the file is known, their absence is an answer.
         numa_balancing: known.then(|| value("CONFIG_NUMA_BALANCING_DEFAULT_ENABLED") == Some("y")),
     }
 }
 
-/// Boot options without what identifies a machine. Everything behind `--` belongs to the first process
-/// (kernel docs admin-guide/kernel-parameters.rst).
+/// Boot options without what identifies a machine. Everything after `--` belongs to the first process (kernel docs
+/// admin-guide/kernel-parameters.rst).
 fn impersonal(command_line: &str) -> String {
     let options = command_line.split_whitespace().take_while(|option| *option != "--");
     let kept: Vec<String> = options.map(impersonal_option).collect();
     kept.join(" ")
 }
 
-/// An option with its value, if the value is made of numbers and plain words only.
+/// An option, with its value if that consists only of numbers and plain words.
 fn impersonal_option(option: &str) -> String {
     let Some((key, value)) = option.split_once('=') else {
         return option.to_owned();
     };
-    // Settings that name something, whatever their value looks like.
+    // Settings that name something, whatever their values are.
     let names = ["name", "host", "uuid", "serial", "machine_id", "root", "resume", "password", "token", "mac"];
     let key_is_plain = !names.iter().any(|word| key.to_ascii_lowercase().contains(word)) && key != "ip";
     if key_is_plain && value.split(',').all(is_plain) { option.to_owned() } else { format!("{key}=…") }
 }
 
-/// A number, a range, a size or a short word: no path, address, identifier or assignment.
+/// A number, a range, a size or a short word. Not a path, address, identifier or assignment.
 fn is_plain(value: &str) -> bool {
     const WORD_LEN_MAX: usize = 24;
-    /// Eight hexadecimal digits in a row begin a UUID, a serial number or a MAC without colons.
+    /// Eight hexadecimal digits in a row start a UUID, a serial number or a MAC address without colons.
     const HEXADECIMAL_RUN_MAX: usize = 7;
     if value.parse::<u64>().is_ok() {
         return true;

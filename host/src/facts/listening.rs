@@ -1,16 +1,16 @@
-//! Reads who listens on a port, and what bounds the listening sockets of this process. Addresses are for the
-//! message of the moment; no record keeps them.
+//! Reads who listens on a port, and what limits the listening sockets of this process. Addresses are only for
+//! messages; no record keeps them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use super::source::Source;
 
-/// Listeners come before connections in /proc/net/tcp (`net/ipv4/tcp_ipv4.c`, `tcp_seek_last_pos`), so with
-/// millions of connections the first lines are enough: this has room for more than 6,000 listeners.
+/// Listeners come before connections in /proc/net/tcp (`net/ipv4/tcp_ipv4.c`, `tcp_seek_last_pos`). So the first lines
+/// suffice even with millions of connections: this has room for more than 6,000 listeners.
 const LISTENERS_LEN_MAX: u64 = 1 << 20;
-/// Descriptors of the first task of a process that are looked at, and of every further one: a server with
-/// hundreds of tables opens its listeners before its connections, so the lowest are enough.
+/// How many descriptors to check in the first task of a process, and in each further task. A server with hundreds of
+/// tables opens its listeners before its connections, so the lowest descriptors suffice.
 const DESCRIPTORS_MAX: [usize; 2] = [20_000, 1000];
 /// State of a listener in /proc/net/tcp (`include/net/tcp_states.h`, TCP_LISTEN).
 const LISTEN: &str = "0A";
@@ -18,13 +18,13 @@ const LISTEN: &str = "0A";
 /// A TCP socket that listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listening {
-    /// Where.
+    /// Its address.
     pub address: SocketAddr,
-    /// Name and number of a process that holds it, where this user may see that.
+    /// Name and id of a process that has it open, if this user may see that.
     pub owner: Option<(String, u32)>,
 }
 
-/// The TCP sockets of this network namespace that listen on `port`, each address once.
+/// The TCP sockets of this network namespace that listen on `port`, without duplicate addresses.
 pub fn listening(port: u16) -> Vec<Listening> {
     let source = Source::new(Path::new("/"));
     let mut found: Vec<(SocketAddr, u64)> = Vec::new();
@@ -37,7 +37,7 @@ pub fn listening(port: u16) -> Vec<Listening> {
     found.into_iter().map(|(address, inode)| Listening { address, owner: owner(&source, inode) }).collect()
 }
 
-/// Bounds of the kernel on listening sockets; `None` where it does not say.
+/// The kernel's limits on listening sockets. `None` if the kernel does not show one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketBounds {
     /// net.core.somaxconn: the longest accept queue.
@@ -51,7 +51,7 @@ pub struct SocketBounds {
 }
 
 impl SocketBounds {
-    /// Those of this network namespace.
+    /// The limits of this network namespace.
     pub fn of_this_process() -> SocketBounds {
         let mut source = Source::new(Path::new("/"));
         SocketBounds {
@@ -63,7 +63,7 @@ impl SocketBounds {
     }
 }
 
-/// Address and inode of `  0: 0100007F:1F90 00000000:0000 0A … inode …`, if that is a listener.
+/// Address and inode of `  0: 0100007F:1F90 00000000:0000 0A … inode …`, if that line is a listener.
 fn listener(line: &str) -> Option<(SocketAddr, u64)> {
     let columns: Vec<&str> = line.split_whitespace().collect();
     if *columns.get(3)? != LISTEN {
@@ -88,12 +88,12 @@ fn ip(digits: &str) -> Option<IpAddr> {
     }
 }
 
-/// The first process among those this user may look into that has the socket open.
+/// The first process that has the socket open, among those that this user may inspect.
 fn owner(source: &Source<'_>, inode: u64) -> Option<(String, u32)> {
     let wanted = format!("socket:[{inode}]");
     let processes = source.names("proc").into_iter().filter_map(|name| name.parse::<u32>().ok());
     for process in processes {
-        // A reactor has a descriptor table of its own, so every thread is looked at.
+        // A reactor has its own descriptor table, so check every thread.
         for (place, task) in source.names(&format!("proc/{process}/task")).into_iter().enumerate() {
             let folder = format!("proc/{process}/task/{task}");
             let names = source.names(&format!("{folder}/fd"));
@@ -122,7 +122,7 @@ mod tests {
         let open = v4.replace(" 0A ", " 01 ");
         for (line, expected) in [(v4, Some(("127.0.0.1:8080", 4711))), (v6, Some(("[::1]:80", 12))), (&open, None)] {
             let expected = expected.map(|(address, inode)| (address.parse().unwrap(), inode));
-            // The file has the byte order of the host, and these lines are from a little-endian one.
+            // The file has the byte order of the host; these lines come from a little-endian one.
             if cfg!(target_endian = "little") {
                 assert_eq!(listener(line), expected, "{line}");
             }

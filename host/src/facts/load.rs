@@ -1,4 +1,4 @@
-//! Reads what else the host is busy with: pressure, load, stolen time and other people's sockets.
+//! Reads what else the host is doing: pressure, load, stolen time and other people's sockets.
 
 use serde::Serialize;
 
@@ -16,35 +16,35 @@ pub struct Pressure {
     pub io_percent: Option<f64>,
 }
 
-/// What the host is doing beside us, at the moment of reading.
+/// What else the host is doing at the moment of reading.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Load {
-    /// Tasks running or waiting for a disk: means over one, five and fifteen minutes.
+    /// Tasks that run or wait for a disk: means over one, five and fifteen minutes.
     pub average: Option<[f64; 3]>,
-    /// Tasks that could run now, this process among them.
+    /// Tasks that could run now, including this process.
     pub runnable_count: Option<u64>,
     /// Share of all processor time since boot that the hypervisor gave to others, in percent.
     pub steal_percent: Option<f64>,
     /// Seconds since boot.
     pub uptime_s: Option<f64>,
-    /// TCP sockets of this network namespace, before a run of our own nobody else's.
+    /// TCP sockets of this network namespace. Before a run, all of them belong to others.
     pub sockets: Sockets,
 }
 
-/// TCP sockets of this network namespace, IPv4 unless said otherwise.
+/// TCP sockets of this network namespace; IPv4 unless stated otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sockets {
-    /// In the hash tables: listening and connected.
+    /// Sockets in the hash tables: listening and connected ones.
     pub in_use_count: Option<u64>,
     /// The same for IPv6.
     pub in_use_ipv6_count: Option<u64>,
-    /// Without a process, still sending or waiting for the peer; counted over the whole host.
+    /// Sockets without a process that still send or wait for the peer. Counted over the whole host.
     pub orphan_count: Option<u64>,
     /// In TIME_WAIT.
     pub time_wait_count: Option<u64>,
-    /// Allocated on the whole host, of either family.
+    /// Sockets allocated on the whole host, of either family.
     pub allocated_count: Option<u64>,
-    /// Pages charged for queued data on the whole host; coarse by some hundred pages for each processor.
+    /// Pages charged for queued data on the whole host. Accurate to some hundred pages per processor.
     pub memory_pages: Option<u64>,
 }
 
@@ -89,8 +89,8 @@ fn loadavg(text: &str) -> Option<([f64; 3], u64)> {
     Some((average, runnable.parse().ok()?))
 }
 
-/// The eighth time of the line `cpu` (proc_stat(5)). Guest time, the ninth and tenth, is part of the
-/// first two already.
+/// The eighth time of the line `cpu` (proc_stat(5)). Guest time, the ninth and tenth, is already part of the first
+/// two.
 fn steal_percent(text: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let times: Option<Vec<u64>> = line.split_whitespace().take(8).map(|time| time.parse().ok()).collect();

@@ -6,7 +6,7 @@ use super::source::Source;
 use crate::meminfo::Meminfo;
 use crate::text::{field, kibibytes, listed_count, ranges};
 
-/// Nodes beyond which only their count would be of use; CONFIG_NODES_SHIFT allows 1024.
+/// Most nodes to list. With more, only their count would be useful; CONFIG_NODES_SHIFT allows 1024.
 const NODES_MAX: usize = 64;
 
 /// Memory of the host.
@@ -14,30 +14,30 @@ const NODES_MAX: usize = 64;
 pub struct Memory {
     /// MemTotal.
     pub total_bytes: Option<u64>,
-    /// MemAvailable: the kernel's own estimate of what can be had without swapping.
+    /// MemAvailable: the kernel's own estimate of the memory that is available without swapping.
     pub available_bytes: Option<u64>,
     /// SwapTotal.
     pub swap_total_bytes: Option<u64>,
-    /// Huge pages set aside in the default size.
+    /// Huge pages of the default size that are reserved.
     pub huge_page_count: Option<u64>,
     /// The default size of huge pages.
     pub huge_page_bytes: Option<u64>,
-    /// When memory is backed by huge pages without being asked for: always, madvise, never.
+    /// When the kernel uses huge pages without an explicit request: always, madvise, never.
     pub transparent_huge_pages: Option<String>,
-    /// How hard the kernel tries to get them.
+    /// How hard the kernel tries to get huge pages.
     pub transparent_huge_pages_defrag: Option<String>,
-    /// NUMA nodes that are online; null where the kernel knows none.
+    /// Online NUMA nodes. Null if the kernel knows none.
     pub numa_node_count: Option<u64>,
-    /// The first of those nodes.
+    /// The first of these nodes.
     pub numa_nodes: Vec<NumaNode>,
 }
 
 /// A NUMA node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NumaNode {
-    /// The kernel's number of the node.
+    /// The kernel's number for the node.
     pub index: u64,
-    /// Its processors, as a list such as `0-3,8`; empty for memory alone.
+    /// Its processors, as a list such as `0-3,8`. Empty for a node with memory only.
     pub cpus: Option<String>,
     /// Its memory.
     pub total_bytes: Option<u64>,

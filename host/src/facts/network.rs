@@ -11,23 +11,23 @@ use crate::text::ranges;
 /// Queues, ports and devices below TCP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
-    /// Upper bound of every listener's backlog.
+    /// Upper limit of every listener's backlog.
     pub somaxconn: Option<u64>,
-    /// Packets one processor may have waiting between interrupt and protocol; loopback uses it too.
+    /// Packets that one processor may have waiting between interrupt and protocol. Loopback uses this queue, too.
     pub netdev_backlog_max: Option<u64>,
     /// Packets dropped because that queue was full, since boot.
     pub softnet_dropped_count: Option<u64>,
-    /// Queueing discipline given to new devices.
+    /// Queueing discipline of new devices.
     pub default_qdisc: Option<String>,
-    /// Root queueing discipline of loopback; null where the kernel was not asked.
+    /// Root queueing discipline of loopback. Null if the kernel was not asked.
     pub loopback_qdisc: Option<String>,
     /// Largest packet on loopback.
     pub loopback_mtu_bytes: Option<u64>,
-    /// RPS on loopback: the mask of processors that take over packets, of the first queue.
+    /// RPS on loopback: the mask of processors that take over packets of the first queue.
     pub loopback_receive_cpus: Option<String>,
-    /// First and last port the kernel chooses for outgoing connections.
+    /// First and last port that the kernel chooses for outgoing connections.
     pub port_range: Option<[u64; 2]>,
-    /// Ports the kernel must not choose by itself, as ranges.
+    /// Ports that the kernel must not choose by itself, as ranges.
     pub reserved_ports: Option<Vec<(u64, u64)>>,
 }
 
@@ -39,23 +39,23 @@ impl Network {
 /// TCP settings, named after their sysctl.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tcp {
-    /// Half-open connections remembered when SYN cookies are off.
+    /// Half-open connections that are remembered when SYN cookies are off.
     pub max_syn_backlog: Option<u64>,
     /// 0 off, 1 when the queue is full, 2 always.
     pub syncookies: Option<u64>,
-    /// 1 resets a client that the accept queue has no room for.
+    /// 1 resets a client when the accept queue is full.
     pub abort_on_overflow: Option<u64>,
     /// 0 off, 1 for all, 2 for loopback.
     pub tw_reuse: Option<u64>,
-    /// TIME_WAIT sockets the host keeps.
+    /// TIME_WAIT sockets that the host keeps at most.
     pub max_tw_buckets: Option<u64>,
-    /// Sockets without a process that the host keeps.
+    /// Sockets without a process that the host keeps at most.
     pub max_orphans: Option<u64>,
-    /// Pages of queued data: below, pressure, maximum.
+    /// Pages of queued data: low, pressure, maximum.
     pub mem_pages: Option<[u64; 3]>,
-    /// Receive buffer: least, first, most.
+    /// Receive buffer: minimum, initial, maximum.
     pub rmem_bytes: Option<[u64; 3]>,
-    /// Send buffer: least, first, most.
+    /// Send buffer: minimum, initial, maximum.
     pub wmem_bytes: Option<[u64; 3]>,
     /// Congestion control of new sockets.
     pub congestion_control: Option<String>,
@@ -70,14 +70,14 @@ pub struct Tcp {
 pub struct SocketTable {
     /// Buckets of the table.
     pub bucket_count: u64,
-    /// Whether this network namespace uses the table of the first one.
+    /// Whether this network namespace uses the table of the first namespace.
     pub shared: bool,
 }
 
 /// Connection tracking of the firewall.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conntrack {
-    /// Connections tracked now; absent when the kernel has no connection tracking loaded.
+    /// Connections tracked now. Absent if the kernel has not loaded connection tracking.
     pub count: Option<u64>,
     /// Connections that can be tracked.
     pub max: Option<u64>,
@@ -124,7 +124,7 @@ pub(super) fn tcp(source: &mut Source<'_>) -> Tcp {
             .text(&sysctl_path("net.ipv4.tcp_available_congestion_control"))
             .map(|text| text.split_whitespace().map(str::to_owned).collect()),
         socket_table: source.parsed(&sysctl_path("net.ipv4.tcp_ehash_entries"), "one number", |text| {
-            // Negative says that the table belongs to the first network namespace (ip-sysctl.rst).
+            // A negative number means that the table belongs to the first network namespace (ip-sysctl.rst).
             let entries: i64 = text.parse().ok().filter(|entries| *entries != 0)?;
             Some(SocketTable { bucket_count: entries.unsigned_abs(), shared: entries < 0 })
         }),
@@ -143,7 +143,7 @@ pub(super) fn conntrack(source: &mut Source<'_>) -> Conntrack {
     }
 }
 
-/// Dropped packets, summed over the processors; `None` when a line is not understood.
+/// Dropped packets, summed over the processors. `None` if a line is not understood.
 fn softnet_dropped(text: &str) -> Option<u64> {
     let rows: Vec<SoftnetRow> = softnet(text).collect();
     (rows.len() == text.lines().count()).then(|| rows.iter().map(|row| u64::from(row.dropped)).sum())

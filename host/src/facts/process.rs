@@ -1,4 +1,4 @@
-//! Reads what the process that asks may do: capabilities, resource limits, seccomp and processors.
+//! Reads what this process may do: capabilities, resource limits, seccomp and processors.
 
 use serde::{Serialize, Serializer};
 
@@ -50,9 +50,8 @@ const CAPABILITIES: [&str; 41] = [
     "checkpoint_restore",
 ];
 
-/// Those that decide what can be set up or measured here: hard limits, namespaces and TUN devices,
-/// sysctls and exemptions, locked rings, priorities, hardware counters, programs in the kernel, ports
-/// below 1024.
+/// The capabilities that decide what can be set up or measured here: hard limits, namespaces and TUN devices, sysctls
+/// and exemptions, locked rings, priorities, hardware counters, programs in the kernel, ports below 1024.
 const CAPABILITIES_THAT_MATTER: [&str; 8] =
     ["net_bind_service", "net_admin", "ipc_lock", "sys_admin", "sys_nice", "sys_resource", "perfmon", "bpf"];
 
@@ -61,26 +60,26 @@ const CAPABILITIES_THAT_MATTER: [&str; 8] =
 pub struct Capabilities {
     /// May raise its hard limits.
     pub sys_resource: Option<bool>,
-    /// May make interfaces and namespaces' devices.
+    /// May create interfaces and devices in namespaces.
     pub net_admin: Option<bool>,
     /// Is exempt from fs.file-max, among many other things.
     pub sys_admin: Option<bool>,
-    /// All that are in effect, without their prefix `CAP_`; a bit without a name is `bit_` and its number.
+    /// All effective capabilities, without their prefix `CAP_`. A bit without a name is `bit_` and its number.
     pub effective: Option<Vec<String>>,
-    /// Those that matter here and are not in effect.
+    /// The capabilities that matter here and are not effective.
     pub missing: Option<Vec<&'static str>>,
 }
 
-/// Restrictions of the process that asks.
+/// Restrictions of this process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Process {
     /// off, strict or filter. A filter runs at every system call.
     pub seccomp: Option<&'static str>,
-    /// Filters attached.
+    /// Number of attached filters.
     pub seccomp_filter_count: Option<u64>,
     /// Whether starting a program can never give it more rights.
     pub no_new_privileges: Option<bool>,
-    /// The processors it may run on, as a list such as `0-3,8`.
+    /// The processors on which it may run, as a list such as `0-3,8`.
     pub cpus_allowed: Option<String>,
     /// Its resource limits.
     pub limits: Limits,
@@ -100,35 +99,35 @@ pub struct Limits {
     pub locked_memory_bytes: Option<Limit>,
     /// RLIMIT_NPROC: threads of the user.
     pub processes: Option<Limit>,
-    /// RLIMIT_STACK, in bytes: the address space of a new thread, where the program does not say.
+    /// RLIMIT_STACK, in bytes: the address space of a new thread, unless the program sets it.
     pub stack_bytes: Option<Limit>,
 }
 
 /// A resource limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Limit {
-    /// What applies now.
+    /// The limit that applies now.
     pub soft: Bound,
-    /// How far the process may raise it by itself.
+    /// How far the process may raise the limit by itself.
     pub hard: Bound,
 }
 
-/// A bound that may be absent. As JSON a number, or `"unlimited"`.
+/// A limit that may be absent. In JSON a number, or `"unlimited"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
     /// At most this.
     At(u64),
-    /// No bound.
+    /// No limit.
     Unlimited,
 }
 
 impl Bound {
-    /// A number, or the word the kernel uses for no bound.
+    /// A number, or the kernel's word for no limit.
     pub(super) fn parse(text: &str, unlimited: &str) -> Option<Bound> {
         if text == unlimited { Some(Bound::Unlimited) } else { text.parse().ok().map(Bound::At) }
     }
 
-    /// The tighter one.
+    /// The tighter of the two.
     pub(super) fn min(self, other: Bound) -> Bound {
         match (self, other) {
             (Bound::At(one), Bound::At(two)) => Bound::At(one.min(two)),
@@ -152,8 +151,8 @@ pub(super) fn capabilities(source: &mut Source<'_>) -> Capabilities {
     });
     let effective = effective.map(capability_names);
     let has = |name: &str| effective.as_ref().map(|names| names.iter().any(|found| found == name));
-    // The kernel asks for these two in the first user namespace before it raises a hard limit (setrlimit(2)) or goes
-    // beyond fs.file-max; those of another namespace are no help (user_namespaces(7)).
+    // Before raising a hard limit (setrlimit(2)) or exceeding fs.file-max, the kernel checks these two in the first
+    // user namespace. Those of another namespace do not help (user_namespaces(7)).
     let is_first = !has_user_namespace(source);
     let over_host = |name: &str| has(name).map(|has| has && is_first);
     Capabilities {
@@ -167,8 +166,8 @@ pub(super) fn capabilities(source: &mut Source<'_>) -> Capabilities {
     }
 }
 
-/// Whether this process is in another user namespace than the first. One line that maps everything to itself is the
-/// first (user_namespaces(7)).
+/// Whether this process is in another user namespace than the first. In the first one, a single line maps everything
+/// to itself (user_namespaces(7)).
 pub(super) fn has_user_namespace(source: &mut Source<'_>) -> bool {
     let map = source.text("proc/self/uid_map").unwrap_or_default();
     !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
@@ -225,7 +224,7 @@ mod tests {
         assert!(CAPABILITIES_THAT_MATTER.iter().all(|name| CAPABILITIES.contains(name)));
     }
 
-    /// As anybody in `unshare --user --map-root-user`, whose set is full.
+    /// As any user in `unshare --user --map-root-user`, whose set of capabilities is full.
     #[test]
     fn the_rights_of_a_user_namespace_are_none_over_the_host() {
         let root = std::env::temp_dir().join(format!("tuning-rights-{}", std::process::id()));

@@ -1,5 +1,5 @@
-//! Asks the kernel for the root queueing discipline of every interface. No file says it; the answer
-//! comes over a netlink socket (rtnetlink(7), RTM_GETQDISC). It asks and changes nothing.
+//! Asks the kernel for the root queueing discipline of every interface. No file shows it, so this uses a netlink
+//! socket (rtnetlink(7), RTM_GETQDISC). It changes nothing.
 
 use rustix::io;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
@@ -14,7 +14,7 @@ const NLM_F_DUMP: u16 = 0x300;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 
-/// `struct nlmsghdr` and `struct tcmsg`; every part of a message begins at a multiple of four.
+/// `struct nlmsghdr` and `struct tcmsg`. Every part of a message begins at a multiple of four.
 const HEADER_LEN: usize = 16;
 const TRAFFIC_CONTROL_LEN: usize = 20;
 
@@ -22,27 +22,26 @@ const TRAFFIC_CONTROL_LEN: usize = 20;
 const ROOT: u32 = 0xFFFF_FFFF;
 const TCA_KIND: u16 = 1;
 
-/// What the kernel sends at once is at most 32 KiB (netlink_recvmsg, af_netlink.c).
+/// The kernel sends at most 32 KiB at once (netlink_recvmsg, af_netlink.c).
 const ANSWER_LEN_MAX: usize = 32 << 10;
 
-/// Answers read before the kernel is not believed to come to an end.
+/// Maximum number of answers to read, in case the kernel never announces the end.
 const ANSWERS_MAX: usize = 256;
 
-/// Interface index → root queueing discipline; empty where netlink is not to be had.
+/// Interface index → root queueing discipline. Empty if netlink is not available.
 pub(super) fn roots() -> Qdiscs {
-    // A filter that forbids netlink is an answer: then the disciplines are not known.
+    // If a filter forbids netlink, the disciplines are not known.
     ask().unwrap_or_default()
 }
 
 fn ask() -> io::Result<Qdiscs> {
-    // No protocol stands for NETLINK_ROUTE, which is zero.
+    // `None` stands for the protocol NETLINK_ROUTE, which is zero.
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     send(&socket, &request(), SendFlags::empty())?;
     let mut found = Qdiscs::new();
     let mut answer = vec![0; ANSWER_LEN_MAX];
     for _ in 0..ANSWERS_MAX {
-        // The kernel answers while it takes the request and while it is read from; there is nothing to
-        // wait for.
+        // The kernel answers while it accepts the request and while it is read from, so there is nothing to wait for.
         let (length, _) = recv(&socket, &mut answer[..], RecvFlags::DONTWAIT)?;
         if !read_answer(&answer[..length], &mut found) {
             break;
@@ -61,7 +60,7 @@ fn request() -> Vec<u8> {
     bytes
 }
 
-/// Takes what one answer says of root disciplines; whether another one follows.
+/// Reads root disciplines from one answer. Returns whether another answer follows.
 fn read_answer(mut answer: &[u8], found: &mut Qdiscs) -> bool {
     while let (Some(length), Some(kind)) = (number_32(answer, 0), number_16(answer, 4)) {
         let length = length as usize;
@@ -106,7 +105,7 @@ fn number_16(bytes: &[u8], at: usize) -> Option<u16> {
 mod tests {
     use super::*;
 
-    /// A message about one discipline, as the kernel lays it out.
+    /// A message about one discipline, in the kernel's layout.
     fn message(kind: u16, index: u32, parent: u32, name: &str) -> Vec<u8> {
         let mut attribute = ((4 + name.len() + 1) as u16).to_ne_bytes().to_vec();
         attribute.extend_from_slice(&TCA_KIND.to_ne_bytes());
@@ -142,7 +141,7 @@ mod tests {
             read_answer(&answer[..length], &mut found);
             assert!(found.is_empty(), "{length}");
         }
-        // A length of nothing must not be read for ever.
+        // A length of zero must not cause an endless loop.
         assert!(!read_answer(&[0; 64], &mut Qdiscs::new()));
     }
 }

@@ -1,5 +1,5 @@
-//! Reads small files below a root and remembers those it could not understand. It knows
-//! where files are, not what they are for.
+//! Reads small files below a root, and remembers those it could not understand. It knows where files are, not what
+//! they are for.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -9,21 +9,21 @@ use serde::Serialize;
 
 use crate::text::{numbers, word};
 
-/// How much of a file is quoted when its contents make no sense.
+/// How much of a file to quote when its contents cannot be understood.
 const EXCERPT_LEN_MAX: usize = 40;
 
-/// A file that exists but holds something else than expected.
+/// A file that exists but does not contain what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FactError {
     /// The file, as an absolute path below the root.
     pub path: String,
-    /// The beginning of what it holds.
+    /// The beginning of its contents.
     pub found: String,
     /// What was expected instead.
     pub expected: &'static str,
 }
 
-/// A root directory and the misunderstandings so far.
+/// A root directory, and the files that could not be understood so far.
 pub(super) struct Source<'a> {
     root: &'a Path,
     errors: Vec<FactError>,
@@ -38,7 +38,7 @@ impl<'a> Source<'a> {
         self.errors
     }
 
-    /// The trimmed contents of a file; `None` when it is absent or not ours to read.
+    /// The trimmed contents of a file. `None` when it does not exist or may not be read.
     pub(super) fn text(&mut self, path: &str) -> Option<String> {
         match fs::read_to_string(self.root.join(path)) {
             Ok(text) => Some(text.trim().to_owned()),
@@ -46,14 +46,14 @@ impl<'a> Source<'a> {
                 self.misunderstood(path, "(not UTF-8)", "text");
                 None
             }
-            // Absent, forbidden, or a driver that refuses to answer (EINVAL): for the audit all of
-            // these mean that the host does not say.
+            // Absent, forbidden, or a driver that refuses to answer (EINVAL). For the audit, all of these mean that
+            // the host does not tell.
             Err(_) => None,
         }
     }
 
-    /// The first whole lines of a file that may be long, as far as they fit `bytes_max`. The kernel
-    /// writes such files piece by piece as they are read, so what is not read costs nothing.
+    /// The first whole lines of a long file, as many as fit in `bytes_max`. The kernel generates such files piece by
+    /// piece as they are read, so the rest costs nothing.
     pub(super) fn first_lines(&self, path: &str, bytes_max: u64) -> Option<String> {
         let mut bytes = Vec::new();
         File::open(self.root.join(path)).ok()?.take(bytes_max).read_to_end(&mut bytes).ok()?;
@@ -64,27 +64,27 @@ impl<'a> Source<'a> {
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// A file open for reading, for what is not text.
+    /// Opens a file that is not text.
     pub(super) fn open(&self, path: &str) -> Option<File> {
         File::open(self.root.join(path)).ok()
     }
 
-    /// Whether there is a file or directory of this name.
+    /// Whether a file or directory of this name exists.
     pub(super) fn exists(&self, path: &str) -> bool {
         self.root.join(path).exists()
     }
 
-    /// The last part of what a symbolic link points to: how `/sys` names the driver of a device.
+    /// The last part of a symbolic link's target. This is how `/sys` names the driver of a device.
     pub(super) fn link_name(&self, path: &str) -> Option<String> {
         fs::read_link(self.root.join(path)).ok()?.file_name()?.to_str().map(str::to_owned)
     }
 
-    /// One word; for files that hold a name.
+    /// One word, from a file that contains a name.
     pub(super) fn word(&mut self, path: &str) -> Option<String> {
         self.parsed(path, "one word", word)
     }
 
-    /// The word in brackets of a file that lists its choices, as in `always [madvise] never`.
+    /// The word in brackets, from a file that lists its choices, such as `always [madvise] never`.
     pub(super) fn chosen(&mut self, path: &str) -> Option<String> {
         self.parsed(path, "a list with one word in brackets", |text| {
             let (_, rest) = text.split_once('[')?;
@@ -116,27 +116,27 @@ impl<'a> Source<'a> {
         value
     }
 
-    /// One non-negative number.
+    /// One number that is not negative.
     pub(super) fn number(&mut self, path: &str) -> Option<u64> {
         self.parsed(path, "one number", |text| text.parse().ok())
     }
 
-    /// The setting a `sysctl` name stands for, as one number.
+    /// The setting of a `sysctl` name, as one number.
     pub(super) fn sysctl(&mut self, name: &str) -> Option<u64> {
         self.number(&sysctl_path(name))
     }
 
-    /// The setting a `sysctl` name stands for, as three numbers.
+    /// The setting of a `sysctl` name, as three numbers.
     pub(super) fn sysctl_three(&mut self, name: &str) -> Option<[u64; 3]> {
         self.parsed(&sysctl_path(name), "three numbers", numbers)
     }
 
-    /// The setting a `sysctl` name stands for, as one word.
+    /// The setting of a `sysctl` name, as one word.
     pub(super) fn sysctl_word(&mut self, name: &str) -> Option<String> {
         self.word(&sysctl_path(name))
     }
 
-    /// The names of the files in a directory, sorted; empty when there is none.
+    /// The names of the files in a directory, sorted. Empty if the directory does not exist.
     pub(super) fn names(&self, path: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.root.join(path)) else {
             return Vec::new();
@@ -146,7 +146,7 @@ impl<'a> Source<'a> {
         names
     }
 
-    /// Remembers that `path` holds something else than expected; once for each file, whoever reads it.
+    /// Remembers that `path` does not contain what was expected. Only once for each file, whoever reads it.
     pub(super) fn misunderstood(&mut self, path: &str, found: &str, expected: &'static str) {
         if self.errors.iter().any(|error| error.path.strip_prefix('/') == Some(path)) {
             return;
@@ -160,7 +160,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Where `/proc/sys` keeps the setting of this name.
+/// The file below `/proc/sys` for the setting of this name.
 pub(super) fn sysctl_path(name: &str) -> String {
     format!("proc/sys/{}", name.replace('.', "/"))
 }

@@ -1,5 +1,5 @@
-//! Compares sysctls with what the kernel sets by itself on a host like this one, and lists those that
-//! somebody changed. What the defaults are stands in `table` and `defaults`.
+//! Compares sysctls with what the kernel would set by itself on a host like this one, and lists those that somebody
+//! changed. The defaults are in `table` and `defaults`.
 
 mod default;
 mod defaults;
@@ -16,24 +16,24 @@ use table::{Rule, SETTINGS};
 /// Sysctls that matter here, compared with the kernel's defaults.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sysctls {
-    /// Settings that could be read and whose default is known.
+    /// Number of settings that were read and whose default is known.
     pub compared_count: usize,
-    /// Those with another value than the default.
+    /// The settings that differ from the default.
     pub differing: Vec<ChangedSysctl>,
-    /// Settings that could be read, but whose default cannot be computed from what this host shows.
+    /// Settings that were read, but whose default cannot be computed from what this host shows.
     pub not_computed: Vec<&'static str>,
 }
 
-/// A sysctl with another value than the kernel gives it.
+/// A sysctl that differs from the kernel's default.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChangedSysctl {
-    /// The name sysctl(8) knows.
+    /// The name for sysctl(8).
     pub name: &'static str,
-    /// What is set.
+    /// The value that is set.
     pub value: String,
-    /// What the kernel would have set; several where its release or build leaves a choice.
+    /// What the kernel would have set. Several values if its release or build leaves a choice.
     pub default: String,
-    /// How far a computed default may be from the exact one, in percent; null where it is exact.
+    /// How far a computed default may be from the exact one, in percent. Null if it is exact.
     pub tolerance_percent: Option<f64>,
     /// Where the kernel sets the default.
     pub source: &'static str,

@@ -1,4 +1,4 @@
-//! Says what this program was built from and by, and which C library and distribution it runs on.
+//! Says from what and with which compiler this program was built, and on which C library and distribution it runs.
 
 use std::io::{BufRead, Read};
 
@@ -6,22 +6,22 @@ use serde::Serialize;
 
 use super::source::Source;
 
-/// Libraries beyond this size are not searched for their version; glibc is about 2 MiB.
+/// Larger libraries are not searched for their version. glibc has about 2 MiB.
 const LIBRARY_BYTES_MAX: u64 = 8 << 20;
 
 /// The list of mappings of a small program is a few KiB.
 const MAPPINGS_BYTES_MAX: u64 = 64 << 10;
 
-/// Versions of what takes part in a measurement.
+/// Versions of the software that takes part in a measurement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Versions {
-    /// This program's.
+    /// This program's version.
     pub c10m: &'static str,
-    /// The compiler's.
+    /// The compiler's version.
     pub rustc: &'static str,
     /// Target architecture and environment of the build.
     pub target: &'static str,
-    /// The C library's, where it can be found in the library itself.
+    /// The C library's version, if the library contains it.
     pub libc: Option<String>,
     /// The distribution, by its own name.
     pub distribution: Option<String>,
@@ -40,8 +40,8 @@ pub(super) fn versions(source: &mut Source<'_>) -> Versions {
     }
 }
 
-/// glibc carries `GNU C Library (…) stable release version 2.36.` for those who run it as a program;
-/// asking it by a call would need unsafe code.
+/// glibc contains `GNU C Library (…) stable release version 2.36.`, which it prints when it is run as a program.
+/// Asking it by a call would need unsafe code.
 fn libc(source: &Source<'_>) -> Option<String> {
     let mappings = source.first_lines("proc/self/maps", MAPPINGS_BYTES_MAX)?;
     let path = mappings.lines().find_map(|line| {
@@ -59,8 +59,8 @@ fn glibc_version(library: &[u8]) -> Option<&str> {
     const BANNER_LEN_MAX: usize = 256;
     const MARK: &str = " release version ";
     let mut rest = library;
-    // `skip_until` finds a single byte fast; looking for the whole banner at every place takes as long
-    // as everything else that is read of a host.
+    // `skip_until` finds a single byte fast. Searching every position for the whole banner would take as long as
+    // reading everything else about a host.
     while rest.skip_until(b'G').is_ok_and(|skipped| skipped > 0) {
         if rest.starts_with(BANNER) {
             let banner = &rest[..rest.len().min(BANNER_LEN_MAX)];

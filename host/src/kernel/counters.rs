@@ -1,8 +1,8 @@
-//! Which counters of Linux's TCP are kept, and what each means. Reads nothing.
+//! Which TCP counters of Linux are kept, and what each means. Reads nothing.
 
-/// Names as in the `Tcp` line of /proc/net/snmp and the `TcpExt` line of /proc/net/netstat, in byte
-/// order, each with what one more of it says. As of Linux 6.18: net/ipv4/proc.c has the names,
-/// net/ipv4/tcp*.c the places that count, Documentation/networking/snmp_counter.rst most of the story.
+/// Names as in the `Tcp` line of /proc/net/snmp and the `TcpExt` line of /proc/net/netstat, in byte order, each with
+/// the meaning of one more. As of Linux 6.18: net/ipv4/proc.c has the names, net/ipv4/tcp*.c the places that count,
+/// and Documentation/networking/snmp_counter.rst most of the explanations.
 const TABLE: [(&str, &str); 89] = [
     ("ActiveOpens", "a connect sent its first SYN"),
     ("AttemptFails", "a handshake failed, on either side"),
@@ -98,7 +98,7 @@ const TABLE: [(&str, &str); 89] = [
     ("TcpTimeoutRehash", "the path was changed after a retransmission timer"),
 ];
 
-/// What one more of the counter `name` says, in one line; absent for a name that is not kept.
+/// What one more of the counter `name` means, in one line. `None` if the counter is not kept.
 pub fn meaning(name: &str) -> Option<&'static str> {
     position(name).map(|index| TABLE[index].1)
 }
@@ -108,7 +108,7 @@ fn position(name: &str) -> Option<usize> {
     TABLE.binary_search_by(|(known, _)| (*known).cmp(name)).ok()
 }
 
-/// One value for each kept counter, in the order of the table; what was not found is absent.
+/// One value for each kept counter, in the order of the table. What was not found is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Counters(Vec<Option<u64>>);
 
@@ -119,16 +119,16 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Takes a value if its name is kept.
+    /// Stores a value if its name is kept.
     pub(crate) fn put(&mut self, name: &str, value: u64) {
         if let Some(index) = position(name) {
             self.0[index] = Some(value);
         }
     }
 
-    /// Each counter's name with its growth since `earlier`. A counter that was not there at both ends
-    /// has none. Nor has one that went back: these counters never do, so the two samples are not of
-    /// the same network namespace, and a difference, even one taken as zero, would be made up.
+    /// Each counter's name with its growth since `earlier`. Absent if the counter is missing in one of the samples, or
+    /// went back. These counters never go back within a network namespace, so the samples are then from different
+    /// ones, and any difference, even zero, would be made up.
     pub(crate) fn since(&self, earlier: &Counters) -> impl Iterator<Item = (&'static str, Option<u64>)> {
         let growth = self.0.iter().zip(&earlier.0).map(|(after, before)| (*after)?.checked_sub((*before)?));
         TABLE.iter().map(|(name, _)| *name).zip(growth)

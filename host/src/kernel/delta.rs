@@ -1,4 +1,4 @@
-//! What happened between two samples, as it stands in records. Public format; nothing here reads.
+//! What happened between two samples, in the form of records. A public format; nothing here reads.
 
 use super::counters::meaning;
 use serde::{Deserialize, Serialize};
@@ -9,48 +9,48 @@ use std::collections::BTreeMap;
 pub struct KernelDelta {
     /// Time between the samples.
     pub wall_us: u64,
-    /// Counters of TCP that grew, by the kernel's names (`Tcp` and `TcpExt` together), of the network
-    /// namespace. [`meaning`] explains them; [`KernelDelta::counter`] tells zero from unknown.
+    /// TCP counters of the network namespace that grew, by the kernel's names (`Tcp` and `TcpExt` together).
+    /// [`meaning`] explains them; [`KernelDelta::counter`] distinguishes zero from unknown.
     pub tcp: BTreeMap<String, u64>,
     /// Counters whose growth is unknown: this kernel does not have them, or they went back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tcp_absent: Vec<String>,
     /// Sockets and their memory at the end.
     pub sockstat: SocketStat,
-    /// Packets on their way from an interface (or the loopback) to TCP, over all CPUs of the host.
+    /// Packets on the way from an interface (or loopback) to TCP, over all CPUs of the host.
     pub softnet: Option<Softnet>,
     /// Time of every CPU of the host.
     pub cpus: Vec<CpuTime>,
-    /// Busy time of this process's CPUs, interrupts included; absent when none were named.
+    /// Busy time of this process's CPUs, including interrupts. Absent when no CPUs were named.
     pub own_cpus_busy_us: Option<u64>,
     /// Busy time of the watched CPUs.
     pub watched_cpus_busy_us: Option<u64>,
     /// This process.
     pub own: ProcessTime,
-    /// The watched process; absent when there is none.
+    /// The watched process. Absent when there is none.
     pub watched: Option<ProcessTime>,
     /// Time in which at least one task of the host waited for a CPU (PSI, `some`).
     pub pressure_cpu_us: Option<u64>,
 }
 
-/// Sockets at one moment (/proc/net/sockstat). In use, TIME-WAIT and established are of the network
-/// namespace; orphans, allocated and memory are of the whole host.
+/// Sockets at one moment (/proc/net/sockstat). In use, TIME-WAIT and established belong to the network namespace;
+/// orphans, allocated and memory belong to the whole host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketStat {
     /// Sockets of every family.
     pub used: Option<u64>,
-    /// TCP sockets over IPv4 in any state but CLOSED and TIME-WAIT; listeners included.
+    /// TCP sockets over IPv4 in any state but CLOSED and TIME-WAIT, including listeners.
     pub tcp_inuse: Option<u64>,
-    /// TCP sockets that no process holds any more.
+    /// TCP sockets that no process has open any more.
     pub tcp_orphan: Option<u64>,
     /// Connections in TIME-WAIT.
     pub tcp_tw: Option<u64>,
-    /// TCP sockets that have memory, IPv6 included.
+    /// TCP sockets that have memory, including IPv6.
     pub tcp_alloc: Option<u64>,
-    /// Memory of TCP's buffers in pages, as compared with net.ipv4.tcp_mem.
+    /// Memory of TCP's buffers in pages, the number that the kernel compares with net.ipv4.tcp_mem.
     pub tcp_mem_pages: Option<u64>,
-    /// CurrEstab: connections in ESTABLISHED or CLOSE-WAIT, IPv6 included. A connection within the
-    /// namespace has two ends and counts twice.
+    /// CurrEstab: connections in ESTABLISHED or CLOSE-WAIT, including IPv6. A connection within the namespace has two
+    /// ends and counts twice.
     pub established: Option<u64>,
 }
 
@@ -65,38 +65,38 @@ pub struct Softnet {
     pub squeezed: u64,
 }
 
-/// Time of one CPU (/proc/stat). The kernel counts in ticks, usually of 10 ms. A time that went back, as
-/// idle and iowait may (proc_stat(5)), is zero.
+/// Time of one CPU (/proc/stat). The kernel counts in ticks, usually of 10 ms. A time that went back, as idle and
+/// iowait may (proc_stat(5)), counts as zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CpuTime {
-    /// Which CPU.
+    /// Number of the CPU.
     pub cpu: u32,
-    /// Processes, nice ones included.
+    /// Time in processes, including nice ones.
     pub user_us: u64,
-    /// The kernel on behalf of processes.
+    /// Time in the kernel on behalf of processes.
     pub system_us: u64,
-    /// Interrupts.
+    /// Time in interrupts.
     pub irq_us: u64,
-    /// Soft interrupts: most of the network's receiving side.
+    /// Time in soft interrupts: most of the network's receiving side.
     pub softirq_us: u64,
-    /// Wanted by this machine, but given to another by the hypervisor.
+    /// Time that this machine wanted, but that the hypervisor gave to another.
     pub steal_us: u64,
-    /// Nothing to do.
+    /// Idle time.
     pub idle_us: u64,
-    /// Nothing to do, with disk I/O outstanding.
+    /// Idle time with disk I/O outstanding.
     pub iowait_us: u64,
 }
 
-/// What a process used and waited for. Waiting and switches are summed over its threads; what a thread
-/// did between the last sample and its end is not in the sum.
+/// What a process used and waited for. Waits and switches are summed over its threads. The sum excludes what a thread
+/// did between the last sample and its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessTime {
     /// User time.
     pub user_us: Option<u64>,
     /// System time.
     pub system_us: Option<u64>,
-    /// Time that threads were ready to run and had no CPU; may exceed the wall time. The kernel adds a
-    /// wait when it ends.
+    /// Time in which threads were ready to run but had no CPU. May exceed the wall time. The kernel adds a wait when
+    /// it ends.
     pub run_delay_us: Option<u64>,
     /// Times a thread gave up its CPU to wait for something.
     pub voluntary_switches: Option<u64>,
@@ -105,7 +105,7 @@ pub struct ProcessTime {
 }
 
 impl KernelDelta {
-    /// Growth of the TCP counter `name`; absent when it is not kept or could not be told.
+    /// Growth of the TCP counter `name`. Absent when it is not kept or not known.
     pub fn counter(&self, name: &str) -> Option<u64> {
         let grown = self.tcp.get(name).copied();
         let is_known = meaning(name).is_some() && !self.tcp_absent.iter().any(|absent| absent == name);
@@ -124,7 +124,7 @@ impl Softnet {
 }
 
 impl CpuTime {
-    /// What passed since `before`, an earlier time of the same CPU.
+    /// The time between `before` and this reading of the same CPU.
     pub fn since(&self, before: &CpuTime) -> CpuTime {
         CpuTime {
             cpu: self.cpu,

@@ -1,4 +1,4 @@
-//! What the kernel counts, read once: for whoever needs no sampler.
+//! What the kernel counts, read once, without a sampler.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use super::parse;
 use crate::cpu_time::TICK_US;
 use sys::clock;
 
-/// Times of all CPUs that are online, since boot.
+/// Times since boot of all online CPUs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CpuTimes {
     at_us: u64,
@@ -17,7 +17,7 @@ pub struct CpuTimes {
 }
 
 impl CpuTimes {
-    /// As they are now.
+    /// The times now.
     ///
     /// # Errors
     /// When /proc/stat cannot be read.
@@ -36,27 +36,28 @@ impl CpuTimes {
         self.times.iter().find(|time| time.cpu == cpu).copied()
     }
 
-    /// How long one CPU was neither idle, nor waiting for I/O, nor another machine's.
+    /// How long one CPU worked for this machine: was not idle, did not wait for I/O and was not stolen.
     pub fn busy_us(&self, cpu: u32) -> Option<u64> {
         parse::busy_us(&self.times, &[cpu], self.at_us)
     }
 }
 
-/// TCP sockets of the network namespace of the calling thread; `established` is not among what is read.
-/// /proc/net would show those of the process's first thread (proc_pid_net(5)).
+/// TCP sockets of the network namespace of the calling thread, without `established`. /proc/net would show those of
+/// the process's first thread (proc_pid_net(5)).
 pub fn sockets() -> Option<SocketStat> {
     let mut levels = SocketStat::default();
     parse::sockstat(&fs::read_to_string("/proc/thread-self/net/sockstat").ok()?, &mut levels);
     Some(levels)
 }
 
-/// All counters of TCP's extensions in the network namespace of the calling thread; none where they cannot be read.
+/// All TcpExt counters in the network namespace of the calling thread. Empty if they cannot be read.
 pub fn tcp_ext() -> BTreeMap<String, u64> {
     let text = fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
     parse::tcp_ext(&text).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Time since boot in which some task waited for a CPU, in µs. The averages beside it remember what was before.
+/// Time since boot in which some task waited for a CPU, in µs. The averages in the same file would still include
+/// earlier times.
 pub fn cpu_waited_us() -> Option<u64> {
     parse::pressure(&fs::read_to_string("/proc/pressure/cpu").ok()?)
 }

@@ -1,10 +1,10 @@
-//! What the text of each file of /proc says. Pure: no file is opened here.
+//! Parses the text of each file of /proc. Pure: no file is opened here.
 
 use super::counters::Counters;
 use super::delta::{CpuTime, SocketStat};
 use crate::text::field;
 
-/// The `Tcp` line of /proc/net/snmp: its counters into `counters`, and CurrEstab, which is a level.
+/// The `Tcp` line of /proc/net/snmp. Stores its counters in `counters`, and returns CurrEstab, which is a level.
 pub(crate) fn snmp(text: &str, counters: &mut Counters) -> Option<u64> {
     let mut established = None;
     for (name, value) in named_values(text, "Tcp:") {
@@ -26,9 +26,9 @@ pub(crate) fn tcp_ext(text: &str) -> impl Iterator<Item = (&str, u64)> {
     named_values(text, "TcpExt:")
 }
 
-/// The pairs of a line of names and a line of values that both begin with `title`. Nothing when the
-/// lines differ in length, for then no value can be given to a name; values that are no unsigned
-/// number (MaxConn is −1) are left out.
+/// The pairs from a line of names and a line of values that both begin with `title`. None when the lines differ in
+/// length, because no value would belong to a name for certain. Leaves out values that are not unsigned numbers
+/// (MaxConn is −1).
 fn named_values<'t>(text: &'t str, title: &str) -> impl Iterator<Item = (&'t str, u64)> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(title));
     let mut words = || lines.next().unwrap_or("").split_ascii_whitespace();
@@ -38,7 +38,7 @@ fn named_values<'t>(text: &'t str, title: &str) -> impl Iterator<Item = (&'t str
     pairs.take(if is_sound { usize::MAX } else { 0 })
 }
 
-/// /proc/net/sockstat: levels of now. `established` is not in this file and is left alone.
+/// /proc/net/sockstat: current levels. `established` is not in this file and remains as it is.
 pub(crate) fn sockstat(text: &str, levels: &mut SocketStat) {
     let tcp = |name: &str| level(text, "TCP", name);
     *levels = SocketStat {
@@ -52,7 +52,7 @@ pub(crate) fn sockstat(text: &str, levels: &mut SocketStat) {
     };
 }
 
-/// The number behind `name` in the line `TCP: inuse 1 orphan 0 …`, whose words alternate: a name, its value.
+/// The number after `name` in the line `TCP: inuse 1 orphan 0 …`, which alternates between names and values.
 pub(crate) fn level(text: &str, line: &str, name: &str) -> Option<u64> {
     let mut words = field(text, line)?.split_ascii_whitespace();
     while let (Some(found), Some(value)) = (words.next(), words.next()) {
@@ -72,8 +72,8 @@ pub(crate) struct SoftnetRow {
     pub(crate) squeezed: u32,
 }
 
-/// /proc/net/softnet_stat, hexadecimal. Offline CPUs have no line; which CPU a line is about stands in
-/// its 13th field since Linux 5.10, before that its number has to do.
+/// /proc/net/softnet_stat, hexadecimal. Offline CPUs have no line. Since Linux 5.10, the 13th field of a line has its
+/// CPU; before that, the number of the line must serve.
 pub(crate) fn softnet(text: &str) -> impl Iterator<Item = SoftnetRow> {
     text.lines().enumerate().filter_map(|(number, line)| {
         let mut fields = line.split_ascii_whitespace().map(|field| u32::from_str_radix(field, 16).ok());
@@ -86,8 +86,8 @@ pub(crate) fn softnet(text: &str) -> impl Iterator<Item = SoftnetRow> {
     })
 }
 
-/// The lines of /proc/stat that are about one CPU each, in ticks of `tick_us` (proc_stat(5)). Guest time
-/// is contained in user time; nice time is added to it here.
+/// The lines of /proc/stat for single CPUs, in ticks of `tick_us` (proc_stat(5)). User time contains guest time; nice
+/// time is added to it here.
 pub(crate) fn stat(text: &str, tick_us: u64) -> Vec<CpuTime> {
     let line = |line: &str| {
         let mut fields = line.strip_prefix("cpu")?.split_ascii_whitespace();
@@ -98,8 +98,8 @@ pub(crate) fn stat(text: &str, tick_us: u64) -> Vec<CpuTime> {
         let user_us = user.checked_add(nice)?;
         Some(CpuTime { cpu, user_us, system_us, irq_us, softirq_us, steal_us, idle_us, iowait_us })
     };
-    // The first line is the sum of all CPUs. The first line without a CPU ends them; behind it the longest
-    // of all counts every interrupt and is not worth splitting.
+    // The first line is the sum of all CPUs. The CPU lines end at the first line of another kind. The line after them
+    // is the longest: it counts every interrupt and is not worth splitting.
     text.lines()
         .take_while(|text| text.starts_with("cpu"))
         .filter(|text| !text.starts_with("cpu "))
@@ -107,11 +107,11 @@ pub(crate) fn stat(text: &str, tick_us: u64) -> Vec<CpuTime> {
         .collect()
 }
 
-/// Busy time of `cpus` up to `now_us` on the clock that counts from boot: what was neither idle, nor waiting
-/// for I/O, nor stolen. It is not the sum of user, system, irq and softirq: these are sampled at ticks, and
-/// of a server that wakes up for 10 µs at a time they see a few, while the kernel measures idle and iowait
-/// from tick to nohz (get_idle_time in fs/proc/stat.c) and stolen time by the hypervisor's clock. Absent when
-/// the list is empty or one of the CPUs is missing.
+/// Busy time of `cpus` up to `now_us` on the clock that counts from boot: time that was not idle, waiting for I/O or
+/// stolen. It is not the sum of user, system, irq and softirq, which the kernel samples at ticks: of a server that
+/// wakes up for 10 µs at a time, they see little. The kernel measures idle and iowait from tick to nohz (get_idle_time
+/// in fs/proc/stat.c), and stolen time by the hypervisor's clock. Absent when the list is empty or one of the CPUs is
+/// missing.
 pub(crate) fn busy_us(times: &[CpuTime], cpus: &[u32], now_us: u64) -> Option<u64> {
     let busy = |sum: u64, cpu: &u32| {
         let time = times.iter().find(|time| time.cpu == *cpu)?;
@@ -121,9 +121,9 @@ pub(crate) fn busy_us(times: &[CpuTime], cpus: &[u32], now_us: u64) -> Option<u6
     if cpus.is_empty() { None } else { cpus.iter().try_fold(0, busy) }
 }
 
-/// Time a thread has waited in a run queue, in ns: the second field of `/proc/[pid]/schedstat`
-/// (Documentation/scheduler/sched-stats.rst). The outer absence is a malformed text, the inner one a
-/// thread that has never run, which is also what a kernel that does not count shows.
+/// Time that a thread has waited in a run queue, in ns: the second field of `/proc/[pid]/schedstat`
+/// (Documentation/scheduler/sched-stats.rst). The outer `None` means a malformed text. The inner one means a thread
+/// that has never run; a kernel that does not count shows the same.
 pub(crate) fn schedstat(text: &str) -> Option<Option<u64>> {
     let mut fields = text.split_ascii_whitespace().map(|field| field.parse::<u64>().ok());
     let (run_ns, wait_ns, slices) = (fields.next()??, fields.next()??, fields.next()??);

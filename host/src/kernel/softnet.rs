@@ -1,11 +1,11 @@
-//! Totals in 64 bits of per-CPU counters that have 32 and wrap. Reads nothing.
+//! Adds up 32-bit per-CPU counters, which wrap, to 64-bit totals. Reads nothing.
 
 use super::delta::Softnet;
 use super::parse::SoftnetRow;
 use std::collections::BTreeMap;
 
-/// Sums over all CPUs since the first reading. A counter of 32 bits wraps within minutes at millions of
-/// packets per second, so each reading is compared with the last; one a minute is enough.
+/// Sums over all CPUs since the first reading. A 32-bit counter wraps within minutes at millions of packets per
+/// second, so each reading is compared with the last one. One reading a minute suffices.
 #[derive(Debug, Default)]
 pub(crate) struct SoftnetTotal {
     last: BTreeMap<u32, SoftnetRow>,
@@ -13,8 +13,8 @@ pub(crate) struct SoftnetTotal {
 }
 
 impl SoftnetTotal {
-    /// Adds what each CPU counted since its last reading; a CPU seen for the first time adds nothing.
-    /// Absent when there is no row at all.
+    /// Adds what each CPU counted since its last reading. A CPU seen for the first time adds nothing. `None` when
+    /// there are no rows.
     pub(crate) fn add(&mut self, rows: impl Iterator<Item = SoftnetRow>) -> Option<Softnet> {
         let mut is_empty = true;
         for row in rows {

@@ -1,4 +1,4 @@
-//! A file of /proc that stays open and is read again and again. Knows nothing of its contents.
+//! A file of /proc that stays open and is read repeatedly. Knows nothing about its contents.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -6,12 +6,12 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// What a read buffer begins with: every file read here fits, but for /proc/stat of a large machine.
+/// Initial length of a read buffer. Every file read here fits, except /proc/stat of a large machine.
 const BUFFER_LEN: usize = 64 * 1024;
-/// A longer file counts as unreadable: at about 100 bytes per CPU in /proc/stat no host has one.
+/// A longer file counts as unreadable. At about 100 bytes per CPU in /proc/stat, no host has one.
 const BUFFER_LEN_MAX: usize = 8 * 1024 * 1024;
 
-/// The buffer all files of a sampler share.
+/// The buffer that all files of a sampler share.
 #[derive(Debug)]
 pub(crate) struct Buffer(Vec<u8>);
 
@@ -30,20 +30,20 @@ impl Source {
         Source(File::open(path).ok())
     }
 
-    /// Opens a file and says why it cannot.
+    /// Opens a file, or says why it cannot.
     pub(crate) fn try_open(path: impl AsRef<Path>) -> io::Result<Source> {
         Ok(Source(Some(File::open(path)?)))
     }
 
-    /// The whole file as it is now; absent when there is no such file or the process it is about ended.
+    /// The current contents of the whole file. `None` when there is no such file, or its process has ended.
     pub(crate) fn read<'b>(&self, buffer: &'b mut Buffer) -> Option<Cow<'b, str>> {
         let length = read_whole(self.0.as_ref()?, &mut buffer.0).ok()?;
-        // The name of a process need not be UTF-8, and is not looked at.
+        // The name of a process need not be UTF-8; nothing here uses it.
         Some(String::from_utf8_lossy(&buffer.0[..length]))
     }
 }
 
-/// Reads from offset 0, at which the kernel makes up the contents anew, on to the end.
+/// Reads to the end from offset 0, where the kernel generates the contents again.
 fn read_whole(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let mut length = 0;
     loop {

@@ -1,4 +1,4 @@
-//! What the threads of one process waited for, added up so that threads may come and go.
+//! Sums what the threads of one process waited for, although threads may come and go.
 
 use super::parse;
 use super::source::{Buffer, Source};
@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A process with more threads is not summed: two descriptors and 20 µs a sample for each are too many.
+/// A process with more threads is not summed. Two descriptors and 20 µs per sample for each thread would be too much.
 const THREADS_MAX: usize = 1024;
 
-/// Waiting of threads so far. What cannot be read is absent.
+/// Total waits of threads so far. What cannot be read is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Waits {
-    /// Ready to run, but without a CPU.
+    /// Time ready to run, but without a CPU.
     pub(crate) run_delay_ns: Option<u64>,
     /// Context switches to wait for something.
     pub(crate) voluntary: Option<u64>,
@@ -21,13 +21,13 @@ pub(crate) struct Waits {
     pub(crate) involuntary: Option<u64>,
 }
 
-/// The threads of a process, each with its files open: an open file keeps to its thread, so a number
-/// that is given to a new thread is not mistaken for the old one.
+/// The threads of a process, each with its files open. An open file stays with its thread, so a new thread that gets
+/// the same id is not mistaken for the old one.
 #[derive(Debug)]
 pub(crate) struct Threads {
     folder: PathBuf,
     alive: BTreeMap<u32, Thread>,
-    /// What ended threads had when they were last seen: sums must not fall when a thread goes.
+    /// The last values of ended threads, because sums must not fall when a thread ends.
     ended: Last,
     /// Whether any thread ever showed a run delay. A kernel that does not count them shows zeros.
     has_run_delay: bool,
@@ -55,8 +55,8 @@ impl Threads {
         Threads { folder, alive: BTreeMap::new(), ended: Last::default(), has_run_delay: false }
     }
 
-    /// Sums over all threads there are or were. Absent when the process has ended, is not ours to look
-    /// at, has too many threads, or has one that cannot be read for want of descriptors.
+    /// Sums over all threads that exist or existed. `None` when the process has ended, may not be inspected, has too
+    /// many threads, or has one that cannot be read for lack of descriptors.
     pub(crate) fn read(&mut self, buffer: &mut Buffer) -> Option<Waits> {
         let listed = thread_ids(&self.folder).ok()?;
         if listed.len() > THREADS_MAX {
@@ -106,7 +106,7 @@ impl Thread {
         Ok(Thread { status, schedstat, last: Last::default() })
     }
 
-    /// Brings `last` up to date; false when the thread has ended.
+    /// Updates `last`. False when the thread has ended.
     fn read(&mut self, buffer: &mut Buffer, has_run_delay: &mut bool) -> bool {
         let switches = self.status.read(buffer).and_then(|text| parse::switches(&text));
         let Some((voluntary, involuntary)) = switches else { return false };
@@ -136,13 +136,13 @@ fn thread_ids(folder: &Path) -> io::Result<BTreeSet<u32>> {
     Ok(ids)
 }
 
-/// Whether a file of /proc is not there because its thread is not.
+/// Whether a file of /proc is missing because its thread has ended.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
-/// Time for which the calling thread was ready to run and had no CPU (proc_pid_schedstat: second field);
-/// `None` where the kernel keeps no such account.
+/// Time for which the calling thread was ready to run but had no CPU (proc_pid_schedstat: second field). `None` if the
+/// kernel does not account for it.
 pub fn thread_run_delay_ns() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     parse::schedstat(&text).flatten()
@@ -174,7 +174,7 @@ mod tests {
 
         drop(asks);
         sleeper.join().unwrap();
-        // A thread leaves /proc a moment after it can be joined.
+        // A thread leaves /proc slightly after it can be joined.
         let (folder, begun) = (PathBuf::from(format!("/proc/self/task/{id}")), Instant::now());
         while folder.exists() && begun.elapsed() < Duration::from_secs(30) {
             thread::sleep(Duration::from_millis(1));

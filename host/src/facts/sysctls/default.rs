@@ -1,13 +1,13 @@
-//! What the kernel would have set, as far as it can be known, and whether a value is that. Reads nothing.
+//! What the kernel would have set, as far as this is known, and whether a value matches. Reads nothing.
 
-/// A default, as far as it can be known.
+/// A default, as far as it is known.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Default {
     /// Exactly one of these, as the kernel prints them.
     OneOf(Vec<String>),
-    /// Numbers that depend on memory the kernel counted at boot, which nobody can count again.
+    /// Numbers that depend on the memory that the kernel counted at boot, which cannot be counted again.
     About { numbers: Vec<u64>, tolerance_percent: f64 },
-    /// Not to be computed from what this host shows.
+    /// Cannot be computed from what this host shows.
     Unknown,
 }
 

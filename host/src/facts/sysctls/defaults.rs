@@ -1,20 +1,20 @@
-//! Computes the defaults that depend on the host: on its memory, its hash tables, its processors, the
-//! kernel's release and how it was built. Each function names what it follows. Nothing is read here.
+//! Computes the defaults that depend on the host: on its memory, its hash tables, its processors, the kernel's release
+//! and build. Each function names the kernel code that it follows. Nothing is read here.
 
 use super::default::Default;
 
-/// The oldest release whose defaults were looked up. Older ones differ in more than is told here.
+/// The oldest release whose defaults were looked up. Older ones differ in more than this file covers.
 const RELEASE_FIRST: Release = (5, 4);
 
-/// Memory the kernel counted while it booted lacks what was still in use then, such as the initial
-/// file system, and what it set aside since. On a 24 GiB host the difference is 0.1 to 0.5 %, on a
-/// 1 GiB host with a large initial file system several percent.
+/// The memory that the kernel counted at boot excludes what was still in use then, such as the initial file system,
+/// and what it has reserved since. The difference is 0.1 to 0.5 % on a 24 GiB host, and several percent on a 1 GiB
+/// host with a large initial file system.
 const BOOT_MEMORY_TOLERANCE_PERCENT: f64 = 10.0;
 
 /// Major and minor number.
 type Release = (u64, u64);
 
-/// What defaults are computed from.
+/// The facts that defaults are computed from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::facts) struct Host {
     pub(in crate::facts) release: Option<Release>,
@@ -22,11 +22,11 @@ pub(in crate::facts) struct Host {
     pub(in crate::facts) memory_bytes: Option<u64>,
     pub(in crate::facts) possible_count: Option<u64>,
     pub(in crate::facts) node_count: Option<u64>,
-    /// Populated memory zones by their name, over all nodes.
+    /// Populated memory zones by name, over all nodes.
     pub(in crate::facts) zones: Vec<String>,
-    /// Buckets of the table of connections.
+    /// Buckets of the connection table.
     pub(in crate::facts) bucket_count: Option<u64>,
-    /// Whether some memory is backed by huge pages by itself or on request.
+    /// Whether some memory uses huge pages, by default or on request.
     pub(in crate::facts) huge_pages: Option<bool>,
     pub(in crate::facts) timer_hz: Option<u64>,
     pub(in crate::facts) congestion_control: Option<String>,
@@ -44,8 +44,8 @@ impl Host {
         self.release.is_some_and(|ours| ours >= release)
     }
 
-    /// Pages that ordinary allocations can use: nr_free_buffer_pages(), mm/page_alloc.c. A zone kept
-    /// for movable pages does not count there, and how large it is is not known here.
+    /// Pages that ordinary allocations can use: nr_free_buffer_pages(), mm/page_alloc.c. That function does not count
+    /// a zone reserved for movable pages, whose size is not known here.
     fn buffer_pages(&self) -> Option<u64> {
         let movable = self.zones.iter().any(|zone| zone == "Movable");
         self.memory_bytes.filter(|_| !movable)?.checked_div(self.page_bytes)
@@ -62,7 +62,7 @@ fn about(numbers: Vec<u64>) -> Default {
     Default::About { numbers, tolerance_percent: BOOT_MEMORY_TOLERANCE_PERCENT }
 }
 
-/// A function of the memory, exact where the tolerance on memory makes no difference to it.
+/// A function of the memory. Exact if the tolerance on memory makes no difference to the result.
 fn of_memory(amount: Option<u64>, compute: impl Fn(u64) -> Vec<u64>) -> Default {
     let Some(amount) = amount else {
         return Default::Unknown;
@@ -108,7 +108,7 @@ pub(super) fn pid_max(host: &Host) -> Default {
         .map_or(Default::Unknown, |count| Default::exactly(count.saturating_mul(1024).clamp(32_768, 4 << 20)))
 }
 
-/// Off on one node, else as built: check_numabalancing_enable().
+/// Off on one node, otherwise as built: check_numabalancing_enable().
 pub(super) fn numa_balancing(host: &Host) -> Default {
     match (host.node_count, host.numa_balancing) {
         (Some(1), _) | (_, Some(false)) => Default::exactly(0),
@@ -117,9 +117,9 @@ pub(super) fn numa_balancing(host: &Host) -> Default {
     }
 }
 
-/// The square root of sixteen times the memory in KiB, calculate_min_free_kbytes(), raised where huge
-/// pages are in use to eleven page blocks for each zone that takes ordinary pages: two, and nine for
-/// the pairs of migration types, set_recommended_min_free_kbytes().
+/// The square root of sixteen times the memory in KiB, calculate_min_free_kbytes(). If huge pages are in use, it is
+/// raised to eleven page blocks for each zone that takes ordinary pages: two, and nine for the pairs of migration
+/// types, set_recommended_min_free_kbytes().
 pub(super) fn min_free_kbytes(host: &Host) -> Default {
     let (Some(pages), Some(huge_pages)) = (host.buffer_pages(), host.huge_pages) else {
         return Default::Unknown;
@@ -172,7 +172,7 @@ pub(super) fn limit_output(host: &Host) -> Default {
     by_release(host, (6, 16), "4194304", "1048576")
 }
 
-/// 64, or 128 in newer kernels and in those that took the change over.
+/// 64, or 128 in newer kernels and in those that adopted the change.
 pub(super) fn deferred_max(_: &Host) -> Default {
     Default::OneOf(vec!["64".to_owned(), "128".to_owned()])
 }
@@ -182,9 +182,9 @@ pub(super) fn reserved_pages(host: &Host) -> Default {
     (1_u64 << 20).checked_div(host.page_bytes).map_or(Default::Unknown, Default::exactly)
 }
 
-/// One bucket for each 128 KiB, rounded up to a power of two, at most 524288 unless thash_entries= says
-/// otherwise: tcp_init(). The rounding makes the memory's tolerance one between neighbours. A namespace
-/// that has no table of its own shows the first one's number as negative.
+/// One bucket for each 128 KiB, rounded up to a power of two, at most 524288 unless thash_entries= sets another limit:
+/// tcp_init(). Because of the rounding, the memory's tolerance only leaves a choice between neighbouring powers. A
+/// namespace without its own table shows the first namespace's number as negative.
 pub(super) fn hash_entries(host: &Host) -> Default {
     let Some(bytes) = host.memory_bytes else {
         return Default::Unknown;
@@ -231,8 +231,8 @@ fn tcp_buffer(host: &Host, first: u64, least: u64, most: u64) -> Default {
     of_memory(host.buffer_pages(), |pages| vec![page, first, pages.saturating_mul(page / 128).min(most).max(least)])
 }
 
-/// 262144 above 4 GiB and 65536 above 1 GiB: nf_conntrack_init_start(). Before 5.15 the table was a
-/// quarter of it and the factor four, so the product is the same.
+/// 262144 above 4 GiB and 65536 above 1 GiB: nf_conntrack_init_start(). Before 5.15 the table was a quarter of that
+/// and the factor four, so the product is the same.
 pub(super) fn conntrack_max(host: &Host) -> Default {
     of_memory(host.memory_bytes, |bytes| {
         let buckets = if bytes > 4 << 30 {
@@ -250,7 +250,7 @@ pub(super) fn conntrack_max(host: &Host) -> Default {
 mod tests {
     use super::*;
 
-    /// The host these functions were checked on: 24 GiB, 2 processors, Linux 6.18, 250 Hz.
+    /// The host on which these functions were checked: 24 GiB, 2 processors, Linux 6.18, 250 Hz.
     fn host() -> Host {
         Host {
             release: Some((6, 18)),

@@ -1,6 +1,5 @@
-//! The sysctls that matter for very many connections, each with its default and the place in the
-//! kernel where it is set. Values are those of Linux 6.18; where a release since 5.4 had another one, a
-//! function of `defaults` says so.
+//! The sysctls that matter for very many connections, each with its default and the place in the kernel that sets it.
+//! Values are those of Linux 6.18. If a release since 5.4 had another value, a function of `defaults` computes it.
 
 use super::default::Default;
 use super::defaults::{self, Host};
@@ -9,15 +8,15 @@ use super::defaults::{self, Host};
 pub(super) struct Setting {
     pub(super) name: &'static str,
     pub(super) rule: Rule,
-    /// File of the kernel, and function or variable in it.
+    /// A file of the kernel, and the function or variable in it.
     pub(super) source: &'static str,
 }
 
 /// What the kernel sets by itself.
 pub(super) enum Rule {
-    /// The same everywhere, as `/proc/sys` prints it with single spaces.
+    /// The same on every host, as `/proc/sys` prints it, with single spaces.
     Is(&'static str),
-    /// Dependent on the host.
+    /// Depends on the host.
     Computed(fn(&Host) -> Default),
 }
 
