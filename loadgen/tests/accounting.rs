@@ -199,7 +199,10 @@ fn a_stop_ends_the_run_with_a_full_record() {
 
 #[test]
 fn a_target_that_refuses_is_named() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound and not listening: it refuses, and no other test can get its port meanwhile.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let gone = socket.local_addr().unwrap().as_socket().unwrap();
     let options = Options { threads: 2, ..options(format!("tcp://{gone}")) };
     let error = loadgen::load(&options, &AtomicBool::new(false), |_| {}).unwrap_err();
     assert_eq!(
