@@ -152,7 +152,7 @@ fn run(fault: &Fault, variant: [&str; 2]) -> Result<bool, String> {
     }
     let process = server.child.id();
     match end(server) {
-        Err((code, said)) if is_mute(fault, code) && said.is_empty() || said.contains("could not be written") => {
+        Err((code, said)) if is_mute(fault, code) && said.is_empty() || said.contains("cannot write the account") => {
             Ok(true)
         }
         Err((code, said)) => Err(format!("exit code {code:?}: {said}")),
