@@ -154,7 +154,7 @@ mod tests {
             (deflated(&histogram(0xffff_fff0, &[])), "announces 4294967280 bytes"),
             (short, "bytes of counts and has"),
             (deflated(&bomb), "more than the 16 MiB"),
-            (deflated(&deflated(&[])), "no histogram"),
+            (deflated(&deflated(&[])), "does not inflate to a histogram"),
             (zeros.clone(), "more zeros"),
             (deflated(&zeros), "more zeros"),
             (histogram(late.len() as u32, &late), "more zeros"),
