@@ -1,6 +1,8 @@
 //! What `c10m serve --json` prints, one line each: that it is ready, live counters, and the report at the end.
 //! Programs that start a server read the same types.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use protocol::Workload;
@@ -49,6 +51,9 @@ pub struct Ready {
     pub send_buffer_bytes: usize,
     /// Memory for buffers in each reactor.
     pub buffer_memory_bytes_per_reactor: usize,
+    /// CPU time that each request is made to cost beyond its work: not a usual server. Only where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handicap_ns: Option<NonZeroU32>,
     /// Where the kernel does not do what was requested, and consequences of the options that are not obvious.
     pub notes: Vec<String>,
     /// The process.
@@ -103,6 +108,7 @@ mod tests {
             receive_buffer_bytes: 131_072,
             send_buffer_bytes: 16_384,
             buffer_memory_bytes_per_reactor: 1 << 28,
+            handicap_ns: None,
             notes: vec![],
             pid: 1,
             version: "0.1.0".to_owned(),
@@ -149,7 +155,7 @@ mod tests {
             cpu_time: CpuTime { user_us: 10_000, system_us: 20_000 },
             error: None,
         };
-        Event::Exit(Box::new(Exit { code: 0, lines_lost: 0, report: Report::new(Balance::Hash, vec![reactor]) }))
+        Event::Exit(Box::new(Exit { code: 0, lines_lost: 0, report: Report::new(Balance::Hash, None, vec![reactor]) }))
     }
 
     #[test]
@@ -168,6 +174,24 @@ mod tests {
         assert_eq!((&printed["closes"], &printed["lines_lost"]), (&json!({"reset": 1}), &json!(1)));
         let printed = serde_json::to_value(exit()).unwrap();
         assert_eq!(printed["totals"]["closes"], json!({"peer_closed": 1}), "only reasons that occurred");
+    }
+
+    #[test]
+    fn a_handicap_is_told_where_there_is_one() {
+        let (Event::Ready(mut ready), Event::Exit(mut exit)) = (ready(), exit()) else { unreachable!() };
+        for handicap_ns in [None, NonZeroU32::new(15)] {
+            (ready.handicap_ns, exit.report.handicap_ns) = (handicap_ns, handicap_ns);
+            for event in [Event::Ready(ready.clone()), Event::Exit(exit.clone())] {
+                let printed = serde_json::to_value(event).unwrap();
+                assert_eq!(printed.get("handicap_ns"), handicap_ns.map(|_| json!(15)).as_ref());
+                let read = match serde_json::from_value(printed).unwrap() {
+                    Event::Ready(ready) => ready.handicap_ns,
+                    Event::Exit(exit) => exit.report.handicap_ns,
+                    Event::Stats(_) => unreachable!(),
+                };
+                assert_eq!(read, handicap_ns);
+            }
+        }
     }
 
     /// A document whose field at `path` has another name.

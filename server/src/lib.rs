@@ -11,6 +11,7 @@ mod balance;
 mod drain;
 mod endpoint;
 mod event;
+mod handicap;
 mod listener;
 mod options;
 mod reactor;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use protocol::Workload;
@@ -280,6 +281,8 @@ pub struct Options {
     pub buffer_memory_max: usize,
     /// Limits of the HTTP workload.
     pub http: HttpLimits,
+    /// CPU time that each request costs beyond its work, in nanoseconds: for experiments that must find it.
+    pub handicap_ns: Option<NonZeroU32>,
 }
 
 impl Options {
@@ -312,6 +315,7 @@ impl Options {
             accepts_per_turn_max: Options::ACCEPTS_PER_TURN,
             buffer_memory_max: Options::BUFFER_MEMORY,
             http: HttpLimits::default(),
+            handicap_ns: None,
         }
     }
 }

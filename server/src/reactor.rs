@@ -18,6 +18,7 @@ use crate::backend::{Backend, Parts};
 use crate::balance::Program;
 use crate::drain::{Command, Drain};
 use crate::endpoint::Endpoint;
+use crate::handicap::Handicap;
 use crate::listener::{self, Listener, SocketSizes};
 use crate::options::{Options, Scheduling, Variant};
 use crate::report::ReactorReport;
@@ -158,11 +159,14 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
     let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
     let margin = if options.variant.is_uring() { uring::SLAB_MARGIN } else { 0 };
+    let mut shard = Shard::new(shared, connections_max + margin)
+        .map_err(|error| Unavailable::Memory { connections: connections_max, error })?;
+    // On its own CPU: they need not be alike.
+    shard.handicap = options.handicap_ns.map(Handicap::calibrate);
     let mut backend = B::open(Parts {
         listeners,
         doorbell: line.doorbell.clone(),
-        shard: Shard::new(shared, connections_max + margin)
-            .map_err(|error| Unavailable::Memory { connections: connections_max, error })?,
+        shard,
         connections_max,
         accepts_per_turn_max: options.accepts_per_turn_max,
     })?;

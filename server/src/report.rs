@@ -1,5 +1,7 @@
 //! The report of a server at its end: its counters, and whether it ended well.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use crate::options::Balance;
@@ -66,6 +68,9 @@ pub struct Report {
     pub forced_closes: u64,
     /// Who chose the reactor of a new connection.
     pub balance: Balance,
+    /// CPU time that each request was made to cost beyond its work; only where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handicap_ns: Option<NonZeroU32>,
     /// How evenly it chose; `None` if no connection came.
     #[serde(deserialize_with = "Option::deserialize")]
     pub spread: Option<Spread>,
@@ -76,13 +81,13 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(balance: Balance, mut reactors: Vec<ReactorReport>) -> Report {
+    pub(crate) fn new(balance: Balance, handicap_ns: Option<NonZeroU32>, mut reactors: Vec<ReactorReport>) -> Report {
         reactors.sort_by_key(|reactor| reactor.index);
         let mut totals = Counters::default();
         reactors.iter().for_each(|reactor| totals.add(&reactor.counters));
         let accepts: Vec<u64> = reactors.iter().map(|reactor| reactor.counters.accepts).collect();
         let forced_closes = totals.closed_for(CloseReason::DrainForced) + totals.queue_resets;
-        Report { forced_closes, balance, spread: Spread::of(&accepts), totals, reactors }
+        Report { forced_closes, balance, handicap_ns, spread: Spread::of(&accepts), totals, reactors }
     }
 
     /// Exit code: 0 drained, 3 closed connections by force, 1 failed.

@@ -32,6 +32,8 @@ pub(crate) use timeouts::Timeouts;
 pub(crate) use unwatched::Unwatched;
 use wheel::{Deadline, Wheel};
 
+use crate::handicap::Handicap;
+
 /// The least memory for buffers of a reactor, in bytes.
 pub const BUFFER_MEMORY_LEN_MIN: usize = pool::MEMORY_LEN_MIN;
 
@@ -39,6 +41,8 @@ pub const BUFFER_MEMORY_LEN_MIN: usize = pool::MEMORY_LEN_MIN;
 pub(crate) struct Shard<P: Protocol, K> {
     pub(crate) shared: Resources<P>,
     pub(crate) intake: Intake,
+    /// What each request costs beyond its work, if anything.
+    pub(crate) handicap: Option<Handicap>,
     slab: Slab<Connection<K, P::State>>,
     wheel: Wheel,
     started_ms: u64,
@@ -59,6 +63,7 @@ impl<P: Protocol, K> Shard<P, K> {
         let mut shard = Shard {
             shared,
             intake: Intake::default(),
+            handicap: None,
             slab: Slab::with_capacity(connections_max)?,
             wheel: Wheel::new(),
             started_ms: monotonic_ms(),
@@ -129,9 +134,20 @@ impl<P: Protocol, K> Shard<P, K> {
         Some(connection.socket)
     }
 
-    /// Reads the clock; once per turn. True when a tick began, which is when timers may have expired.
+    /// Begins a turn, after its wait. True when a tick began, which is when timers may have expired.
     #[inline]
-    pub(crate) fn refresh_clock(&mut self) -> bool {
+    pub(crate) fn begin_turn(&mut self) -> bool {
+        // Here, because by now the last turn's replies have left in every backend: epoll and mio sent them at
+        // once, io_uring with the wait. So all variants are delayed alike, whoever is on the other side.
+        if let Some(handicap) = &mut self.handicap {
+            handicap.pay(self.shared.counters.requests);
+        }
+        self.refresh_clock()
+    }
+
+    /// Reads the clock. True when a tick began.
+    #[inline]
+    fn refresh_clock(&mut self) -> bool {
         let now = Tick(((monotonic_ms() - self.started_ms) / TICK_MS) as u32);
         if now == self.shared.now {
             return false;

@@ -207,7 +207,7 @@ impl Server {
             }
         }
         self.join();
-        Report::new(self.options.balance, reports)
+        Report::new(self.options.balance, self.options.handicap_ns, reports)
     }
 
     fn order(&mut self, command: Command) {

@@ -26,6 +26,7 @@ pub(super) fn ready(server: &Server, options: &Options, notes: Vec<String>) -> E
         receive_buffer_bytes: sizes.receive_buffer,
         send_buffer_bytes: sizes.send_buffer,
         buffer_memory_bytes_per_reactor: options.buffer_memory_max,
+        handicap_ns: options.handicap_ns,
         notes,
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -65,6 +66,9 @@ pub(super) fn notes(
     bounds: &SocketBounds,
 ) -> Vec<String> {
     let mut notes = Vec::new();
+    if let Some(ns) = options.handicap_ns {
+        notes.push(format!("--handicap {ns}: each request costs {ns} ns of CPU time beyond its work; measure nothing but the finding of it"));
+    }
     let asked = u64::from(options.socket.backlog);
     if let Some(most) = bounds.backlog_max.filter(|most| asked > *most)
         && options.socket.backlog != server::SocketOptions::BACKLOG
@@ -156,6 +160,7 @@ pub(super) fn exit_sentences(report: &Report) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU32;
     use std::time::Duration;
 
     const BOUNDS: SocketBounds = SocketBounds {
@@ -183,6 +188,12 @@ mod tests {
         let text = noted(|options| options.socket.send_buffer = Some(1), (0, 4608));
         assert!(text.contains("--sndbuf 1 is less than the kernel gives: 4608 bytes"), "{text}");
         assert_eq!(noted(|options| options.socket.send_buffer = Some(5000), (0, 10_000)), "");
+    }
+
+    #[test]
+    fn a_handicap_is_said() {
+        let text = noted(|options| options.handicap_ns = NonZeroU32::new(15), (0, 0));
+        assert!(text.contains("--handicap 15: each request costs 15 ns"), "{text}");
     }
 
     #[test]

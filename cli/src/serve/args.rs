@@ -1,5 +1,6 @@
 //! The arguments of `c10m serve`, and the options that they stand for.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -89,6 +90,9 @@ pub(crate) struct ServeArgs {
     /// Longest HTTP request body in bytes; the answer to a longer one is 413.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     max_body: u32,
+    /// CPU time that each request costs beyond its work, in ns: a difference planted for an experiment to find.
+    #[arg(long, value_name = "NS", hide = true, value_parser = handicap)]
+    handicap: Option<NonZeroU32>,
     /// Report live counters at this interval, at least 100ms: on stderr, or with --json on stdout. Closes and pauses
     /// are those of the interval; the end reports all of them.
     #[arg(long, value_name = "TIME", value_parser = interval)]
@@ -133,6 +137,11 @@ fn socket_buffer(text: &str) -> Result<u32, String> {
         bytes if bytes > MOST => Err(format!("a buffer has at most {MOST} bytes")),
         bytes => u32::try_from(bytes).map_err(|error| error.to_string()),
     }
+}
+
+fn handicap(text: &str) -> Result<NonZeroU32, String> {
+    let ns = count::between(1, u32::MAX)(text)?;
+    NonZeroU32::try_from(ns).map_err(|error| error.to_string())
 }
 
 /// A reactor's timers have a resolution of 100 ms. More frequent lines would say less than they cost.
@@ -257,6 +266,7 @@ impl ServeArgs {
         let memory = memory::choose(self.buffer_memory, group, options.reactors)?;
         options.buffer_memory_max = memory.bytes as usize;
         options.http.body_len_max = self.max_body;
+        options.handicap_ns = self.handicap;
         Ok((options, memory.note))
     }
 }

@@ -44,6 +44,10 @@ fn wrong_words_are_usage_errors() {
     refuses(&["serve", "echo", "--reactors", "0"], 2, &["--reactors"]);
     refuses(&["serve", "echo", "--cpus", "3-1"], 2, &["3-1"]);
     refuses(&["serve", "echo", "--balance", "fair"], 2, &["fair", "hash, cpu, round-robin"]);
+    for (handicap, words) in [("0", "0 is not in 1..="), ("soon", "a number"), ("1.5", "a number"), ("5G", "is not in")]
+    {
+        refuses(&["serve", "echo", "--handicap", handicap], 2, &["--handicap", words]);
+    }
     refuses(&["serve", "echo", "--nonsense"], 2, &["--nonsense"]);
 }
 
@@ -121,6 +125,21 @@ fn without_bpf_round_robin_fails_and_nothing_else_needs_it() {
         assert_eq!((&spread["accepts_max_over_mean"], exit["totals"]["accepts"].as_u64()), (&2.0.into(), Some(1)));
         assert_eq!(spread["accepts_coefficient_of_variation"], 1.0);
     }
+}
+
+/// A server with a handicap says so in its first line and in its last, and help does not offer it.
+#[test]
+fn a_handicap_is_no_secret() {
+    for arguments in [&["echo"][..], &["echo", "--handicap", "15"]] {
+        let planted = arguments.get(2).map(|_| serde_json::json!(15));
+        let server = Server::start(arguments);
+        let (ready, (_, exit)) = (server.ready.clone(), server.drain());
+        assert_eq!((ready.get("handicap_ns"), exit.get("handicap_ns")), (planted.as_ref(), planted.as_ref()));
+        let is_noted = ready["notes"].to_string().contains("--handicap 15");
+        assert_eq!(is_noted, planted.is_some(), "{ready}");
+    }
+    let (code, help, _) = run(&["serve", "--help"]);
+    assert!(code == 0 && help.contains("--max-body") && !help.contains("handicap"), "{help}");
 }
 
 #[test]

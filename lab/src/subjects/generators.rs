@@ -225,7 +225,14 @@ mod tests {
             ..Record::default()
         };
         let totals = Counters { requests: 200, syscalls: 420, sqes: 500, ..Counters::default() };
-        let report = Report { forced_closes: 0, balance: Balance::Hash, spread: None, totals, reactors: vec![] };
+        let report = Report {
+            forced_closes: 0,
+            balance: Balance::Hash,
+            handicap_ns: None,
+            spread: None,
+            totals,
+            reactors: vec![],
+        };
         let server = Exit { code: 0, lines_lost: 0, report };
         let footprint = Footprint { server_bytes_per_connection: Some(64.0), ..Footprint::default() };
         let run = account(&load, Some(&server), footprint, &Opening::default()).expect("a window");

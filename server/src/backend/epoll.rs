@@ -94,7 +94,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
 
     fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
-        let is_tick = self.shard.refresh_clock();
+        let is_tick = self.shard.begin_turn();
         let events = std::mem::take(&mut self.events);
         for event in &events {
             let token = Token(event.data.u64());

@@ -91,7 +91,7 @@ impl<P: Protocol> Backend<P> for Mio<P> {
 
     fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
-        let is_tick = self.shard.refresh_clock();
+        let is_tick = self.shard.begin_turn();
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             let token = Token(event.token().0 as u64);

@@ -149,7 +149,7 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
     fn turn(&mut self) -> io::Result<()> {
         let wait_max = self.wait_max();
         self.wait(wait_max)?;
-        let is_tick = self.shard.refresh_clock();
+        let is_tick = self.shard.begin_turn();
         self.handle_completions();
         if is_tick {
             self.on_tick()?;

@@ -1,0 +1,53 @@
+//! A planted cost is really paid, for each request, whichever loop answers it.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use protocol::Workload;
+use server::Variant;
+
+use crate::harness::{GET, Running};
+
+const REQUESTS: u32 = 200;
+const PLANTED: Duration = Duration::from_micros(500);
+/// Half of the requests on HTTP arrive this many at a time.
+const BATCH: u32 = 20;
+/// Of all that was planted, what must be found. The kernel tells user and system time in steps of 10 ms each, which
+/// is a fifth.
+const LEAST: Duration = PLANTED.saturating_mul(REQUESTS).saturating_mul(6).checked_div(10).expect("not zero");
+
+/// CPU time of the reactor that answers all requests.
+fn cpu_time(variant: Variant, workload: Workload, handicap_ns: Option<NonZeroU32>) -> Duration {
+    let server = Running::start(workload, variant, |options| options.handicap_ns = handicap_ns);
+    let mut client = server.connect();
+    match workload {
+        Workload::Echo => (0..REQUESTS).for_each(|_| client.echo(b"ping")),
+        Workload::Http => {
+            (0..REQUESTS / 2).for_each(|_| drop(client.get()));
+            for _ in 0..REQUESTS / 2 / BATCH {
+                client.write(GET.repeat(BATCH as usize));
+                (0..BATCH).for_each(|_| assert!(client.reply().is_some()));
+            }
+        }
+    }
+    drop(client);
+    let report = server.drain();
+    assert_eq!((report.totals.requests, report.handicap_ns), (REQUESTS.into(), handicap_ns));
+    let time = report.reactors[0].cpu_time;
+    Duration::from_micros(time.user_us + time.system_us)
+}
+
+pub(crate) fn every_request_pays(variant: Variant) {
+    let planted = NonZeroU32::new(PLANTED.subsec_nanos());
+    for workload in [Workload::Echo, Workload::Http] {
+        let mut seen = Vec::new();
+        let mut is_found = || {
+            let (without, with) = (cpu_time(variant, workload, None), cpu_time(variant, workload, planted));
+            seen.push((without, with));
+            without < LEAST && with >= without + LEAST
+        };
+        // A guest's clock may count time that its host gave to others as CPU time: try again.
+        let found = (0..5).any(|_| is_found());
+        assert!(found, "{variant}, {workload}: {LEAST:?} more are planted, but without and with it took {seen:?}");
+    }
+}
