@@ -60,16 +60,25 @@ pub struct Sample {
     sockstat: SocketStat,
     softnet: Option<Softnet>,
     cpus: Vec<CpuTime>,
-    own_cpus_busy_us: Option<u64>,
-    watched_cpus_busy_us: Option<u64>,
+    own_cpus: Occupied,
+    watched_cpus: Occupied,
     own: ProcessTotal,
     watched: Option<ProcessTotal>,
     pressure_cpu_us: Option<u64>,
 }
 
+/// How long some CPUs were occupied so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Occupied {
+    /// Neither idle nor waiting for I/O.
+    not_idle_us: Option<u64>,
+    stolen_us: Option<u64>,
+}
+
 /// What a process has used and waited for so far.
 #[derive(Debug, Clone, Copy, Default)]
 struct ProcessTotal {
+    run_ns: Option<u64>,
     cpu_us: Option<(u64, u64)>,
     waits: Waits,
 }
@@ -117,8 +126,9 @@ impl Sampler {
         if let Some(text) = self.stat.read(&mut self.buffer) {
             sample.cpus = parse::stat(&text, TICK_US);
         }
-        sample.own_cpus_busy_us = parse::busy_us(&sample.cpus, &self.config.own_cpus, stat_us);
-        sample.watched_cpus_busy_us = parse::busy_us(&sample.cpus, &self.config.watch_cpus, stat_us);
+        sample.own_cpus = Occupied::of(&sample.cpus, &self.config.own_cpus, stat_us);
+        sample.watched_cpus = Occupied::of(&sample.cpus, &self.config.watch_cpus, stat_us);
+        let watched_run_ns = self.config.watch_pid.and_then(sys::usage::process_run_ns);
         let watched_cpu_us = self.watched_stat.as_ref().and_then(|source| {
             let text = source.read(&mut self.buffer)?;
             let time = cpu_time::CpuTime::of_stat(&text)?;
@@ -126,10 +136,13 @@ impl Sampler {
         });
         pause();
         sample.own = ProcessTotal {
+            run_ns: sys::usage::process_run_ns(std::process::id()),
             cpu_us: Some(sys::usage::process_cpu_us()),
             waits: self.own_threads.read(&mut self.buffer).unwrap_or_default(),
         };
         sample.watched = self.watched_threads.as_mut().map(|threads| ProcessTotal {
+            // Read from the open file first: a number that was given away has none of this process's time.
+            run_ns: watched_cpu_us.and(watched_run_ns),
             cpu_us: watched_cpu_us,
             waits: threads.read(&mut self.buffer).unwrap_or_default(),
         });
@@ -158,14 +171,16 @@ impl Sample {
 
     /// What happened between `earlier` and this sample. Both must be of the same sampler.
     pub fn since(&self, earlier: &Sample) -> KernelDelta {
+        let own = self.own.since(earlier.own);
+        let watched = self.watched.zip(earlier.watched).map(|(after, before)| after.since(before));
         let mut delta = KernelDelta {
             wall_us: self.at_ns.saturating_sub(earlier.at_ns) / 1000,
             sockstat: self.sockstat,
             softnet: self.softnet.zip(earlier.softnet).map(|(after, before)| after.since(before)),
-            own_cpus_busy_us: difference(earlier.own_cpus_busy_us, self.own_cpus_busy_us),
-            watched_cpus_busy_us: difference(earlier.watched_cpus_busy_us, self.watched_cpus_busy_us),
-            own: self.own.since(earlier.own),
-            watched: self.watched.zip(earlier.watched).map(|(after, before)| after.since(before)),
+            own_cpus_busy_us: self.own_cpus.busy_us(earlier.own_cpus, None),
+            watched_cpus_busy_us: self.watched_cpus.busy_us(earlier.watched_cpus, watched.and_then(|it| it.run_ns)),
+            own,
+            watched,
             pressure_cpu_us: difference(earlier.pressure_cpu_us, self.pressure_cpu_us),
             ..KernelDelta::default()
         };
@@ -189,11 +204,26 @@ impl Sample {
     }
 }
 
+impl Occupied {
+    fn of(times: &[CpuTime], cpus: &[u32], now_us: u64) -> Occupied {
+        Occupied { not_idle_us: parse::not_idle_us(times, cpus, now_us), stolen_us: parse::stolen_us(times, cpus) }
+    }
+
+    /// Busy time since `earlier`. Absent when some of the time was stolen: then nobody can tell how long the CPUs worked.
+    /// Never below what a process ran on them, which is exact, while idle time is counted up to now from time to time only.
+    fn busy_us(self, earlier: Occupied, run_ns: Option<u64>) -> Option<u64> {
+        let is_whole = difference(earlier.stolen_us, self.stolen_us)? == 0;
+        let not_idle_us = difference(earlier.not_idle_us, self.not_idle_us).filter(|_| is_whole)?;
+        Some(not_idle_us.max(run_ns.unwrap_or(0) / 1000))
+    }
+}
+
 impl ProcessTotal {
     fn since(self, earlier: ProcessTotal) -> ProcessTime {
         let cpu = |pick: fn((u64, u64)) -> u64| difference(earlier.cpu_us.map(pick), self.cpu_us.map(pick));
         let (before, after) = (earlier.waits, self.waits);
         ProcessTime {
+            run_ns: difference(earlier.run_ns, self.run_ns),
             user_us: cpu(|(user, _)| user),
             system_us: cpu(|(_, system)| system),
             run_delay_us: difference(before.run_delay_ns, after.run_delay_ns).map(|ns| ns / 1000),
@@ -251,6 +281,7 @@ mod tests {
         assert!(delta.own.user_us.unwrap() + delta.own.system_us.unwrap() > 0, "{spent} {delta:?}");
         let watched = delta.watched.unwrap();
         for process in [delta.own, watched] {
+            assert!(process.run_ns > Some(0), "{process:?}");
             assert!(process.user_us.is_some() && process.system_us.is_some(), "{process:?}");
             assert!(process.voluntary_switches.is_some() && process.involuntary_switches.is_some(), "{process:?}");
         }
@@ -271,6 +302,27 @@ mod tests {
         assert_eq!(last.since(&first).watched, Some(ProcessTime::default()));
         let delta = Sampler::new(Config::default()).sample().since(&first);
         assert_eq!(delta.watched, None, "nothing was watched");
+    }
+
+    /// Two readings of /proc/stat on a virtual machine, 0.5 s apart: its CPU waited 0.2 s for the hypervisor after it was
+    /// woken, which the kernel calls idle and stolen, so that both together are longer than the time that passed.
+    #[test]
+    fn what_is_idle_and_stolen_is_not_taken_off_twice() {
+        let at = |text: &str, now_us| {
+            let times = parse::stat(text, TICK_US);
+            Occupied::of(&times, &[0], now_us)
+        };
+        let before = at("cpu0 100 0 100 1000 0 0 0 50 0 0\n", 60_000_000);
+        let stolen = at("cpu0 105 0 105 1035 0 0 0 70 0 0\n", 60_500_000);
+        assert_eq!(
+            stolen.busy_us(before, Some(170_000_000)),
+            None,
+            "0.5 s less 0.35 s idle less 0.2 s stolen is no time"
+        );
+        let quiet = at("cpu0 105 0 105 1035 0 0 0 50 0 0\n", 60_500_000);
+        assert_eq!(quiet.busy_us(before, Some(140_000_000)), Some(150_000));
+        assert_eq!(quiet.busy_us(before, Some(170_000_000)), Some(170_000), "never below the process's own time");
+        assert_eq!(Occupied::default().busy_us(before, Some(1)), None);
     }
 
     #[test]

@@ -170,6 +170,7 @@ fn run(repeat: u32, core: f64, order: u32, chance: f64) -> RunOfCell {
         requests_per_second: 0.97e6 / core,
         completed: (2.9e6 / core) as u64,
         errors: 0,
+        server_run_us_per_request: None,
         server_user_us_per_request: Some(core * 0.06),
         server_system_us_per_request: Some(core * 0.88),
         server_core_us_per_request: Some(core),

@@ -66,7 +66,9 @@ pub struct Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// [`Summary::server_core_us_per_request`].
+    /// [`Summary::server_run_us_per_request`].
+    ServerRun,
+    /// [`Summary::server_core_us_per_request`], which decided before run time was recorded.
     ServerCore,
     /// [`Summary::client_cpu_us_per_request`].
     ClientCpu,
@@ -76,6 +78,7 @@ impl Metric {
     /// Its name in a sentence.
     pub fn words(self) -> &'static str {
         match self {
+            Metric::ServerRun => "server CPU per request",
             Metric::ServerCore => "core CPU per request",
             Metric::ClientCpu => "client CPU per request",
         }
@@ -84,6 +87,7 @@ impl Metric {
     /// Its range over the repeats of a cell.
     pub fn range(self, summary: &Summary) -> Option<Range> {
         match self {
+            Metric::ServerRun => summary.server_run_us_per_request,
             Metric::ServerCore => summary.server_core_us_per_request,
             Metric::ClientCpu => summary.client_cpu_us_per_request,
         }
@@ -92,6 +96,7 @@ impl Metric {
     /// Its value in one run.
     pub fn of_run(self, run: &RunOfCell) -> Option<f64> {
         match self {
+            Metric::ServerRun => run.server_run_us_per_request,
             Metric::ServerCore => run.server_core_us_per_request,
             Metric::ClientCpu => run.client_cpu_us_per_request,
         }
@@ -196,11 +201,14 @@ pub struct RunOfCell {
     pub completed: u64,
     /// Requests that failed in any way.
     pub errors: u64,
-    /// Time of the server's process in user mode.
+    /// The server process's time on a CPU, user and system, by its CPU clock: exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_run_us_per_request: Option<f64>,
+    /// The server process's own time in user mode, by ticks.
     pub server_user_us_per_request: Option<f64>,
     /// Time of the server's process in the kernel.
     pub server_system_us_per_request: Option<f64>,
-    /// Busy time of the server's processors, including interrupts, whoever caused it.
+    /// Busy time of the server's processors, interrupts included, whoever caused it. Absent when some of it was stolen.
     pub server_core_us_per_request: Option<f64>,
     /// The load generator's user and kernel time.
     pub client_cpu_us_per_request: Option<f64>,
@@ -301,6 +309,9 @@ pub struct Raw {
 pub struct Summary {
     /// Over [`RunOfCell::requests_per_second`].
     pub requests_per_second: Option<Range>,
+    /// Over [`RunOfCell::server_run_us_per_request`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_run_us_per_request: Option<Range>,
     /// Over [`RunOfCell::server_user_us_per_request`].
     pub server_user_us_per_request: Option<Range>,
     /// Over [`RunOfCell::server_system_us_per_request`].
@@ -335,6 +346,7 @@ impl Summary {
         let quantile = |quantile| responses?.quantile_us(quantile);
         Summary {
             requests_per_second: range(|run| Some(run.requests_per_second)),
+            server_run_us_per_request: range(|run| run.server_run_us_per_request),
             server_user_us_per_request: range(|run| run.server_user_us_per_request),
             server_system_us_per_request: range(|run| run.server_system_us_per_request),
             server_core_us_per_request: range(|run| run.server_core_us_per_request),

@@ -3,6 +3,7 @@
 //! There are deliberately no percentiles here: quantiles of latency come from merged histograms only. An empty slice,
 //! or a value that is not a number, gives `None` rather than a figure nobody measured.
 
+pub mod blocks;
 mod comparison;
 
 use serde::{Deserialize, Serialize};

@@ -21,7 +21,8 @@ pub struct KernelDelta {
     pub softnet: Option<Softnet>,
     /// Time of every CPU of the host.
     pub cpus: Vec<CpuTime>,
-    /// Busy time of this process's CPUs, including interrupts. Absent when no CPUs were named.
+    /// Busy time of this process's CPUs, interrupts included; absent when none were named, or when some of the time was
+    /// stolen.
     pub own_cpus_busy_us: Option<u64>,
     /// Busy time of the watched CPUs.
     pub watched_cpus_busy_us: Option<u64>,
@@ -91,6 +92,9 @@ pub struct CpuTime {
 /// did between the last sample and its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessTime {
+    /// Time on a CPU, in user mode and in the kernel, in ns: exact, where the two below are counted in ticks of 10 ms.
+    #[serde(default)]
+    pub run_ns: Option<u64>,
     /// User time.
     pub user_us: Option<u64>,
     /// System time.

@@ -36,9 +36,17 @@ impl CpuTimes {
         self.times.iter().find(|time| time.cpu == cpu).copied()
     }
 
-    /// How long one CPU worked for this machine: was not idle, did not wait for I/O and was not stolen.
-    pub fn busy_us(&self, cpu: u32) -> Option<u64> {
-        parse::busy_us(&self.times, &[cpu], self.at_us)
+    /// How long one CPU was busy since an earlier reading; `None` when some of the time was stolen, or the CPU is not in
+    /// both.
+    pub fn busy_us_since(&self, earlier: &CpuTimes, cpu: u32) -> Option<u64> {
+        let stolen_us = |times: &CpuTimes| Some(times.of(cpu)?.steal_us);
+        let is_whole = stolen_us(self)? == stolen_us(earlier)?;
+        self.not_idle_us(cpu)?.checked_sub(earlier.not_idle_us(cpu)?).filter(|_| is_whole)
+    }
+
+    /// How long one CPU was neither idle nor waiting for I/O. What the hypervisor took meanwhile is in it.
+    pub fn not_idle_us(&self, cpu: u32) -> Option<u64> {
+        parse::not_idle_us(&self.times, &[cpu], self.at_us)
     }
 }
 
@@ -70,9 +78,20 @@ mod tests {
     fn this_machine_can_be_read() {
         let times = CpuTimes::read().unwrap();
         let first = times.cpus().next().expect("a CPU");
-        assert!(times.busy_us(first) > Some(0), "{times:?}");
+        assert!(times.not_idle_us(first) > Some(0), "{times:?}");
+        let later = |idle_us: u64, steal_us: u64| {
+            let grown = |time: &CpuTime| CpuTime {
+                idle_us: time.idle_us + idle_us,
+                steal_us: time.steal_us + steal_us,
+                ..*time
+            };
+            CpuTimes { at_us: times.at_us + 1000, times: times.times.iter().map(grown).collect() }
+        };
+        assert_eq!(later(300, 0).busy_us_since(&times, first), Some(700));
+        assert_eq!(later(300, 10).busy_us_since(&times, first), None, "stolen time may be idle time, too");
+        assert_eq!(later(300, 0).busy_us_since(&times, u32::MAX), None);
         assert_eq!(times.of(first).map(|time| time.cpu), Some(first));
-        assert_eq!((times.of(u32::MAX), times.busy_us(u32::MAX)), (None, None));
+        assert_eq!((times.of(u32::MAX), times.not_idle_us(u32::MAX)), (None, None));
         assert!(tcp_ext().contains_key("ListenDrops"));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(sockets().unwrap().tcp_inuse > Some(0));

@@ -107,18 +107,24 @@ pub(crate) fn stat(text: &str, tick_us: u64) -> Vec<CpuTime> {
         .collect()
 }
 
-/// Busy time of `cpus` up to `now_us` on the clock that counts from boot: time that was not idle, waiting for I/O or
-/// stolen. It is not the sum of user, system, irq and softirq, which the kernel samples at ticks: of a server that
-/// wakes up for 10 µs at a time, they see little. The kernel measures idle and iowait from tick to nohz (get_idle_time
-/// in fs/proc/stat.c), and stolen time by the hypervisor's clock. Absent when the list is empty or one of the CPUs is
-/// missing.
-pub(crate) fn busy_us(times: &[CpuTime], cpus: &[u32], now_us: u64) -> Option<u64> {
-    let busy = |sum: u64, cpu: &u32| {
-        let time = times.iter().find(|time| time.cpu == *cpu)?;
-        let away = [time.idle_us, time.iowait_us, time.steal_us].into_iter().try_fold(0, u64::checked_add)?;
-        sum.checked_add(now_us.checked_sub(away)?)
-    };
-    if cpus.is_empty() { None } else { cpus.iter().try_fold(0, busy) }
+/// Time of `cpus` up to `now_us` on the clock that counts from boot that was neither idle nor waiting for I/O; what was
+/// stolen meanwhile is in it. It is not the sum of user, system, irq and softirq: these are sampled at ticks, and
+/// of a server that wakes up for 10 µs at a time they see a few, while the kernel measures idle and iowait
+/// from tick to nohz (get_idle_time in fs/proc/stat.c). Stolen time must not be taken off as well: the kernel calls a
+/// virtual CPU idle from when it goes to sleep until it runs again, and the hypervisor calls it stolen from when it was
+/// woken, so a part of it is both. Absent when the list is empty or one of the CPUs is missing.
+pub(crate) fn not_idle_us(times: &[CpuTime], cpus: &[u32], now_us: u64) -> Option<u64> {
+    sum_of(times, cpus, |time| now_us.checked_sub(time.idle_us.checked_add(time.iowait_us)?))
+}
+
+/// What the hypervisor took from `cpus` since boot. Absent when the list is empty or one of the CPUs is missing.
+pub(crate) fn stolen_us(times: &[CpuTime], cpus: &[u32]) -> Option<u64> {
+    sum_of(times, cpus, |time| Some(time.steal_us))
+}
+
+fn sum_of(times: &[CpuTime], cpus: &[u32], of: impl Fn(&CpuTime) -> Option<u64>) -> Option<u64> {
+    let add = |sum: u64, cpu: &u32| sum.checked_add(of(times.iter().find(|time| time.cpu == *cpu)?)?);
+    if cpus.is_empty() { None } else { cpus.iter().try_fold(0, add) }
 }
 
 /// Time that a thread has waited in a run queue, in ns: the second field of `/proc/[pid]/schedstat`
@@ -275,16 +281,17 @@ mod tests {
         };
         assert_eq!(times[0], first);
         assert_eq!(times.iter().map(|time| time.cpu).collect::<Vec<_>>(), [0, 10], "malformed lines have no CPU");
-        let away = |time: &CpuTime| time.idle_us + time.iowait_us + time.steal_us;
+        let away = |time: &CpuTime| time.idle_us + time.iowait_us;
         let now_us = 1_000_000;
         let (zero, ten) = (now_us - away(&times[0]), now_us - away(&times[1]));
-        assert_eq!(zero, 1_000_000 - 1000 - 1010 - 60);
+        assert_eq!(zero, 1_000_000 - 1000 - 1010);
+        assert_eq!((stolen_us(&times, &[0, 10]), stolen_us(&times, &[1])), (Some(60), None));
         for (cpus, busy) in
             [(&[0][..], Some(zero)), (&[0, 10], Some(zero + ten)), (&[10], Some(ten)), (&[1], None), (&[], None)]
         {
-            assert_eq!(busy_us(&times, cpus, now_us), busy, "{cpus:?}");
+            assert_eq!(not_idle_us(&times, cpus, now_us), busy, "{cpus:?}");
         }
-        assert_eq!(busy_us(&times, &[0], 100), None, "less time has passed than the CPU was away");
+        assert_eq!(not_idle_us(&times, &[0], 100), None, "less time has passed than the CPU was away");
         assert_eq!(stat("", 10), []);
         assert_eq!(stat("cpu0 18446744073709551615 1 1 1 1 1 1 1", 10), [], "does not fit");
     }

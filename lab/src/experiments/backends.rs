@@ -36,12 +36,12 @@ pub(super) fn experiment() -> Comparison {
                       number of connections and rate. System calls, submissions, completions and bytes per \
                       connection stand beside the CPU, so that a difference can be traced to its cause. On loopback \
                       the kernel's share of a request is some 95 %; with a NIC in between it differs.",
-        metric: Metric::ServerCore,
+        metric: Metric::ServerRun,
         decision: decision(
             Some("epoll level"),
             0.05,
             "A variant is cheaper or dearer than epoll level under a load when the interval of the paired ratios of \
-             core CPU per request excludes 1 and the difference is at least 5 %; less than that is no reason to choose.",
+             server CPU per request excludes 1 and the difference is at least 5 %; less than that is no reason to choose.",
         ),
         is_hidden: false,
         scopes: vec![quick(), full()],

@@ -15,7 +15,7 @@ pub(super) fn experiment() -> Comparison {
         explanation: "Few loads, long windows: what changes of the code are held against, and a comparison with a \
                       server that everybody knows. All loads are closed loops that keep the server's CPU busy, so \
                       its busy time is exact; their response times are those of a saturated server.",
-        metric: Metric::ServerCore,
+        metric: Metric::ServerRun,
         decision: decision(
             Some("epoll level"),
             0.02,

@@ -28,7 +28,7 @@ pub(super) fn experiment() -> Comparison {
                       connection is opened, carries one request and is closed in order. The variants of this project, \
                       nginx and haproxy do the same on one CPU; four reactors under three ways of sharing connections \
                       out show what the choice costs and how even it is.",
-        metric: Metric::ServerCore,
+        metric: Metric::ServerRun,
         decision: decision(
             Some("epoll level"),
             0.02,

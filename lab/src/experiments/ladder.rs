@@ -31,7 +31,7 @@ pub(super) fn experiment() -> Comparison {
                       connections: larger tables, colder caches, more memory. Compare the rungs of one arm as well as \
                       the arms of one rung. Real idle connections also cost timers and keep-alives, which this does \
                       not show.",
-        metric: Metric::ServerCore,
+        metric: Metric::ServerRun,
         decision: decision(
             Some("epoll level"),
             0.05,

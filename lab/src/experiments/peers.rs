@@ -30,7 +30,7 @@ pub(super) fn experiment() -> Comparison {
                       and against small servers on nine Rust libraries (scripts/peers.sh installs and builds them), \
                       each in its documented fast configuration, which the report prints. They do more than this \
                       project's server, which exists to be measured: the notes say what.",
-        metric: Metric::ServerCore,
+        metric: Metric::ServerRun,
         decision: decision(
             Some("epoll level"),
             0.02,

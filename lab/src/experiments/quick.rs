@@ -28,7 +28,7 @@ pub(super) fn experiment() -> Comparison {
         explanation: "The first thing to run on a new host: shows within minutes whether everything works, what a \
                       request costs here, and how much the figures of this host scatter. Its windows are short: \
                       differences of a few percent are for `baseline` and `backends`.",
-        metric: Metric::ServerCore,
+        metric: Metric::ServerRun,
         decision: decision(
             Some("epoll level"),
             0.05,

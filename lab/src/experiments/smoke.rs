@@ -25,7 +25,7 @@ pub(super) fn experiment() -> Comparison {
         question: "Does an experiment run from its beginning to its end?",
         explanation: "Only for tests: its figures mean nothing, its files must be complete. Two arms, two loads, a few \
                       connections, windows that are too short for anything.",
-        metric: Metric::ServerCore,
+        metric: Metric::ServerRun,
         decision: decision(Some("epoll level"), 0.05, "Nothing is decided here: the windows are too short for that."),
         is_hidden: true,
         scopes: vec![scope(Profile::Quick, 1), scope(Profile::Full, 4)],

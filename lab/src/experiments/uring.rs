@@ -27,11 +27,11 @@ pub(super) fn experiment() -> Comparison {
                       same protocol code, connections and buffers behind all of them. Loopback has the sender run the \
                       receiver's TCP stack, so what is left to save is the system calls, the readiness lists and the \
                       waking up.",
-        metric: Metric::ServerCore,
+        metric: Metric::ServerRun,
         decision: decision(
             Some("epoll level"),
             0.02,
-            "A trick pays under a load when the interval of the paired ratios of core CPU per request to epoll level \
+            "A trick pays under a load when the interval of the paired ratios of server CPU per request to epoll level \
              excludes 1 and the difference is at least 2 %.",
         ),
         is_hidden: false,

@@ -56,6 +56,7 @@ fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: Engine) -
     if !is_one_process {
         // One of several workers was watched: its time is not the server's.
         (run.server_user_us_per_request, run.server_system_us_per_request) = (None, None);
+        run.server_run_us_per_request = None;
     }
     let run = RunOfCell { raw: Raw { load: slim(&record)?, server: ended.printed }, ..run };
     Ok(Measured {
@@ -158,6 +159,7 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
         requests_per_second: load.requests_per_second.context("the window was too short for a rate")?,
         completed: requests.completed,
         errors: requests.failed + requests.timed_out + requests.censored,
+        server_run_us_per_request: watched.and_then(|watched| Some(watched.run_ns? as f64 / 1000.0 / in_window?)),
         server_user_us_per_request: per_request(|watched| watched.user_us),
         server_system_us_per_request: per_request(|watched| watched.system_us),
         server_core_us_per_request: per_request(|watched| watched.busy_us),
@@ -212,6 +214,7 @@ mod tests {
             requests_per_second: Some(45.0),
             watched: Some(Watched {
                 requests_completed_in_window: 100,
+                run_ns: Some(700_000),
                 user_us: Some(20),
                 system_us: Some(500),
                 busy_us: Some(600),
@@ -238,6 +241,7 @@ mod tests {
         let run = account(&load, Some(&server), footprint, &Opening::default()).expect("a window");
         assert_eq!((run.completed, run.errors), (90, 6));
         assert_eq!(run.server_user_us_per_request, Some(0.2));
+        assert_eq!(run.server_run_us_per_request, Some(7.0));
         assert_eq!(run.server_core_us_per_request, Some(6.0));
         assert_eq!(run.client_cpu_us_per_request, Some(4.3));
         assert_eq!((run.syscalls_per_request, run.enters_per_request), (Some(2.1), None));

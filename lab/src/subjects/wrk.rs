@@ -19,12 +19,6 @@ pub(crate) fn availability(host: &dyn Host) -> Result<String, String> {
     said(host, "wrk", "-v", "wrk").map_err(|_| "not installed (Debian: apt-get install wrk)".to_owned())
 }
 
-/// Busy time of one CPU since boot.
-fn cpu_busy_us(cpu: usize) -> anyhow::Result<u64> {
-    let times = CpuTimes::read().context("reading /proc/stat")?;
-    times.busy_us(cpu as u32).context("no such CPU, or its idle, iowait and stolen times exceed the uptime of the host")
-}
-
 /// Loads `server` once and ends it.
 pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::Result<Measured> {
     let (load, places) = (&job.load, &stage.places);
@@ -35,11 +29,12 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::
     let (duration, url) = (format!("{}s", job.seconds.ceil() as u64), server.url(load.workload));
     let arguments = ["--threads", "1", "--latency", "--connections", &connections, "--duration", &duration, &url];
     let command = Command { cpus: vec![places.client], ..Command::other("wrk", &arguments.map(str::to_owned), "wrk") };
-    let busy_before = cpu_busy_us(places.server)?;
+    let before = CpuTimes::read().context("reading /proc/stat")?;
     let mut process = Process::start(stage.host, &command)?;
     process.wait_for_output(&stage.stop)?;
     let (output, code, cpu_us) = process.finish_with_cpu_us()?;
-    let busy_us = cpu_busy_us(places.server)? - busy_before;
+    let after = CpuTimes::read().context("reading /proc/stat")?;
+    let busy_us = after.busy_us_since(&before, places.server as u32);
     if code != 0 {
         bail!("wrk ended with {code}");
     }
@@ -56,9 +51,10 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::
         requests_per_second: rate,
         completed: requests as u64,
         errors: u64::from(errors),
+        server_run_us_per_request: None,
         server_user_us_per_request: None,
         server_system_us_per_request: None,
-        server_core_us_per_request: Some(busy_us as f64 / requests),
+        server_core_us_per_request: busy_us.map(|busy_us| busy_us as f64 / requests),
         client_cpu_us_per_request: Some(cpu_us as f64 / requests),
         syscalls_per_request: totals
             .and_then(|totals| job.opening.rest(totals, Counter::Syscalls))

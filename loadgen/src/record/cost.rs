@@ -51,13 +51,16 @@ pub struct Cpu {
 pub struct Watched {
     /// The process.
     pub pid: Option<u32>,
+    /// Its time on a CPU, user and system, in ns; exact, by its CPU clock. Absent when it could not be read at both ends.
+    #[serde(default)]
+    pub run_ns: Option<u64>,
     /// Its user time; absent when it could not be read at both ends.
     pub user_us: Option<u64>,
     /// Its system time.
     pub system_us: Option<u64>,
     /// The CPUs.
     pub cpus: Vec<u32>,
-    /// Their busy time, interrupts included.
+    /// Their busy time, interrupts included; absent when some of the time was stolen.
     pub busy_us: Option<u64>,
     /// Replies received between the samples: what to divide by.
     pub requests_completed_in_window: u64,

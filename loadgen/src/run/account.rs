@@ -108,6 +108,7 @@ pub(super) fn watched(kernel: &KernelDelta, completed: u64, options: &Options) -
     let process = kernel.watched.unwrap_or_default();
     Some(Watched {
         pid: options.watch_pid,
+        run_ns: process.run_ns,
         user_us: process.user_us,
         system_us: process.system_us,
         cpus: options.watch_cpus.clone(),

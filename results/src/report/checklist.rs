@@ -21,7 +21,12 @@ fn runs(record: &Record) -> impl Iterator<Item = &RunOfCell> {
     record.cells.iter().flat_map(|cell| &cell.runs)
 }
 
-/// Number of processors that a rate keeps busy at a cost per request.
+/// The server's busy time, or, where that is not known, its own.
+fn of_server(run: &RunOfCell) -> Option<f64> {
+    run.server_core_us_per_request.or(run.server_run_us_per_request)
+}
+
+/// Processors that a rate keeps busy at a cost.
 fn busy(run: &RunOfCell, cost_us: Option<f64>) -> Option<f64> {
     Some(cost_us? * run.requests_per_second / 1e6).filter(|share| share.is_finite())
 }
@@ -32,7 +37,7 @@ fn why_not_double(record: &Record) -> String {
     let middle = |of: fn(&RunOfCell) -> Option<f64>| {
         median(&closed.iter().filter_map(|run| busy(run, of(run))).collect::<Vec<f64>>())
     };
-    let server = middle(|run| run.server_core_us_per_request);
+    let server = middle(of_server);
     let client = middle(|run| run.client_cpu_us_per_request);
     match (server, client) {
         _ if closed.is_empty() => {
@@ -64,7 +69,7 @@ fn limits(record: &Record) -> String {
     format!(
         "The busiest run needed {} processors for the server and {} for the load generator. Loopback has no line rate to exceed; \
          nothing else bounds these figures from outside.",
-        words(most(|run| run.server_core_us_per_request)),
+        words(most(of_server)),
         words(most(|run| run.client_cpu_us_per_request))
     )
 }

@@ -10,7 +10,7 @@ use crate::chart::{
     ChartError, CostChart, CostLine, ForestChart, ForestRow, Line, PercentileChart, StackChart, StackRow, Strip,
     TimelineChart,
 };
-use crate::record::{Cell, Loop, Point, Record, RunOfCell};
+use crate::record::{Cell, Loop, Metric, Point, Record, RunOfCell};
 use crate::run::{Curve, word};
 use crate::stats::{Judgement, median};
 
@@ -102,10 +102,11 @@ pub(super) fn cpu(record: &Record) -> Option<Figure> {
         part_names: ["user", "system", "rest: interrupts and others"].map(str::to_owned).to_vec(),
         rows,
     };
-    let mut caption =
+    let drawn = if record.metric == Metric::ServerRun { "server CPU" } else { "core CPU" };
+    let mut caption = format!(
         "User and system are the server process's own; the rest is what else its processors did, mostly the packets \
-         of the other side. Drawn is the repeat with the median core CPU. Figures in the tables of results."
-            .to_owned();
+         of the other side. Drawn is the repeat with the median {drawn}. Figures in the tables of results."
+    );
     if left_out > 0 {
         caption += &format!(" The first loads that fit are drawn, {left_out} are not.");
     }
@@ -114,11 +115,12 @@ pub(super) fn cpu(record: &Record) -> Option<Figure> {
 
 /// The parts of the median run, because they add up. The medians of each part would not.
 fn stack(cell: &Cell) -> Option<StackRow> {
-    let mut runs: Vec<(f64, &RunOfCell)> =
-        cell.runs.iter().filter_map(|run| Some((run.server_core_us_per_request?, run))).collect();
-    runs.retain(|(core, _)| core.is_finite());
+    let cost = |run: &RunOfCell| run.server_run_us_per_request.or(run.server_core_us_per_request);
+    let mut runs: Vec<(f64, &RunOfCell)> = cell.runs.iter().filter_map(|run| Some((cost(run)?, run))).collect();
+    runs.retain(|(cost, _)| cost.is_finite());
     runs.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (core, run) = *runs.get(runs.len().checked_sub(1)? / 2)?;
+    let (cost, run) = *runs.get(runs.len().checked_sub(1)? / 2)?;
+    let core = run.server_core_us_per_request.map_or(cost, |core| core.max(cost));
     let user = run.server_user_us_per_request.unwrap_or(0.0).min(core);
     let system = run.server_system_us_per_request.unwrap_or(0.0).min(core - user);
     Some(StackRow { group: title(cell), name: cell.arm.clone(), parts: vec![user, system, core - user - system] })

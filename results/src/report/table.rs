@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::load::{loads, title};
 use super::verdicts::{Entry, contests};
 use crate::figures::{ABSENT, count, measure, or_absent, percent};
-use crate::record::{Cell, Record, RunOfCell, VerdictState};
+use crate::record::{Cell, Metric, Record, RunOfCell, VerdictState};
 use crate::stats::median;
 
 /// A titled table; every row has as many fields as the header.
@@ -39,15 +39,19 @@ impl Table {
     }
 }
 
-/// One table per load (workload, connections, loop and pipeline), in the order of the record. Each has one row per
-/// arm.
+/// The column of run time.
+const CPU_US: &str = "CPU µs";
+
+/// One table for each load: workload, connections, loop and pipeline, in the order of the record;
+/// within it one row for each arm.
 pub fn table_rows(record: &Record) -> Vec<Table> {
-    const HEADER: [&str; 12] = [
+    const HEADER: [&str; 13] = [
         "arm",
         "rps",
         "p50 µs",
         "p99 µs",
         "p99.9 µs",
+        CPU_US,
         "user µs",
         "system µs",
         "core µs",
@@ -56,9 +60,16 @@ pub fn table_rows(record: &Record) -> Vec<Table> {
         "client µs",
         "verdicts",
     ];
+    // Older records do not have it.
+    let is_shown = |name: &&&str| record.metric == Metric::ServerRun || **name != CPU_US;
+    let header: Vec<&str> = HEADER.iter().filter(is_shown).copied().collect();
+    let row = |cell| {
+        let values = HEADER.iter().zip(row(record.metric, cell));
+        values.filter(|(name, _)| is_shown(name)).map(|(_, value)| value).collect()
+    };
     loads(record)
         .into_iter()
-        .map(|cells| Table::new(title(cells[0]), &HEADER, cells.into_iter().map(row).collect()))
+        .map(|cells| Table::new(title(cells[0]), &header, cells.into_iter().map(row).collect()))
         .collect()
 }
 
@@ -181,17 +192,19 @@ pub fn latency_table(record: &Record) -> Option<Table> {
     (!rows.is_empty()).then(|| Table::new(title.to_owned(), &header, rows))
 }
 
-fn row(cell: &Cell) -> Vec<String> {
+fn row(metric: Metric, cell: &Cell) -> Vec<String> {
     let summary = &cell.summary;
     let core = summary.server_core_us_per_request;
-    // A single run has no spread, which differs from a spread of zero.
-    let spread = core.filter(|range| range.count > 1).and_then(|range| range.spread());
+    let spread = if metric == Metric::ServerRun { summary.server_run_us_per_request } else { core };
+    // One run has no spread, which is not the same as a spread of zero.
+    let spread = spread.filter(|range| range.count > 1).and_then(|range| range.spread());
     vec![
         cell.arm.clone(),
         or_absent(summary.requests_per_second.map(|range| range.median), count),
         or_absent(summary.p50_us, measure),
         or_absent(summary.p99_us, measure),
         or_absent(summary.p99_9_us, measure),
+        or_absent(summary.server_run_us_per_request.map(|range| range.median), measure),
         or_absent(summary.server_user_us_per_request.map(|range| range.median), measure),
         or_absent(summary.server_system_us_per_request.map(|range| range.median), measure),
         or_absent(core.map(|range| range.median), measure),

@@ -15,6 +15,7 @@ pub(crate) fn run_of(repeat: u32, core: f64) -> RunOfCell {
         requests_per_second: 20_000.0,
         completed: 200_000,
         errors: 0,
+        server_run_us_per_request: None,
         server_user_us_per_request: Some(0.2),
         server_system_us_per_request: Some(5.5),
         server_core_us_per_request: Some(core),

@@ -144,7 +144,7 @@ fn resident_bytes(pid: u32) -> u64 {
 
 /// Time that all CPUs have worked since boot.
 fn all_cpus_us() -> u64 {
-    CpuTimes::read().map_or(0, |times| times.cpus().filter_map(|cpu| times.busy_us(cpu)).sum())
+    CpuTimes::read().map_or(0, |times| times.cpus().filter_map(|cpu| times.not_idle_us(cpu)).sum())
 }
 
 fn troubles_now() -> BTreeMap<String, u64> {

@@ -29,7 +29,7 @@ fn trial(connections: u32, repeats: u32) -> Comparison {
         name: "trial",
         question: "Does the runner do what it should?",
         explanation: "",
-        metric: Metric::ServerCore,
+        metric: Metric::ServerRun,
         decision: results::record::Decision::default(),
         is_hidden: true,
         scopes: vec![Scope {

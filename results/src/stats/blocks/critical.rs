@@ -1,0 +1,105 @@
+//! How large the largest |t| of a family gets by chance, found by permutation within blocks (max-T, Westfall and Young
+//! 1993).
+
+use random::Random;
+
+use super::starts::Table;
+
+/// Permutations: the quantile at 99 % then varies by a few percent of itself.
+const PERMUTATIONS: usize = 1999;
+/// Of the permutations; any number would do, and always the same one.
+const SEED: u64 = 0x0c10_0000;
+
+/// The differences of all loads, one series over the blocks for each arm under each load, in that order.
+pub(super) fn differences(tables: &[Table]) -> Vec<Vec<f64>> {
+    let mut found = Vec::new();
+    tables.iter().for_each(|table| table.differences(&mut found));
+    found
+}
+
+/// What is asked of the blocks: a sum of series with their weights.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Contrast(pub(super) Vec<(usize, f64)>);
+
+impl Contrast {
+    /// Its value in each block.
+    pub(super) fn of(&self, differences: &[Vec<f64>]) -> impl Iterator<Item = f64> + Clone {
+        let blocks = differences.first().map_or(0, Vec::len);
+        (0..blocks).map(move |block| self.0.iter().map(|(series, weight)| weight * differences[*series][block]).sum())
+    }
+}
+
+/// A family of contrasts, and the chance that any of them is called a difference while no arm differs.
+pub(super) struct Family {
+    pub(super) contrasts: Vec<Contrast>,
+    pub(super) rate: f64,
+}
+
+/// The critical |t| of each family. `residuals` are values without the effect of their arm, by load.
+pub(super) fn critical(residuals: &[Table], families: &[Family]) -> Vec<f64> {
+    let mut random = Random::new(SEED);
+    let mut permuted = residuals.to_vec();
+    let mut largest = vec![Vec::with_capacity(PERMUTATIONS); families.len()];
+    for _ in 0..PERMUTATIONS {
+        for table in &mut permuted {
+            table.values.chunks_exact_mut(table.width).for_each(|block| random.shuffle(block));
+        }
+        let differences = differences(&permuted);
+        for (family, largest) in families.iter().zip(&mut largest) {
+            let t = |contrast: &Contrast| {
+                let (mean, error) = mean_and_error(contrast.of(&differences));
+                (mean / error).abs()
+            };
+            largest.push(family.contrasts.iter().map(t).filter(|t| t.is_finite()).fold(0.0, f64::max));
+        }
+    }
+    let quantile = |(mut largest, family): (Vec<f64>, &Family)| {
+        let above = (family.rate * (PERMUTATIONS + 1) as f64) as usize;
+        *largest.select_nth_unstable_by(PERMUTATIONS - above.clamp(1, PERMUTATIONS), f64::total_cmp).1
+    };
+    largest.into_iter().zip(families).map(quantile).collect()
+}
+
+/// The mean of some values and its standard error.
+pub(super) fn mean_and_error(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    // Welford's way: one pass, and no small difference of large sums.
+    let (count, mean, squares) = values.fold((0.0, 0.0, 0.0), |(count, mean, squares), value| {
+        let (count, step) = (count + 1.0, value - mean);
+        let mean = mean + step / count;
+        (count, mean, squares + step * (value - mean))
+    });
+    (mean, (squares / (count - 1.0) / count).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_have_their_error() {
+        let (mean, error) = mean_and_error([1.0, 2.0, 3.0, 4.0].into_iter());
+        assert!((mean - 2.5).abs() < 1e-12 && (error - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn effects_are_taken_away_and_differences_are_from_the_mean_of_the_reference() {
+        let table = Table { width: 3, values: vec![1.0, 3.0, 7.0, 2.0, 2.0, 9.0] };
+        assert_eq!(table.without_effects().values, [-1.0, 1.0, -1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(differences(&[table]), [[5.0, 7.0]]);
+    }
+
+    /// Of one comparison with normal noise it is Student's t; of more it is larger, and smaller than Bonferroni's.
+    #[test]
+    fn it_is_student_s_for_one_comparison_and_grows_with_the_family() {
+        let mut random = Random::new(7);
+        let mut normal =
+            || (-2.0 * (1.0 - random.uniform()).ln()).sqrt() * (std::f64::consts::TAU * random.uniform()).cos();
+        let residuals = [Table { width: 8, values: (0..320).map(|_| normal()).collect() }];
+        let family =
+            |arms: usize, rate| Family { contrasts: (0..arms).map(|arm| Contrast(vec![(arm, 1.0)])).collect(), rate };
+        let found = critical(&residuals, &[family(1, 0.05), family(6, 0.05), family(6, 0.01)]);
+        // t of 39 degrees of freedom at 97.5 % is 2.02; at 1 − 0.05/12 it is 2.78, at 1 − 0.01/12 3.36.
+        assert!((found[0] - 2.02).abs() < 0.15, "{found:?}");
+        assert!((2.35..2.85).contains(&found[1]) && (2.85..3.5).contains(&found[2]), "{found:?}");
+    }
+}

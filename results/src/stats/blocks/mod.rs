@@ -1,0 +1,30 @@
+//! Whether arms need more or less than a reference, out of blocks of starts.
+//!
+//! A *block* has every arm once and the reference twice, under each load. All reasoning is on logarithms: half and double
+//! are equally far from 1. Within a block the value of an arm less the mean of the two of the reference is one
+//! difference; what the machine did to the whole block is not in it. An effect is the mean of the differences over the
+//! blocks, and *pooled* the mean over the loads first.
+//!
+//! **Intervals are simultaneous.** Many arms are compared with one reference, and whoever looks at the largest of many
+//! ratios finds a difference by chance. The width of the intervals comes from the largest |t| of the family
+//! ([`critical`]), found by permutation: the residuals of each block change places among its starts, and whatever their
+//! distribution is, tails and all, the largest |t| follows it. Three families share the 5 % of false differences: the
+//! pooled effects, which are the answer, have 3 %; that the loads of an arm differ, and single loads, have 1 % each.
+//!
+//! **The check.** [`hodges_lehmann`] is the median of all means of two differences, which a few wild starts do not move.
+//! Where it lies outside of the interval, some starts decide alone, and [`Effect::is_robust`] says no.
+//!
+//! Rates measured by `simulation.rs` with noise of published runs stand in its documentation.
+
+mod critical;
+mod judge;
+mod power;
+#[cfg(test)]
+mod simulation;
+mod starts;
+mod verdict;
+
+pub use judge::{Effect, Findings, judge};
+pub use power::{blocks_for, resolution};
+pub use starts::{REFERENCES, Starts};
+pub use verdict::Finding;
