@@ -37,7 +37,11 @@ pub(crate) struct BenchArgs {
     /// Directory in which the run's directory is created
     #[arg(long, value_name = "DIR", default_value = "results/runs")]
     out: PathBuf,
-    /// Repeats of every arm [default: the experiment's]
+    /// How long a comparison may take, everything included; it decides how many blocks are measured [default: the
+    /// experiment's]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "repeats")]
+    budget: Option<Duration>,
+    /// Blocks of a comparison, or repeats of a scenario [default: the experiment's]
     #[arg(long, value_name = "N", value_parser = crate::count::between(1_u32, 1000))]
     repeats: Option<u32>,
     /// Seconds of each measured interval [default: the experiment's]
@@ -95,6 +99,7 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
         profile: args.profile.map(Profile::from),
         out: args.out,
         repeats: args.repeats,
+        budget: args.budget,
         seconds: args.seconds,
         seed: args.seed,
         wait_max: args.wait_max,

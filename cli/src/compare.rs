@@ -4,11 +4,11 @@
 use std::fmt;
 use std::path::Path;
 
-use results::compare::{CellPair, Conflict, RunPair, compare, conflicts};
+use results::compare::{ArmPair, Conflict, RunPair, compare, conflicts};
 use results::record::Record;
-use results::report::{ABSENT, Table, measure};
+use results::report::Table;
 use results::run as run_directory;
-use results::stats::Judgement;
+use results::stats::blocks::Finding;
 use results::visible::visible_line;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ mod args;
 mod loads;
 
 pub(crate) use args::CompareArgs;
-use args::DRIFT;
+use args::RATIOS;
 
 /// Two records of the same kind.
 enum Pair {
@@ -27,7 +27,8 @@ enum Pair {
     Loads(Value, Value),
 }
 
-/// Compares, or says why not. Exit code 2 if the runs are not comparable, 4 if no cell has valid runs on both sides.
+/// Compares, or says why not. Exit code 2 if the runs are not comparable, 4 if nothing can be said
+/// or a run does not see its own controls.
 pub(crate) fn run(args: CompareArgs) -> anyhow::Result<u8> {
     let pair = match read(&args.first, &args.second) {
         Ok(pair) => pair,
@@ -141,11 +142,13 @@ fn print_experiments(args: &CompareArgs, first: &Record, second: &Record, found:
             "first": of(&args.first, first),
             "second": of(&args.second, second),
             "metric": first.metric,
+            "reference": first.decision.reference,
             "effect_min": first.decision.effect_min,
             "despite": args.despite,
             "host_differences": found,
-            "note": DRIFT,
-            "cells": pair.cells,
+            "note": RATIOS,
+            "arms": pair.arms,
+            "controls_hold": pair.controls_hold,
             "only_first": pair.only_first,
             "only_second": pair.only_second,
         });
@@ -154,64 +157,56 @@ fn print_experiments(args: &CompareArgs, first: &Record, second: &Record, found:
         terminal::print(&terminal::terminal(tables(first, &pair)))?;
         terminal::print(&format!("\n{}", summary(args, first, second, &pair)))?;
     }
-    let is_any_usable = pair.cells.iter().any(|cell| cell.comparison.is_some());
-    if !is_any_usable {
-        say!("c10m: no cell has a run on both sides that may be used: all are INVALID or lack the figure");
+    if pair.arms.is_empty() {
+        say!("c10m: no arm has an effect in both runs: too few of their blocks are complete");
     }
-    Ok(if is_any_usable { 0 } else { 4 })
+    for (run, holds) in [&args.first, &args.second].into_iter().zip(pair.controls_hold) {
+        if !holds {
+            say!("c10m: {} does not see its own controls as they are: do not believe it", run.display());
+        }
+    }
+    Ok(if pair.arms.is_empty() || pair.controls_hold.contains(&false) { 4 } else { 0 })
 }
 
-/// One table for each load.
+/// One table for all loads together, and one for each.
 fn tables(record: &Record, pair: &RunPair) -> Vec<Table> {
-    let header = ["arm", "first µs", "second µs", "ratio", "95 % from", "to", "left out", "second is"];
+    let header = ["arm", "first", "second", "change", "from", "to", "second is"];
     let mut tables: Vec<Table> = Vec::new();
-    for cell in &pair.cells {
-        let title = format!("{}: {}, second over first", cell.load, record.metric.words());
+    for arm in &pair.arms {
+        let load = arm.load.as_deref().unwrap_or("all loads together");
+        let title = format!("{load}: {}, ratio to {}", record.metric.words(), record.decision.reference);
         if tables.last().is_none_or(|table| table.title != title) {
             tables.push(Table::new(title, &header, Vec::new()));
         }
         if let Some(table) = tables.last_mut() {
-            table.rows.push(row(cell));
+            table.rows.push(row(arm));
         }
     }
     tables
 }
 
-fn row(cell: &CellPair) -> Vec<String> {
-    let number = |value: Option<f64>| value.map_or(ABSENT.to_owned(), |value| format!("{value:.3}"));
-    let interval = cell.comparison.and_then(|comparison| comparison.interval);
-    vec![
-        cell.arm.clone(),
-        cell.first.map_or(ABSENT.to_owned(), |range| measure(range.median)),
-        cell.second.map_or(ABSENT.to_owned(), |range| measure(range.median)),
-        number(cell.comparison.map(|comparison| comparison.ratio)),
-        number(interval.map(|interval| interval.low)),
-        number(interval.map(|interval| interval.high)),
-        cell.left_out.to_string(),
-        cell.judgement().words().to_owned(),
-    ]
+fn row(pair: &ArmPair) -> Vec<String> {
+    let change = &pair.change;
+    let numbers = [pair.first.ratio, pair.second.ratio, change.ratio, change.low, change.high];
+    let words = change.finding.words().to_owned();
+    [pair.arm.clone()].into_iter().chain(numbers.map(|number| format!("{number:.3}"))).chain([words]).collect()
 }
 
 fn summary(args: &CompareArgs, first: &Record, second: &Record, pair: &RunPair) -> String {
-    let counts = Judgement::ALL.map(|judgement| {
-        let count = pair.cells.iter().filter(|cell| cell.judgement() == judgement).count();
-        format!("{count} {}", judgement.words())
+    let all = || pair.arms.iter().filter(|pair| pair.load.is_none());
+    let counts = Finding::ALL.map(|finding| {
+        let count = all().filter(|pair| pair.change.finding == finding).count();
+        format!("{count} {}", finding.words())
     });
-    let comparisons = pair.cells.iter().filter_map(|cell| cell.comparison).filter(|found| found.interval.is_some());
-    let false_expected: f64 = comparisons.map(|comparison| comparison.chance_of_error()).sum();
     let mut lines = vec![
         format!("first:  {} ({}, {})", args.first.display(), brief(&first.commit), brief(&first.started_at)),
         format!("second: {} ({}, {})", args.second.display(), brief(&second.commit), brief(&second.started_at)),
-        format!("The second run against the first: {}.", counts.join(", ")),
-        format!(
-            "If the programs were alike, chance would make up to {} of these cells look different.",
-            measure(false_expected)
-        ),
-        DRIFT.to_owned(),
+        format!("The second run against the first, over all loads: {}.", counts.join(", ")),
+        RATIOS.to_owned(),
     ];
-    for (which, keys) in [("first", &pair.only_first), ("second", &pair.only_second)] {
-        if !keys.is_empty() {
-            lines.push(format!("Only in the {which}: {}.", keys.join(", ")));
+    for (which, arms) in [("first", &pair.only_first), ("second", &pair.only_second)] {
+        if !arms.is_empty() {
+            lines.push(format!("Only in the {which}: {}.", arms.join(", ")));
         }
     }
     lines.iter().map(|line| visible_line(line).into_owned() + "\n").collect()

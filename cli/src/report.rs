@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use results::run::NamedFile;
 use results::visible::visible_line;
 use results::{named_file, report, run as run_directory};
 use serde_json::json;
@@ -42,7 +43,7 @@ pub(crate) struct ReportArgs {
 
 /// A rendered run.
 struct Rendered {
-    files: Vec<(String, String)>,
+    files: Vec<NamedFile>,
     tables: Vec<report::Table>,
 }
 
@@ -179,15 +180,16 @@ fn occupied(run: &Path, place: &Path, rendered: &Rendered) -> Option<Refusal> {
     if whole(run).is_some_and(|run| Some(run) == whole(place)) {
         return None;
     }
-    let is_same = |name: &str, text: &str| {
-        named_file::text(&place.join(name), text.len() as u64).is_ok_and(|found| found == text)
+    let is_same = |name: &str, content: &[u8]| {
+        named_file::bytes(&place.join(name), content.len() as u64).is_ok_and(|found| found == content)
     };
-    let own = rendered.files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    let own = rendered.files.iter().map(|(name, content)| (name.as_str(), content.as_slice()));
     // What a link points to does not matter, because the link itself would be replaced.
     let is_there = |name: &str| fs::symlink_metadata(place.join(name)).is_ok();
     let record = is_there("record.json").then_some("record.json");
-    let found = record
-        .or_else(|| own.into_iter().find(|(name, text)| is_there(name) && !is_same(name, text)).map(|own| own.0))?;
+    let found = record.or_else(|| {
+        own.into_iter().find(|(name, content)| is_there(name) && !is_same(name, content)).map(|own| own.0)
+    })?;
     Some(Refusal::usage(format!(
         "--out {}: there is a {found} of another run or report; name another directory, or leave out --out to write the \
          report beside its record",
@@ -202,10 +204,10 @@ fn name(run: &Path) -> String {
 }
 
 /// Each file appears whole or not at all, and replaces the one of the earlier report.
-fn write(directory: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
+fn write(directory: &Path, files: &[NamedFile]) -> anyhow::Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
-    for (name, text) in files {
-        run_directory::replace_file(directory, name, text)
+    for (name, content) in files {
+        run_directory::replace_file(directory, name, content)
             .with_context(|| format!("cannot write {}", directory.join(name).display()))?;
     }
     Ok(())
@@ -216,14 +218,15 @@ fn print_readme(runs: Vec<Named>) -> anyhow::Result<u8> {
         if record.kind != Kind::Comparison {
             bail!("{} holds no comparison of arms, so there is no block for a README", directory.display());
         }
-        let comparison = match run_directory::of_json(record.document) {
-            Ok(comparison) => comparison,
-            Err(error) => {
-                let path = record.path.display();
-                return Ok(refuse(&Refusal::failed(format!("cannot read the record {path}: {error:#}"))));
-            }
-        };
-        terminal::print(&report::readme_block(&comparison, directory.to_string_lossy().trim_end_matches('/')))?;
+        let comparison =
+            match run_directory::of_json(record.document).and_then(|read| run_directory::beside(read, &directory)) {
+                Ok(comparison) => comparison,
+                Err(error) => {
+                    let path = record.path.display();
+                    return Ok(refuse(&Refusal::failed(format!("cannot read the record {path}: {error:#}"))));
+                }
+            };
+        terminal::print(&report::readme_block(&comparison.record, directory.to_string_lossy().trim_end_matches('/')))?;
     }
     Ok(0)
 }

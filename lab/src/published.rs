@@ -55,7 +55,7 @@ pub fn write_list(directory: &Path) -> anyhow::Result<List> {
     }
     let runs = runs(directory)?;
     let run_count = runs.len();
-    replace_file(directory, LIST, &runs_list(runs)).with_context(|| format!("cannot write {}", path.display()))?;
+    replace_file(directory, LIST, runs_list(runs)).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(List { path, run_count })
 }
 
@@ -113,6 +113,14 @@ fn runs(directory: &Path) -> anyhow::Result<Vec<ListedRun>> {
     Ok(runs)
 }
 
+/// What the list says of a comparison that this program reads no more.
+const OLDER: &str = "Judged by an older rule, run by run: its report has the answer.";
+
+/// Whether a comparison was recorded before there were blocks.
+fn is_older(document: &Value) -> bool {
+    document.get("schema").and_then(Value::as_u64).is_some_and(|schema| schema < u64::from(results::record::SCHEMA))
+}
+
 /// `None` for a record of `load`, which asks no question.
 fn listed(directory: &[u8], record: RecordFile) -> anyhow::Result<Option<ListedRun>> {
     let damaged = |error: anyhow::Error| anyhow!("cannot read the record {}: {error:#}", record.path.display());
@@ -121,12 +129,14 @@ fn listed(directory: &[u8], record: RecordFile) -> anyhow::Result<Option<ListedR
     }
     let Head { experiment, profile, question, started_at, host } =
         Head::deserialize(&record.document).map_err(|error| damaged(error.into()))?;
+    let beside = record.path.parent().unwrap_or(Path::new(".")).to_owned();
     let answer = match record.kind {
         Kind::Scenario(name) => match experiments::find(name) {
-            Some(experiment) => experiment.answer(record.document),
+            Some(experiment) => experiment.answer(record.document, &beside),
             None => return Ok(None),
         },
-        _ => answer_of_comparison(record.document),
+        _ if is_older(&record.document) => Ok(OLDER.to_owned()),
+        _ => answer_of_comparison(record.document, &beside),
     };
     Ok(Some(ListedRun {
         directory: directory.to_owned(),

@@ -1,15 +1,18 @@
-//! Compares two runs of one experiment: whether they are comparable, and what each cell needed in the second run as a
-//! ratio to the first.
+//! Compares two runs of one experiment: whether they are comparable, and whether an arm's ratio to the reference differs
+//! between them.
 //!
-//! Arms within one run are interleaved; two runs are not. Whatever differed on the host between the two runs is part
-//! of every ratio here, and no interval can remove it.
+//! Arms within one run are interleaved; two runs are not. Whatever differed on the host between the two runs is part of
+//! every raw figure, and no interval can remove it, so raw figures get no verdict. It is part of an arm and of the
+//! reference of its own run alike, so the ratio of both ratios is free of it, with the uncertainty of both.
 
 use serde::Serialize;
 use serde_json::Value;
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::record::{Cell, Record};
-use crate::report::{stands, title_of_load};
-use crate::stats::{Comparison, Judgement, Range, unpaired};
+use crate::judged::Judged;
+use crate::record::Record;
+use crate::report::title_of_load;
+use crate::stats::blocks::{Effect, Finding};
 
 /// Facts of the host that change what a request costs.
 const HOST_FACTS: [(&str, &str); 10] = [
@@ -38,41 +41,45 @@ pub struct Conflict {
     pub is_host: bool,
 }
 
-/// One cell in both runs.
+/// An arm in both runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CellPair {
-    /// The cell's name in both records.
-    pub key: String,
-    /// Its load, in words.
-    pub load: String,
-    /// Its arm.
+pub struct ArmPair {
+    /// Its name.
     pub arm: String,
-    /// Its figure in the first run.
-    pub first: Option<Range>,
-    /// Its figure in the second run.
-    pub second: Option<Range>,
-    /// Second run divided by first. Absent when one of them has no usable run.
-    pub comparison: Option<Comparison>,
-    /// Number of runs of both that were left out, because they are INVALID or lack the figure.
-    pub left_out: usize,
+    /// The load in words; absent for the effect over all loads.
+    pub load: Option<String>,
+    /// Its ratio to the reference in the first run.
+    pub first: Effect,
+    /// In the second.
+    pub second: Effect,
+    /// Second over first.
+    pub change: Change,
 }
 
-impl CellPair {
+/// How far an arm's ratio to the reference changed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Change {
+    /// The ratio of both ratios: above 1 the arm became dearer beside the reference.
+    pub ratio: f64,
+    /// The ends of its interval, simultaneous for all arms.
+    pub low: f64,
+    /// Likewise.
+    pub high: f64,
     /// What may be claimed of the second run.
-    pub fn judgement(&self) -> Judgement {
-        self.comparison.map_or(Judgement::Inconclusive, |comparison| comparison.judgement)
-    }
+    pub finding: Finding,
 }
 
-/// All cells of two runs.
+/// Two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunPair {
-    /// Cells of both, in the order of the first.
-    pub cells: Vec<CellPair>,
-    /// Keys that only the first run has.
+    /// Arms of both, first over all loads, then under each, in the order of the first.
+    pub arms: Vec<ArmPair>,
+    /// Arms that only the first run has.
     pub only_first: Vec<String>,
-    /// Keys that only the second run has.
+    /// Arms that only the second run has.
     pub only_second: Vec<String>,
+    /// Whether the controls of each run hold.
+    pub controls_hold: [bool; 2],
 }
 
 /// Everything that makes two runs not comparable. Empty when they are comparable.
@@ -85,7 +92,12 @@ pub fn conflicts(first: &Record, second: &Record) -> Vec<Conflict> {
     };
     differ("experiment", first.experiment.clone(), second.experiment.clone(), false);
     differ("metric", first.metric.words().to_owned(), second.metric.words().to_owned(), false);
-    differ("seconds per run", first.seconds_per_run.to_string(), second.seconds_per_run.to_string(), false);
+    differ(
+        "seconds per run",
+        first.design.seconds_per_run.to_string(),
+        second.design.seconds_per_run.to_string(),
+        false,
+    );
     let (a, b) = (keys(first), keys(second));
     if !a.iter().any(|key| b.contains(key)) {
         let named = |keys: &[&str]| keys.first().map_or("none".to_owned(), |key| format!("{key} and so on"));
@@ -120,35 +132,65 @@ fn keys(record: &Record) -> Vec<&str> {
     record.cells.iter().map(|cell| cell.key.as_str()).collect()
 }
 
-/// Compares the cells that both runs have, in the figure that decides the experiment. The first run determines the
-/// smallest effect that matters.
+/// False differences among all that is said of two runs. Effects over all loads have half of it, single loads the rest.
+const RATE: f64 = 0.05;
+
+/// The arms that both runs have. The smallest effect that matters is that of the first run.
 pub fn compare(first: &Record, second: &Record) -> RunPair {
-    let lacking = |own: &Record, other: &Record| {
-        let other = keys(other);
-        keys(own).into_iter().filter(|key| !other.contains(key)).map(str::to_owned).collect()
+    let (a, b) = (Judged::of(first), Judged::of(second));
+    let found = common(&a, &b);
+    let names = |judged: &Judged<'_>| judged.arms.iter().map(|arm| arm.name.to_owned()).collect::<Vec<_>>();
+    let lacking = |own: &Judged<'_>, other: &Judged<'_>| {
+        let other = names(other);
+        names(own).into_iter().filter(|name| !other.contains(name)).collect()
     };
-    let partner = |cell: &Cell| second.cells.iter().find(|other| other.key == cell.key);
+    let family = |is_pooled: bool| found.iter().filter(|(_, load, ..)| load.is_none() == is_pooled).count();
+    let (pooled, single) = (family(true), family(false));
     RunPair {
-        cells: first.cells.iter().filter_map(|cell| Some(pair(first, cell, partner(cell)?))).collect(),
-        only_first: lacking(first, second),
-        only_second: lacking(second, first),
+        only_first: lacking(&a, &b),
+        only_second: lacking(&b, &a),
+        controls_hold: [a.controls.hold(), b.controls.hold()],
+        arms: found
+            .iter()
+            .map(|(arm, load, one, two)| {
+                let family = if load.is_none() { pooled } else { single };
+                let change = change(one, two, family, first.decision.effect_min);
+                ArmPair { arm: arm.clone(), load: load.clone(), first: *one, second: *two, change }
+            })
+            .collect(),
     }
 }
 
-fn pair(record: &Record, first: &Cell, second: &Cell) -> CellPair {
-    let values = |cell: &Cell| {
-        let runs = cell.runs.iter().filter(|run| stands(run));
-        let values = runs.filter_map(|run| record.metric.of_run(run));
-        values.filter(|value| *value > 0.0 && value.is_finite()).collect::<Vec<f64>>()
-    };
-    let (a, b) = (values(first), values(second));
-    CellPair {
-        key: first.key.clone(),
-        load: title_of_load(first),
-        arm: first.arm.clone(),
-        first: Range::of(&a),
-        second: Range::of(&b),
-        comparison: unpaired(&b, &a, record.decision.effect_min),
-        left_out: first.runs.len() + second.runs.len() - a.len() - b.len(),
+/// Arm, load and both effects.
+type Common = (String, Option<String>, Effect, Effect);
+
+fn common(a: &Judged<'_>, b: &Judged<'_>) -> Vec<Common> {
+    let mut found: Vec<Common> = Vec::new();
+    for (arm, one) in a.pooled() {
+        let other = b.pooled().find(|(other, _)| other.name == arm.name);
+        found.extend(other.map(|(_, two)| (arm.name.to_owned(), None, one, two)));
     }
+    for (load, cells) in a.loads.iter().enumerate() {
+        let title = title_of_load(cells[0]);
+        let Some(other) = b.loads.iter().position(|cells| title_of_load(cells[0]) == title) else { continue };
+        for arm in &a.arms {
+            let both = a.under(load, arm.name).zip(b.under(other, arm.name));
+            found.extend(both.map(|(one, two)| (arm.name.to_owned(), Some(title.clone()), one, two)));
+        }
+    }
+    found
+}
+
+/// The change of one of `family` arms.
+fn change(first: &Effect, second: &Effect, family: usize, effect_min: f64) -> Change {
+    let mean = second.ratio.ln() - first.ratio.ln();
+    let error = first.error.hypot(second.error);
+    // The smaller of both degrees of freedom makes the interval a little wider than it need be.
+    let freedom = first.blocks.min(second.blocks).saturating_sub(1).max(1) as f64;
+    // Šidák's share of each comparison.
+    let each = 1.0 - (1.0 - RATE / 2.0).powf(1.0 / family.max(1) as f64);
+    let student = StudentsT::new(0.0, 1.0, freedom).expect("its parameters are positive");
+    let reach = student.inverse_cdf(1.0 - each / 2.0) * error;
+    let (ratio, low, high) = (mean.exp(), (mean - reach).exp(), (mean + reach).exp());
+    Change { ratio, low, high, finding: Finding::of(ratio, low, high, effect_min) }
 }

@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 pub mod chart;
+pub mod columns;
 pub mod compare;
 mod figures;
 pub mod hgrm;
 pub mod histogram;
 pub mod hlog;
+pub mod judged;
 pub mod named_file;
 pub mod record;
 pub mod report;

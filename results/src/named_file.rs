@@ -10,15 +10,24 @@ use rustix::fs::{Mode, OFlags};
 
 /// The largest record that is read. The largest published one has 13 MiB.
 pub const RECORD_BYTES_MAX: u64 = 64 << 20;
-/// The largest other file of a run that is read: `series.jsonl` or `latency.hlog`.
+/// The largest other file of a run that is read, and the largest table in one.
 pub const SERIES_BYTES_MAX: u64 = 256 << 20;
 
 /// The text of a file of at most `bytes_max`.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] if it is not a regular file, [`ErrorKind::FileTooLarge`] beyond the limit,
-/// [`ErrorKind::InvalidData`] if it is not text, and any error of reading.
+/// Those of [`bytes`], and [`ErrorKind::InvalidData`] if it is not text.
 pub fn text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    String::from_utf8(bytes(path, bytes_max)?)
+        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no text in UTF-8"))
+}
+
+/// The content of a file of at most `bytes_max`.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if it is not a regular file, [`ErrorKind::FileTooLarge`] beyond the limit, and any error
+/// of reading.
+pub fn bytes(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     // Checked before opening, because opening a device may have an effect.
     check_kind(fs::metadata(path)?.file_type())?;
     // Checked again on the opened file, because the name may refer to another file by now. Without O_NONBLOCK, opening
@@ -35,7 +44,7 @@ pub fn text(path: &Path, bytes_max: u64) -> io::Result<String> {
         let message = format!("it has more than the {} MiB that are read", bytes_max >> 20);
         return Err(io::Error::new(ErrorKind::FileTooLarge, message));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no text in UTF-8"))
+    Ok(bytes)
 }
 
 fn check_kind(kind: FileType) -> io::Result<()> {

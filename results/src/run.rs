@@ -8,8 +8,18 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::histogram::Latencies;
-use crate::record::{Cell, Loop, Metric, Point, Record, SCHEMA};
-use crate::{hgrm, named_file};
+use crate::record::{Record, RunOfCell, SCHEMA, Summary, VerdictState};
+use crate::{columns, hlog, named_file};
+
+/// A file of a run: its name and its content.
+pub type NamedFile = (String, Vec<u8>);
+
+/// The starts of a comparison.
+pub const RUNS: &str = "runs.csv.zst";
+/// The merged response times of each cell.
+pub const LATENCIES: &str = "latency.hlog";
+/// What happened within each start.
+pub const SERIES: &str = "series.csv.zst";
 
 /// Lengths of an abbreviated commit that is unambiguous and still readable.
 const COMMIT_LEN_MIN: usize = 7;
@@ -47,24 +57,9 @@ fn abbreviated(commit: &str) -> String {
     commit.chars().take(COMMIT_LEN_MAX).collect()
 }
 
-/// Writes `record.json`, `report.md` and one `.hgrm` for each named histogram into a new directory below `base`.
-/// Returns its path. See [`write_files`].
-pub fn write(
-    base: &Path,
-    name: &str,
-    record: &Record,
-    report: &str,
-    histograms: &[(String, Latencies)],
-) -> io::Result<PathBuf> {
-    let json = serde_json::to_string_pretty(record)? + "\n";
-    let mut files = vec![("record.json".to_owned(), json), ("report.md".to_owned(), report.to_owned())];
-    files.extend(histograms.iter().map(|(name, latencies)| (format!("{}.hgrm", word(name)), hgrm::text(latencies))));
-    write_files(base, name, &files)
-}
-
-/// Writes files, given as name and text, into a new directory `name` below `base`. Returns its path. If a directory of
+/// Writes files into a new directory `name` below `base`. Returns its path. If a directory of
 /// that name exists, it is kept, and the new one gets `-2`, `-3` and so on.
-pub fn write_files(base: &Path, name: &str, files: &[(String, String)]) -> io::Result<PathBuf> {
+pub fn write_files(base: &Path, name: &str, files: &[NamedFile]) -> io::Result<PathBuf> {
     fs::create_dir_all(base)?;
     // Below the same directory, so that the final rename stays within one file system.
     let temporary = base.join(format!(".{name}.{}", std::process::id()));
@@ -78,11 +73,11 @@ pub fn write_files(base: &Path, name: &str, files: &[(String, String)]) -> io::R
     written
 }
 
-fn fill(directory: &Path, files: &[(String, String)]) -> io::Result<()> {
-    for (name, text) in files {
+fn fill(directory: &Path, files: &[NamedFile]) -> io::Result<()> {
+    for (name, content) in files {
         // Two histograms whose names differ only in punctuation must not overwrite each other.
         let mut file = fs::File::create_new(directory.join(name))?;
-        io::Write::write_all(&mut file, text.as_bytes())?;
+        io::Write::write_all(&mut file, content)?;
     }
     Ok(())
 }
@@ -109,9 +104,9 @@ fn publish(temporary: &Path, base: &Path, name: &str) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// What writing or renaming failed with.
-pub fn replace_file(directory: &Path, name: &str, text: &str) -> io::Result<()> {
+pub fn replace_file(directory: &Path, name: &str, content: impl AsRef<[u8]>) -> io::Result<()> {
     let temporary = directory.join(format!(".{name}.{}", std::process::id()));
-    let result = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, directory.join(name)));
+    let result = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, directory.join(name)));
     if result.is_err() {
         // Reports the first error. The temporary file may not exist.
         let _ = fs::remove_file(&temporary);
@@ -128,47 +123,37 @@ pub fn read(path: &Path) -> io::Result<Record> {
     of_json(serde_json::from_str(&named_file::text(&path, named_file::RECORD_BYTES_MAX)?)?)
 }
 
-/// The record in a document. A record of schema 1 gets the keys of its cells. It also gets the generators and servers,
-/// which it only has in the names of its arms.
+/// The record in a document, without its starts.
 ///
 /// # Errors
-/// When the document has a newer schema or lacks something. Also when a key is malformed, because files are named
+/// When the document has another schema or lacks something. Also when a key is malformed, because files are named
 /// after keys.
 pub fn of_json(value: Value) -> io::Result<Record> {
-    let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
     let schema = value.get("schema").and_then(Value::as_u64);
-    if !schema.is_some_and(|schema| (1..=u64::from(SCHEMA)).contains(&schema)) {
+    if schema != Some(u64::from(SCHEMA)) {
         let found = value.get("schema").map_or("none".to_owned(), Value::to_string);
-        return Err(invalid(format!("its schema is {found}, and those from 1 to {SCHEMA} can be read")));
+        let of_older = match schema {
+            Some(1..=2) => "; c10m of the commit that it names reads it",
+            _ => "",
+        };
+        return Err(invalid(format!("its schema is {found}, and {SCHEMA} can be read{of_older}")));
     }
-    let mut record: Record = serde_json::from_value(value)?;
-    let keys = record.cells.iter().map(|cell| cell.key.as_str()).filter(|key| !key.is_empty());
-    if let Some(key) = keys.clone().find(|key| word(key) != **key) {
+    let record: Record = serde_json::from_value(value)?;
+    if let Some(cell) = record.cells.iter().find(|cell| cell.key.is_empty() || word(&cell.key) != cell.key) {
+        let key = &cell.key;
         return Err(invalid(format!("the key {key:?} of a cell has more than small letters, digits and dashes")));
-    }
-    let is_about_generators = record.metric == Metric::ClientCpu;
-    for cell in record.cells.iter_mut().filter(|cell| cell.key.is_empty()) {
-        cell.key = key_of_schema_1(cell);
-        if let Some((generator, server)) = cell.arm.split_once(" on ").filter(|_| is_about_generators) {
-            (cell.generator, cell.server) = (generator.to_owned(), server.to_owned());
-        }
     }
     Ok(record)
 }
 
-/// The name that the histogram of a cell had in schema 1.
-fn key_of_schema_1(cell: &Cell) -> String {
-    let mode = match cell.load_loop {
-        Loop::Closed => "closed".to_owned(),
-        Loop::Open { rate } => format!("rate{rate}"),
-    };
-    word(&format!("{}-c{}-{mode}-p{} {}", cell.workload, cell.connections, cell.pipeline, cell.arm))
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 /// Response time at each percentile of one cell.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
-    /// [`Cell::key`].
+    /// [`crate::record::Cell::key`].
     pub cell: String,
     /// Quantile (0.99 for p99) and value in µs, by rising quantile, up to the last with ten values above it.
     pub points: Vec<(f64, f64)>,
@@ -190,18 +175,16 @@ const CURVE_STEP: f64 = 0.02;
 /// Everything that a report is rendered from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// The record.
+    /// The record, with its starts.
     pub record: Record,
     /// The curves of the cells that have one.
     pub curves: Vec<Curve>,
-    /// The points of all runs. Empty for directories of schema 1.
-    pub points: Vec<Point>,
 }
 
-/// Opens the directory of a run: the record, `latency.hlog` or else the `.hgrm` files, and `series.jsonl`.
+/// Opens the directory of a run: the record, its starts and its histograms.
 ///
 /// # Errors
-/// When the record cannot be read, or another file exists and cannot be understood. The text names the file.
+/// When a file cannot be read, or the record sums up something else than the files hold. The text names the file.
 pub fn open(directory: &Path) -> io::Result<Run> {
     beside(read(directory)?, directory)
 }
@@ -209,17 +192,39 @@ pub fn open(directory: &Path) -> io::Result<Run> {
 /// The same for a record that was already read.
 ///
 /// # Errors
-/// When another file of the run exists and cannot be understood. The text names the file.
-pub fn beside(record: Record, directory: &Path) -> io::Result<Run> {
-    let curves = match text(&directory.join("latency.hlog"))? {
-        Some(log) => curves_of_log(&record, &log).map_err(|error| named(&directory.join("latency.hlog"), &error))?,
-        None => curves_of_files(&record, directory)?,
+/// When another file of the run cannot be read, or the record sums up something else than it holds. The text names the
+/// file.
+pub fn beside(mut record: Record, directory: &Path) -> io::Result<Run> {
+    let path = directory.join(RUNS);
+    let runs = named_file::bytes(&path, named_file::RECORD_BYTES_MAX).and_then(|file| columns::rows(&file));
+    fill_in(&mut record, runs.map_err(|error| named(&path, &error.to_string()))?);
+    let path = directory.join(LATENCIES);
+    let latencies = match text(&path)? {
+        Some(log) => latencies_of_log(&record, &log).map_err(|error| named(&path, &error))?,
+        None => vec![],
     };
-    let series = directory.join("series.jsonl");
-    let lines = text(&series)?.unwrap_or_default();
-    let points: Result<Vec<Point>, _> =
-        lines.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str).collect();
-    Ok(Run { record, curves, points: points.map_err(|error| named(&series, &error.to_string()))? })
+    for cell in &record.cells {
+        let merged = latencies.iter().find(|(key, _)| *key == cell.key).map(|(_, merged)| merged);
+        if cell.summary != Summary::of(&cell.runs, merged) {
+            let complaint = format!("{RUNS} and {LATENCIES} do not add up to what it says of {}", cell.key);
+            return Err(named(&directory.join("record.json"), &complaint));
+        }
+    }
+    let curves = latencies.iter().map(|(key, merged)| Curve::of(key, merged)).collect();
+    Ok(Run { record, curves })
+}
+
+/// Gives each cell its starts, in the order in which they took place.
+pub fn fill_in(record: &mut Record, mut runs: Vec<RunOfCell>) {
+    runs.sort_by_key(|run| run.order);
+    for cell in &mut record.cells {
+        cell.runs = runs.iter().filter(|run| run.cell == cell.key).cloned().collect();
+    }
+}
+
+/// Whether the times of a start belong into the merged histogram of its cell.
+pub fn has_times(run: &RunOfCell) -> bool {
+    run.times != VerdictState::Invalid
 }
 
 /// The text of a file beside a record. `None` when it does not exist.
@@ -238,30 +243,18 @@ fn named(path: &Path, complaint: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{}: {complaint}", path.display()))
 }
 
-/// Merges the histograms of each cell by counts.
-fn curves_of_log(record: &Record, log: &str) -> Result<Vec<Curve>, String> {
-    let lines = crate::hlog::tagged(log)?;
-    let mut curves = Vec::new();
+/// The merged histogram of each cell that has one.
+fn latencies_of_log(record: &Record, log: &str) -> Result<Vec<(String, Latencies)>, String> {
+    let lines = hlog::tagged(log)?;
+    let mut found = Vec::new();
     for cell in &record.cells {
         let own: Vec<&str> = lines.iter().filter(|(tag, _)| *tag == cell.key).map(|(_, encoded)| *encoded).collect();
         if !own.is_empty() {
             let merged = Latencies::decode_all(own).map_err(|error| format!("{}: {error}", cell.key))?;
-            curves.push(Curve::of(&cell.key, &merged));
+            found.push((cell.key.clone(), merged));
         }
     }
-    Ok(curves)
-}
-
-fn curves_of_files(record: &Record, directory: &Path) -> io::Result<Vec<Curve>> {
-    let mut curves = Vec::new();
-    for cell in &record.cells {
-        let path = directory.join(format!("{}.hgrm", cell.key));
-        if let Some(text) = text(&path)? {
-            let points = hgrm::points(&text).map_err(|error| named(&path, &error))?;
-            curves.push(Curve { cell: cell.key.clone(), points });
-        }
-    }
-    Ok(curves)
+    Ok(found)
 }
 
 #[cfg(test)]

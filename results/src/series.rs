@@ -19,9 +19,21 @@ type Path = Vec<String>;
 /// # Errors
 /// When a row has no JSON form.
 pub fn csv<T: Serialize + Default>(first: &[&str], rows: &[T]) -> serde_json::Result<String> {
+    table(first, cells(&T::default())?, rows)
+}
+
+/// The same with the columns that the rows have, in the order in which they come.
+///
+/// # Errors
+/// When a row has no JSON form.
+pub fn csv_of_rows<T: Serialize>(first: &[&str], rows: &[T]) -> serde_json::Result<String> {
+    table(first, vec![], rows)
+}
+
+fn table<T: Serialize>(first: &[&str], usual: Vec<(Path, String)>, rows: &[T]) -> serde_json::Result<String> {
     let rows = rows.iter().map(cells).collect::<serde_json::Result<Vec<_>>>()?;
     let mut columns: Vec<Path> = Vec::new();
-    for (path, _) in cells(&T::default())?.into_iter().chain(rows.iter().flatten().cloned()) {
+    for (path, _) in usual.into_iter().chain(rows.iter().flatten().cloned()) {
         if !columns.contains(&path) {
             columns.push(path);
         }

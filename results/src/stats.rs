@@ -4,13 +4,8 @@
 //! or a value that is not a number, gives `None` rather than a figure nobody measured.
 
 pub mod blocks;
-mod comparison;
 
 use serde::{Deserialize, Serialize};
-
-pub use comparison::{
-    COVERAGE, Comparison, Interval, Judgement, Method, PAIRS_OF_ORDER_MIN, VALUES_OF_BOOTSTRAP_MIN, paired, unpaired,
-};
 
 /// The median of several repeats, and how far they spread.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -1,55 +1,89 @@
-//! Records survive JSON, run directories replace nothing and are read back, and tables say what the record says.
+//! Records survive JSON and their tables, run directories replace nothing and are read back whole or not at all.
 
 mod sample;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use results::histogram::Latencies;
-use results::hlog;
-use results::record::{Loop, Metric, Point, Record, Summary};
-use results::report::{agreement_table, table_rows};
-use results::run;
-use sample::{cell, record, run_of};
+use results::record::{Record, RunOfCell, Summary, VerdictState};
+use results::run::{self, NamedFile};
+use results::{columns, hlog};
+use sample::{record, start};
+
+/// A directory of its own for each test, removed when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        Scratch(std::env::temp_dir().join(format!("results-{name}-{}", std::process::id())))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn runs(record: &Record) -> Vec<RunOfCell> {
+    record.cells.iter().flat_map(|cell| cell.runs.clone()).collect()
+}
+
+/// The files of a run, with response times for the first cell.
+fn files(record: &mut Record) -> Vec<NamedFile> {
+    let mut latencies = Latencies::new();
+    latencies.record(100_000, 1500).unwrap();
+    latencies.record(300_000, 500).unwrap();
+    let cell = &mut record.cells[0];
+    cell.summary = Summary::of(&cell.runs, Some(&latencies));
+    let encoded = latencies.encode().unwrap();
+    let line = hlog::Line { tag: &cell.key, start_us: 0, duration_us: 1, max_ns: 1, encoded: &encoded };
+    let log = hlog::text(0, [line]);
+    vec![
+        ("record.json".to_owned(), serde_json::to_vec(record).unwrap()),
+        (run::RUNS.to_owned(), columns::file(&["cell"], &runs(record)).unwrap()),
+        (run::LATENCIES.to_owned(), log.into_bytes()),
+    ]
+}
 
 #[test]
-fn a_record_survives_json() {
+fn a_record_survives_json_and_its_starts_their_table() {
     let record = record();
     let text = serde_json::to_string(&record).unwrap();
-    assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+    let mut read: Record = run::of_json(serde_json::from_str(&text).unwrap()).unwrap();
+    assert!(read.cells.iter().all(|cell| cell.runs.is_empty()), "the starts are not in the document");
+    let table = columns::file(&["cell"], &runs(&record)).unwrap();
+    run::fill_in(&mut read, columns::rows(&table).unwrap());
+    assert_eq!(read, record);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     for (pointer, expected) in [
-        ("/cells/0/loop", serde_json::json!({"open": {"rate": 20_000.0}})),
-        ("/cells/3/loop", serde_json::json!("closed")),
-        ("/cells/0/runs/0/verdict/state", serde_json::json!("VALID")),
+        ("/cells/0/loop", serde_json::json!("closed")),
+        ("/cells/0/role", serde_json::json!("reference")),
         ("/cells/0/summary/p99_9_us", serde_json::json!(null)),
-        ("/cells/0/summary/server_core_us_per_request/median", serde_json::json!(6.0)),
+        ("/cells/6/handicap_ns", serde_json::json!(200)),
+        ("/findings/pooled/0/finding", serde_json::json!("cheaper")),
     ] {
         assert_eq!(json.pointer(pointer), Some(&expected), "{pointer}");
     }
 }
 
 #[test]
-fn a_number_that_is_none_is_read_back_as_none() {
-    let mut record = record();
-    record.cells[0].runs[0].syscalls_per_request = Some(f64::NAN);
-    let text = serde_json::to_string(&record).unwrap();
-    let read: Record = serde_json::from_str(&text).unwrap();
-    assert_eq!(read.cells[0].runs[0].syscalls_per_request, None);
-}
-
-#[test]
-fn summaries_say_how_many_runs_they_cover() {
-    let mut runs = vec![run_of(0, 6.0), run_of(1, 5.0), run_of(2, 9.0)];
+fn summaries_leave_out_what_a_start_lacks() {
+    let mut runs = vec![start("a", 0, 0, 6.0), start("a", 1, 1, 5.0), start("a", 2, 2, 9.0)];
     runs[1].syscalls_per_request = None;
     runs[2].syscalls_per_request = Some(f64::INFINITY);
-    runs.iter_mut().for_each(|run| run.enters_per_request = None);
+    (runs[0].repeated, runs[1].is_disturbed, runs[2].cpu) = (2, true, VerdictState::Invalid);
+    runs[1].served_whole_run = Some(1);
     let mut responses = Latencies::new();
     responses.record(2_000_000, 1000).unwrap();
     let summary = Summary::of(&runs, Some(&responses));
-    let core = summary.server_core_us_per_request.unwrap();
-    assert_eq!((core.median, core.min, core.max, core.count), (6.0, 5.0, 9.0, 3));
+    let cost = summary.server_run_us_per_request.unwrap();
+    assert_eq!((cost.median, cost.min, cost.max, cost.count), (6.0, 5.0, 9.0, 3));
     assert_eq!(summary.syscalls_per_request.unwrap().count, 1);
     assert_eq!(summary.enters_per_request, None);
+    assert_eq!((summary.starts, summary.repeated, summary.disturbed, summary.invalid), (3, 2, 1, 1));
+    assert_eq!((summary.counts_equal, summary.counts_both, summary.times_invalid), (2, 3, 0));
     assert!((summary.p99_us.unwrap() - 2000.0).abs() < 2.0);
     assert_eq!(summary.p99_9_us, None, "1,000 values do not support p99.9");
     assert_eq!(Summary::of(&[], None), Summary::default());
@@ -57,131 +91,74 @@ fn summaries_say_how_many_runs_they_cover() {
 
 #[test]
 fn a_run_directory_replaces_nothing() {
-    let base = std::env::temp_dir().join(format!("results-runs-{}", std::process::id()));
-    let mut responses = Latencies::new();
-    responses.record(1000, 5).unwrap();
-    let histograms = vec![("echo epoll level".to_owned(), responses)];
-    let record = record();
-    let paths: Vec<_> = (0..3)
-        .map(|_| run::write(&base, "2026-10-03-vm-abcdef1-echo", &record, "# report\n", &histograms).unwrap())
-        .collect();
-    let mut names: Vec<String> =
-        fs::read_dir(&base).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
+    let scratch = Scratch::new("runs");
+    let files = files(&mut record());
     let name = "2026-10-03-vm-abcdef1-echo";
+    let paths: Vec<_> = (0..3).map(|_| run::write_files(&scratch.0, name, &files).unwrap()).collect();
+    let mut names: Vec<String> =
+        fs::read_dir(&scratch.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
     assert_eq!(names, [name.to_owned(), format!("{name}-2"), format!("{name}-3")]);
-    assert_eq!(paths[1], base.join(format!("{name}-2")));
-    assert_eq!(run::read(&paths[2]).unwrap(), record);
-    assert_eq!(run::read(&paths[2].join("record.json")).unwrap(), record);
-    assert!(paths[0].join("echo-epoll-level.hgrm").is_file());
-
-    // Two arms with the same file name: nothing is published and nothing is left over.
-    let twice = vec![histograms[0].clone(), histograms[0].clone()];
-    assert!(run::write(&base, "collision", &record, "", &twice).is_err());
-    assert_eq!(fs::read_dir(&base).unwrap().count(), 3);
-    fs::remove_dir_all(&base).unwrap();
+    assert_eq!(paths[1], scratch.0.join(&names[1]));
+    // Two files of one name: nothing is published and nothing is left over.
+    let twice = vec![files[0].clone(), files[0].clone()];
+    assert!(run::write_files(&scratch.0, "collision", &twice).is_err());
+    assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 3);
 }
 
 #[test]
-fn the_tables_follow_the_order_of_the_record() {
-    let tables = table_rows(&record());
-    let titles: Vec<&str> = tables.iter().map(|table| table.title.as_str()).collect();
-    assert_eq!(
-        titles,
-        ["echo, 64 connections, 20,000 requests/s, pipeline 1", "http, 1,000 connections, closed loop, pipeline 4"]
-    );
-    let arms: Vec<&str> = tables[0].rows.iter().map(|row| row[0].as_str()).collect();
-    assert_eq!(arms, ["epoll level", "mio edge", "io_uring multishot"]);
-    assert!(tables.iter().all(|table| table.rows.iter().all(|row| row.len() == table.header.len())));
-    assert_eq!(
-        tables[0].rows[0],
-        ["epoll level", "20,000", "n/a", "n/a", "n/a", "0.200", "5.50", "6.00", "2.00", "7 %", "8.00", "5 VALID"]
-    );
-    assert_eq!(tables[1].rows[0][9], "n/a", "one run has no spread");
-}
-
-#[test]
-fn the_open_loop_is_told_from_the_closed() {
+fn a_directory_is_read_back_whole() {
+    let scratch = Scratch::new("open");
     let mut record = record();
-    record.cells = vec![cell("a", &[1.0]), cell("a", &[1.0])];
-    record.cells[1].load_loop = Loop::Closed;
-    assert_eq!(table_rows(&record).len(), 2);
-}
-
-#[test]
-fn generators_are_compared_run_by_run_with_the_reference() {
-    let of = |generator: &str, server: &str, rates: &[f64]| {
-        let mut cell = sample::cell(&format!("{generator} on {server}"), &vec![6.0; rates.len()]);
-        (cell.generator, cell.server) = (generator.to_owned(), server.to_owned());
-        for (run, rate) in cell.runs.iter_mut().zip(rates) {
-            run.requests_per_second = *rate;
-        }
-        cell
-    };
-    let mut record = sample::record();
-    assert!(agreement_table(&record).is_none(), "no generators, no table");
-    record.cells = vec![
-        of("ours", "nginx", &[101.0, 210.0, 303.0]),
-        of("wrk", "nginx", &[100.0, 200.0, 300.0]),
-        of("ours", "other", &[1.0]),
-    ];
-    record.cells[0].runs[2].served_whole_run = Some(7);
-    let table = agreement_table(&record).expect("two generators on one server");
-    assert_eq!(table.rows.len(), 1, "a server without the reference has no row: {table:?}");
-    let row = &table.rows[0];
-    assert_eq!((row[0].as_str(), row[1].as_str()), ("ours on nginx", "1.010 [0.96, 1.09]"));
-    assert_eq!(row[6], "equal in 2 of 3");
-}
-
-#[test]
-fn a_directory_is_read_back_with_its_histograms_and_points() {
-    let directory = std::env::temp_dir().join(format!("results-open-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    let record = record();
-    fs::write(directory.join("record.json"), serde_json::to_string(&record).unwrap()).unwrap();
-    let encoded = |us: u64| {
-        let mut latencies = Latencies::new();
-        latencies.record(us * 1000, 1000).unwrap();
-        latencies.encode().unwrap()
-    };
-    let (low, high) = (encoded(100), encoded(300));
-    let key = record.cells[0].key.as_str();
-    let line = |start_us, encoded| hlog::Line { tag: key, start_us, duration_us: 1, max_ns: 1, encoded };
-    fs::write(directory.join("latency.hlog"), hlog::text(0, [line(0, low.as_str()), line(1, high.as_str())])).unwrap();
-    let point = Point { cell: key.to_owned(), duration_s: 0.1, p50_us: Some(7.0), ..Point::default() };
-    fs::write(directory.join("series.jsonl"), serde_json::to_string(&point).unwrap() + "\n\n").unwrap();
-
+    let directory = run::write_files(&scratch.0, "run", &files(&mut record)).unwrap();
     let run = run::open(&directory).unwrap();
-    assert_eq!((&run.record, &run.points), (&record, &vec![point]));
+    assert_eq!(run.record, record);
     let [curve] = run.curves.as_slice() else { panic!("{:?}", run.curves) };
     let near = |us: f64, expected: f64| (us / expected - 1.0).abs() < 0.01;
-    assert_eq!(curve.cell, key);
-    assert!(
-        curve.points.iter().all(|(quantile, us)| near(*us, if *quantile <= 0.5 { 100.0 } else { 300.0 })),
-        "merged"
-    );
+    assert_eq!(curve.cell, record.cells[0].key);
+    assert!(curve.points.iter().all(|(quantile, us)| near(*us, if *quantile <= 0.75 { 100.0 } else { 300.0 })));
     // 2,000 values support a quantile with ten above it: 0.995.
     let last = curve.points.last().unwrap().0;
     assert!(last > 0.994 && last <= 0.995, "{last}");
+}
 
-    fs::write(directory.join("series.jsonl"), "{}\n").unwrap();
-    let error = run::open(&directory).unwrap_err();
-    assert!(error.to_string().contains("series.jsonl"), "{error}");
-    fs::remove_dir_all(&directory).unwrap();
+/// A figure that the files beside a record do not give is not published.
+#[test]
+fn a_record_that_its_files_do_not_add_up_to_is_refused() {
+    let whole = |name: &str| {
+        let scratch = Scratch::new(name);
+        let directory = run::write_files(&scratch.0, "run", &files(&mut record())).unwrap();
+        (scratch, directory)
+    };
+    let refused = |directory: &Path, word: &str| {
+        let error = run::open(directory).expect_err(word).to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    let (_scratch, directory) = whole("lost");
+    fs::remove_file(directory.join(run::RUNS)).unwrap();
+    refused(&directory, run::RUNS);
+    let (_scratch, directory) = whole("changed");
+    let mut changed = record();
+    changed.cells[1].runs[4].server_run_us_per_request = Some(7.0);
+    fs::write(directory.join(run::RUNS), columns::file(&["cell"], &runs(&changed)).unwrap()).unwrap();
+    refused(&directory, "do not add up");
+    let (_scratch, directory) = whole("torn");
+    fs::write(directory.join(run::LATENCIES), "Tag=a\n").unwrap();
+    refused(&directory, run::LATENCIES);
+    let (_scratch, directory) = whole("without-times");
+    fs::remove_file(directory.join(run::LATENCIES)).unwrap();
+    refused(&directory, "do not add up");
 }
 
 #[test]
-fn a_record_of_schema_1_gets_what_its_names_say() {
-    let directory = std::env::temp_dir().join(format!("results-schema-1-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    let mut record = record();
-    record.metric = Metric::ClientCpu;
-    record.cells.truncate(1);
-    record.cells[0].key = String::new();
-    record.cells[0].arm = "wrk on busy nginx".to_owned();
-    fs::write(directory.join("record.json"), serde_json::to_string(&record).unwrap()).unwrap();
-    let cell = run::read(&directory).unwrap().cells.remove(0);
-    assert_eq!(cell.key, "echo-c64-rate20000-p1-wrk-on-busy-nginx");
-    assert_eq!((cell.generator.as_str(), cell.server.as_str()), ("wrk", "busy nginx"));
-    fs::remove_dir_all(&directory).unwrap();
+fn older_and_newer_schemas_are_named() {
+    for (schema, words) in [(2, "c10m of the commit that it names"), (4, "its schema is 4")] {
+        let mut document = serde_json::to_value(record()).unwrap();
+        document["schema"] = schema.into();
+        let error = run::of_json(document).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let mut document = serde_json::to_value(record()).unwrap();
+    document["cells"][0]["key"] = "../x".into();
+    assert!(run::of_json(document).unwrap_err().to_string().contains("key"));
 }

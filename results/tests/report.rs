@@ -1,24 +1,20 @@
-//! Reports say what the record says and no more: verdicts, their sentences, and the files.
+//! Reports say what the record says and no more: the answer first, the controls, and the files.
 
 mod sample;
 
-use results::record::{Cell, Decision, Point, Record, VerdictState};
+use results::compare::{compare, conflicts};
+use results::judged::Judged;
+use results::record::{Cell, Metric, Record, Role, VerdictState};
 use results::report::{
-    answer_in_a_line, champions_table, find_readme_block, markdown, memory_table, overview_table, plain, ratio_tables,
-    readme_block, render, spread_table, table_rows,
+    agreement_table, answer_in_a_line, answer_lines, champions_table, document, find_readme_block, markdown_of, matrix,
+    memory_table, operations_table, plain, readme_block, render, spread_table,
 };
 use results::run::Curve;
-use results::stats::Judgement;
-use sample::{cell, record};
+use results::stats::blocks::Finding;
+use sample::{cell, load, of, record};
 
-/// A record of one load with these arms.
-fn of(cells: Vec<Cell>) -> Record {
-    Record { cells, ..record() }
-}
-
-/// The ratios of six repeats to a reference of 10, which are far apart or near.
-fn scaled(arm: &str, ratios: [f64; 6]) -> Cell {
-    cell(arm, &ratios.map(|ratio| ratio * 10.0))
+fn markdown(record: &Record) -> String {
+    markdown_of(&document(record, &[]))
 }
 
 #[test]
@@ -29,29 +25,23 @@ fn the_report_has_every_part_in_order() {
         headings,
         [
             "# echo-cpu",
-            "## Verdicts",
-            "## Results",
-            "## Memory",
-            "## Six questions to every benchmark",
-            "## Host",
-            "## How to repeat it",
+            "## Each arm under each load",
+            "## Cost against connections",
+            "## How it was measured",
             "## Not run",
-            "## Notes and limits",
+            "## Notes and limits"
         ]
     );
     for expected in [
-        "`c10m bench echo-cpu` (c10m 0.1.0, commit abcdef1)",
+        "12 blocks, 288 starts of server and generator, each 0.1 s of load and a window of 0.25 s",
         "Linux 6.18.0, Some CPU, 2 processors",
-        "5 repeats, arms interleaved",
+        "Seed 42",
         "co-located",
-        "seed 42",
         "| epoll level | 1,000,000 | 4 | 48.5 | 64 | echo |",
         "- io_uring poll: EPERM \\| no ring",
         "absolute throughput is not claimed",
         "git checkout abcdef1\ncargo build --release\ntarget/release/c10m bench echo-cpu --seed 42\n",
-        "- Did it even happen? The load generator's count of good replies equals the server's count of requests in 16 of 16 runs",
-        "- Did it fail? 0 failed requests, 3,200,000 answered correctly. Of 16 runs, 16 are VALID, 0 WARN, 0 INVALID.",
-        "| congestion control | bbr |",
+        "Before the start, the pilot promised to find 2.1 %.",
     ] {
         assert!(text.contains(expected), "{expected:?} is missing from:\n{text}");
     }
@@ -59,143 +49,113 @@ fn the_report_has_every_part_in_order() {
         assert!(line.ends_with('|'), "{line}");
     }
     assert!(text.ends_with('\n') && !text.ends_with("\n\n"));
-    assert!(!text.contains("!["), "without its files it shows none");
 }
 
 #[test]
-fn the_answer_names_winners_losers_and_the_undecided() {
-    let record = of(vec![
-        scaled("base", [1.0; 6]),
-        scaled("quick", [0.8, 0.81, 0.79, 0.8, 0.82, 0.8]),
-        scaled("slow", [2.0, 2.1, 1.9, 2.0, 2.2, 2.0]),
-        scaled("same", [1.0, 1.005, 0.995, 1.0, 1.01, 1.0]),
-        scaled("wild", [0.5, 2.0, 1.0, 0.7, 1.5, 1.1]),
-    ]);
-    let text = markdown(&record);
+fn the_answer_comes_first_and_says_what_the_run_could_see() {
+    let lines = answer_lines(&record());
+    assert!(lines.len() <= 4, "{lines:?}");
+    let text = lines.join("\n");
     for expected in [
-        "> Each arm against base, in core CPU per request, where less is better, over one load.",
-        "> Better: quick (0.80 ×).",
-        "> Worse: slow (2.00 ×).",
-        "> No measurable difference: same (1.00 ×).",
-        "> Inconclusive: wild (1.05 ×).",
-        "quick 0.80 × [0.79, 0.82], better",
-        "slow 2.00 × [1.90, 2.20], worse",
-        "4 comparisons in this report, not adjusted for their number.",
-        "would show up to 0.1 as different (at most 3 % each)",
+        "Against epoll level, in server CPU per request over 3 loads together: multishot needs ",
+        "% less [",
+        "nginx needs 2.00 times as much [",
+        "Equal within 2 %: epoll edge.",
+        "How much depends on the load: multishot 0.75 × with echo 8,000, 0.95 × with echo ",
+        "Resolves 0.",
+        "0 of 4 undecided. The twin: ",
+        "a planted 5.0 % was seen as 5.",
     ] {
         assert!(text.contains(expected), "{expected:?} is missing from:\n{text}");
     }
-    assert_eq!(
-        answer_in_a_line(&record),
-        "Core CPU per request against base, over one load. Better: quick. Worse: slow. No measurable difference: 1 of 4 \
-         comparisons. Inconclusive: 1 of 4 comparisons."
+    let whole = markdown(&record());
+    let first = whole.lines().skip(4).next().unwrap_or_default();
+    assert!(first.starts_with("> Against epoll level"), "{whole}");
+    assert!(answer_in_a_line(&record()).starts_with("Against epoll level"));
+}
+
+#[test]
+fn a_run_whose_controls_do_not_hold_says_so_before_anything_else() {
+    let mut cells = load(64, 3.8);
+    cells[5] = cell(64, "epoll level (twin)", Role::Twin, 4.4);
+    cells[6] = cell(64, "epoll level (handicapped)", Role::Handicapped, 4.0);
+    let answer = answer_in_a_line(&of(cells));
+    assert!(
+        answer.starts_with(
+            "This run cannot be believed: it finds a difference between the reference and its twin, and it does not \
+             find the difference that was planted."
+        ),
+        "{answer}"
     );
-    let table = overview_table(&record).unwrap();
-    assert_eq!(table.rows[0][1..], ["10.0 µs", "▼ 0.80", "▲ 2.00", "= 1.00", "? 1.05"]);
-    let ratios = &ratio_tables(&record)[0].rows;
-    assert_eq!(ratios[0][..], ["quick", "8.00", "0.800", "0.790", "0.820", "97 %", "6", "0", "better"]);
 }
 
 #[test]
-fn the_reference_is_the_one_the_record_names() {
-    let mut record = of(vec![scaled("a", [2.0; 6]), scaled("b", [1.0; 6])]);
-    record.decision = Decision { reference: Some("b".to_owned()), ..Decision::default() };
-    assert!(markdown(&record).contains("> Worse: a (2.00 ×)."));
-    record.decision.reference = Some("c".to_owned());
-    let text = markdown(&record);
-    assert!(text.contains("not compared, because the reference was not run"), "{text}");
-    assert!(!text.contains("Worse: a"), "{text}");
+fn many_arms_are_told_by_both_ends() {
+    let mut cells = load(64, 3.8);
+    cells.extend((0..5).map(|index| cell(64, &format!("peer {index}"), Role::Arm, 5.0 + f64::from(index))));
+    let answer = answer_in_a_line(&of(cells));
+    assert!(answer.contains("7 arms need more, from peer 0 (25."), "{answer}");
+    assert!(answer.contains(") to peer 4 (2.25 times as much ["), "{answer}");
 }
 
 #[test]
-fn a_generator_is_compared_on_its_own_server() {
-    let on = |generator: &str, server: &str, ratio: f64| {
-        let mut cell = scaled(&format!("{generator} on {server}"), [ratio; 6]);
-        (cell.generator, cell.server) = (generator.to_owned(), server.to_owned());
-        cell.runs.iter_mut().for_each(|run| run.client_cpu_us_per_request = Some(ratio));
-        cell
-    };
-    let mut record =
-        of(vec![on("ours", "fast", 0.5), on("wrk", "fast", 1.0), on("ours", "slow", 9.0), on("wrk", "slow", 3.0)]);
-    record.metric = results::record::Metric::ClientCpu;
-    let table = overview_table(&record).unwrap();
-    let fields: Vec<&str> = table.rows.iter().map(|row| row[2].as_str()).collect();
-    assert_eq!(fields, ["▼ 0.50", "▲ 3.00"]);
+fn what_cannot_be_answered_is_said() {
+    let mut nothing = of(vec![]);
+    assert_eq!(answer_in_a_line(&nothing), "Nothing was compared under load; the memory of idle connections is below.");
+    nothing.memory.clear();
+    assert_eq!(answer_in_a_line(&nothing), "No start was recorded, so there is no answer.");
+    assert_eq!(render(&nothing, &[]).len(), 2);
+    let mut few = record();
+    few.cells.iter_mut().for_each(|cell| cell.runs.truncate(3));
+    assert!(answer_in_a_line(&few).contains("complete blocks are too few"), "{}", answer_in_a_line(&few));
+    let alone = of(load(64, 3.8).into_iter().take(1).collect());
+    assert_eq!(answer_in_a_line(&alone), "There is no arm to compare another with.");
 }
 
 #[test]
-fn few_repeats_and_invalid_runs_support_no_claim() {
-    let mut record = of(vec![cell("base", &[6.0, 6.1, 6.2]), cell("near", &[7.0, 6.6, 7.2]), cell("bad", &[1.0; 3])]);
-    for run in &mut record.cells[2].runs {
-        run.verdict.state = VerdictState::Invalid;
+fn the_matrix_has_every_arm_and_every_load() {
+    let record = record();
+    let judged = Judged::of(&record);
+    let tables = matrix(&record, &judged);
+    let [table] = tables.as_slice() else { panic!("{tables:?}") };
+    assert_eq!(table.header, ["arm", "all loads", "echo 64", "echo 1,000", "echo 8,000"]);
+    assert_eq!(table.rows[0][..2], ["epoll level", "1"]);
+    assert!(table.rows[0][2].ends_with(" µs"), "{:?}", table.rows[0]);
+    assert_eq!((table.rows[1][0].as_str(), table.rows[1][4].as_str()), ("multishot", "▼ 0.75"));
+    assert!(table.rows[3][1].starts_with("▲ 2.0"), "{:?}", table.rows[3]);
+    let cells = (1..=9).flat_map(|connections| load(connections, 3.8)).collect();
+    let many = of(cells);
+    let tables = matrix(&many, &Judged::of(&many));
+    assert_eq!(tables.iter().map(|table| table.header.len()).collect::<Vec<_>>(), [6, 5, 2], "no table is wide");
+}
+
+#[test]
+fn times_of_invalid_starts_are_in_no_quantile_and_counted() {
+    let mut cells = load(64, 3.8);
+    cells[1].runs[0].times = VerdictState::Invalid;
+    cells[1].runs[1].cpu = VerdictState::Invalid;
+    for cell in &mut cells {
+        cell.summary = results::record::Summary::of(&cell.runs, None);
     }
-    let text = markdown(&record);
-    assert!(text.contains("near 1.16 × ["), "{text}");
-    assert!(text.contains("bad cannot be compared: no repeat of both may be used"), "{text}");
-    assert!(text.contains("3 pairs of runs were left out"), "{text}");
-    assert!(text.contains("With fewer than 6 pairs no such interval reaches 95 %"), "{text}");
-    // When only its times are in doubt, its CPU time counts.
-    record.cells[2].runs.iter_mut().for_each(|run| run.verdict.times_only = true);
-    let contests = results::report::contests(&record);
-    assert_eq!((contests[0].entries[1].left_out, contests[0].entries[1].judgement()), (0, Judgement::Better));
+    let text = markdown(&of(cells));
+    assert!(text.contains("1 decide nothing because") && text.contains("the times of 1 are in no quantile"), "{text}");
+    assert!(text.contains("1 blocks lack a start that stands"), "{text}");
 }
 
-#[test]
-fn the_order_of_runs_is_read_and_not_promised() {
-    let mut record = record();
-    assert!(markdown(&record).contains("arms interleaved"));
-    record.cells[1].runs.iter_mut().for_each(|run| run.order += 5);
-    assert!(markdown(&record).contains("arms one after another"));
-    record.cells.drain(..3);
-    assert!(markdown(&record).contains("no arms to interleave"));
-}
-
-#[test]
-fn an_empty_record_still_renders() {
-    let mut record = record();
-    record.cells.clear();
-    record.memory.clear();
-    record.skipped.clear();
-    record.host = serde_json::Value::Null;
-    let text = markdown(&record);
-    assert!(text.contains("No run was recorded."));
-    assert_eq!(answer_in_a_line(&record), "No run was recorded, so there is no answer.");
-    let alone = of(vec![scaled("base", [1.0; 6])]);
-    let answer = "There is no arm to compare another with, so there is no verdict.";
-    assert_eq!(answer_in_a_line(&alone), answer, "what is below in a report is not below in a list");
-    assert!(text.contains("Linux unknown, unknown, unknown processors"));
-    assert!(memory_table(&record).is_none());
-    assert!(!text.contains("## Not run") && !text.contains("## Verdicts"));
-    assert!(render(&record, &[], &[]).len() == 2 && table_rows(&record).is_empty());
-}
-
-/// The page and the charts, for a record with every kind of thing in it.
 #[test]
 fn all_files_are_rendered_and_named() {
-    let mut record = of(vec![scaled("a <b>", [1.0; 6]), scaled("c & d", [2.0, 2.1, 1.9, 2.0, 2.2, 2.0])]);
-    let mut more = record.cells.clone();
-    for cell in &mut more {
-        cell.connections = 1000;
-        cell.key += "-c1000";
+    let mut record = record();
+    for cell in &mut record.cells {
+        cell.arm = cell.arm.replace("nginx", "a <b> & c");
     }
-    record.cells.extend(more);
-    record.waits = vec!["3 s for orphans".to_owned()];
+    record.waits = vec!["before block 3: waited 3 s for orphans".to_owned()];
     record.resumed = 2;
     let curve = |cell: &Cell| Curve { cell: cell.key.clone(), points: vec![(0.0, 10.0), (0.9, 20.0), (0.99, 400.0)] };
     let curves: Vec<Curve> = record.cells.iter().map(curve).collect();
-    let points: Vec<Point> = (0..20)
-        .map(|i| Point {
-            cell: record.cells[0].key.clone(),
-            repeat: 1,
-            start_s: f64::from(i) / 10.0,
-            duration_s: 0.1,
-            p50_us: Some(100.0),
-            p99_us: Some(if i == 7 { 9000.0 } else { 300.0 }),
-            counters: [("retransmits".to_owned(), f64::from(u8::from(i == 7)))].into(),
-            ..Point::default()
-        })
+    let files: Vec<(String, String)> = render(&record, &curves)
+        .into_iter()
+        .map(|(name, content)| (name, String::from_utf8(content).expect("UTF-8")))
         .collect();
-    let files = render(&record, &curves, &points);
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         names,
@@ -203,44 +163,100 @@ fn all_files_are_rendered_and_named() {
             "report.md",
             "report.html",
             "ratios.svg",
-            "cpu.svg",
-            "latency-echo-64-connections-20-000-requests-s-pipeline-1.svg",
-            "latency-echo-1-000-connections-20-000-requests-s-pipeline-1.svg",
-            "time-a-b-2.svg",
-            "connections-echo-20-000-requests-s-pipeline-1.svg",
+            "connections-echo-closed-loop-pipeline-1.svg",
+            "latency-echo-64-connections-closed-loop-pipeline-1.svg",
+            "latency-echo-1-000-connections-closed-loop-pipeline-1.svg",
+            "latency-echo-8-000-connections-closed-loop-pipeline-1.svg",
         ]
     );
     let (md, html) = (&files[0].1, &files[1].1);
     for (name, svg) in &files[2..] {
-        assert!(md.contains(&format!("]({name})")), "{name} is not shown");
         assert!(svg.starts_with("<svg") && !svg.contains("NaN"), "{name}: {svg}");
     }
+    assert!(files[2].1.contains("controls: what this run makes of what is known"), "the controls are in the chart");
     assert_eq!(html.matches("<svg").count(), files.len() - 2, "every chart is in the page");
     assert!(html.contains("a &#60;b&#62;") && !html.contains("a <b>"), "names are escaped");
+    assert!(!html.contains('`'), "code is marked up");
     for page in [md, html] {
-        for part in ["3 s for orphans", "taken up again, 2 times", "30.0 times the median interval"] {
+        for part in ["first before block 3: waited 3 s for orphans", "continued 2 times"] {
             assert!(page.contains(part), "{part} is missing from {page}");
         }
     }
-    assert_eq!(files, render(&record, &curves, &points), "the same record gives the same report");
+    assert!(html.contains("the other figures") && !md.contains("the other figures"), "each load is on the page only");
+    assert!(
+        md.contains("echo, 64 connections, closed loop, pipeline 1: in `report.html`."),
+        "and the text says so: {md}"
+    );
+}
+
+/// Thirteen loads of eighteen arms, as the largest experiment has.
+#[test]
+fn the_largest_report_is_read_in_a_few_minutes() {
+    let cells = (1..=13u64).flat_map(|connections| {
+        let peers = (0..14).map(move |index| cell(connections, &format!("peer number {index}"), Role::Arm, 5.0));
+        load(connections, 3.8).into_iter().chain(peers)
+    });
+    let text = markdown(&of(cells.collect()));
+    let words = text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count();
+    assert!(words <= 1500, "{words} words");
 }
 
 #[test]
 fn what_only_some_experiments_count_has_its_tables() {
-    use results::report::{connection_memory_table, operations_table};
-    let mut record = of(vec![scaled("a", [1.0; 6]), scaled("b", [1.0; 6])]);
-    assert!(operations_table(&record).is_none() && connection_memory_table(&record).is_none());
-    for (run, bytes) in record.cells[1].runs.iter_mut().zip([10.0, 30.0, 20.0]) {
-        run.sqes_per_request = Some(1.5);
-        run.kernel_bytes_per_connection = Some(bytes);
+    let mut record = record();
+    assert!(operations_table(&record).is_none() && spread_table(&record).is_none());
+    for run in &mut record.cells[1].runs {
+        (run.sqes_per_request, run.accepts_max_over_mean) = (Some(1.5), Some(1.25));
     }
-    let load = "echo, 64 connections, 20,000 requests/s, pipeline 1";
-    assert_eq!(operations_table(&record).unwrap().rows, [["b", "2.00", "n/a", "1.50", "n/a", load]]);
-    assert_eq!(connection_memory_table(&record).unwrap().rows, [["b", "n/a", "20.0", load]]);
-    let text = markdown(&record);
+    record.cells[1].summary = results::record::Summary::of(&record.cells[1].runs, None);
+    assert_eq!(operations_table(&record).unwrap().rows, [["multishot", "2.00", "n/a", "1.50", "n/a", "echo 64"]]);
+    assert_eq!(spread_table(&record).unwrap().rows, [["multishot", "1.25", "n/a", "echo 64"]]);
+    assert_eq!(memory_table(&record).unwrap().rows.len(), 1);
+}
+
+/// Chosen by one half, measured by the other: an arm that is cheap in the blocks that choose only wins nothing.
+#[test]
+fn the_best_of_each_side_meet_in_blocks_that_did_not_choose_them() {
+    let record = record();
+    let table = champions_table(&record, &Judged::of(&record)).expect("two other servers");
+    assert_eq!(table.rows[0][..4], ["echo 64", "multishot", "hyper", "0.63"]);
+    assert_eq!((table.rows.len(), table.rows[0][6].as_str()), (3, "cheaper"));
+    let mut lucky = record.clone();
+    for run in &mut lucky.cells[2].runs {
+        run.server_run_us_per_request = Some(if run.block % 2 == 0 { 1.0 } else { 12.0 });
+    }
+    let table = champions_table(&lucky, &Judged::of(&lucky)).expect("two other servers");
+    assert_eq!(table.rows[0][1], "epoll edge", "it is chosen");
     assert!(
-        text.contains("### Operations of the server") && text.contains("### Memory for each connection under load")
+        table.rows[0][3].starts_with("1.9") || table.rows[0][3].starts_with("2.0"),
+        "and loses: {:?}",
+        table.rows[0]
     );
+    lucky.cells.retain(|cell| cell.arm != "nginx");
+    assert_eq!(champions_table(&lucky, &Judged::of(&lucky)), None, "one other server stands in the other tables");
+}
+
+#[test]
+fn generators_agree_when_their_intervals_lie_within_what_does_not_matter() {
+    assert!(agreement_table(&record()).is_none(), "no generators, no table");
+    let on = |generator: &str, role: Role, factor: f64| {
+        let mut cell = cell(64, &format!("{generator} on nginx"), role, 4.0);
+        (cell.generator, cell.server) = (generator.to_owned(), "nginx".to_owned());
+        for run in &mut cell.runs {
+            let wobble = run.server_run_us_per_request.expect("a cost") / 4.0;
+            run.requests_per_second = 1000.0 * factor * wobble;
+        }
+        cell
+    };
+    let mut record =
+        of(vec![on("wrk", Role::Reference, 1.0), on("ours", Role::Arm, 1.0), on("theirs", Role::Arm, 1.4)]);
+    record.decision.reference = "wrk".to_owned();
+    record.metric = Metric::ClientCpu;
+    let table = agreement_table(&record).expect("generators");
+    assert_eq!(table.rows.len(), 2, "the reference has no row: {table:?}");
+    assert!(table.rows[0][0] == "ours, echo 64, nginx" && table.rows[0][1].starts_with("agrees 1."), "{table:?}");
+    assert!(table.rows[1][1].starts_with("differs 1.4"), "{table:?}");
+    assert_eq!(table.rows[0][5], "equal in 12 of 12");
 }
 
 #[test]
@@ -248,25 +264,46 @@ fn the_block_of_a_readme_is_found_again() {
     let block = readme_block(&record(), "results/runs/x");
     let text = format!("# Title\n\n{block}\nmore\n");
     assert_eq!(find_readme_block(&text), Some(("results/runs/x", block.as_str())));
-    assert!(block.contains("[echo-cpu](results/runs/x/report.md), 5 repeats of 10 s, 16 runs"), "{block}");
-    assert!(block.contains("| echo, 64 connections, 20,000 requests/s, pipeline 1 | 6.00 µs | ▲ 1.17 |"), "{block}");
-    assert_eq!(find_readme_block("<!-- results: x -->"), None);
-    assert_eq!(plain("a | <b>\n c"), "a \\| \\<b> c");
+    assert!(
+        block.contains("[echo-cpu](results/runs/x/report.md), 12 blocks of starts of 0.25 s, 288 starts"),
+        "{block}"
+    );
+    assert!(block.contains("| multishot | ▼ 0."), "{block}");
+    assert_eq!(find_readme_block("no block"), None);
 }
 
 #[test]
-fn two_runs_are_compared_only_when_they_are_alike() {
-    use results::compare::{compare, conflicts};
-    let first = of(vec![scaled("a", [1.0, 1.01, 0.99, 1.0, 1.02, 0.98]), scaled("b", [1.0; 6])]);
-    let mut second = of(vec![scaled("a", [1.5, 1.51, 1.49, 1.5, 1.52, 1.48]), scaled("c", [1.0; 6])]);
-    assert_eq!(conflicts(&first, &second), []);
-    let pair = compare(&first, &second);
-    assert_eq!((pair.only_first, pair.only_second), (vec!["b".to_owned()], vec!["c".to_owned()]));
-    let [cell] = pair.cells.as_slice() else { panic!("{:?}", pair.cells) };
-    assert_eq!((cell.key.as_str(), cell.judgement(), cell.left_out), ("a", Judgement::Worse, 0));
-    second.cells[0].runs[0].verdict.state = VerdictState::Invalid;
-    assert_eq!(compare(&first, &second).cells[0].left_out, 1);
+fn text_cannot_break_a_table() {
+    assert_eq!(plain("a | <b>\n c"), "a \\| \\<b> c");
+}
 
+/// What the machine did to a whole run is in both of its figures, and not in their ratio.
+#[test]
+fn two_runs_are_compared_by_their_ratios_to_the_reference() {
+    let first = record();
+    let scaled = |factor: f64| {
+        let mut other = record();
+        for run in other.cells.iter_mut().flat_map(|cell| &mut cell.runs) {
+            run.server_run_us_per_request = run.server_run_us_per_request.map(|cost| cost * factor);
+        }
+        other
+    };
+    let same = compare(&first, &scaled(1.7));
+    let all: Vec<_> = same.arms.iter().filter(|pair| pair.load.is_none()).collect();
+    assert_eq!(all.len(), 6);
+    assert!(all.iter().all(|pair| pair.change.finding == Finding::Equal), "{all:?}");
+    assert_eq!(same.controls_hold, [true, true]);
+    let changed = of([64, 1000, 8000].into_iter().flat_map(|connections| load(connections, 4.4)).collect());
+    let pair = compare(&first, &changed);
+    let of = |name: &str| pair.arms.iter().find(|pair| pair.arm == name && pair.load.is_none()).expect("an arm").change;
+    assert_eq!((of("multishot").finding, of("nginx").finding), (Finding::Dearer, Finding::Equal));
+    assert!(of("multishot").low > 1.1 && of("multishot").ratio < 1.4, "{:?}", of("multishot"));
+    assert!(pair.only_first.is_empty() && pair.arms.iter().filter(|pair| pair.load.is_some()).count() == 18);
+}
+
+#[test]
+fn runs_of_different_kinds_or_hosts_conflict() {
+    let first = record();
     let changed = |change: fn(&mut Record)| {
         let mut other = first.clone();
         change(&mut other);
@@ -274,48 +311,12 @@ fn two_runs_are_compared_only_when_they_are_alike() {
         found.collect::<Vec<_>>()
     };
     let of = |what: &str, is_host| vec![(what.to_owned(), is_host)];
+    assert_eq!(changed(|_| {}), []);
     assert_eq!(changed(|record| record.experiment = "x".into()), of("experiment", false));
-    assert_eq!(changed(|record| record.seconds_per_run = 1.0), of("seconds per run", false));
+    assert_eq!(changed(|record| record.design.seconds_per_run = 1.0), of("seconds per run", false));
     assert_eq!(changed(|record| record.host["kernel"]["release"] = "7.0".into()), of("kernel", true));
-    assert_eq!(
-        changed(|record| record.host["tcp"]["congestion_control"] = "reno".into()),
-        of("congestion control", true)
-    );
-    let loads = changed(|record| record.cells.iter_mut().for_each(|cell| cell.connections = 1));
+    let loads = changed(|record| record.cells.iter_mut().for_each(|cell| cell.connections += 1));
     assert_eq!(loads, of("loads", false));
     let keys = changed(|record| record.cells.iter_mut().for_each(|cell| cell.key += "x"));
     assert_eq!(keys, of("loads and arms (none is in both)", false));
-}
-
-#[test]
-fn the_cheapest_of_each_side_meet() {
-    let mut record = record();
-    record.cells = vec![
-        cell("epoll level", &[10.0, 10.0, 10.0, 10.0]),
-        cell("io_uring inline", &[8.0, 8.1, 7.9, 8.0]),
-        cell("nginx", &[20.0, 20.0, 20.0, 20.0]),
-        cell("hyper", &[16.0, 16.2, 15.8, 16.0]),
-    ];
-    let table = champions_table(&record).expect("a table");
-    let row = &table.rows[0];
-    assert_eq!((table.rows.len(), row[3].as_str(), row[7].as_str()), (1, "0.500", "io_uring inline / hyper"));
-    assert_eq!(row[8], "better");
-    assert!(markdown(&record).contains("cheapest other server"));
-    record.cells.pop();
-    assert_eq!(champions_table(&record), None, "one other server stands in the other tables");
-    // What a record says of an arm holds, whatever the arm is called.
-    record.cells.push(Cell { is_own: Some(false), ..cell("epoll elsewhere", &[16.0, 16.2, 15.8, 16.0]) });
-    let table = champions_table(&record).expect("two other servers");
-    assert_eq!(table.rows[0][7], "io_uring inline / epoll elsewhere");
-}
-
-#[test]
-fn how_connections_were_spread_has_a_table_where_there_was_a_choice() {
-    let mut record = record();
-    assert_eq!(spread_table(&record), None);
-    record.cells[0].runs[0].accepts_max_over_mean = Some(1.25);
-    record.cells[0].requests_per_connection = 1;
-    let table = spread_table(&record).expect("a table");
-    assert_eq!((table.rows.len(), table.rows[0][1].as_str()), (1, "1.25"));
-    assert!(table.rows[0][3].ends_with("pipeline 1, 1 request a connection"), "{:?}", table.rows[0]);
 }

@@ -8,10 +8,14 @@ use clap::Args;
 pub(super) const DRIFT: &str = "These runs took place at different times: unlike arms within one run they do not share the host's drift, which \
     can be larger than any difference here. To compare two variants, run both in one experiment.";
 
+/// What a change is, and what it is free of.
+pub(super) const RATIOS: &str = "A change is the ratio of an arm's ratio to the reference in the second run to that in the first: what the host did \
+    differently at the two times is in both sides of each ratio. Intervals hold for all arms together.";
+
 const NOTES: &str = "\
 Exit codes: 0 done, 1 a record is damaged, 2 usage: what was named is no record,
-or of another kind or a newer c10m, or the two are not comparable, 4 no run of
-theirs is valid.";
+or of another kind or another c10m, or the two are not comparable, 4 nothing can
+be said, or a run does not see its own controls.";
 
 /// Arguments of `c10m compare`.
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use results::record::{Metric, Point, Record};
+use results::record::{Metric, Record, Role};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -77,11 +77,14 @@ fn interrupted_after(out: &Out, count: usize, signal: Signal, more: &[&str]) -> 
 
 fn runs_of(record: &Record) -> Vec<(u32, &str, u32)> {
     let runs = |cell: &'_ results::record::Cell| cell.runs.len();
-    assert!(record.cells.iter().all(|cell| runs(cell) == record.repeats as usize));
+    assert!(record.cells.iter().all(|cell| {
+        let starts = if cell.role == Role::Reference { 2 } else { 1 };
+        runs(cell) == starts * record.design.blocks as usize
+    }));
     let mut all: Vec<_> = record
         .cells
         .iter()
-        .flat_map(|cell| cell.runs.iter().map(|run| (run.order, cell.key.as_str(), run.repeat)))
+        .flat_map(|cell| cell.runs.iter().map(|run| (run.order, cell.key.as_str(), run.block)))
         .collect();
     all.sort_unstable();
     all
@@ -91,32 +94,22 @@ fn runs_of(record: &Record) -> Vec<(u32, &str, u32)> {
 fn the_list_explains_each_experiment() {
     let (code, stdout, _) = run(&["bench", "list"]);
     assert_eq!(code, 0);
-    for name in [
-        "quick",
-        "baseline",
-        "generator",
-        "agreement",
-        "backends",
-        "ladder",
-        "peers",
-        "churn",
-        "uring",
-        "c10m",
-        "omission",
-    ] {
+    for name in ["quick", "generator", "agreement", "backends", "ladder", "peers", "churn", "uring", "c10m", "omission"]
+    {
         assert!(stdout.contains(name), "{stdout}");
     }
     let (code, stdout, _) = run(&["bench", "list", "--json"]);
     let listed: Value = serde_json::from_str(&stdout).expect("one JSON document");
-    assert_eq!((code, listed.as_array().map(Vec::len)), (0, Some(11)));
+    assert_eq!((code, listed.as_array().map(Vec::len)), (0, Some(10)));
 }
 
 #[test]
 fn what_cannot_be_run_is_refused() {
-    refuses(&["bench", "fast"], 2, &["\"fast\"", "quick, baseline, generator"]);
+    refuses(&["bench", "fast"], 2, &["\"fast\"", "quick, generator"]);
     refuses(&["bench", "--seconds", "0"], 2, &["0.1"]);
     refuses(&["bench", "backends", "--profile", "slow"], 2, &["slow", "quick", "full"]);
-    refuses(&["bench", "baseline", "--profile", "quick"], 2, &["only the profile full"]);
+    refuses(&["bench", "generator", "--profile", "quick"], 2, &["only the profile full"]);
+    refuses(&["bench", "quick", "--budget", "1s", "--repeats", "4"], 2, &["--budget", "--repeats"]);
     refuses(&["bench", "quick", "--profile", "full"], 2, &["only the profile quick"]);
     refuses(&["bench", "omission", "--profile", "quick"], 2, &["only the profile full"]);
     refuses(&["bench", "omission", "--noisy"], 2, &["--noisy"]);
@@ -154,21 +147,18 @@ fn a_run_writes_record_report_and_histograms() {
     assert!(stdout.contains("c10m load, epoll on epoll level"), "{stdout}");
     let directory = out.published();
     assert!(directory.to_string_lossy().ends_with("-generator"), "{directory:?}");
-    let record: Record = results::run::read(&directory).expect("a record");
-    assert_eq!((record.seed, record.repeats, record.metric), (7, 1, Metric::ClientCpu));
-    assert!(record.cells.iter().all(|cell| cell.runs.len() == 1 && cell.runs[0].completed > 0));
-    let run = results::run::open(&directory).expect("a run");
-    for (name, text) in results::report::render(&run.record, &run.curves, &run.points) {
-        let written = fs::read_to_string(directory.join(&name)).expect("a file of the report");
+    let run = results::run::open(&directory).expect("a run that adds up");
+    let record = &run.record;
+    assert_eq!((record.seed, record.design.blocks, record.metric), (7, 1, Metric::ClientCpu));
+    assert!(record.cells.iter().all(|cell| cell.runs.iter().all(|run| run.completed > 0)));
+    for (name, text) in results::report::render(record, &run.curves) {
+        let written = fs::read(directory.join(&name)).expect("a file of the report");
         assert_eq!(written, text, "{name} is not that of the record");
     }
     let own: Vec<&str> =
         record.cells.iter().filter(|cell| cell.arm.starts_with("c10m")).map(|cell| cell.key.as_str()).collect();
-    for key in &own {
-        assert!(directory.join(format!("{key}.hgrm")).is_file(), "{key}");
-    }
     let logged = lines(&directory.join("latency.hlog")).iter().filter(|line| line.starts_with("Tag=")).count();
-    assert_eq!(logged, own.len(), "one line for each run with a histogram");
+    assert_eq!(logged, own.len(), "one line for each cell with a histogram");
     let list = fs::read_to_string(list).expect("a list");
     let name = directory.file_name().expect("a name").to_str().expect("UTF-8");
     assert!(list.contains(&format!("[generator]({name}/report.md)")), "where there is a list it has the run: {list}");
@@ -182,7 +172,7 @@ fn a_run_writes_record_report_and_histograms() {
 fn an_interrupted_experiment_goes_on_where_it_stopped() {
     let out = Out::new("resumed");
     let said = interrupted_after(&out, 3, Signal::INT, &["--seed", "5"]);
-    assert!(said.contains("interrupted; ") && said.contains("of 16 runs are finished"), "{said}");
+    assert!(said.contains("interrupted; ") && said.contains("of 40 starts are finished"), "{said}");
     assert!(said.contains("goes on with the rest"), "{said}");
     let before = lines(&out.journal());
     // A second interruption, by the other signal, and a last line that a power cut tore.
@@ -196,23 +186,36 @@ fn an_interrupted_experiment_goes_on_where_it_stopped() {
     assert!(is_complete(code), "{stderr}");
     assert!(stderr.contains("torn"), "{stderr}");
     let directory = out.published();
-    let record: Record = results::run::read(&directory).expect("a record");
+    let record = results::run::open(&directory).expect("a run that adds up").record;
     let printed: Record = serde_json::from_str(&stdout).expect("one JSON document");
-    assert_eq!((record.seed, record.resumed, &record.cells), (5, 2, &printed.cells));
+    assert_eq!((record.seed, record.resumed, &record.findings), (5, 2, &printed.findings));
     let runs = runs_of(&record);
-    assert_eq!(runs.iter().map(|run| run.0).collect::<Vec<_>>(), (0..16).collect::<Vec<_>>());
-    // A B, B A: the second of two repeats is the mirror image of the first.
-    for pair in [0, 8] {
-        assert_eq!((runs[pair].1, runs[pair + 1].1), (runs[pair + 5].1, runs[pair + 4].1), "{runs:?}");
+    // Two loads, each with the reference twice, an arm and both controls; four blocks.
+    assert_eq!(runs.iter().map(|run| run.0).collect::<Vec<_>>(), (0..40).collect::<Vec<_>>());
+    // The second of two blocks is the mirror image of the first, load by load.
+    for pair in [0, 20] {
+        for load in [0, 5] {
+            let first: Vec<&str> = runs[pair + load..pair + load + 5].iter().map(|run| run.1).collect();
+            let mut second: Vec<&str> = runs[pair + 10 + load..pair + 15 + load].iter().map(|run| run.1).collect();
+            second.reverse();
+            assert_eq!(first, second);
+        }
     }
-    let points: Vec<Point> = lines(&directory.join("series.jsonl"))
-        .iter()
-        .map(|line| serde_json::from_str(line).expect("a point a line"))
-        .collect();
-    for (_, key, repeat) in runs {
-        assert!(points.iter().any(|point| point.cell == key && point.repeat == repeat), "{key} {repeat}");
+    let series = fs::read(directory.join(results::run::SERIES)).expect("a table");
+    let points: Vec<Interval> = results::columns::rows(&series).expect("rows");
+    for (order, key, _) in runs {
+        assert!(points.iter().any(|point| point.cell == key && point.order == order), "{key} {order}");
     }
-    assert!(points.iter().any(|point| point.counters.contains_key("InSegs")), "{:?}", points[0]);
+    assert!(points.iter().any(|point| point.counters_in_segs > Some(0.0)), "no counter moved");
+}
+
+/// A row of the series, as far as this test reads it.
+#[derive(serde::Deserialize)]
+struct Interval {
+    cell: String,
+    order: u32,
+    #[serde(rename = "counters_InSegs")]
+    counters_in_segs: Option<f64>,
 }
 
 #[test]
@@ -231,7 +234,7 @@ fn a_journal_only_takes_what_belongs_to_it() {
     let (code, _, stderr) = finish(&mut out.smoke(&["--fresh", "--seed", "6", "--repeats", "1"]));
     assert!(is_complete(code), "{stderr}");
     let record: Record = results::run::read(&out.published()).expect("a record");
-    assert_eq!((record.seed, record.resumed, record.repeats), (6, 0, 1));
+    assert_eq!((record.seed, record.resumed, record.design.blocks), (6, 0, 1));
 }
 
 #[test]
@@ -286,7 +289,7 @@ fn a_busy_machine_is_refused_unless_told_otherwise() {
         let (code, stdout, stderr) = finish(&mut c10m(&arguments));
         stop.store(true, Ordering::Relaxed);
         assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
-        assert!(stderr.contains("did not begin run 1") && stderr.contains("--noisy"), "{stderr}");
+        assert!(stderr.contains("did not begin the pilot") && stderr.contains("--noisy"), "{stderr}");
     });
 }
 

@@ -40,7 +40,7 @@ fn memory_that_runs_short_ends_the_ramp_and_leaves_nothing_behind() {
 fn the_experiment_takes_no_repeats_and_has_profiles_of_its_own() {
     refuses(&["bench", "c10m", "--profile", "full"], 2, &["quick, c1m, c5m"]);
     refuses(&["bench", "c10m", "--repeats", "2"], 2, &["--repeats"]);
-    refuses(&["bench", "baseline", "--profile", "c1m"], 2, &["only the profile full"]);
+    refuses(&["bench", "generator", "--profile", "c1m"], 2, &["only the profile full"]);
     let (code, stdout, _) = run(&["bench", "list"]);
     assert!(code == 0 && stdout.contains("c5m") && stdout.contains("churn"), "{stdout}");
 }

@@ -2,12 +2,11 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::program::{Server, c10m};
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, published};
 
 /// What a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,10 +107,8 @@ fn check_all(cases: &[Case<'_>]) {
 
 #[test]
 fn what_answers_at_once_keeps_its_code() {
-    let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/runs");
-    let mut quick: Vec<_> = fs::read_dir(runs).expect("runs").map(|run| run.expect("readable").path()).collect();
-    quick.retain(|run| run.to_string_lossy().ends_with("-quick") && !run.to_string_lossy().ends_with("-c10m-quick"));
-    let run = quick.first().expect("a run of quick").to_str().expect("UTF-8");
+    let quick = published("quick");
+    let run = quick.to_str().expect("UTF-8");
     let scratch = Scratch::new("streams-report");
     let out = scratch.path("out");
     let with_out = ["report", run, "--out", &out];

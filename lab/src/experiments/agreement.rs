@@ -7,7 +7,7 @@
 use protocol::Workload;
 use results::record::Metric;
 
-use crate::experiments::decision::decision;
+use crate::experiments::decision::{against, minutes};
 use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
 use crate::subjects::load::{Generator, Load};
@@ -15,7 +15,7 @@ use crate::subjects::servers::kind::Kind;
 
 pub(super) fn experiment() -> Comparison {
     let generators = [Generator::C10m, Generator::C10mUring, Generator::Wrk];
-    let arms = generators.map(|generator| Arm { server: Kind::NginxBusy, generator, compares_generators: true });
+    let arms = generators.map(|generator| Arm::generator(Kind::NginxBusy, generator));
     Comparison {
         name: "agreement",
         question: "Does the load generator report the throughput and the latency that wrk reports, where the server \
@@ -24,19 +24,15 @@ pub(super) fn experiment() -> Comparison {
                       every generator waits for it; then all of them should report the same. What the server itself \
                       counted stands beside their counts.",
         metric: Metric::ClientCpu,
-        decision: decision(
-            Some("wrk on busy nginx"),
-            0.05,
-            "The generators agree on a figure when the ranges of their repeats overlap; the medians' distance is \
-             printed beside.",
-        ),
+        decision: against("wrk", 0.05),
         is_hidden: false,
         scopes: vec![Scope {
             profile: Profile::Full,
             arms: arms.into(),
             loads: vec![Load::closed(Workload::Http, 64)],
-            repeats: 9,
-            seconds: 5.0,
+            length: minutes(10),
+            // wrk only knows whole seconds.
+            seconds: 1.0,
             idle_connections: 0,
             notes: vec![],
         }],

@@ -3,7 +3,7 @@
 use protocol::Workload;
 use results::record::Metric;
 
-use crate::experiments::decision::decision;
+use crate::experiments::decision::{QUICK, WINDOW_S, against, minutes};
 use crate::kinds::comparison::plan::{Comparison, Scope, main_variants};
 use crate::session::request::Profile;
 use crate::subjects::load::Load;
@@ -24,9 +24,8 @@ const NOTE_PIPELINE: &str = "Pipelined requests exist for HTTP in a closed loop 
                              and an open loop sends each request at its own time.";
 const NOTE_MEMORY: &str = "Bytes per connection are growth over the connections of a run, from 1,000 connections on; \
                            rings of buffers and what the load touched first are in them.";
-const NOTE_QUICK: &str = "The profile quick leaves out: HTTP with one and with 10,000 connections, 5,000 requests a \
-                          second but for one connection, 50,000 but for 1,000, most closed loops, and pipelining \
-                          over other than 64 connections. The profile full has all of them.";
+const NOTE_QUICK: &str =
+    "The profile quick has four loads that keep every connection busy; full has all of them, and open loops.";
 
 pub(super) fn experiment() -> Comparison {
     Comparison {
@@ -37,12 +36,7 @@ pub(super) fn experiment() -> Comparison {
                       connection stand beside the CPU, so that a difference can be traced to its cause. On loopback \
                       the kernel's share of a request is some 95 %; with a NIC in between it differs.",
         metric: Metric::ServerRun,
-        decision: decision(
-            Some("epoll level"),
-            0.05,
-            "A variant is cheaper or dearer than epoll level under a load when the interval of the paired ratios of \
-             server CPU per request excludes 1 and the difference is at least 5 %; less than that is no reason to choose.",
-        ),
+        decision: against("epoll level", 0.05),
         is_hidden: false,
         scopes: vec![quick(), full()],
     }
@@ -54,18 +48,13 @@ fn quick() -> Scope {
         profile: Profile::Quick,
         arms: main_variants(),
         loads: vec![
-            Load::open(echo, 1, 5_000.0),
             Load::closed(echo, 64),
-            Load::open(echo, 64, 20_000.0),
-            Load::open(echo, 1000, 50_000.0),
-            Load::open(echo, 10_000, 20_000.0),
-            Load::open(http, 64, 20_000.0),
-            Load::closed(http, 1000),
+            Load::closed(echo, 1000),
+            Load::closed(http, 64),
             Load::pipelined(http, 64, PIPELINE),
         ],
-        // Even, so that every order also runs mirrored.
-        repeats: 4,
-        seconds: 0.6,
+        length: QUICK,
+        seconds: WINDOW_S,
         idle_connections: 0,
         notes: vec![NOTE_QUICK, NOTE_ONE, NOTE_PIPELINE, NOTE_MEMORY],
     }
@@ -85,8 +74,8 @@ fn full() -> Scope {
         profile: Profile::Full,
         arms: main_variants(),
         loads,
-        repeats: 6,
-        seconds: 4.0,
+        length: minutes(90),
+        seconds: WINDOW_S,
         idle_connections: 0,
         notes: vec![NOTE_ONE, NOTE_PIPELINE, NOTE_MEMORY],
     }

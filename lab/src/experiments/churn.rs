@@ -4,8 +4,8 @@ use protocol::Workload;
 use results::record::Metric;
 use server::{Balance, Variant};
 
-use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
+use crate::experiments::decision::{QUICK, against, minutes};
+use crate::kinds::comparison::plan::{Arm, Comparison, Length, Scope};
 use crate::session::request::Profile;
 use crate::subjects::load::Load;
 use crate::subjects::servers::kind::Kind;
@@ -29,18 +29,13 @@ pub(super) fn experiment() -> Comparison {
                       nginx and haproxy do the same on one CPU; four reactors under three ways of sharing connections \
                       out show what the choice costs and how even it is.",
         metric: Metric::ServerRun,
-        decision: decision(
-            Some("epoll level"),
-            0.02,
-            "An arm accepts cheaper or dearer than epoll level when the interval of the paired ratios of core CPU per \
-             request excludes 1 and the difference is at least 2 %.",
-        ),
+        decision: against("epoll level", 0.02),
         is_hidden: false,
-        scopes: vec![scope(Profile::Quick, 3, 1.0), scope(Profile::Full, 8, 2.0)],
+        scopes: vec![scope(Profile::Quick, QUICK), scope(Profile::Full, minutes(30))],
     }
 }
 
-fn scope(profile: Profile, repeats: u32, seconds: f64) -> Scope {
+fn scope(profile: Profile, length: Length) -> Scope {
     let own =
         [Variant::EpollLevel, Variant::EpollEdge, Variant::MioEdge, Variant::UringMultishot, Variant::UringInline];
     let balances = [Balance::Hash, Balance::Cpu, Balance::RoundRobin].map(Kind::Balanced);
@@ -53,8 +48,9 @@ fn scope(profile: Profile, repeats: u32, seconds: f64) -> Scope {
             Load::churn(Workload::Http, 1000),
             Load::churn(Workload::Echo, 64),
         ],
-        repeats,
-        seconds,
+        length,
+        // Each start makes a network namespace, which takes as long as a short window.
+        seconds: 0.5,
         idle_connections: 0,
         notes: vec![NOTE_RPS, NOTE_CLOSE, NOTE_SOFTIRQ, NOTE_BALANCE],
     }

@@ -1,8 +1,24 @@
-//! The rule that comparisons decide by.
+//! What comparisons decide by, and how long they take.
+
+use std::time::Duration;
 
 use results::record::Decision;
 
-/// A rule that compares every arm of a load with `reference`.
-pub(super) fn decision(reference: Option<&str>, effect_min: f64, words: &str) -> Decision {
-    Decision { reference: reference.map(str::to_owned), effect_min, words: words.to_owned() }
+use crate::kinds::comparison::plan::Length;
+
+/// Compares every arm with `reference`; effects below `effect_min` (0.02 for 2 %) do not count.
+pub(super) fn against(reference: &str, effect_min: f64) -> Decision {
+    Decision { reference: reference.to_owned(), effect_min }
+}
+
+/// A window in seconds. Many short starts tell more than a few long ones: what differs from start to start does not
+/// average out within one.
+pub(super) const WINDOW_S: f64 = 0.25;
+
+/// A little less than five minutes, publishing included.
+pub(super) const QUICK: Length = Length::Budget(Duration::from_secs(285));
+
+/// So many minutes.
+pub(super) const fn minutes(minutes: u64) -> Length {
+    Length::Budget(Duration::from_secs(60 * minutes))
 }

@@ -5,7 +5,7 @@ use protocol::Workload;
 use results::record::Metric;
 use server::Variant;
 
-use crate::experiments::decision::decision;
+use crate::experiments::decision::{against, minutes};
 use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
 use crate::subjects::load::{Generator, Load};
@@ -14,11 +14,7 @@ use crate::subjects::servers::kind::Kind;
 pub(super) fn experiment() -> Comparison {
     let servers = [Kind::C10m(Variant::EpollLevel), Kind::Nginx];
     let arms = servers.into_iter().flat_map(|server| {
-        [Generator::C10m, Generator::C10mUring, Generator::Wrk].map(|generator| Arm {
-            server,
-            generator,
-            compares_generators: true,
-        })
+        [Generator::C10m, Generator::C10mUring, Generator::Wrk].map(|generator| Arm::generator(server, generator))
     });
     Comparison {
         name: "generator",
@@ -28,19 +24,15 @@ pub(super) fn experiment() -> Comparison {
                       generator gets more out of the same server; whether reports agree where the server is the \
                       limit is the question of `agreement`.",
         metric: Metric::ClientCpu,
-        decision: decision(
-            None,
-            0.05,
-            "A generator is cheaper or dearer than the first one on the same server when the interval of the paired \
-             ratios of its CPU per request excludes 1 and the difference is at least 5 %.",
-        ),
+        decision: against("wrk", 0.05),
         is_hidden: false,
         scopes: vec![Scope {
             profile: Profile::Full,
             arms: arms.collect(),
             loads: vec![Load::closed(Workload::Http, 64), Load::closed(Workload::Http, 1000)],
-            repeats: 7,
-            seconds: 3.0,
+            length: minutes(15),
+            // wrk only knows whole seconds.
+            seconds: 1.0,
             idle_connections: 0,
             notes: vec![],
         }],

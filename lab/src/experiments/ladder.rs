@@ -4,7 +4,7 @@ use protocol::Workload;
 use results::record::Metric;
 use server::Variant;
 
-use crate::experiments::decision::decision;
+use crate::experiments::decision::{QUICK, against, minutes};
 use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
 use crate::subjects::load::Load;
@@ -32,12 +32,7 @@ pub(super) fn experiment() -> Comparison {
                       the arms of one rung. Real idle connections also cost timers and keep-alives, which this does \
                       not show.",
         metric: Metric::ServerRun,
-        decision: decision(
-            Some("epoll level"),
-            0.05,
-            "On each rung an arm is cheaper or dearer than epoll level when the interval of the paired ratios of core \
-             CPU per request excludes 1 and the difference is at least 5 %.",
-        ),
+        decision: against("epoll level", 0.05),
         is_hidden: false,
         scopes: vec![
             scope(Profile::Quick, &[1, 10, 100, 1000, 10_000], vec![NOTE_RATE, NOTE_MEMORY]),
@@ -47,9 +42,9 @@ pub(super) fn experiment() -> Comparison {
 }
 
 fn scope(profile: Profile, rungs: &[u32], notes: Vec<&'static str>) -> Scope {
-    let (repeats, seconds) = match profile {
-        Profile::Quick => (4, 1.8),
-        _ => (8, 5.0),
+    let (length, seconds) = match profile {
+        Profile::Quick => (QUICK, 0.5),
+        _ => (minutes(60), 1.0),
     };
     let servers = [
         Kind::C10m(Variant::EpollLevel),
@@ -62,7 +57,7 @@ fn scope(profile: Profile, rungs: &[u32], notes: Vec<&'static str>) -> Scope {
         arms: servers.map(Arm::server).into(),
         // HTTP, because nginx serves nothing else.
         loads: rungs.iter().map(|connections| Load::open(Workload::Http, *connections, RATE)).collect(),
-        repeats,
+        length,
         seconds,
         idle_connections: 0,
         notes,

@@ -4,18 +4,18 @@ use protocol::Workload;
 use results::record::Metric;
 use server::Variant;
 
-use crate::experiments::decision::decision;
-use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
+use crate::experiments::decision::against;
+use crate::kinds::comparison::plan::{Arm, Comparison, Length, Scope};
 use crate::session::request::Profile;
 use crate::subjects::load::Load;
 use crate::subjects::servers::kind::Kind;
 
 pub(super) fn experiment() -> Comparison {
-    let scope = |profile, repeats| Scope {
+    let scope = |profile, blocks| Scope {
         profile,
         arms: [Variant::EpollLevel, Variant::MioEdge].map(|variant| Arm::server(Kind::C10m(variant))).into(),
         loads: vec![Load::closed(Workload::Echo, 4), Load::open(Workload::Http, 4, 1000.0)],
-        repeats,
+        length: Length::Blocks(blocks),
         seconds: 0.2,
         idle_connections: 0,
         notes: vec![],
@@ -26,7 +26,7 @@ pub(super) fn experiment() -> Comparison {
         explanation: "Only for tests: its figures mean nothing, its files must be complete. Two arms, two loads, a few \
                       connections, windows that are too short for anything.",
         metric: Metric::ServerRun,
-        decision: decision(Some("epoll level"), 0.05, "Nothing is decided here: the windows are too short for that."),
+        decision: against("epoll level", 0.05),
         is_hidden: true,
         scopes: vec![scope(Profile::Quick, 1), scope(Profile::Full, 4)],
     }

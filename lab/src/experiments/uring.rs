@@ -4,7 +4,7 @@ use protocol::Workload;
 use results::record::Metric;
 use server::Variant;
 
-use crate::experiments::decision::decision;
+use crate::experiments::decision::{QUICK, WINDOW_S, against, minutes};
 use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
 use crate::subjects::load::Load;
@@ -28,12 +28,7 @@ pub(super) fn experiment() -> Comparison {
                       receiver's TCP stack, so what is left to save is the system calls, the readiness lists and the \
                       waking up.",
         metric: Metric::ServerRun,
-        decision: decision(
-            Some("epoll level"),
-            0.02,
-            "A trick pays under a load when the interval of the paired ratios of server CPU per request to epoll level \
-             excludes 1 and the difference is at least 2 %.",
-        ),
+        decision: against("epoll level", 0.02),
         is_hidden: false,
         scopes: vec![quick(), full()],
     }
@@ -49,8 +44,8 @@ fn quick() -> Scope {
         profile: Profile::Quick,
         arms: arms(),
         loads: vec![Load::closed(Workload::Echo, 1000), Load::open(Workload::Echo, 1000, RATE)],
-        repeats: 8,
-        seconds: 1.0,
+        length: QUICK,
+        seconds: WINDOW_S,
         idle_connections: 0,
         notes: vec![NOTE_TRICKS],
     }
@@ -67,8 +62,8 @@ fn full() -> Scope {
         profile: Profile::Full,
         arms: arms(),
         loads,
-        repeats: 8,
-        seconds: 2.0,
+        length: minutes(45),
+        seconds: WINDOW_S,
         idle_connections: 0,
         notes: vec![NOTE_TRICKS],
     }

@@ -31,11 +31,11 @@ pub(crate) trait Experiment {
     /// Whether a record with its name was written by it.
     fn wrote(&self, record: &Value) -> bool;
 
-    /// The result of a run in one line.
+    /// The result of a run in one line. `directory` holds the other files of the run.
     ///
     /// # Errors
     /// When the record is damaged.
-    fn answer(&self, record: Value) -> anyhow::Result<String>;
+    fn answer(&self, record: Value, directory: &Path) -> anyhow::Result<String>;
 
     /// The report of a run, and its tables for a terminal. `directory` holds the other files of the run.
     ///
@@ -62,8 +62,10 @@ pub(crate) struct ListedProfile {
     pub(crate) profile: Profile,
     pub(crate) arms: Vec<String>,
     pub(crate) loads: Vec<String>,
-    pub(crate) repeats: u32,
+    /// Repeats of each case of a scenario, or blocks of a comparison; absent where a budget decides.
+    pub(crate) repeats: Option<u32>,
     pub(crate) seconds_per_run: f64,
+    /// Runs of a scenario, or starts of a block of a comparison.
     pub(crate) runs: u64,
     /// On a quiet machine.
     pub(crate) expected_minutes: f64,

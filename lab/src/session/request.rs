@@ -42,6 +42,8 @@ pub struct Request {
     pub out: PathBuf,
     /// Repeats of every arm.
     pub repeats: Option<u32>,
+    /// How long a comparison may take, everything included.
+    pub budget: Option<Duration>,
     /// Seconds of each measured interval.
     pub seconds: Option<f64>,
     /// Seed of the schedules and of the order.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
 use results::report::Table;
+use results::run::NamedFile;
 use results::{run as run_directory, utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -35,7 +36,7 @@ pub(crate) struct Outline {
     /// Length of each run; 0 if they differ.
     pub(crate) seconds: f64,
     /// How many runs there are, and the word for them (`runs`, `steps`).
-    pub(crate) runs: u64,
+    pub(crate) runs: Option<u64>,
     pub(crate) noun: &'static str,
     /// How long all runs take on a quiet machine.
     pub(crate) expected_s: f64,
@@ -111,7 +112,8 @@ impl<'a, T: Finished> Sitting<'a, T> {
             say!("c10m: the last line of the journal was torn; the run it was about is repeated");
         }
         let length = if *seconds > 0.0 { format!(" of {seconds} s") } else { String::new() };
-        let (what, seed) = (format!("{name} ({}): {runs} {noun}{length}", profile.word()), journal.header().seed);
+        let runs = runs.map_or(String::new(), |runs| format!("{runs} "));
+        let (what, seed) = (format!("{name} ({}): {runs}{noun}{length}", profile.word()), journal.header().seed);
         if journal.lines().is_empty() {
             say!("c10m: {what}, about {:.0} min, seed {seed}", (expected_s / 60.0).max(1.0));
             return Ok(());
@@ -143,23 +145,23 @@ impl<'a, T: Finished> Sitting<'a, T> {
         self.journal.left_out().any(|(left_out, _)| left_out == cell)
     }
 
-    /// Waits for a fit machine and measures; tries again if that fails. The inner error is that of the last attempt.
+    /// Measures, and tries again if that fails. The inner error is the last attempt's.
     ///
     /// # Errors
-    /// When the experiment must end now: it was interrupted, the machine did not become fit, or the journal cannot be
-    /// written.
+    /// When the experiment ends: it was interrupted, or the journal cannot be written.
     pub(crate) fn attempt<R>(
         &mut self,
-        short: &str,
         name: &str,
         progress: &mut Progress,
         mut measure: impl FnMut(&Stage<'a>) -> anyhow::Result<R>,
     ) -> anyhow::Result<Result<R, String>> {
         let mut reason = String::new();
         for _ in 0..self.outline.attempts_max {
-            self.wait_until_fit(short, progress)?;
+            if self.stage.is_stopped() {
+                return Err(interrupted());
+            }
             let measured = measure(&self.stage);
-            // Ctrl-C reaches the children too, so what they report then is not a failure.
+            // Ctrl-C reaches the children too, so what they say then is not their failure.
             if measured.is_err() && self.stage.is_stopped() {
                 return Err(interrupted());
             }
@@ -173,7 +175,11 @@ impl<'a, T: Finished> Sitting<'a, T> {
         Ok(Err(reason))
     }
 
-    fn wait_until_fit(&mut self, short: &str, progress: &mut Progress) -> anyhow::Result<()> {
+    /// Waits until the machine is fit, and notes in the journal if it had to.
+    ///
+    /// # Errors
+    /// When the experiment ends: it was interrupted, the machine did not become fit, or the journal cannot be written.
+    pub(crate) fn wait_until_fit(&mut self, short: &str, progress: &mut Progress) -> anyhow::Result<()> {
         let (stage, request) = (&self.stage, self.request);
         if stage.is_stopped() {
             return Err(interrupted());
@@ -201,9 +207,9 @@ impl<'a, T: Finished> Sitting<'a, T> {
     /// Adds what is kept and how to continue to an error that ended the experiment early.
     pub(crate) fn unfinished(&self, error: &anyhow::Error) -> anyhow::Error {
         anyhow!(
-            "{error:#}; {} of {} {} are finished and kept in {}, and `{}` goes on with the rest",
+            "{error:#}; {}{} {} are finished and kept in {}, and `{}` goes on with the rest",
             self.journal.run_count(),
-            self.outline.runs,
+            self.outline.runs.map_or(String::new(), |runs| format!(" of {runs}")),
             self.outline.noun,
             self.journal.directory().display(),
             start::command_line().join(" ")
@@ -242,7 +248,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
     }
 
     /// Publishes the run's directory atomically, then removes the journal. The directory's name contains `label`.
-    pub(crate) fn publish(self, label: &str, files: &[(String, String)]) -> anyhow::Result<()> {
+    pub(crate) fn publish(self, label: &str, files: &[NamedFile]) -> anyhow::Result<()> {
         let (commit, dirty) = built::source().unwrap_or_default();
         let name = run_directory::name(&utc::date(SystemTime::now()), &start::host_name(), &commit, dirty, label);
         let out = &self.request.out;

@@ -10,6 +10,15 @@ const DISPENSABLE: [&str; 3] = ["p99.9 µs", "system µs", "client µs"];
 /// Width of the whole table, in columns of the terminal.
 const WIDTH_OF_ALL: u16 = 112;
 
+/// Sentences, one paragraph each, in lines that people can read.
+pub(crate) fn wrapped(sentences: &[String]) -> String {
+    let shown = sentences.iter().map(|sentence| visible_line(sentence).into_owned());
+    shown.map(|sentence| textwrap::fill(&sentence, LINE_MAX)).collect::<Vec<_>>().join("\n")
+}
+
+/// Fits a usual terminal, and longer lines are hard to read.
+const LINE_MAX: usize = 80;
+
 /// Formats the tables of a report for a terminal of any width.
 pub fn terminal(tables: impl IntoIterator<Item = report::Table>) -> String {
     let mut text = String::new();

@@ -29,6 +29,7 @@ impl Place {
             profile: None,
             out: self.0.clone(),
             repeats: None,
+            budget: None,
             seconds: None,
             seed: Some(7),
             wait_max,

@@ -5,7 +5,7 @@ use loadgen::record::{Check, State, Watched};
 use loadgen::validity::{Affects, affects};
 use loadgen::{Distribution, Engine, Record};
 use protocol::Workload;
-use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
+use results::record::{RunOfCell, VerdictState};
 use serde_json::Value;
 use server::Exit;
 
@@ -13,23 +13,23 @@ use crate::session::places::Places;
 use crate::session::process::Process;
 use crate::session::stage::Stage;
 use crate::subjects::footprint::{Footprint, Watch};
-use crate::subjects::job::{Job, Measured};
+use crate::subjects::job::{Job, Measured, Raw};
 use crate::subjects::load::Generator;
 use crate::subjects::opening::{Counter, Opening};
 use crate::subjects::servers::running::Running;
 use crate::subjects::{points, wrk};
 
-/// Time before the measured window in milliseconds: connections are open and caches warm by then.
-const WARMUP_MS: u64 = 150;
-/// Intervals of a run at least: drift shows in 30 and more (V12), and each is a line of a file.
-const INTERVALS: f64 = 30.0;
-/// Shorter intervals hold too little.
+/// Time before the measured window in milliseconds: connections are open before it, and caches are warm after it.
+pub(crate) const WARMUP_MS: u64 = 100;
+/// The intervals of a short window: more would hold too little.
+const INTERVALS: f64 = 5.0;
+/// Intervals shorter than this hold too little.
 const INTERVAL_MS_MIN: u64 = 50;
 
 /// Starts a server, loads it once, ends it, and puts both accounts together.
 pub(crate) fn measure(job: &Job, stage: &Stage<'_>) -> anyhow::Result<Measured> {
     let cpus = vec![stage.places.server; job.shape.reactors.max(job.server.reactors_min())];
-    let server = Running::start(stage.host, job.server, job.load.workload, &cpus)?;
+    let server = Running::start(stage.host, job.server, job.load.workload, &cpus, job.handicap_ns)?;
     match job.generator {
         Generator::C10m => measure_c10m(job, stage, server, Engine::Epoll),
         Generator::C10mUring => measure_c10m(job, stage, server, Engine::IoUring),
@@ -58,9 +58,9 @@ fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: Engine) -
         (run.server_user_us_per_request, run.server_system_us_per_request) = (None, None);
         run.server_run_us_per_request = None;
     }
-    let run = RunOfCell { raw: Raw { load: slim(&record)?, server: ended.printed }, ..run };
     Ok(Measured {
         run,
+        raw: Raw { load: slim(&record)?, server: ended.printed },
         responses: record.histograms.get(&Distribution::Response).cloned(),
         points: points::of_window(&record.intervals),
         window_start_unix_ms: Some(record.window_start_unix_ms),
@@ -152,10 +152,17 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
     let per_served = |counter| totals.and_then(|totals| Some(opening.rest(totals, counter)? / totals.requests as f64));
     // One reactor is always even.
     let spread = report.filter(|report| report.reactors.len() > 1).and_then(|report| report.spread);
+    let [counts, cpu, times] = states(&load.verdict);
     Ok(RunOfCell {
-        repeat: 0,
+        // Its place in the experiment is for the caller to say.
+        cell: String::new(),
+        block: 0,
         order: 0,
         started_s: 0.0,
+        repeated: 0,
+        is_disturbed: false,
+        stolen_share: share(load.kernel.cpus.iter().map(|cpu| cpu.steal_us).max(), load),
+        waited_share: share(load.kernel.watched.and_then(|watched| watched.run_delay_us), load),
         requests_per_second: load.requests_per_second.context("the window was too short for a rate")?,
         completed: requests.completed,
         errors: requests.failed + requests.timed_out + requests.censored,
@@ -168,29 +175,51 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
         enters_per_request: per_served(Counter::Enters).filter(|enters| *enters > 0.0),
         sqes_per_request: per_served(Counter::Sqes).filter(|sqes| *sqes > 0.0),
         cqes_per_request: per_served(Counter::Cqes).filter(|cqes| *cqes > 0.0),
-        accepts_max_over_mean: spread.map(|spread| spread.accepts_max_over_mean),
-        accepts_coefficient_of_variation: spread.map(|spread| spread.accepts_coefficient_of_variation),
         server_bytes_per_connection: footprint.server_bytes_per_connection,
         kernel_bytes_per_connection: footprint.kernel_bytes_per_connection,
+        accepts_max_over_mean: spread.map(|spread| spread.accepts_max_over_mean),
+        accepts_coefficient_of_variation: spread.map(|spread| spread.accepts_coefficient_of_variation),
         lateness_us_p99: load.lateness_us.p99,
-        response_us: Reported { p50: load.response_us.p50, p90: load.response_us.p90, p99: load.response_us.p99 },
+        response_us_p50: load.response_us.p50,
+        response_us_p90: load.response_us.p90,
+        response_us_p99: load.response_us.p99,
         replies_whole_run: Some(requests.completed_whole_run),
         served_whole_run: report.map(|report| report.totals.requests),
-        verdict: verdict(&load.verdict),
-        raw: Raw::default(),
+        counts,
+        cpu,
+        times,
+        objections: load
+            .verdict
+            .checks
+            .iter()
+            .filter(|check| is_not_ok(check))
+            .map(|check| check.id.as_str())
+            .collect::<Vec<_>>()
+            .join(" "),
     })
 }
 
-fn verdict(verdict: &loadgen::record::Verdict) -> Verdict {
-    let state = match verdict.state {
-        State::Valid => VerdictState::Valid,
-        State::Warn => VerdictState::Warn,
-        State::Invalid | State::Skipped => VerdictState::Invalid,
+/// A time in µs as a share of the window.
+fn share(time_us: Option<u64>, load: &Record) -> Option<f64> {
+    Some(time_us? as f64 / load.kernel.wall_us as f64).filter(|share| share.is_finite())
+}
+
+/// What the checks say of counts, of CPU time and of times.
+fn states(verdict: &loadgen::record::Verdict) -> [VerdictState; 3] {
+    let worst = |of: &dyn Fn(Affects) -> bool| {
+        let checks = verdict.checks.iter().filter(|check| affects(&check.id).is_none_or(of));
+        checks.map(|check| state(check.state)).max().unwrap_or(VerdictState::Valid)
     };
-    let mut invalid = verdict.checks.iter().filter(|check| check.state == State::Invalid).peekable();
-    let times_only = invalid.peek().is_some() && invalid.all(|check| affects(&check.id) == Some(Affects::Times));
-    let not_ok = verdict.checks.iter().filter(|check| is_not_ok(check)).map(|check| check.id.clone()).collect();
-    Verdict { state, times_only, not_ok }
+    let stands = worst(&|affects| affects == Affects::Everything);
+    [stands, stands, worst(&|_| true)]
+}
+
+fn state(state: State) -> VerdictState {
+    match state {
+        State::Valid | State::Skipped => VerdictState::Valid,
+        State::Warn => VerdictState::Warn,
+        State::Invalid => VerdictState::Invalid,
+    }
 }
 
 /// Whether a check has something against its run; a skipped one has not.
@@ -247,20 +276,23 @@ mod tests {
         assert_eq!((run.syscalls_per_request, run.enters_per_request), (Some(2.1), None));
         assert_eq!((run.sqes_per_request, run.cqes_per_request), (Some(2.5), None));
         assert_eq!((run.server_bytes_per_connection, run.kernel_bytes_per_connection), (Some(64.0), None));
-        assert_eq!(
-            run.verdict,
-            Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["V4".to_owned()] }
-        );
+        assert_eq!((run.counts, run.objections.as_str()), (VerdictState::Valid, "V4"));
         let unwatched = Record { requests_per_second: Some(0.0), ..Record::default() };
         let unwatched = account(&unwatched, None, Footprint::default(), &Opening::default()).expect("a window");
         assert_eq!(unwatched.server_user_us_per_request, None);
         let error =
             account(&Record::default(), None, Footprint::default(), &Opening::default()).expect_err("no window");
         assert!(error.to_string().contains("too short"), "{error}");
-        for (ids, expected) in [(&["V12"][..], true), (&["V2", "V5"], true), (&["V2", "V7"], false), (&[], false)] {
+        use VerdictState::{Invalid, Valid};
+        for (ids, expected) in [
+            (&["V12"][..], [Valid, Valid, Invalid]),
+            (&["V2", "V5"], [Valid, Valid, Invalid]),
+            (&["V2", "V7"], [Invalid; 3]),
+            (&[], [Valid; 3]),
+        ] {
             let checks = ids.iter().map(|id| check(id, State::Invalid)).collect();
-            let found = verdict(&loadgen::record::Verdict { state: State::Invalid, checks });
-            assert_eq!((found.times_only, found.not_ok.len()), (expected, ids.len()), "{ids:?}");
+            let found = states(&loadgen::record::Verdict { state: State::Invalid, checks });
+            assert_eq!(found, expected, "{ids:?}");
         }
     }
 

@@ -32,7 +32,6 @@ fn point(interval: &Interval) -> Point {
         completed: interval.completed,
         p50_us: interval.response_us.p50,
         p99_us: interval.response_us.p99,
-        p99_9_us: interval.response_us.p99_9,
         max_us: interval.response_us.max,
         counters,
         ..Point::default()

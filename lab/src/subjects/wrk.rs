@@ -4,13 +4,13 @@
 use anyhow::{Context, bail};
 use host::kernel::CpuTimes;
 use protocol::Workload;
-use results::record::{Raw, Reported, RunOfCell, Verdict, VerdictState};
+use results::record::{RunOfCell, VerdictState};
 use serde_json::json;
 
 use crate::session::host::{Command, Host};
 use crate::session::process::{Process, said};
 use crate::session::stage::Stage;
-use crate::subjects::job::{Job, Measured};
+use crate::subjects::job::{Job, Measured, Raw};
 use crate::subjects::opening::Counter;
 use crate::subjects::servers::running::Running;
 
@@ -45,9 +45,14 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::
     let rate = number_after(&output, "Requests/sec:").context("wrk printed no rate")?;
     let errors = output.lines().any(|line| line.contains("Socket errors") || line.contains("Non-2xx"));
     let run = RunOfCell {
-        repeat: 0,
+        cell: String::new(),
+        block: 0,
         order: 0,
         started_s: 0.0,
+        repeated: 0,
+        is_disturbed: false,
+        stolen_share: None,
+        waited_share: None,
         requests_per_second: rate,
         completed: requests as u64,
         errors: u64::from(errors),
@@ -67,17 +72,19 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::
         accepts_max_over_mean: None,
         accepts_coefficient_of_variation: None,
         lateness_us_p99: None,
-        response_us: Reported {
-            p50: time_after(&output, "50%"),
-            p90: time_after(&output, "90%"),
-            p99: time_after(&output, "99%"),
-        },
+        response_us_p50: time_after(&output, "50%"),
+        response_us_p90: time_after(&output, "90%"),
+        response_us_p99: time_after(&output, "99%"),
         replies_whole_run: Some(requests as u64),
         served_whole_run: served.or(totals.map(|totals| totals.requests)),
-        verdict: Verdict { state: VerdictState::Warn, times_only: false, not_ok: vec!["unchecked".to_owned()] },
-        raw: Raw { load: json!({ "wrk": output }), server: ended.printed },
+        // It checks nothing itself.
+        counts: VerdictState::Warn,
+        cpu: VerdictState::Warn,
+        times: VerdictState::Warn,
+        objections: "unchecked".to_owned(),
     };
-    Ok(Measured { run, responses: None, points: vec![], window_start_unix_ms: None })
+    let raw = Raw { load: json!({ "wrk": output }), server: ended.printed };
+    Ok(Measured { run, raw, responses: None, points: vec![], window_start_unix_ms: None })
 }
 
 fn number_before(text: &str, word: &str) -> Option<f64> {

@@ -43,10 +43,6 @@ impl<'a> Canvas<'a> {
         self.area.draw(&PathElement::new(points, colour.stroke_width(width))).map_err(failed)
     }
 
-    pub(super) fn bar(&self, from: (i32, i32), to: (i32, i32), colour: RGBColor) -> Result<(), ChartError> {
-        self.area.draw(&Rectangle::new([from, to], colour.filled())).map_err(failed)
-    }
-
     pub(super) fn mark(&self, at: (i32, i32), radius: i32, colour: RGBColor) -> Result<(), ChartError> {
         self.area.draw(&Circle::new(at, radius, colour.filled())).map_err(failed)
     }

@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, SMALL_SIZE, Scale, Side, TEXT_SIZE, short as axis_value};
 use super::ink::{ChartError, FAINT, INK, colour};
 use crate::figures::ratio as short;
-use crate::stats::{Comparison, Judgement};
+use crate::stats::blocks::{Effect, Finding};
 
 const WIDTH: i32 = 1000;
 /// Pixels of the names on the left, and of the figures on the right.
@@ -22,7 +22,7 @@ pub struct ForestRow {
     /// What the row compares.
     pub name: String,
     /// The ratio.
-    pub comparison: Comparison,
+    pub effect: Effect,
 }
 
 /// Ratios on a logarithmic axis.
@@ -52,8 +52,8 @@ impl ForestChart {
             canvas.words((scale.at(tick), bottom + 16), &axis_value(tick), Side::Centre, SMALL_SIZE)?;
         }
         canvas.words(((LEFT + RIGHT) / 2, bottom + 40), &self.ratio_name, Side::Centre, TEXT_SIZE)?;
-        canvas.words((scale.at(1.0) - 8, TOP - 10), "← better", Side::Left, SMALL_SIZE)?;
-        canvas.words((scale.at(1.0) + 8, TOP - 10), "worse →", Side::Right, SMALL_SIZE)?;
+        canvas.words((scale.at(1.0) - 8, TOP - 10), "← cheaper", Side::Left, SMALL_SIZE)?;
+        canvas.words((scale.at(1.0) + 8, TOP - 10), "dearer →", Side::Right, SMALL_SIZE)?;
         let mut y = TOP;
         for rows in self.rows.chunk_by(|a, b| a.group == b.group) {
             canvas.words((24, y + ROW_HEIGHT / 2), &rows[0].group, Side::Right, SMALL_SIZE)?;
@@ -75,52 +75,45 @@ impl ForestChart {
 
     /// A range with all ratios, 1, and the intervals as far as [`ROOM`] allows.
     fn range(&self) -> Option<(f64, f64)> {
-        let ratios = || self.rows.iter().map(|row| row.comparison.ratio).chain([1.0]);
-        let (least, greatest) = (ratios().fold(1.0, f64::min) / ROOM, ratios().fold(1.0, f64::max) * ROOM);
-        let intervals = || self.rows.iter().filter_map(|row| row.comparison.interval);
-        let low = intervals().map(|interval| interval.low).fold(0.95, f64::min).max(least);
-        let high = intervals().map(|interval| interval.high).fold(1.05, f64::max).min(greatest);
+        let effects = || self.rows.iter().map(|row| row.effect);
+        let least = effects().map(|effect| effect.ratio).fold(1.0, f64::min) / ROOM;
+        let greatest = effects().map(|effect| effect.ratio).fold(1.0, f64::max) * ROOM;
+        let low = effects().map(|effect| effect.low).fold(0.95, f64::min).max(least);
+        let high = effects().map(|effect| effect.high).fold(1.05, f64::max).min(greatest);
         (!self.rows.is_empty()).then_some((low / 1.01, high * 1.01))
     }
 }
 
 fn draw_row(canvas: &Canvas<'_>, scale: &Scale, row: &ForestRow, y: i32) -> Result<(), ChartError> {
-    let Comparison { ratio, interval, judgement, .. } = row.comparison;
+    let Effect { ratio, low, high, finding, .. } = row.effect;
     // Blue and vermilion of Okabe and Ito differ for everybody. The words on the right say the same.
-    let shade = match judgement {
-        Judgement::Better => colour(0),
-        Judgement::Worse => colour(3),
-        Judgement::NoDifference => INK,
-        Judgement::Inconclusive => colour(8),
+    let shade = match finding {
+        Finding::Cheaper => colour(0),
+        Finding::Dearer => colour(3),
+        Finding::Equal => INK,
+        Finding::SignKnown | Finding::Undecided => colour(8),
     };
     canvas.words((LEFT - 12, y), &row.name, Side::Left, SMALL_SIZE)?;
     canvas.line(vec![(LEFT, y + ROW_HEIGHT / 2), (RIGHT, y + ROW_HEIGHT / 2)], FAINT, 1)?;
-    let figures = match interval {
-        Some(interval) => {
-            let (from, to) = (scale.at(interval.low), scale.at(interval.high));
-            canvas.line(vec![(from, y), (to, y)], shade, 2)?;
-            for (end, is_beyond, direction) in
-                [(from, interval.low < scale.low, 1), (to, interval.high > scale.high, -1)]
-            {
-                if is_beyond {
-                    let inner = end + 8 * direction;
-                    canvas.shape(vec![(end, y), (inner, y - 4), (inner, y + 4)], shade)?;
-                } else {
-                    canvas.line(vec![(end, y - 4), (end, y + 4)], shade, 2)?;
-                }
-            }
-            format!("{}  [{}, {}]  {}", short(ratio), short(interval.low), short(interval.high), brief(judgement))
+    let (from, to) = (scale.at(low), scale.at(high));
+    canvas.line(vec![(from, y), (to, y)], shade, 2)?;
+    for (end, is_beyond, direction) in [(from, low < scale.low, 1), (to, high > scale.high, -1)] {
+        if is_beyond {
+            let inner = end + 8 * direction;
+            canvas.shape(vec![(end, y), (inner, y - 4), (inner, y + 4)], shade)?;
+        } else {
+            canvas.line(vec![(end, y - 4), (end, y + 4)], shade, 2)?;
         }
-        None => format!("{}  no interval", short(ratio)),
-    };
+    }
+    let figures = format!("{}  [{}, {}]  {}", short(ratio), short(low), short(high), brief(finding));
     canvas.mark((scale.at(ratio), y), 5, shade)?;
     canvas.words((RIGHT + 14, y), &figures, Side::Right, SMALL_SIZE)
 }
 
 /// A word short enough for the margin.
-fn brief(judgement: Judgement) -> &'static str {
-    match judgement {
-        Judgement::NoDifference => "no difference",
+fn brief(finding: Finding) -> &'static str {
+    match finding {
+        Finding::SignKnown => "sign known",
         other => other.words(),
     }
 }
@@ -128,23 +121,24 @@ fn brief(judgement: Judgement) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::paired;
 
-    fn row(group: &str, name: &str, ratios: &[f64]) -> ForestRow {
-        let pairs: Vec<(f64, f64)> = ratios.iter().map(|ratio| (*ratio, 1.0)).collect();
-        ForestRow { group: group.into(), name: name.into(), comparison: paired(&pairs, 0.02).unwrap() }
+    fn row(group: &str, name: &str, (low, ratio, high): (f64, f64, f64)) -> ForestRow {
+        let finding = Finding::of(ratio, low, high, 0.02);
+        let effect = Effect { ratio, low, high, ratio_hodges_lehmann: ratio, error: 0.1, blocks: 9, finding };
+        ForestRow { group: group.into(), name: name.into(), effect }
     }
 
     #[test]
     fn every_row_has_its_figures() {
         let rows = vec![
-            row("echo", "a & b", &[0.5, 0.51, 0.52, 0.5, 0.49, 0.5]),
-            row("echo", "wild", &[0.01, 100.0, 1.0]),
-            row("http", "once", &[3.0]),
+            row("echo", "a & b", (0.49, 0.5, 0.52)),
+            row("echo", "wild", (0.01, 1.0, 100.0)),
+            row("http", "near", (0.99, 1.001, 1.01)),
         ];
         let chart = ForestChart { title: "t".into(), ratio_name: "ratio".into(), rows };
         let svg = chart.svg().unwrap();
-        for part in ["a &amp; b", "0.50  [0.49, 0.52]  better", "once", "3.00  no interval", "http", "<polygon"] {
+        for part in ["a &amp; b", "0.50  [0.49, 0.52]  cheaper", "undecided", "1.001  [0.99, 1.01]  equal", "<polygon"]
+        {
             assert!(svg.contains(part), "{part} is missing: {svg}");
         }
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");

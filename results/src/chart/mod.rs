@@ -11,8 +11,6 @@ mod ink;
 mod lines;
 mod page;
 mod percentiles;
-mod stacks;
-mod timeline;
 
 pub use costs::{CostChart, CostLine};
 pub use forest::{ForestChart, ForestRow};
@@ -20,5 +18,3 @@ pub use ink::ChartError;
 pub use lines::LinesChart;
 pub use page::for_page;
 pub use percentiles::{Line, PercentileChart};
-pub use stacks::{StackChart, StackRow};
-pub use timeline::{Strip, TimelineChart};

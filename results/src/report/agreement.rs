@@ -1,69 +1,65 @@
-//! Whether load generators agree: compares each one with a reference on the same server under the same load, run by
-//! run, and with what the server itself counted.
+//! Whether load generators agree: each one against the reference on the same server under the same load, block by
+//! block, and against what the server itself counted.
 
-use super::load::title;
+use super::load::short;
 use super::table::Table;
-use super::verdicts::GENERATOR_OF_REFERENCE as REFERENCE;
 use crate::figures::{ABSENT, ratio as two};
-use crate::record::{Cell, Record, RunOfCell};
-use crate::stats::{Comparison, paired};
+use crate::judged::Judged;
+use crate::record::{Cell, Record, Role, RunOfCell};
+use crate::stats::blocks::{Effect, Finding};
 
-/// A figure on which two generators must agree.
-type Figure = fn(&RunOfCell) -> Option<f64>;
+/// A figure that two generators must agree on, and the difference that does not matter.
+type Figure = (&'static str, f64, fn(&RunOfCell) -> Option<f64>);
 
-const FIGURES: [(&str, Figure); 5] = [
-    ("rps", |run| Some(run.requests_per_second)),
-    ("p50", |run| run.response_us.p50),
-    ("p90", |run| run.response_us.p90),
-    ("p99", |run| run.response_us.p99),
-    ("CPU/request", |run| run.client_cpu_us_per_request),
+const FIGURES: [Figure; 4] = [
+    ("rps", 0.05, |run| Some(run.requests_per_second)),
+    ("p50", 0.10, |run| run.response_us_p50),
+    ("p90", 0.10, |run| run.response_us_p90),
+    ("p99", 0.20, |run| run.response_us_p99),
 ];
 
-/// The table of ratios. `None` when no generators were compared.
+/// What the words of the table mean.
+pub(super) const LEGEND: &str = "Agrees: the whole interval of the ratio is within 5 % (requests a second), 10 % (p50, p90) or 20 % (p99) of 1, \
+                                 which is a test of equivalence. Differs: it lies beside 1. Open: neither is known.";
+
+/// The table of ratios; `None` if no generators were compared.
 pub fn agreement_table(record: &Record) -> Option<Table> {
-    let rows: Vec<Vec<String>> = record.cells.iter().filter_map(|cell| row(record, cell)).collect();
-    let figures = FIGURES.iter().map(|(name, _)| *name);
-    let header: Vec<&str> = ["generator"].into_iter().chain(figures).chain(["server's count", "load"]).collect();
-    let title =
-        format!("Each generator against {REFERENCE} on the same server: median of paired ratios [95 % interval]");
+    let is_of_generators = record.cells.iter().any(|cell| !cell.generator.is_empty());
+    let judged: Vec<Judged<'_>> = FIGURES
+        .iter()
+        .filter(|_| is_of_generators)
+        .map(|(_, effect_min, figure)| Judged::by(record, figure, *effect_min))
+        .collect();
+    let rows: Vec<Vec<String>> =
+        record.cells.iter().filter(|cell| !cell.generator.is_empty()).filter_map(|cell| row(&judged, cell)).collect();
+    let figures = FIGURES.iter().map(|(name, ..)| *name);
+    let header: Vec<&str> = ["generator"].into_iter().chain(figures).chain(["server's count"]).collect();
+    let title = format!("Each generator against {} on the same server", record.decision.reference);
     (!rows.is_empty()).then(|| Table::new(title, &header, rows))
 }
 
-fn row(record: &Record, cell: &Cell) -> Option<Vec<String>> {
-    if cell.generator.is_empty() || cell.generator == REFERENCE {
-        return None;
-    }
-    let reference = record.cells.iter().find(|other| {
-        let load = |cell: &Cell| (cell.connections, cell.pipeline, cell.load_loop, cell.workload.clone());
-        other.generator == REFERENCE && other.server == cell.server && load(other) == load(cell)
-    })?;
-    let ratios = FIGURES.iter().map(|(_, figure)| match ratio(cell, reference, *figure) {
-        Some(Comparison { ratio, interval: Some(interval), .. }) => {
-            format!("{ratio:.3} [{}, {}]", two(interval.low), two(interval.high))
-        }
-        Some(Comparison { ratio, .. }) => format!("{ratio:.3}"),
-        None => ABSENT.to_owned(),
-    });
-    let name = format!("{} on {}", cell.generator, cell.server);
-    Some([name].into_iter().chain(ratios).chain([counts(cell), title(cell)]).collect())
+fn row(judged: &[Judged<'_>], cell: &Cell) -> Option<Vec<String>> {
+    let load = judged.first()?.loads.iter().position(|cells| cells.iter().any(|other| other.key == cell.key))?;
+    let field = |judged: &Judged<'_>| judged.under(load, cell.contestant()).map_or(ABSENT.to_owned(), words);
+    let name = format!("{}, {}", cell.contestant(), short(cell));
+    let ratios = judged.iter().map(field);
+    (cell.role != Role::Reference).then(|| [name].into_iter().chain(ratios).chain([counts(cell)]).collect())
 }
 
-/// The ratio over runs with the same number, because interleaved arms drift together.
-fn ratio(cell: &Cell, reference: &Cell, figure: Figure) -> Option<Comparison> {
-    let pair = |run: &RunOfCell| {
-        let partner = reference.runs.iter().find(|partner| partner.repeat == run.repeat)?;
-        Some((figure(run)?, figure(partner)?))
+/// `agrees 1.01 [0.99, 1.03]`.
+fn words(effect: Effect) -> String {
+    let word = match effect.finding {
+        Finding::Equal => "agrees",
+        Finding::Cheaper | Finding::Dearer | Finding::SignKnown => "differs",
+        Finding::Undecided => "open",
     };
-    // The smallest effect is 0, because there is no verdict here, only a ratio.
-    paired(&cell.runs.iter().filter_map(pair).collect::<Vec<_>>(), 0.0)
+    format!("{word} {} [{}, {}]", two(effect.ratio), two(effect.low), two(effect.high))
 }
 
-/// In how many runs the generator counted as many replies as the server counted requests.
+/// In how many starts the generator counted as many replies as the server counted requests.
 fn counts(cell: &Cell) -> String {
-    let both: Vec<(u64, u64)> =
-        cell.runs.iter().filter_map(|run| run.replies_whole_run.zip(run.served_whole_run)).collect();
-    match both.iter().filter(|(own, served)| own == served).count() {
-        _ if both.is_empty() => ABSENT.to_owned(),
-        equal => format!("equal in {equal} of {}", both.len()),
+    match cell.summary.counts_both {
+        0 => ABSENT.to_owned(),
+        both => format!("equal in {} of {both}", cell.summary.counts_equal),
     }
 }

@@ -31,6 +31,13 @@ pub enum Block {
     Table(Table),
     /// A chart.
     Figure(Figure),
+    /// Like `Details`, and only on the page. The text says where it is: nobody reads dozens of tables in one file.
+    PageOnly {
+        /// What stands on the fold.
+        summary: String,
+        /// What is in it.
+        blocks: Vec<Block>,
+    },
     /// Details for some readers: folded until they open them.
     Details {
         /// The text on the fold.
@@ -66,7 +73,7 @@ fn gather(blocks: &[Block], files: &mut Vec<(String, String)>) {
     for block in blocks {
         match block {
             Block::Figure(figure) => files.push((figure.name.clone(), figure.svg.clone())),
-            Block::Details { blocks, .. } => gather(blocks, files),
+            Block::Details { blocks, .. } | Block::PageOnly { blocks, .. } => gather(blocks, files),
             _ => {}
         }
     }

@@ -48,11 +48,13 @@ impl Blocks<'_> {
     /// The style of a table field. The field also says in words or by a sign what the style means.
     fn class(&self, table: &Table, column: &usize, field: &str) -> &'static str {
         let judged = match field {
-            "better" => Some("better"),
-            "worse" => Some("worse"),
-            "inconclusive" | "no measurable difference" => Some("quiet"),
-            _ if field.starts_with(super::readme::BETTER) => Some("better number"),
-            _ if field.starts_with(super::readme::WORSE) => Some("worse number"),
+            "cheaper" => Some("better"),
+            "dearer" => Some("worse"),
+            _ if field.starts_with("cheaper:") => Some("better"),
+            _ if field.starts_with("dearer:") => Some("worse"),
+            _ if field.starts_with("undecided") || field.starts_with("equal") => Some("quiet"),
+            _ if field.starts_with(super::matrix::CHEAPER) => Some("better number"),
+            _ if field.starts_with(super::matrix::DEARER) => Some("worse number"),
             _ => None,
         };
         judged.unwrap_or(self.side(table, column))
@@ -79,7 +81,7 @@ mod tests {
     #[test]
     fn what_was_measured_cannot_become_markup() {
         let evil = "<script>alert(1)</script> & \"quotes\" `<b>`";
-        let rows = vec![vec![evil.into(), evil.into(), "worse".into()]];
+        let rows = vec![vec![evil.into(), evil.into(), "dearer".into()]];
         let table = Table::new(evil.into(), &[evil, "x", "verdict"], rows);
         let figure = Figure {
             name: "a.svg".into(),

@@ -1,25 +1,7 @@
-//! The loads of a record: which cells share a load, and its name.
+//! The names of loads.
 
 use crate::figures::count;
-use crate::record::{Cell, Loop, Record};
-
-/// The cells grouped by load. Loads and cells are in the order of the record.
-pub(super) fn loads(record: &Record) -> Vec<Vec<&Cell>> {
-    let mut groups: Vec<Vec<&Cell>> = Vec::new();
-    for cell in &record.cells {
-        match groups.iter_mut().find(|group| same_load(group[0], cell)) {
-            Some(group) => group.push(cell),
-            None => groups.push(vec![cell]),
-        }
-    }
-    groups
-}
-
-fn same_load(a: &Cell, b: &Cell) -> bool {
-    let load = |cell: &Cell| (cell.connections, cell.load_loop, cell.pipeline, cell.requests_per_connection);
-    // If generators are compared, each server counts as a separate load.
-    load(a) == load(b) && (&a.workload, &a.server) == (&b.workload, &b.server)
-}
+use crate::record::{Cell, Loop};
 
 /// `echo, 64 connections, 20,000 requests/s, pipeline 1`.
 pub(crate) fn title(cell: &Cell) -> String {
@@ -36,6 +18,18 @@ pub(crate) fn title(cell: &Cell) -> String {
         count(cell.connections as f64),
         cell.pipeline
     )
+}
+
+/// `http 64`, `http 64 ×16`, `echo 1,000 at 20,000/s`: short enough for the head of a column.
+pub(super) fn short(cell: &Cell) -> String {
+    let rate = match cell.load_loop {
+        Loop::Closed => String::new(),
+        Loop::Open { rate } => format!(" at {}/s", count(rate)),
+    };
+    let pipeline = if cell.pipeline > 1 { format!(" ×{}", cell.pipeline) } else { String::new() };
+    let server = if cell.server.is_empty() { String::new() } else { format!(", {}", cell.server) };
+    let churn = if cell.requests_per_connection > 0 { ", a connection each" } else { "" };
+    format!("{} {}{pipeline}{rate}{churn}{server}", cell.workload, count(cell.connections as f64))
 }
 
 /// `, 1 request a connection`. Empty if connections are kept.

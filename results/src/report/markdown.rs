@@ -43,6 +43,9 @@ fn write(blocks: &[Block], text: &mut String) {
                 let alt = plain(&figure.alt).replace('[', "(").replace(']', ")");
                 text.push_str(&format!("![{alt}]({})\n\n{}\n\n", figure.name, paragraph(&figure.caption)));
             }
+            Block::PageOnly { summary, .. } => {
+                text.push_str(&format!("{}: in `report.html`.\n\n", paragraph(summary)));
+            }
             Block::Details { summary, blocks } => {
                 text.push_str(&format!("<details><summary>{}</summary>\n\n", escaped(summary)));
                 write(blocks, text);

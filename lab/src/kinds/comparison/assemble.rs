@@ -1,55 +1,51 @@
-//! Builds the record of an experiment and its other files from the journal. Runs nothing.
+//! Builds the record of an experiment and the files beside it from its journal. Runs nothing.
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
-use host::kernel::KernelDelta;
 use results::histogram::Latencies;
-use results::record::{Cell, Decision, Loop, Record, SCHEMA, Summary};
-use results::{hgrm, hlog, report, run};
-use serde::Deserialize;
+use results::judged::Judged;
+use results::record::{Cell, Design, Loop, Record, Role, RunOfCell, SCHEMA, Summary};
+use results::run::{self, NamedFile};
+use results::{columns, hlog, report};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::kinds::comparison::finished::{self, Entry, Finished, runs};
-use crate::kinds::comparison::plan::{Arm, Comparison, Scope, key};
+use crate::kinds::comparison::plan::{Arm, Comparison, Length, Scope, key};
+use crate::kinds::comparison::runner::REPEATS_MAX;
 use crate::session::journal::Journal;
 use crate::session::sitting::Sitting;
 use crate::session::stage::Stage;
+use crate::subjects::generators::WARMUP_MS;
 use crate::subjects::load::Load;
 use crate::subjects::servers::about::configuration;
 
-/// The steal that a reader must know about: from here on, check V5 declares a run's times invalid.
-const STEAL_MAX: f64 = 0.05;
+/// The merged response times of cells, by their keys.
+type Merged = Vec<(String, Latencies)>;
 
-/// A record and its curves of response times.
+/// A record and the response times of its cells.
 pub(crate) struct Outcome {
     pub(crate) record: Record,
-    curves: Vec<Curve>,
+    latencies: Merged,
 }
 
-/// The response times of all runs of a cell, merged.
-struct Curve {
-    key: String,
-    latencies: Latencies,
-}
-
-/// Builds one record from everything in the journal.
+/// Builds the record of everything that is in the journal.
 pub(crate) fn outcome(
     comparison: &Comparison,
     scope: &Scope,
     sitting: &Sitting<'_, Finished>,
 ) -> anyhow::Result<Outcome> {
     let journal = sitting.journal();
-    let (cells, curves) = cells(scope, journal)?;
+    let (cells, latencies) = cells(scope, sitting)?;
     let account = sitting.account()?;
-    let names: Vec<String> = scope.arms.iter().map(Arm::name).collect();
-    let reference = comparison.decision.reference.clone().filter(|reference| names.contains(reference));
-    let record = Record {
+    let mut record = Record {
         schema: SCHEMA,
         experiment: comparison.name.to_owned(),
         question: comparison.question.to_owned(),
         metric: comparison.metric,
-        decision: Decision { reference, ..comparison.decision.clone() },
-        notes: notes(scope, journal, sitting.stage(), &account.failures)?,
+        decision: comparison.decision.clone(),
+        design: design(scope, journal),
+        notes: notes(scope, journal, sitting.stage(), &account.failures),
         started_at: account.started_at,
         duration_s: account.duration_s,
         command: account.command,
@@ -57,60 +53,93 @@ pub(crate) fn outcome(
         commit: account.commit,
         host: account.host,
         seed: account.seed,
-        repeats: account.repeats,
-        seconds_per_run: account.seconds_per_run,
         skipped: account.skipped,
         waits: account.waits,
         resumed: account.resumed,
         cells,
         memory: finished::memory(journal).cloned().collect(),
+        findings: None,
     };
-    Ok(Outcome { record, curves })
+    record.findings = Judged::of(&record).findings;
+    Ok(Outcome { record, latencies })
 }
 
-/// The cells in the order of loads and arms, without those that have no run, and the curve of each.
-fn cells(scope: &Scope, journal: &Journal<Finished>) -> anyhow::Result<(Vec<Cell>, Vec<Curve>)> {
+fn design(scope: &Scope, journal: &Journal<Finished>) -> Design {
+    let pilot = finished::pilot(journal);
+    let resolution = pilot.and_then(|pilot| pilot.resolution);
+    Design {
+        blocks: pilot.map_or(0, |pilot| pilot.blocks),
+        budget_s: match scope.length {
+            Length::Budget(budget) => Some(budget.as_secs_f64()),
+            Length::Blocks(_) => None,
+        },
+        seconds_per_run: scope.seconds,
+        warmup_s: WARMUP_MS as f64 / 1000.0,
+        repeats_max: REPEATS_MAX,
+        noise: pilot.and_then(|pilot| pilot.noise),
+        resolution_pooled: resolution.map(|(pooled, _)| pooled),
+        resolution_single: resolution.map(|(_, single)| single),
+    }
+}
+
+/// Cells in the order of loads and arms, and the merged response times of each. What was given up decides nothing; if
+/// that is the reference of a load, the load does not.
+fn cells(scope: &Scope, sitting: &Sitting<'_, Finished>) -> anyhow::Result<(Vec<Cell>, Merged)> {
+    let journal = sitting.journal();
     let mut gathered: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    runs(journal).for_each(|entry| gathered.entry(&entry.cell).or_default().push(entry));
-    let (mut cells, mut curves) = (Vec::new(), Vec::new());
-    for load in &scope.loads {
-        for arm in scope.arms_for(load) {
-            let key = key(load, &arm);
-            let Some(mut entries) = gathered.remove(key.as_str()) else { continue };
-            entries.sort_by_key(|entry| entry.run.repeat);
-            let texts: Vec<&str> = entries.iter().filter_map(|entry| entry.responses.as_deref()).collect();
+    runs(journal).for_each(|entry| gathered.entry(&entry.run.cell).or_default().push(entry));
+    let (mut cells, mut latencies) = (Vec::new(), Vec::new());
+    for (index, load) in scope.loads.iter().enumerate() {
+        let arms = scope.arms_for(load);
+        let is_there =
+            |arm: &Arm| !sitting.is_left_out(&key(load, arm)) && gathered.contains_key(key(load, arm).as_str());
+        if !arms.iter().any(|arm| arm.role == Role::Reference && is_there(arm)) {
+            continue;
+        }
+        for arm in arms.iter().filter(|arm| is_there(arm)) {
+            let key = key(load, arm);
+            let mut entries = gathered.get(key.as_str()).cloned().unwrap_or_default();
+            entries.sort_by_key(|entry| entry.run.order);
+            let with_times = entries.iter().filter(|entry| run::has_times(&entry.run));
+            let texts: Vec<&str> = with_times.filter_map(|entry| entry.responses.as_deref()).collect();
             let merged = if texts.is_empty() { None } else { Some(Latencies::decode_all(texts)?) };
-            cells.push(cell(&key, load, &arm, &entries, merged.as_ref()));
-            curves.extend(merged.map(|latencies| Curve { key, latencies }));
+            let handicap_ns = finished::pilot(journal).map(|pilot| pilot.handicaps_ns[index]);
+            let handicap_ns = handicap_ns.filter(|_| arm.role == Role::Handicapped);
+            cells.push(cell(&key, load, arm, &entries, merged.as_ref(), handicap_ns));
+            latencies.extend(merged.map(|merged| (key, merged)));
         }
     }
-    Ok((cells, curves))
+    Ok((cells, latencies))
 }
 
-fn cell(key: &str, load: &Load, arm: &Arm, entries: &[&Entry], merged: Option<&Latencies>) -> Cell {
-    let runs: Vec<_> = entries.iter().map(|entry| entry.run.clone()).collect();
+fn cell(
+    key: &str,
+    load: &Load,
+    arm: &Arm,
+    entries: &[&Entry],
+    merged: Option<&Latencies>,
+    handicap_ns: Option<u32>,
+) -> Cell {
+    let runs: Vec<RunOfCell> = entries.iter().map(|entry| entry.run.clone()).collect();
     Cell {
         key: key.to_owned(),
         workload: load.workload.name().to_owned(),
         arm: arm.name(),
-        generator: if arm.compares_generators { arm.generator.name().to_owned() } else { String::new() },
+        role: arm.role,
+        generator: if arm.compares_generators { arm.contestant() } else { String::new() },
         server: if arm.compares_generators { arm.server.name() } else { String::new() },
-        is_own: Some(arm.server.is_own() && !arm.compares_generators),
+        is_own: arm.server.is_own() && !arm.compares_generators,
         connections: u64::from(load.connections),
         load_loop: load.rate.map_or(Loop::Closed, |rate| Loop::Open { rate }),
         pipeline: load.pipeline,
         requests_per_connection: load.requests_per_connection,
+        handicap_ns,
         summary: Summary::of(&runs, merged),
         runs,
     }
 }
 
-fn notes(
-    scope: &Scope,
-    journal: &Journal<Finished>,
-    stage: &Stage<'_>,
-    failures: &[String],
-) -> anyhow::Result<Vec<String>> {
+fn notes(scope: &Scope, journal: &Journal<Finished>, stage: &Stage<'_>, failures: &[String]) -> Vec<String> {
     let places = &stage.places;
     let mut notes = vec![
         format!("Server on CPU {}, load generator on CPU {}.", places.server, places.client),
@@ -131,87 +160,49 @@ fn notes(
         notes.push("One CPU for both: times and CPU contain the other side's interference.".to_owned());
     }
     notes.extend(scope.notes.iter().map(|note| (*note).to_owned()));
-    let count = journal.run_count();
-    let shares: Vec<f64> = runs(journal).map(|entry| steal(&entry.run.raw.load)).collect::<anyhow::Result<_>>()?;
-    let stolen = shares.into_iter().filter(|share| *share > STEAL_MAX).count();
-    if stolen > 0 {
-        notes.push(format!(
-            "In {stolen} of {count} runs the hypervisor took more than {} of a CPU; nothing was dropped, their \
-             verdicts say so (V5, V6).",
-            report::percent(STEAL_MAX)
-        ));
-    }
     notes.extend(failures.iter().map(|words| format!("A run failed: {words}.")));
-    Ok(notes)
+    notes
 }
 
-/// Share of a run that the hypervisor took from the CPU that lost most, according to the load generator's record. Zero
-/// for other generators, which record no steal.
-///
-/// # Errors
-/// When the record does not have the form that this program writes.
-fn steal(load: &serde_json::Value) -> anyhow::Result<f64> {
-    let Some(kernel) = load.get("kernel") else { return Ok(0.0) };
-    let kernel = KernelDelta::deserialize(kernel).context("cannot read the kernel's counters of a run")?;
-    let most_us = kernel.cpus.iter().map(|cpu| cpu.steal_us).max().unwrap_or(0);
-    Ok(if kernel.wall_us > 0 { most_us as f64 / kernel.wall_us as f64 } else { 0.0 })
+/// A row of the table of starts: what is known of it, and all that both programs printed.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    run: &'a RunOfCell,
+    load: &'a Value,
+    server: &'a Value,
 }
 
-/// The files of a run: name and text.
-pub(crate) fn files(outcome: &Outcome, journal: &Journal<Finished>) -> anyhow::Result<Vec<(String, String)>> {
+/// Columns that come first.
+const FIRST: [&str; 4] = ["cell", "block", "order", "started_s"];
+
+/// The files of a run.
+pub(crate) fn files(outcome: &Outcome, journal: &Journal<Finished>) -> anyhow::Result<Vec<NamedFile>> {
+    let is_kept = |entry: &&Entry| outcome.record.cells.iter().any(|cell| cell.key == entry.run.cell);
+    let entries: Vec<&Entry> = runs(journal).filter(is_kept).collect();
+    let rows: Vec<Row<'_>> =
+        entries.iter().map(|entry| Row { run: &entry.run, load: &entry.raw.load, server: &entry.raw.server }).collect();
+    let points: Vec<_> = entries.iter().flat_map(|entry| &entry.points).collect();
+    let curves: Vec<_> = outcome.latencies.iter().map(|(key, merged)| run::Curve::of(key, merged)).collect();
     let mut files = vec![
-        ("record.json".to_owned(), serde_json::to_string_pretty(&outcome.record)? + "\n"),
-        ("latency.hlog".to_owned(), latency_log(journal)?),
-        ("series.jsonl".to_owned(), series(journal)?),
+        ("record.json".to_owned(), (serde_json::to_string_pretty(&outcome.record)? + "\n").into_bytes()),
+        (run::RUNS.to_owned(), columns::file(&FIRST, &rows)?),
+        (run::SERIES.to_owned(), columns::file(&FIRST[..1], &points)?),
+        (run::LATENCIES.to_owned(), latency_log(outcome, journal.header().started_unix_ms)?.into_bytes()),
     ];
-    let curves: Vec<_> = outcome.curves.iter().map(|curve| run::Curve::of(&curve.key, &curve.latencies)).collect();
-    let points: Vec<_> = runs(journal).flat_map(|entry| entry.points.iter().cloned()).collect();
-    files.extend(report::render(&outcome.record, &curves, &points));
-    files.extend(outcome.curves.iter().map(|curve| (format!("{}.hgrm", curve.key), hgrm::text(&curve.latencies))));
+    files.extend(report::render(&outcome.record, &curves));
     Ok(files)
 }
 
-/// One line for each run, tagged with the key of its cell.
-fn latency_log(journal: &Journal<Finished>) -> anyhow::Result<String> {
-    let header = journal.header();
-    let mut lines = Vec::new();
-    for entry in runs(journal) {
-        let Some(encoded) = &entry.responses else { continue };
-        let max_us = Latencies::decode(encoded)?.max_us().unwrap_or(0.0);
-        lines.push(hlog::Line {
-            tag: &entry.cell,
-            start_us: (entry.run.started_s * 1e6) as u64,
-            duration_us: (header.seconds * 1e6) as u64,
-            max_ns: (max_us * 1e3) as u64,
-            encoded,
-        });
-    }
-    Ok(hlog::text(header.started_unix_ms, lines))
-}
-
-fn series(journal: &Journal<Finished>) -> anyhow::Result<String> {
-    let mut text = String::new();
-    for point in runs(journal).flat_map(|entry| &entry.points) {
-        text.push_str(&serde_json::to_string(point)?);
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use host::kernel::CpuTime;
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn steal_is_that_of_the_worst_cpu() {
-        let cpu = |steal_us| CpuTime { steal_us, ..CpuTime::default() };
-        let of = |kernel: KernelDelta| steal(&json!({ "kernel": kernel })).expect("an account");
-        assert_eq!(of(KernelDelta { wall_us: 1000, cpus: vec![cpu(10), cpu(60)], ..KernelDelta::default() }), 0.06);
-        assert_eq!(of(KernelDelta::default()), 0.0);
-        assert_eq!(steal(&json!({"wrk": "text"})).expect("another generator"), 0.0);
-        assert!(steal(&json!({"kernel": {"wall_us": 1000, "cpus": [{"stolen_us": 60}]}})).is_err(), "no such field");
-    }
+/// One line for each cell, tagged with its key: all its starts, merged.
+fn latency_log(outcome: &Outcome, started_unix_ms: u64) -> anyhow::Result<String> {
+    let encoded: Vec<String> = outcome.latencies.iter().map(|(_, merged)| merged.encode()).collect::<Result<_, _>>()?;
+    let lines = outcome.latencies.iter().zip(&encoded).map(|((tag, merged), encoded)| hlog::Line {
+        tag,
+        start_us: 0,
+        duration_us: (outcome.record.duration_s * 1e6) as u64,
+        max_ns: (merged.max_us().unwrap_or(0.0) * 1e3) as u64,
+        encoded,
+    });
+    Ok(hlog::text(started_unix_ms, lines))
 }

@@ -1,4 +1,4 @@
-//! Makes a comparison an [`Experiment`]: lists it, runs it, and reads its record again.
+//! A comparison as one of the experiments: how it is listed, run and read again.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use results::run as run_directory;
 use serde_json::Value;
 
 use crate::kinds::comparison::conduct::conduct;
-use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
+use crate::kinds::comparison::plan::{Arm, Comparison, Length, Scope};
 use crate::kinds::comparison::tables::tables;
 use crate::kinds::experiment::{Experiment, Listed, ListedProfile};
 use crate::session::host::Host;
@@ -25,14 +25,16 @@ impl Experiment for Comparison {
     }
 
     fn listed(&self) -> Listed {
-        let reference = self.decision.reference.as_deref().unwrap_or("the first arm of each load");
-        let (words, effect_min) = (&self.decision.words, percent(self.decision.effect_min));
+        let (reference, effect_min) = (&self.decision.reference, percent(self.decision.effect_min));
         Listed {
             name: self.name,
             question: self.question,
             explanation: self.explanation,
-            decision: format!("{words} Reference: {reference}; smallest effect that counts: {effect_min}."),
-            profiles: self.scopes.iter().map(profile).collect(),
+            decision: format!(
+                "Each arm against {reference} in {}, block by block, over all loads and under each; less than {effect_min} does                  not count.",
+                self.metric.words(),
+            ),
+            profiles: self.scopes.iter().map(|scope| profile(self, scope)).collect(),
         }
     }
 
@@ -44,8 +46,8 @@ impl Experiment for Comparison {
         record.get("cells").is_some()
     }
 
-    fn answer(&self, record: Value) -> anyhow::Result<String> {
-        answer(record)
+    fn answer(&self, record: Value, directory: &Path) -> anyhow::Result<String> {
+        answer(record, directory)
     }
 
     fn render(&self, record: Value, directory: &Path) -> anyhow::Result<(Document, Vec<Table>)> {
@@ -53,25 +55,33 @@ impl Experiment for Comparison {
     }
 }
 
-/// The answer of any comparison, even if this program no longer knows the experiment.
-pub(crate) fn answer(record: Value) -> anyhow::Result<String> {
-    Ok(report::answer_in_a_line(&run_directory::of_json(record)?))
+/// What any comparison found, also one that this program knows no more.
+pub(crate) fn answer(record: Value, directory: &Path) -> anyhow::Result<String> {
+    Ok(report::answer_in_a_line(&opened(record, directory)?.record))
 }
 
-/// The report of any comparison, even if this program no longer knows the experiment.
+/// The report of any comparison, also of one that this program knows no more.
 pub(crate) fn render(record: Value, directory: &Path) -> anyhow::Result<(Document, Vec<Table>)> {
-    let run = run_directory::beside(run_directory::of_json(record)?, directory)?;
-    Ok((report::document(&run.record, &run.curves, &run.points), tables(&run.record)))
+    let run = opened(record, directory)?;
+    Ok((report::document(&run.record, &run.curves), tables(&run.record)))
 }
 
-fn profile(scope: &Scope) -> ListedProfile {
+fn opened(record: Value, directory: &Path) -> anyhow::Result<run_directory::Run> {
+    Ok(run_directory::beside(run_directory::of_json(record)?, directory)?)
+}
+
+fn profile(comparison: &Comparison, scope: &Scope) -> ListedProfile {
+    let whole = comparison.with_controls(scope.clone());
     ListedProfile {
         profile: scope.profile,
-        arms: scope.arms.iter().map(Arm::name).collect(),
+        arms: whole.arms.iter().map(Arm::name).collect(),
         loads: scope.loads.iter().map(Load::words).collect(),
-        repeats: scope.repeats,
+        repeats: match scope.length {
+            Length::Blocks(blocks) => Some(blocks),
+            Length::Budget(_) => None,
+        },
         seconds_per_run: scope.seconds,
-        runs: scope.run_count(),
-        expected_minutes: scope.expected_s() / 60.0,
+        runs: whole.starts_per_block(),
+        expected_minutes: whole.expected_s() / 60.0,
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn measure(
     stage: &Stage<'_>,
 ) -> anyhow::Result<MemoryCell> {
     let cpus: Vec<usize> = stage.places.all.iter().copied().cycle().take(REACTORS).collect();
-    let server = Running::start(stage.host, Kind::C10m(variant), workload, &cpus)?;
+    let server = Running::start(stage.host, Kind::C10m(variant), workload, &cpus, None)?;
     let pid = server.workers()[0];
     let before = process::anonymous_bytes(pid).context("reading a process's memory")?;
     let mut held = before;

@@ -7,6 +7,7 @@ pub(crate) mod experiment;
 mod finished;
 mod memory;
 mod order;
+mod pilot;
 pub(crate) mod plan;
 mod price;
 mod runner;

@@ -1,25 +1,15 @@
-//! What a comparison is: a question with its explanation, and for each profile the arms, the loads, the number of
-//! repeats and their length. Runs nothing.
+//! What a comparison is: a question with its explanation, and for each profile the arms, the loads, how long it may take
+//! and how long a window is. Runs nothing.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use protocol::Workload;
-use results::record::{Decision, Metric};
+use results::record::{Decision, Metric, Role};
 use server::Variant;
 
 use crate::session::request::Profile;
 use crate::subjects::load::{Generator, Load};
-use crate::subjects::opening;
 use crate::subjects::servers::kind::Kind;
-
-/// What a run takes besides its window: a look at the machine, two processes that start and end, warm-up.
-const OVERHEAD_S: f64 = 0.6;
-/// What each connection adds: opening, the look at it, closing.
-const OVERHEAD_S_PER_CONNECTION: f64 = 0.000_1;
-/// Time to measure what connections cost, once for each server and number of connections.
-const OPENING_S: f64 = 0.6;
-/// Time to measure the idle memory of one variant.
-const MEMORY_S: f64 = 1.5;
 
 /// One side of a comparison: a server and the generator that loads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +18,33 @@ pub(crate) struct Arm {
     pub(crate) generator: Generator,
     /// Whether generators are compared on the same server. If so, the arm is named after its generator.
     pub(crate) compares_generators: bool,
+    /// What the arm is there for.
+    pub(crate) role: Role,
 }
 
 impl Arm {
     pub(crate) fn server(server: Kind) -> Arm {
-        Arm { server, generator: Generator::C10m, compares_generators: false }
+        Arm { server, generator: Generator::C10m, compares_generators: false, role: Role::Arm }
+    }
+
+    pub(crate) fn generator(server: Kind, generator: Generator) -> Arm {
+        Arm { server, generator, compares_generators: true, role: Role::Arm }
+    }
+
+    /// What is compared: the server, or the generator where generators are.
+    pub(crate) fn contestant(&self) -> String {
+        let name = if self.compares_generators { self.generator.name().to_owned() } else { self.server.name() };
+        match self.role {
+            Role::Arm | Role::Reference => name,
+            Role::Twin => format!("{name} (twin)"),
+            Role::Handicapped => format!("{name} (handicapped)"),
+        }
     }
 
     pub(crate) fn name(&self) -> String {
         match self.compares_generators {
-            false => self.server.name(),
-            true => format!("{} on {}", self.generator.name(), self.server.name()),
+            false => self.contestant(),
+            true => format!("{} on {}", self.contestant(), self.server.name()),
         }
     }
 }
@@ -63,13 +69,23 @@ pub(crate) struct Comparison {
     pub(crate) scopes: Vec<Scope>,
 }
 
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Length {
+    /// As many blocks as fit this time, everything included.
+    Budget(Duration),
+    /// So many blocks.
+    Blocks(u32),
+}
+
 /// One profile of an experiment.
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) profile: Profile,
     pub(crate) arms: Vec<Arm>,
     pub(crate) loads: Vec<Load>,
-    pub(crate) repeats: u32,
+    pub(crate) length: Length,
+    /// Length of a window.
     pub(crate) seconds: f64,
     /// Idle connections for the memory measurement of each variant; 0 skips it.
     pub(crate) idle_connections: u32,
@@ -78,6 +94,12 @@ pub(crate) struct Scope {
 }
 
 impl Comparison {
+    /// Names the reference of a scope and adds the controls.
+    pub(crate) fn with_controls(&self, scope: Scope) -> Scope {
+        // A server that is dearer does not make the generator dearer.
+        scope.with_controls(&self.decision.reference, self.metric == Metric::ServerRun)
+    }
+
     /// The scope of `profile`, or the default one. The error is a sentence that names the profiles.
     pub(crate) fn scope(&self, profile: Option<Profile>) -> Result<Scope, String> {
         let found = self.scopes.iter().find(|scope| profile.is_none_or(|wanted| scope.profile == wanted));
@@ -85,7 +107,7 @@ impl Comparison {
             let there: Vec<&str> = self.scopes.iter().map(|scope| scope.profile.word()).collect();
             let wanted = profile.map_or("", Profile::word);
             format!(
-                "{} has only the profile {}: leave out --profile {wanted}, or shorten it with --repeats and --seconds",
+                "{} has only the profile {}: leave out --profile {wanted}, or shorten it with --budget",
                 self.name,
                 there.join(", ")
             )
@@ -111,10 +133,25 @@ impl Scope {
         servers
     }
 
-    /// Total number of the generator's runs.
-    pub(crate) fn run_count(&self) -> u64 {
-        let arms: usize = self.loads.iter().map(|load| self.arms_for(load).len()).sum();
-        arms as u64 * u64::from(self.repeats)
+    /// Names the reference and adds the controls: a twin of it, and one with a handicap if the reference can have one.
+    /// Without the reference nothing changes.
+    pub(crate) fn with_controls(mut self, reference: &str, has_handicap: bool) -> Scope {
+        self.arms.iter_mut().filter(|arm| arm.contestant() == reference).for_each(|arm| arm.role = Role::Reference);
+        let references: Vec<Arm> = self.arms.iter().filter(|arm| arm.role == Role::Reference).copied().collect();
+        for reference in references {
+            self.arms.push(Arm { role: Role::Twin, ..reference });
+            if has_handicap && matches!(reference.server, Kind::C10m(_)) {
+                self.arms.push(Arm { role: Role::Handicapped, ..reference });
+            }
+        }
+        self
+    }
+
+    /// Starts of one block.
+    pub(crate) fn starts_per_block(&self) -> u64 {
+        let references = |arms: &[Arm]| arms.iter().filter(|arm| arm.role == Role::Reference).count();
+        let starts = self.loads.iter().map(|load| self.arms_for(load)).map(|arms| arms.len() + references(&arms));
+        starts.sum::<usize>() as u64
     }
 
     /// The variants whose memory is measured with idle connections, in order.
@@ -122,7 +159,7 @@ impl Scope {
         if self.idle_connections == 0 {
             return vec![];
         }
-        let variants = self.arms.iter().filter_map(|arm| match arm.server {
+        let variants = self.arms.iter().filter(|arm| !arm.role.is_control()).filter_map(|arm| match arm.server {
             Kind::C10m(variant) => Some(variant),
             _ => None,
         });
@@ -133,57 +170,82 @@ impl Scope {
             .collect()
     }
 
-    /// How long the experiment takes on a quiet machine.
+    /// How long the memory of idle connections takes.
+    pub(crate) fn memory_s(&self) -> f64 {
+        self.memory_plan().len() as f64 * MEMORY_S
+    }
+
+    /// How long all of it takes at most on a quiet machine.
     pub(crate) fn expected_s(&self) -> f64 {
-        let run_s = |load: &Load| self.seconds + OVERHEAD_S + f64::from(load.connections) * OVERHEAD_S_PER_CONNECTION;
-        let repeat_s: f64 = self.loads.iter().map(|load| self.arms_for(load).len() as f64 * run_s(load)).sum();
-        let openings = self.loads.iter().flat_map(|load| self.arms_for(load).into_iter().map(|arm| (*load, arm)));
-        let openings: BTreeSet<String> = openings
-            .filter(|(load, arm)| opening::applies(load, arm.server))
-            .map(|(load, arm)| opening::key(&load, arm.server))
-            .collect();
-        repeat_s * f64::from(self.repeats)
-            + openings.len() as f64 * OPENING_S
-            + self.memory_plan().len() as f64 * MEMORY_S
+        match self.length {
+            Length::Budget(budget) => budget.as_secs_f64(),
+            Length::Blocks(blocks) => f64::from(blocks) * self.starts_per_block() as f64 * (self.seconds + OVERHEAD_S),
+        }
     }
 }
+
+/// What a start takes besides its window: two processes that start and end, connections, warm-up.
+const OVERHEAD_S: f64 = 0.3;
+/// Time for the idle memory of one variant.
+const MEMORY_S: f64 = 1.5;
 
 /// The main variants of this project.
 pub(crate) fn main_variants() -> Vec<Arm> {
     Variant::MAIN.into_iter().map(|variant| Arm::server(Kind::C10m(variant))).collect()
 }
 
-/// The main variants of this project and nginx.
-pub(crate) fn all_servers() -> Vec<Arm> {
-    main_variants().into_iter().chain([Arm::server(Kind::Nginx)]).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn scope(arms: Vec<Arm>) -> Scope {
+        Scope {
+            profile: Profile::Full,
+            arms,
+            loads: vec![Load::closed(Workload::Echo, 1), Load::closed(Workload::Http, 1)],
+            length: Length::Blocks(3),
+            seconds: 1.0,
+            idle_connections: 0,
+            notes: vec![],
+        }
+    }
 
     #[test]
     fn cells_are_named_by_load_and_arm() {
         let arm = Arm::server(Kind::C10m(Variant::UringMultishot));
         assert_eq!(key(&Load::closed(Workload::Echo, 64), &arm), "echo-c64-closed-p1-io-uring-multishot");
+        let twin = Arm { role: Role::Twin, ..Arm::generator(Kind::Nginx, Generator::Wrk) };
+        assert_eq!((twin.name().as_str(), twin.contestant().as_str()), ("wrk (twin) on nginx", "wrk (twin)"));
     }
 
     #[test]
     fn nginx_only_serves_http() {
-        let scope = Scope {
-            profile: Profile::Full,
-            arms: all_servers(),
-            loads: vec![Load::closed(Workload::Echo, 1), Load::closed(Workload::Http, 1)],
-            repeats: 3,
-            seconds: 1.0,
-            idle_connections: 0,
-            notes: vec![],
-        };
+        let nginx = Arm::server(Kind::Nginx);
+        let scope = scope(main_variants().into_iter().chain([nginx]).collect());
         let counts: Vec<usize> = scope.loads.iter().map(|load| scope.arms_for(load).len()).collect();
         assert_eq!(counts, [Variant::MAIN.len(), Variant::MAIN.len() + 1]);
-        assert_eq!(scope.run_count(), 3 * (2 * Variant::MAIN.len() as u64 + 1));
-        assert!(scope.expected_s() > scope.run_count() as f64 && scope.memory_plan().is_empty());
-        let with_memory = Scope { idle_connections: 1, ..scope };
-        assert_eq!(with_memory.memory_plan().len(), 2 * Variant::MAIN.len());
+        assert!(scope.memory_plan().is_empty());
+        let with_memory = Scope { idle_connections: 1, ..scope.with_controls("epoll level", true) };
+        assert_eq!(with_memory.memory_plan().len(), 2 * Variant::MAIN.len(), "controls have no memory of their own");
+    }
+
+    #[test]
+    fn the_reference_has_a_twin_and_a_handicapped_one_where_it_can() {
+        let roles = |scope: Scope| scope.arms.iter().map(|arm| arm.role).collect::<Vec<_>>();
+        let servers = vec![Arm::server(Kind::C10m(Variant::EpollLevel)), Arm::server(Kind::Nginx)];
+        let with_all = scope(servers.clone()).with_controls("epoll level", true);
+        assert_eq!(with_all.starts_per_block(), 4 + 5);
+        assert_eq!(roles(with_all), [Role::Reference, Role::Arm, Role::Twin, Role::Handicapped]);
+        assert_eq!(
+            roles(scope(servers.clone()).with_controls("nginx", true)),
+            [Role::Arm, Role::Reference, Role::Twin]
+        );
+        assert_eq!(roles(scope(servers).with_controls("none", true)), [Role::Arm; 2]);
+        let generators =
+            [Kind::Nginx, Kind::C10m(Variant::EpollLevel)].map(|kind| Arm::generator(kind, Generator::Wrk));
+        assert_eq!(
+            roles(scope(generators.to_vec()).with_controls("wrk", false)),
+            [Role::Reference, Role::Reference, Role::Twin, Role::Twin]
+        );
     }
 }

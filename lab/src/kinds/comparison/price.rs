@@ -12,7 +12,7 @@ use crate::subjects::servers::running::Running;
 /// Opens the connections of `job` and closes them again, without a request.
 pub(crate) fn measure(job: &Job, stage: &Stage<'_>) -> anyhow::Result<Opening> {
     let (load, places) = (&job.load, &stage.places);
-    let server = Running::start(stage.host, job.server, load.workload, &vec![places.server; job.shape.reactors])?;
+    let server = Running::start(stage.host, job.server, load.workload, &vec![places.server; job.shape.reactors], None)?;
     let mut arguments = generators::holding(&server.url(load.workload), load.connections, "50ms");
     let (threads, cpu) = (job.shape.threads.to_string(), places.client.to_string());
     arguments.extend(["--threads", &threads, "--cpus", &cpu].map(str::to_owned));

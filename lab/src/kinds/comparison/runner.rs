@@ -1,17 +1,23 @@
-//! Carries a comparison out: makes its runs in order, restarts the server for every run, and records each result or
-//! failure.
+//! Carries a comparison out: the pilot, then every start of every block in order, with a new server each, and keeps
+//! what is done or given up.
+//!
+//! **A disturbed start is repeated**, by a rule that is fixed beforehand and the same for all arms: when the hypervisor
+//! had one of the two CPUs, or the server waited for its own, for more than 5 % of the window. A start is repeated at
+//! most twice, and a quarter of all starts may be repeats; after that, the start is kept and marked. What it measured
+//! plays no part in the rule.
 
-use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protocol::Workload;
-use results::record::RunOfCell;
+use results::record::{Role, RunOfCell};
 use server::Variant;
 
 use crate::kinds::comparison::finished::{self, Entry, Finished};
-use crate::kinds::comparison::order::{self, Step};
-use crate::kinds::comparison::plan::{Scope, key};
+use crate::kinds::comparison::order::{self, Step, starts_of_block};
+use crate::kinds::comparison::pilot::{self, Pilot, Seen};
+use crate::kinds::comparison::plan::{Comparison, Scope, key};
 use crate::kinds::comparison::{memory, price};
+use crate::refusal::Refusal;
 use crate::session::limits::Limits;
 use crate::session::namespace;
 use crate::session::progress::Progress;
@@ -20,26 +26,36 @@ use crate::subjects::generators;
 use crate::subjects::job::{Job, Measured};
 use crate::subjects::opening::{self, Opening};
 
-/// Attempts at one run.
+/// Attempts at one start that fails.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
+/// Starts in place of one that was disturbed.
+pub(crate) const REPEATS_MAX: u32 = 2;
+/// Share of a window from which on a start counts as disturbed: half a tick of /proc/stat in the shortest one, so that
+/// less than that is not seen at all.
+const DISTURBED_FROM: f64 = 0.05;
 
-/// Size of the socket table for a run in which connections come and go. Has room for the TIME-WAITs of some seconds at
-/// 60,000 a second, without long chains.
+/// Size of the table of sockets for a start in which connections come and go: room without long chains for the TIME-WAITs
+/// of some seconds, at 60,000 a second.
 const CHURN_SOCKETS: u64 = 1 << 19;
 
-/// Runs what is missing in the journal.
-pub(crate) fn run(sitting: &mut Sitting<'_, Finished>, scope: &Scope, limits: &Limits) -> anyhow::Result<()> {
-    let journal = sitting.journal();
-    let done = journal.run_count() + finished::memory(journal).count();
-    let progress = Progress::new(done as u64, scope.run_count() + scope.memory_plan().len() as u64);
-    let mut runner = Runner { scope, limits, sitting, progress };
-    let ended = runner.all_runs().and_then(|()| runner.all_memory());
+/// Measures what the journal does not have yet. `since` is when the command was given.
+pub(crate) fn run(
+    sitting: &mut Sitting<'_, Finished>,
+    comparison: &Comparison,
+    scope: &Scope,
+    limits: &Limits,
+    since: Instant,
+) -> anyhow::Result<()> {
+    let progress = Progress::new(0, 0);
+    let mut runner = Runner { comparison, scope, limits, sitting, progress };
+    let ended = runner.everything(since);
     runner.progress.clear();
     ended
 }
 
 /// A comparison under way.
 struct Runner<'r, 'a> {
+    comparison: &'r Comparison,
     scope: &'r Scope,
     limits: &'r Limits,
     sitting: &'r mut Sitting<'a, Finished>,
@@ -47,88 +63,178 @@ struct Runner<'r, 'a> {
 }
 
 impl Runner<'_, '_> {
-    fn all_runs(&mut self) -> anyhow::Result<()> {
+    fn everything(&mut self, since: Instant) -> anyhow::Result<()> {
+        let pilot = match finished::pilot(self.sitting.journal()) {
+            Some(pilot) => pilot.clone(),
+            None => self.pilot(since)?,
+        };
         let journal = self.sitting.journal();
-        let done: BTreeSet<(String, u32)> =
-            finished::runs(journal).map(|entry| (entry.cell.clone(), entry.run.repeat)).collect();
-        for (order, step) in (0..).zip(order::steps(self.scope, journal.header().seed)) {
-            let cell = key(&step.load, &step.arm);
-            if done.contains(&(cell.clone(), step.repeat)) {
+        let done = journal.run_count() + finished::memory(journal).count();
+        let starts = u64::from(pilot.blocks) * self.scope.starts_per_block();
+        self.progress = Progress::new(done as u64, starts + self.scope.memory_plan().len() as u64);
+        self.progress.say(&pilot.words(self.scope));
+        self.all_starts(&pilot)?;
+        self.all_memory()
+    }
+
+    /// The reference a few times and every other arm once under each load.
+    fn pilot(&mut self, since: Instant) -> anyhow::Result<Pilot> {
+        self.sitting.wait_until_fit("the pilot", &mut self.progress)?;
+        let mut seen = Seen::default();
+        for (load_index, load) in self.scope.loads.iter().enumerate() {
+            let mut costs_us = Vec::new();
+            for arm in starts_of_block(self.scope, load) {
+                let step = Step { block: 0, load_index, load: *load, arm };
+                // The reference stands in a block twice.
+                let starts = if arm.role == Role::Reference { pilot::STARTS / 2 } else { 1 };
+                let (took, costs) = self.pilot_starts(&step, starts)?;
+                seen.block += took / starts as u32;
+                if arm.role == Role::Reference {
+                    costs_us.extend(costs);
+                }
+            }
+            seen.costs_us.push(costs_us);
+        }
+        seen.spent = since.elapsed() + Duration::from_secs_f64(self.scope.memory_s());
+        let pilot = Pilot::of(self.scope, &seen).map_err(Refusal::usage)?;
+        self.sitting.keep(Finished::Pilot(pilot.clone()))?;
+        Ok(pilot)
+    }
+
+    /// So many starts of one arm: how long they took, and what the figure that decides was.
+    fn pilot_starts(&mut self, step: &Step, starts: usize) -> anyhow::Result<(Duration, Vec<f64>)> {
+        let name = format!("pilot, {}, {}", step.load.words(), step.arm.name());
+        self.progress.begin(None, &name);
+        let (mut took, mut costs) = (Duration::ZERO, Vec::new());
+        if self.sitting.is_left_out(&key(&step.load, &step.arm)) {
+            return Ok((took, costs));
+        }
+        // What opening costs is measured once, so its time is no part of a start's.
+        let prepared = self.prepared(step, &name, None)?;
+        for _ in 0..starts {
+            let begun = Instant::now();
+            let measured = match &prepared {
+                Ok(job) => self.measure(job, &name)?,
+                Err(reason) => Err(reason.clone()),
+            };
+            took += begun.elapsed();
+            match measured {
+                Ok(measured) => {
+                    costs.extend(self.comparison.metric.of_run(&measured.run).filter(|cost| *cost > 0.0));
+                }
+                Err(reason) => {
+                    let what = format!("{}, {}", step.load.words(), step.arm.name());
+                    let reason = format!("{what}: failed {ATTEMPTS_MAX} times in the pilot: {reason}");
+                    self.sitting.leave_out(key(&step.load, &step.arm), reason, &self.progress)?;
+                    break;
+                }
+            }
+        }
+        Ok((took, costs))
+    }
+
+    fn all_starts(&mut self, pilot: &Pilot) -> anyhow::Result<()> {
+        let journal = self.sitting.journal();
+        let seed = journal.header().seed;
+        let done: Vec<u32> = finished::runs(journal).map(|entry| entry.run.order).collect();
+        let repeated: u32 = finished::runs(journal).map(|entry| entry.run.repeated).sum();
+        let mut repeats_left = pilot.repeats_max(self.scope).saturating_sub(repeated);
+        let mut block = None;
+        for (order, step) in (0..).zip(order::steps(self.scope, pilot.blocks, seed)) {
+            if done.contains(&order) {
                 continue;
             }
-            if !self.sitting.is_left_out(&cell) {
-                self.one_run(order, &step, cell)?;
+            if block != Some(step.block) {
+                block = Some(step.block);
+                self.sitting.wait_until_fit(&format!("block {}", step.block + 1), &mut self.progress)?;
+            }
+            if !self.sitting.is_left_out(&key(&step.load, &step.arm)) {
+                self.one_start(order, &step, pilot, &mut repeats_left)?;
             }
             self.progress.finish_step();
         }
         Ok(())
     }
 
-    /// Measures one run and keeps it, or gives up its cell.
-    fn one_run(&mut self, order: u32, step: &Step, cell: String) -> anyhow::Result<()> {
+    /// Measures one start, again if it was disturbed, and keeps it, or gives its cell up.
+    fn one_start(&mut self, order: u32, step: &Step, pilot: &Pilot, repeats_left: &mut u32) -> anyhow::Result<()> {
         let what = format!("{}, {}", step.load.words(), step.arm.name());
-        self.progress.begin(Some(step.repeat), &what);
-        let mut job = self.job(step)?;
-        let (number, repeat) = (order + 1, step.repeat + 1);
-        let (short, name) = (format!("run {number}"), format!("run {number} ({what}, repeat {repeat})"));
-        let measured = match self.opening(&job, &short)? {
-            Ok(opening) => {
-                job.opening = opening;
-                self.sitting.attempt(&short, &name, &mut self.progress, |stage| {
-                    let begun_unix_ms = unix_ms();
-                    let measured = if job.load.is_churn() {
-                        namespace::inside(CHURN_SOCKETS, |_| generators::measure(&job, stage))
-                    } else {
-                        generators::measure(&job, stage)
-                    };
-                    measured.map(|measured| (begun_unix_ms, measured))
-                })?
-            }
-            Err(reason) => Err(reason),
-        };
-        match measured {
-            Ok((begun_unix_ms, measured)) => self.keep(order, step, cell, begun_unix_ms, measured),
-            Err(reason) => {
-                let reason = format!("{what}: failed {ATTEMPTS_MAX} times in repeat {repeat}: {reason}");
-                self.sitting.leave_out(cell, reason, &self.progress)
+        self.progress.begin(Some(step.block), &what);
+        let name = format!("start {} ({what}, block {})", order + 1, step.block + 1);
+        let handicap_ns = pilot.handicaps_ns.get(step.load_index).copied();
+        let handicap_ns = handicap_ns.filter(|_| step.arm.role == Role::Handicapped);
+        let prepared = self.prepared(step, &name, handicap_ns)?;
+        let mut repeated = 0;
+        loop {
+            let begun_unix_ms = unix_ms();
+            let measured = match &prepared {
+                Ok(job) => self.measure(job, &name)?,
+                Err(reason) => Err(reason.clone()),
+            };
+            match measured {
+                Ok(measured) => {
+                    let is_disturbed = is_disturbed(&measured.run);
+                    if is_disturbed && repeated < REPEATS_MAX && *repeats_left > 0 {
+                        (repeated, *repeats_left) = (repeated + 1, *repeats_left - 1);
+                        continue;
+                    }
+                    return self.keep(
+                        order,
+                        step,
+                        begun_unix_ms,
+                        Measured { run: RunOfCell { repeated, is_disturbed, ..measured.run }, ..measured },
+                    );
+                }
+                Err(reason) => {
+                    let reason = format!("{what}: failed {ATTEMPTS_MAX} times in block {}: {reason}", step.block + 1);
+                    return self.sitting.leave_out(key(&step.load, &step.arm), reason, &self.progress);
+                }
             }
         }
     }
 
-    fn job(&self, step: &Step) -> anyhow::Result<Job> {
-        Ok(Job {
+    /// What a step asks for, with what its connections cost. The outer error ends the experiment, the inner one is that
+    /// of the last attempt; so in `measure`.
+    fn prepared(&mut self, step: &Step, name: &str, handicap_ns: Option<u32>) -> anyhow::Result<Result<Job, String>> {
+        let job = Job {
             server: step.arm.server,
+            handicap_ns,
             generator: step.arm.generator,
             load: step.load,
-            // This fits: loads that do not fit were left out before.
+            // Checked before: a load that does not fit was left out.
             shape: self.limits.shape(step.load.connections).map_err(anyhow::Error::msg)?,
             seconds: self.scope.seconds,
-            // Every arm of a repeat gets the same seed, and therefore the same schedule.
-            seed: self.sitting.journal().header().seed.wrapping_add(u64::from(step.repeat)),
+            // The same seed for every arm of a block: all of them get the same schedule.
+            seed: self.sitting.journal().header().seed.wrapping_add(u64::from(step.block)),
             opening: Opening::default(),
+        };
+        Ok(self.opening(&job, name)?.map(|opening| Job { opening, ..job }))
+    }
+
+    fn measure(&mut self, job: &Job, name: &str) -> anyhow::Result<Result<Measured, String>> {
+        self.sitting.attempt(name, &mut self.progress, |stage| {
+            if job.load.is_churn() {
+                namespace::inside(CHURN_SOCKETS, |_| generators::measure(job, stage))
+            } else {
+                generators::measure(job, stage)
+            }
         })
     }
 
-    fn keep(
-        &mut self,
-        order: u32,
-        step: &Step,
-        cell: String,
-        begun_unix_ms: u64,
-        measured: Measured,
-    ) -> anyhow::Result<()> {
-        let Measured { run, responses, mut points, window_start_unix_ms } = measured;
+    fn keep(&mut self, order: u32, step: &Step, begun_unix_ms: u64, measured: Measured) -> anyhow::Result<()> {
+        let Measured { run, raw, responses, mut points, window_start_unix_ms } = measured;
         let start_unix_ms = window_start_unix_ms.unwrap_or(begun_unix_ms);
         let since_ms = start_unix_ms.saturating_sub(self.sitting.journal().header().started_unix_ms);
+        let cell = key(&step.load, &step.arm);
         for point in &mut points {
-            (point.cell, point.repeat) = (cell.clone(), step.repeat);
+            (point.cell, point.order) = (cell.clone(), order);
         }
-        let run = RunOfCell { repeat: step.repeat, order, started_s: since_ms as f64 / 1000.0, ..run };
-        self.sitting.keep(Finished::Run(Box::new(Entry { cell, run, responses, points })))
+        let run = RunOfCell { cell, block: step.block, order, started_s: since_ms as f64 / 1000.0, ..run };
+        self.sitting.keep(Finished::Run(Box::new(Entry { run, raw, responses, points })))
     }
 
-    /// What the connections of `job` cost by themselves. Measures it on first use.
-    fn opening(&mut self, job: &Job, short: &str) -> anyhow::Result<Result<Opening, String>> {
+    /// What the connections of `job` cost by themselves. Measures that when it is first needed.
+    fn opening(&mut self, job: &Job, name: &str) -> anyhow::Result<Result<Opening, String>> {
         if !opening::applies(&job.load, job.server) {
             return Ok(Ok(Opening::default()));
         }
@@ -136,8 +242,8 @@ impl Runner<'_, '_> {
         if let Some((_, known)) = finished::openings(self.sitting.journal()).find(|(of, _)| *of == key) {
             return Ok(Ok(known.clone()));
         }
-        let name = format!("opening the connections of {short}");
-        let measured = self.sitting.attempt(&name, &name, &mut self.progress, |stage| price::measure(job, stage))?;
+        let name = format!("opening the connections of {name}");
+        let measured = self.sitting.attempt(&name, &mut self.progress, |stage| price::measure(job, stage))?;
         if let Ok(opening) = &measured {
             self.sitting.keep(Finished::Opening { key, opening: opening.clone() })?;
         }
@@ -164,9 +270,9 @@ impl Runner<'_, '_> {
         let name = format!("memory of idle connections, {} {variant}", workload.name());
         self.progress.begin(None, &name);
         let connections = self.scope.idle_connections;
-        let measured = self.sitting.attempt(&name, &name, &mut self.progress, |stage| {
-            memory::measure(variant, workload, connections, stage)
-        })?;
+        let measured = self
+            .sitting
+            .attempt(&name, &mut self.progress, |stage| memory::measure(variant, workload, connections, stage))?;
         match measured {
             Ok(measured) => self.sitting.keep(Finished::Memory(measured)),
             Err(reason) => {
@@ -175,6 +281,11 @@ impl Runner<'_, '_> {
             }
         }
     }
+}
+
+/// The rule of the module.
+fn is_disturbed(run: &RunOfCell) -> bool {
+    [run.stolen_share, run.waited_share].into_iter().flatten().any(|share| share > DISTURBED_FROM)
 }
 
 fn unix_ms() -> u64 {

@@ -1,11 +1,12 @@
-//! A comparison on a terminal.
+//! The tables that `bench` prints, and the answer below them.
 
+use results::judged::Judged;
 use results::record::Record;
 use results::report;
 
 /// The tables of a report that a terminal has room for.
 pub(crate) fn tables(record: &Record) -> Vec<report::Table> {
-    let overview = report::overview_table(record).into_iter();
-    let rest = report::agreement_table(record).into_iter().chain(report::memory_table(record));
-    report::table_rows(record).into_iter().chain(report::ratio_tables(record)).chain(overview).chain(rest).collect()
+    let judged = Judged::of(record);
+    let rest = report::champions_table(record, &judged).into_iter().chain(report::agreement_table(record));
+    report::matrix(record, &judged).into_iter().chain(rest).chain(report::memory_table(record)).collect()
 }

@@ -75,9 +75,9 @@ pub(super) fn publish<S: Scenario>(
     let planned = planned.into_iter().map(|(_, planned)| planned).collect();
     let Made { record, beside } = scenario.record(played(scenario, request, profile, &sitting, planned)?)?;
     let (document, tables) = scenario.report(&record, &|name| Ok(frame::text(&beside, name)))?;
-    let mut files = vec![("record.json".to_owned(), serde_json::to_string_pretty(&record)? + "\n")];
+    let mut files = vec![("record.json".to_owned(), (serde_json::to_string_pretty(&record)? + "\n").into_bytes())];
     files.extend(results::report::files(&document));
-    files.extend(beside);
+    files.extend(beside.into_iter().map(|(name, text)| (name, text.into_bytes())));
     sitting.publish(&label(about, profile), &files)?;
     let code = u8::from(!scenario.is_fulfilled(&record, count));
     Ok(Published { record, tables, code })
@@ -151,7 +151,7 @@ fn outline<S: Scenario>(
         loads: vec![],
         repeats,
         seconds: f64::from(seconds),
-        runs: count as u64 * u64::from(repeats),
+        runs: Some(count as u64 * u64::from(repeats)),
         noun: noun(about),
         expected_s: whole_s * f64::from(repeats),
         skipped,
@@ -224,7 +224,8 @@ fn play_one<S: Scenario>(
             format!("{name}, repeat {}", run.repeat + 1)
         }
     };
-    let attempt = sitting.attempt(&label, &label, progress, |stage| {
+    sitting.wait_until_fit(&label, progress)?;
+    let attempt = sitting.attempt(&label, progress, |stage| {
         let seen = play(&scenario.timeline(case, run), stage)?;
         // Ctrl-C reaches the children too, and a load that was cut short still prints a record.
         if stage.is_stopped() {

@@ -37,7 +37,7 @@ impl<S: Scenario> Experiment for S {
         record.get(S::LIST).is_some()
     }
 
-    fn answer(&self, record: Value) -> anyhow::Result<String> {
+    fn answer(&self, record: Value, _directory: &Path) -> anyhow::Result<String> {
         Ok(Scenario::answer(self, &serde_json::from_value(record)?))
     }
 
@@ -54,7 +54,7 @@ fn listed<S: Scenario>(scenario: &S, profile: Profile) -> ListedProfile {
         profile,
         arms: cases.iter().map(|case| scenario.name(case)).collect(),
         loads: vec![scenario.load()],
-        repeats,
+        repeats: Some(repeats),
         seconds_per_run: times.iter().map(|time| time.measured).fold(0.0, f64::max),
         runs: cases.len() as u64 * u64::from(repeats),
         expected_minutes: to_ms(times.iter().map(|time| time.whole).sum::<f64>() * f64::from(repeats)) / 60.0,

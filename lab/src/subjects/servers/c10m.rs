@@ -42,6 +42,7 @@ pub(super) fn start(
     balance: Balance,
     workload: Workload,
     cpus: &[usize],
+    handicap_ns: Option<u32>,
 ) -> anyhow::Result<Started> {
     let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     let arguments = [
@@ -62,6 +63,8 @@ pub(super) fn start(
         "--json",
     ]
     .map(str::to_owned);
+    let handicap = handicap_ns.map(|ns| ["--handicap".to_owned(), ns.to_string()]);
+    let arguments: Vec<String> = arguments.into_iter().chain(handicap.into_iter().flatten()).collect();
     Started::announced(Process::start_self(host, &arguments)?)
 }
 

@@ -20,13 +20,23 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts a server on loopback with a reactor or worker on each of `cpus`.
-    pub(crate) fn start(host: &dyn Host, kind: Kind, workload: Workload, cpus: &[usize]) -> anyhow::Result<Running> {
+    /// With a handicap, it burns so many ns for each request; only this project's own server can.
+    pub(crate) fn start(
+        host: &dyn Host,
+        kind: Kind,
+        workload: Workload,
+        cpus: &[usize],
+        handicap_ns: Option<u32>,
+    ) -> anyhow::Result<Running> {
         if !kind.serves(workload) {
             bail!("{} serves no {}", kind.name(), workload.name());
         }
+        if handicap_ns.is_some() && !matches!(kind, Kind::C10m(_)) {
+            bail!("{} cannot be made dearer", kind.name());
+        }
         let started = match (kind, program(kind)) {
-            (Kind::C10m(variant), _) => c10m::start(host, variant, Balance::Hash, workload, cpus)?,
-            (Kind::Balanced(balance), _) => c10m::start(host, Variant::EpollLevel, balance, workload, cpus)?,
+            (Kind::C10m(variant), _) => c10m::start(host, variant, Balance::Hash, workload, cpus, handicap_ns)?,
+            (Kind::Balanced(balance), _) => c10m::start(host, Variant::EpollLevel, balance, workload, cpus, None)?,
             (Kind::Crate(peer), _) => crates::start(host, peer, cpus)?,
             (_, Some(program)) => program.start(host, cpus)?,
             (_, None) => bail!("{} is no program", kind.name()),
@@ -57,11 +67,14 @@ impl Running {
             program.end(self.started)?;
             return uncounted(json!({"event": "exit"}));
         }
-        let (output, code) = self.started.end()?;
-        match self.kind {
-            Kind::C10m(_) | Kind::Balanced(_) => c10m::ended(self.kind, &output),
-            _ if code != 0 => bail!("{} ended with {code}", self.kind.name()),
-            _ => uncounted(json!({"event": "exit", "code": code})),
+        if let Kind::C10m(_) | Kind::Balanced(_) = self.kind {
+            let (output, _) = self.started.end_at_once()?;
+            return c10m::ended(self.kind, &output);
         }
+        let (_, code) = self.started.end()?;
+        if code != 0 {
+            bail!("{} ended with {code}", self.kind.name());
+        }
+        uncounted(json!({"event": "exit", "code": code}))
     }
 }

@@ -62,7 +62,7 @@ fn every_peer_of_this_host_serves_and_ends() {
 fn serves_and_ends(kind: Kind, cpus: &[usize]) {
     let name = kind.name();
     let workload = if kind.serves(Workload::Http) { Workload::Http } else { Workload::Echo };
-    let server = Running::start(&Local, kind, workload, cpus).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    let server = Running::start(&Local, kind, workload, cpus, None).unwrap_or_else(|error| panic!("{name}: {error:#}"));
     assert!(!server.workers().is_empty(), "{name}");
     match workload {
         Workload::Echo => {
@@ -89,7 +89,7 @@ fn serves_and_ends(kind: Kind, cpus: &[usize]) {
 fn a_peer_refuses_what_it_does_not_serve() {
     for (kind, workload) in [(Kind::Nginx, Workload::Echo), (Kind::Crate(Crate::ALL[0]), Workload::Echo)] {
         assert!(!kind.serves(workload));
-        let error = Running::start(&Local, kind, workload, &[0]).err().expect("a refusal");
+        let error = Running::start(&Local, kind, workload, &[0], None).err().expect("a refusal");
         assert!(error.to_string().contains("serves no echo"), "{error}");
     }
 }

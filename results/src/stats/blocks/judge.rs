@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::critical::{Contrast, Family, critical, differences, mean_and_error};
-use super::starts::{Starts, Table};
+use super::critical::{Contrast, Family, PERMUTATIONS, critical, differences, mean_and_error};
+use super::starts::{REFERENCES, Starts, Table};
 use super::verdict::Finding;
 
 /// False differences in all that is said of a comparison.
@@ -24,6 +24,8 @@ pub struct Effect {
     pub high: f64,
     /// The same by medians of means of two (Hodges and Lehmann 1963), which a few wild starts do not move.
     pub ratio_hodges_lehmann: f64,
+    /// Standard error of the logarithm of the ratio.
+    pub error: f64,
     /// Blocks that it rests on.
     pub blocks: usize,
     /// What may be claimed.
@@ -31,6 +33,11 @@ pub struct Effect {
 }
 
 impl Effect {
+    /// Whether the interval lies on one side of 1.
+    pub fn excludes_one(&self) -> bool {
+        self.low > 1.0 || self.high < 1.0
+    }
+
     /// Whether the interval holds what wild starts do not move.
     pub fn is_robust(&self) -> bool {
         (self.low..=self.high).contains(&self.ratio_hodges_lehmann)
@@ -46,11 +53,18 @@ pub struct Findings {
     pub loads_differ: Vec<bool>,
     /// By load, then by arm; absent where an arm does not have the load.
     pub by_load: Vec<Vec<Option<Effect>>>,
+    /// Standard deviation of the logarithm of one start; absent when all differences are alike.
+    pub noise: Option<f64>,
 }
 
 /// Judges `arm_count` arms under some loads. Effects below `effect_min` (0.02 for 2 %) do not matter. `None` when there are
 /// fewer than four blocks, loads have different numbers of them, or a value is not positive.
 pub fn judge(loads: &[Starts], arm_count: usize, effect_min: f64) -> Option<Findings> {
+    judge_by(loads, arm_count, effect_min, PERMUTATIONS)
+}
+
+/// The same with as many permutations as there is time for.
+pub(super) fn judge_by(loads: &[Starts], arm_count: usize, effect_min: f64, permutations: usize) -> Option<Findings> {
     let blocks = loads.first()?.blocks.len();
     if blocks < BLOCKS_MIN || loads.iter().any(|load| load.blocks.len() != blocks) {
         return None;
@@ -70,7 +84,7 @@ pub fn judge(loads: &[Starts], arm_count: usize, effect_min: f64) -> Option<Find
             rate: RATE_OF_LOADS,
         },
     ];
-    let limits = critical(&residuals, &families);
+    let limits = critical(&residuals, &families, permutations);
     let effects = |index: usize| -> Vec<Effect> {
         let effect =
             |contrast: &Contrast| effect(&contrast.of(&differences).collect::<Vec<_>>(), limits[index], effect_min);
@@ -83,6 +97,7 @@ pub fn judge(loads: &[Starts], arm_count: usize, effect_min: f64) -> Option<Find
     Some(Findings {
         pooled: (0..arm_count).map(|arm| if has(arm) { pooled.next() } else { None }).collect(),
         loads_differ: asked.differing(&differences, limits[2]),
+        noise: noise(&differences),
         by_load: (0..loads.len())
             .map(|load| (0..arm_count).map(|arm| place(load, arm).map(|index| single[index])).collect())
             .collect(),
@@ -149,9 +164,21 @@ fn effect(differences: &[f64], limit: f64, effect_min: f64) -> Effect {
         low,
         high,
         ratio_hodges_lehmann: hodges_lehmann(differences).exp(),
+        error,
         blocks: differences.len(),
         finding: Finding::of(ratio, low, high, effect_min),
     }
+}
+
+/// The deviation of one start, out of the differences of an arm's start from the mean of the reference's.
+fn noise(differences: &[Vec<f64>]) -> Option<f64> {
+    let variance = |series: &Vec<f64>| {
+        let (_, error) = mean_and_error(series.iter().copied());
+        error.powi(2) * series.len() as f64
+    };
+    let mean = differences.iter().map(variance).sum::<f64>() / differences.len() as f64;
+    let of_one = (mean / (1.0 + 1.0 / REFERENCES as f64)).sqrt();
+    (of_one.is_finite() && of_one > 0.0).then_some(of_one)
 }
 
 /// The median of the means of all pairs of values, each value with itself included.

@@ -6,13 +6,16 @@
 //! of 0.0001. Heavy tails (kurtosis 4 to 8), what a start of a process brings with it, drift, and bursts of steal are in
 //! them. The starts of a block are taken side by side.
 
-use super::judge::{Findings, judge};
+use super::critical::PERMUTATIONS;
+use super::judge::{Findings, judge_by};
 use super::starts::{REFERENCES, Starts};
 use super::verdict::Finding;
 use random::Random;
 
 /// Comparisons behind each rate in the gate.
-const TRIALS: u32 = 100;
+const TRIALS: u32 = 60;
+/// Permutations in the gate, which has no time for all of them.
+const FEWER_PERMUTATIONS: usize = 299;
 /// False differences in all that is said of a comparison, and intervals that miss the truth.
 const RATE: f64 = 0.05;
 /// Standard deviations above [`RATE`] that are no chance any more.
@@ -56,8 +59,10 @@ fn starts(random: &mut Random, noise: &[Vec<f64>], blocks: usize, loads: usize, 
     found
 }
 
-fn trials() -> u32 {
-    std::env::var("C10M_TRIALS").ok().and_then(|text| text.parse().ok()).unwrap_or(TRIALS)
+/// Trials, and permutations in each.
+fn extent() -> (u32, usize) {
+    let asked = std::env::var("C10M_TRIALS").ok().and_then(|text| text.parse().ok());
+    asked.map_or((TRIALS, FEWER_PERMUTATIONS), |trials| (trials, PERMUTATIONS))
 }
 
 /// How often something was found.
@@ -71,10 +76,11 @@ struct Rates {
 
 fn rates(blocks: usize, loads: usize, effect: f64) -> Rates {
     let (noise, mut random) = (noise(), Random::new(blocks as u64 ^ (loads as u64) << 16));
-    let mut rates = Rates { trials: f64::from(trials()), ..Rates::default() };
-    for _ in 0..trials() {
+    let (trials, permutations) = extent();
+    let mut rates = Rates { trials: f64::from(trials), ..Rates::default() };
+    for _ in 0..trials {
         let starts = starts(&mut random, &noise, blocks, loads, effect);
-        let findings = judge(&starts, ARMS, EFFECT_MIN).expect("enough blocks");
+        let findings = judge_by(&starts, ARMS, EFFECT_MIN, permutations).expect("enough blocks");
         rates.false_differences += f64::from(has_false_difference(&findings, effect));
         rates.uncovered += f64::from(misses_the_truth(&findings, effect));
         rates.found += f64::from(findings.pooled[0].is_some_and(|effect| effect.low > 1.0));

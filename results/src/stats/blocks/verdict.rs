@@ -35,7 +35,7 @@ impl Finding {
     }
 
     /// What a ratio with its interval means, where effects below `effect_min` (0.02 for 2 %) do not matter.
-    pub(super) fn of(ratio: f64, low: f64, high: f64, effect_min: f64) -> Finding {
+    pub(crate) fn of(ratio: f64, low: f64, high: f64, effect_min: f64) -> Finding {
         let (matters, least) = (1.0 + effect_min, 1.0 / (1.0 + effect_min));
         match () {
             () if low >= least && high <= matters => Finding::Equal,
