@@ -98,7 +98,7 @@ fn over(judged: &Judged<'_>) -> String {
 fn rest(record: &Record, judged: &Judged<'_>) -> Option<String> {
     let names = |found: &[Found<'_>]| found.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let sized = |found: &[Found<'_>]| {
-        let words = |(name, effect): &Found<'_>| format!("{name} ({})", amount(effect));
+        let words = |(name, effect): &Found<'_>| format!("{name} ({})", signed(effect));
         found.iter().map(words).collect::<Vec<_>>().join(", ")
     };
     let mut parts = Vec::new();
@@ -151,6 +151,12 @@ pub(super) fn amount(effect: &Effect) -> String {
     let (one, other) = (of(effect.low) * 100.0, of(effect.high) * 100.0);
     let (low, high) = (one.min(other), one.max(other));
     format!("{:.1} % {word} [{low:.1}, {high:.1}]", of(effect.ratio) * 100.0)
+}
+
+/// `-1.6 % [-5.3, +2.1]`: for an effect that may go either way.
+pub(super) fn signed(effect: &Effect) -> String {
+    let percent = |ratio: f64| (ratio - 1.0) * 100.0;
+    format!("{:+.1} % [{:+.1}, {:+.1}]", percent(effect.ratio), percent(effect.low), percent(effect.high))
 }
 
 /// What the run could have seen: what it resolves, how much is undecided, and what it made of its controls.

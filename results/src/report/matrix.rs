@@ -1,6 +1,6 @@
 //! Each arm under each load: at a glance, and load by load.
 
-use super::answer::amount;
+use super::answer::{amount, signed};
 use super::load::{short, title};
 use super::table::Table;
 use crate::figures::{ABSENT, capitalised, count, measure, or_absent, ratio};
@@ -91,7 +91,11 @@ fn decided(record: &Record, judged: &Judged<'_>, load: usize, cell: &Cell) -> Ve
     let median = record.metric.range(&cell.summary).map(|range| range.median);
     let effect = judged.under(load, cell.contestant()).filter(|_| cell.role != Role::Reference);
     let (share, words) = match (effect, cell.role) {
-        (Some(effect), _) => (ratio(effect.ratio), format!("{}: {}", effect.finding.words(), amount(&effect))),
+        (Some(effect), _) => {
+            let is_known = matches!(effect.finding, Finding::Cheaper | Finding::Dearer);
+            let size = if is_known { amount(&effect) } else { signed(&effect) };
+            (ratio(effect.ratio), format!("{}: {size}", effect.finding.words()))
+        }
         (None, Role::Reference) => ("1".to_owned(), "the reference".to_owned()),
         (None, _) => (ABSENT.to_owned(), "not judged: too few complete blocks".to_owned()),
     };
