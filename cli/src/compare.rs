@@ -83,7 +83,10 @@ fn read(first: &Path, second: &Path) -> Result<Pair, Refusal> {
         }
         (Kind::Comparison, Kind::Comparison) => {
             let record = |RecordFile { path, document, .. }: RecordFile| {
-                run_directory::of_json(document).map_err(|error| damaged(&path, &error))
+                run_directory::of_json(document)
+                    .and_then(|record| run_directory::beside(record, path.parent().unwrap_or(Path::new("."))))
+                    .map(|run| run.record)
+                    .map_err(|error| damaged(&path, &error))
             };
             Ok(Pair::Experiments(Box::new((record(first)?, record(second)?))))
         }

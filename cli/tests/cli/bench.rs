@@ -144,7 +144,7 @@ fn a_run_writes_record_report_and_histograms() {
     let arguments = ["bench", "generator", "--repeats", "1", "--seconds", "0.3", "--seed", "7", "--noisy"];
     let (code, stdout, stderr) = finish(c10m(&arguments).args(["--out", out.text()]));
     assert!(is_complete(code), "{stderr}");
-    assert!(stdout.contains("c10m load, epoll on epoll level"), "{stdout}");
+    assert!(stdout.contains("c10m load, epoll, http 64, epoll level"), "{stdout}");
     let directory = out.published();
     assert!(directory.to_string_lossy().ends_with("-generator"), "{directory:?}");
     let run = results::run::open(&directory).expect("a run that adds up");
