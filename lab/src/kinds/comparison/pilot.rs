@@ -69,10 +69,12 @@ impl Pilot {
         };
         let arms = scope.arms.len().saturating_sub(1);
         let noise = noise(&seen.costs_us);
+        let resolution = noise.map(|noise| predicted(noise, blocks as usize, scope.loads.len(), arms));
         Ok(Pilot {
             blocks,
             noise,
-            resolution: noise.map(|noise| predicted(noise, blocks as usize, scope.loads.len(), arms)),
+            // One block finds nothing, however large it is.
+            resolution: resolution.filter(|(pooled, single)| pooled.is_finite() && single.is_finite()),
             handicaps_ns: seen.costs_us.iter().map(|costs| handicap_ns(costs)).collect(),
         })
     }
@@ -177,5 +179,7 @@ mod tests {
         let pilot = Pilot::of(&scope(Length::Blocks(1)), &alike).expect("given");
         assert_eq!((pilot.blocks, pilot.noise, pilot.resolution), (1, None, None));
         assert_eq!(pilot.handicaps_ns, [200, 1]);
+        let pilot = Pilot::of(&scope(Length::Blocks(1)), &seen()).expect("given");
+        assert!(pilot.noise.is_some() && pilot.resolution.is_none(), "one block has no interval: {pilot:?}");
     }
 }
