@@ -69,7 +69,7 @@ fn the_answer_comes_first_and_says_what_the_run_could_see() {
         assert!(text.contains(expected), "{expected:?} is missing from:\n{text}");
     }
     let whole = markdown(&record());
-    let first = whole.lines().skip(4).next().unwrap_or_default();
+    let first = whole.lines().nth(4).unwrap_or_default();
     assert!(first.starts_with("> Against epoll level"), "{whole}");
     assert!(answer_in_a_line(&record()).starts_with("Against epoll level"));
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use results::record::{Metric, Record, Role};
+use results::record::{Cell, Metric, Record, Role};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -155,10 +155,11 @@ fn a_run_writes_record_report_and_histograms() {
         let written = fs::read(directory.join(&name)).expect("a file of the report");
         assert_eq!(written, text, "{name} is not that of the record");
     }
-    let own: Vec<&str> =
-        record.cells.iter().filter(|cell| cell.arm.starts_with("c10m")).map(|cell| cell.key.as_str()).collect();
+    // Times that are INVALID are in no histogram, and on a busy machine all may be.
+    let has_times = |cell: &&Cell| cell.arm.starts_with("c10m") && cell.summary.times_invalid < cell.summary.starts;
+    let own = record.cells.iter().filter(has_times).count();
     let logged = lines(&directory.join("latency.hlog")).iter().filter(|line| line.starts_with("Tag=")).count();
-    assert_eq!(logged, own.len(), "one line for each cell with a histogram");
+    assert_eq!(logged, own, "one line for each cell with a histogram");
     let list = fs::read_to_string(list).expect("a list");
     let name = directory.file_name().expect("a name").to_str().expect("UTF-8");
     assert!(list.contains(&format!("[generator]({name}/report.md)")), "where there is a list it has the run: {list}");

@@ -11,7 +11,7 @@
 //! distribution is, tails and all, the largest |t| follows it. Three families share the 5 % of false differences: the
 //! pooled effects, which are the answer, have 3 %; that the loads of an arm differ, and single loads, have 1 % each.
 //!
-//! **The check.** [`hodges_lehmann`] is the median of all means of two differences, which a few wild starts do not move.
+//! **The check.** [`Effect::ratio_hodges_lehmann`] comes from the median of all means of two differences, which a few wild starts do not move.
 //! Where it lies outside of the interval, some starts decide alone, and [`Effect::is_robust`] says no.
 //!
 //! Rates measured by `simulation.rs` with noise of published runs stand in its documentation.
