@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Files that fit one reading; beyond this a file is probably two.
 const LINES_MAX: usize = 500;
@@ -65,6 +66,35 @@ fn every_dependency_has_its_reason() {
     for line in table.lines().filter(|line| line.contains('=') && !line.contains("path =")) {
         assert!(line.contains(" # "), "why is this dependency here? {line}");
     }
+}
+
+/// A log of somebody's build was checked in once, with the folders of his machine in it.
+#[test]
+fn nothing_is_checked_in_that_a_build_leaves() {
+    let listed =
+        Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git, as for a build");
+    let listed = String::from_utf8(listed.stdout).expect("UTF-8");
+    let names: Vec<&str> = listed.split('\0').filter(|name| !name.is_empty()).collect();
+    assert!(names.len() > 500, "{} files are checked in", names.len());
+    assert_eq!(strangers(&names), [""; 0]);
+    let planted =
+        ["build.log", "a/b.o", "server/src/lib.rs", "LICENSE-MIT", "core.1234", "fuzz/corpus/echo_reply/right"];
+    assert_eq!(strangers(&planted), ["build.log", "a/b.o", "core.1234"]);
+}
+
+/// Files of a kind that the project does not have.
+fn strangers<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    const KINDS: [&str; 13] =
+        ["rs", "toml", "lock", "md", "sh", "py", "json", "txt", "html", "svg", "zst", "hlog", "hgrm"];
+    let is_known = |name: &str| {
+        let kind = Path::new(name).extension().map(|kind| kind.to_string_lossy().into_owned());
+        let is_hidden = name.starts_with('.');
+        is_hidden
+            || name.starts_with("LICENSE-")
+            || name.starts_with("fuzz/corpus/")
+            || kind.is_some_and(|kind| KINDS.contains(&&*kind))
+    };
+    names.iter().copied().filter(|name| !is_known(name)).collect()
 }
 
 #[test]

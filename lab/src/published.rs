@@ -113,14 +113,6 @@ fn runs(directory: &Path) -> anyhow::Result<Vec<ListedRun>> {
     Ok(runs)
 }
 
-/// What the list says of a comparison that this program reads no more.
-const OLDER: &str = "Judged by an older rule, run by run: its report has the answer.";
-
-/// Whether a comparison was recorded before there were blocks.
-fn is_older(document: &Value) -> bool {
-    document.get("schema").and_then(Value::as_u64).is_some_and(|schema| schema < u64::from(results::record::SCHEMA))
-}
-
 /// `None` for a record of `load`, which asks no question.
 fn listed(directory: &[u8], record: RecordFile) -> anyhow::Result<Option<ListedRun>> {
     let damaged = |error: anyhow::Error| anyhow!("cannot read the record {}: {error:#}", record.path.display());
@@ -135,7 +127,6 @@ fn listed(directory: &[u8], record: RecordFile) -> anyhow::Result<Option<ListedR
             Some(experiment) => experiment.answer(record.document, &beside),
             None => return Ok(None),
         },
-        _ if is_older(&record.document) => Ok(OLDER.to_owned()),
         _ => answer_of_comparison(record.document, &beside),
     };
     Ok(Some(ListedRun {
