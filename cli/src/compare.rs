@@ -196,7 +196,7 @@ fn row(pair: &ArmPair) -> Vec<String> {
 }
 
 fn summary(args: &CompareArgs, first: &Record, second: &Record, pair: &RunPair) -> String {
-    let all = || pair.arms.iter().filter(|pair| pair.load.is_none());
+    let all = || pair.arms.iter().filter(|pair| pair.load.is_none() && !pair.is_control);
     let counts = Finding::ALL.map(|finding| {
         let count = all().filter(|pair| pair.change.finding == finding).count();
         format!("{count} {}", finding.words())

@@ -46,6 +46,8 @@ pub struct Conflict {
 pub struct ArmPair {
     /// Its name.
     pub arm: String,
+    /// Whether it only shows what the runs could see.
+    pub is_control: bool,
     /// The load in words; absent for the effect over all loads.
     pub load: Option<String>,
     /// Its ratio to the reference in the first run.
@@ -91,6 +93,7 @@ pub fn conflicts(first: &Record, second: &Record) -> Vec<Conflict> {
         }
     };
     differ("experiment", first.experiment.clone(), second.experiment.clone(), false);
+    differ("reference", first.decision.reference.clone(), second.decision.reference.clone(), false);
     differ("metric", first.metric.words().to_owned(), second.metric.words().to_owned(), false);
     differ(
         "seconds per run",
@@ -155,7 +158,8 @@ pub fn compare(first: &Record, second: &Record) -> RunPair {
             .map(|(arm, load, one, two)| {
                 let family = if load.is_none() { pooled } else { single };
                 let change = change(one, two, family, first.decision.effect_min);
-                ArmPair { arm: arm.clone(), load: load.clone(), first: *one, second: *two, change }
+                let is_control = a.arms.iter().any(|known| known.name == arm && known.role.is_control());
+                ArmPair { arm: arm.clone(), is_control, load: load.clone(), first: *one, second: *two, change }
             })
             .collect(),
     }
@@ -166,8 +170,13 @@ type Common = (String, Option<String>, Effect, Effect);
 
 fn common(a: &Judged<'_>, b: &Judged<'_>) -> Vec<Common> {
     let mut found: Vec<Common> = Vec::new();
+    let loads = |judged: &Judged<'_>, name: &str| -> Vec<String> {
+        judged.loads_of(name).iter().map(|load| title_of_load(judged.loads[*load][0])).collect()
+    };
     for (arm, one) in a.pooled() {
-        let other = b.pooled().find(|(other, _)| other.name == arm.name);
+        // Over other loads it is another effect.
+        let is_same = |name: &str| name == arm.name && loads(a, name) == loads(b, name);
+        let other = b.pooled().find(|(other, _)| is_same(other.name));
         found.extend(other.map(|(_, two)| (arm.name.to_owned(), None, one, two)));
     }
     for (load, cells) in a.loads.iter().enumerate() {

@@ -2,12 +2,11 @@
 //! run itself.
 
 use crate::record::{Cell, Metric, Record, Role, RunOfCell};
-use crate::stats::blocks::{Effect, Finding, Findings, REFERENCES, Starts, judge, resolution};
+use crate::stats::blocks::{Effect, Finding, Findings, REFERENCES, Resolution, Starts, judge, resolution_of};
 
-/// What shares the false differences of a comparison; of these, the pooled effects and the single loads have so much
-/// (see [`crate::stats::blocks`]).
-const RATE_POOLED: f64 = 0.03;
-const RATE_SINGLE: f64 = 0.01;
+/// An arm is judged under a load if it has a value in at least this share of the blocks. One that lacks more (several
+/// processes, of which none is watched; every start INVALID) costs only itself, and not every block of the run.
+const PRESENT_MIN: f64 = 0.8;
 
 /// A record, judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +21,8 @@ pub struct Judged<'a> {
     pub blocks: usize,
     /// Blocks that decide nothing, because a start of theirs is missing or INVALID.
     pub blocks_left_out: usize,
+    /// Arms that have no effect under a load, and the number of the load: too few of their starts have the figure.
+    pub unjudged: Vec<(&'a str, usize)>,
     /// Absent with fewer than four blocks.
     pub findings: Option<Findings>,
     /// What the controls say.
@@ -48,17 +49,19 @@ pub struct Controls {
     pub planted: Option<f64>,
     /// The handicapped twin's effect.
     pub handicapped: Option<Effect>,
+    /// Whether there was to be one: a server can be made dearer, a generator cannot.
+    pub has_handicap: bool,
 }
 
 impl Controls {
-    /// Whether no difference was found where there is none.
+    /// Whether no difference was found where there is none. A twin that was lost shows nothing.
     pub fn twin_is_equal(&self) -> bool {
-        !self.twin.is_some_and(|effect| effect.excludes_one())
+        self.twin.is_some_and(|effect| !effect.excludes_one())
     }
 
-    /// Whether the planted difference was found.
+    /// Whether the planted difference was found, if there was to be one.
     pub fn planted_is_found(&self) -> bool {
-        self.handicapped.is_none_or(|effect| effect.low > 1.0)
+        !self.has_handicap || self.handicapped.is_some_and(|effect| effect.low > 1.0)
     }
 
     /// Whether the run may be believed.
@@ -77,7 +80,7 @@ impl<'a> Judged<'a> {
     pub fn by(record: &'a Record, figure: impl Fn(&RunOfCell) -> Option<f64>, effect_min: f64) -> Judged<'a> {
         let loads = loads(record);
         let arms = contestants(&loads);
-        let Blocks { starts, complete, left_out } = blocks(record, &loads, &arms, figure);
+        let Blocks { starts, complete, left_out, unjudged } = blocks(record, &loads, &arms, figure);
         let findings = judge(&starts, arms.len(), effect_min);
         let of = |role: Role| {
             let index = arms.iter().position(|arm| arm.role == role)?;
@@ -87,9 +90,10 @@ impl<'a> Judged<'a> {
             twin: of(Role::Twin),
             planted: planted(record.metric, &loads),
             handicapped: of(Role::Handicapped),
+            has_handicap: record.metric == Metric::ServerRun,
         };
         let reference = record.decision.reference.as_str();
-        Judged { reference, arms, loads, blocks: complete, blocks_left_out: left_out, findings, controls }
+        Judged { reference, arms, loads, blocks: complete, blocks_left_out: left_out, unjudged, findings, controls }
     }
 
     /// The pooled effect of each arm that has one, in the order of the record.
@@ -110,11 +114,16 @@ impl<'a> Judged<'a> {
         self.findings.as_ref().zip(arm).is_some_and(|(findings, arm)| findings.loads_differ[arm])
     }
 
-    /// The effects that this run finds with a chance of 80 %, by its own noise: pooled, and under one load.
-    pub fn resolution(&self) -> Option<(f64, f64)> {
-        let noise = self.findings.as_ref()?.noise?;
-        let of = |starts, rate| resolution(noise, self.blocks, starts, self.arms.len(), rate);
-        Some((of(self.loads.len(), RATE_POOLED), of(1, RATE_SINGLE)))
+    /// The effects that this run finds with a chance of 80 %, by its own noise.
+    pub fn resolution(&self) -> Option<Resolution> {
+        let findings = self.findings.as_ref()?;
+        let arms_by_load: Vec<usize> = findings.by_load.iter().map(|arms| arms.iter().flatten().count()).collect();
+        Some(resolution_of(findings.noise?, self.blocks, &arms_by_load, findings.pooled.iter().flatten().count()))
+    }
+
+    /// The loads under which an arm was judged, by their numbers.
+    pub fn loads_of(&self, name: &str) -> Vec<usize> {
+        (0..self.loads.len()).filter(|load| self.under(*load, name).is_some()).collect()
     }
 
     /// Arms that are no controls, and how many of them are undecided.
@@ -122,12 +131,6 @@ impl<'a> Judged<'a> {
         let arms = || self.pooled().filter(|(arm, _)| !arm.role.is_control());
         (arms().filter(|(_, effect)| effect.finding == Finding::Undecided).count(), arms().count())
     }
-}
-
-/// The pooled effects that a design finds with a chance of 80 %, and those under one load, before it was carried out.
-pub fn predicted(noise: f64, blocks: usize, loads: usize, arms: usize) -> (f64, f64) {
-    let single = if loads > 1 { RATE_SINGLE } else { RATE_POOLED };
-    (resolution(noise, blocks, loads, arms, RATE_POOLED), resolution(noise, blocks, 1, arms, single))
 }
 
 /// The cells grouped by load, both in the order of the record.
@@ -156,45 +159,71 @@ fn contestants<'a>(loads: &[Vec<&'a Cell>]) -> Vec<Contestant<'a>> {
     found
 }
 
-struct Blocks {
+struct Blocks<'a> {
     starts: Vec<Starts>,
     complete: usize,
     left_out: usize,
+    unjudged: Vec<(&'a str, usize)>,
 }
 
-/// The values of the blocks in which every start has one.
-fn blocks(
+/// The values of the blocks in which every start has one, of the arms that have one in most blocks.
+fn blocks<'a>(
     record: &Record,
-    loads: &[Vec<&Cell>],
+    loads: &[Vec<&'a Cell>],
     arms: &[Contestant<'_>],
     figure: impl Fn(&RunOfCell) -> Option<f64>,
-) -> Blocks {
-    let mut starts: Vec<Starts> = Vec::new();
-    let mut ordered: Vec<Vec<&Cell>> = Vec::new();
-    for cells in loads {
-        let (references, others): (Vec<&Cell>, Vec<&Cell>) =
-            cells.iter().partition(|cell| cell.role == Role::Reference);
-        let numbers = others.iter().filter_map(|cell| arms.iter().position(|arm| arm.name == cell.contestant()));
+) -> Blocks<'a> {
+    let count = record.design.blocks as usize;
+    let (mut starts, mut ordered, mut unjudged) = (Vec::new(), Vec::new(), Vec::new());
+    for (load, cells) in loads.iter().enumerate() {
+        let mut columns: Vec<(&Cell, Vec<Option<Vec<f64>>>)> = Vec::new();
+        for cell in cells {
+            let values = by_block(cell, count, &figure);
+            if (values.iter().flatten().count() as f64) < PRESENT_MIN * count as f64 {
+                unjudged.push((cell.contestant(), load));
+            } else if cell.role == Role::Reference {
+                columns.insert(0, (cell, values));
+            } else {
+                columns.push((cell, values));
+            }
+        }
+        // Without its reference a load decides nothing.
+        if columns.first().is_none_or(|(cell, _)| cell.role != Role::Reference) {
+            columns.clear();
+        }
+        let numbers =
+            columns.iter().skip(1).filter_map(|(cell, _)| arms.iter().position(|arm| arm.name == cell.contestant()));
         starts.push(Starts { arms: numbers.collect(), blocks: vec![] });
-        ordered.push(references.into_iter().chain(others).collect());
+        ordered.push(columns);
     }
-    let values = |cell: &Cell, block: u32| -> Option<Vec<f64>> {
-        let runs = cell.runs.iter().filter(|run| run.block == block && run.stands());
-        let values: Vec<f64> = runs.filter_map(&figure).filter(|value| *value > 0.0 && value.is_finite()).collect();
-        let needed = if cell.role == Role::Reference { REFERENCES } else { 1 };
-        (values.len() == needed).then_some(values)
-    };
     let mut complete = 0;
-    for block in 0..record.design.blocks {
-        let of_load = |cells: &Vec<&Cell>| -> Option<Vec<f64>> {
-            let values: Option<Vec<Vec<f64>>> = cells.iter().map(|cell| values(cell, block)).collect();
+    let is_judged = ordered.iter().any(|columns| !columns.is_empty());
+    for block in (0..count).filter(|_| is_judged) {
+        let of_load = |columns: &Vec<(&Cell, Vec<Option<Vec<f64>>>)>| -> Option<Vec<f64>> {
+            if columns.is_empty() {
+                return Some(vec![1.0; REFERENCES]);
+            }
+            let values: Option<Vec<Vec<f64>>> = columns.iter().map(|(_, values)| values[block].clone()).collect();
             values.map(|values| values.concat())
         };
         let Some(whole) = ordered.iter().map(of_load).collect::<Option<Vec<_>>>() else { continue };
         complete += 1;
         starts.iter_mut().zip(whole).for_each(|(starts, values)| starts.blocks.push(values));
     }
-    Blocks { starts, complete, left_out: record.design.blocks as usize - complete }
+    Blocks { starts, complete, left_out: count - complete, unjudged }
+}
+
+/// The values of a cell in each block; `None` where a start is missing, does not stand, or lacks the figure.
+fn by_block(cell: &Cell, count: usize, figure: impl Fn(&RunOfCell) -> Option<f64>) -> Vec<Option<Vec<f64>>> {
+    let mut values = vec![Vec::new(); count];
+    for run in cell.runs.iter().filter(|run| run.stands()) {
+        let value = figure(run).filter(|value| *value > 0.0 && value.is_finite());
+        if let Some((values, value)) = values.get_mut(run.block as usize).zip(value) {
+            values.push(value);
+        }
+    }
+    let needed = if cell.role == Role::Reference { REFERENCES } else { 1 };
+    values.into_iter().map(|values| (values.len() == needed).then_some(values)).collect()
 }
 
 /// What the handicap is of the reference's figure, as the mean over the loads.
@@ -204,9 +233,9 @@ fn planted(metric: Metric, loads: &[Vec<&Cell>]) -> Option<f64> {
         let reference = cells.iter().find(|cell| cell.role == Role::Reference)?;
         Some((1.0 + ns / 1000.0 / metric.range(&reference.summary)?.median).ln())
     };
-    let found: Option<Vec<f64>> = loads.iter().map(of_load).collect();
-    let found = found.filter(|found| !found.is_empty())?;
-    Some((found.iter().sum::<f64>() / found.len() as f64).exp() - 1.0)
+    // A load in which the twin was lost has no part in what is seen of it either.
+    let found: Vec<f64> = loads.iter().filter_map(of_load).collect();
+    (!found.is_empty()).then(|| (found.iter().sum::<f64>() / found.len() as f64).exp() - 1.0)
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub fn document(record: &Record, curves: &[Curve]) -> Document {
     let judged = Judged::of(record);
     let mut blocks = vec![Block::Answer(answer::answer(record, &judged))];
     blocks.extend(pictures::forest(record, &judged).map(Block::Figure));
-    blocks.extend(answer::seen(&judged).map(Block::Paragraph));
+    blocks.extend(answer::seen(&judged).into_iter().chain(answer::wild(&judged)).map(Block::Paragraph));
     result_blocks(record, &judged, &mut blocks);
     cost_blocks(record, curves, &judged, &mut blocks);
     blocks.push(Block::Heading("How it was measured".to_owned()));
@@ -145,7 +145,7 @@ fn measured(record: &Record) -> String {
         "{} blocks, {} starts of server and generator, each {} s of load and a window of {} s. A block has every arm once and \
          the reference twice under each load, in random order; the next block has the order mirrored. {} starts were disturbed by \
          the hypervisor or by other processes, thrown away and repeated (at most {} times each); {} were kept although they were \
-         disturbed each time. {} decide nothing because their counts or CPU time are INVALID, and the times of {} are in no \
+         disturbed, because their repeats were, too, or all repeats were used up. {} decide nothing because their counts or CPU time are INVALID, and the times of {} are in no \
          quantile. Seed {}. Host: Linux {}, {}, {} processors.",
         design.blocks,
         count(starts.into()),
@@ -168,13 +168,23 @@ fn decided(record: &Record, judged: &Judged<'_>) -> String {
         0 => String::new(),
         blocks => format!(" {blocks} blocks lack a start that stands and decide nothing."),
     };
-    let predicted = record.design.resolution_pooled.map_or(String::new(), |share| {
-        format!(" Before the start, the pilot promised to find {:.1} %.", share * 100.0)
-    });
+    let unjudged: Vec<String> = judged
+        .unjudged
+        .iter()
+        .map(|(arm, load)| format!("{arm} under {}", load::short(judged.loads[*load][0])))
+        .collect();
+    let unjudged = match unjudged.is_empty() {
+        true => String::new(),
+        false => format!(" Not judged, because too few of their starts have the figure: {}.", unjudged.join("; ")),
+    };
+    let predicted = record
+        .design
+        .resolution_pooled
+        .map_or(String::new(), |share| format!(" The pilot expected to find {:.1} %.", share * 100.0));
     format!(
         "An arm is cheaper or dearer when the whole interval of its ratio lies beside 1 and the ratio is at least {0} away; equal \
          when the whole interval is closer to 1 than that. The intervals are simultaneous: the chance of any false \
-         difference in this report is 5 %.{left_out}{predicted}",
+         difference among these arms and loads is 5 %.{left_out}{unjudged}{predicted}",
         percent(record.decision.effect_min)
     )
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::histogram::Latencies;
+use crate::judged::Judged;
 use crate::record::{Record, RunOfCell, SCHEMA, Summary, VerdictState};
 use crate::{columns, hlog, named_file};
 
@@ -198,6 +199,12 @@ pub fn beside(mut record: Record, directory: &Path) -> io::Result<Run> {
     let path = directory.join(RUNS);
     let runs = named_file::bytes(&path, named_file::RECORD_BYTES_MAX).and_then(|file| columns::rows(&file));
     fill_in(&mut record, runs.map_err(|error| named(&path, &error.to_string()))?);
+    // Nobody made so many; a reader that believed it would be busy for hours.
+    let starts: usize = record.cells.iter().map(|cell| cell.runs.len()).sum();
+    if record.design.blocks as usize > starts.max(1) {
+        let complaint = format!("{} blocks of {starts} starts", record.design.blocks);
+        return Err(named(&directory.join("record.json"), &complaint));
+    }
     let path = directory.join(LATENCIES);
     let latencies = match text(&path)? {
         Some(log) => latencies_of_log(&record, &log).map_err(|error| named(&path, &error))?,
@@ -209,6 +216,16 @@ pub fn beside(mut record: Record, directory: &Path) -> io::Result<Run> {
             let complaint = format!("{RUNS} and {LATENCIES} do not add up to what it says of {}", cell.key);
             return Err(named(&directory.join("record.json"), &complaint));
         }
+    }
+    let recomputed = Judged::of(&record).findings;
+    let is_same = match (&record.findings, &recomputed) {
+        (Some(told), Some(found)) => told.are_those(found),
+        (None, None) => true,
+        _ => false,
+    };
+    if !is_same {
+        let complaint = format!("its findings are not those of {RUNS}");
+        return Err(named(&directory.join("record.json"), &complaint));
     }
     let curves = latencies.iter().map(|(key, merged)| Curve::of(key, merged)).collect();
     Ok(Run { record, curves })

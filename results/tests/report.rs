@@ -41,7 +41,7 @@ fn the_report_has_every_part_in_order() {
         "- io_uring poll: EPERM \\| no ring",
         "absolute throughput is not claimed",
         "git checkout abcdef1\ncargo build --release\ntarget/release/c10m bench echo-cpu --seed 42\n",
-        "Before the start, the pilot promised to find 2.1 %.",
+        "The pilot expected to find 2.1 %.",
     ] {
         assert!(text.contains(expected), "{expected:?} is missing from:\n{text}");
     }
@@ -83,7 +83,7 @@ fn a_run_whose_controls_do_not_hold_says_so_before_anything_else() {
     assert!(
         answer.starts_with(
             "This run cannot be believed: it finds a difference between the reference and its twin, and it does not \
-             find the difference that was planted."
+             find the planted 5.0 %."
         ),
         "{answer}"
     );

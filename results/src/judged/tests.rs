@@ -111,7 +111,7 @@ fn what_is_there_is_found_and_nothing_else() {
     let planted = controls.planted.expect("a handicap");
     // 200 ns of about 4 µs, which drift to 6.
     assert!((0.03..0.05).contains(&planted), "{planted}");
-    let (pooled, single) = judged.resolution().expect("noise");
+    let Resolution { pooled, single } = judged.resolution().expect("noise");
     assert!(pooled < single && (0.005..0.03).contains(&pooled), "{pooled} {single}");
 }
 
@@ -131,7 +131,14 @@ fn a_run_that_sees_what_is_not_there_or_misses_what_is_cannot_be_believed() {
     let mut without = record(1.0, 1.05);
     without.cells.retain(|cell| !cell.role.is_control());
     let controls = Judged::of(&without).controls;
-    assert!(controls.hold() && controls.twin.is_none() && controls.planted.is_none(), "nothing speaks against it");
+    assert!(!controls.hold() && controls.twin.is_none() && controls.planted.is_none(), "nothing speaks for it");
+    let mut lost = record(1.0, 1.05);
+    lost.cells.retain(|cell| cell.role != Role::Handicapped);
+    assert!(!Judged::of(&lost).controls.hold(), "the planted difference was not seen");
+    // A generator cannot be made dearer.
+    lost.metric = Metric::ClientCpu;
+    let by_other = Judged::by(&lost, |run| run.server_run_us_per_request, 0.02);
+    assert!(by_other.controls.hold());
 }
 
 #[test]
@@ -146,6 +153,21 @@ fn a_block_with_a_start_that_does_not_stand_decides_nothing() {
     assert_eq!((judged.blocks, judged.blocks_left_out), (21, 3));
     record.cells.iter_mut().for_each(|cell| cell.runs.retain(|run| run.block < 3));
     assert!(Judged::of(&record).findings.is_none(), "three blocks have no interval");
+}
+
+/// It once voided the whole run.
+#[test]
+fn an_arm_without_its_figure_costs_only_itself() {
+    let mut record = record(1.0, 1.05);
+    record.cells[2].runs.iter_mut().for_each(|run| run.server_run_us_per_request = None);
+    let judged = Judged::of(&record);
+    assert_eq!((judged.blocks, judged.unjudged.as_slice()), (24, &[("dear", 0)][..]));
+    assert_eq!((judged.under(0, "dear"), judged.loads_of("dear")), (None, vec![1]));
+    assert_eq!((finding(&judged, "dear"), finding(&judged, "cheap")), (Finding::Dearer, Finding::Cheaper));
+    // Without its reference a load decides nothing, and the other one does.
+    record.cells[0].runs.iter_mut().for_each(|run| run.cpu = VerdictState::Invalid);
+    let judged = Judged::of(&record);
+    assert_eq!((judged.loads_of("cheap"), finding(&judged, "cheap")), (vec![1], Finding::Cheaper));
 }
 
 #[test]

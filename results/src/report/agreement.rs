@@ -6,6 +6,7 @@ use super::table::Table;
 use crate::figures::{ABSENT, ratio as two};
 use crate::judged::Judged;
 use crate::record::{Cell, Record, Role, RunOfCell};
+use crate::run::has_times;
 use crate::stats::blocks::{Effect, Finding};
 
 /// A figure that two generators must agree on, and the difference that does not matter.
@@ -13,14 +14,15 @@ type Figure = (&'static str, f64, fn(&RunOfCell) -> Option<f64>);
 
 const FIGURES: [Figure; 4] = [
     ("rps", 0.05, |run| Some(run.requests_per_second)),
-    ("p50", 0.10, |run| run.response_us_p50),
-    ("p90", 0.10, |run| run.response_us_p90),
-    ("p99", 0.20, |run| run.response_us_p99),
+    ("p50", 0.10, |run| run.response_us_p50.filter(|_| has_times(run))),
+    ("p90", 0.10, |run| run.response_us_p90.filter(|_| has_times(run))),
+    ("p99", 0.20, |run| run.response_us_p99.filter(|_| has_times(run))),
 ];
 
 /// What the words of the table mean.
 pub(super) const LEGEND: &str = "Agrees: the whole interval of the ratio is within 5 % (requests a second), 10 % (p50, p90) or 20 % (p99) of 1, \
-                                 which is a test of equivalence. Differs: it lies beside 1. Open: neither is known.";
+                                 which is a test of equivalence. Differs: it lies beside 1. Open: neither is known. Each \
+                                 figure is judged by itself. Times that are INVALID are left out.";
 
 /// The table of ratios; `None` if no generators were compared.
 pub fn agreement_table(record: &Record) -> Option<Table> {

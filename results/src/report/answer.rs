@@ -4,7 +4,7 @@ use super::load::short;
 use crate::figures::{capitalised, percent, ratio};
 use crate::judged::{Controls, Judged};
 use crate::record::Record;
-use crate::stats::blocks::{Effect, Finding};
+use crate::stats::blocks::{BLOCKS_MIN, Effect, Finding, Resolution};
 
 /// More arms with one finding than this, and only both ends of them are named.
 const NAMED_MAX: usize = 4;
@@ -42,7 +42,8 @@ fn nothing(record: &Record, judged: &Judged<'_>) -> Option<String> {
     } else if judged.arms.is_empty() {
         "There is no arm to compare another with."
     } else if judged.findings.is_none() {
-        return Some(format!("{} complete blocks are too few for an answer: four are the least.", judged.blocks));
+        let least = BLOCKS_MIN;
+        return Some(format!("{} complete blocks are too few for an answer: {least} are the least.", judged.blocks));
     } else {
         return None;
     };
@@ -65,6 +66,10 @@ fn differences(record: &Record, judged: &Judged<'_>) -> Option<String> {
     let (cheaper, dearer) = (with(judged, Finding::Cheaper), with(judged, Finding::Dearer));
     let (reference, over) = (judged.reference, over(judged));
     if cheaper.is_empty() && dearer.is_empty() {
+        // That one differs by an unknown amount is said by the next sentence.
+        if !with(judged, Finding::SignKnown).is_empty() {
+            return None;
+        }
         return Some(format!("No arm needs more or less {metric} than {reference}, as far as this run can see{over}."));
     }
     let mut parts = Vec::new();
@@ -80,7 +85,9 @@ fn differences(record: &Record, judged: &Judged<'_>) -> Option<String> {
                 last.0,
                 amount(&last.1)
             )),
-            few => parts.extend(few.iter().map(|(name, effect)| format!("{name} needs {}", amount(effect)))),
+            few => parts.extend(
+                few.iter().map(|(name, effect)| format!("{name} needs {}{}", amount(effect), over_some(judged, name))),
+            ),
         }
     }
     Some(format!("Against {reference}, in {metric}{over}: {}.", parts.join("; ")))
@@ -92,6 +99,12 @@ fn over(judged: &Judged<'_>) -> String {
         1 => format!(" with {}", short(judged.loads[0][0])),
         loads => format!(" over {loads} loads together"),
     }
+}
+
+/// ` (over 2 of them)`, for an arm that does not have every load.
+fn over_some(judged: &Judged<'_>, name: &str) -> String {
+    let loads = judged.loads_of(name).len();
+    if loads == judged.loads.len() { String::new() } else { format!(" (over {loads} of them)") }
 }
 
 /// What is equal, of what only the sign is known, and what is undecided.
@@ -161,7 +174,7 @@ pub(super) fn signed(effect: &Effect) -> String {
 
 /// What the run could have seen: what it resolves, how much is undecided, and what it made of its controls.
 pub(super) fn seen(judged: &Judged<'_>) -> Option<String> {
-    let (pooled, single) = judged.resolution()?;
+    let Resolution { pooled, single } = judged.resolution()?;
     let (undecided, arms) = judged.undecided();
     let resolves = match judged.loads.len() {
         1 => format!("Resolves {}", fine(pooled)),
@@ -196,9 +209,35 @@ fn controls(controls: &Controls) -> String {
     if parts.is_empty() { "It has no controls.".to_owned() } else { format!("{}.", capitalised(&parts.join("; "))) }
 }
 
-/// Which control does not hold.
+/// Which control does not hold, and how.
 fn broken(controls: &Controls) -> String {
-    let twin = (!controls.twin_is_equal()).then_some("it finds a difference between the reference and its twin");
-    let planted = (!controls.planted_is_found()).then_some("it does not find the difference that was planted");
-    twin.into_iter().chain(planted).collect::<Vec<_>>().join(", and ")
+    let twin = match controls.twin {
+        None => Some("the reference's twin was lost".to_owned()),
+        Some(twin) if twin.excludes_one() => {
+            Some("it finds a difference between the reference and its twin".to_owned())
+        }
+        Some(_) => None,
+    };
+    let planted = controls.planted.unwrap_or_default();
+    let handicapped = match controls.handicapped {
+        _ if controls.planted_is_found() => None,
+        None => Some("the handicapped twin was lost".to_owned()),
+        Some(seen) if seen.high >= 1.0 + planted => {
+            Some(format!("it is too coarse to tell the planted {} from nothing", fine(planted)))
+        }
+        Some(_) => Some(format!("it does not find the planted {}", fine(planted))),
+    };
+    twin.into_iter().chain(handicapped).collect::<Vec<_>>().join(", and ")
+}
+
+/// Arms whose effect rests on a few wild starts: what these do not move lies outside of the interval.
+pub(super) fn wild(judged: &Judged<'_>) -> Option<String> {
+    let names: Vec<&str> = judged.pooled().filter(|(_, effect)| !effect.is_robust()).map(|(arm, _)| arm.name).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "The effect of {} rests on a few wild starts: the median of means (Hodges and Lehmann) lies outside of its \
+             interval.",
+            names.join(", ")
+        )
+    })
 }

@@ -23,7 +23,8 @@ pub fn champions_table(record: &Record, judged: &Judged<'_>) -> Option<Table> {
 
 /// What has to be known beside the table.
 pub(super) const LEGEND: &str = "Both were chosen by one half of the blocks and measured by the other. The ratio is of the \
-                                 project's to the other's, with an interval that holds for all other servers of the load.";
+                                 project's to the other's, with an interval that holds for all other servers of its load: 5 % is the chance of a \
+                                 false difference in each row.";
 
 fn row(record: &Record, cells: &[&Cell]) -> Option<Vec<String>> {
     let is_arm = |cell: &&&Cell| matches!(cell.role, Role::Arm | Role::Reference);

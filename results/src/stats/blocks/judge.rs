@@ -11,7 +11,7 @@ const RATE: f64 = 0.05;
 /// The share of them that single loads have, and that the question has whether loads differ.
 const RATE_OF_LOADS: f64 = 0.01;
 /// Fewer blocks have no interval.
-const BLOCKS_MIN: usize = 4;
+pub const BLOCKS_MIN: usize = 4;
 
 /// An arm against the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,26 @@ pub struct Effect {
     pub blocks: usize,
     /// What may be claimed.
     pub finding: Finding,
+}
+
+impl Findings {
+    /// Whether another machine's arithmetic could have given these from the same starts: equal but for the last digits.
+    pub fn are_those(&self, other: &Findings) -> bool {
+        const WITHIN: f64 = 1e-6;
+        let near = |a: f64, b: f64| (a - b).abs() <= WITHIN * a.abs().max(b.abs());
+        let same = |a: &Option<Effect>, b: &Option<Effect>| match (a, b) {
+            (Some(a), Some(b)) => {
+                a.blocks == b.blocks && near(a.ratio, b.ratio) && near(a.low, b.low) && near(a.high, b.high)
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        let effects = |findings: &Findings| -> Vec<Option<Effect>> {
+            findings.pooled.iter().chain(findings.by_load.iter().flatten()).copied().collect()
+        };
+        let (own, others) = (effects(self), effects(other));
+        own.len() == others.len() && own.iter().zip(&others).all(|(a, b)| same(a, b))
+    }
 }
 
 impl Effect {
@@ -75,7 +95,7 @@ pub(super) fn judge_by(loads: &[Starts], arm_count: usize, effect_min: f64, perm
     let series: Vec<(usize, usize)> =
         loads.iter().enumerate().flat_map(|(load, starts)| starts.arms.iter().map(move |arm| (load, *arm))).collect();
     let asked = Asked { series: &series, arm_count };
-    let rates = if loads.len() > 1 { [RATE - 2.0 * RATE_OF_LOADS, RATE_OF_LOADS] } else { [RATE; 2] };
+    let rates = rates(loads.len());
     let families = [
         Family { contrasts: asked.pooled(), rate: rates[0] },
         Family { contrasts: asked.single(), rate: rates[1] },
@@ -102,6 +122,11 @@ pub(super) fn judge_by(loads: &[Starts], arm_count: usize, effect_min: f64, perm
             .map(|load| (0..arm_count).map(|arm| place(load, arm).map(|index| single[index])).collect())
             .collect(),
     })
+}
+
+/// The rates of false differences among pooled effects and among those of single loads. Of one load both are the same.
+pub(super) fn rates(loads: usize) -> [f64; 2] {
+    if loads > 1 { [RATE - 2.0 * RATE_OF_LOADS, RATE_OF_LOADS] } else { [RATE; 2] }
 }
 
 /// The questions asked of a comparison.

@@ -24,7 +24,7 @@ mod simulation;
 mod starts;
 mod verdict;
 
-pub use judge::{Effect, Findings, judge};
-pub use power::{blocks_for, resolution};
+pub use judge::{BLOCKS_MIN, Effect, Findings, judge};
+pub use power::{Resolution, blocks_for, cautious, resolution_of};
 pub use starts::{REFERENCES, Starts};
 pub use verdict::Finding;
