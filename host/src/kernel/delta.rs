@@ -141,4 +141,47 @@ impl CpuTime {
             iowait_us: self.iowait_us.saturating_sub(before.iowait_us),
         }
     }
+
+    /// Of a difference, the share that the CPU worked.
+    pub fn busy_share(&self) -> f64 {
+        self.busy_us() as f64 / self.all_us()
+    }
+
+    /// Of a difference, the share that the hypervisor took.
+    pub fn stolen_share(&self) -> f64 {
+        self.steal_us as f64 / self.all_us()
+    }
+
+    fn busy_us(&self) -> u64 {
+        self.user_us + self.system_us + self.irq_us + self.softirq_us
+    }
+
+    /// At least 1, so that no time has no share.
+    fn all_us(&self) -> f64 {
+        (self.busy_us() + self.steal_us + self.idle_us + self.iowait_us).max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_count_all_time() {
+        let before = CpuTime { cpu: 1, user_us: 1, ..CpuTime::default() };
+        let after = CpuTime {
+            cpu: 1,
+            user_us: 4,
+            system_us: 3,
+            idle_us: 4,
+            iowait_us: 5,
+            irq_us: 6,
+            softirq_us: 7,
+            steal_us: 8,
+        };
+        let time = after.since(&before);
+        assert_eq!((time.busy_share(), time.stolen_share()), (19.0 / 36.0, 8.0 / 36.0));
+        let nothing = before.since(&before);
+        assert_eq!((nothing.busy_share(), nothing.stolen_share()), (0.0, 0.0));
+    }
 }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use host::SlabCache;
-use host::kernel::{CpuTime, CpuTimes, cpu_waited_us, sockets};
+use host::kernel::{CpuTimes, cpu_waited_us, sockets};
 
 /// The load of the machine. Absent where this kernel does not show it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -38,11 +38,11 @@ impl Look {
         for &cpu in cpus {
             let of = |times: &Option<CpuTimes>| times.as_ref().and_then(|times| times.of(cpu as u32));
             let Some((before, after)) = of(&before).zip(of(&after)) else { continue };
-            let (busy, steal) = shares(&before, &after);
-            if busy > look.busy {
-                (look.busy, look.busiest_cpu) = (busy, cpu);
+            let time = after.since(&before);
+            if time.busy_share() > look.busy {
+                (look.busy, look.busiest_cpu) = (time.busy_share(), cpu);
             }
-            look.steal = look.steal.max(steal);
+            look.steal = look.steal.max(time.stolen_share());
         }
         let sockets = sockets().unwrap_or_default();
         look.orphans = sockets.tcp_orphan.unwrap_or(0);
@@ -51,14 +51,6 @@ impl Look {
         look.sockets_undrained = objects.zip(sockets.tcp_alloc).map(|(objects, used)| objects.saturating_sub(used));
         look
     }
-}
-
-/// The shares of the time between two readings of a CPU in which it worked, and in which the hypervisor took it.
-fn shares(before: &CpuTime, after: &CpuTime) -> (f64, f64) {
-    let time = after.since(before);
-    let busy = time.user_us + time.system_us + time.irq_us + time.softirq_us;
-    let all = (busy + time.steal_us + time.idle_us + time.iowait_us).max(1) as f64;
-    (busy as f64 / all, time.steal_us as f64 / all)
 }
 
 /// Objects in use of the caches TCP and TCPv6.
@@ -72,20 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_caches_are_understood() {
-        let before = CpuTime { cpu: 1, user_us: 1, ..CpuTime::default() };
-        let after = CpuTime {
-            cpu: 1,
-            user_us: 4,
-            system_us: 3,
-            idle_us: 4,
-            iowait_us: 5,
-            irq_us: 6,
-            softirq_us: 7,
-            steal_us: 8,
-        };
-        assert_eq!(shares(&before, &after), (19.0 / 36.0, 8.0 / 36.0));
-        assert_eq!(shares(&before, &before), (0.0, 0.0));
+    fn caches_are_understood() {
         let cache = |name: &str, objects| SlabCache {
             name: name.to_owned(),
             objects,

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::refusal::Refusal;
 
 /// Version of the journal's format.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "lock";
 /// The largest journal that is read. Histograms and series of some thousand runs fit.
@@ -38,6 +38,8 @@ pub(crate) struct Header {
     pub(crate) profile: String,
     pub(crate) seed: u64,
     pub(crate) repeats: u32,
+    /// The time that all of it may take, in seconds; absent where the repeats are given.
+    pub(crate) budget_s: Option<f64>,
     pub(crate) seconds: f64,
     pub(crate) commit: String,
     /// `debug` or `release`.
@@ -89,12 +91,14 @@ impl Header {
     /// How this header differs from `wanted`, in words.
     fn differences(&self, wanted: &Header) -> Vec<String> {
         let list = |names: &[String]| format!("[{}]", names.join(", "));
+        let budget = |budget_s: Option<f64>| budget_s.map_or("none".to_owned(), |budget_s| format!("{budget_s} s"));
         let pairs = [
             ("format", self.format.to_string(), wanted.format.to_string()),
             ("experiment", self.experiment.clone(), wanted.experiment.clone()),
             ("profile", self.profile.clone(), wanted.profile.clone()),
             ("seed", self.seed.to_string(), wanted.seed.to_string()),
             ("repeats", self.repeats.to_string(), wanted.repeats.to_string()),
+            ("budget", budget(self.budget_s), budget(wanted.budget_s)),
             ("seconds", self.seconds.to_string(), wanted.seconds.to_string()),
             ("commit", self.commit.clone(), wanted.commit.clone()),
             ("build", self.build.clone(), wanted.build.clone()),

@@ -33,6 +33,8 @@ pub(crate) struct Outline {
     pub(crate) arms: Vec<String>,
     pub(crate) loads: Vec<String>,
     pub(crate) repeats: u32,
+    /// The time that all of it may take, where that decides how much is measured.
+    pub(crate) budget: Option<Duration>,
     /// Length of each run; 0 if they differ.
     pub(crate) seconds: f64,
     /// How many runs there are, and the word for them (`runs`, `steps`).
@@ -180,28 +182,60 @@ impl<'a, T: Finished> Sitting<'a, T> {
     /// # Errors
     /// When the experiment ends: it was interrupted, the machine did not become fit, or the journal cannot be written.
     pub(crate) fn wait_until_fit(&mut self, short: &str, progress: &mut Progress) -> anyhow::Result<()> {
-        let (stage, request) = (&self.stage, self.request);
-        if stage.is_stopped() {
-            return Err(interrupted());
-        }
-        let Some(usual) = self.outline.wait_max else { return Ok(()) };
-        let wait_max = request.wait_max.unwrap_or(if request.noisy { Duration::ZERO } else { usual });
-        let look = || stage.host.disturbances(&stage.places);
-        let waited = preconditions::wait(look, wait_max, || stage.is_stopped(), |reasons| progress.waits_for(reasons));
-        let words = match waited {
-            Waited::Not => return Ok(()),
-            Waited::Interrupted => return Err(interrupted()),
-            Waited::For(time, reasons) => format!("before {short}: waited {} for {reasons}", seconds(time)),
-            Waited::InVain(time, reasons) if request.noisy => {
-                format!("before {short}: waited {}, then measured in spite of {reasons}", seconds(time))
-            }
-            Waited::InVain(time, reasons) => bail!(
+        let Some(wait_max) = self.wait_max()? else { return Ok(()) };
+        match self.waited(wait_max, progress) {
+            Waited::InVain(time, reasons) if !self.request.noisy => bail!(
                 "did not begin {short}: waited {} for {reasons}; see what is busy with `top` and `ss --summary`, wait \
                  longer with --wait-max 10m, or measure anyway with --noisy",
                 seconds(time)
             ),
+            waited => self.note(short, waited).map(|_| ()),
+        }
+    }
+
+    /// Waits until the machine is fit, at most for `left`, and goes on even if it is not: what is measured on a disturbed
+    /// machine is marked. Returns how long it waited.
+    ///
+    /// # Errors
+    /// When the experiment ends: it was interrupted, or the journal cannot be written.
+    pub(crate) fn wait_a_little(
+        &mut self,
+        short: &str,
+        left: Duration,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Duration> {
+        let Some(wait_max) = self.wait_max()? else { return Ok(Duration::ZERO) };
+        let waited = self.waited(wait_max.min(left), progress);
+        self.note(short, waited)
+    }
+
+    /// How long to wait at most. `None` if this experiment does not look at the machine.
+    fn wait_max(&self) -> anyhow::Result<Option<Duration>> {
+        if self.stage.is_stopped() {
+            return Err(interrupted());
+        }
+        let asked = self.request.wait_max.or(self.request.noisy.then_some(Duration::ZERO));
+        Ok(self.outline.wait_max.map(|usual| asked.unwrap_or(usual)))
+    }
+
+    fn waited(&self, wait_max: Duration, progress: &mut Progress) -> Waited {
+        let stage = &self.stage;
+        let look = || stage.host.disturbances(&stage.places);
+        preconditions::wait(look, wait_max, || stage.is_stopped(), |reasons| progress.waits_for(reasons))
+    }
+
+    /// Notes a wait in the journal. Returns its length.
+    fn note(&mut self, short: &str, waited: Waited) -> anyhow::Result<Duration> {
+        let (time, words) = match waited {
+            Waited::Not => return Ok(Duration::ZERO),
+            Waited::Interrupted => return Err(interrupted()),
+            Waited::For(time, reasons) => (time, format!("before {short}: waited {} for {reasons}", seconds(time))),
+            Waited::InVain(time, reasons) => {
+                (time, format!("before {short}: waited {}, then measured in spite of {reasons}", seconds(time)))
+            }
         };
-        self.journal.append(Line::Wait(words))
+        self.journal.append(Line::Wait(words))?;
+        Ok(time)
     }
 
     /// Adds what is kept and how to continue to an error that ended the experiment early.
@@ -278,6 +312,7 @@ fn header(outline: &Outline) -> Header {
         profile: outline.profile.word().to_owned(),
         seed: outline.seed,
         repeats: outline.repeats,
+        budget_s: outline.budget.map(|budget| budget.as_secs_f64()),
         seconds: outline.seconds,
         commit: built::COMMIT.to_owned(),
         build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),

@@ -28,13 +28,18 @@ const INTERVAL_MS_MIN: u64 = 50;
 
 /// Starts a server, loads it once, ends it, and puts both accounts together.
 pub(crate) fn measure(job: &Job, stage: &Stage<'_>) -> anyhow::Result<Measured> {
-    let cpus = vec![stage.places.server; job.shape.reactors.max(job.server.reactors_min())];
+    let cpus = vec![stage.places.server; reactors(job)];
     let server = Running::start(stage.host, job.server, job.load.workload, &cpus, job.handicap_ns)?;
     match job.generator {
         Generator::C10m => measure_c10m(job, stage, server, Engine::Epoll),
         Generator::C10mUring => measure_c10m(job, stage, server, Engine::IoUring),
         Generator::Wrk => wrk::measure(job, stage, server),
     }
+}
+
+/// All of them on one CPU.
+fn reactors(job: &Job) -> usize {
+    job.shape.reactors.max(job.server.reactors_min())
 }
 
 fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: Engine) -> anyhow::Result<Measured> {
@@ -53,6 +58,13 @@ fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: Engine) -
     let ended = server.finish()?;
     let mut run = account(&record, ended.account.as_ref(), footprint, &job.opening)?;
     run.served_whole_run = served.or(run.served_whole_run);
+    let foreign_us = record
+        .kernel
+        .watched
+        .and_then(|watched| watched.run_delay_us)
+        .zip(record.watched.as_ref().and_then(|watched| watched.run_ns))
+        .map(|(delay_us, run_ns)| waited_for_others_us(delay_us, run_ns / 1000, reactors(job) as u64));
+    run.waited_share = share(foreign_us, &record);
     if !is_one_process {
         // One of several workers was watched: its time is not the server's.
         (run.server_user_us_per_request, run.server_system_us_per_request) = (None, None);
@@ -162,7 +174,8 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
         repeated: 0,
         is_disturbed: false,
         stolen_share: share(load.kernel.cpus.iter().map(|cpu| cpu.steal_us).max(), load),
-        waited_share: share(load.kernel.watched.and_then(|watched| watched.run_delay_us), load),
+        // For the caller, too, who knows how many reactors there are.
+        waited_share: None,
         requests_per_second: load.requests_per_second.context("the window was too short for a rate")?,
         completed: requests.completed,
         errors: requests.failed + requests.timed_out + requests.censored,
@@ -197,6 +210,12 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
             .collect::<Vec<_>>()
             .join(" "),
     })
+}
+
+/// How long the reactors waited for something else than each other, at least. They share a CPU, so while one of them
+/// runs all others may wait.
+fn waited_for_others_us(delay_us: u64, run_us: u64, reactors: u64) -> u64 {
+    delay_us.saturating_sub(run_us.saturating_mul(reactors.saturating_sub(1)))
 }
 
 /// A time in µs as a share of the window.
@@ -234,6 +253,15 @@ mod tests {
     use server::{Balance, Counters, Report};
 
     use super::*;
+
+    /// A server of several reactors on one CPU would be disturbed by itself.
+    #[test]
+    fn reactors_that_wait_for_each_other_are_not_disturbed() {
+        assert_eq!(waited_for_others_us(12_000, 200_000, 1), 12_000);
+        assert_eq!(waited_for_others_us(190_000, 200_000, 2), 0);
+        assert_eq!(waited_for_others_us(230_000, 200_000, 2), 30_000);
+        assert_eq!(waited_for_others_us(5, 1, 0), 5);
+    }
 
     #[test]
     fn figures_come_from_both_accounts() {

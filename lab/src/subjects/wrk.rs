@@ -2,7 +2,7 @@
 //! whether replies are right, so its runs are never VALID.
 
 use anyhow::{Context, bail};
-use host::kernel::CpuTimes;
+use host::kernel::{CpuTime, CpuTimes};
 use protocol::Workload;
 use results::record::{RunOfCell, VerdictState};
 use serde_json::json;
@@ -51,7 +51,7 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::
         started_s: 0.0,
         repeated: 0,
         is_disturbed: false,
-        stolen_share: None,
+        stolen_share: stolen_share(|cpu| Some(after.of(cpu)?.since(&before.of(cpu)?)), [places.server, places.client]),
         waited_share: None,
         requests_per_second: rate,
         completed: requests as u64,
@@ -87,6 +87,11 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::
     Ok(Measured { run, raw, responses: None, points: vec![], window_start_unix_ms: None })
 }
 
+/// What the hypervisor took of the CPU that lost more.
+fn stolen_share(time_of: impl Fn(u32) -> Option<CpuTime>, cpus: [usize; 2]) -> Option<f64> {
+    cpus.into_iter().filter_map(|cpu| Some(time_of(cpu as u32)?.stolen_share())).reduce(f64::max)
+}
+
 fn number_before(text: &str, word: &str) -> Option<f64> {
     text.split(word).next()?.split_whitespace().last()?.parse().ok()
 }
@@ -110,6 +115,17 @@ fn time_after(text: &str, word: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cpu_that_lost_more_counts() {
+        let time_of = |cpu: u32| {
+            let steal_us = [3, 20].get(cpu as usize)?;
+            Some(CpuTime { cpu, steal_us: *steal_us, idle_us: 100 - steal_us, ..CpuTime::default() })
+        };
+        for (cpus, expected) in [([0, 1], Some(0.2)), ([0, 0], Some(0.03)), ([7, 8], None)] {
+            assert_eq!(stolen_share(time_of, cpus), expected);
+        }
+    }
 
     #[test]
     fn the_output_of_wrk_is_understood() {

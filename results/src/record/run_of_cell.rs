@@ -15,11 +15,13 @@ pub struct RunOfCell {
     pub started_s: f64,
     /// Starts that were made and thrown away for it, because something disturbed them.
     pub repeated: u32,
-    /// Whether it was kept although something disturbed it, because all its repeats were disturbed, too.
+    /// Whether it was kept although something disturbed it, because its repeats were disturbed, too, or all repeats were
+    /// used up.
     pub is_disturbed: bool,
     /// Share of the window that the hypervisor took from the CPU of the two that lost more.
     pub stolen_share: Option<f64>,
-    /// Share of the window that the server or the generator's worker, whoever waited longer, waited for its CPU.
+    /// Share of the window that the server's reactors waited for their CPU because of something else than each other, at
+    /// least.
     pub waited_share: Option<f64>,
     /// Completed requests over the measured interval.
     pub requests_per_second: f64,

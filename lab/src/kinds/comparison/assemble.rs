@@ -10,9 +10,9 @@ use results::{columns, hlog, report};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::kinds::comparison::blocks::REPEATS_MAX;
 use crate::kinds::comparison::finished::{self, Entry, Finished, runs};
 use crate::kinds::comparison::plan::{Arm, Comparison, Length, Scope, key};
-use crate::kinds::comparison::runner::REPEATS_MAX;
 use crate::session::journal::Journal;
 use crate::session::sitting::Sitting;
 use crate::session::stage::Stage;
@@ -77,8 +77,8 @@ fn design(scope: &Scope, journal: &Journal<Finished>) -> Design {
         warmup_s: WARMUP_MS as f64 / 1000.0,
         repeats_max: REPEATS_MAX,
         noise: pilot.and_then(|pilot| pilot.noise),
-        resolution_pooled: resolution.map(|(pooled, _)| pooled),
-        resolution_single: resolution.map(|(_, single)| single),
+        resolution_pooled: resolution.map(|resolution| resolution.pooled),
+        resolution_single: resolution.map(|resolution| resolution.single),
     }
 }
 
@@ -103,7 +103,7 @@ fn cells(scope: &Scope, sitting: &Sitting<'_, Finished>) -> anyhow::Result<(Vec<
             let with_times = entries.iter().filter(|entry| run::has_times(&entry.run));
             let texts: Vec<&str> = with_times.filter_map(|entry| entry.responses.as_deref()).collect();
             let merged = if texts.is_empty() { None } else { Some(Latencies::decode_all(texts)?) };
-            let handicap_ns = finished::pilot(journal).map(|pilot| pilot.handicaps_ns[index]);
+            let handicap_ns = finished::pilot(journal).and_then(|pilot| pilot.handicaps_ns[index]);
             let handicap_ns = handicap_ns.filter(|_| arm.role == Role::Handicapped);
             cells.push(cell(&key, load, arm, &entries, merged.as_ref(), handicap_ns));
             latencies.extend(merged.map(|merged| (key, merged)));

@@ -75,6 +75,10 @@ fn outline(comparison: &Comparison, request: &Request, scope: &Scope, skipped: V
             // The pilot will tell.
             Length::Budget(_) => 0,
         },
+        budget: match scope.length {
+            Length::Blocks(_) => None,
+            Length::Budget(budget) => Some(budget),
+        },
         seconds: scope.seconds,
         runs: match scope.length {
             Length::Blocks(blocks) => Some(u64::from(blocks) * scope.starts_per_block()),

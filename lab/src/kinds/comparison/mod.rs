@@ -2,6 +2,7 @@
 
 mod assemble;
 mod available;
+mod blocks;
 mod conduct;
 pub(crate) mod experiment;
 mod finished;

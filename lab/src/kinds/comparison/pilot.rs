@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use results::judged::predicted;
+use results::stats::blocks::{BLOCKS_MIN, Resolution, blocks_for, cautious, resolution_of};
 use results::stats::median;
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +14,9 @@ pub(crate) const STARTS: usize = 4;
 /// By how much the handicapped twin is made dearer.
 const PLANTED: f64 = 0.05;
 /// Room for repeated starts, of all starts. When it is used up, disturbed starts are kept.
-pub(crate) const REPEATS_SHARE: f64 = 0.25;
-/// Fewer blocks have no interval.
-pub(crate) const BLOCKS_MIN: u32 = 4;
+const REPEATS_SHARE: f64 = 0.2;
+/// Share of a budget for waits until the machine is fit. When it is used up, nothing waits any more.
+const WAITS_SHARE: f64 = 0.05;
 /// More than anybody waits for.
 const BLOCKS_MAX: u32 = 2000;
 
@@ -26,10 +26,12 @@ pub(crate) struct Pilot {
     pub(crate) blocks: u32,
     /// Standard deviation of the logarithm of one start of the reference; absent if it cannot be told.
     pub(crate) noise: Option<f64>,
-    /// What blocks of this number find with a chance of 80 %: over all loads, and under one.
-    pub(crate) resolution: Option<(f64, f64)>,
-    /// By load, what the handicapped twin burns for each request.
-    pub(crate) handicaps_ns: Vec<u32>,
+    /// What blocks of this number find with a chance of 80 %; absent if it cannot be told.
+    pub(crate) resolution: Option<Resolution>,
+    /// What finds the planted difference, as an argument, where these blocks may not.
+    pub(crate) enough: Option<String>,
+    /// By load, what the handicapped twin burns for each request; absent where the reference showed no CPU time.
+    pub(crate) handicaps_ns: Vec<Option<u32>>,
 }
 
 /// What the starts of the pilot gave.
@@ -43,38 +45,56 @@ pub(crate) struct Seen {
     pub(crate) spent: Duration,
 }
 
+impl Seen {
+    /// The shortest budget for so many blocks, in seconds.
+    fn budget_s(&self, blocks: usize) -> f64 {
+        (self.spent.as_secs_f64() + blocks as f64 * self.block_s()) / (1.0 - WAITS_SHARE)
+    }
+
+    /// How many blocks fit.
+    fn fitting(&self, budget: Duration) -> u32 {
+        let left_s = budget.as_secs_f64() * (1.0 - WAITS_SHARE) - self.spent.as_secs_f64();
+        (left_s / self.block_s().max(1e-3)) as u32
+    }
+
+    fn block_s(&self) -> f64 {
+        self.block.as_secs_f64() * (1.0 + REPEATS_SHARE)
+    }
+}
+
 impl Pilot {
     /// Decides how much is measured.
     ///
     /// # Errors
     /// When the budget is too short for an answer.
     pub(crate) fn of(scope: &Scope, seen: &Seen) -> Result<Pilot, String> {
-        let block_s = seen.block.as_secs_f64() * (1.0 + REPEATS_SHARE);
         let blocks = match scope.length {
             Length::Blocks(blocks) => blocks,
             Length::Budget(budget) => {
-                let left_s = budget.as_secs_f64() - seen.spent.as_secs_f64();
-                let fitting = (left_s / block_s.max(1e-3)) as u32;
-                if fitting < BLOCKS_MIN {
-                    let needed_s = seen.spent.as_secs_f64() + f64::from(BLOCKS_MIN) * block_s;
+                let fitting = seen.fitting(budget);
+                if (fitting as usize) < BLOCKS_MIN {
+                    let needed_s = seen.budget_s(BLOCKS_MIN).ceil();
                     return Err(format!(
                         "{} s are too short: {BLOCKS_MIN} blocks, the least that has an answer, take {needed_s:.0} s; \
-                         --budget {:.0}s",
-                        budget.as_secs_f64(),
-                        needed_s.ceil()
+                         --budget {needed_s:.0}s",
+                        budget.as_secs_f64()
                     ));
                 }
                 fitting.min(BLOCKS_MAX)
             }
         };
-        let arms = scope.arms.len().saturating_sub(1);
-        let noise = noise(&seen.costs_us);
-        let resolution = noise.map(|noise| predicted(noise, blocks as usize, scope.loads.len(), arms));
+        let noise = Noise::of(&seen.costs_us);
+        // Few starts tell little of their noise, so what is promised takes it for larger.
+        let expected = noise.as_ref().map(|noise| cautious(noise.deviation, noise.freedom));
+        let resolution = expected
+            .filter(|_| blocks as usize >= BLOCKS_MIN)
+            .map(|deviation| resolution_of(deviation, blocks as usize, &scope.compared_by_load(), scope.contestants()));
+        let is_coarse = resolution.is_none_or(|resolution| resolution.pooled > PLANTED);
         Ok(Pilot {
             blocks,
-            noise,
-            // One block finds nothing, however large it is.
-            resolution: resolution.filter(|(pooled, single)| pooled.is_finite() && single.is_finite()),
+            noise: noise.map(|noise| noise.deviation),
+            resolution,
+            enough: expected.filter(|_| is_coarse).and_then(|deviation| enough(scope, seen, deviation)),
             handicaps_ns: seen.costs_us.iter().map(|costs| handicap_ns(costs)).collect(),
         })
     }
@@ -88,36 +108,66 @@ impl Pilot {
     pub(crate) fn words(&self, scope: &Scope) -> String {
         let starts = u64::from(self.blocks) * scope.starts_per_block();
         let percent = |share: f64| format!("{:.1} %", share * 100.0);
-        let finds = match (self.resolution, scope.loads.len()) {
-            (None, _) => String::new(),
-            (Some((pooled, _)), 1) => format!("; finds a difference of {} with a chance of 80 %", percent(pooled)),
-            (Some((pooled, single)), loads) => format!(
+        let loads = scope.compared_by_load().len();
+        let finds = match self.resolution {
+            None => String::new(),
+            Some(Resolution { pooled, .. }) if loads == 1 => {
+                format!("; finds a difference of {} with a chance of 80 %", percent(pooled))
+            }
+            Some(Resolution { pooled, single }) => format!(
                 "; finds a difference of {} over {loads} loads, and of {} under one, with a chance of 80 %",
                 percent(pooled),
                 percent(single)
             ),
         };
         let noise = self.noise.map_or(String::new(), |noise| format!(" (noise of a start: {})", percent(noise)));
-        format!("{} blocks, {starts} starts{finds}{noise}", self.blocks)
+        let enough = self.enough.as_ref().map_or(String::new(), |enough| {
+            format!("; that may miss the {} that are planted, which {enough} would find", percent(PLANTED))
+        });
+        format!("{} blocks, {starts} starts{finds}{noise}{enough}", self.blocks)
     }
 }
 
-/// At least 1 ns.
-fn handicap_ns(costs_us: &[f64]) -> u32 {
-    (median(costs_us).unwrap_or(0.0) * 1000.0 * PLANTED).round().max(1.0) as u32
+/// The time for waits until the machine is fit, of a budget.
+pub(crate) fn waits(length: Length) -> Option<Duration> {
+    match length {
+        Length::Budget(budget) => Some(budget.mul_f64(WAITS_SHARE)),
+        Length::Blocks(_) => None,
+    }
+}
+
+/// The argument that would make the planted difference found. `None` if nobody has the time.
+fn enough(scope: &Scope, seen: &Seen, deviation: f64) -> Option<String> {
+    let blocks = blocks_for(PLANTED, deviation, scope.compared_by_load().len(), scope.contestants())?.max(BLOCKS_MIN);
+    Some(match scope.length {
+        Length::Blocks(_) => format!("--repeats {blocks}"),
+        Length::Budget(_) => format!("--budget {:.0}m", (seen.budget_s(blocks) / 60.0).ceil()),
+    })
+}
+
+/// A fraction of what a request needs, at least 1 ns.
+fn handicap_ns(costs_us: &[f64]) -> Option<u32> {
+    Some((median(costs_us)? * 1000.0 * PLANTED).round().max(1.0) as u32)
 }
 
 /// The deviation of a start from the mean of its load, over all loads.
-fn noise(costs_us: &[Vec<f64>]) -> Option<f64> {
-    let (mut squares, mut freedom) = (0.0, 0.0);
-    for costs in costs_us.iter().filter(|costs| costs.len() > 1) {
-        let logarithms: Vec<f64> = costs.iter().map(|cost| cost.ln()).collect();
-        let mean = logarithms.iter().sum::<f64>() / logarithms.len() as f64;
-        squares += logarithms.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-        freedom += logarithms.len() as f64 - 1.0;
+struct Noise {
+    deviation: f64,
+    freedom: f64,
+}
+
+impl Noise {
+    fn of(costs_us: &[Vec<f64>]) -> Option<Noise> {
+        let (mut squares, mut freedom) = (0.0, 0.0);
+        for costs in costs_us.iter().filter(|costs| costs.len() > 1) {
+            let logarithms: Vec<f64> = costs.iter().map(|cost| cost.ln()).collect();
+            let mean = logarithms.iter().sum::<f64>() / logarithms.len() as f64;
+            squares += logarithms.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+            freedom += logarithms.len() as f64 - 1.0;
+        }
+        let deviation = (squares / freedom).sqrt();
+        (deviation.is_finite() && deviation > 0.0).then_some(Noise { deviation, freedom })
     }
-    let noise = (squares / freedom).sqrt();
-    (noise.is_finite() && noise > 0.0).then_some(noise)
 }
 
 #[cfg(test)]
@@ -153,33 +203,63 @@ mod tests {
     fn the_budget_tells_the_blocks_and_what_they_find() {
         let scope = scope(Length::Budget(Duration::from_secs(300)));
         let pilot = Pilot::of(&scope, &seen()).expect("enough time");
-        assert_eq!((pilot.blocks, pilot.repeats_max(&scope)), (56, 140));
-        assert_eq!(pilot.handicaps_ns, [200, 15]);
+        // (300 · 0.95 − 20) / (4 · 1.2), and a fifth of their ten starts each.
+        assert_eq!((pilot.blocks, pilot.repeats_max(&scope)), (55, 110));
+        assert_eq!(pilot.handicaps_ns, [Some(200), Some(15)]);
         let noise = pilot.noise.expect("costs that differ");
         assert!((noise - 0.082).abs() < 0.003, "{noise}");
-        let (pooled, single) = pilot.resolution.expect("a noise");
-        assert!(pooled < single && (0.02..0.05).contains(&pooled), "{pooled} {single}");
+        let Resolution { pooled, single } = pilot.resolution.expect("a noise");
+        assert!(pooled < single && (0.03..0.05).contains(&pooled), "{pooled} {single}");
+        // Three contestants under each of two loads, by a noise that six degrees of freedom make larger.
+        assert_eq!(pilot.resolution, Some(resolution_of(cautious(noise, 6.0), 55, &[3, 3], 3)));
         let words = pilot.words(&scope);
         assert!(
-            words.starts_with("56 blocks, 560 starts; finds a difference of ") && words.contains("under one"),
+            words.starts_with("55 blocks, 550 starts; finds a difference of ")
+                && words.ends_with("(noise of a start: 8.2 %)"),
             "{words}"
         );
+        assert_eq!(waits(scope.length), Some(Duration::from_secs(15)));
+    }
+
+    #[test]
+    fn who_cannot_find_what_is_planted_is_told_what_can() {
+        let scope = |length| scope(length);
+        let short = scope(Length::Budget(Duration::from_secs(100)));
+        let pilot = Pilot::of(&short, &seen()).expect("enough for a few blocks");
+        let enough = pilot.enough.clone().expect("it is told");
+        assert!(pilot.words(&short).ends_with(&format!("the 5.0 % that are planted, which {enough} would find")));
+        let minutes: u64 = enough
+            .strip_prefix("--budget ")
+            .and_then(|m| m.strip_suffix('m'))
+            .expect("a time")
+            .parse()
+            .expect("minutes");
+        let again = Pilot::of(&scope(Length::Budget(Duration::from_secs(60 * minutes))), &seen()).expect("enough time");
+        assert_eq!(again.enough, None, "{again:?}");
+        let few = Pilot::of(&scope(Length::Blocks(4)), &seen()).expect("given").enough.expect("it is told");
+        let blocks: u32 = few.strip_prefix("--repeats ").expect("a number").parse().expect("blocks");
+        assert!(Pilot::of(&scope(Length::Blocks(blocks)), &seen()).expect("given").enough.is_none());
+        assert!(Pilot::of(&scope(Length::Blocks(blocks - 1)), &seen()).expect("given").enough.is_some());
     }
 
     #[test]
     fn a_short_budget_is_refused_with_one_that_is_not() {
         let error = Pilot::of(&scope(Length::Budget(Duration::from_secs(30))), &seen()).expect_err("too short");
-        assert!(error.contains("--budget 40s"), "{error}");
-        assert_eq!(Pilot::of(&scope(Length::Budget(Duration::from_secs(41))), &seen()).expect("just enough").blocks, 4);
+        // (20 + 4 · 4 · 1.2) / 0.95
+        assert!(error.contains("--budget 42s"), "{error}");
+        assert_eq!(Pilot::of(&scope(Length::Budget(Duration::from_secs(42))), &seen()).expect("just enough").blocks, 4);
     }
 
     #[test]
     fn given_blocks_are_measured_however_little_they_find() {
         let alike = Seen { costs_us: vec![vec![4.0; 4], vec![]], ..Seen::default() };
         let pilot = Pilot::of(&scope(Length::Blocks(1)), &alike).expect("given");
-        assert_eq!((pilot.blocks, pilot.noise, pilot.resolution), (1, None, None));
-        assert_eq!(pilot.handicaps_ns, [200, 1]);
-        let pilot = Pilot::of(&scope(Length::Blocks(1)), &seen()).expect("given");
-        assert!(pilot.noise.is_some() && pilot.resolution.is_none(), "one block has no interval: {pilot:?}");
+        assert_eq!((pilot.blocks, pilot.noise, pilot.resolution, pilot.enough), (1, None, None, None));
+        assert_eq!(pilot.handicaps_ns, [Some(200), None], "nothing can be planted where nothing was seen");
+        for blocks in [1, 3] {
+            let pilot = Pilot::of(&scope(Length::Blocks(blocks)), &seen()).expect("given");
+            assert!(pilot.noise.is_some() && pilot.resolution.is_none(), "too few have no interval: {pilot:?}");
+        }
+        assert!(Pilot::of(&scope(Length::Blocks(4)), &seen()).expect("given").resolution.is_some());
     }
 }

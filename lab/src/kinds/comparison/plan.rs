@@ -1,6 +1,7 @@
 //! What a comparison is: a question with its explanation, and for each profile the arms, the loads, how long it may take
 //! and how long a window is. Runs nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use protocol::Workload;
@@ -154,6 +155,24 @@ impl Scope {
         starts.sum::<usize>() as u64
     }
 
+    /// How many arms are compared with the reference, for each load. Where generators are compared, each server is a
+    /// load of its own.
+    pub(crate) fn compared_by_load(&self) -> Vec<usize> {
+        let of_load = |load: &Load| -> Vec<usize> {
+            let arms = self.arms_for(load);
+            let meet = |a: &Arm, b: &Arm| !a.compares_generators || a.server == b.server;
+            let compared = |of: &Arm| arms.iter().filter(|arm| arm.role != Role::Reference && meet(arm, of)).count();
+            arms.iter().filter(|arm| arm.role == Role::Reference).map(compared).collect()
+        };
+        self.loads.iter().flat_map(of_load).collect()
+    }
+
+    /// How many arms are compared with the reference under any load.
+    pub(crate) fn contestants(&self) -> usize {
+        let names = self.arms.iter().filter(|arm| arm.role != Role::Reference).map(Arm::contestant);
+        names.collect::<BTreeSet<String>>().len()
+    }
+
     /// The variants whose memory is measured with idle connections, in order.
     pub(crate) fn memory_plan(&self) -> Vec<(Workload, Variant)> {
         if self.idle_connections == 0 {
@@ -235,6 +254,7 @@ mod tests {
         let servers = vec![Arm::server(Kind::C10m(Variant::EpollLevel)), Arm::server(Kind::Nginx)];
         let with_all = scope(servers.clone()).with_controls("epoll level", true);
         assert_eq!(with_all.starts_per_block(), 4 + 5);
+        assert_eq!((with_all.compared_by_load(), with_all.contestants()), (vec![2, 3], 3));
         assert_eq!(roles(with_all), [Role::Reference, Role::Arm, Role::Twin, Role::Handicapped]);
         assert_eq!(
             roles(scope(servers.clone()).with_controls("nginx", true)),
@@ -243,9 +263,9 @@ mod tests {
         assert_eq!(roles(scope(servers).with_controls("none", true)), [Role::Arm; 2]);
         let generators =
             [Kind::Nginx, Kind::C10m(Variant::EpollLevel)].map(|kind| Arm::generator(kind, Generator::Wrk));
-        assert_eq!(
-            roles(scope(generators.to_vec()).with_controls("wrk", false)),
-            [Role::Reference, Role::Reference, Role::Twin, Role::Twin]
-        );
+        let on_two_servers = scope(generators.to_vec()).with_controls("wrk", false);
+        // nginx has no echo.
+        assert_eq!((on_two_servers.compared_by_load(), on_two_servers.contestants()), (vec![1, 1, 1], 1));
+        assert_eq!(roles(on_two_servers), [Role::Reference, Role::Reference, Role::Twin, Role::Twin]);
     }
 }

@@ -1,22 +1,17 @@
-//! Carries a comparison out: the pilot, then every start of every block in order, with a new server each, and keeps
-//! what is done or given up.
-//!
-//! **A disturbed start is repeated**, by a rule that is fixed beforehand and the same for all arms: when the hypervisor
-//! had one of the two CPUs, or the server waited for its own, for more than 5 % of the window. A start is repeated at
-//! most twice, and a quarter of all starts may be repeats; after that, the start is kept and marked. What it measured
-//! plays no part in the rule.
+//! Carries a comparison out: the pilot, then every block, then the memory of idle connections, and keeps what is done or
+//! given up.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use protocol::Workload;
-use results::record::{Role, RunOfCell};
+use results::record::Role;
 use server::Variant;
 
-use crate::kinds::comparison::finished::{self, Entry, Finished};
-use crate::kinds::comparison::order::{self, Step, starts_of_block};
+use crate::kinds::comparison::finished::{self, Finished};
+use crate::kinds::comparison::order::{Step, starts_of_block};
 use crate::kinds::comparison::pilot::{self, Pilot, Seen};
 use crate::kinds::comparison::plan::{Comparison, Scope, key};
-use crate::kinds::comparison::{memory, price};
+use crate::kinds::comparison::{blocks, memory, price};
 use crate::refusal::Refusal;
 use crate::session::limits::Limits;
 use crate::session::namespace;
@@ -28,12 +23,6 @@ use crate::subjects::opening::{self, Opening};
 
 /// Attempts at one start that fails.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
-/// Starts in place of one that was disturbed.
-pub(crate) const REPEATS_MAX: u32 = 2;
-/// Share of a window from which on a start counts as disturbed: half a tick of /proc/stat in the shortest one, so that
-/// less than that is not seen at all.
-const DISTURBED_FROM: f64 = 0.05;
-
 /// Size of the table of sockets for a start in which connections come and go: room without long chains for the TIME-WAITs
 /// of some seconds, at 60,000 a second.
 const CHURN_SOCKETS: u64 = 1 << 19;
@@ -54,12 +43,12 @@ pub(crate) fn run(
 }
 
 /// A comparison under way.
-struct Runner<'r, 'a> {
+pub(super) struct Runner<'r, 'a> {
     comparison: &'r Comparison,
-    scope: &'r Scope,
+    pub(super) scope: &'r Scope,
     limits: &'r Limits,
-    sitting: &'r mut Sitting<'a, Finished>,
-    progress: Progress,
+    pub(super) sitting: &'r mut Sitting<'a, Finished>,
+    pub(super) progress: Progress,
 }
 
 impl Runner<'_, '_> {
@@ -73,7 +62,7 @@ impl Runner<'_, '_> {
         let starts = u64::from(pilot.blocks) * self.scope.starts_per_block();
         self.progress = Progress::new(done as u64, starts + self.scope.memory_plan().len() as u64);
         self.progress.say(&pilot.words(self.scope));
-        self.all_starts(&pilot)?;
+        blocks::all(self, &pilot)?;
         self.all_memory()
     }
 
@@ -133,69 +122,14 @@ impl Runner<'_, '_> {
         Ok((took, costs))
     }
 
-    fn all_starts(&mut self, pilot: &Pilot) -> anyhow::Result<()> {
-        let journal = self.sitting.journal();
-        let seed = journal.header().seed;
-        let done: Vec<u32> = finished::runs(journal).map(|entry| entry.run.order).collect();
-        let repeated: u32 = finished::runs(journal).map(|entry| entry.run.repeated).sum();
-        let mut repeats_left = pilot.repeats_max(self.scope).saturating_sub(repeated);
-        let mut block = None;
-        for (order, step) in (0..).zip(order::steps(self.scope, pilot.blocks, seed)) {
-            if done.contains(&order) {
-                continue;
-            }
-            if block != Some(step.block) {
-                block = Some(step.block);
-                self.sitting.wait_until_fit(&format!("block {}", step.block + 1), &mut self.progress)?;
-            }
-            if !self.sitting.is_left_out(&key(&step.load, &step.arm)) {
-                self.one_start(order, &step, pilot, &mut repeats_left)?;
-            }
-            self.progress.finish_step();
-        }
-        Ok(())
-    }
-
-    /// Measures one start, again if it was disturbed, and keeps it, or gives its cell up.
-    fn one_start(&mut self, order: u32, step: &Step, pilot: &Pilot, repeats_left: &mut u32) -> anyhow::Result<()> {
-        let what = format!("{}, {}", step.load.words(), step.arm.name());
-        self.progress.begin(Some(step.block), &what);
-        let name = format!("start {} ({what}, block {})", order + 1, step.block + 1);
-        let handicap_ns = pilot.handicaps_ns.get(step.load_index).copied();
-        let handicap_ns = handicap_ns.filter(|_| step.arm.role == Role::Handicapped);
-        let prepared = self.prepared(step, &name, handicap_ns)?;
-        let mut repeated = 0;
-        loop {
-            let begun_unix_ms = unix_ms();
-            let measured = match &prepared {
-                Ok(job) => self.measure(job, &name)?,
-                Err(reason) => Err(reason.clone()),
-            };
-            match measured {
-                Ok(measured) => {
-                    let is_disturbed = is_disturbed(&measured.run);
-                    if is_disturbed && repeated < REPEATS_MAX && *repeats_left > 0 {
-                        (repeated, *repeats_left) = (repeated + 1, *repeats_left - 1);
-                        continue;
-                    }
-                    return self.keep(
-                        order,
-                        step,
-                        begun_unix_ms,
-                        Measured { run: RunOfCell { repeated, is_disturbed, ..measured.run }, ..measured },
-                    );
-                }
-                Err(reason) => {
-                    let reason = format!("{what}: failed {ATTEMPTS_MAX} times in block {}: {reason}", step.block + 1);
-                    return self.sitting.leave_out(key(&step.load, &step.arm), reason, &self.progress);
-                }
-            }
-        }
-    }
-
     /// What a step asks for, with what its connections cost. The outer error ends the experiment, the inner one is that
     /// of the last attempt; so in `measure`.
-    fn prepared(&mut self, step: &Step, name: &str, handicap_ns: Option<u32>) -> anyhow::Result<Result<Job, String>> {
+    pub(super) fn prepared(
+        &mut self,
+        step: &Step,
+        name: &str,
+        handicap_ns: Option<u32>,
+    ) -> anyhow::Result<Result<Job, String>> {
         let job = Job {
             server: step.arm.server,
             handicap_ns,
@@ -211,7 +145,7 @@ impl Runner<'_, '_> {
         Ok(self.opening(&job, name)?.map(|opening| Job { opening, ..job }))
     }
 
-    fn measure(&mut self, job: &Job, name: &str) -> anyhow::Result<Result<Measured, String>> {
+    pub(super) fn measure(&mut self, job: &Job, name: &str) -> anyhow::Result<Result<Measured, String>> {
         self.sitting.attempt(name, &mut self.progress, |stage| {
             if job.load.is_churn() {
                 namespace::inside(CHURN_SOCKETS, |_| generators::measure(job, stage))
@@ -219,18 +153,6 @@ impl Runner<'_, '_> {
                 generators::measure(job, stage)
             }
         })
-    }
-
-    fn keep(&mut self, order: u32, step: &Step, begun_unix_ms: u64, measured: Measured) -> anyhow::Result<()> {
-        let Measured { run, raw, responses, mut points, window_start_unix_ms } = measured;
-        let start_unix_ms = window_start_unix_ms.unwrap_or(begun_unix_ms);
-        let since_ms = start_unix_ms.saturating_sub(self.sitting.journal().header().started_unix_ms);
-        let cell = key(&step.load, &step.arm);
-        for point in &mut points {
-            (point.cell, point.order) = (cell.clone(), order);
-        }
-        let run = RunOfCell { cell, block: step.block, order, started_s: since_ms as f64 / 1000.0, ..run };
-        self.sitting.keep(Finished::Run(Box::new(Entry { run, raw, responses, points })))
     }
 
     /// What the connections of `job` cost by themselves. Measures that when it is first needed.
@@ -281,13 +203,4 @@ impl Runner<'_, '_> {
             }
         }
     }
-}
-
-/// The rule of the module.
-fn is_disturbed(run: &RunOfCell) -> bool {
-    [run.stolen_share, run.waited_share].into_iter().flatten().any(|share| share > DISTURBED_FROM)
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }

@@ -111,6 +111,12 @@ fn refuse_what_has_no_effect(about: &About, request: &Request) -> Result<(), Str
     {
         return Err(format!("{} {why}: leave out --repeats and --seconds", about.name));
     }
+    if request.budget.is_some() {
+        return Err(format!(
+            "{} is no comparison and has no budget: leave out --budget, or give --repeats",
+            about.name
+        ));
+    }
     if about.wait_max.is_none() && (request.noisy || request.wait_max.is_some()) {
         return Err(format!("{} does not wait for a quiet machine: leave out --noisy and --wait-max", about.name));
     }
@@ -150,6 +156,7 @@ fn outline<S: Scenario>(
         arms: cases.iter().map(|case| scenario.name(case)).collect(),
         loads: vec![],
         repeats,
+        budget: None,
         seconds: f64::from(seconds),
         runs: Some(count as u64 * u64::from(repeats)),
         noun: noun(about),

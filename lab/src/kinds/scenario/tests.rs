@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::kinds::scenario::claims::form::Stalling;
 use crate::kinds::scenario::claims::table::Claims;
@@ -177,6 +178,11 @@ fn what_has_no_effect_is_refused() {
             &TRIAL,
             Request { noisy: true, ..place.request(None) },
             "does not wait for a quiet machine: leave out --noisy",
+        ),
+        (
+            &TRIAL,
+            Request { budget: Some(Duration::from_secs(60)), ..place.request(None) },
+            "has no budget: leave out --budget",
         ),
         (
             &TRIAL,

@@ -37,6 +37,7 @@ fn header() -> Header {
         profile: "quick".to_owned(),
         seed: 7,
         repeats: 4,
+        budget_s: None,
         seconds: 0.9,
         commit: "abc".to_owned(),
         build: "release".to_owned(),
@@ -144,6 +145,7 @@ fn what_does_not_agree_is_named() {
     for (other, words) in [
         (Header { seed: 8, ..header() }, "seed was 7 and is now 8"),
         (Header { repeats: 5, ..header() }, "repeats was 4 and is now 5"),
+        (Header { budget_s: Some(285.0), ..header() }, "budget was none and is now 285 s"),
         (Header { seconds: 1.0, ..header() }, "seconds was 0.9 and is now 1"),
         (Header { commit: "def".to_owned(), ..header() }, "commit was abc and is now def"),
         (Header { build: "debug".to_owned(), ..header() }, "build was release and is now debug"),

@@ -189,6 +189,10 @@ fn a_disturbed_start_is_repeated_and_counted() {
     assert_eq!(runs.iter().map(|run| run.repeated).sum::<u32>(), 1);
     assert!(runs.iter().all(|run| !run.is_disturbed), "what was disturbed was thrown away");
     assert_eq!(host.started().len(), 2 * (PILOT + 2 * BLOCK + 1));
+    // A burst hits neighbours, so the repeat comes after the block.
+    let (started, of_pilot) = (host.started(), PILOT);
+    let arms: Vec<&[String]> = servers(&started)[of_pilot..].iter().map(|server| &server.arguments[..]).collect();
+    assert_eq!(arms[BLOCK], arms[0], "the first start of the first block again");
 
     let place = Place::new("comparison-stormy");
     let host = Mock::new(|command, _| match is_load(command) {
@@ -300,6 +304,59 @@ fn nothing_begins_on_a_machine_that_is_not_fit_unless_that_is_wanted() {
     let host = Mock::new(|command, _| play(command)).disturbed(&["a storm"]);
     let record = publish(&trial(4, 1), &noisy, stage(&host, &Arc::default())).expect("it is wanted");
     assert_eq!(record.waits, ["before the pilot: waited 0 s, then measured in spite of a storm"]);
+}
+
+/// Only the wait before a block can end the experiment.
+#[test]
+fn repeats_wait_for_a_fit_machine_and_go_on_without_one() {
+    let place = Place::new("comparison-burst");
+    let stolen = LOAD.replace("\"run_delay_us\": 1980", "\"run_delay_us\": 21000");
+    let host = Mock::new(|command, number| match number == 2 * PILOT + 3 {
+        true => Play::prints(&[stolen.trim_end()], 0),
+        false => play(command),
+    });
+    let record = publish_on(&host.disturbed(&["", "", "a storm"]), &place, &trial(4, 1)).expect("it goes on");
+    assert_eq!(record.waits, ["before repeats of block 1: waited 0 s, then measured in spite of a storm"]);
+}
+
+/// The pilot of this run says how many blocks there are, and a budget that has ended is no other budget.
+#[test]
+fn a_budget_becomes_blocks_and_belongs_to_the_run() {
+    let (place, stop) = (Place::new("comparison-budget"), Arc::new(AtomicBool::new(false)));
+    let request =
+        |budget| Request { budget: Some(Duration::from_millis(budget)), ..place.request(Some(Duration::ZERO)) };
+    let host = Mock::new(|command, number| {
+        if number == 2 * PILOT + 7 {
+            stop.store(true, Ordering::Relaxed);
+            return Play::complains("interrupted");
+        }
+        play(command)
+    });
+    publish(&trial(4, 1), &request(3000), stage(&host, &stop)).expect_err("it is interrupted");
+    let host = Mock::new(|command, _| play(command));
+    let other = publish(&trial(4, 1), &request(4000), stage(&host, &Arc::default())).expect_err("another budget");
+    assert!(other.to_string().contains("budget was 3 s and is now 4 s"), "{other}");
+    let record = publish(&trial(4, 1), &request(3000), stage(&host, &Arc::default())).expect("the same");
+    assert_eq!((record.design.budget_s, record.resumed), (Some(3.0), 1));
+    let runs: Vec<usize> = record.cells.iter().map(|cell| cell.runs.len()).collect();
+    let blocks = record.design.blocks as usize;
+    assert!(blocks >= 4 && runs == [2 * blocks, blocks, blocks, blocks], "{blocks} {runs:?}");
+}
+
+/// Without a figure of the reference, 1 ns would have been planted.
+#[test]
+fn nothing_is_planted_where_the_reference_has_no_figure() {
+    let place = Place::new("comparison-blank");
+    let blank = LOAD.replace("\"run_ns\": 184000", "\"run_ns\": null");
+    assert_ne!(blank, LOAD);
+    let host = Mock::new(|command, _| match is_load(command) {
+        true => Play::prints(&[blank.trim_end()], 0),
+        false => play(command),
+    });
+    let record = publish_on(&host, &place, &trial(4, 4)).expect("a report");
+    assert!(!host.started().iter().any(|command| has(command, "--handicap")));
+    assert!(record.skipped[0].ends_with("so nothing can be planted"), "{:?}", record.skipped);
+    assert_eq!(exit_code(&record).expect("runs"), 4);
 }
 
 #[test]
