@@ -14,15 +14,17 @@ fn notes() -> String {
 
 const NOTES: &str = "\
 An interrupted experiment keeps its finished runs, and the same command
-continues it. Before each run the machine must be quiet: during a tenth of a
-second, tasks wait for a CPU at most 20 % of the time, others use at most 30 %
-and a hypervisor takes at most 20 % of each CPU of the experiment, and there are
-at most 500 orphaned sockets, 4,000 in TIME-WAIT and 2,000 closed but not freed.
+continues it. Before each block of a comparison, and each run of a scenario, the
+machine must be quiet: during a tenth of a second, tasks wait for a CPU at most
+20 % of the time, others use at most 30 % and a hypervisor takes at most 20 % of
+each CPU of the experiment, and there are at most 500 orphaned sockets, 4,000 in
+TIME-WAIT and 2,000 closed but not freed. A comparison with a budget waits for
+at most a twentieth of it, and then goes on and marks what is disturbed.
 
 No experiment begins while processes of a killed one still run.
 
 Exit codes: 0 done, 1 failed, interrupted or the machine not quiet, 2 usage,
-4 no run was valid.";
+4 no run was valid, or a comparison does not see its own controls as they are.";
 
 /// Arguments of `c10m bench`.
 #[derive(Debug, Args)]
@@ -37,6 +39,12 @@ pub(crate) struct BenchArgs {
     /// Directory in which the run's directory is created
     #[arg(long, value_name = "DIR", default_value = "results/runs")]
     out: PathBuf,
+    /// Of a comparison, measure this arm beside the reference and the controls; may be repeated [default: all arms]
+    #[arg(long = "arm", value_name = "NAME")]
+    arms: Vec<String>,
+    /// Of a comparison, measure under this load, for example http-c64-closed-p1; may be repeated [default: all loads]
+    #[arg(long = "load", value_name = "NAME")]
+    loads: Vec<String>,
     /// How long a comparison may take, everything included; it decides how many blocks are measured [default: the
     /// experiment's]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "repeats")]
@@ -50,7 +58,7 @@ pub(crate) struct BenchArgs {
     /// Seed of the schedules and of the order; random if absent, and recorded either way
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Longest wait for a quiet machine before a run [default: 60s; with --noisy 0s]
+    /// Longest wait for a quiet machine before a block or a run [default: 60s; with --noisy 0s]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     wait_max: Option<Duration>,
     /// Measure even when the machine is not quiet, and record that
@@ -98,6 +106,8 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
         experiment: args.experiment,
         profile: args.profile.map(Profile::from),
         out: args.out,
+        arms: args.arms,
+        loads: args.loads,
         repeats: args.repeats,
         budget: args.budget,
         seconds: args.seconds,

@@ -40,6 +40,10 @@ pub struct Request {
     pub profile: Option<Profile>,
     /// The directory in which the run's directory is created.
     pub out: PathBuf,
+    /// Of a comparison, the arms to measure beside the reference, by name; all if empty.
+    pub arms: Vec<String>,
+    /// Of a comparison, the loads to measure, by their names in files; all if empty.
+    pub loads: Vec<String>,
     /// Repeats of every arm.
     pub repeats: Option<u32>,
     /// How long a comparison may take, everything included.

@@ -28,6 +28,8 @@ impl Place {
             experiment: "trial".to_owned(),
             profile: None,
             out: self.0.clone(),
+            arms: vec![],
+            loads: vec![],
             repeats: None,
             budget: None,
             seconds: None,

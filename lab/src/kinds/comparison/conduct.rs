@@ -37,7 +37,8 @@ pub(super) fn conduct(comparison: &Comparison, request: &Request, stage: Stage<'
 /// Measures what the journal does not have yet, and publishes when everything is there.
 pub(super) fn publish(comparison: &Comparison, request: &Request, stage: Stage<'_>) -> anyhow::Result<Record> {
     let since = Instant::now();
-    let mut scope = comparison.scope(request.profile).map_err(Refusal::usage)?;
+    let scope = comparison.scope(request.profile).map_err(Refusal::usage)?;
+    let mut scope = comparison.chosen(scope, &request.arms, &request.loads).map_err(Refusal::usage)?;
     scope.seconds = request.seconds.unwrap_or(scope.seconds);
     scope.length = match (request.repeats, request.budget) {
         (Some(blocks), _) => Length::Blocks(blocks),

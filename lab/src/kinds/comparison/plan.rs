@@ -101,6 +101,31 @@ impl Comparison {
         scope.with_controls(&self.decision.reference, self.metric == Metric::ServerRun)
     }
 
+    /// Of a scope, the reference and the named arms under the named loads; an empty list is everything. The error is a
+    /// sentence that names what there is.
+    pub(crate) fn chosen(&self, scope: Scope, arms: &[String], loads: &[String]) -> Result<Scope, String> {
+        let known: Vec<String> = scope.arms.iter().map(Arm::contestant).collect();
+        unknown(arms, &known)
+            .map_or(Ok(()), |name| Err(format!("{} has no arm {name:?}; --arm takes {}", self.name, quoted(&known))))?;
+        let known: Vec<String> = scope.loads.iter().map(Load::slug).collect();
+        unknown(loads, &known).map_or(Ok(()), |name| {
+            Err(format!(
+                "{} has no load {name:?} in its profile {}; --load takes {}",
+                self.name,
+                scope.profile.word(),
+                known.join(", ")
+            ))
+        })?;
+        let is_asked = |name: &str, asked: &[String]| asked.is_empty() || asked.iter().any(|one| one == name);
+        let (mut scope, reference) = (scope, self.decision.reference.as_str());
+        scope.arms.retain(|arm| arm.contestant() == reference || is_asked(&arm.contestant(), arms));
+        scope.loads.retain(|load| is_asked(&load.slug(), loads));
+        if !arms.is_empty() || !loads.is_empty() {
+            scope.notes.push(NOTE_PART);
+        }
+        Ok(scope)
+    }
+
     /// The scope of `profile`, or the default one. The error is a sentence that names the profiles.
     pub(crate) fn scope(&self, profile: Option<Profile>) -> Result<Scope, String> {
         let found = self.scopes.iter().find(|scope| profile.is_none_or(|wanted| scope.profile == wanted));
@@ -203,6 +228,17 @@ impl Scope {
     }
 }
 
+fn unknown<'n>(asked: &'n [String], known: &[String]) -> Option<&'n String> {
+    asked.iter().find(|name| !known.contains(name))
+}
+
+/// Names with spaces, as a shell takes them; each once.
+fn quoted(names: &[String]) -> String {
+    let names: BTreeSet<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+const NOTE_PART: &str = "A part of the experiment: only the arms and the loads that the command names.";
 /// What a start takes besides its window: two processes that start and end, connections, warm-up.
 const OVERHEAD_S: f64 = 0.3;
 /// Time for the idle memory of one variant.
@@ -235,6 +271,34 @@ mod tests {
         assert_eq!(key(&Load::closed(Workload::Echo, 64), &arm), "echo-c64-closed-p1-io-uring-multishot");
         let twin = Arm { role: Role::Twin, ..Arm::generator(Kind::Nginx, Generator::Wrk) };
         assert_eq!((twin.name().as_str(), twin.contestant().as_str()), ("wrk (twin) on nginx", "wrk (twin)"));
+    }
+
+    #[test]
+    fn arms_and_loads_can_be_chosen() {
+        let comparison = Comparison {
+            name: "trial",
+            question: "",
+            explanation: "",
+            metric: Metric::ServerRun,
+            decision: Decision { reference: "epoll level".to_owned(), effect_min: 0.02 },
+            is_hidden: true,
+            scopes: vec![scope(main_variants())],
+        };
+        let chosen = |arms: &[&str], loads: &[&str]| {
+            let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+            let scope = comparison.chosen(scope(main_variants()), &names(arms), &names(loads))?;
+            let arms = scope.arms.iter().map(Arm::contestant).collect::<Vec<_>>().join(", ");
+            assert_eq!(scope.notes.contains(&NOTE_PART), scope.arms.len() < main_variants().len());
+            Ok::<_, String>((arms, scope.loads.len()))
+        };
+        assert_eq!(chosen(&[], &[]).expect("all").1, 2);
+        let (arms, loads) = chosen(&["io_uring multishot"], &["http-c1-closed-p1"]).expect("one of each");
+        assert_eq!((arms.as_str(), loads), ("epoll level, io_uring multishot", 1));
+        assert_eq!(chosen(&["epoll level"], &[]).expect("the reference alone").0, "epoll level");
+        let error = chosen(&["kqueue"], &[]).expect_err("no such arm");
+        assert!(error.starts_with("trial has no arm \"kqueue\"; --arm takes 'epoll edge', 'epoll level', "), "{error}");
+        let error = chosen(&[], &["http"]).expect_err("no such load");
+        assert!(error.ends_with("profile full; --load takes echo-c1-closed-p1, http-c1-closed-p1"), "{error}");
     }
 
     #[test]

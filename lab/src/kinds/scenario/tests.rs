@@ -186,6 +186,11 @@ fn what_has_no_effect_is_refused() {
         ),
         (
             &TRIAL,
+            Request { loads: vec!["http-c64-closed-p1".to_owned()], ..place.request(None) },
+            "is measured whole: leave out --arm and --load",
+        ),
+        (
+            &TRIAL,
             Request { profile: Some(Profile::Quick), ..place.request(None) },
             "only the profile full: leave out --profile quick",
         ),
