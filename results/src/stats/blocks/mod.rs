@@ -14,7 +14,17 @@
 //! **The check.** [`Effect::ratio_hodges_lehmann`] comes from the median of all means of two differences, which a few wild starts do not move.
 //! Where it lies outside of the interval, some starts decide alone, and [`Effect::is_robust`] says no.
 //!
-//! Rates measured by `simulation.rs` with noise of published runs stand in its documentation.
+//! **Rates**, measured by `simulation.rs` with the noise of published runs (10.6 to 11.9 % a start, heavy tails), seven arms
+//! beside the reference, 600 comparisons each:
+//!
+//! | blocks × loads | false differences | coverage | finds 2 % | 3 % | 5 % | 10 % |
+//! |---|---|---|---|---|---|---|
+//! | 8 × 1 | 4.2 % | 95.2 % | | | | |
+//! | 24 × 1 | 4.5 % | 95.0 % | | | | |
+//! | 60 × 1 | 5.0 % | 94.5 % | 6.3 % | 18.8 % | 54.8 % | 98.5 % |
+//! | 12 × 3 | 4.8 % | 96.3 % | | | | |
+//! | 24 × 3 | 4.0 % | 97.5 % | 7.2 % | 16.3 % | 52.8 % | 99.5 % |
+//! | 100 × 3 | | | 42.0 % | 88.0 % | 99.7 % | |
 
 mod critical;
 mod judge;
