@@ -136,8 +136,8 @@ const NOTES: &[&str] = &[
      time; it ends when all connections are established.",
     "The generator judges itself as always. On a host whose CPUs it shares with the server, and without polling \
      before each heartbeat, V2, V3, V4, V5 and V6 say so: times contain its own waits for a CPU.",
-    "Heartbeats are spread evenly: each connection has a phase of its own. CPU time is that of all CPUs, without what \
-     a hypervisor took, the watch and the probe included.",
+    "Heartbeats are spread evenly: each connection has a phase of its own. CPU time is that of all CPUs while they \
+     were not idle, what a hypervisor took meanwhile, the watch and the probe included.",
 ];
 
 #[cfg(test)]

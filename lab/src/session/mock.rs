@@ -61,9 +61,10 @@ impl<S: Fn(&Command, usize) -> Play + Sync> Mock<S> {
         Mock { script, started: Mutex::default(), signals: Arc::default(), looks: Mutex::default(), refusal: None }
     }
 
-    /// Makes each of the next looks report one of these disturbances.
+    /// Makes each of the next looks report one of these disturbances; an empty word is a quiet look.
     pub(crate) fn disturbed(self, by: &[&str]) -> Mock<S> {
-        let looks = by.iter().map(|word| vec![(*word).to_owned()]).collect();
+        let look = |word: &&str| if word.is_empty() { vec![] } else { vec![(*word).to_owned()] };
+        let looks = by.iter().map(look).collect();
         Mock { looks: Mutex::new(looks), ..self }
     }
 

@@ -1,6 +1,6 @@
-//! What one process does for an experiment of any kind. It opens the journal, waits for a fit machine before each run,
-//! and tries failed runs again. At the end it publishes the results. If it ends early, it says what is kept and how to
-//! continue. An interrupted experiment takes several processes. The kind of experiment decides what a run is.
+//! What one process does for an experiment of any kind. It opens the journal, waits for a fit machine, and tries failed
+//! runs again. At the end it publishes the results. If it ends early, it says what is kept and how to continue. An
+//! interrupted experiment takes several processes. The kind of experiment decides what a run is, and what waits.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -157,23 +157,60 @@ impl<'a, T: Finished> Sitting<'a, T> {
         progress: &mut Progress,
         mut measure: impl FnMut(&Stage<'a>) -> anyhow::Result<R>,
     ) -> anyhow::Result<Result<R, String>> {
-        let mut reason = String::new();
+        let mut last = Err(String::new());
         for _ in 0..self.outline.attempts_max {
-            if self.stage.is_stopped() {
-                return Err(interrupted());
+            last = self.attempt_once(name, progress, &mut measure)?;
+            if last.is_ok() {
+                break;
             }
-            let measured = measure(&self.stage);
-            // Ctrl-C reaches the children too, so what they say then is not their failure.
-            if measured.is_err() && self.stage.is_stopped() {
-                return Err(interrupted());
-            }
-            match measured {
-                Ok(measured) => return Ok(Ok(measured)),
-                Err(error) => reason = format!("{error:#}"),
-            }
-            progress.say(&format!("{name} failed: {reason}"));
-            self.journal.append(Line::Failure(format!("{name}: {reason}")))?;
         }
+        Ok(last)
+    }
+
+    /// Waits for a fit machine and measures. If that fails, it does both again, because a failed attempt leaves behind
+    /// what disturbs the next one: orphans, connections in TIME-WAIT, sockets not freed yet. The inner error is the last
+    /// attempt's.
+    ///
+    /// # Errors
+    /// When the experiment ends: it was interrupted, the machine did not become fit, or the journal cannot be written.
+    pub(crate) fn attempt_when_fit<R>(
+        &mut self,
+        name: &str,
+        progress: &mut Progress,
+        mut measure: impl FnMut(&Stage<'a>) -> anyhow::Result<R>,
+    ) -> anyhow::Result<Result<R, String>> {
+        let mut last = Err(String::new());
+        for _ in 0..self.outline.attempts_max {
+            self.wait_until_fit(name, progress)?;
+            last = self.attempt_once(name, progress, &mut measure)?;
+            if last.is_ok() {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// Measures once. A failure is shown and noted in the journal.
+    fn attempt_once<R>(
+        &mut self,
+        name: &str,
+        progress: &Progress,
+        measure: &mut impl FnMut(&Stage<'a>) -> anyhow::Result<R>,
+    ) -> anyhow::Result<Result<R, String>> {
+        if self.stage.is_stopped() {
+            return Err(interrupted());
+        }
+        let measured = measure(&self.stage);
+        // Ctrl-C reaches the children too, so what they say then is not their failure.
+        if measured.is_err() && self.stage.is_stopped() {
+            return Err(interrupted());
+        }
+        let reason = match measured {
+            Ok(measured) => return Ok(Ok(measured)),
+            Err(error) => format!("{error:#}"),
+        };
+        progress.say(&format!("{name} failed: {reason}"));
+        self.journal.append(Line::Failure(format!("{name}: {reason}")))?;
         Ok(Err(reason))
     }
 

@@ -179,8 +179,9 @@ fn noun(about: &About) -> &'static str {
     }
 }
 
-/// Plays all cases, repeats outermost, every second repeat backwards. A case that failed is tried again when the
-/// experiment is continued.
+/// Plays all cases, repeats outermost, every second repeat backwards. A case that failed in each of several attempts is
+/// left out for good: its other repeats are not played, and a continued experiment does not try it again. Where a run
+/// has only one attempt, a continued experiment does try it again.
 fn play_all<S: Scenario>(
     scenario: &S,
     sitting: &mut Sitting<'_, Kept<S::Found>>,
@@ -214,7 +215,7 @@ fn play_all<S: Scenario>(
     Ok(())
 }
 
-/// Plays one run, and tries again when it fails.
+/// Plays one run once the machine is fit, and tries again as often as the scenario says when it fails.
 fn play_one<S: Scenario>(
     scenario: &S,
     sitting: &mut Sitting<'_, Kept<S::Found>>,
@@ -234,8 +235,7 @@ fn play_one<S: Scenario>(
             format!("{name}, repeat {}", run.repeat + 1)
         }
     };
-    sitting.wait_until_fit(&label, progress)?;
-    let attempt = sitting.attempt(&label, progress, |stage| {
+    let attempt = sitting.attempt_when_fit(&label, progress, |stage| {
         let seen = play(&scenario.timeline(case, run), stage)?;
         // Ctrl-C reaches the children too, and a load that was cut short still prints a record.
         if stage.is_stopped() {

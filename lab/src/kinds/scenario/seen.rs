@@ -19,7 +19,7 @@ pub(crate) struct Sample {
     pub(crate) server_bytes: u64,
     pub(crate) generator_bytes: u64,
     pub(crate) host_bytes_free: u64,
-    /// CPU time since boot, or since the process began.
+    /// Time since boot in which the CPUs were not idle, and CPU time of each process since it began.
     pub(crate) cpu_us: u64,
     pub(crate) server_cpu_us: u64,
     pub(crate) generator_cpu_us: u64,

@@ -137,6 +137,26 @@ fn an_interrupted_scenario_keeps_what_is_finished_and_goes_on() {
     assert!(published.record.arms.iter().all(|arm| arm.runs.len() == 2));
 }
 
+/// A failed attempt leaves sockets behind, so the machine has to become fit again before the next one. The wait was
+/// once before the first attempt only.
+#[test]
+fn each_attempt_waits_for_a_fit_machine() {
+    let (place, stop) = (Place::new("scenario-fit"), Arc::default());
+    let about = About { attempts_max: 2, wait_max: Some(Duration::from_secs(60)), ..TRIAL.about };
+    let waits = Claims { about, ..TRIAL };
+    let host = Mock::new(|command: &Command, _| match is_server(command) {
+        true => Play::serves(READY, EXIT),
+        false => Play::complains("no"),
+    })
+    .disturbed(&["", "600 orphaned sockets"]);
+    let request = place.request(Some(Duration::ZERO));
+    let Err(error) = publish(&waits, &request, stage(&host, &stop)) else { panic!("the machine is not fit") };
+    let said = error.to_string();
+    let expected = "did not begin c10m load, constant, repeat 1: waited 0 s for 600 orphaned sockets";
+    assert!(said.starts_with(expected), "{said}");
+    assert_eq!(host.started().len(), 2, "the first attempt alone: {:?}", host.started());
+}
+
 /// A third attempt would tell nothing new, in this sitting or in another.
 #[test]
 fn what_failed_twice_is_left_out_in_the_next_sitting_too() {

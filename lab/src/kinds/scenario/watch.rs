@@ -142,7 +142,8 @@ fn resident_bytes(pid: u32) -> u64 {
     process::anonymous_bytes_quick(pid).unwrap_or(0)
 }
 
-/// Time that all CPUs have worked since boot.
+/// Time since boot in which the CPUs were not idle. What a hypervisor took meanwhile is in it: a part of that time counts
+/// as idle too, so taking it off would take off too much.
 fn all_cpus_us() -> u64 {
     CpuTimes::read().map_or(0, |times| times.cpus().filter_map(|cpu| times.not_idle_us(cpu)).sum())
 }

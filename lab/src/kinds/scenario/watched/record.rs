@@ -74,7 +74,7 @@ pub(crate) struct Tail {
 /// CPU time in microseconds of one event (a connect or a heartbeat).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CpuEach {
-    /// Of all CPUs. Includes the work on packets, excludes what the hypervisor took.
+    /// Of all CPUs while they were not idle. Includes the work on packets, and what a hypervisor took meanwhile.
     pub(crate) all_us: Option<f64>,
     pub(crate) server_us: Option<f64>,
     pub(crate) generator_us: Option<f64>,
