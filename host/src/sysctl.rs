@@ -10,6 +10,10 @@ use crate::text::numbers;
 /// The file of [`local_port_range`], below the root.
 pub const LOCAL_PORT_RANGE_PATH: &str = "proc/sys/net/ipv4/ip_local_port_range";
 
+/// The kernel's own [`local_port_range`], first and last port (Documentation/networking/ip-sysctl.rst,
+/// ip_local_port_range), for hosts that do not show theirs.
+pub const LOCAL_PORT_RANGE_DEFAULT: [u64; 2] = [32_768, 60_999];
+
 /// Sets a setting of the calling thread's namespace.
 ///
 /// # Errors

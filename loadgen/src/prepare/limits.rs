@@ -2,7 +2,7 @@
 
 use crate::plan::HostLimits;
 use host::OpenFilesLimit;
-use host::sysctl::local_port_range;
+use host::sysctl::{LOCAL_PORT_RANGE_DEFAULT, local_port_range};
 
 /// Raises the soft descriptor limit to the hard one and reads what then holds.
 pub(super) fn read() -> HostLimits {
@@ -16,7 +16,7 @@ pub(super) fn read() -> HostLimits {
 
 /// Ports in a range; in the kernel's default range when it is unreadable.
 fn port_count(range: Option<[u64; 2]>) -> u32 {
-    let [first, last] = range.unwrap_or([32_768, 60_999]);
+    let [first, last] = range.unwrap_or(LOCAL_PORT_RANGE_DEFAULT);
     (last - first + 1) as u32
 }
 
