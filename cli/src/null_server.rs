@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use clap::{Args, ValueEnum};
-use loadgen::null_server::{Config, Event, Exit, NullServer, Speech, Stall, stall_offset};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use loadgen::null_server::{Config, Event, Exit, NullServer, SpeechKind, Stall, stall_offset};
 
 use crate::given::Given;
 use crate::output_stream::Stream;
@@ -19,7 +20,8 @@ pub(crate) struct NullServerArgs {
     #[command(flatten)]
     given: Given,
     /// What to speak
-    speech: SpeechName,
+    #[arg(value_parser = speech_parser())]
+    speech: SpeechKind,
     /// Address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -40,22 +42,15 @@ pub(crate) struct NullServerArgs {
     life: Duration,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SpeechName {
-    Echo,
-    Http,
-    Sockperf,
+fn speech_parser() -> impl TypedValueParser<Value = SpeechKind> {
+    let names = PossibleValuesParser::new(SpeechKind::ALL.map(SpeechKind::name));
+    names.try_map(|name| SpeechKind::named(&name).ok_or("not spoken"))
 }
 
 impl NullServerArgs {
     fn config(&self) -> Config {
-        let message_len = self.message_len;
         Config {
-            speech: match self.speech {
-                SpeechName::Echo => Speech::Echo { message_len },
-                SpeechName::Http => Speech::Http,
-                SpeechName::Sockperf => Speech::Sockperf { message_len },
-            },
+            speech: self.speech.speech(self.message_len),
             listen: self.listen,
             cpu: self.cpu,
             stall: self.stall.map(|length| Stall {
@@ -73,7 +68,7 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
         say!("c10m: --for must be longer than zero");
         return Ok(2);
     }
-    if args.given.has("message_len") && matches!(args.speech, SpeechName::Http) {
+    if args.given.has("message_len") && args.speech == SpeechKind::Http {
         say!("c10m: --message-len has no effect on http: it needs echo or sockperf");
         return Ok(2);
     }

@@ -23,7 +23,7 @@ use shared::{PastStall, Shared};
 
 pub use event::{Event, Exit};
 pub use shared::Config;
-pub use speech::{HTTP_REPLY, Speech};
+pub use speech::{HTTP_REPLY, Speech, SpeechKind};
 pub use stall::Stall;
 
 /// Connections that may wait for the server while it stalls; net.core.somaxconn bounds it further.

@@ -11,7 +11,46 @@ const SOCKPERF_HEAD_LEN: u32 = 14;
 /// Offset of the low byte of the flags, which are in network order; its lowest bit says "from a client".
 const SOCKPERF_FLAGS_AT: u32 = 9;
 
-/// What is spoken on the connections.
+/// The protocols that can be spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpeechKind {
+    /// [`Speech::Echo`].
+    Echo,
+    /// [`Speech::Http`].
+    Http,
+    /// [`Speech::Sockperf`].
+    Sockperf,
+}
+
+impl SpeechKind {
+    /// Every one, in the order of the help.
+    pub const ALL: [SpeechKind; 3] = [SpeechKind::Echo, SpeechKind::Http, SpeechKind::Sockperf];
+
+    /// The word on the command line of `c10m null-server`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SpeechKind::Echo => "echo",
+            SpeechKind::Http => "http",
+            SpeechKind::Sockperf => "sockperf",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<SpeechKind> {
+        SpeechKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Speaks it, in messages of `message_len` bytes if it has messages of a fixed length.
+    pub const fn speech(self, message_len: u32) -> Speech {
+        match self {
+            SpeechKind::Echo => Speech::Echo { message_len },
+            SpeechKind::Http => Speech::Http,
+            SpeechKind::Sockperf => Speech::Sockperf { message_len },
+        }
+    }
+}
+
+/// What is spoken on the connections: a [`SpeechKind`] with its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speech {
     /// Every byte comes back; `message_len` of them count as one request.
@@ -150,6 +189,16 @@ mod tests {
         let input = [message(3), message(2), message(7), vec![0xff; 5]].concat();
         let output = [message(2), message(2), message(6), vec![0xff; 5]].concat();
         check(Speech::Sockperf { message_len: 20 }, &input, 3, &output);
+    }
+
+    #[test]
+    fn names_lead_back() {
+        for kind in SpeechKind::ALL {
+            assert_eq!(SpeechKind::named(kind.name()), Some(kind));
+        }
+        assert_eq!(SpeechKind::named("gopher"), None);
+        let speeches = [Speech::Echo { message_len: 20 }, Speech::Http, Speech::Sockperf { message_len: 20 }];
+        assert_eq!(SpeechKind::ALL.map(|kind| kind.speech(20)), speeches);
     }
 
     #[test]

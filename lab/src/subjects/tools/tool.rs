@@ -1,6 +1,8 @@
 //! Load generators as people use them, including this project's: how to call each, what makes it send, and what it
 //! says it measures. All get the same rate and number of connections, as far as they support them.
 
+use loadgen::null_server::SpeechKind;
+
 use crate::subjects::tools::parse::{self, Reported};
 
 /// Bytes of a message of sockperf.
@@ -53,23 +55,6 @@ pub(crate) const TOOLS: [Tool; 12] = [
     Tool::OhaCorrected,
     Tool::Sockperf,
 ];
-
-/// What a tool and the null server speak with each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speech {
-    Http,
-    Sockperf,
-}
-
-impl Speech {
-    /// The argument of `c10m null-server`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Speech::Http => "http",
-            Speech::Sockperf => "sockperf",
-        }
-    }
-}
 
 impl Tool {
     /// The name in tables and charts.
@@ -151,8 +136,8 @@ impl Tool {
     }
 
     /// What the null server has to speak.
-    pub(crate) fn speech(self) -> Speech {
-        if self == Tool::Sockperf { Speech::Sockperf } else { Speech::Http }
+    pub(crate) fn speech(self) -> SpeechKind {
+        if self == Tool::Sockperf { SpeechKind::Sockperf } else { SpeechKind::Http }
     }
 
     /// The program: `c10m` for this project's generator.
