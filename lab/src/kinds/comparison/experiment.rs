@@ -31,7 +31,8 @@ impl Experiment for Comparison {
             question: self.question,
             explanation: self.explanation,
             decision: format!(
-                "Each arm against {reference} in {}, block by block, over all loads and under each; less than {effect_min} does                  not count.",
+                "Each arm against {reference} in {}, block by block, over all loads and under each; less than {effect_min} does \
+                 not count.",
                 self.metric.words(),
             ),
             profiles: self.scopes.iter().map(|scope| profile(self, scope)).collect(),
