@@ -12,6 +12,8 @@ pub(crate) struct Root(pub(crate) PathBuf);
 impl Root {
     pub(crate) fn new(name: &str, files: &[(&str, &str)]) -> Root {
         let path = std::env::temp_dir().join(format!("tuning-{name}-{}", std::process::id()));
+        // What a killed test has left behind would be facts of this host.
+        let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         for (file, contents) in files {
             let file = path.join(file);

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::session::trial::unused;
 
 /// A directory for one test. Dropping it removes the directory.
 struct Place(PathBuf);
 
 impl Place {
     fn new(name: &str) -> Place {
-        let path = std::env::temp_dir().join(format!("c10m-journal-{}-{name}", std::process::id()));
-        assert!(!path.exists(), "{path:?} was left behind");
-        Place(path)
+        Place(unused(&format!("journal-{name}")))
     }
 
     fn open(&self, header: Header) -> Result<Journal<Piece>, Refusal> {
