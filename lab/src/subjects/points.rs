@@ -1,4 +1,4 @@
-//! The intervals of a run as lines of `series.jsonl`: what happened when, and which counters moved.
+//! The intervals of a run as rows of `series.csv.zst`: what happened when, and which counters moved.
 
 use std::collections::BTreeMap;
 

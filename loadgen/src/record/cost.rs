@@ -42,7 +42,7 @@ pub struct Cpu {
     pub busiest_worker_share: Option<f64>,
     /// CPUs the workers were pinned to.
     pub cpus: Vec<u32>,
-    /// Busy time of these CPUs, interrupts included.
+    /// Busy time of these CPUs, interrupts included; absent when some of the time was stolen.
     pub busy_us: Option<u64>,
 }
 

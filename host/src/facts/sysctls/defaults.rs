@@ -182,9 +182,10 @@ pub(super) fn reserved_pages(host: &Host) -> Default {
     (1_u64 << 20).checked_div(host.page_bytes).map_or(Default::Unknown, Default::exactly)
 }
 
-/// One bucket for each 128 KiB, rounded up to a power of two, at most 524288 unless thash_entries= sets another limit:
-/// tcp_init(). Because of the rounding, the memory's tolerance only leaves a choice between neighbouring powers. A
-/// namespace without its own table shows the first namespace's number as negative.
+/// One bucket for each 128 KiB, rounded up to a power of two, at most 524288: tcp_init(). With thash_entries= on its
+/// command line the kernel takes that number instead, rounded up likewise, and the 524288 do not hold: such a host
+/// differs from the default. Because of the rounding, the memory's tolerance only leaves a choice between neighbouring
+/// powers. A namespace without its own table shows the first namespace's number as negative.
 pub(super) fn hash_entries(host: &Host) -> Default {
     let Some(bytes) = host.memory_bytes else {
         return Default::Unknown;
