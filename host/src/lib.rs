@@ -24,5 +24,5 @@ pub use facts::{
 };
 pub use meminfo::Meminfo;
 pub use namespace::{Namespace, namespace};
-pub use room::Room;
+pub use room::{CgroupMemory, Room};
 pub use slabs::SlabCache;

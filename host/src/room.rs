@@ -9,12 +9,21 @@ use std::path::{Component, Path, PathBuf};
 pub struct Room {
     /// Maximum number of threads: the least of `threads-max`, `pid_max` and `pids.max`.
     pub threads_max: Option<u64>,
-    /// What the memory cgroups of this process still allow. `None` means no limit.
-    pub cgroup_bytes_left: Option<u64>,
+    /// The memory cgroup of this process, or an ancestor, that leaves the least. `None` means no limit.
+    pub cgroup_memory: Option<CgroupMemory>,
     /// Whether a memory cgroup accounts for the objects of this process.
     pub charges_memory: bool,
     /// What could not be read: its meaning, and the file.
     pub unreadable: Vec<(&'static str, String)>,
+}
+
+/// A limit of a memory cgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CgroupMemory {
+    /// The limit in bytes.
+    pub limit: u64,
+    /// What it still allows, in bytes.
+    pub left: u64,
 }
 
 impl Room {
@@ -33,7 +42,7 @@ impl Room {
             always.into_iter().filter(|(_, path)| missing(path)).map(|(what, path)| (what, format!("/{path}")));
         Room {
             threads_max: threads.into_iter().flatten().chain(pids.map(|(max, _)| max)).min(),
-            cgroup_bytes_left: groups.memory_left(),
+            cgroup_memory: groups.memory(),
             charges_memory: groups.charges_memory(),
             unreadable: always.chain(groups.unreadable()).collect(),
         }
@@ -140,15 +149,15 @@ impl<'a> Cgroups<'a> {
         missing
     }
 
-    fn memory_left(&self) -> Option<u64> {
+    fn memory(&self) -> Option<CgroupMemory> {
         let limits = self.limits("memory", "memory.limit_in_bytes", "memory.max");
-        let left = limits.into_iter().filter_map(|(max, directory)| {
+        let known = limits.into_iter().filter_map(|(limit, directory)| {
             let used =
                 ["memory.current", "memory.usage_in_bytes"].iter().find_map(|file| number(&directory.join(file)));
             // Version 1 writes "no limit" as the largest multiple of a page in a signed number.
-            (max < 1 << 62).then(|| max.saturating_sub(used.unwrap_or(0)))
+            (limit < 1 << 62).then(|| CgroupMemory { limit, left: limit.saturating_sub(used.unwrap_or(0)) })
         });
-        left.min()
+        known.min_by_key(|memory| memory.left)
     }
 }
 

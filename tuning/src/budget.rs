@@ -43,7 +43,8 @@ pub const RING_DESCRIPTORS_MAX: u64 = 1 << 20;
 pub const REACTOR_DESCRIPTORS: u64 = 64;
 /// Descriptors a worker keeps for itself: `DESCRIPTOR_RESERVE` of `loadgen::plan`.
 pub const WORKER_DESCRIPTORS: u64 = 16;
-/// Threads `c10m serve --reactors` and `c10m load -t` accept.
+/// Threads `c10m serve --reactors` and `c10m load -t` accept: `Options::REACTORS_MAX` of `server` and `THREADS_MAX` of
+/// `loadgen`. Their own choice, far above the CPUs of a host; the kernel's bounds are in `Room::threads_max` of `host`.
 pub const THREADS_MAX: u64 = 1024;
 /// One port in this many stays free on each source address: `PORT_RESERVE_SHARE` of `loadgen::plan`.
 pub const PORT_RESERVE_SHARE: u64 = 32;
@@ -56,5 +57,6 @@ pub const LISTEN_BACKLOG: u64 = 65_535;
 /// After this many milliseconds of silence the server closes a connection, unless told otherwise:
 /// `IDLE_TIMEOUT` of `server::Options`.
 pub const IDLE_TIMEOUT_MS: u64 = 60_000;
-/// One part in this many of the memory is left to everything else that runs: `MEMORY_RESERVE_SHARE` of `loadgen`.
+/// One part in this many of all memory, or of a cgroup's limit, is left to everything else that runs:
+/// `MEMORY_RESERVE_SHARE` of `loadgen`, which stops a ramp at the same share of all memory.
 pub const MEMORY_RESERVE_SHARE: u64 = 32;

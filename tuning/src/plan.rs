@@ -16,6 +16,7 @@ use ::host::Facts;
 pub use crate::host::Host;
 pub use crate::predict::{Owner, Part, Prediction, Shape, predict};
 pub use crate::request::{Backend, Demand, Request, Side};
+pub use crate::rules::spare::MemoryLimit;
 pub use crate::slabs::{Basis, Slabs};
 pub use fit::Fit;
 pub use link::{Link, Verdict};
@@ -63,8 +64,11 @@ pub struct Plan {
     pub unreadable: Vec<Unreadable>,
     /// What the connections need.
     pub needs: Needs,
-    /// Memory in bytes that a new process can have now, with a thirty-second kept free; `None`: not readable.
+    /// Memory in bytes that a new process can have now, with a thirty-second of the whole limit kept free; `None`: not
+    /// readable.
     pub memory_bytes_available: Option<u64>,
+    /// Which limit leaves no more than that.
+    pub memory_limit: Option<MemoryLimit>,
     /// The most connections for which that memory suffices.
     pub memory_fits: Option<u64>,
     /// The most connections that fit now, without any fix; `None`: no limit is known.
@@ -103,6 +107,7 @@ impl Plan {
         let needs = Needs::of(&subject);
         let unreadable = readable::unreadable(&subject, &chain);
         let impossible = fit::impossible(&subject, needs.memory_bytes);
+        let spare = subject.spare();
         Plan {
             request,
             threads: Threads { reactors: subject.reactors, workers: subject.workers },
@@ -110,7 +115,8 @@ impl Plan {
             impossible,
             unreadable,
             needs,
-            memory_bytes_available: subject.memory_available(),
+            memory_bytes_available: spare.map(|spare| spare.bytes),
+            memory_limit: spare.map(|spare| spare.limit),
             memory_fits: subject.memory_fits(),
             fits_now,
             fits_mended: walls_standing(&chain).filter_map(|link| link.hit_at).min(),

@@ -13,6 +13,7 @@ mod host;
 mod memory;
 mod ports;
 pub(crate) mod rule;
+pub(crate) mod spare;
 pub(crate) mod subject;
 mod tables;
 

@@ -7,7 +7,7 @@ use host::{Facts, OpenFilesLimit};
 use protocol::Workload;
 use root::{Root, desktop_with};
 use tuning::IoUring;
-use tuning::plan::{Backend, Basis, Host, Link, Plan, Request, Side, Verdict};
+use tuning::plan::{Backend, Basis, Demand, Host, Link, MemoryLimit, Plan, Request, Side, Verdict, spread};
 
 type Changes = &'static [(&'static str, &'static str)];
 
@@ -103,7 +103,7 @@ fn a_small_virtual_machine_runs_out_of_files_first() {
     );
     assert_eq!((plan.first_wall, plan.fits_now), (Some("fs.file-max"), Some(203_000)));
     assert_eq!(link(&plan, "net.ipv4.tcp_ehash_entries").hit_at, Some(131_072));
-    assert_eq!(plan.memory_bytes_available, Some(1_700_000 * 1024 / 32 * 31));
+    assert_eq!(plan.memory_bytes_available, Some((1_700_000 - 2_097_152 / 32) * 1024));
     let fits = plan.memory_fits.unwrap();
     // 1.57 GiB by about 4.1 KB.
     assert!((400_000..420_000).contains(&fits), "{fits}");
@@ -347,9 +347,21 @@ fn a_memory_cgroup_bounds_and_charges() {
         assert_eq!(plan.prediction.basis, Basis::Slabinfo);
         let accounts = plan.prediction.parts.iter().any(|part| part.name.contains("memory cgroup"));
         assert_eq!(accounts, charged, "{lines}");
-        let expected = if charged { 31_000_000 } else { 23_700_000 * 1024 / 32 * 31 };
-        assert_eq!(plan.memory_bytes_available, Some(expected), "{lines}");
+        // A thirty-second of the whole limit is kept free, whatever is left of it.
+        let (expected, limit) = match charged {
+            true => (30_000_000, MemoryLimit::Cgroup),
+            false => (23_700_000 * 1024 - 24_684_084 * 1024 / 32, MemoryLimit::Host),
+        };
+        assert_eq!((plan.memory_bytes_available, plan.memory_limit), (Some(expected), Some(limit)), "{lines}");
         assert_eq!(link(&plan, "memory").meaning.contains("cgroup"), charged);
+        let demand =
+            Demand { connections: 1_000_000, bytes_per_connection: 50_000, connections_per_reactor_max: u64::MAX };
+        let refusal = spread(&facts, &Host::read(root.path(), 4096), demand).unwrap_err();
+        let (names, never) = match charged {
+            true => (["memory is 30.5 MiB in the memory cgroup", "raise memory.max"], "host"),
+            false => (["memory is 22.6 GiB on this host", "use a larger host"], "cgroup"),
+        };
+        assert!(names.iter().all(|words| refusal.contains(words)) && !refusal.contains(never), "{refusal}");
     }
 }
 

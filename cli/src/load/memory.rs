@@ -34,10 +34,10 @@ pub(super) fn check(options: &Options) -> Result<(), LoadError> {
     // io_uring makes no difference to memory.
     let io_uring = IoUring::Unavailable(String::new());
     let plan = Plan::new(&Facts::of_this_host(), &Host::of_this_host(), request, &io_uring);
-    match (plan.memory_fits, plan.memory_bytes_available) {
-        (Some(fits), Some(available)) if fits < request.connections => Err(LoadError::Refused(format!(
-            "{} connections need {} of memory{}, and this host has {} to spare: {} would fit (`c10m tune plan \
-             --connections {}` shows the parts)",
+    match (plan.memory_fits, plan.memory_bytes_available.zip(plan.memory_limit)) {
+        (Some(fits), Some((available, limit))) if fits < request.connections => Err(LoadError::Refused(format!(
+            "{} connections need {} of memory{}, and {} {} to spare: {} would fit (`c10m tune plan --connections {}` \
+             shows the parts)",
             thousands(request.connections),
             bytes(plan.needs.memory_bytes),
             match side {
@@ -45,6 +45,7 @@ pub(super) fn check(options: &Options) -> Result<(), LoadError> {
                 Side::Tun => " with the server's end",
                 Side::Server => "",
             },
+            limit.has(),
             bytes(available),
             thousands(fits),
             request.connections

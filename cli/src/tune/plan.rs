@@ -177,17 +177,11 @@ fn answer(plan: &Plan, width: usize) -> String {
     );
     let mut line = |sentence: &str| text.push_str(&wrapped(sentence, "", width));
     let needed = bytes(plan.needs.memory_bytes);
-    line(&match (plan.memory_bytes_available, plan.memory_fits) {
-        (None, _) => format!("Memory: needs {needed} for {whose}; cannot read how much this host has."),
-        (Some(available), None) => {
-            format!("Memory: needs {needed} for {whose}; this host has {} to spare.", bytes(available))
-        }
-        (Some(available), Some(most)) => {
-            format!(
-                "Memory: needs {needed} for {whose}; this host has {} to spare: fits {}.",
-                bytes(available),
-                thousands(most)
-            )
+    line(&match plan.memory_bytes_available.zip(plan.memory_limit) {
+        None => format!("Memory: needs {needed} for {whose}; cannot read how much this host has."),
+        Some((available, limit)) => {
+            let fits = plan.memory_fits.map_or(String::new(), |most| format!(": fits {}", thousands(most)));
+            format!("Memory: needs {needed} for {whose}; {} {} to spare{fits}.", limit.has(), bytes(available))
         }
     });
     let needs = &plan.needs;

@@ -67,7 +67,7 @@ mod tests {
         let mut limits = Limits::on_descriptors(descriptors_max);
         let facts = &mut limits.facts;
         (facts.files.file_max, facts.files.open_count) = (Some(2_100_000), Some(100_000));
-        facts.memory.available_bytes = Some(4 << 30);
+        (facts.memory.total_bytes, facts.memory.available_bytes) = (Some(4 << 30), Some(4 << 30));
         change(facts);
         limits
     }

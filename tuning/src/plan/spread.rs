@@ -46,6 +46,7 @@ fn refusal(rule: &Rule, limit: &Limit, finding: &Finding) -> String {
     };
     let measure = finding.measure.as_ref();
     let needed = measure.and_then(|measure| measure.need).map_or_else(|| format!("more {}", limit.unit), amount);
-    let mend = finding.mend.as_ref().map_or("end other programs, or use a larger host", |mend| &mend.command);
+    let mend = finding.mend.as_ref().map(|mend| mend.command.as_str()).or(finding.way_out);
+    let mend = mend.unwrap_or("use a larger host, or fewer connections");
     format!("needs {needed}, and {} is {} ({}): {mend}", rule.id, finding.found, finding.meaning)
 }

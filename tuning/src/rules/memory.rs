@@ -23,7 +23,7 @@ pub(super) const QUEUED: &[Rule] = &[Rule {
 
 fn room(subject: &Subject<'_>) -> Option<Finding> {
     let need = subject.memory_needed(subject.connections);
-    let Some(available) = subject.memory_available() else {
+    let Some(spare) = subject.spare() else {
         return Some(Finding::unknown(need));
     };
     let whose = match subject.request.side {
@@ -31,17 +31,17 @@ fn room(subject: &Subject<'_>) -> Option<Finding> {
         Side::Both => "both sides",
         Side::Tun => "the server's side and a client in user space",
     };
-    let bound = if subject.is_bound_by_cgroup() { "the memory cgroup leaves" } else { "this host has" };
-    let mut meaning = format!("{} for {whose}; {bound} {} to spare", bytes(need), bytes(available));
-    if need > available {
+    let mut meaning = format!("{} for {whose}; {} {} to spare", bytes(need), spare.limit.has(), bytes(spare.bytes));
+    if need > spare.bytes {
         meaning.push_str(&format!(
             ", so {} are missing: beyond it the kernel kills processes to make room",
-            bytes(need - available)
+            bytes(need - spare.bytes)
         ));
     }
     Some(
-        Finding::limit(Some(available), need, subject.memory_fits(), meaning)
-            .found(format!("{} available", bytes(subject.facts.memory.available_bytes.unwrap_or(available))))
+        Finding::limit(Some(spare.bytes), need, subject.memory_fits(), meaning)
+            .found(format!("{} {}", bytes(spare.left), spare.limit.place()))
+            .way_out(spare.limit.way_out())
             .wanted(format!("{} one end, {} both", bytes(subject.memory_of_one_end()), bytes(need)))
             .fine("both ends fit while idle; a container's own limit is not counted here"),
     )

@@ -150,6 +150,8 @@ pub(crate) struct Finding {
     pub(crate) fine: Option<String>,
     /// Used only if something must be fixed.
     pub(crate) mend: Option<Mend>,
+    /// What people can do where no command helps.
+    pub(crate) way_out: Option<&'static str>,
 }
 
 impl Finding {
@@ -163,6 +165,7 @@ impl Finding {
             meaning: meaning.into(),
             fine: None,
             mend: None,
+            way_out: None,
         }
     }
 
@@ -182,6 +185,7 @@ impl Finding {
             meaning: meaning.into(),
             fine: None,
             mend: None,
+            way_out: None,
         }
     }
 
@@ -223,6 +227,11 @@ impl Finding {
 
     pub(crate) fn mend(mut self, turn: Turn, command: impl Into<String>) -> Finding {
         self.mend = Some(Mend { turn, command: command.into() });
+        self
+    }
+
+    pub(crate) fn way_out(mut self, words: &'static str) -> Finding {
+        self.way_out = Some(words);
         self
     }
 }

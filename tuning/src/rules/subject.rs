@@ -6,14 +6,13 @@ use crate::budget;
 use crate::host::Host;
 use crate::predict::{Shape, predict};
 use crate::request::{Backend, Demand, Request, Side};
+use crate::rules::spare::Spare;
 use ::host::Facts;
+use ::host::sysctl::LOCAL_PORT_RANGE_DEFAULT;
 use protocol::Workload;
 
 /// No host has this many connections: a search for a limit stops here and reports none.
 const CONNECTIONS_MAX: u64 = 1 << 40;
-
-/// The kernel's own default range, for hosts that do not show theirs.
-const PORTS_DEFAULT: u64 = 60_999 - 32_768 + 1;
 
 /// Whether a ring can be set up. Trying it needs the server's code, so the caller provides the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,7 +63,7 @@ impl<'a> Subject<'a> {
             Side::Tun => request.reactors.unwrap_or(1).clamp(1, facts.cpu.online_count.unwrap_or(1).max(1)),
         };
         let reserved = facts.network.reserved_ports.as_deref().unwrap_or_default();
-        let ports = facts.network.port_range.map_or(PORTS_DEFAULT, |range| usable_ports(range, reserved));
+        let ports = usable_ports(facts.network.port_range.unwrap_or(LOCAL_PORT_RANGE_DEFAULT), reserved);
         Subject {
             facts,
             host,
@@ -186,20 +185,9 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// What a new process can have, less the reserve.
-    pub(crate) fn memory_available(&self) -> Option<u64> {
-        let host = self.facts.memory.available_bytes;
-        let available = host.into_iter().chain(self.host.room.cgroup_bytes_left).min()?;
-        Some(available - available / budget::MEMORY_RESERVE_SHARE)
-    }
-
-    /// Whether the memory cgroup leaves less than the host has.
-    pub(crate) fn is_bound_by_cgroup(&self) -> bool {
-        match (self.host.room.cgroup_bytes_left, self.facts.memory.available_bytes) {
-            (Some(left), Some(available)) => left < available,
-            (left, None) => left.is_some(),
-            (None, _) => false,
-        }
+    /// The memory that a new process can have.
+    pub(crate) fn spare(&self) -> Option<Spare> {
+        Spare::of(&self.facts.memory, self.host.room.cgroup_memory)
     }
 
     /// The memory of `connections` in bytes.
@@ -218,8 +206,8 @@ impl<'a> Subject<'a> {
 
     /// The most connections the available memory has room for.
     pub(crate) fn memory_fits(&self) -> Option<u64> {
-        let available = self.memory_available()?;
-        largest(|connections| self.memory_needed(connections) <= available)
+        let spare = self.spare()?;
+        largest(|connections| self.memory_needed(connections) <= spare.bytes)
     }
 }
 
