@@ -10,8 +10,9 @@ use results::report;
 use crate::kinds::comparison::available::leave_out_unavailable;
 use crate::kinds::comparison::finished::Finished;
 use crate::kinds::comparison::plan::{Arm, Comparison, Length, Scope};
+use crate::kinds::comparison::runner::ATTEMPTS_MAX;
 use crate::kinds::comparison::tables::tables;
-use crate::kinds::comparison::{assemble, runner};
+use crate::kinds::comparison::{assemble, course};
 use crate::refusal::Refusal;
 use crate::session::limits::Limits;
 use crate::session::request::Request;
@@ -52,7 +53,7 @@ pub(super) fn publish(comparison: &Comparison, request: &Request, stage: Stage<'
         bail!("nothing can be compared here: {}", skipped.join("; "));
     }
     let mut sitting = Sitting::<Finished>::open(request, stage, outline(comparison, request, &scope, skipped))?;
-    if let Err(error) = runner::run(&mut sitting, comparison, &scope, &limits, since) {
+    if let Err(error) = course::run(&mut sitting, comparison, &scope, &limits, since) {
         if error.is::<Refusal>() {
             return Err(error);
         }
@@ -90,7 +91,7 @@ fn outline(comparison: &Comparison, request: &Request, scope: &Scope, skipped: V
         skipped,
         needs_namespaces: scope.loads.iter().any(Load::is_churn),
         wait_max: Some(WAIT_MAX),
-        attempts_max: runner::ATTEMPTS_MAX,
+        attempts_max: ATTEMPTS_MAX,
     }
 }
 

@@ -4,6 +4,7 @@ mod assemble;
 mod available;
 mod blocks;
 mod conduct;
+mod course;
 pub(crate) mod experiment;
 mod finished;
 mod memory;
