@@ -63,8 +63,6 @@ pub struct Record {
     pub resumed: u32,
     /// The measurements.
     pub cells: Vec<Cell>,
-    /// Memory of idle connections.
-    pub memory: Vec<MemoryCell>,
     /// What was found. Absent where too few blocks are complete.
     pub findings: Option<Findings>,
 }
@@ -133,21 +131,4 @@ pub struct Design {
     pub resolution_pooled: Option<f64>,
     /// The same for the effect under one load.
     pub resolution_single: Option<f64>,
-}
-
-/// Memory of idle connections in one arm.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MemoryCell {
-    /// `echo`, `http` or `websocket`.
-    pub workload: String,
-    /// Backend and variant.
-    pub arm: String,
-    /// Open connections.
-    pub connections: u64,
-    /// Reactors that shared them.
-    pub reactors: u32,
-    /// Growth of the server process's own memory over the connections.
-    pub user_bytes_per_connection: Option<f64>,
-    /// What a connection may take.
-    pub budget_bytes: Option<u64>,
 }

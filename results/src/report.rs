@@ -31,7 +31,7 @@ pub use markdown::{markdown as markdown_of, plain};
 pub use matrix::matrix;
 pub use readme::{find_readme_block, readme_block};
 pub use runs_list::{FIRST_LINE as FIRST_LINE_OF_LIST, ListedRun, runs_list};
-pub use table::{Table, connection_memory_table, memory_table, operations_table, spread_table};
+pub use table::{Table, connection_memory_table, operations_table, spread_table};
 
 /// What holds for every comparison that this project makes on one small machine.
 const LIMITS: [&str; 3] = [
@@ -121,8 +121,7 @@ fn cost_blocks(record: &Record, curves: &[Curve], judged: &Judged<'_>, blocks: &
         blocks.push(Block::PageOnly { summary: "Response times".to_owned(), blocks: blocks_of });
     }
     blocks.extend([operations_table(record), spread_table(record)].into_iter().flatten().map(in_sight_or_folded));
-    let memory = [memory_table(record), connection_memory_table(record)].into_iter().flatten();
-    blocks.extend(memory.map(in_sight_or_folded));
+    blocks.extend(connection_memory_table(record).map(in_sight_or_folded));
 }
 
 /// A table of any length. A long one stands only on the page, folded, with its title on the fold.

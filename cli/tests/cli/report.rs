@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use results::judged::Judged;
 use results::record::{Record, RunOfCell, Summary, VerdictState};
 use results::report::{find_readme_block, readme_block};
 use serde_json::Value;
@@ -39,6 +40,7 @@ fn with_starts(scratch: &Scratch, name: &str, change: impl Fn(&mut RunOfCell)) -
         cell.summary = Summary::of(&cell.runs, None);
         (cell.summary.p50_us, cell.summary.p99_us, cell.summary.p99_9_us) = quantiles;
     }
+    record.findings = Judged::of(&record).findings;
     let directory = scratch.comparison(name, &record);
     let starts: Vec<RunOfCell> = record.cells.iter().flat_map(|cell| cell.runs.clone()).collect();
     let table = results::columns::file(&["cell"], &starts).expect("a table");

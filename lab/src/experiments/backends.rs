@@ -55,7 +55,6 @@ fn quick() -> Scope {
         ],
         length: QUICK,
         seconds: WINDOW_S,
-        idle_connections: 0,
         notes: vec![NOTE_QUICK, NOTE_ONE, NOTE_PIPELINE, NOTE_MEMORY],
     }
 }
@@ -76,7 +75,6 @@ fn full() -> Scope {
         loads,
         length: minutes(90),
         seconds: WINDOW_S,
-        idle_connections: 0,
         notes: vec![NOTE_ONE, NOTE_PIPELINE, NOTE_MEMORY],
     }
 }

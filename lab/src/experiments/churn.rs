@@ -51,7 +51,6 @@ fn scope(profile: Profile, length: Length) -> Scope {
         length,
         // Each start makes a network namespace, which takes as long as a short window.
         seconds: 0.5,
-        idle_connections: 0,
         notes: vec![NOTE_RPS, NOTE_CLOSE, NOTE_SOFTIRQ, NOTE_BALANCE],
     }
 }

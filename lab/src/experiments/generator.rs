@@ -33,7 +33,6 @@ pub(super) fn experiment() -> Comparison {
             length: minutes(15),
             // wrk only knows whole seconds.
             seconds: 1.0,
-            idle_connections: 0,
             notes: vec![],
         }],
     }

@@ -59,7 +59,6 @@ fn scope(profile: Profile, rungs: &[u32], notes: Vec<&'static str>) -> Scope {
         loads: rungs.iter().map(|connections| Load::open(Workload::Http, *connections, RATE)).collect(),
         length,
         seconds,
-        idle_connections: 0,
         notes,
     }
 }

@@ -51,7 +51,6 @@ fn quick() -> Scope {
         loads: vec![Load::closed(Workload::Http, 64), Load::closed(Workload::Echo, 64)],
         length: QUICK,
         seconds: WINDOW_S,
-        idle_connections: 0,
         notes: vec![NOTE_LOADS, NOTE_QUICK],
     }
 }
@@ -69,7 +68,6 @@ fn full() -> Scope {
         loads,
         length: minutes(60),
         seconds: WINDOW_S,
-        idle_connections: 0,
         notes: vec![NOTE_LOADS],
     }
 }

@@ -37,7 +37,6 @@ pub(super) fn experiment() -> Comparison {
             ],
             length: QUICK,
             seconds: WINDOW_S,
-            idle_connections: 0,
             notes: vec![],
         }],
     }

@@ -17,7 +17,6 @@ pub(super) fn experiment() -> Comparison {
         loads: vec![Load::closed(Workload::Echo, 4), Load::open(Workload::Http, 4, 1000.0)],
         length: Length::Blocks(blocks),
         seconds: 0.2,
-        idle_connections: 0,
         notes: vec![],
     };
     Comparison {

@@ -46,7 +46,6 @@ fn quick() -> Scope {
         loads: vec![Load::closed(Workload::Echo, 1000), Load::open(Workload::Echo, 1000, RATE)],
         length: QUICK,
         seconds: WINDOW_S,
-        idle_connections: 0,
         notes: vec![NOTE_TRICKS],
     }
 }
@@ -64,7 +63,6 @@ fn full() -> Scope {
         loads,
         length: minutes(45),
         seconds: WINDOW_S,
-        idle_connections: 0,
         notes: vec![NOTE_TRICKS],
     }
 }

@@ -87,7 +87,6 @@ fn record(twin: f64, handicapped: f64) -> Record {
         waits: vec![],
         resumed: 0,
         cells: cells.collect(),
-        memory: vec![],
         findings: None,
     }
 }

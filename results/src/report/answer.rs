@@ -16,7 +16,7 @@ const DIFFERING_MAX: usize = 2;
 /// What is to be read if nothing else is: at most three sentences, and in front of them one if the run may not be
 /// believed.
 pub(super) fn answer(record: &Record, judged: &Judged<'_>) -> Vec<String> {
-    if let Some(reason) = nothing(record, judged) {
+    if let Some(reason) = nothing(judged) {
         return vec![reason];
     }
     let mut sentences = Vec::new();
@@ -34,11 +34,9 @@ pub(super) fn in_a_line(record: &Record, judged: &Judged<'_>) -> String {
 }
 
 /// Why there is no answer.
-fn nothing(record: &Record, judged: &Judged<'_>) -> Option<String> {
-    let reason = if judged.loads.is_empty() && record.memory.is_empty() {
+fn nothing(judged: &Judged<'_>) -> Option<String> {
+    let reason = if judged.loads.is_empty() {
         "No start was recorded, so there is no answer."
-    } else if judged.loads.is_empty() {
-        "Nothing was compared under load; the memory of idle connections is below."
     } else if judged.arms.is_empty() {
         "There is no arm to compare another with."
     } else if judged.findings.is_none() {

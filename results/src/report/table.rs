@@ -1,7 +1,7 @@
 //! The tables of a report as rows of text, so that a terminal and markdown show the same.
 
 use super::load::short;
-use crate::figures::{ABSENT, count, measure, or_absent};
+use crate::figures::{measure, or_absent};
 use crate::record::{Cell, Record, Summary};
 use crate::stats::Range;
 
@@ -81,25 +81,4 @@ fn medians(record: &Record, title_of_table: &str, figures: &[Figure], first: usi
     let names = figures.iter().map(|(name, _)| *name);
     let header: Vec<&str> = ["arm"].into_iter().chain(names).chain(["load"]).collect();
     (!rows.is_empty()).then(|| Table::new(title_of_table.to_owned(), &header, rows))
-}
-
-/// Memory of idle connections; `None` when it was not measured.
-pub fn memory_table(record: &Record) -> Option<Table> {
-    const HEADER: [&str; 6] = ["arm", "connections", "reactors", "bytes each", "budget", "workload"];
-    let rows: Vec<Vec<String>> = record
-        .memory
-        .iter()
-        .map(|cell| {
-            vec![
-                cell.arm.clone(),
-                count(cell.connections as f64),
-                cell.reactors.to_string(),
-                or_absent(cell.user_bytes_per_connection, measure),
-                cell.budget_bytes.map_or_else(|| ABSENT.to_owned(), |bytes| count(bytes as f64)),
-                cell.workload.clone(),
-            ]
-        })
-        .collect();
-    let title = "The server's own memory for each idle connection".to_owned();
-    (!rows.is_empty()).then(|| Table::new(title, &HEADER, rows))
 }

@@ -1,9 +1,7 @@
 //! A made-up record with round numbers: three loads, five arms and both controls, twelve blocks.
 
 use results::judged::Judged;
-use results::record::{
-    Cell, Decision, Design, Loop, MemoryCell, Metric, Record, Role, RunOfCell, SCHEMA, Summary, VerdictState,
-};
+use results::record::{Cell, Decision, Design, Loop, Metric, Record, Role, RunOfCell, SCHEMA, Summary, VerdictState};
 use results::run;
 use serde_json::json;
 
@@ -129,14 +127,6 @@ pub(crate) fn of(cells: Vec<Cell>) -> Record {
         waits: vec![],
         resumed: 0,
         cells,
-        memory: vec![MemoryCell {
-            workload: "echo".to_owned(),
-            arm: "epoll level".to_owned(),
-            connections: 1_000_000,
-            reactors: 4,
-            user_bytes_per_connection: Some(48.5),
-            budget_bytes: Some(64),
-        }],
         findings: None,
     };
     record.findings = Judged::of(&record).findings;

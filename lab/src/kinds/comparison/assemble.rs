@@ -57,7 +57,6 @@ pub(crate) fn outcome(
         waits: account.waits,
         resumed: account.resumed,
         cells,
-        memory: finished::memory(journal).cloned().collect(),
         findings: None,
     };
     record.findings = Judged::of(&record).findings;

@@ -1,17 +1,15 @@
-//! The course of a comparison: the pilot, then every block, then the memory of idle connections.
+//! The course of a comparison: the pilot, then every block.
 
 use std::time::{Duration, Instant};
 
-use protocol::Workload;
 use results::record::Role;
-use server::Variant;
 
+use crate::kinds::comparison::blocks;
 use crate::kinds::comparison::finished::{self, Finished};
 use crate::kinds::comparison::order::{Step, starts_of_block};
 use crate::kinds::comparison::pilot::{self, Pilot, Seen};
 use crate::kinds::comparison::plan::{Comparison, Scope, key};
 use crate::kinds::comparison::runner::{ATTEMPTS_MAX, Runner};
-use crate::kinds::comparison::{blocks, memory};
 use crate::refusal::Refusal;
 use crate::session::limits::Limits;
 use crate::session::progress::Progress;
@@ -37,13 +35,10 @@ fn everything(runner: &mut Runner<'_, '_>, since: Instant) -> anyhow::Result<()>
         Some(pilot) => pilot.clone(),
         None => look(runner, since)?,
     };
-    let journal = runner.sitting.journal();
-    let done = journal.run_count() + finished::memory(journal).count();
     let starts = u64::from(pilot.blocks) * runner.scope.starts_per_block();
-    runner.progress = Progress::new(done as u64, starts + runner.scope.memory_plan().len() as u64);
+    runner.progress = Progress::new(runner.sitting.journal().run_count() as u64, starts);
     runner.progress.say(&pilot.words(runner.scope));
-    blocks::all(runner, &pilot)?;
-    all_memory(runner)
+    blocks::all(runner, &pilot)
 }
 
 /// The reference a few times and every other arm once under each load.
@@ -64,7 +59,7 @@ fn look(runner: &mut Runner<'_, '_>, since: Instant) -> anyhow::Result<Pilot> {
         }
         seen.costs_us.push(costs_us);
     }
-    seen.spent = since.elapsed() + Duration::from_secs_f64(runner.scope.memory_s());
+    seen.spent = since.elapsed();
     let pilot = Pilot::of(runner.scope, &seen).map_err(Refusal::usage)?;
     runner.sitting.keep(Finished::Pilot(pilot.clone()))?;
     Ok(pilot)
@@ -100,35 +95,4 @@ fn pilot_starts(runner: &mut Runner<'_, '_>, step: &Step, starts: usize) -> anyh
         }
     }
     Ok((took, costs))
-}
-
-fn all_memory(runner: &mut Runner<'_, '_>) -> anyhow::Result<()> {
-    for (workload, variant) in runner.scope.memory_plan() {
-        let (word, arm) = (workload.name(), variant.to_string());
-        if finished::memory(runner.sitting.journal()).any(|cell| (cell.workload.as_str(), &cell.arm) == (word, &arm)) {
-            continue;
-        }
-        let cell = format!("memory-{word}-{variant}");
-        if !runner.sitting.is_left_out(&cell) {
-            one_memory(runner, workload, variant, cell)?;
-        }
-        runner.progress.finish_step();
-    }
-    Ok(())
-}
-
-fn one_memory(runner: &mut Runner<'_, '_>, workload: Workload, variant: Variant, cell: String) -> anyhow::Result<()> {
-    let name = format!("memory of idle connections, {} {variant}", workload.name());
-    runner.progress.begin(None, &name);
-    let connections = runner.scope.idle_connections;
-    let measured = runner
-        .sitting
-        .attempt(&name, &mut runner.progress, |stage| memory::measure(variant, workload, connections, stage))?;
-    match measured {
-        Ok(measured) => runner.sitting.keep(Finished::Memory(measured)),
-        Err(reason) => {
-            let reason = format!("{name}: failed {ATTEMPTS_MAX} times: {reason}");
-            runner.sitting.leave_out(cell, reason, &runner.progress)
-        }
-    }
 }

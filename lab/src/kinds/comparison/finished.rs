@@ -1,6 +1,6 @@
 //! The results of a comparison as its journal keeps them, one by one.
 
-use results::record::{MemoryCell, Point, RunOfCell};
+use results::record::{Point, RunOfCell};
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::comparison::pilot::Pilot;
@@ -14,7 +14,6 @@ use crate::subjects::opening::Opening;
 pub(crate) enum Finished {
     Pilot(Pilot),
     Run(Box<Entry>),
-    Memory(MemoryCell),
     /// What connections cost by themselves, by [`crate::subjects::opening::key`].
     Opening {
         key: String,
@@ -51,14 +50,6 @@ pub(crate) fn pilot(journal: &Journal<Finished>) -> Option<&Pilot> {
 pub(crate) fn runs(journal: &Journal<Finished>) -> impl Iterator<Item = &Entry> {
     journal.finished().filter_map(|piece| match piece {
         Finished::Run(entry) => Some(&**entry),
-        _ => None,
-    })
-}
-
-/// The measurements of memory.
-pub(crate) fn memory(journal: &Journal<Finished>) -> impl Iterator<Item = &MemoryCell> {
-    journal.finished().filter_map(|piece| match piece {
-        Finished::Memory(cell) => Some(cell),
         _ => None,
     })
 }

@@ -7,7 +7,6 @@ mod conduct;
 mod course;
 pub(crate) mod experiment;
 mod finished;
-mod memory;
 mod order;
 mod pilot;
 pub(crate) mod plan;

@@ -61,7 +61,6 @@ mod tests {
             loads: vec![Load::closed(Workload::Echo, 1), Load::closed(Workload::Http, 1)],
             length: Length::Blocks(4),
             seconds: 0.25,
-            idle_connections: 0,
             notes: vec![],
         };
         scope.with_controls("epoll level", true)

@@ -41,7 +41,7 @@ pub(crate) struct Seen {
     pub(crate) costs_us: Vec<Vec<f64>>,
     /// How long the starts of one block take.
     pub(crate) block: Duration,
-    /// Time since the command was given, and time that is needed beside the blocks.
+    /// Time since the command was given.
     pub(crate) spent: Duration,
 }
 
@@ -188,7 +188,6 @@ mod tests {
             loads: vec![Load::closed(Workload::Echo, 64), Load::closed(Workload::Http, 64)],
             length,
             seconds: 0.25,
-            idle_connections: 0,
             notes: vec![],
         }
         .with_controls("epoll level", true)

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use protocol::Workload;
 use results::record::{Decision, Metric, Role};
 use server::Variant;
 
@@ -88,8 +87,6 @@ pub(crate) struct Scope {
     pub(crate) length: Length,
     /// Length of a window.
     pub(crate) seconds: f64,
-    /// Idle connections for the memory measurement of each variant; 0 skips it.
-    pub(crate) idle_connections: u32,
     /// What a reader must know besides the numbers, above all what the profile leaves out.
     pub(crate) notes: Vec<&'static str>,
 }
@@ -198,27 +195,6 @@ impl Scope {
         names.collect::<BTreeSet<String>>().len()
     }
 
-    /// The variants whose memory is measured with idle connections, in order.
-    pub(crate) fn memory_plan(&self) -> Vec<(Workload, Variant)> {
-        if self.idle_connections == 0 {
-            return vec![];
-        }
-        let variants = self.arms.iter().filter(|arm| !arm.role.is_control()).filter_map(|arm| match arm.server {
-            Kind::C10m(variant) => Some(variant),
-            _ => None,
-        });
-        let variants: Vec<Variant> = variants.collect();
-        Workload::ALL
-            .into_iter()
-            .flat_map(|workload| variants.iter().map(move |variant| (workload, *variant)))
-            .collect()
-    }
-
-    /// How long the memory of idle connections takes.
-    pub(crate) fn memory_s(&self) -> f64 {
-        self.memory_plan().len() as f64 * MEMORY_S
-    }
-
     /// How long all of it takes at most on a quiet machine.
     pub(crate) fn expected_s(&self) -> f64 {
         match self.length {
@@ -241,8 +217,6 @@ fn quoted(names: &[String]) -> String {
 const NOTE_PART: &str = "A part of the experiment: only the arms and the loads that the command names.";
 /// What a start takes besides its window: two processes that start and end, connections, warm-up.
 const OVERHEAD_S: f64 = 0.3;
-/// Time for the idle memory of one variant.
-const MEMORY_S: f64 = 1.5;
 
 /// The main variants of this project.
 pub(crate) fn main_variants() -> Vec<Arm> {
@@ -251,6 +225,8 @@ pub(crate) fn main_variants() -> Vec<Arm> {
 
 #[cfg(test)]
 mod tests {
+    use protocol::Workload;
+
     use super::*;
 
     fn scope(arms: Vec<Arm>) -> Scope {
@@ -260,7 +236,6 @@ mod tests {
             loads: vec![Load::closed(Workload::Echo, 1), Load::closed(Workload::Http, 1)],
             length: Length::Blocks(3),
             seconds: 1.0,
-            idle_connections: 0,
             notes: vec![],
         }
     }
@@ -307,9 +282,6 @@ mod tests {
         let scope = scope(main_variants().into_iter().chain([nginx]).collect());
         let counts: Vec<usize> = scope.loads.iter().map(|load| scope.arms_for(load).len()).collect();
         assert_eq!(counts, [Variant::MAIN.len(), Variant::MAIN.len() + 1]);
-        assert!(scope.memory_plan().is_empty());
-        let with_memory = Scope { idle_connections: 1, ..scope.with_controls("epoll level", true) };
-        assert_eq!(with_memory.memory_plan().len(), 2 * Variant::MAIN.len(), "controls have no memory of their own");
     }
 
     #[test]

@@ -8,5 +8,5 @@ use results::report;
 pub(crate) fn tables(record: &Record) -> Vec<report::Table> {
     let judged = Judged::of(record);
     let rest = report::champions_table(record, &judged).into_iter().chain(report::agreement_table(record));
-    report::matrix(record, &judged).into_iter().chain(rest).chain(report::memory_table(record)).collect()
+    report::matrix(record, &judged).into_iter().chain(rest).collect()
 }

@@ -44,7 +44,6 @@ fn trial(connections: u32, blocks: u32) -> Comparison {
             loads: vec![Load::closed(Workload::Echo, connections)],
             length: Length::Blocks(blocks),
             seconds: 0.2,
-            idle_connections: 0,
             notes: vec![],
         }],
     }
