@@ -140,6 +140,32 @@ fn refusals_are_counted_by_status() {
     assert_eq!(record.requests.completed, 0);
 }
 
+/// A server that takes a request, thinks for 300 ms and resets must not look like one without slow replies.
+#[test]
+fn a_request_that_waited_and_was_reset_counts_as_at_least_so_long() {
+    const WAIT: Duration = Duration::from_millis(300);
+    let check = |workload, engine, rate, pipeline| {
+        let server = Server::start(workload, &[Manner::Good, Manner::Good, Manner::ResetEvery(5, WAIT)]);
+        let record = run(&Options { engine, rate, pipeline, timeout: LONG, ..options(server.target()) });
+        let (requests, response) = (&record.requests, &record.response_us);
+        let name = format!("{workload:?} {engine:?} {rate:?} {pipeline}: {requests:?} {response:?}");
+        assert!(requests.failed > 0 && requests.errors.contains_key("connection_reset"), "{name}");
+        assert_eq!(response.count, requests.completed + requests.without_good_reply(), "{name}");
+        // The generator's clock started before the server's; the histogram keeps three digits.
+        assert!(response.max >= Some(299_000.0), "{name}");
+        let slow = record.intervals.iter().filter(|interval| interval.response_us.max >= Some(299_000.0));
+        assert!(slow.count() > 0, "{name}");
+    };
+    let check = &check;
+    std::thread::scope(|scope| {
+        for (workload, engine) in workloads_and_engines() {
+            for (rate, pipeline) in [(None, 4), (Some(200.0), 1)] {
+                scope.spawn(move || check(workload, engine, rate, pipeline));
+            }
+        }
+    });
+}
+
 #[test]
 fn idle_connections_are_held_without_a_request() {
     let server = Server::start(Workload::Echo, &[Manner::Good]);
