@@ -70,7 +70,9 @@ pub(crate) fn run(
     // The main thread runs on spare CPUs if there are any, else on those of the load, but never on the
     // watched ones.
     let hiccup = Hiccup::start(hiccup::PERIOD, &options.cpus)?;
-    let affinity = Affinity::restrict(&affinity::beside(&options.cpus, &options.watch_cpus));
+    let beside = affinity::beside(&options.cpus, &options.watch_cpus);
+    let is_apart = !beside.is_empty() && beside.iter().all(|cpu| !options.cpus.contains(cpu));
+    let affinity = Affinity::restrict(&beside);
     let outcome = thread::scope(|scope| {
         let mut handles = Vec::with_capacity(plan.connections.len());
         for index in 0..plan.connections.len() {
@@ -83,7 +85,7 @@ pub(crate) fn run(
                 }
             }
         }
-        let conducted = conduct::conduct(&job, &handles, stop, hiccup, &mut collector, &mut observe);
+        let conducted = conduct::conduct(&job, &handles, stop, hiccup, is_apart, &mut collector, &mut observe);
         Ok((conducted, join(handles)?))
     });
     drop(affinity);

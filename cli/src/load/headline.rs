@@ -2,7 +2,7 @@
 //! verdict, that the run was interrupted. Reads the record; judges nothing again.
 
 use loadgen::Mode;
-use loadgen::record::{Queue, Record};
+use loadgen::record::{Queue, Record, State};
 
 /// Below this share of the offered rate, the headline mentions the achieved rate even if nothing waited for a
 /// connection.
@@ -103,6 +103,32 @@ pub(super) fn verdict(record: &Record) -> String {
             None => format!("verdict {state}, interrupted after {}", progress(record)),
         },
     }
+}
+
+/// The verdicts on counts, CPU and times, and what may be quoted.
+pub(super) fn parts(record: &Record) -> String {
+    let verdict = &record.verdict;
+    let parts = [("counts", verdict.counts), ("CPU", verdict.cpu), ("times", verdict.times)];
+    let states = parts.map(|(name, state)| match state {
+        State::Skipped => format!("{name} not taken"),
+        _ => format!("{name} {}", state.name()),
+    });
+    let named = |wanted| {
+        let names: Vec<&str> = parts.iter().filter(|(_, state)| *state == wanted).map(|(name, _)| *name).collect();
+        (!names.is_empty())
+            .then(|| names.join(" and ").replacen(" and ", if names.len() > 2 { ", " } else { " and " }, 1))
+    };
+    let is_all = |wanted| parts.iter().all(|(_, state)| *state == wanted);
+    let advice = [
+        named(State::Invalid).map(|names| match is_all(State::Invalid) {
+            true => "quote nothing of this run".to_owned(),
+            false => format!("do not quote {names}"),
+        }),
+        named(State::Warn).map(|names| format!("quote {names} only with the reasons below")),
+    ];
+    let advice: Vec<String> = advice.into_iter().flatten().collect();
+    let colon = if advice.is_empty() { "" } else { ": " };
+    format!("{}{colon}{}", states.join(", "), advice.join("; "))
 }
 
 /// How far an interrupted run came. A run with a fixed number of requests has no planned length.
@@ -217,6 +243,29 @@ mod tests {
             assert_eq!(is_nothing(&record), part != Interruption::Window);
         }
         assert_eq!(headline(&record), Vec::<String>::new());
+    }
+
+    #[test]
+    fn counts_cpu_and_times_have_verdicts_of_their_own() {
+        use State::{Invalid, Skipped, Valid, Warn};
+        for (states, expected) in [
+            ([Valid; 3], "counts VALID, CPU VALID, times VALID"),
+            ([Valid, Valid, Skipped], "counts VALID, CPU VALID, times not taken"),
+            ([Valid, Valid, Warn], "counts VALID, CPU VALID, times WARN: quote times only with the reasons below"),
+            ([Valid, Valid, Invalid], "counts VALID, CPU VALID, times INVALID: do not quote times"),
+            (
+                [Warn, Warn, Invalid],
+                "counts WARN, CPU WARN, times INVALID: do not quote times; quote counts and CPU only with the \
+                 reasons below",
+            ),
+            ([Warn; 3], "counts WARN, CPU WARN, times WARN: quote counts, CPU and times only with the reasons below"),
+            ([Invalid; 3], "counts INVALID, CPU INVALID, times INVALID: quote nothing of this run"),
+        ] {
+            let mut record = record();
+            let verdict = &mut record.verdict;
+            [verdict.counts, verdict.cpu, verdict.times] = states;
+            assert_eq!(parts(&record), expected);
+        }
     }
 
     #[test]

@@ -10,6 +10,10 @@
 //! A probe that fails outside step 3 is repeated once before its rate counts as failed, because a hiccup of the host
 //! must not halve the answer. That makes the search slightly too optimistic, which step 3 corrects. Two hiccups in a
 //! row make it too pessimistic, which step 4 detects.
+//!
+//! A probe that the generator or its host spoiled says nothing about the target. It is made again, a bounded number of
+//! times, and counts neither as passed nor as failed. A rate at which every probe is spoiled is the end of what can be
+//! measured. If that, and no failure, lies above the answer, the answer is a rate that holds, but no knee.
 
 use std::ops::Range;
 
@@ -24,6 +28,10 @@ const STEP: f64 = 1.01;
 /// for a true knee to show.
 const STRIDE: f64 = 1.05;
 
+/// Probes of one rate in a row that are made again because they were spoiled. With three, a host that spoils one probe
+/// in four ends the search at one rate in 256.
+const SPOILED_AGAIN_MAX: usize = 3;
+
 /// The result of one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Probe {
@@ -35,8 +43,10 @@ pub(super) struct Probe {
     pub(super) measured_us: Option<f64>,
     /// Whether the condition held.
     pub(super) held: bool,
-    /// Whether the measurement is valid; an overloaded generator makes it invalid.
+    /// Whether the measurement is valid.
     pub(super) valid: bool,
+    /// Whether the generator or its host made it invalid. Then it says nothing about the target, held or not.
+    pub(super) spoiled: bool,
     /// Seed of the probe's schedule.
     pub(super) seed: u64,
 }
@@ -105,6 +115,8 @@ pub(super) enum End {
     RateLimit,
     /// The condition holds at no rate that has enough samples.
     NeverHeld,
+    /// Above the rate, if there is one, every probe was spoiled, so nothing is known of the target there.
+    Invalid,
     /// The search needed more probes than allowed.
     ProbeLimit,
     /// The user ended the search.
@@ -119,8 +131,7 @@ pub(super) enum End {
 pub(super) enum LimitedBy {
     /// The condition did not hold.
     Condition,
-    /// The condition held, but the measurement became invalid: the limit is the load generator's rather than the
-    /// server's.
+    /// Every probe was spoiled by the load generator or its host.
     Measurement,
 }
 
@@ -130,11 +141,11 @@ pub(super) struct Knee {
     pub(super) end: End,
     /// The rate that was confirmed. If the search ended before that, the highest that passed.
     pub(super) rate: Option<f64>,
-    /// The lowest higher rate that failed.
+    /// The lowest higher rate that failed, or could not be measured.
     pub(super) rate_failed: Option<f64>,
-    /// Why that rate failed.
+    /// Which of the two.
     pub(super) limited_by: Option<LimitedBy>,
-    /// Repeats at `rate`, and how many of them held. No repeats when it was not confirmed.
+    /// Repeats at `rate` that were not spoiled, and how many of them held. No repeats when it was not confirmed.
     pub(super) repeats: usize,
     pub(super) held: usize,
     /// What these repeats measured.
@@ -160,7 +171,7 @@ pub(super) fn search(limits: Limits, probe: impl FnMut(Stage, f64, usize) -> any
         Err(Halt::Failed(error)) => (End::Failed, Some(error)),
     };
     let (confirmed, repeated) = search.confirmed.map_or((None, 0..0), |(rate, steps)| (Some(rate), steps));
-    let repeated = &search.steps[repeated];
+    let repeated: Vec<&Step> = search.steps[repeated].iter().filter(|step| !step.probe.spoiled).collect();
     let measured: Vec<f64> = repeated.iter().filter_map(|step| step.probe.measured_us).collect();
     let knee = Knee {
         end,
@@ -187,7 +198,7 @@ struct Search<F> {
     steps: Vec<Step>,
     /// The highest rate below `high` that passed.
     low: Option<f64>,
-    /// The lowest rate above `low` that failed, and why.
+    /// The lowest rate above `low` that failed or could not be measured, and which.
     high: Option<(f64, LimitedBy)>,
     /// The rate that step 3 confirmed last, and the steps that confirm it.
     confirmed: Option<(f64, Range<usize>)>,
@@ -211,11 +222,19 @@ impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
             }
             let above = rate * STRIDE;
             if above > self.limits.rate_max || !self.passes(Stage::Check, above)? {
-                return Ok(End::Found);
+                return Ok(self.unless_unmeasured(End::Found));
             }
             self.double(above)?;
         }
-        Ok(End::NeverHeld)
+        Ok(self.unless_unmeasured(End::NeverHeld))
+    }
+
+    /// This end, unless the rate above the answer could not be measured.
+    fn unless_unmeasured(&self, end: End) -> End {
+        match self.high {
+            Some((_, LimitedBy::Measurement)) => End::Invalid,
+            _ => end,
+        }
     }
 
     /// Step 1, upwards from a rate that passes.
@@ -255,10 +274,16 @@ impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
     fn repeat(&mut self) -> Result<Option<f64>, Halt> {
         let repeats = self.limits.repeats;
         while let Some(rate) = self.low {
-            let (first, mut held, mut failure) = (self.steps.len(), 0, None);
+            let (first, mut made, mut held, mut failure) = (self.steps.len(), 0, 0, None);
             // Stops when the remaining repeats can no longer change the majority.
-            while self.steps.len() - first < repeats && (self.steps.len() - first - held) * 2 <= repeats {
+            while made < repeats && (made - held) * 2 <= repeats {
                 let probe = self.probe(Stage::Repeat, rate)?;
+                if probe.spoiled {
+                    // However many held, this rate cannot be measured reliably.
+                    (failure, held) = (Some(probe), 0);
+                    break;
+                }
+                made += 1;
                 if probe.passes() {
                     held += 1;
                 } else {
@@ -282,12 +307,13 @@ impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
 
     /// Whether one of two probes at this rate passes. Remembers the answer.
     fn passes(&mut self, stage: Stage, rate: f64) -> Result<bool, Halt> {
-        if !self.probe(stage, rate)?.passes() {
-            let again = self.probe(stage, rate)?;
-            if !again.passes() {
-                self.fail(again);
-                return Ok(false);
-            }
+        let mut probe = self.probe(stage, rate)?;
+        if !probe.passes() && !probe.spoiled {
+            probe = self.probe(stage, rate)?;
+        }
+        if !probe.passes() {
+            self.fail(probe);
+            return Ok(false);
         }
         self.low = Some(rate);
         self.high = self.high.filter(|&(high, _)| high > rate);
@@ -298,12 +324,24 @@ impl<F: FnMut(Stage, f64, usize) -> anyhow::Result<Option<Probe>>> Search<F> {
     fn fail(&mut self, probe: Probe) {
         self.confirmed = self.confirmed.take().filter(|&(rate, _)| rate < probe.rate);
         if self.high.is_none_or(|(high, _)| probe.rate < high) {
-            let by = if probe.held { LimitedBy::Measurement } else { LimitedBy::Condition };
+            let by = if probe.spoiled { LimitedBy::Measurement } else { LimitedBy::Condition };
             self.high = Some((probe.rate, by));
         }
     }
 
+    /// The first probe of this rate that is not spoiled, or the last of several that are.
     fn probe(&mut self, stage: Stage, rate: f64) -> Result<Probe, Halt> {
+        let mut probe = self.probe_once(stage, rate)?;
+        for _ in 0..SPOILED_AGAIN_MAX {
+            if !probe.spoiled {
+                break;
+            }
+            probe = self.probe_once(stage, rate)?;
+        }
+        Ok(probe)
+    }
+
+    fn probe_once(&mut self, stage: Stage, rate: f64) -> Result<Probe, Halt> {
         if self.steps.len() >= self.limits.probes_max {
             return Err(Halt::ProbeLimit);
         }
@@ -336,7 +374,9 @@ mod tests {
     fn measured(rate: f64, us: f64) -> Probe {
         let valid = rate < CAPACITY;
         let measured_us = us.is_finite().then_some(us);
-        Probe { rate, achieved: rate.min(CAPACITY), measured_us, held: us < LIMIT_US, valid, seed: 0 }
+        // Beyond its capacity a server leaves requests unsent, which makes a run invalid, but not by its generator.
+        let held = us < LIMIT_US;
+        Probe { rate, achieved: rate.min(CAPACITY), measured_us, held, valid, spoiled: held && !valid, seed: 0 }
     }
 
     fn limits(rate_start: f64) -> Limits {
@@ -393,17 +433,64 @@ mod tests {
 
     #[test]
     fn a_server_without_a_limit() {
-        let probe = |rate| Probe { valid: true, ..measured(rate, 100.0) };
+        let probe = |rate| Probe { valid: true, spoiled: false, ..measured(rate, 100.0) };
         let Outcome { knee, .. } = run(limits(1000.0), probe);
         assert_eq!((knee.end, knee.rate, knee.rate_failed), (End::RateLimit, Some(1e6), None));
         assert_eq!((knee.held, knee.limited_by), (5, None));
     }
 
     #[test]
-    fn a_generator_that_gives_up_first_is_named() {
+    fn a_generator_that_gives_up_first_finds_no_knee() {
         let Outcome { knee, .. } = run(limits(1000.0), |rate| measured(rate, 100.0));
-        assert_eq!(knee.limited_by, Some(LimitedBy::Measurement));
+        assert_eq!((knee.end, knee.limited_by), (End::Invalid, Some(LimitedBy::Measurement)));
         assert!(knee.rate.is_some_and(|rate| (CAPACITY / PRECISION..CAPACITY).contains(&rate)), "{knee:?}");
+        assert_eq!((knee.repeats, knee.held), (5, 5), "what holds below is confirmed all the same");
+    }
+
+    /// What the host does to a probe: it becomes invalid, and its times are long.
+    fn spoil(probe: Probe) -> Probe {
+        Probe { held: false, valid: false, spoiled: true, measured_us: Some(1e6), ..probe }
+    }
+
+    /// Taken for failed rates, spoiled probes made the knee too low.
+    #[test]
+    fn spoiled_probes_are_made_again() {
+        for seed in 0..100 {
+            let mut noise = Random::new(seed);
+            let mut count = 0;
+            let Outcome { knee, steps, .. } = run(limits(1000.0), |rate| {
+                let probe = measured(rate, p99_us(rate));
+                // One in four, but never four in a row.
+                let is_spoiled = noise.uniform() < 0.25 && count < 3;
+                count = if is_spoiled { count + 1 } else { 0 };
+                if is_spoiled { spoil(probe) } else { probe }
+            });
+            let quiet = run(limits(1000.0), |rate| measured(rate, p99_us(rate)));
+            assert_eq!(knee, quiet.knee, "seed {seed}");
+            let kept = steps.into_iter().filter(|step| !step.probe.spoiled);
+            assert_eq!(kept.collect::<Vec<_>>(), quiet.steps, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_spoils_every_probe_gives_no_answer() {
+        let Outcome { knee, steps, .. } = run(limits(1000.0), |rate| spoil(measured(rate, 100.0)));
+        assert_eq!((knee.end, knee.rate), (End::Invalid, None));
+        assert_eq!((knee.limited_by, knee.rate_failed), (Some(LimitedBy::Measurement), Some(10.0)));
+        assert_eq!(steps.len(), 8 * (1 + SPOILED_AGAIN_MAX), "1000 halved seven times, each as often as allowed");
+    }
+
+    /// From the third repeat on, nothing can be measured at 8,000/s and above.
+    #[test]
+    fn repeats_that_are_spoiled_confirm_nothing() {
+        let mut repeats = 0;
+        let Outcome { knee, .. } = search(limits(1000.0), |stage, rate, _| {
+            repeats += i32::from(stage == Stage::Repeat);
+            let probe = measured(rate, p99_us(rate));
+            Ok(Some(if repeats > 2 && rate >= 8000.0 { spoil(probe) } else { probe }))
+        });
+        assert_eq!((knee.end, knee.repeats, knee.held), (End::Invalid, 5, 5));
+        assert!(knee.rate < Some(8000.0) && knee.rate > Some(8000.0 / STRIDE / STRIDE), "{knee:?}");
     }
 
     /// The first few probes of 2,000/s fail, as if the host had been busy.

@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use loadgen::record::{LikelyCause, State};
+use loadgen::record::{LikelyCause, State, Verdict};
+use loadgen::validity::follows_failure;
 use loadgen::{LoadError, Options, TargetFacts};
 use serde::Serialize;
 
@@ -68,7 +69,6 @@ pub(super) fn run(
         Err(error) => return Ok(refuse(&error)),
     };
     let seed = options.seed.unwrap_or_else(random_seed);
-    let judge = |record: &loadgen::Record| condition.judge(record);
     let (mut likely_cause, mut has_completed) = (None, false);
     let outcome = knee::search(limits, |stage, rate, index| {
         let title = format!("{} {}, {}/s", stage.name(), index + 1, tuning::thousands(rate as u64));
@@ -82,13 +82,14 @@ pub(super) fn run(
         }
         has_completed |= record.requests.completed > 0;
         likely_cause = record.likely_cause.clone().or(likely_cause.take());
-        let judgement = judge(&record);
+        let judgement = condition.judge(&record);
         Ok(Some(Probe {
             rate,
             achieved: record.achieved_per_second.unwrap_or(0.0),
             measured_us: judgement.measured_us,
             held: judgement.held,
             valid: record.verdict.state != State::Invalid,
+            spoiled: is_spoiled(&record.verdict, judgement.held),
             seed: record.seed,
         }))
     });
@@ -116,6 +117,14 @@ pub(super) fn run(
     Ok(exit_code(&outcome.knee))
 }
 
+/// Whether the generator or its host made a probe invalid, rather than the target. A target beyond its capacity leaves
+/// requests unsent, unanswered or failed, and then the condition is broken too, or there are errors (V8).
+fn is_spoiled(verdict: &Verdict, held: bool) -> bool {
+    let mut invalid = verdict.checks.iter().filter(|check| check.state == State::Invalid).map(|check| &*check.id);
+    let is_by_target = invalid.clone().all(follows_failure) && (!held || invalid.clone().any(|id| id == "V8"));
+    invalid.next().is_some() && !is_by_target
+}
+
 /// Writes and prints. If writing fails, prints the answer as JSON, because it may have taken long.
 fn conclude(
     document: &Document<'_>,
@@ -140,6 +149,7 @@ fn exit_code(knee: &Knee) -> u8 {
         End::Found | End::RateLimit => 0,
         End::Failed => 1,
         End::NeverHeld => EXIT_NEVER_HELD,
+        End::Invalid => EXIT_INVALID,
         End::Interrupted => EXIT_INTERRUPTED,
         End::ProbeLimit if knee.repeats > 0 => 0,
         // The printed rate was never confirmed.
@@ -199,10 +209,10 @@ fn print_tables(
 
 /// The result of a probe in one word.
 fn word(probe: &Probe) -> &'static str {
-    match (probe.held, probe.valid) {
-        (true, true) => "held",
-        (false, _) => "broken",
-        (true, false) => "invalid",
+    match (probe.spoiled, probe.passes()) {
+        (true, _) => "invalid",
+        (false, true) => "held",
+        (false, false) => "broken",
     }
 }
 
@@ -223,6 +233,16 @@ fn sentence(knee: &Knee, condition: Condition) -> String {
         End::NeverHeld => {
             format!("{condition} held at no rate down to {}/s", failed.as_deref().unwrap_or("-"))
         }
+        End::Invalid => match &failed {
+            Some(failed) if knee.rate.is_some() => format!(
+                "no knee: every measurement at {failed}/s was INVALID, so what this target does there is unknown; \
+                 {rate}/s{confirmed}"
+            ),
+            failed => format!(
+                "no knee: every measurement down to {}/s was INVALID, so nothing is known of this target",
+                failed.as_deref().unwrap_or("-")
+            ),
+        },
         End::ProbeLimit => format!("no answer within {PROBES_MAX} probes: {known}"),
         End::Interrupted => format!("interrupted: {known}"),
         End::Failed => format!("ended by an error: {known}"),
@@ -238,8 +258,8 @@ fn sentence(knee: &Knee, condition: Condition) -> String {
         );
     }
     if knee.limited_by == Some(LimitedBy::Measurement) {
-        text += "; above it the measurement became invalid while the condition still held: that is the limit of \
-                 this load generator, not of the server";
+        text += "; that is the limit of this load generator and its host, not of the server: --out keeps the probes, \
+                 and a single run at that rate says which check objects";
     }
     text
 }
@@ -280,13 +300,50 @@ mod tests {
         ] {
             assert_eq!(sentence(&knee, condition()), expected);
         }
-        let knee = Knee { limited_by: Some(LimitedBy::Measurement), ..found() };
-        assert!(sentence(&knee, condition()).contains("not of the server"));
+        let knee = Knee { end: End::Invalid, limited_by: Some(LimitedBy::Measurement), ..found() };
+        let text = sentence(&knee, condition());
+        let expected = "no knee: every measurement at 9,150/s was INVALID, so what this target does there is unknown; \
+                        9,079/s: p99<5ms held 4 times of 5, median 4800 us (4700 to 5100); that is the limit of this";
+        assert!(text.starts_with(expected) && text.contains("not of the server"), "{text}");
+        let text = sentence(&Knee { rate: None, repeats: 0, held: 0, measured_us: None, ..knee.clone() }, condition());
+        assert!(text.starts_with("no knee: every measurement down to 9,150/s was INVALID, so nothing"), "{text}");
+        assert_eq!((exit_code(&knee), exit_code(&found())), (EXIT_INVALID, 0));
+    }
+
+    #[test]
+    fn a_target_beyond_its_capacity_is_not_the_generators_fault() {
+        use loadgen::record::Check;
+        for (invalid, held, expected) in [
+            (&[][..], true, false),
+            (&[], false, false),
+            // The target did not keep up, or failed some.
+            (&["V1", "V8", "V12"], false, false),
+            (&["V8"], true, false),
+            // The generator was late, starved, or its figures drifted by themselves.
+            (&["V2"], true, true),
+            (&["V2"], false, true),
+            (&["V5", "V8"], false, true),
+            (&["V12"], true, true),
+        ] {
+            let check = |id: &&str| Check { id: (*id).to_owned(), state: State::Invalid, ..Check::default() };
+            let warns = Check { id: "V6".to_owned(), state: State::Warn, ..Check::default() };
+            let checks = invalid.iter().map(check).chain([warns]).collect();
+            let verdict = Verdict { checks, ..Verdict::default() };
+            assert_eq!(is_spoiled(&verdict, held), expected, "{invalid:?} {held}");
+        }
     }
 
     #[test]
     fn the_table_fits_a_narrow_terminal_and_the_document_its_schema() {
-        let probe = Probe { rate: 1e8, achieved: 1e8, measured_us: Some(123.4), held: true, valid: false, seed: 7 };
+        let probe = Probe {
+            rate: 1e8,
+            achieved: 1e8,
+            measured_us: Some(123.4),
+            held: true,
+            valid: false,
+            spoiled: true,
+            seed: 7,
+        };
         let probes = [Step { stage: knee::Stage::Bisect, probe }];
         let knee = found();
         let document = Document {

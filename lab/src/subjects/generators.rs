@@ -2,7 +2,6 @@
 
 use anyhow::{Context, bail};
 use loadgen::record::{Check, State, Watched};
-use loadgen::validity::{Affects, affects};
 use loadgen::{Distribution, Engine, Record};
 use protocol::Workload;
 use results::record::{RunOfCell, VerdictState};
@@ -223,22 +222,14 @@ fn share(time_us: Option<u64>, load: &Record) -> Option<f64> {
     Some(time_us? as f64 / load.kernel.wall_us as f64).filter(|share| share.is_finite())
 }
 
-/// What the checks say of counts, of CPU time and of times.
+/// What the record's own verdict says of counts, of CPU time and of times.
 fn states(verdict: &loadgen::record::Verdict) -> [VerdictState; 3] {
-    let worst = |of: &dyn Fn(Affects) -> bool| {
-        let checks = verdict.checks.iter().filter(|check| affects(&check.id).is_none_or(of));
-        checks.map(|check| state(check.state)).max().unwrap_or(VerdictState::Valid)
-    };
-    let stands = worst(&|affects| affects == Affects::Everything);
-    [stands, stands, worst(&|_| true)]
-}
-
-fn state(state: State) -> VerdictState {
-    match state {
+    [verdict.counts, verdict.cpu, verdict.times].map(|state| match state {
+        // Times are skipped where nothing was timed: there is nothing to object to.
         State::Valid | State::Skipped => VerdictState::Valid,
         State::Warn => VerdictState::Warn,
         State::Invalid => VerdictState::Invalid,
-    }
+    })
 }
 
 /// Whether a check has something against its run; a skipped one has not.
@@ -281,6 +272,7 @@ mod tests {
             verdict: loadgen::record::Verdict {
                 state: State::Warn,
                 checks: vec![check("V4", State::Warn), check("V7", State::Valid), check("V14", State::Skipped)],
+                ..loadgen::record::Verdict::default()
             },
             ..Record::default()
         };
@@ -311,16 +303,23 @@ mod tests {
         let error =
             account(&Record::default(), None, Footprint::default(), &Opening::default()).expect_err("no window");
         assert!(error.to_string().contains("too short"), "{error}");
-        use VerdictState::{Invalid, Valid};
-        for (ids, expected) in [
-            (&["V12"][..], [Valid, Valid, Invalid]),
-            (&["V2", "V5"], [Valid, Valid, Invalid]),
-            (&["V2", "V7"], [Invalid; 3]),
-            (&[], [Valid; 3]),
+    }
+
+    #[test]
+    fn each_figure_of_a_run_has_the_state_that_the_record_gives_it() {
+        use VerdictState::{Invalid, Valid, Warn};
+        for (of_record, expected) in [
+            ([State::Valid; 3], [Valid; 3]),
+            ([State::Valid, State::Valid, State::Invalid], [Valid, Valid, Invalid]),
+            ([State::Valid, State::Warn, State::Invalid], [Valid, Warn, Invalid]),
+            ([State::Warn, State::Valid, State::Skipped], [Warn, Valid, Valid]),
+            ([State::Invalid; 3], [Invalid; 3]),
         ] {
-            let checks = ids.iter().map(|id| check(id, State::Invalid)).collect();
-            let found = states(&loadgen::record::Verdict { state: State::Invalid, checks });
-            assert_eq!(found, expected, "{ids:?}");
+            let [counts, cpu, times] = of_record;
+            let verdict = loadgen::record::Verdict { counts, cpu, times, ..loadgen::record::Verdict::default() };
+            let load = Record { requests_per_second: Some(0.0), verdict, ..Record::default() };
+            let run = account(&load, None, Footprint::default(), &Opening::default()).expect("a window");
+            assert_eq!([run.counts, run.cpu, run.times], expected, "{of_record:?}");
         }
     }
 

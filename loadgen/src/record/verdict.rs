@@ -35,6 +35,12 @@ impl State {
 pub struct Verdict {
     /// The worst state of any check: VALID, WARN or INVALID, never SKIPPED.
     pub state: State,
+    /// The worst state of the checks that put counts in doubt: requests, errors, connections and rates.
+    pub counts: State,
+    /// The worst state of the checks that put CPU time and memory in doubt.
+    pub cpu: State,
+    /// The worst state of the checks that put times in doubt; SKIPPED when nothing was timed.
+    pub times: State,
     /// Every check, passed, failed or skipped.
     pub checks: Vec<Check>,
 }
@@ -88,7 +94,7 @@ mod tests {
             (State::Invalid, vec![invalid, warns], "INVALID (V3 V2)"),
             (State::Valid, vec![valid], "VALID"),
         ] {
-            assert_eq!(Verdict { state, checks }.to_string(), expected);
+            assert_eq!(Verdict { state, checks, ..Verdict::default() }.to_string(), expected);
         }
     }
 }

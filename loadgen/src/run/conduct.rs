@@ -45,6 +45,9 @@ pub(super) struct Conducted {
     /// Good replies between the first and the last sample.
     pub(super) completed: u64,
     pub(super) hiccups: HiccupReport,
+    /// CPU time of the window that this program's other threads took: this one, unless it ran on CPUs of its own, and
+    /// the hiccup thread, which shares the workers'.
+    pub(super) attendants_ns: u64,
     /// In which part the run was interrupted, if it was.
     pub(super) interruption: Option<Interruption>,
     pub(super) has_opened: bool,
@@ -54,12 +57,14 @@ pub(super) struct Conducted {
     pub(super) shortage: Option<(Shortage, u64)>,
 }
 
-/// Leads the workers from stage to stage. Workers that end early end the run; joining them tells why.
+/// Leads the workers from stage to stage. Workers that end early end the run; joining them tells why. `is_apart` says
+/// that the calling thread runs on none of the workers' CPUs.
 pub(super) fn conduct(
     job: &Job<'_>,
     handles: &Handles<'_>,
     stop: &AtomicBool,
     hiccup: Hiccup,
+    is_apart: bool,
     collector: &mut Collector,
     observe: &mut impl FnMut(Snapshot<'_>),
 ) -> Conducted {
@@ -111,9 +116,13 @@ pub(super) fn conduct(
     hiccup.mark();
     let completed_before = control.totals().1;
     conductor.phase_began_ns = clock::now_ns();
+    let own_cpu_ns = clock::thread_cpu_ns();
     conductor.measure(job, times, &mut sampler, &mut conducted.samples);
+    let own_cpu_ns = clock::thread_cpu_ns() - own_cpu_ns;
     conducted.completed = control.totals().1 - completed_before;
-    conducted.hiccups = hiccup.stop();
+    let seen = hiccup.stop();
+    conducted.hiccups = seen.report;
+    conducted.attendants_ns = seen.cpu_ns + if is_apart { 0 } else { own_cpu_ns };
     conducted.kernel_established = conducted.samples.first().and_then(Sample::established);
     conducted.interruption = interruption(control, was_stopped_early, times);
     conductor.wait_for_end();

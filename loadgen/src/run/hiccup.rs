@@ -43,6 +43,17 @@ struct Log {
     from_ns: u64,
     /// The thread ends at its first wake-up after this.
     until_ns: u64,
+    /// The CPU time that the thread had used at its last wake-up, and at the last one before the mark.
+    cpu_ns: u64,
+    cpu_from_ns: u64,
+}
+
+/// What was seen between the mark and the stop.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) report: HiccupReport,
+    /// CPU time that the watching itself took.
+    pub(crate) cpu_ns: u64,
 }
 
 impl Hiccup {
@@ -80,14 +91,15 @@ impl Hiccup {
     /// Begins the measured window: earlier deadlines no longer count.
     pub(crate) fn mark(&self) {
         let mut log = locked(&self.log);
-        *log = Log { from_ns: clock::now_ns(), ..Log::new() };
+        *log = Log { from_ns: clock::now_ns(), cpu_ns: log.cpu_ns, cpu_from_ns: log.cpu_ns, ..Log::new() };
     }
 
     /// Ends the measured window and the thread. Returns after its next wake-up, at most a period from
     /// now unless the host pauses.
-    pub(crate) fn stop(mut self) -> HiccupReport {
+    pub(crate) fn stop(mut self) -> Seen {
         self.end();
-        locked(&self.log).report(self.period_ns)
+        let log = locked(&self.log);
+        Seen { report: log.report(self.period_ns), cpu_ns: log.cpu_ns.saturating_sub(log.cpu_from_ns) }
     }
 
     fn end(&mut self) {
@@ -141,6 +153,7 @@ fn watch(log: &Mutex<Log>, mut deadline_ns: u64, period_ns: u64) {
         let now_ns = clock::now_ns();
         let mut log = locked(log);
         deadline_ns = log.woke(now_ns, deadline_ns, period_ns);
+        log.cpu_ns = clock::thread_cpu_ns();
         if now_ns >= log.until_ns {
             return;
         }
@@ -149,7 +162,7 @@ fn watch(log: &Mutex<Log>, mut deadline_ns: u64, period_ns: u64) {
 
 impl Log {
     fn new() -> Log {
-        Log { recorder: Recorder::new(), gaps: 0, from_ns: 0, until_ns: u64::MAX }
+        Log { recorder: Recorder::new(), gaps: 0, from_ns: 0, until_ns: u64::MAX, cpu_ns: 0, cpu_from_ns: 0 }
     }
 
     /// Records every passed deadline from `deadline_ns` on that lies in the window; returns the next one. The
@@ -229,9 +242,11 @@ mod tests {
         let held = locked(&hiccup.log);
         thread::sleep(Duration::from_millis(300));
         drop(held);
-        let report = hiccup.stop();
+        let Seen { report, cpu_ns } = hiccup.stop();
         assert!(report.count >= 290 && report.gaps_over_100ms >= 1, "{report:?}");
         assert!(report.max_us.unwrap() >= 290_000.0, "{report:?}");
+        // It has used some CPU time, and less than there was.
+        assert!((1..100_000_000).contains(&cpu_ns), "{cpu_ns} ns");
     }
 
     #[test]
@@ -242,7 +257,7 @@ mod tests {
         drop(held);
         let before_ns = clock::now_ns();
         hiccup.mark();
-        let report = hiccup.stop();
+        let Seen { report, .. } = hiccup.stop();
         let elapsed_ns = clock::now_ns() - before_ns;
         assert!(report.count <= elapsed_ns / MS + 1, "{report:?} in {elapsed_ns} ns");
         assert!(report.max_us.unwrap_or(0.0) <= elapsed_ns as f64 / 1000.0 * 1.002, "{report:?} in {elapsed_ns} ns");
@@ -253,7 +268,7 @@ mod tests {
         let allowed = rustix::thread::sched_getaffinity(None).unwrap();
         let cpu = (0..CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).unwrap() as u32;
         for (period, period_us) in [(Duration::ZERO, 100), (PERIOD, 2000), (Duration::MAX, 1_000_000)] {
-            assert_eq!(Hiccup::start(period, &[cpu]).unwrap().stop().period_us, period_us);
+            assert_eq!(Hiccup::start(period, &[cpu]).unwrap().stop().report.period_us, period_us);
         }
         // No host has a CPU beyond the last bit of cpu_set_t.
         for cpus in [&[1024][..], &[u32::MAX], &[cpu, 1024]] {

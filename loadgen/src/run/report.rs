@@ -8,7 +8,7 @@ use crate::engine::job::Job;
 use crate::plan::engine::Engine;
 use crate::plan::mode::Mode;
 use crate::plan::options::WHATEVER_IT_TAKES;
-use crate::ratio::per_second;
+use crate::ratio::{per_second, share_of};
 use crate::record::{
     self, Connections, Interruption, LikelyCause, Queue, Record, RequestCounts, SloOutcome, Summary, Verdict,
 };
@@ -236,6 +236,7 @@ fn judge(
         worker_shares: &evidence::worker_shares(job, &collector.intervals),
         busiest_worker_share: tally.cpu_share,
         run_delay_share: tally.run_delay_share,
+        attendants_share: share_of(conducted.attendants_ns, tally.window_ns).unwrap_or(0.0),
         steal_share: evidence::steal_share(job, &found.kernel),
         involuntary_switches: Some(tally.involuntary_switches),
         hiccup_us_p99_9: conducted.hiccups.p99_9_us,

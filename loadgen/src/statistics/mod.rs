@@ -6,4 +6,4 @@ mod rank;
 
 pub(crate) use goodness::{CRITICAL_1_PERCENT, anderson_darling, gamma_tails};
 pub(crate) use quantile::ranks;
-pub(crate) use rank::{median, spearman};
+pub(crate) use rank::{Trend, median, trend};

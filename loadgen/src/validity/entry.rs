@@ -4,21 +4,30 @@ use super::evidence::Evidence;
 use super::extent::Needs;
 use crate::record::Check;
 
-/// What a check puts in doubt when it objects.
+/// A part of a record that a check puts in doubt when it objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Affects {
-    /// Only times: counts and CPU time stand whatever it says.
+    /// What was counted: requests, errors, connections, and the rates made of them.
+    Counts,
+    /// CPU time and memory, and what is made of them per request and per connection.
+    Cpu,
+    /// Times: response, service, lateness, connect.
     Times,
-    /// Counts and CPU time as well.
-    Everything,
 }
+
+/// Only times: counts and CPU time stand whatever the check says.
+pub(super) const TIMES: &[Affects] = &[Affects::Times];
+/// What depends on the host: CPU time and times.
+pub(super) const COSTS: &[Affects] = &[Affects::Cpu, Affects::Times];
+/// All figures.
+pub(super) const EVERYTHING: &[Affects] = &[Affects::Counts, Affects::Cpu, Affects::Times];
 
 /// A check.
 pub(super) struct Entry {
     /// Its stable name.
     pub(super) id: &'static str,
     /// What it puts in doubt.
-    pub(super) affects: Affects,
+    pub(super) affects: &'static [Affects],
     /// What it needs.
     pub(super) needs: Needs,
     /// Whether, if nothing was completed, it says no more than that.
@@ -30,7 +39,7 @@ pub(super) struct Entry {
 /// A check that says something of its own even if nothing was completed.
 pub(super) const fn check(
     id: &'static str,
-    affects: Affects,
+    affects: &'static [Affects],
     needs: Needs,
     judge: fn(&Evidence<'_>) -> Check,
 ) -> Entry {

@@ -45,6 +45,8 @@ pub struct Evidence<'a> {
     pub busiest_worker_share: Option<f64>,
     /// V5: share of the window for which a worker waited for a CPU, of the worst worker.
     pub run_delay_share: Option<f64>,
+    /// V5: share of the window for which this program's other threads ran on CPUs that workers use.
+    pub attendants_share: f64,
     /// V5: share of the window that the hypervisor gave to others, of the generator's worst CPU.
     pub steal_share: Option<f64>,
     /// V5: how often a worker was taken off its CPU.

@@ -39,6 +39,11 @@ impl Extent {
         }
     }
 
+    /// Whether the run was interrupted before its window.
+    pub(super) fn is_nothing(self) -> bool {
+        matches!(self, Extent::Nothing(_))
+    }
+
     /// Leaves a check as it is, or says why it was not judged.
     pub(super) fn hold(self, needs: Needs, check: Check) -> Check {
         let unjudged = |why| Check { value: "not judged".to_owned(), state: State::Skipped, why, ..check.clone() };
