@@ -144,8 +144,27 @@ fn is_gone(error: &io::Error) -> bool {
 /// Time for which the calling thread was ready to run but had no CPU (proc_pid_schedstat: second field). `None` if the
 /// kernel does not account for it.
 pub fn thread_run_delay_ns() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    parse::schedstat(&text).flatten()
+    OwnRunDelay::open().read_ns()
+}
+
+/// The same, for a thread that asks often: the file stays open, and a reading costs a few µs. It is that of the thread
+/// that opened it.
+#[derive(Debug)]
+pub struct OwnRunDelay {
+    schedstat: Source,
+    buffer: Buffer,
+}
+
+impl OwnRunDelay {
+    /// For the calling thread. A kernel without the file gives no readings.
+    pub fn open() -> OwnRunDelay {
+        OwnRunDelay { schedstat: Source::open("/proc/thread-self/schedstat"), buffer: Buffer::new() }
+    }
+
+    /// What that thread has waited so far.
+    pub fn read_ns(&mut self) -> Option<u64> {
+        parse::schedstat(&self.schedstat.read(&mut self.buffer)?).flatten()
+    }
 }
 
 #[cfg(test)]
@@ -185,6 +204,16 @@ mod tests {
         assert!(after.run_delay_ns >= during.run_delay_ns, "{during:?} {after:?}");
         // A kernel with CONFIG_SCHED_INFO has the file, and this process has run.
         assert_eq!(after.run_delay_ns.is_some(), Path::new("/proc/self/schedstat").exists());
+    }
+
+    #[test]
+    fn a_threads_own_waiting_never_shrinks() {
+        let mut own = OwnRunDelay::open();
+        let first = own.read_ns();
+        (0..20).for_each(|_| thread::sleep(Duration::from_micros(100)));
+        let (second, of_thread) = (own.read_ns(), thread_run_delay_ns());
+        assert_eq!(first.is_some(), Path::new("/proc/self/schedstat").exists());
+        assert!(first <= second && second <= of_thread, "{first:?} {second:?} {of_thread:?}");
     }
 
     #[test]

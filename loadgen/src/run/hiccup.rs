@@ -1,11 +1,14 @@
 //! Pauses of the host itself, detected by a thread that only sleeps and checks how late it wakes.
 //!
-//! Whatever stops this thread (the hypervisor, an interrupt storm, a crowded run queue) stops workers
-//! and server too; a tail that coincides with it is not the server's. The idea is jHiccup's.
+//! Whatever stops this thread (the hypervisor, an interrupt storm, power saving) stops workers and server too; a tail
+//! that coincides with it is not the server's. The idea is jHiccup's. What this thread waits in the queue for a CPU is
+//! left out: it shares the workers' CPUs, so a busy worker would look like a pause of the host. Others in that queue
+//! make the workers wait too, and V5 counts it.
 
 use crate::LoadError;
 use crate::record::HiccupReport;
 use crate::recording::recorder::Recorder;
+use host::kernel::OwnRunDelay;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, clock_nanosleep_absolute, sched_setaffinity, set_current_timer_slack};
 use rustix::time::{ClockId, Timespec};
@@ -145,14 +148,19 @@ fn watch(log: &Mutex<Log>, mut deadline_ns: u64, period_ns: u64) {
     // The default slack of 50 µs would be added to every sleep (prctl(2)). Without it the lateness is
     // only larger, never smaller.
     let _ = set_current_timer_slack(NonZeroU64::new(1));
+    let mut queue = OwnRunDelay::open();
+    let mut queued_before_ns = queue.read_ns();
     loop {
         let until =
             Timespec { tv_sec: (deadline_ns / 1_000_000_000) as i64, tv_nsec: (deadline_ns % 1_000_000_000) as i64 };
         // A signal may end the sleep early; then no deadline has passed, and the loop sleeps again.
         let _ = clock_nanosleep_absolute(ClockId::Monotonic, &until);
         let now_ns = clock::now_ns();
+        let queued_ns = queue.read_ns();
+        let waited_ns = queued_ns.zip(queued_before_ns).map_or(0, |(now, before)| now.saturating_sub(before));
+        queued_before_ns = queued_ns;
         let mut log = locked(log);
-        deadline_ns = log.woke(now_ns, deadline_ns, period_ns);
+        deadline_ns = log.woke(now_ns, waited_ns, deadline_ns, period_ns);
         log.cpu_ns = clock::thread_cpu_ns();
         if now_ns >= log.until_ns {
             return;
@@ -166,12 +174,13 @@ impl Log {
     }
 
     /// Records every passed deadline from `deadline_ns` on that lies in the window; returns the next one. The
-    /// first has waited longest, so it decides whether this pause was a gap.
-    fn woke(&mut self, now_ns: u64, mut deadline_ns: u64, period_ns: u64) -> u64 {
+    /// first has waited longest, so it decides whether this pause was a gap. `waited_ns` of the time were spent in the
+    /// queue for a CPU.
+    fn woke(&mut self, now_ns: u64, waited_ns: u64, mut deadline_ns: u64, period_ns: u64) -> u64 {
         let mut longest_ns = 0;
         while deadline_ns <= now_ns {
             if (self.from_ns..=self.until_ns).contains(&deadline_ns) {
-                let late_ns = now_ns - deadline_ns;
+                let late_ns = (now_ns - deadline_ns).saturating_sub(waited_ns);
                 longest_ns = longest_ns.max(late_ns);
                 self.recorder.record(late_ns);
             }
@@ -218,7 +227,7 @@ mod tests {
             (700 * MS, 218 * MS, (701 * MS, 491, 2)),
             (901 * MS, 701 * MS, (902 * MS, 491, 2)),
         ] {
-            let next = log.woke(now, deadline, MS);
+            let next = log.woke(now, 0, deadline, MS);
             assert_eq!((next, log.recorder.histogram.len(), log.gaps), expected, "woke at {now}");
         }
         let report = log.report(MS);
@@ -226,6 +235,23 @@ mod tests {
         let close = |value: Option<f64>, us: f64| value.is_some_and(|value| (value / us - 1.0).abs() < 0.002);
         assert!(close(report.max_us, 482_000.0), "{report:?}");
         assert!(report.p50_us < report.p99_us && report.p99_us <= report.p99_9_us && report.p99_9_us <= report.max_us);
+    }
+
+    /// A worker that kept its CPU looked like a pause of the host.
+    #[test]
+    fn the_queue_for_a_cpu_is_no_pause() {
+        for (late, waited, max_us, gaps) in [
+            (5 * MS, 0, 5000.0, 0),
+            (5 * MS, 4 * MS, 1000.0, 0),
+            (150 * MS, 0, 150_000.0, 1),
+            (150 * MS, 140 * MS, 10_000.0, 0),
+            (5 * MS, 6 * MS, 0.0, 0),
+        ] {
+            let mut log = Log::new();
+            log.woke(10 * MS + late, waited, 10 * MS, 2 * MS);
+            let (report, expected) = (log.report(2 * MS), max_us * 0.998..=max_us * 1.002);
+            assert!(expected.contains(&report.max_us.unwrap()) && report.gaps_over_100ms == gaps, "{late}: {report:?}");
+        }
     }
 
     #[test]

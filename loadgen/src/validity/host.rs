@@ -102,7 +102,7 @@ pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
 /// V6: pauses of the whole host or process, seen by a thread that does nothing else.
 pub(super) fn hiccups(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
-        "oversleep of a thread that wakes every 2 ms",
+        "oversleep of a thread that wakes every 2 ms, less its wait for a CPU",
         format!("p99.9 > {HICCUP_US_WARN:.0} us"),
         "any gap > 100 ms",
     );
