@@ -15,6 +15,7 @@ use crate::null_server::{Config, NullServer, Speech, Stall, stall_offset};
 use crate::schedule::Process;
 use crate::{LoadError, Options, WarmUp};
 use compare::Measured;
+use protocol::Workload;
 
 pub use closed_form::ClosedForm;
 pub use options::SelfTestOptions;
@@ -57,7 +58,10 @@ fn measure(
     periods: u32,
     stop: &AtomicBool,
 ) -> Result<Measured, LoadError> {
-    let speech = Speech::Echo { message_len: MESSAGE_LEN };
+    let speech = match options.workload {
+        Workload::Echo => Speech::Echo { message_len: MESSAGE_LEN },
+        Workload::Http => Speech::Http,
+    };
     // Half a period from now: connecting takes a fraction of that, so both ends of a window of whole periods
     // are far from any stall.
     let offset = stall_offset(options.every, options.every / 2);
@@ -70,11 +74,16 @@ fn measure(
     .map_err(setup)?;
     let load = Options {
         target: server.target(speech),
+        engine: options.engine,
+        threads: options.threads,
         connections: options.connections,
         rate,
         process: Process::Constant,
         seed: Some(options.seed),
-        payload_len: MESSAGE_LEN,
+        payload_len: match options.workload {
+            Workload::Echo => MESSAGE_LEN,
+            Workload::Http => Options::default().payload_len,
+        },
         cpus: options.cpus.clone(),
         warmup: WarmUp::Fixed(options.every),
         duration: options.every * periods,

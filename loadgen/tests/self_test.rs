@@ -1,8 +1,10 @@
 //! The self-test as a whole. On a busy machine it may reach any verdict. On every machine the identities must
 //! hold, and no wait for the end of a stall may be missing.
 
+use loadgen::Engine;
 use loadgen::record::State;
 use loadgen::self_test::{Attempt, SelfTestOptions, SelfTestReport, run};
+use protocol::Workload;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -27,7 +29,25 @@ fn observed(attempt: &Attempt, name: &str) -> f64 {
 
 #[test]
 fn every_wait_for_the_end_of_a_stall_is_counted() {
-    let report = run(&options(), &AtomicBool::new(false)).unwrap();
+    check_every_wait(&options());
+}
+
+/// The correction is in no engine, protocol or worker, so it holds for all.
+#[test]
+fn the_correction_holds_for_every_engine_protocol_and_number_of_workers() {
+    for (workload, engine, threads) in [
+        (Workload::Http, Engine::Epoll, 1),
+        (Workload::Echo, Engine::IoUring, 1),
+        (Workload::Http, Engine::IoUring, 3),
+        (Workload::Echo, Engine::Epoll, 2),
+    ] {
+        check_every_wait(&SelfTestOptions { workload, engine, threads, ..options() });
+    }
+}
+
+fn check_every_wait(options: &SelfTestOptions) {
+    let report = run(options, &AtomicBool::new(false)).unwrap();
+    assert_eq!((report.workload, report.engine, report.threads), (options.workload, options.engine, options.threads));
     assert!((1..=2).contains(&report.attempts.len()), "{}", report.attempts.len());
     for attempt in &report.attempts {
         // 500 requests and a third in each of three periods; the ends of the window may split one.

@@ -31,4 +31,5 @@ mod streams;
 mod sweep;
 mod targets;
 mod tune;
+mod validity;
 mod vocabulary;

@@ -1,11 +1,18 @@
 //! How to test the generator against a server that stalls.
 
-use crate::LoadError;
+use crate::{Engine, LoadError};
+use protocol::Workload;
 use std::time::Duration;
 
 /// How to test. The default takes about 15 s.
 #[derive(Debug, Clone)]
 pub struct SelfTestOptions {
+    /// What is spoken.
+    pub workload: Workload,
+    /// What moves the bytes.
+    pub engine: Engine,
+    /// Workers of the generator.
+    pub threads: u32,
     /// Length of a stall.
     pub stall: Duration,
     /// From the beginning of one stall to that of the next.
@@ -20,7 +27,7 @@ pub struct SelfTestOptions {
     pub periods_uncorrected: u32,
     /// CPU of the null server.
     pub server_cpu: Option<u32>,
-    /// CPUs of the generator's worker.
+    /// CPUs of the generator's workers.
     pub cpus: Vec<u32>,
     /// Fixes the bytes that are sent; the arrivals are constant.
     pub seed: u64,
@@ -29,6 +36,9 @@ pub struct SelfTestOptions {
 impl Default for SelfTestOptions {
     fn default() -> Self {
         SelfTestOptions {
+            workload: Workload::Echo,
+            engine: Engine::Epoll,
+            threads: 1,
             stall: Duration::from_millis(100),
             every: Duration::from_secs(1),
             periods: 10,

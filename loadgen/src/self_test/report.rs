@@ -1,8 +1,10 @@
 //! The JSON document of the self-test, and the verdict over its attempts. Nothing here measures.
 
+use protocol::Workload;
 use serde::{Deserialize, Serialize};
 
 use super::options::SelfTestOptions;
+use crate::Engine;
 use crate::record::{Check, State};
 
 /// Version of the format; raised when a field changes its meaning or goes away.
@@ -20,6 +22,12 @@ pub struct SelfTestReport {
     pub schema: u32,
     /// Version of the program.
     pub version: String,
+    /// What was spoken.
+    pub workload: Workload,
+    /// What moved the bytes.
+    pub engine: Engine,
+    /// Workers of the generator.
+    pub threads: u32,
     /// Length of a stall as asked for.
     pub stall_us: u64,
     /// Period of the stalls.
@@ -114,7 +122,7 @@ pub struct Uncorrected {
 pub struct Noise {
     /// Whether one of these exceeds a hundredth of a stall.
     pub is_noisy: bool,
-    /// The longest time that a runnable thread could not run.
+    /// The longest pause of the host.
     pub hiccup_us_max: f64,
     /// The generator's greatest lateness.
     pub lateness_us_max: f64,
@@ -127,6 +135,9 @@ impl SelfTestReport {
         SelfTestReport {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),
+            workload: options.workload,
+            engine: options.engine,
+            threads: options.threads,
             stall_us: options.stall.as_micros() as u64,
             every_us: options.every.as_micros() as u64,
             periods: options.periods,

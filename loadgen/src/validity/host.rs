@@ -25,29 +25,28 @@ const CLOCKSOURCES_GOOD: [&str; 2] = ["tsc", "arch_sys_counter"];
 
 /// V4: a saturated worker measures itself. A closed loop gets at most a warning: it keeps its workers busy by
 /// design, its requests are never late, and a full CPU only leaves open whether the throughput is the
-/// target's limit or the generator's.
+/// target's limit or the generator's. A worker that still pauses waits for the target, so the warning needs a full CPU.
 pub(super) fn worker_cpu(evidence: &Evidence<'_>) -> Check {
     let is_scheduled = evidence.why_unscheduled().is_none();
-    let rule = rule(
-        "CPU share of the busiest worker",
-        format!(">= {} of the window or of any interval", percent(CPU_SHARE_WARN)),
-        match is_scheduled {
-            true => format!(
-                ">= {} of the window or in > {} of the intervals",
-                percent(CPU_SHARE_INVALID),
-                percent(BUSY_INTERVALS_INVALID)
-            ),
-            false => "-".into(),
-        },
+    let full = format!(
+        ">= {} of the window or in > {} of the intervals",
+        percent(CPU_SHARE_INVALID),
+        percent(BUSY_INTERVALS_INVALID)
     );
+    let (warn, invalid) = match is_scheduled {
+        true => (format!(">= {} of the window or of any interval", percent(CPU_SHARE_WARN)), full),
+        false => (full, "-".to_owned()),
+    };
+    let rule = rule("CPU share of the busiest worker", warn, invalid);
     let shares = evidence.worker_shares;
     let most = shares.iter().copied().fold(0.0, f64::max);
     let saturated = shares.iter().filter(|&&share| share >= CPU_SHARE_INVALID).count();
     let Some(busy) = evidence.busiest_worker_share else {
         return rule.skipped("not known", "needs a window of 10 ms at least");
     };
-    let is_warn = busy.max(most) >= CPU_SHARE_WARN;
     let too_many = share(saturated as u64, shares.len() as u64, 0.0) > BUSY_INTERVALS_INVALID;
+    let is_full = busy >= CPU_SHARE_INVALID || too_many;
+    let is_warn = if is_scheduled { busy.max(most) >= CPU_SHARE_WARN } else { is_full };
     let value = match shares.len() {
         0 => percent(busy),
         count => format!(
@@ -61,7 +60,7 @@ pub(super) fn worker_cpu(evidence: &Evidence<'_>) -> Check {
         true => "a worker had hardly a pause: part of the response time is its own; add --threads or lower --rate",
         false => "a closed loop keeps its worker busy: throughput may be the generator's limit, not the target's",
     };
-    rule.judged(value, state(is_warn, is_scheduled && (busy >= CPU_SHARE_INVALID || too_many)), why)
+    rule.judged(value, state(is_warn, is_scheduled && is_full), why)
 }
 
 /// V5: others on the generator's CPUs. This program's own other threads, which sample, collect and watch for pauses, are
@@ -220,17 +219,25 @@ mod tests {
 
     #[test]
     fn v4_only_warns_of_a_closed_loop() {
-        let expected = [
-            ("V1", State::Skipped),
-            ("V2", State::Skipped),
-            ("V3", State::Skipped),
-            ("V4", State::Warn),
-            ("V11", State::Skipped),
-        ];
-        expect_all(&expected, |run| {
-            (run.evidence.mode, run.evidence.busiest_worker_share) = (Mode::Closed, Some(1.0));
-            run.worker_shares.fill(1.0);
-        });
+        for (busy, saturated, expected) in [
+            (1.0, 40, State::Warn),
+            (0.95, 0, State::Warn),
+            // It has pauses, and then waits for the target.
+            (0.94, 2, State::Valid),
+            (0.94, 3, State::Warn),
+        ] {
+            let expected = [
+                ("V1", State::Skipped),
+                ("V2", State::Skipped),
+                ("V3", State::Skipped),
+                ("V4", expected),
+                ("V11", State::Skipped),
+            ];
+            expect_all(&expected, |run| {
+                (run.evidence.mode, run.evidence.busiest_worker_share) = (Mode::Closed, Some(busy));
+                run.worker_shares[..saturated].fill(1.0);
+            });
+        }
     }
 
     #[test]
