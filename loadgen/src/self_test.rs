@@ -113,6 +113,7 @@ mod tests {
             ("period", SelfTestOptions { periods_uncorrected: 0, ..good() }),
             ("half", SelfTestOptions { stall: Duration::from_millis(501), ..good() }),
             ("half", SelfTestOptions { stall: Duration::ZERO, ..good() }),
+            ("tun", SelfTestOptions { engine: crate::Engine::Tun, ..good() }),
             ("fewer than 10", SelfTestOptions { rate: 99.0, ..good() }),
             ("fewer than 10", SelfTestOptions { rate: f64::NAN, ..good() }),
             ("too few", SelfTestOptions { connections: 299, ..good() }),

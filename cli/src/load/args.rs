@@ -203,7 +203,7 @@ struct MeasurementGroup {
     #[arg(long)]
     calibrate: bool,
     /// Prove that response times are right, on a server that stalls, instead of loading a target. Takes 15 to 30 s. Of
-    /// the other flags, only --cpus, --watch-cpus (for the server) and --json apply
+    /// the other flags, only --threads, --engine, --cpus, --watch-cpus (for the server) and --json apply
     #[arg(long, conflicts_with_all = ["target", "find_knee", "slo", "out"])]
     self_test: bool,
     /// Length of the intervals of a run [default: about a 40th of the run]
@@ -255,6 +255,16 @@ enum EngineName {
     /// TCP in user space over a TUN device, so that millions of connections cost the kernel only the server's side.
     /// Needs a network namespace that contains the server, which is loaded as 198.18.0.1
     Tun,
+}
+
+impl From<EngineName> for Engine {
+    fn from(name: EngineName) -> Engine {
+        match name {
+            EngineName::Epoll => Engine::Epoll,
+            EngineName::IoUring => Engine::IoUring,
+            EngineName::Tun => Engine::Tun,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -315,6 +325,8 @@ impl LoadArgs {
     /// The options of the self-test, if the user asks for it.
     pub(super) fn self_test(&self) -> Option<SelfTestOptions> {
         self.measurement.self_test.then(|| SelfTestOptions {
+            engine: self.load.engine.into(),
+            threads: self.load.threads,
             cpus: self.load.cpus.clone().map_or_else(Vec::new, |cpus| cpus.0),
             server_cpu: self.measurement.watch_cpus.as_ref().and_then(|cpus| cpus.0.first().copied()),
             ..SelfTestOptions::default()
@@ -374,11 +386,7 @@ impl LoadArgs {
             cpus: load.cpus.map_or_else(Vec::new, |cpus| cpus.0),
             sources: connections.sources,
             memory_reserve: connections.memory_reserve,
-            engine: match load.engine {
-                EngineName::Epoll => Engine::Epoll,
-                EngineName::IoUring => Engine::IoUring,
-                EngineName::Tun => Engine::Tun,
-            },
+            engine: load.engine.into(),
             allow_private: safety.allow_private,
             i_own: safety.i_own,
             slo: measurement.slo,

@@ -84,7 +84,7 @@ const NEEDS: [(&str, &[Need]); 44] = [
 ];
 
 /// The options that the self-test uses.
-const OF_SELF_TEST: [&str; 4] = ["self_test", "cpus", "watch_cpus", "json"];
+const OF_SELF_TEST: [&str; 6] = ["self_test", "threads", "engine", "cpus", "watch_cpus", "json"];
 
 /// The requested run.
 struct Run<'a> {
@@ -172,8 +172,8 @@ pub(super) fn check_self_test(given: &Given) -> Result<(), LoadError> {
     match stray {
         None => Ok(()),
         Some(name) => Err(LoadError::Usage(format!(
-            "{} has no effect on --self-test, which chooses its own load: only --cpus, --watch-cpus (for the server) \
-             and --json apply",
+            "{} has no effect on --self-test, which chooses its own load: only --threads, --engine, --cpus, --watch-cpus \
+             (for the server) and --json apply",
             flag(name)
         ))),
     }
@@ -277,6 +277,7 @@ mod tests {
             "http://127.0.0.1/ --expect-status 200,304 --expect-body x --slo p99<5ms",
             "unix:/x --header A:b -r 5 --coalesce 1ms",
             "--self-test --cpus 0 --watch-cpus 1 --json",
+            "--self-test -t 2 --engine io_uring",
         ] {
             assert_eq!(refusal(line), None, "{line}");
         }

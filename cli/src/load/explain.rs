@@ -73,7 +73,9 @@ fn resent(record: &Record) -> String {
 /// more than the verdict does.
 pub(super) fn verdict(output: &mut impl Write, record: &Record, width: usize) -> io::Result<()> {
     writeln!(output, "{}", headline::verdict(record))?;
-    paragraph(output, &headline::parts(record), width, "  ", "     ")?;
+    if !headline::is_nothing(record) {
+        paragraph(output, &headline::parts(record), width, "  ", "     ")?;
+    }
     if let Some(line) = headline::unjudged(record) {
         paragraph(output, &line, width, "  ", "     ")?;
     }

@@ -27,15 +27,18 @@ pub(super) fn run(options: &SelfTestOptions, json: bool, stop: &AtomicBool) -> a
 }
 
 fn tables(output: &mut impl Write, report: &SelfTestReport, width: usize) -> io::Result<()> {
-    writeln!(
-        output,
-        "a server that stalls {} ms every {} ms, {} requests/s on {} connections, {} periods",
+    let workers = if report.threads == 1 { "one worker".to_owned() } else { format!("{} workers", report.threads) };
+    let what = format!(
+        "a server that stalls {} ms every {} ms, {} {} requests/s on {} connections by {workers} with {}, {} periods",
         report.stall_us / 1000,
         report.every_us / 1000,
         tuning::thousands(report.rate as u64),
+        report.workload,
         report.connections,
+        report.engine.name(),
         report.periods
-    )?;
+    );
+    writeln!(output, "{}", textwrap::fill(&what, width))?;
     if report.interrupted {
         return writeln!(output, "V16 not judged: {}", report.why);
     }

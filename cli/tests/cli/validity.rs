@@ -17,7 +17,7 @@ use crate::program::{PATIENCE, c10m, finish};
 const RUNS: usize = 10;
 const VALID_MIN: usize = 9;
 /// Runs that may be disturbed before the host is given up: in all, and when none has been quiet.
-const DISTURBED_MAX: usize = 5;
+const DISTURBED_MAX: usize = 12;
 const DISTURBED_FIRST_MAX: usize = 2;
 /// CPU time of all other programs during a run of 3 s, in ticks of 10 ms (USER_HZ, time(7)), that leaves the host quiet.
 const OTHERS_TICKS_MAX: u64 = 3;
@@ -118,7 +118,8 @@ fn a_run_on_a_quiet_host_is_valid() {
     let (mut valid, mut quiet, mut disturbed, mut objecting) = (0, 0, 0, Vec::new());
     while quiet < RUNS {
         let before = ticks_of_others(&server);
-        let record = load(&server, cpu, &["--duration", "3s"]);
+        // With more connections, a closed loop keeps the worker as busy as the null server: V4 warns, and rightly.
+        let record = load(&server, cpu, &["--connections", "1", "--duration", "3s"]);
         if let Some(why) = disturbance(&before, &ticks_of_others(&server), &record) {
             disturbed += 1;
             if disturbed > DISTURBED_MAX || (quiet == 0 && disturbed > DISTURBED_FIRST_MAX) {
