@@ -71,6 +71,8 @@ pub struct Measured<'a> {
     pub achieved_per_second: Option<f64>,
     /// Whether the queue for a connection was growing in the window.
     pub is_queue_growing: bool,
+    /// Fields of `response` that are mostly the generator's own lateness.
+    pub generators_own: &'a [String],
 }
 
 impl Slo {
@@ -95,6 +97,17 @@ impl fmt::Display for Slo {
             write!(formatter, "{}{}", if index > 0 { "," } else { "" }, clause.text)?;
         }
         Ok(())
+    }
+}
+
+impl Metric {
+    /// The field of the response time that it is; absent for what V2 does not name.
+    fn field(self) -> Option<&'static str> {
+        match self {
+            Metric::Quantile(index) => Some(Summary::default().quantiles()[index].0),
+            Metric::Max => Some("max"),
+            Metric::Mean | Metric::Error | Metric::RequestsPerSecond => None,
+        }
     }
 }
 
@@ -169,6 +182,11 @@ impl Clause {
         let is_time = !matches!(self.metric, Metric::Error | Metric::RequestsPerSecond);
         if measured.is_queue_growing && is_time && is_within && is_limit {
             let why = "the target did not keep up with the rate: the longer the run, the longer the response times";
+            return outcome(false, why.to_owned());
+        }
+        let is_own = measured.generators_own.iter().any(|own| Some(own.as_str()) == self.metric.field());
+        if is_own && !is_within {
+            let why = "mostly the generator's own lateness (V2), so this says nothing about the target";
             return outcome(false, why.to_owned());
         }
         outcome(is_within, self.doubt(response).unwrap_or_default())
@@ -284,8 +302,29 @@ mod tests {
             ..Summary::default()
         };
         let achieved_per_second = Some(1000.0);
-        let measured = Measured { response: &response, requests: &requests, achieved_per_second, is_queue_growing };
+        let measured = Measured {
+            response: &response,
+            requests: &requests,
+            achieved_per_second,
+            is_queue_growing,
+            generators_own: &["p99".to_owned(), "max".to_owned()],
+        };
         Slo::parse(text).unwrap().judge(&measured)
+    }
+
+    #[test]
+    fn a_breach_by_the_generators_own_lateness_says_so() {
+        for (text, held, is_said) in [
+            ("p99<3ms", false, true),
+            ("max<=8ms", false, true),
+            ("max<=9.1ms", true, false),
+            ("p50<900us", false, false),
+            ("mean<1ms", false, false),
+        ] {
+            let outcome = judge(text, 0);
+            let why = &outcome.clauses[0].why;
+            assert_eq!((outcome.held, why.contains("the generator's own lateness")), (held, is_said), "{text}: {why}");
+        }
     }
 
     #[test]
@@ -296,7 +335,7 @@ mod tests {
             ("p50<=1ms", 0, true, Some(1000.0), "us", "within the 95 % interval"),
             ("p50>1ms", 0, false, Some(1000.0), "us", "within the 95 % interval"),
             ("p50>=980us", 0, true, Some(1000.0), "us", ""),
-            ("p99<3ms", 0, false, Some(4000.0), "us", ""),
+            ("p99<3ms", 0, false, Some(4000.0), "us", "the generator's own lateness"),
             // Its upper end is unknown, so it may be anything.
             ("p99<5ms", 0, true, Some(4000.0), "us", "to unknown us"),
             ("p99.9<1s", 0, false, None, "us", "it needs 10000 samples, there were 9995"),
@@ -355,6 +394,7 @@ mod tests {
             requests: &RequestCounts::default(),
             achieved_per_second: None,
             is_queue_growing: false,
+            generators_own: &[],
         };
         let outcome = Slo::parse("p50<1s,max<1s,error<1%,rps>0").unwrap().judge(&nothing);
         assert!(outcome.clauses.iter().all(|clause| !clause.held), "{outcome:?}");

@@ -12,6 +12,7 @@ mod entry;
 mod evidence;
 mod extent;
 mod host;
+mod lateness;
 mod rule;
 mod sampling;
 mod schedule;
@@ -41,7 +42,7 @@ pub fn follows_failure(id: &str) -> bool {
 /// good replies, lasting connections, steady times and enough of them.
 const CHECKS: [Entry; 20] = [
     Entry { follows_failure: true, ..check("V1", EVERYTHING, Window, schedule::sent) },
-    check("V2", TIMES, Window, schedule::lateness),
+    check("V2", TIMES, Window, lateness::lateness),
     Entry { follows_failure: true, ..check("V3", TIMES, Window, schedule::back_pressure) },
     check("V4", TIMES, Length, host::worker_cpu),
     check("V5", TIMES, Length, host::run_delay),
@@ -78,7 +79,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         }
     };
     let times = if evidence.why_untimed().is_some() { State::Skipped } else { part(Affects::Times) };
-    Verdict { state, counts: part(Affects::Counts), cpu: part(Affects::Cpu), times, checks }
+    let generators_own = if evidence.extent.is_nothing() { Vec::new() } else { lateness::own(evidence) };
+    Verdict { state, counts: part(Affects::Counts), cpu: part(Affects::Cpu), times, generators_own, checks }
 }
 
 #[cfg(test)]
@@ -118,7 +120,7 @@ mod tests {
         let check = |change: fn(&mut sound::Run), expected: [State; 4]| {
             let mut run = sound::Run::sound();
             change(&mut run);
-            let Verdict { state, counts, cpu, times, checks } = run.verdict();
+            let Verdict { state, counts, cpu, times, checks, .. } = run.verdict();
             let objecting: Vec<_> = checks.iter().filter(|check| check.state > Valid).map(|check| &check.id).collect();
             assert_eq!([state, counts, cpu, times], expected, "{objecting:?}");
         };

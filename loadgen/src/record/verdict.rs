@@ -41,6 +41,9 @@ pub struct Verdict {
     pub cpu: State,
     /// The worst state of the checks that put times in doubt; SKIPPED when nothing was timed.
     pub times: State,
+    /// The fields of `response_us` of which at least half is the generator's own lateness, such as `p99_9` and `max`:
+    /// they say nothing about the target and must not be quoted for it, whatever `times` is. V2 gives the amounts.
+    pub generators_own: Vec<String>,
     /// Every check, passed, failed or skipped.
     pub checks: Vec<Check>,
 }

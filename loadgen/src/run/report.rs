@@ -130,8 +130,10 @@ impl Judged {
             requests: &found.requests,
             achieved_per_second: found.achieved_per_second,
             is_queue_growing: found.queue.as_ref().is_some_and(|queue| queue.is_growing),
+            generators_own: &verdict.generators_own,
         };
-        Judged { verdict, likely_cause, slo: job.options.slo.as_ref().map(|slo| slo.judge(&measured)) }
+        let slo = job.options.slo.as_ref().map(|slo| slo.judge(&measured));
+        Judged { verdict, likely_cause, slo }
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn worker_cpu(evidence: &Evidence<'_>) -> Check {
 /// V5: others on the generator's CPUs. This program's own other threads, which sample, collect and watch for pauses, are
 /// none: on a host without a CPU to spare they share the workers' CPUs. A worker waits for them no longer than they
 /// run, so their run time is taken off, all of it, since nobody counts how much of it the worker waited for. That
-/// hides as much of others' work at most, 1 to 2 % of the window.
+/// hides as much of others' work at most, 1 to 3 % of the window on a small virtual machine.
 pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
         "time a worker waited for a CPU that others had",

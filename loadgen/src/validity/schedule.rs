@@ -1,24 +1,15 @@
-//! V1, V2, V3: whether requests were sent when they were meant to be. These checks need intended times, so a
-//! closed loop skips them, as it does V11: its requests are intended when a connection becomes free.
+//! V1, V3: whether requests were sent when they were meant to be. These checks need intended times, so a closed
+//! loop skips them, as it does V2 and V11: its requests are intended when a connection becomes free.
 
 use super::evidence::{Evidence, SendWindow};
 use super::rule::{percent, rule, share, state};
-use crate::record::{Check, State, Summary};
+use crate::record::{Check, State};
 
 /// V1: Caladan warns below 99.9 % of scheduled requests sent and gives up below 95 %.
 const SENT_SHARE_WARN: f64 = 0.999;
 const SENT_SHARE_INVALID: f64 = 0.95;
 /// V1: for a single second, because the run as a whole may hide it.
 const WINDOW_SHARE_INVALID: f64 = 0.90;
-/// V2: mutated counts sends over 100 µs late as missed; fortio objects if 5 % of its sleeps fall behind.
-const LATE_100US_SHARE_WARN: f64 = 0.001;
-const LATE_SHARE_INVALID: f64 = 0.05;
-/// V2: the part of the reported p99.9 that may be the generator's own lateness.
-const LATE_TAIL_SHARE_WARN: f64 = 0.1;
-const LATE_TAIL_SHARE_INVALID: f64 = 0.5;
-/// V2: a lateness tail below this never makes a run invalid. It is the goal of a generator: with a fast
-/// server over loopback, half of p99.9 may be 30 µs, which no sleeping generator can beat.
-const LATE_TAIL_US_MIN: f64 = 100.0;
 /// V3: share of requests that waited; Hyperfoil fails a run on any, mutated reports the mean.
 const WAITED_SHARE_WARN: f64 = 0.01;
 /// V1: judges the whole run by what was sent, and each second by what the generator noticed in time. The
@@ -71,43 +62,6 @@ fn noticed_short(window: &SendWindow) -> Option<f64> {
     (missing > cut_off + 3.0 * cut_off.sqrt() + 1.0).then(|| share(window.reached, window.due, 1.0))
 }
 
-/// V2: how late the generator itself was.
-pub(super) fn lateness(evidence: &Evidence<'_>) -> Check {
-    let rule = rule(
-        "sends later than intended",
-        format!("> {} by > 100 us, or p99.9 > 10 % of the response p99.9", percent(LATE_100US_SHARE_WARN)),
-        format!(
-            "> {} by > 1 ms and > p50 / 10, or p99.9 >= 50 % of the response p99.9 and >= 100 us",
-            percent(LATE_SHARE_INVALID)
-        ),
-    );
-    if let Some(why) = evidence.why_unscheduled() {
-        return rule.skipped("no schedule", why);
-    }
-    let count = evidence.lateness.map_or(0, |lateness| lateness.count);
-    if count == 0 {
-        return rule.skipped("nothing was sent", "needs a request that was sent");
-    }
-    let (late, far) = (share(evidence.late_100us, count, 0.0), share(evidence.late_far, count, 0.0));
-    let tail = |summary: Option<&Summary>| summary.and_then(|summary| summary.p99_9);
-    let (own, owned) = match (tail(evidence.lateness), tail(evidence.response)) {
-        (Some(own), Some(all)) if all > 0.0 => (own, Some(own / all)),
-        _ => (0.0, None),
-    };
-    let is_warn = late > LATE_100US_SHARE_WARN || owned.is_some_and(|owned| owned > LATE_TAIL_SHARE_WARN);
-    let owns_tail = own >= LATE_TAIL_US_MIN && owned.is_some_and(|owned| owned >= LATE_TAIL_SHARE_INVALID);
-    let tail = owned.map_or_else(
-        || "too few for p99.9".into(),
-        |owned| format!("p99.9 {own:.1} us, {} of the response's", percent(owned)),
-    );
-    rule.judged(
-        format!("{} by > 100 us, {} far; {tail}", percent(late), percent(far)),
-        state(is_warn, far > LATE_SHARE_INVALID || owns_tail),
-        "the generator itself was late, and response times contain that; service_us does not. Give it CPUs of its own \
-         (--cpus), more --threads, or a lower --rate",
-    )
-}
-
 /// V3: waiting for a connection or for the kernel. Never the generator's fault, hence never invalid.
 pub(super) fn back_pressure(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
@@ -147,7 +101,7 @@ mod tests {
     use super::super::sound::{Run, expect, expect_all};
     use super::*;
     use crate::plan::mode::Mode;
-    use crate::record::{Queue, RequestCounts};
+    use crate::record::{Queue, RequestCounts, Summary};
 
     #[test]
     fn v1_finds_requests_that_were_not_sent() {
@@ -179,31 +133,6 @@ mod tests {
         ] {
             expect("V1", expected, |run| run.windows[3] = SendWindow { due, reached });
         }
-    }
-
-    #[test]
-    fn v2_finds_a_late_generator() {
-        for (late_100us, late_far, own, all, expected) in [
-            (10, 0, 60.0, 5000.0, State::Valid),
-            (11, 0, 60.0, 5000.0, State::Warn),
-            (10, 0, 501.0, 5000.0, State::Warn),
-            (10, 0, 2499.0, 5000.0, State::Warn),
-            (10, 0, 2500.0, 5000.0, State::Invalid),
-            (600, 500, 60.0, 5000.0, State::Warn),
-            (600, 501, 60.0, 5000.0, State::Invalid),
-            // With a fast server, lateness below the goal of 100 µs may make up most of the tail.
-            (10, 0, 99.0, 110.0, State::Warn),
-            (10, 0, 100.0, 110.0, State::Invalid),
-        ] {
-            expect("V2", expected, |run| {
-                (run.evidence.late_100us, run.evidence.late_far) = (late_100us, late_far);
-                (run.lateness.p99_9, run.response.p99_9) = (Some(own), Some(all));
-            });
-        }
-        // Without a p99.9 the shares decide.
-        expect("V2", State::Valid, |run| run.lateness.p99_9 = None);
-        expect("V2", State::Warn, |run| (run.lateness.p99_9, run.evidence.late_100us) = (None, 11));
-        expect("V2", State::Skipped, |run| run.lateness = Summary::default());
     }
 
     #[test]
