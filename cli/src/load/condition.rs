@@ -38,6 +38,9 @@ pub(super) struct Judgement {
     pub(super) measured_us: Option<f64>,
     /// Whether the quantile is below the limit, and would also be in a longer run.
     pub(super) held: bool,
+    /// Whether the quantile is mostly the generator's own lateness. Then it may hold, but a breach says nothing of the
+    /// target.
+    pub(super) is_generators_own: bool,
 }
 
 impl Condition {
@@ -57,7 +60,9 @@ impl Condition {
         let measured_us = (QUANTILES[self.quantile].of)(&record.response_us);
         let is_below = measured_us.is_some_and(|us| us < self.limit.as_secs_f64() * 1e6);
         let is_queue_growing = record.queue.as_ref().is_some_and(|queue| queue.is_growing);
-        Judgement { measured_us, held: is_below && !is_queue_growing }
+        let name = self.quantile_name().replace('.', "_");
+        let is_generators_own = record.verdict.generators_own.contains(&name);
+        Judgement { measured_us, held: is_below && !is_queue_growing, is_generators_own }
     }
 }
 
@@ -97,7 +102,18 @@ mod tests {
         record.response_us.p50 = Some(5.0);
         for is_growing in [false, true] {
             record.queue.as_mut().expect("an open loop").is_growing = is_growing;
-            assert_eq!(condition.judge(&record), Judgement { measured_us: Some(5.0), held: !is_growing });
+            let expected = Judgement { measured_us: Some(5.0), held: !is_growing, is_generators_own: false };
+            assert_eq!(condition.judge(&record), expected);
+        }
+    }
+
+    #[test]
+    fn a_quantile_may_be_the_generators_own() {
+        let mut record = crate::load::sample::record(Some(500.0));
+        record.verdict.generators_own = vec!["p99_9".to_owned(), "max".to_owned()];
+        for (text, expected) in [("p50<1h", false), ("p99<1h", false), ("p99.9<1h", true), ("p99.99<1h", false)] {
+            let condition: Condition = text.parse().expect("a condition");
+            assert_eq!(condition.judge(&record).is_generators_own, expected, "{text}");
         }
     }
 

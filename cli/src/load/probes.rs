@@ -11,7 +11,7 @@ use loadgen::{LoadError, Options, TargetFacts};
 use serde::Serialize;
 
 use super::args::OutputGroup;
-use super::condition::Condition;
+use super::condition::{Condition, Judgement};
 use super::display::Display;
 use super::ending::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, write_json};
 use super::files::{self, Directory};
@@ -89,7 +89,7 @@ pub(super) fn run(
             measured_us: judgement.measured_us,
             held: judgement.held,
             valid: record.verdict.state != State::Invalid,
-            spoiled: is_spoiled(&record.verdict, judgement.held),
+            spoiled: is_spoiled(&record.verdict, judgement),
             seed: record.seed,
         }))
     });
@@ -118,8 +118,13 @@ pub(super) fn run(
 }
 
 /// Whether the generator or its host made a probe invalid, rather than the target. A target beyond its capacity leaves
-/// requests unsent, unanswered or failed, and then the condition is broken too, or there are errors (V8).
-fn is_spoiled(verdict: &Verdict, held: bool) -> bool {
+/// requests unsent, unanswered or failed, and then the condition is broken too, or there are errors (V8). Nor does a
+/// valid probe say anything about the target if the quantile that broke the limit is the generator's own lateness.
+fn is_spoiled(verdict: &Verdict, judgement: Judgement) -> bool {
+    let held = judgement.held;
+    if !held && judgement.is_generators_own {
+        return true;
+    }
     let mut invalid = verdict.checks.iter().filter(|check| check.state == State::Invalid).map(|check| &*check.id);
     let is_by_target = invalid.clone().all(follows_failure) && (!held || invalid.clone().any(|id| id == "V8"));
     invalid.next().is_some() && !is_by_target
@@ -329,7 +334,18 @@ mod tests {
             let warns = Check { id: "V6".to_owned(), state: State::Warn, ..Check::default() };
             let checks = invalid.iter().map(check).chain([warns]).collect();
             let verdict = Verdict { checks, ..Verdict::default() };
-            assert_eq!(is_spoiled(&verdict, held), expected, "{invalid:?} {held}");
+            let judgement = Judgement { measured_us: Some(1.0), held, is_generators_own: false };
+            assert_eq!(is_spoiled(&verdict, judgement), expected, "{invalid:?} {held}");
+        }
+    }
+
+    #[test]
+    fn a_limit_broken_by_the_generators_own_lateness_is_no_failure_of_the_target() {
+        for (held, is_generators_own, expected) in
+            [(false, true, true), (true, true, false), (false, false, false), (true, false, false)]
+        {
+            let judgement = Judgement { measured_us: Some(1.0), held, is_generators_own };
+            assert_eq!(is_spoiled(&Verdict::default(), judgement), expected, "{judgement:?}");
         }
     }
 

@@ -13,6 +13,8 @@ use super::{addresses, explain, headline};
 const SAMPLES_ABOVE_MIN: f64 = 10.0;
 /// The quantiles of a row.
 const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
+/// Follows a response time that is the generator's own.
+const OWN_MARK: &str = "!";
 /// Width that the header of the counts needs in one line.
 const COUNTS_LEN: usize = 72;
 /// Prints all tables for people.
@@ -43,6 +45,11 @@ pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> i
     writeln!(output, "{}", counts(record, width))?;
     if record.requests.scheduled > 0 {
         writeln!(output, "{}", times(record, width))?;
+        if !record.verdict.generators_own.is_empty() {
+            let text =
+                format!("{OWN_MARK} mostly the generator's own lateness, not the target's time: do not quote it");
+            paragraph(output, &text, width, "", "  ")?;
+        }
         for (names, reason) in missing(record) {
             paragraph(output, &format!("{}: {reason}", names.join(", ")), width, "- ", "  ")?;
         }
@@ -96,6 +103,8 @@ fn counts(record: &Record, width: usize) -> Table {
 struct Row<'a> {
     name: &'static str,
     summary: &'a Summary,
+    /// Fields that are the generator's own and therefore marked.
+    own: &'a [String],
 }
 
 impl Row<'_> {
@@ -121,8 +130,12 @@ impl Row<'_> {
     }
 
     fn cells(&self) -> Vec<String> {
-        let cell = |value: Option<f64>| value.map_or("-".into(), micros);
-        let cells = self.quantiles().into_iter().chain([self.summary.max]).map(cell);
+        let cell = |(name, value): (&str, Option<f64>)| {
+            let is_own = self.own.iter().any(|own| *own == name.replace('.', "_"));
+            value.map_or("-".into(), |us| format!("{}{}", micros(us), if is_own { OWN_MARK } else { "" }))
+        };
+        let names = QUANTILES.map(|(name, _)| name).into_iter().chain(["max"]);
+        let cells = names.zip(self.quantiles().into_iter().chain([self.summary.max])).map(cell);
         std::iter::once(self.name.to_owned()).chain(cells).collect()
     }
 }
@@ -141,7 +154,10 @@ fn rows(record: &Record) -> Vec<Row<'_>> {
     ]
     .into_iter()
     .filter(|(_, summary, says_something)| *says_something && summary.count > 0)
-    .map(|(name, summary, _)| Row { name, summary })
+    .map(|(name, summary, _)| {
+        let own = if name == "response" { &record.verdict.generators_own[..] } else { &[] };
+        Row { name, summary, own }
+    })
     .collect()
 }
 
@@ -261,6 +277,26 @@ mod tests {
             assert!(text.contains(expected), "{expected:?} is not in\n{text}");
         }
         assert!(!text.contains("- lateness"), "nothing is missing there\n{text}");
+    }
+
+    #[test]
+    fn what_is_the_generators_own_is_marked() {
+        let mut record = record();
+        let quantiles = [Some(12.3), Some(45.6), Some(1234.0), Some(2345.0), None];
+        record.response_us = summary(20_000, quantiles, 5000.0);
+        record.verdict.generators_own = vec![];
+        let response = |record: &Record| {
+            let text = text(record, 80);
+            let row = text.lines().find(|line| line.trim_start().starts_with("response")).expect("a row");
+            let note = text.lines().filter(|line| line.starts_with("! mostly the generator's own")).count();
+            (row.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>(), note)
+        };
+        assert_eq!(response(&record), (["12.3", "45.6", "1234", "2345", "-", "5000"].map(str::to_owned).to_vec(), 0));
+        record.verdict.generators_own = ["p99_9", "max"].map(str::to_owned).to_vec();
+        let (cells, note) = response(&record);
+        assert_eq!((cells, note), (["12.3", "45.6", "1234", "2345!", "-", "5000!"].map(str::to_owned).to_vec(), 1));
+        // Other rows contain no lateness, or are nothing else.
+        assert_eq!(text(&record, 80).matches('!').count(), 3);
     }
 
     #[test]
