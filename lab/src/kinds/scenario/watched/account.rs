@@ -43,14 +43,14 @@ pub(super) fn account(planned: &Planned, seen: &Seen) -> anyhow::Result<StepReco
         ramp_s: is_complete.then(|| load.connections.ramp_us as f64 / 1e6),
         connect_us: tail(&load.connect_us),
         ramp_cpu,
-        probe: probe.map(|record| tail(&record.response_us)),
+        probe: probe.as_ref().map(|record| tail(&record.response_us)),
         memory: memory(seen, established, load.memory.per_connection_bytes),
         predicted: predicted(planned),
         heartbeat_s: u64::from(step.heartbeat_s),
         heartbeat: tail(&load.response_us),
         heartbeats_failed: requests.failed + requests.timed_out + requests.censored,
         heartbeat_cpu,
-        verdict: load.verdict.to_string(),
+        verdict: verdict(&load, probe.as_ref()),
         close_s: close_s(seen),
         orphans_max: most(|sample| sample.orphans),
         time_wait_max: most(|sample| sample.time_wait),
@@ -84,6 +84,17 @@ fn tail(summary: &Summary) -> Tail {
         p99_9_us: summary.p99_9,
         max_us: summary.max,
     }
+}
+
+/// The generator's verdict on itself, with the times that are mostly its own lateness and none of the server's.
+fn verdict(load: &Record, probe: Option<&Record>) -> String {
+    let own = |of: &str, record: &Record| {
+        let names = record.verdict.generators_own.join(", ").replace('_', ".");
+        (!names.is_empty()).then(|| format!("; {of}{names} the generator's own"))
+    };
+    let probes = probe.and_then(|record| own("the probe's ", record));
+    let parts = [Some(load.verdict.to_string()), own("", load), probes];
+    parts.into_iter().flatten().collect()
 }
 
 /// CPU time of one connect and of one heartbeat. The ramp is measured from the first sample to the first with all
@@ -154,4 +165,28 @@ fn grown(before: &[SlabCache], held: &[SlabCache], connections: u64) -> Vec<Slab
     let mut slabs: Vec<Slab> = held.iter().map(slab).filter(|slab| slab.bytes >= SLAB_BYTES_MIN).collect();
     slabs.sort_by(|one, other| other.bytes.total_cmp(&one.bytes));
     slabs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_names_times_that_are_the_generators_own() {
+        let record = |own: &[&str]| {
+            let mut record = Record::default();
+            record.verdict.generators_own = own.iter().map(|name| (*name).to_owned()).collect();
+            record
+        };
+        for (load, probe, expected) in [
+            (&[][..], None, "VALID"),
+            (&[], Some(&[][..]), "VALID"),
+            (&["p99_9", "max"], Some(&[]), "VALID; p99.9, max the generator's own"),
+            (&[], Some(&["max"]), "VALID; the probe's max the generator's own"),
+            (&["p99_9"], Some(&["max"]), "VALID; p99.9 the generator's own; the probe's max the generator's own"),
+        ] {
+            let probe = probe.map(record);
+            assert_eq!(verdict(&record(load), probe.as_ref()), expected);
+        }
+    }
 }
