@@ -18,7 +18,7 @@ use compare::Measured;
 use protocol::Workload;
 
 pub use closed_form::ClosedForm;
-pub use options::SelfTestOptions;
+pub use options::{SelfTestArrivals, SelfTestOptions};
 pub use report::{Attempt, Noise, Quantity, SelfTestReport, Uncorrected};
 
 /// Attempts when the host disturbs the test: the first and one repetition.
@@ -72,13 +72,18 @@ fn measure(
         stall: Some(Stall { every: options.every, length: options.stall, offset }),
     })
     .map_err(setup)?;
+    let heartbeat = (rate.is_some() && options.arrivals == SelfTestArrivals::Heartbeats).then(|| options.heartbeat());
     let load = Options {
         target: server.target(speech),
         engine: options.engine,
         threads: options.threads,
         connections: options.connections,
-        rate,
-        process: Process::Constant,
+        rate: rate.filter(|_| heartbeat.is_none()),
+        heartbeat,
+        process: match options.arrivals {
+            SelfTestArrivals::Poisson => Process::Poisson,
+            SelfTestArrivals::Constant | SelfTestArrivals::Heartbeats => Process::Constant,
+        },
         seed: Some(options.seed),
         payload_len: match options.workload {
             Workload::Echo => MESSAGE_LEN,

@@ -3,7 +3,7 @@
 
 use loadgen::Engine;
 use loadgen::record::State;
-use loadgen::self_test::{Attempt, SelfTestOptions, SelfTestReport, run};
+use loadgen::self_test::{Attempt, SelfTestArrivals, SelfTestOptions, SelfTestReport, run};
 use protocol::Workload;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -35,23 +35,34 @@ fn every_wait_for_the_end_of_a_stall_is_counted() {
 /// The correction is in no engine, protocol or worker, so it holds for all.
 #[test]
 fn the_correction_holds_for_every_engine_protocol_and_number_of_workers() {
-    for (workload, engine, threads) in [
-        (Workload::Http, Engine::Epoll, 1),
-        (Workload::Echo, Engine::IoUring, 1),
-        (Workload::Http, Engine::IoUring, 3),
-        (Workload::Echo, Engine::Epoll, 2),
+    use SelfTestArrivals::{Constant, Heartbeats, Poisson};
+    for (workload, arrivals, engine, threads) in [
+        (Workload::Http, Constant, Engine::Epoll, 1),
+        (Workload::Echo, Constant, Engine::IoUring, 1),
+        (Workload::Http, Poisson, Engine::IoUring, 3),
+        (Workload::Echo, Poisson, Engine::Epoll, 1),
+        (Workload::Echo, Heartbeats, Engine::Epoll, 2),
+        (Workload::Http, Heartbeats, Engine::IoUring, 1),
     ] {
-        check_every_wait(&SelfTestOptions { workload, engine, threads, ..options() });
+        check_every_wait(&SelfTestOptions { workload, arrivals, engine, threads, ..options() });
     }
 }
 
 fn check_every_wait(options: &SelfTestOptions) {
     let report = run(options, &AtomicBool::new(false)).unwrap();
     assert_eq!((report.workload, report.engine, report.threads), (options.workload, options.engine, options.threads));
+    assert_eq!(report.arrivals, options.arrivals);
     assert!((1..=2).contains(&report.attempts.len()), "{}", report.attempts.len());
     for attempt in &report.attempts {
-        // 500 requests and a third in each of three periods; the ends of the window may split one.
-        assert!((1500..=1502).contains(&attempt.requests), "{} requests", attempt.requests);
+        // 500 requests and a third in each of three periods; the ends of the window may split one. Heartbeats lie
+        // anywhere within their share of a period, and Poisson arrivals where the seed says.
+        let requests = match options.arrivals {
+            SelfTestArrivals::Constant => 1500..=1502,
+            SelfTestArrivals::Heartbeats => 1490..=1512,
+            SelfTestArrivals::Poisson => 1300..=1700,
+        };
+        assert!(requests.contains(&attempt.requests), "{} requests", attempt.requests);
+        assert!(!attempt.objections.iter().any(|objection| objection.contains("of the seed")), "{attempt:?}");
         // Whatever is paused, no request is answered before the end of the stall in which it was intended.
         // Two requests in five are intended in a stall, one in a hundred within its first 5 ms.
         assert!(observed(attempt, "p95") >= STALL_US * 0.7, "{attempt:?}");

@@ -40,6 +40,19 @@ impl ClosedForm {
         }
     }
 
+    /// As [`ClosedForm::of`], for requests that are intended at these moments of the window rather than evenly. Each
+    /// stands for an equal share of the window, so that its wait is spread over one such share.
+    pub fn of_arrivals(stalls: &[(u64, u64)], arrivals: &[u64], window: (u64, u64), utilisation: f64) -> ClosedForm {
+        let even = ClosedForm::of(stalls, window, utilisation);
+        let half_ns = window.1.saturating_sub(window.0) as f64 / arrivals.len().max(1) as f64 / 2.0;
+        let wait = |arrival: &u64| {
+            let (_, end) = stalls.iter().find(|(begin, end)| begin <= arrival && arrival < end)?;
+            let wait_ns = (end - arrival) as f64;
+            Some((wait_ns - half_ns, wait_ns + half_ns))
+        };
+        ClosedForm { waits_ns: arrivals.iter().filter_map(wait).collect(), ..even }
+    }
+
     /// The waits due to stalls of these lengths, one per period, over as many whole periods, for a server
     /// that answers a backlog at once.
     pub fn periodic(lengths_ns: &[u64], every_ns: u64) -> ClosedForm {
@@ -109,6 +122,28 @@ mod tests {
             assert_eq!((form.quantile_ns(0.999), form.max_ns(), form.mean_ns()), (0.0, 0.0, 0.0));
         }
         assert_eq!(ClosedForm::of(&[(0, 9)], (5, 5), 0.0).quantile_ns(1.0), 0.0, "an empty window");
+    }
+
+    /// What is listed evenly has the waits of what arrives evenly; what is bunched has those of its bunch.
+    #[test]
+    fn listed_arrivals_have_their_own_waits() {
+        let stalls: Vec<(u64, u64)> = (0..10).map(|k| ((k * 1000 + 400) * MS, (k * 1000 + 500) * MS)).collect();
+        let window = (0, 10_000 * MS);
+        let even: Vec<u64> = (0..20_001).map(|number| number * window.1 / 20_001).collect();
+        let (form, listed) =
+            (ClosedForm::of(&stalls, window, 0.1), ClosedForm::of_arrivals(&stalls, &even, window, 0.1));
+        for quantile in [0.5, 0.9, 0.95, 0.99, 0.999] {
+            let (found, expected) = (listed.quantile_ns(quantile), form.quantile_ns(quantile));
+            assert!((found - expected).abs() < 0.5e6, "p{quantile}: {found} instead of {expected}");
+        }
+        assert!((listed.mean_ns() / form.mean_ns() - 1.0).abs() < 0.005, "{} {}", listed.mean_ns(), form.mean_ns());
+        assert!((listed.max_ns() - 100e6).abs() < 0.5e6, "{}", listed.max_ns());
+        // Half of all requests 30 ms before the end of a stall, the others outside of any.
+        let bunched: Vec<u64> = (0..1000).map(|number| (number % 10 * 1000 + number % 2 * 470) * MS).collect();
+        let listed = ClosedForm::of_arrivals(&stalls, &bunched, window, 0.0);
+        assert!((listed.share_above(20e6) - 0.5).abs() < 1e-9 && listed.share_above(40e6) == 0.0);
+        assert!((listed.mean_ns() - 15e6).abs() < 1.0, "{}", listed.mean_ns());
+        assert_eq!(ClosedForm::of_arrivals(&stalls, &[], window, 0.0).max_ns(), 0.0);
     }
 
     /// A queue with one server, simulated request by request: the waits before service, sorted.

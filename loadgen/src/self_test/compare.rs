@@ -5,11 +5,12 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 
 use super::closed_form::ClosedForm;
-use super::options::SelfTestOptions;
+use super::options::{SelfTestArrivals, SelfTestOptions};
 use super::report::{Attempt, DEVIATION_ACCEPTED, DEVIATION_INVALID, Noise, Quantity, Uncorrected, state_of};
 use crate::distribution::Distribution;
 use crate::null_server::NullServer;
 use crate::record::{Record, State};
+use crate::schedule::{Part, Process, Schedule, Stage};
 use sys::clock::duration_ns;
 
 /// A quantile is compared when at least this many samples lie above it.
@@ -84,7 +85,11 @@ fn histogram(record: &Record, distribution: Distribution) -> Histogram<u64> {
 pub(super) fn attempt(options: &SelfTestOptions, open: &Measured, closed: &Measured) -> Attempt {
     let stall_ns = duration_ns(options.stall) as f64;
     let utilisation = open.utilisation();
-    let form = ClosedForm::of(&open.stalls, open.window, utilisation);
+    let arrivals = poisson_arrivals(options, open.window);
+    let form = match &arrivals {
+        Some(arrivals) => ClosedForm::of_arrivals(&open.stalls, arrivals, open.window, utilisation),
+        None => ClosedForm::of(&open.stalls, open.window, utilisation),
+    };
     let base = base(&open.record, 1.0 - form.share_above(0.0));
     let quantities = quantities(&open.response, &form, base, stall_ns);
     let uncorrected = uncorrected(closed, stall_ns);
@@ -92,6 +97,11 @@ pub(super) fn attempt(options: &SelfTestOptions, open: &Measured, closed: &Measu
     let mut objections = objections(&open.record);
     if lengths.len() != options.periods as usize {
         objections.push(format!("{} stalls instead of {}", lengths.len(), options.periods));
+    }
+    let planned = arrivals.map_or(open.record.requests.scheduled, |arrivals| arrivals.len() as u64);
+    // Each worker ends its window by its own clock.
+    if planned.abs_diff(open.record.requests.scheduled) > u64::from(options.threads) {
+        objections.push(format!("{} requests instead of the {planned} of the seed", open.record.requests.scheduled));
     }
     // With too few connections a tenth of the requests would wait; a pause of the host affects fewer.
     if let Some(waited_us) = open.record.back_pressure_us.p99.filter(|us| us * NS_PER_US > stall_ns * NOISE_SHARE) {
@@ -122,6 +132,31 @@ pub(super) fn attempt(options: &SelfTestOptions, open: &Measured, closed: &Measu
         noise: noise(open, &lengths, stall_ns),
         objections,
     }
+}
+
+/// When the seed lets Poisson arrivals fall into the window. Their waits are known exactly, and those of evenly
+/// spread ones only on average: with 2,000 of them in stalls, the mean would be off by 2.6 % in one test of three.
+fn poisson_arrivals(options: &SelfTestOptions, window: (u64, u64)) -> Option<Vec<u64>> {
+    if options.arrivals != SelfTestArrivals::Poisson || window.0 >= window.1 {
+        return None;
+    }
+    let stage = Stage { rate: options.rate(), duration: options.every * options.periods };
+    let schedule = Schedule {
+        process: Process::Poisson,
+        stages: vec![stage],
+        burst: 1,
+        seed: options.seed,
+        workers: options.threads,
+    };
+    let of = |worker| {
+        let mut arrivals = schedule.arrivals(worker, Part::Window, window.0);
+        std::iter::from_fn(move || {
+            let next_ns = arrivals.next_ns();
+            arrivals.advance();
+            (next_ns < window.1).then_some(next_ns)
+        })
+    };
+    Some((0..options.threads).flat_map(of).collect())
 }
 
 /// The times of the `outside` share of requests that meet no stall.

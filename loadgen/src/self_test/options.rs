@@ -2,13 +2,29 @@
 
 use crate::{Engine, LoadError};
 use protocol::Workload;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// What spaces the requests whose times must be right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SelfTestArrivals {
+    /// Equal gaps.
+    #[default]
+    Constant,
+    /// Exponential gaps; the seed says where they fall.
+    Poisson,
+    /// Each connection sends once a period.
+    Heartbeats,
+}
 
 /// How to test. The default takes about 15 s.
 #[derive(Debug, Clone)]
 pub struct SelfTestOptions {
     /// What is spoken.
     pub workload: Workload,
+    /// What spaces the requests.
+    pub arrivals: SelfTestArrivals,
     /// What moves the bytes.
     pub engine: Engine,
     /// Workers of the generator.
@@ -29,7 +45,7 @@ pub struct SelfTestOptions {
     pub server_cpu: Option<u32>,
     /// CPUs of the generator's workers.
     pub cpus: Vec<u32>,
-    /// Fixes the bytes that are sent; the arrivals are constant.
+    /// Fixes the bytes that are sent, and Poisson arrivals.
     pub seed: u64,
 }
 
@@ -37,6 +53,7 @@ impl Default for SelfTestOptions {
     fn default() -> Self {
         SelfTestOptions {
             workload: Workload::Echo,
+            arrivals: SelfTestArrivals::Constant,
             engine: Engine::Epoll,
             threads: 1,
             stall: Duration::from_millis(100),
@@ -59,6 +76,11 @@ impl SelfTestOptions {
     pub fn rate(&self) -> f64 {
         let every_s = self.every.as_secs_f64();
         ((self.rate * every_s).floor() + 1.0 / f64::from(self.periods)) / every_s
+    }
+
+    /// The period in which each connection's heartbeat gives [`SelfTestOptions::rate`].
+    pub(super) fn heartbeat(&self) -> Duration {
+        Duration::from_secs_f64(f64::from(self.connections) / self.rate())
     }
 
     /// # Errors

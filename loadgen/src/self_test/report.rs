@@ -3,7 +3,7 @@
 use protocol::Workload;
 use serde::{Deserialize, Serialize};
 
-use super::options::SelfTestOptions;
+use super::options::{SelfTestArrivals, SelfTestOptions};
 use crate::Engine;
 use crate::record::{Check, State};
 
@@ -24,6 +24,8 @@ pub struct SelfTestReport {
     pub version: String,
     /// What was spoken.
     pub workload: Workload,
+    /// What spaced the requests.
+    pub arrivals: SelfTestArrivals,
     /// What moved the bytes.
     pub engine: Engine,
     /// Workers of the generator.
@@ -136,6 +138,7 @@ impl SelfTestReport {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),
             workload: options.workload,
+            arrivals: options.arrivals,
             engine: options.engine,
             threads: options.threads,
             stall_us: options.stall.as_micros() as u64,
