@@ -166,6 +166,46 @@ fn a_request_that_waited_and_was_reset_counts_as_at_least_so_long() {
     });
 }
 
+/// Nor must one that never answers: a request that timed out waited for its timeout, and one that was without a reply
+/// when the run ended waited until then.
+#[test]
+fn a_request_that_was_never_answered_counts_as_at_least_so_long() {
+    const TIMEOUT: Duration = Duration::from_millis(250);
+    let check = |engine, rate, timeout: Duration| {
+        let server = Server::start(Workload::Echo, &[Manner::Good, Manner::Never]);
+        let record = run(&Options {
+            engine,
+            rate,
+            timeout,
+            connections: 8,
+            // What is sent before the window belongs to the warm-up, and never answered it would be all.
+            warmup: WarmUp::Fixed(Duration::ZERO),
+            ..options(server.target())
+        });
+        let (requests, response) = (&record.requests, &record.response_us);
+        let name = format!("{engine:?} {rate:?} {timeout:?}: {requests:?} {response:?}");
+        // The grace lasts as long as a timeout, at most; with a long one, the end of the run comes first.
+        let (least_us, is_counted) = match timeout == TIMEOUT {
+            true => (249_000.0, requests.timed_out > 0),
+            false => (600_000.0, requests.censored > 0),
+        };
+        assert!(is_counted, "{name}");
+        assert_eq!(response.count, requests.completed + requests.without_good_reply(), "{name}");
+        assert!(response.max >= Some(least_us), "{name}");
+        assert!(response.min < response.max && requests.completed > 0, "the others were answered: {name}");
+    };
+    let check = &check;
+    std::thread::scope(|scope| {
+        for engine in [Engine::Epoll, Engine::IoUring] {
+            for rate in [None, Some(200.0)] {
+                for timeout in [TIMEOUT, LONG] {
+                    scope.spawn(move || check(engine, rate, timeout));
+                }
+            }
+        }
+    });
+}
+
 #[test]
 fn idle_connections_are_held_without_a_request() {
     let server = Server::start(Workload::Echo, &[Manner::Good]);
