@@ -121,7 +121,7 @@ pub struct Design {
     pub budget_s: Option<f64>,
     /// Length of one measured window.
     pub seconds_per_run: f64,
-    /// Load before the window, with all connections open.
+    /// Load before the window, with all connections open, at least: 20 µs for each connection where that is more.
     pub warmup_s: f64,
     /// Starts in place of one that was disturbed, at most.
     pub repeats_max: u32,

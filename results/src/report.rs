@@ -141,7 +141,7 @@ fn measured(record: &Record) -> String {
     let sum = |of: fn(&crate::record::Summary) -> u32| record.cells.iter().map(|cell| of(&cell.summary)).sum::<u32>();
     let starts = sum(|summary| summary.starts);
     format!(
-        "{} blocks, {} starts of server and generator, each {} s of load and a window of {} s. A block has every arm once and \
+        "{} blocks, {} starts of server and generator, each at least {} s of load and a window of {} s. A block has every arm once and \
          the reference twice under each load, in random order; the next block has the order mirrored. {} starts were disturbed by \
          the hypervisor or by other processes, thrown away and repeated (at most {} times each); {} were kept although they were \
          disturbed, because their repeats were, too, or all repeats were used up. {} decide nothing because their counts or CPU time are INVALID, and the times of {} are in no \

@@ -18,8 +18,11 @@ use crate::subjects::opening::{Counter, Opening};
 use crate::subjects::servers::running::Running;
 use crate::subjects::{points, wrk};
 
-/// Time before the measured window in milliseconds: connections are open before it, and caches are warm after it.
-pub(crate) const WARMUP_MS: u64 = 100;
+/// Time before the measured window in milliseconds, at least: connections are open before it, and caches are warm after
+/// it.
+pub(crate) const WARMUP_MS: u64 = 60;
+/// Of many connections each shall have had a request or two before the window, at some 100,000 a second.
+const WARMUP_US_PER_CONNECTION: u64 = 20;
 /// The intervals of a short window: more would hold too little.
 const INTERVALS: f64 = 5.0;
 /// Intervals shorter than this hold too little.
@@ -101,7 +104,7 @@ fn arguments(job: &Job, places: &Places, server: &Running, engine: Engine) -> Ve
         "--duration",
         &format!("{}ms", (job.seconds * 1000.0) as u64),
         "--warmup",
-        &format!("{WARMUP_MS}ms"),
+        &format!("{}ms", warmup_ms(load.connections)),
         "--interval",
         &format!("{interval_ms}ms"),
         "--seed",
@@ -132,6 +135,10 @@ fn arguments(job: &Job, places: &Places, server: &Running, engine: Engine) -> Ve
         arguments.extend(["--expect-body".to_owned(), "Hello, World!".to_owned()]);
     }
     arguments
+}
+
+fn warmup_ms(connections: u32) -> u64 {
+    WARMUP_MS.max(u64::from(connections) * WARMUP_US_PER_CONNECTION / 1000)
 }
 
 /// The merged histogram is in a file of its own, and so are the intervals; passed and skipped checks say the
@@ -244,6 +251,11 @@ mod tests {
     use server::{Balance, Counters, Report};
 
     use super::*;
+
+    #[test]
+    fn many_connections_are_warmed_for_longer() {
+        assert_eq!([64, 1000, 10_000].map(warmup_ms), [60, 60, 200]);
+    }
 
     /// A server of several reactors on one CPU would be disturbed by itself.
     #[test]

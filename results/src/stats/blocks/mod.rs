@@ -3,7 +3,7 @@
 //! A *block* has every arm once and the reference twice, under each load. All reasoning is on logarithms: half and double
 //! are equally far from 1. Within a block the value of an arm less the mean of the two of the reference is one
 //! difference; what the machine did to the whole block is not in it. An effect is the mean of the differences over the
-//! blocks, and *pooled* the mean over the loads first.
+//! blocks without a tenth of them at each end ([`center`]), and *pooled* the mean over the loads first.
 //!
 //! **Intervals are simultaneous.** Many arms are compared with one reference, and whoever looks at the largest of many
 //! ratios finds a difference by chance. The width of the intervals comes from the largest |t| of the family
@@ -26,6 +26,7 @@
 //! | 24 × 3 | 4.0 % | 97.5 % | 7.2 % | 16.3 % | 52.8 % | 99.5 % |
 //! | 100 × 3 | | | 42.0 % | 88.0 % | 99.7 % | |
 
+mod center;
 mod critical;
 mod judge;
 mod power;
