@@ -45,6 +45,10 @@ pub(crate) struct BenchArgs {
     /// Of a comparison, measure under this load, for example http-c64-closed-p1; may be repeated [default: all loads]
     #[arg(long = "load", value_name = "NAME")]
     loads: Vec<String>,
+    /// Of a comparison, measure servers one after another, each with a load generator of its own, instead of side by side in
+    /// turns: a check of the turns, which needs many times as long for the same resolution
+    #[arg(long)]
+    apart: bool,
     /// How long a comparison may take, everything included; it decides how many blocks are measured [default: the
     /// experiment's]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "repeats")]
@@ -108,6 +112,7 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
         out: args.out,
         arms: args.arms,
         loads: args.loads,
+        apart: args.apart,
         repeats: args.repeats,
         budget: args.budget,
         seconds: args.seconds,

@@ -20,6 +20,7 @@ mod serve;
 mod signals;
 mod size;
 mod tune;
+mod turns;
 mod workload;
 
 use std::io::{self, Write};
@@ -55,6 +56,9 @@ enum Command {
     /// A server that does as little as possible, or stalls: the peer of experiments.
     #[command(hide = true)]
     NullServer(null_server::NullServerArgs),
+    /// Load several servers in turns: how comparisons measure.
+    #[command(hide = true)]
+    Turns(turns::TurnsArgs),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(args),
         Command::Tune(args) => tune::run(args, io_uring()),
         Command::NullServer(args) => null_server::run(args),
+        Command::Turns(args) => turns::run(args),
     };
     match result {
         Ok(code) => ExitCode::from(code),

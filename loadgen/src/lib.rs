@@ -25,6 +25,7 @@ pub mod schedule;
 pub mod self_test;
 pub mod slo;
 mod statistics;
+pub mod turns;
 pub mod validity;
 
 pub use distribution::Distribution;

@@ -112,6 +112,17 @@ pub struct Decision {
     pub effect_min: f64,
 }
 
+/// How servers that stand side by side are measured: a client loads one after the other for a moment, in rounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Turns {
+    /// Rounds of a block, each with a window of every server.
+    pub rounds: u32,
+    /// Length of a window.
+    pub window_s: f64,
+    /// The loads that were measured so, by their words; the others were measured one after another.
+    pub loads: Vec<String>,
+}
+
 /// How a comparison was measured. All of it was fixed before the first start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Design {
@@ -119,8 +130,11 @@ pub struct Design {
     pub blocks: u32,
     /// The time that all of it was to take at most; absent where the blocks were given.
     pub budget_s: Option<f64>,
-    /// Length of one measured window.
+    /// Length of one measured window, where servers are measured one after another.
     pub seconds_per_run: f64,
+    /// How the servers were measured that stood side by side; absent where all were measured one after another.
+    #[serde(default)]
+    pub turns: Option<Turns>,
     /// Load before the window, with all connections open, at least: 20 µs for each connection where that is more.
     pub warmup_s: f64,
     /// Starts in place of one that was disturbed, at most.

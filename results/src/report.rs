@@ -16,7 +16,7 @@ mod runs_list;
 mod table;
 
 use crate::judged::Judged;
-use crate::record::Record;
+use crate::record::{Record, Turns};
 use crate::run::{Curve, NamedFile};
 use crate::visible::visible;
 
@@ -79,7 +79,7 @@ pub fn document(record: &Record, curves: &[Curve]) -> Document {
     result_blocks(record, &judged, &mut blocks);
     cost_blocks(record, curves, &judged, &mut blocks);
     blocks.push(Block::Heading("How it was measured".to_owned()));
-    blocks.extend([Block::Paragraph(measured(record)), Block::Paragraph(decided(record, &judged))]);
+    blocks.extend([Block::Paragraph(measured(record, &judged)), Block::Paragraph(decided(record, &judged))]);
     repeat_blocks(record, &mut blocks);
     note_blocks(record, &mut blocks);
     let host = vec![Block::Table(host_table(&record.host))];
@@ -135,21 +135,32 @@ fn in_sight_or_folded(table: Table) -> Block {
     }
 }
 
-fn measured(record: &Record) -> String {
+fn measured(record: &Record, judged: &Judged<'_>) -> String {
     let fact = |pointer: &str| fact(&record.host, pointer);
     let design = &record.design;
     let sum = |of: fn(&crate::record::Summary) -> u32| record.cells.iter().map(|cell| of(&cell.summary)).sum::<u32>();
     let starts = sum(|summary| summary.starts);
+    let how = match &design.turns {
+        None => format!(
+            "of server and generator, each at least {} s of load and a window of {} s. A block has every arm once and the \
+             reference twice under each load, in random order; the next block has the order mirrored",
+            design.warmup_s, design.seconds_per_run
+        ),
+        Some(Turns { rounds, window_s, .. }) => format!(
+            "of servers. A block has every arm once and the reference twice: new processes that stand side by side, while a \
+             client that never sleeps loads one after the other for a window of {:.0} ms, in {rounds} rounds of random order, \
+             every second one mirrored{}",
+            window_s * 1000.0,
+            apart(record, judged.loads.len())
+        ),
+    };
     format!(
-        "{} blocks, {} starts of server and generator, each at least {} s of load and a window of {} s. A block has every arm once and \
-         the reference twice under each load, in random order; the next block has the order mirrored. {} starts were disturbed by \
+        "{} blocks, {} starts {how}. {} starts were disturbed by \
          the hypervisor or by other processes, thrown away and repeated (at most {} times each); {} were kept although they were \
          disturbed, because their repeats were, too, or all repeats were used up. {} decide nothing because their counts or CPU time are INVALID, and the times of {} are in no \
          quantile. Seed {}. Host: Linux {}, {}, {} processors.",
         design.blocks,
         count(starts.into()),
-        design.warmup_s,
-        design.seconds_per_run,
         count(sum(|summary| summary.repeated).into()),
         design.repeats_max,
         count(sum(|summary| summary.disturbed).into()),
@@ -160,6 +171,20 @@ fn measured(record: &Record) -> String {
         fact("/cpu/model"),
         fact("/cpu/online_count"),
     )
+}
+
+/// The loads whose servers did not stand side by side.
+fn apart(record: &Record, loads: usize) -> String {
+    let Some(turns) = &record.design.turns else { return String::new() };
+    let design = &record.design;
+    match loads.saturating_sub(turns.loads.len()) {
+        0 => String::new(),
+        count => format!(
+            ". Under {count} of {loads} loads they were measured one after another, each with a generator of its own, at least {} \
+             s of load and a window of {} s",
+            design.warmup_s, design.seconds_per_run
+        ),
+    }
 }
 
 fn decided(record: &Record, judged: &Judged<'_>) -> String {

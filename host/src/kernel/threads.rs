@@ -95,6 +95,13 @@ impl Threads {
     }
 }
 
+/// Time in µs that the threads of a process were ready to run but had no CPU, so far; of threads that still exist. `None`
+/// where the kernel does not show it.
+pub fn process_run_delay_us(pid: u32) -> Option<u64> {
+    let waits = Threads::new(format!("/proc/{pid}/task").into()).read(&mut Buffer::new())?;
+    waits.run_delay_ns.map(|ns| ns / 1000)
+}
+
 impl Thread {
     fn open(folder: &Path) -> io::Result<Thread> {
         let status = Source::try_open(folder.join("status"))?;

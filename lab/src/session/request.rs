@@ -44,6 +44,8 @@ pub struct Request {
     pub arms: Vec<String>,
     /// Of a comparison, the loads to measure, by their names in files; all if empty.
     pub loads: Vec<String>,
+    /// Of a comparison, whether servers are measured one after another, even where they could stand side by side.
+    pub apart: bool,
     /// Repeats of every arm.
     pub repeats: Option<u32>,
     /// How long a comparison may take, everything included.

@@ -29,6 +29,7 @@ impl Place {
             out: self.0.clone(),
             arms: vec![],
             loads: vec![],
+            apart: false,
             repeats: None,
             budget: None,
             seconds: None,

@@ -14,7 +14,7 @@ use crate::session::stage::Stage;
 use crate::subjects::footprint::{Footprint, Watch};
 use crate::subjects::job::{Job, Measured, Raw};
 use crate::subjects::load::Generator;
-use crate::subjects::opening::{Counter, Opening};
+use crate::subjects::opening::Opening;
 use crate::subjects::servers::running::Running;
 use crate::subjects::{points, wrk};
 
@@ -166,8 +166,7 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
     let client_us = (load.cpu.user_us + load.cpu.system_us) as f64 - load.cpu.polling_us as f64;
     let requests = &load.requests;
     let report = server.map(|exit| &exit.report);
-    let totals = report.map(|report| &report.totals).filter(|totals| totals.requests > 0);
-    let per_served = |counter| totals.and_then(|totals| Some(opening.rest(totals, counter)? / totals.requests as f64));
+    let per_served = report.map(|report| opening.per_request(&report.totals)).unwrap_or_default();
     // One reactor is always even.
     let spread = report.filter(|report| report.reactors.len() > 1).and_then(|report| report.spread);
     let [counts, cpu, times] = states(&load.verdict);
@@ -190,10 +189,10 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
         server_system_us_per_request: per_request(|watched| watched.system_us),
         server_core_us_per_request: per_request(|watched| watched.busy_us),
         client_cpu_us_per_request: in_window.map(|count| client_us / count),
-        syscalls_per_request: per_served(Counter::Syscalls),
-        enters_per_request: per_served(Counter::Enters).filter(|enters| *enters > 0.0),
-        sqes_per_request: per_served(Counter::Sqes).filter(|sqes| *sqes > 0.0),
-        cqes_per_request: per_served(Counter::Cqes).filter(|cqes| *cqes > 0.0),
+        syscalls_per_request: per_served.syscalls,
+        enters_per_request: per_served.enters,
+        sqes_per_request: per_served.sqes,
+        cqes_per_request: per_served.cqes,
         server_bytes_per_connection: footprint.server_bytes_per_connection,
         kernel_bytes_per_connection: footprint.kernel_bytes_per_connection,
         accepts_max_over_mean: spread.map(|spread| spread.accepts_max_over_mean),

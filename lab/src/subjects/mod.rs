@@ -7,5 +7,6 @@ pub(crate) mod load;
 pub(crate) mod opening;
 pub(crate) mod points;
 pub(crate) mod servers;
+pub(crate) mod together;
 pub(crate) mod tools;
 pub(crate) mod wrk;

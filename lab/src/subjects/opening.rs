@@ -47,6 +47,15 @@ impl Counter {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Opening(BTreeMap<Counter, f64>);
 
+/// Counts for each request; those of a ring are absent without one.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct PerRequest {
+    pub(crate) syscalls: Option<f64>,
+    pub(crate) enters: Option<f64>,
+    pub(crate) sqes: Option<f64>,
+    pub(crate) cqes: Option<f64>,
+}
+
 /// Whether to measure the price of connections for this server. Only this project's servers count anything.
 pub(crate) fn applies(load: &Load, server: Kind) -> bool {
     // Where connections come and go, their cost is part of the measurement.
@@ -66,8 +75,23 @@ impl Opening {
         (totals.accepts > 0).then(|| Opening(Counter::ALL.into_iter().map(each).collect()))
     }
 
+    /// What a server counted for each request, apart from the connections. Empty without requests.
+    pub(crate) fn per_request(&self, totals: &Counters) -> PerRequest {
+        let each = |counter| {
+            let rest = self.rest(totals, counter).filter(|_| totals.requests > 0)?;
+            Some(rest / totals.requests as f64)
+        };
+        let of_ring = |counter| each(counter).filter(|count| *count > 0.0);
+        PerRequest {
+            syscalls: each(Counter::Syscalls),
+            enters: of_ring(Counter::Enters),
+            sqes: of_ring(Counter::Sqes),
+            cqes: of_ring(Counter::Cqes),
+        }
+    }
+
     /// What `totals` counted apart from the connections. `None` when their price hides it.
-    pub(crate) fn rest(&self, totals: &Counters, counter: Counter) -> Option<f64> {
+    fn rest(&self, totals: &Counters, counter: Counter) -> Option<f64> {
         let counted = counter.of(totals);
         let taken = self.0.get(&counter).map_or(0.0, |each| each * totals.accepts as f64);
         let rest = (counted - taken).max(0.0);

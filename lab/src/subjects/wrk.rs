@@ -11,7 +11,6 @@ use crate::session::host::{Command, Host};
 use crate::session::process::{Process, said};
 use crate::session::stage::Stage;
 use crate::subjects::job::{Job, Measured, Raw};
-use crate::subjects::opening::Counter;
 use crate::subjects::servers::running::Running;
 
 /// The version that wrk prints, or what to install.
@@ -61,9 +60,7 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::
         server_system_us_per_request: None,
         server_core_us_per_request: busy_us.map(|busy_us| busy_us as f64 / requests),
         client_cpu_us_per_request: Some(cpu_us as f64 / requests),
-        syscalls_per_request: totals
-            .and_then(|totals| job.opening.rest(totals, Counter::Syscalls))
-            .map(|calls| calls / requests),
+        syscalls_per_request: totals.and_then(|totals| job.opening.per_request(totals).syscalls),
         enters_per_request: None,
         sqes_per_request: None,
         cqes_per_request: None,

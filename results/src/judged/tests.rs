@@ -69,6 +69,7 @@ fn record(twin: f64, handicapped: f64) -> Record {
             blocks: BLOCKS,
             budget_s: None,
             seconds_per_run: 0.25,
+            turns: None,
             warmup_s: 0.1,
             repeats_max: 2,
             noise: None,

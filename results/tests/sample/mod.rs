@@ -105,6 +105,7 @@ pub(crate) fn of(cells: Vec<Cell>) -> Record {
             blocks: BLOCKS,
             budget_s: Some(300.0),
             seconds_per_run: 0.25,
+            turns: None,
             warmup_s: 0.1,
             repeats_max: 2,
             noise: Some(0.02),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use results::histogram::Latencies;
 use results::judged::Judged;
-use results::record::{Cell, Design, Loop, Record, Role, RunOfCell, SCHEMA, Summary};
+use results::record::{Cell, Design, Loop, Record, Role, RunOfCell, SCHEMA, Summary, Turns};
 use results::run::{self, NamedFile};
 use results::{columns, hlog, report};
 use serde::Serialize;
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::kinds::comparison::blocks::REPEATS_MAX;
 use crate::kinds::comparison::finished::{self, Entry, Finished, runs};
+use crate::kinds::comparison::pilot::Pilot;
 use crate::kinds::comparison::plan::{Arm, Comparison, Length, Scope, key};
 use crate::session::journal::Journal;
 use crate::session::sitting::Sitting;
@@ -19,6 +20,7 @@ use crate::session::stage::Stage;
 use crate::subjects::generators::WARMUP_MS;
 use crate::subjects::load::Load;
 use crate::subjects::servers::about::configuration;
+use crate::subjects::together;
 
 /// The merged response times of cells, by their keys.
 type Merged = Vec<(String, Latencies)>;
@@ -73,12 +75,21 @@ fn design(scope: &Scope, journal: &Journal<Finished>) -> Design {
             Length::Blocks(_) => None,
         },
         seconds_per_run: scope.seconds,
+        turns: pilot.and_then(|pilot| turns(scope, pilot)),
         warmup_s: WARMUP_MS as f64 / 1000.0,
         repeats_max: REPEATS_MAX,
         noise: pilot.and_then(|pilot| pilot.noise),
         resolution_pooled: resolution.map(|resolution| resolution.pooled),
         resolution_single: resolution.map(|resolution| resolution.single),
     }
+}
+
+/// `None` if no load was measured in turns.
+fn turns(scope: &Scope, pilot: &Pilot) -> Option<Turns> {
+    let together = scope.loads.iter().zip(&pilot.are_together).filter(|(_, are_together)| **are_together);
+    let loads: Vec<String> = together.map(|(load, _)| load.words()).collect();
+    let window_s = together::WINDOW_MS as f64 / 1000.0;
+    (!loads.is_empty()).then_some(Turns { rounds: together::ROUNDS, window_s, loads })
 }
 
 /// Cells in the order of loads and arms, and the merged response times of each. What was given up decides nothing; if

@@ -1,4 +1,6 @@
-//! The blocks of a comparison: every start in order, with a new server each, and then again what was disturbed.
+//! The blocks of a comparison: every start in order, with a new server each, and then again what was disturbed. Where the
+//! servers of a load can stand side by side ([`Runner::stand_together`]), the starts of a block are measured and repeated
+//! as one.
 //!
 //! **A disturbed start is repeated**, by a rule that is fixed beforehand and the same for all arms: when the hypervisor
 //! had one of the two CPUs, or something else than the server's own reactors had the server's, for more than 5 % of the
@@ -17,7 +19,7 @@ use crate::kinds::comparison::order::{self, Step};
 use crate::kinds::comparison::pilot::{self, Pilot};
 use crate::kinds::comparison::plan::key;
 use crate::kinds::comparison::runner::{ATTEMPTS_MAX, Runner};
-use crate::subjects::job::Measured;
+use crate::subjects::job::{Job, Measured};
 
 /// Starts in place of one that was disturbed.
 pub(crate) const REPEATS_MAX: u32 = 2;
@@ -83,67 +85,117 @@ fn one(
     allowance: &mut Allowance,
 ) -> anyhow::Result<()> {
     let mut disturbed = Vec::new();
-    for (order, step) in block {
-        disturbed.extend(made(runner, pilot, *order, step, 0)?);
-        runner.progress.finish_step();
+    let are_together = |load: usize| pilot.are_together.get(load).copied().unwrap_or(false);
+    let belong = |a: &Step, b: &Step| a.load_index == b.load_index && are_together(a.load_index);
+    let units: Vec<&[(u32, &Step)]> = block.chunk_by(|(_, a), (_, b)| belong(a, b)).collect();
+    for unit in units {
+        disturbed.extend(made(runner, pilot, unit.to_vec(), 0)?);
+        unit.iter().for_each(|_| runner.progress.finish_step());
     }
     for repeated in 1..=REPEATS_MAX {
-        let kept = disturbed.split_off(disturbed.len().min(allowance.repeats as usize));
-        kept.into_iter().try_for_each(|start| keep(runner, start))?;
-        if disturbed.is_empty() {
-            break;
+        let (again, kept): (Vec<Unit<'_>>, Vec<Unit<'_>>) = disturbed.into_iter().partition(|unit: &Unit<'_>| {
+            let starts = unit.len() as u32;
+            let is_repeated = starts <= allowance.repeats;
+            allowance.repeats -= if is_repeated { starts } else { 0 };
+            is_repeated
+        });
+        kept.into_iter().flatten().try_for_each(|start| keep(runner, start))?;
+        if again.is_empty() {
+            return Ok(());
         }
         wait(runner, &format!("repeats of block {}", block[0].1.block + 1), allowance)?;
-        for start in std::mem::take(&mut disturbed) {
-            allowance.repeats -= 1;
-            disturbed.extend(made(runner, pilot, start.order, start.step, repeated)?);
+        disturbed = Vec::new();
+        for unit in again {
+            let starts = unit.iter().map(|start| (start.order, start.step)).collect();
+            disturbed.extend(made(runner, pilot, starts, repeated)?);
         }
     }
-    disturbed.into_iter().try_for_each(|start| keep(runner, start))
+    disturbed.into_iter().flatten().try_for_each(|start| keep(runner, start))
 }
 
-/// Measures one start. Keeps it, or returns it if it was disturbed, or gives its cell up.
+/// Starts that are measured, and repeated, as one.
+type Unit<'s> = Vec<Start<'s>>;
+
+/// Measures some starts. Keeps them, or returns them if any was disturbed, or gives up the cell of one that fails.
 fn made<'s>(
     runner: &mut Runner<'_, '_>,
     pilot: &Pilot,
-    order: u32,
-    step: &'s Step,
+    starts: Vec<(u32, &'s Step)>,
     repeated: u32,
-) -> anyhow::Result<Option<Start<'s>>> {
+) -> anyhow::Result<Option<Unit<'s>>> {
+    let (mut known, mut jobs) = (Vec::new(), Vec::new());
+    for (order, step) in starts {
+        if let Some(job) = job(runner, pilot, order, step)? {
+            known.push((order, step));
+            jobs.push(job);
+        }
+    }
+    let Some((order, step)) = known.first().copied() else { return Ok(None) };
+    runner.progress.begin(Some(step.block), &what(step, known.len()));
+    let name = format!("start {} ({}, block {})", order + 1, what(step, known.len()), step.block + 1);
+    let begun_unix_ms = unix_ms();
+    let measured = match &jobs[..] {
+        [job] => runner.measure(job, &name)?.map(|measured| vec![measured]),
+        jobs => runner.measure_together(jobs, &name)?,
+    };
+    let measured = match measured {
+        Ok(measured) => measured,
+        Err(reason) if jobs.len() == 1 => {
+            let reason =
+                format!("{}: failed {ATTEMPTS_MAX} times in block {}: {reason}", what(step, 1), step.block + 1);
+            runner.sitting.leave_out(key(&step.load, &step.arm), reason, &runner.progress)?;
+            return Ok(None);
+        }
+        // One after another they tell whose fault it is.
+        Err(_) => {
+            let mut disturbed = Vec::new();
+            for start in known {
+                disturbed.extend(made(runner, pilot, vec![start], repeated)?.into_iter().flatten());
+            }
+            return Ok((!disturbed.is_empty()).then_some(disturbed));
+        }
+    };
+    let unit: Unit<'s> = known
+        .into_iter()
+        .zip(measured)
+        .map(|((order, step), measured)| {
+            let is_disturbed = is_disturbed(&measured.run);
+            let run = RunOfCell { repeated, is_disturbed, ..measured.run };
+            Start { order, step, begun_unix_ms, measured: Measured { run, ..measured } }
+        })
+        .collect();
+    if unit.iter().any(|start| start.measured.run.is_disturbed) {
+        return Ok(Some(unit));
+    }
+    unit.into_iter().try_for_each(|start| keep(runner, start)).map(|()| None)
+}
+
+fn what(step: &Step, starts: usize) -> String {
+    match starts {
+        1 => format!("{}, {}", step.load.words(), step.arm.name()),
+        _ => format!("{}, {starts} servers in turns", step.load.words()),
+    }
+}
+
+/// What a start asks for; `None` if its cell is given up.
+fn job(runner: &mut Runner<'_, '_>, pilot: &Pilot, order: u32, step: &Step) -> anyhow::Result<Option<Job>> {
     let cell = key(&step.load, &step.arm);
     if runner.sitting.is_left_out(&cell) {
         return Ok(None);
     }
-    let what = format!("{}, {}", step.load.words(), step.arm.name());
-    runner.progress.begin(Some(step.block), &what);
     let handicap_ns = pilot.handicaps_ns.get(step.load_index).copied().flatten();
     let handicap_ns = handicap_ns.filter(|_| step.arm.role == Role::Handicapped);
-    if step.arm.role == Role::Handicapped && handicap_ns.is_none() {
-        let reason = format!("{what}: the reference showed no CPU time in the pilot, so nothing can be planted");
-        runner.sitting.leave_out(cell, reason, &runner.progress)?;
-        return Ok(None);
-    }
-    let name = format!("start {} ({what}, block {})", order + 1, step.block + 1);
-    let begun_unix_ms = unix_ms();
-    let measured = match &runner.prepared(step, &name, handicap_ns)? {
-        Ok(job) => runner.measure(job, &name)?,
-        Err(reason) => Err(reason.clone()),
+    let reason = if step.arm.role == Role::Handicapped && handicap_ns.is_none() {
+        "the reference showed no CPU time in the pilot, so nothing can be planted".to_owned()
+    } else {
+        let name = format!("start {} ({}, block {})", order + 1, what(step, 1), step.block + 1);
+        match runner.prepared(step, &name, handicap_ns)? {
+            Ok(job) => return Ok(Some(job)),
+            Err(reason) => format!("failed {ATTEMPTS_MAX} times in block {}: {reason}", step.block + 1),
+        }
     };
-    match measured {
-        Ok(measured) => {
-            let is_disturbed = is_disturbed(&measured.run);
-            let run = RunOfCell { repeated, is_disturbed, ..measured.run };
-            let start = Start { order, step, begun_unix_ms, measured: Measured { run, ..measured } };
-            if is_disturbed {
-                return Ok(Some(start));
-            }
-            keep(runner, start).map(|()| None)
-        }
-        Err(reason) => {
-            let reason = format!("{what}: failed {ATTEMPTS_MAX} times in block {}: {reason}", step.block + 1);
-            runner.sitting.leave_out(cell, reason, &runner.progress).map(|()| None)
-        }
-    }
+    let reason = format!("{}: {reason}", what(step, 1));
+    runner.sitting.leave_out(cell, reason, &runner.progress).map(|()| None)
 }
 
 fn keep(runner: &mut Runner<'_, '_>, start: Start<'_>) -> anyhow::Result<()> {

@@ -53,7 +53,8 @@ pub(super) fn publish(comparison: &Comparison, request: &Request, stage: Stage<'
         bail!("nothing can be compared here: {}", skipped.join("; "));
     }
     let mut sitting = Sitting::<Finished>::open(request, stage, outline(comparison, request, &scope, skipped))?;
-    if let Err(error) = course::run(&mut sitting, comparison, &scope, &limits, since) {
+    let may_stand_together = !request.apart;
+    if let Err(error) = course::run(&mut sitting, comparison, &scope, &limits, may_stand_together, since) {
         if error.is::<Refusal>() {
             return Err(error);
         }

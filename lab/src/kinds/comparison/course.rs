@@ -8,12 +8,13 @@ use crate::kinds::comparison::blocks;
 use crate::kinds::comparison::finished::{self, Finished};
 use crate::kinds::comparison::order::{Step, starts_of_block};
 use crate::kinds::comparison::pilot::{self, Pilot, Seen};
-use crate::kinds::comparison::plan::{Comparison, Scope, key};
+use crate::kinds::comparison::plan::{Arm, Comparison, Scope, key};
 use crate::kinds::comparison::runner::{ATTEMPTS_MAX, Runner};
 use crate::refusal::Refusal;
 use crate::session::limits::Limits;
 use crate::session::progress::Progress;
 use crate::session::sitting::Sitting;
+use crate::subjects::job::Measured;
 
 /// Measures what the journal does not have yet. `since` is when the command was given.
 pub(super) fn run(
@@ -21,10 +22,11 @@ pub(super) fn run(
     comparison: &Comparison,
     scope: &Scope,
     limits: &Limits,
+    may_stand_together: bool,
     since: Instant,
 ) -> anyhow::Result<()> {
     let progress = Progress::new(0, 0);
-    let mut runner = Runner { comparison, scope, limits, sitting, progress };
+    let mut runner = Runner { comparison, scope, limits, may_stand_together, sitting, progress };
     let ended = everything(&mut runner, since);
     runner.progress.clear();
     ended
@@ -41,28 +43,73 @@ fn everything(runner: &mut Runner<'_, '_>, since: Instant) -> anyhow::Result<()>
     blocks::all(runner, &pilot)
 }
 
-/// The reference a few times and every other arm once under each load.
+/// Every arm under each load a few times. What has no controls of its own yet is the same server as the reference, so the
+/// pilot sees several alike.
 fn look(runner: &mut Runner<'_, '_>, since: Instant) -> anyhow::Result<Pilot> {
     runner.sitting.wait_until_fit("the pilot", &mut runner.progress)?;
     let mut seen = Seen::default();
     for (load_index, load) in runner.scope.loads.iter().enumerate() {
-        let mut costs_us = Vec::new();
-        for arm in starts_of_block(runner.scope, load) {
-            let step = Step { block: 0, load_index, load: *load, arm };
-            // The reference stands in a block twice.
-            let starts = if arm.role == Role::Reference { pilot::STARTS / 2 } else { 1 };
-            let (took, costs) = pilot_starts(runner, &step, starts)?;
-            seen.block += took / starts as u32;
-            if arm.role == Role::Reference {
-                costs_us.extend(costs);
-            }
+        let step = |arm| Step { block: 0, load_index, load: *load, arm };
+        let steps: Vec<Step> = starts_of_block(runner.scope, load).into_iter().map(step).collect();
+        let first = seen.alike_us.len();
+        let are_together = runner.stand_together(load) && look_together(runner, &steps, &mut seen)?;
+        if !are_together {
+            look_singly(runner, &steps, &mut seen)?;
         }
+        seen.are_together.push(are_together);
+        let costs_us = seen.alike_us[first..].concat();
         seen.costs_us.push(costs_us);
     }
     seen.spent = since.elapsed();
     let pilot = Pilot::of(runner.scope, &seen).map_err(Refusal::usage)?;
     runner.sitting.keep(Finished::Pilot(pilot.clone()))?;
     Ok(pilot)
+}
+
+/// All servers side by side. False if that fails.
+fn look_together(runner: &mut Runner<'_, '_>, steps: &[Step], seen: &mut Seen) -> anyhow::Result<bool> {
+    let Some(first) = steps.first() else { return Ok(true) };
+    let name = format!("pilot, {}, {} servers in turns", first.load.words(), steps.len());
+    runner.progress.begin(None, &name);
+    let mut jobs = Vec::new();
+    for step in steps {
+        match runner.prepared(step, &name, None)? {
+            Ok(job) => jobs.push(job),
+            Err(_) => return Ok(false),
+        }
+    }
+    for _ in 0..pilot::GROUPS {
+        let begun = Instant::now();
+        let Ok(measured) = runner.measure_together(&jobs, &name)? else { return Ok(false) };
+        seen.block += begun.elapsed() / pilot::GROUPS;
+        let alike = steps.iter().zip(&measured).filter(|(step, _)| is_like_the_reference(&step.arm));
+        seen.alike_us.push(alike.filter_map(|(_, measured)| cost(runner, measured)).collect());
+    }
+    Ok(true)
+}
+
+/// One start after another. Arms that fail are left out.
+fn look_singly(runner: &mut Runner<'_, '_>, steps: &[Step], seen: &mut Seen) -> anyhow::Result<()> {
+    let mut alike = Vec::new();
+    for step in steps {
+        let starts = if step.arm.role == Role::Reference { pilot::STARTS / 2 } else { 1 };
+        let (took, costs) = pilot_starts(runner, step, starts)?;
+        seen.block += took / starts as u32;
+        if is_like_the_reference(&step.arm) {
+            alike.extend(costs);
+        }
+    }
+    seen.alike_us.push(alike);
+    Ok(())
+}
+
+/// Whether it is the reference's server: in the pilot nothing is planted.
+fn is_like_the_reference(arm: &Arm) -> bool {
+    arm.role != Role::Arm
+}
+
+fn cost(runner: &Runner<'_, '_>, measured: &Measured) -> Option<f64> {
+    runner.comparison.metric.of_run(&measured.run).filter(|cost| *cost > 0.0)
 }
 
 /// So many starts of one arm: how long they took, and what the figure that decides was.
@@ -84,7 +131,7 @@ fn pilot_starts(runner: &mut Runner<'_, '_>, step: &Step, starts: usize) -> anyh
         took += begun.elapsed();
         match measured {
             Ok(measured) => {
-                costs.extend(runner.comparison.metric.of_run(&measured.run).filter(|cost| *cost > 0.0));
+                costs.extend(cost(runner, &measured));
             }
             Err(reason) => {
                 let what = format!("{}, {}", step.load.words(), step.arm.name());

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::comparison::plan::{Length, Scope};
 
-/// Starts of the reference under each load: enough for a median and a first look at the noise.
+/// Starts of the reference under each load, where servers are measured one after another: enough for a median and a first
+/// look at the noise.
 pub(crate) const STARTS: usize = 4;
+/// The same where they stand side by side; each has the reference twice, and both twins.
+pub(crate) const GROUPS: u32 = 2;
 /// By how much the handicapped twin is made dearer.
 const PLANTED: f64 = 0.05;
 /// Room for repeated starts, of all starts. When it is used up, disturbed starts are kept.
@@ -30,6 +33,8 @@ pub(crate) struct Pilot {
     pub(crate) resolution: Option<Resolution>,
     /// What finds the planted difference, as an argument, where these blocks may not.
     pub(crate) enough: Option<String>,
+    /// By load, whether its servers are measured side by side, in turns.
+    pub(crate) are_together: Vec<bool>,
     /// By load, what the handicapped twin burns for each request; absent where the reference showed no CPU time.
     pub(crate) handicaps_ns: Vec<Option<u32>>,
 }
@@ -39,6 +44,10 @@ pub(crate) struct Pilot {
 pub(crate) struct Seen {
     /// By load, what the reference needed in each start, in µs.
     pub(crate) costs_us: Vec<Vec<f64>>,
+    /// Of starts that were measured under the same load and belong together, what those of the reference needed.
+    pub(crate) alike_us: Vec<Vec<f64>>,
+    /// By load, whether its servers were measured side by side, in turns.
+    pub(crate) are_together: Vec<bool>,
     /// How long the starts of one block take.
     pub(crate) block: Duration,
     /// Time since the command was given.
@@ -83,7 +92,7 @@ impl Pilot {
                 fitting.min(BLOCKS_MAX)
             }
         };
-        let noise = Noise::of(&seen.costs_us);
+        let noise = Noise::of(&seen.alike_us);
         // Few starts tell little of their noise, so what is promised takes it for larger.
         let expected = noise.as_ref().map(|noise| cautious(noise.deviation, noise.freedom));
         let resolution = expected
@@ -95,6 +104,7 @@ impl Pilot {
             noise: noise.map(|noise| noise.deviation),
             resolution,
             enough: expected.filter(|_| is_coarse).and_then(|deviation| enough(scope, seen, deviation)),
+            are_together: seen.are_together.clone(),
             handicaps_ns: seen.costs_us.iter().map(|costs| handicap_ns(costs)).collect(),
         })
     }
@@ -150,16 +160,16 @@ fn handicap_ns(costs_us: &[f64]) -> Option<u32> {
     Some((median(costs_us)? * 1000.0 * PLANTED).round().max(1.0) as u32)
 }
 
-/// The deviation of a start from the mean of its load, over all loads.
+/// The deviation of a start from the mean of those that belong together with it.
 struct Noise {
     deviation: f64,
     freedom: f64,
 }
 
 impl Noise {
-    fn of(costs_us: &[Vec<f64>]) -> Option<Noise> {
+    fn of(alike_us: &[Vec<f64>]) -> Option<Noise> {
         let (mut squares, mut freedom) = (0.0, 0.0);
-        for costs in costs_us.iter().filter(|costs| costs.len() > 1) {
+        for costs in alike_us.iter().filter(|costs| costs.len() > 1) {
             let logarithms: Vec<f64> = costs.iter().map(|cost| cost.ln()).collect();
             let mean = logarithms.iter().sum::<f64>() / logarithms.len() as f64;
             squares += logarithms.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
@@ -195,7 +205,13 @@ mod tests {
 
     fn seen() -> Seen {
         let costs_us = vec![vec![4.0, 4.4, 3.6, 4.0], vec![0.3, 0.33, 0.27, 0.3]];
-        Seen { costs_us, block: Duration::from_secs(4), spent: Duration::from_secs(20) }
+        Seen {
+            alike_us: costs_us.clone(),
+            costs_us,
+            block: Duration::from_secs(4),
+            spent: Duration::from_secs(20),
+            ..Seen::default()
+        }
     }
 
     #[test]
@@ -251,7 +267,8 @@ mod tests {
 
     #[test]
     fn given_blocks_are_measured_however_little_they_find() {
-        let alike = Seen { costs_us: vec![vec![4.0; 4], vec![]], ..Seen::default() };
+        let costs_us = vec![vec![4.0; 4], vec![]];
+        let alike = Seen { alike_us: costs_us.clone(), costs_us, ..Seen::default() };
         let pilot = Pilot::of(&scope(Length::Blocks(1)), &alike).expect("given");
         assert_eq!((pilot.blocks, pilot.noise, pilot.resolution, pilot.enough), (1, None, None, None));
         assert_eq!(pilot.handicaps_ns, [Some(200), None], "nothing can be planted where nothing was seen");

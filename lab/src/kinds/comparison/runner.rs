@@ -1,16 +1,19 @@
 //! A comparison under way, and how it makes one start: with a new server, and less what the connections cost.
 
+use results::record::Metric;
+
 use crate::kinds::comparison::finished::{self, Finished};
-use crate::kinds::comparison::order::Step;
+use crate::kinds::comparison::order::{Step, starts_of_block};
 use crate::kinds::comparison::plan::{Comparison, Scope};
 use crate::kinds::comparison::price;
 use crate::session::limits::Limits;
 use crate::session::namespace;
 use crate::session::progress::Progress;
 use crate::session::sitting::Sitting;
-use crate::subjects::generators;
 use crate::subjects::job::{Job, Measured};
+use crate::subjects::load::Load;
 use crate::subjects::opening::{self, Opening};
+use crate::subjects::{generators, together};
 
 /// Attempts at one start that fails.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
@@ -23,6 +26,8 @@ pub(super) struct Runner<'r, 'a> {
     pub(super) comparison: &'r Comparison,
     pub(super) scope: &'r Scope,
     pub(super) limits: &'r Limits,
+    /// Whether the user leaves it to us.
+    pub(super) may_stand_together: bool,
     pub(super) sitting: &'r mut Sitting<'a, Finished>,
     pub(super) progress: Progress,
 }
@@ -59,6 +64,29 @@ impl Runner<'_, '_> {
                 generators::measure(job, stage)
             }
         })
+    }
+
+    /// Whether the servers of a load stand side by side and are loaded in turns. Generators do not stand, connections that
+    /// come and go need a namespace for each server, several reactors have several CPU clocks where they are processes,
+    /// and the client holds the connections of all servers.
+    pub(super) fn stand_together(&self, load: &Load) -> bool {
+        let starts = starts_of_block(self.scope, load).len() as u32;
+        let all = load.connections.saturating_mul(starts);
+        self.may_stand_together
+            && self.comparison.metric == Metric::ServerRun
+            && !load.is_churn()
+            && self.scope.arms_for(load).iter().all(|arm| arm.server.reactors_min() == 1)
+            && self.limits.has_descriptors(all)
+            && self.limits.shape(all).is_ok()
+            && self.limits.shape(load.connections).is_ok_and(|shape| shape.reactors == 1)
+    }
+
+    pub(super) fn measure_together(
+        &mut self,
+        jobs: &[Job],
+        name: &str,
+    ) -> anyhow::Result<Result<Vec<Measured>, String>> {
+        self.sitting.attempt(name, &mut self.progress, |stage| together::measure(jobs, stage))
     }
 
     /// What the connections of `job` cost by themselves. Measures that when it is first needed.

@@ -111,8 +111,11 @@ fn refuse_what_has_no_effect(about: &About, request: &Request) -> Result<(), Str
     {
         return Err(format!("{} {why}: leave out --repeats and --seconds", about.name));
     }
-    if !request.arms.is_empty() || !request.loads.is_empty() {
-        return Err(format!("{} is no comparison and is measured whole: leave out --arm and --load", about.name));
+    if !request.arms.is_empty() || !request.loads.is_empty() || request.apart {
+        return Err(format!(
+            "{} is no comparison and is measured whole: leave out --arm, --load and --apart",
+            about.name
+        ));
     }
     if request.budget.is_some() {
         return Err(format!(

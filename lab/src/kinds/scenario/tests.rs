@@ -207,7 +207,7 @@ fn what_has_no_effect_is_refused() {
         (
             &TRIAL,
             Request { loads: vec!["http-c64-closed-p1".to_owned()], ..place.request(None) },
-            "is measured whole: leave out --arm and --load",
+            "is measured whole: leave out --arm, --load and --apart",
         ),
         (
             &TRIAL,

@@ -4,7 +4,7 @@
 pub(crate) mod about;
 pub(crate) mod c10m;
 mod crates;
-mod ended;
+pub(crate) mod ended;
 mod h2o;
 mod haproxy;
 pub(crate) mod kind;

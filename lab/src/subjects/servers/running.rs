@@ -1,5 +1,7 @@
 //! A server from its start to its end.
 
+use std::net::SocketAddr;
+
 use anyhow::bail;
 use protocol::Workload;
 use serde_json::json;
@@ -47,6 +49,11 @@ impl Running {
     /// The processes that do the work.
     pub(crate) fn workers(&self) -> &[u32] {
         &self.started.workers
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.started.address
     }
 
     /// The URL for a load generator.

@@ -1,0 +1,30 @@
+//! Several servers under the same load, in turns of some 25 ms: what a comparison of servers on one host needs.
+//!
+//! **Why.** On a shared machine the speed of a CPU wanders: its neighbours come and go. On two virtual CPUs the cost of the
+//! same request varied by 10 to 17 % from one start of a server to the next, whatever the length of the window, and so
+//! did a loop that only computes. But it wanders slowly: between turns of 20 to 100 ms that follow each other the cost
+//! of living servers varied by 4 to 8 % only, and what a process brings with it from its start by less than 2 %. So
+//! the servers stand side by side, and the load goes from one to the next many times a second. What the machine does
+//! in a round of turns, it does to all of them.
+//!
+//! **A turn.** All connections of one server are busy, or get their share of a rate; the others' are silent. The first
+//! moments belong to nobody: caches are warm after them. Then the CPU clock of the server's process is read at both
+//! ends of the window, and replies are counted between. After the window each request still gets its reply.
+//!
+//! **A round** has a turn of each server, in random order; the next round has the order mirrored. A round from which a
+//! hypervisor took more than a twentieth of a CPU is marked, and made again as long as there is room.
+//!
+//! **The client never sleeps.** A client that sleeps is woken by the server's send, and on one host the server pays for
+//! that, as it would not for a client on another host.
+
+mod client;
+mod error;
+mod options;
+mod record;
+mod rounds;
+mod standing;
+
+pub use error::TurnsError;
+pub use options::{Options, Target};
+pub use record::{Record, Round, Turn, Whole};
+pub use rounds::take_turns;

@@ -1,0 +1,204 @@
+//! One server that stands beside the others, and a turn of it.
+
+use std::collections::VecDeque;
+
+use protocol::client::Client;
+use random::Random;
+use rustix::event::epoll;
+use sys::clock;
+
+use super::client::Connections;
+use super::error::TurnsError;
+use super::options::Options;
+use super::record::{Turn, Whole};
+use crate::recording::recorder::{Recorder, encode};
+
+/// How long a server may take to answer what is left after a window.
+const SILENCE_NS: u64 = 5_000_000_000;
+/// Events taken at once.
+const EVENTS_MAX: usize = 256;
+
+/// A server, its connections, and what was seen of it.
+pub(super) struct Standing<C: Client> {
+    connections: Connections<C>,
+    responses: Recorder,
+    lateness: Recorder,
+    events: Vec<epoll::Event>,
+    /// Requests that found no free connection, by the times they were intended for.
+    waiting: VecDeque<u64>,
+}
+
+/// A window under way.
+struct Window {
+    begin_ns: u64,
+    end_ns: u64,
+    completed: u64,
+}
+
+impl<C: Client> Standing<C> {
+    pub(super) fn new(connections: Connections<C>) -> Standing<C> {
+        Standing {
+            connections,
+            responses: Recorder::new(),
+            lateness: Recorder::new(),
+            events: Vec::with_capacity(EVENTS_MAX),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// A request on each connection and its reply, before the first turn.
+    pub(super) fn greet(&mut self) -> Result<(), TurnsError> {
+        let now_ns = clock::now_ns();
+        while self.connections.send(now_ns)? {}
+        self.finish(&mut Window { begin_ns: u64::MAX, end_ns: 0, completed: 0 })
+    }
+
+    /// Loads it for a warm-up and a window. What is measured is `target`'s place in the record to fill in.
+    pub(super) fn turn(&mut self, options: &Options, random: &mut Random) -> Result<Turn, TurnsError> {
+        let begun_ns = clock::now_ns();
+        let begin_ns = begun_ns + options.warmup_ns();
+        let mut window = Window { begin_ns, end_ns: begin_ns + options.window_ns(), completed: 0 };
+        let mut arrivals = options.rate.map(|rate| Arrivals { next_ns: begun_ns, mean_ns: 1e9 / rate });
+        let mut before: Option<Clocks> = None;
+        loop {
+            let now_ns = clock::now_ns();
+            if now_ns >= window.end_ns {
+                break;
+            }
+            if before.is_none() && now_ns >= window.begin_ns {
+                before = Some(self.clocks()?);
+                window.completed = 0;
+            }
+            match &mut arrivals {
+                Some(arrivals) => self.arrive(arrivals, now_ns, &window, random)?,
+                None => while self.connections.send(now_ns)? {},
+            }
+            self.answer(&mut window)?;
+        }
+        let after = self.clocks()?;
+        let before = before.unwrap_or(after);
+        let turn = Turn {
+            wall_ns: after.wall_ns - before.wall_ns,
+            run_ns: after.server_ns - before.server_ns,
+            client_run_ns: after.client_ns - before.client_ns,
+            completed: window.completed,
+            start_us: before.wall_ns / 1000,
+            ..Turn::default()
+        };
+        self.finish(&mut window)?;
+        Ok(turn)
+    }
+
+    /// Sends what is due.
+    fn arrive(
+        &mut self,
+        arrivals: &mut Arrivals,
+        now_ns: u64,
+        window: &Window,
+        random: &mut Random,
+    ) -> Result<(), TurnsError> {
+        while let Some(intended_ns) = arrivals.due(now_ns, random) {
+            self.waiting.push_back(intended_ns);
+        }
+        while let Some(intended_ns) = self.waiting.front().copied() {
+            if !self.connections.send(intended_ns)? {
+                break;
+            }
+            self.waiting.pop_front();
+            if intended_ns >= window.begin_ns {
+                self.lateness.record(now_ns.saturating_sub(intended_ns));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is there.
+    fn answer(&mut self, window: &mut Window) -> Result<(), TurnsError> {
+        self.connections.readable(&mut self.events)?;
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        let now_ns = clock::now_ns();
+        for event in &self.events {
+            let answered = self.connections.read(event.data.u64() as usize)?;
+            window.completed += answered.count;
+            if let Some(intended_ns) = answered.intended_ns.filter(|intended_ns| *intended_ns >= window.begin_ns) {
+                self.responses.record_n(now_ns.saturating_sub(intended_ns), answered.count);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the replies to everything that was intended.
+    fn finish(&mut self, window: &mut Window) -> Result<(), TurnsError> {
+        let last_ns = clock::now_ns() + SILENCE_NS;
+        loop {
+            while let Some(intended_ns) = self.waiting.front().copied() {
+                if !self.connections.send(intended_ns)? {
+                    break;
+                }
+                self.waiting.pop_front();
+            }
+            let count = (self.connections.busy() + self.waiting.len()) as u64;
+            if count == 0 {
+                return Ok(());
+            }
+            if clock::now_ns() > last_ns {
+                return Err(TurnsError::Silent { address: self.connections.target.address, count });
+            }
+            self.answer(window)?;
+        }
+    }
+
+    fn clocks(&self) -> Result<Clocks, TurnsError> {
+        let target = self.connections.target;
+        let server_ns = sys::usage::process_run_ns(target.pid);
+        Ok(Clocks {
+            wall_ns: clock::now_ns(),
+            server_ns: server_ns.ok_or(TurnsError::Gone { address: target.address, pid: target.pid })?,
+            client_ns: sys::usage::process_run_ns(std::process::id()).unwrap_or(0),
+        })
+    }
+
+    /// What is left to say of it.
+    pub(super) fn whole(&self) -> Whole {
+        let at = |recorder: &Recorder, quantile: f64| {
+            let histogram = &recorder.histogram;
+            (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1000.0)
+        };
+        Whole {
+            replies: self.connections.replies,
+            responses: encode(&self.responses),
+            response_us_p50: at(&self.responses, 0.5),
+            response_us_p90: at(&self.responses, 0.9),
+            response_us_p99: at(&self.responses, 0.99),
+            lateness_us_p99: at(&self.lateness, 0.99),
+            run_delay_us: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Clocks {
+    wall_ns: u64,
+    server_ns: u64,
+    client_ns: u64,
+}
+
+/// Requests at random times (Poisson).
+struct Arrivals {
+    next_ns: u64,
+    mean_ns: f64,
+}
+
+impl Arrivals {
+    /// The next one, if its time has come.
+    fn due(&mut self, now_ns: u64, random: &mut Random) -> Option<u64> {
+        let intended_ns = self.next_ns;
+        if intended_ns > now_ns {
+            return None;
+        }
+        self.next_ns += (-(1.0 - random.uniform()).ln() * self.mean_ns) as u64 + 1;
+        Some(intended_ns)
+    }
+}
