@@ -101,6 +101,13 @@ pub fn conflicts(first: &Record, second: &Record) -> Vec<Conflict> {
         second.design.seconds_per_run.to_string(),
         false,
     );
+    // A client that goes round never sleeps, so it does not ask of a server what one of its own does.
+    let way = |record: &Record| {
+        record.design.turns.as_ref().map_or("one after another".to_owned(), |turns| {
+            format!("side by side, in turns of {} s, under {}", turns.window_s, turns.loads.join(", "))
+        })
+    };
+    differ("how servers are measured", way(first), way(second), false);
     let (a, b) = (keys(first), keys(second));
     if !a.iter().any(|key| b.contains(key)) {
         let named = |keys: &[&str]| keys.first().map_or("none".to_owned(), |key| format!("{key} and so on"));

@@ -4,7 +4,7 @@ mod sample;
 
 use results::compare::{compare, conflicts};
 use results::judged::Judged;
-use results::record::{Cell, Metric, Record, Role, VerdictState};
+use results::record::{Cell, Metric, Record, Role, Turns, VerdictState};
 use results::report::{
     agreement_table, answer_in_a_line, answer_lines, champions_table, document, find_readme_block, markdown_of, matrix,
     operations_table, plain, readme_block, render, spread_table,
@@ -311,6 +311,10 @@ fn runs_of_different_kinds_or_hosts_conflict() {
     assert_eq!(changed(|_| {}), []);
     assert_eq!(changed(|record| record.experiment = "x".into()), of("experiment", false));
     assert_eq!(changed(|record| record.design.seconds_per_run = 1.0), of("seconds per run", false));
+    let turns = |record: &mut Record| {
+        record.design.turns = Some(Turns { rounds: 8, window_s: 0.025, loads: vec!["echo × 64 closed".into()] });
+    };
+    assert_eq!(changed(turns), of("how servers are measured", false));
     assert_eq!(changed(|record| record.host["kernel"]["release"] = "7.0".into()), of("kernel", true));
     let loads = changed(|record| record.cells.iter_mut().for_each(|cell| cell.connections += 1));
     assert_eq!(loads, of("loads", false));

@@ -31,5 +31,6 @@ mod streams;
 mod sweep;
 mod targets;
 mod tune;
+mod turns;
 mod validity;
 mod vocabulary;
