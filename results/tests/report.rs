@@ -37,7 +37,6 @@ fn the_report_has_every_part_in_order() {
         "Linux 6.18.0, Some CPU, 2 processors",
         "Seed 42",
         "co-located",
-        "| epoll level | 1,000,000 | 4 | 48.5 | 64 | echo |",
         "- io_uring poll: EPERM \\| no ring",
         "absolute throughput is not claimed",
         "git checkout abcdef1\ncargo build --release\ntarget/release/c10m bench echo-cpu --seed 42\n",

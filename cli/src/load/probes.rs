@@ -89,7 +89,8 @@ pub(super) fn run(
             measured_us: judgement.measured_us,
             held: judgement.held,
             valid: record.verdict.state != State::Invalid,
-            spoiled: is_spoiled(&record.verdict, judgement),
+            // No pause of a host makes a target answer 404 to everything.
+            spoiled: record.likely_cause.is_none() && is_spoiled(&record.verdict, judgement),
             seed: record.seed,
         }))
     });

@@ -76,7 +76,11 @@ impl<C: Client> Standing<C> {
             self.answer(&mut window)?;
         }
         let after = self.clocks()?;
-        let before = before.unwrap_or(after);
+        // A pause of the machine swallowed the whole window: what was counted belongs to the warm-up.
+        let before = before.unwrap_or_else(|| {
+            window.completed = 0;
+            after
+        });
         let turn = Turn {
             wall_ns: after.wall_ns - before.wall_ns,
             run_ns: after.server_ns - before.server_ns,
