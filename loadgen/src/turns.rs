@@ -1,9 +1,10 @@
 //! Several servers under the same load, in turns of some 25 ms: what a comparison of servers on one host needs.
 //!
 //! **Why.** On a shared machine the speed of a CPU wanders: its neighbours come and go. On two virtual CPUs the cost of the
-//! same request varied by 10 to 17 % from one start of a server to the next, whatever the length of the window, and so
-//! did a loop that only computes. But it wanders slowly: between turns of 20 to 100 ms that follow each other the cost
-//! of living servers varied by 4 to 8 % only, and what a process brings with it from its start by less than 2 %. So
+//! same request varied by 7 to 17 % from one start of a server to the next, with windows of 0.1 s as with those of 1 s. So
+//! did loops without any server, in windows of 0.1 s: one that only computes by 6 %, one of system calls by 10 %, one that
+//! reads memory by 19 %. But it wanders slowly: between turns of 20 to 100 ms that follow each other the cost of living
+//! servers varied by 4 to 9 % only, and what a process brings with it from its start by less than 2 %. So
 //! the servers stand side by side, and the load goes from one to the next many times a second. What the machine does
 //! in a round of turns, it does to all of them.
 //!

@@ -12,8 +12,8 @@ pub(super) fn against(reference: &str, effect_min: f64) -> Decision {
 }
 
 /// A window in seconds. Many short starts tell more than a few long ones: what differs from start to start does not
-/// average out within one. On two virtual CPUs the logarithm of a start's CPU time per request varied by 0.10 to 0.13 with
-/// windows of 0.1 s, and by 0.09 to 0.15 with 1 s; with 0.1 s twice as many starts fit as with 0.25.
+/// average out within one. On two virtual CPUs the logarithm of a start's CPU time per request varied by 0.09 to 0.14 with
+/// windows of 0.1 s, and by 0.07 to 0.14 with 1 s; with 0.1 s twice as many starts fit as with 0.25.
 pub(super) const WINDOW_S: f64 = 0.1;
 
 /// A little less than five minutes, publishing included.

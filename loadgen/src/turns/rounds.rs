@@ -16,7 +16,7 @@ use super::standing::Standing;
 
 /// Bytes of an echo message, as those of `load`.
 const MESSAGE_LEN: usize = 64;
-/// What a round may lose: half a tick of /proc/stat in the shortest usual one, so that less is not seen at all.
+/// What a round may lose: about a tick of /proc/stat, the least that is seen, in a usual one of five to eight servers.
 const DISTURBED_FROM: f64 = 0.05;
 
 /// Opens all connections, takes the turns, and says what came of them.
