@@ -26,6 +26,7 @@ use extent::Needs::{Length, Nothing, Samples, Window};
 pub use entry::Affects;
 pub use evidence::{ArrivalTest, Calibration, ClockFacts, Disclosure, Evidence, SendWindow, Steadiness, Transport};
 pub use extent::Extent;
+pub use lateness::{OWN_SHARE, OWN_SHARE_WARN};
 
 /// What a check puts in doubt; `None` if there is no check of this name.
 pub fn affects(id: &str) -> Option<&'static [Affects]> {

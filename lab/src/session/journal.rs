@@ -41,6 +41,8 @@ pub(crate) struct Header {
     /// The time that all of it may take, in seconds; absent where the repeats are given.
     pub(crate) budget_s: Option<f64>,
     pub(crate) seconds: f64,
+    /// Whether servers are measured one after another, even where they could stand side by side.
+    pub(crate) apart: bool,
     pub(crate) commit: String,
     /// `debug` or `release`.
     pub(crate) build: String,
@@ -100,6 +102,7 @@ impl Header {
             ("repeats", self.repeats.to_string(), wanted.repeats.to_string()),
             ("budget", budget(self.budget_s), budget(wanted.budget_s)),
             ("seconds", self.seconds.to_string(), wanted.seconds.to_string()),
+            ("--apart", self.apart.to_string(), wanted.apart.to_string()),
             ("commit", self.commit.clone(), wanted.commit.clone()),
             ("build", self.build.clone(), wanted.build.clone()),
             ("host", self.host.clone(), wanted.host.clone()),

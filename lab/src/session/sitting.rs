@@ -98,7 +98,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
         stage.host.refusal().map_or(Ok(()), |reason| Err(Refusal::failed(reason)))?;
         out::check(&request.out).map_err(Refusal::usage)?;
         let directory = request.out.join(format!(".{}-{}.unfinished", outline.name, outline.profile.word()));
-        let journal = Journal::open(&directory, header(&outline), request.seed.is_some(), request.fresh)?;
+        let journal = Journal::open(&directory, header(&outline, request), request.seed.is_some(), request.fresh)?;
         let mut sitting = Sitting { request, outline, stage, journal };
         start::warn_of_build();
         sitting.outline.skipped.iter().for_each(|line| say!("c10m: left out: {line}"));
@@ -341,7 +341,7 @@ pub(crate) fn show(request: &Request, record: &impl Serialize, tables: Vec<Table
 }
 
 /// What must agree when the experiment is continued.
-fn header(outline: &Outline) -> Header {
+fn header(outline: &Outline, request: &Request) -> Header {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Header {
         format: journal::FORMAT,
@@ -351,6 +351,7 @@ fn header(outline: &Outline) -> Header {
         repeats: outline.repeats,
         budget_s: outline.budget.map(|budget| budget.as_secs_f64()),
         seconds: outline.seconds,
+        apart: request.apart,
         commit: built::COMMIT.to_owned(),
         build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
         host: start::host_name(),

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, bail};
 use loadgen::turns::{Record, Turn};
+use loadgen::validity::{OWN_SHARE, OWN_SHARE_WARN};
 use results::record::{Point, RunOfCell, VerdictState};
 use serde_json::json;
 
@@ -18,9 +19,6 @@ use crate::subjects::servers::running::Running;
 pub(crate) const ROUNDS: u32 = 8;
 /// Length of the window of a turn in ms.
 pub(crate) const WINDOW_MS: u64 = 25;
-/// Lateness of the client as a share of the response time at the 99th percentile, as check V2 of `load` has it.
-const LATE_WARN: f64 = 0.1;
-const LATE_INVALID: f64 = 0.5;
 
 /// Starts all servers, takes the turns, ends the servers, and puts the accounts together: one result for each job, in their
 /// order. The jobs have one load.
@@ -159,11 +157,11 @@ fn stolen_share(record: &Record, is_kept: &impl Fn(u32) -> bool) -> Option<f64> 
     Some(stolen_us as f64 / rounds().map(|round| round.wall_us).sum::<u64>().max(1) as f64)
 }
 
-/// Whether the client's own lateness is in the times.
+/// Whether the client's own lateness is in the times, by check V2 of `load` at the 99th percentile.
 fn times(lateness_us_p99: Option<f64>, response_us_p99: Option<f64>) -> VerdictState {
     match lateness_us_p99.zip(response_us_p99).map(|(late, response)| late / response) {
-        Some(share) if share >= LATE_INVALID => VerdictState::Invalid,
-        Some(share) if share >= LATE_WARN => VerdictState::Warn,
+        Some(share) if share >= OWN_SHARE => VerdictState::Invalid,
+        Some(share) if share > OWN_SHARE_WARN => VerdictState::Warn,
         _ => VerdictState::Valid,
     }
 }
@@ -180,5 +178,51 @@ fn point(turn: &Turn, is_kept: bool) -> Point {
         completed: turn.completed,
         counters: counters.map(|(name, value)| (name.to_owned(), value)).into(),
         ..Point::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loadgen::turns::Round;
+
+    use super::*;
+
+    fn record(disturbed: usize, all: usize) -> Record {
+        let round = |number: usize| {
+            let is_disturbed = number < disturbed;
+            Round { wall_us: 100_000, stolen_us: Some(if is_disturbed { 20_000 } else { 1000 }), is_disturbed }
+        };
+        Record { rounds: (0..all).map(round).collect(), ..Record::default() }
+    }
+
+    #[test]
+    fn disturbed_rounds_count_only_where_too_few_others_are_left() {
+        let kept_of = |record: &Record| {
+            let is_kept = kept(record);
+            (0..record.rounds.len() as u32).filter(|round| is_kept(*round)).count()
+        };
+        for (disturbed, all, expected, share) in
+            [(0, 8, 8, 0.01), (4, 12, 8, 0.01), (8, 12, 4, 0.01), (9, 12, 12, 0.1525)]
+        {
+            let record = record(disturbed, all);
+            assert_eq!(kept_of(&record), expected, "{disturbed} of {all}");
+            let stolen = stolen_share(&record, &kept(&record)).expect("the kernel tells");
+            assert!((stolen - share).abs() < 1e-9, "{disturbed} of {all}: {stolen}");
+        }
+        let mut silent = record(0, 8);
+        silent.rounds[3].stolen_us = None;
+        assert_eq!(stolen_share(&silent, &kept(&silent)), None, "unknown is not none");
+    }
+
+    #[test]
+    fn a_late_client_spoils_its_times_alone() {
+        for (late, expected) in [
+            (None, VerdictState::Valid),
+            (Some(10.0), VerdictState::Valid),
+            (Some(11.0), VerdictState::Warn),
+            (Some(50.0), VerdictState::Invalid),
+        ] {
+            assert_eq!(times(late, Some(100.0)), expected, "{late:?}");
+        }
     }
 }

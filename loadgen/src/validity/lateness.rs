@@ -9,9 +9,9 @@ use crate::record::Check;
 const LATE_100US_SHARE_WARN: f64 = 0.001;
 const LATE_SHARE_INVALID: f64 = 0.05;
 /// The part of a quantile of the response time that may be the generator's own lateness; ours.
-const OWN_SHARE_WARN: f64 = 0.1;
+pub const OWN_SHARE_WARN: f64 = 0.1;
 /// From this part on, a quantile is the generator's own: most of it is not the target's.
-const OWN_SHARE: f64 = 0.5;
+pub const OWN_SHARE: f64 = 0.5;
 /// Up to this quantile, times are compared and quoted everywhere, so a run without them has no times. Beyond it a few
 /// pauses of a small virtual machine decide, and only what they decide must not be quoted.
 const P_NEEDED: f64 = 0.99;

@@ -78,13 +78,15 @@ fn look_together(runner: &mut Runner<'_, '_>, steps: &[Step], seen: &mut Seen) -
             Err(_) => return Ok(false),
         }
     }
+    let (begun, mut groups) = (Instant::now(), Vec::new());
     for _ in 0..pilot::GROUPS {
-        let begun = Instant::now();
+        // What was seen before a failure counts for nothing: its servers are measured again, one after another.
         let Ok(measured) = runner.measure_together(&jobs, &name)? else { return Ok(false) };
-        seen.block += begun.elapsed() / pilot::GROUPS;
         let alike = steps.iter().zip(&measured).filter(|(step, _)| is_like_the_reference(&step.arm));
-        seen.alike_us.push(alike.filter_map(|(_, measured)| cost(runner, measured)).collect());
+        groups.push(alike.filter_map(|(_, measured)| cost(runner, measured)).collect());
     }
+    seen.block += begun.elapsed() / pilot::GROUPS;
+    seen.alike_us.extend(groups);
     Ok(true)
 }
 
