@@ -16,7 +16,8 @@
 //! hypervisor took more than a twentieth of a CPU is marked, and made again as long as there is room.
 //!
 //! **The client never sleeps.** A client that sleeps is woken by the server's send, and on one host the server pays for
-//! that, as it would not for a client on another host.
+//! that, as it would not for a client on another host. With 64 busy connections, which leave a client no time to sleep,
+//! both kinds cost the server the same as far as 104 rounds could see: 1.02 [0.94, 1.11].
 
 mod client;
 mod error;
