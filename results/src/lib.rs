@@ -18,6 +18,7 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod series;
+pub mod shell;
 pub mod stats;
 pub mod utc;
 pub mod visible;

@@ -18,6 +18,7 @@ mod table;
 use crate::judged::Judged;
 use crate::record::{Record, Turns};
 use crate::run::{Curve, NamedFile};
+use crate::shell;
 use crate::visible::visible;
 
 pub use crate::figures::{ABSENT, count, measure, percent, ratio};
@@ -227,7 +228,7 @@ fn repeat_blocks(record: &Record, blocks: &mut Vec<Block>) {
     if !command.iter().any(|argument| argument == "--seed" || argument.starts_with("--seed=")) {
         command.extend(["--seed".to_owned(), record.seed.to_string()]);
     }
-    lines.push(command.join(" "));
+    lines.push(shell::line(&command));
     blocks.push(Block::Commands(lines));
     if record.commit.ends_with("-dirty") {
         blocks.push(Block::Paragraph("The tree had changes beside that commit, which are not recorded.".to_owned()));

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, anyhow, bail};
 use results::report::Table;
 use results::run::NamedFile;
-use results::{run as run_directory, utc};
+use results::{run as run_directory, shell, utc};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -283,7 +283,7 @@ impl<'a, T: Finished> Sitting<'a, T> {
             self.outline.runs.map_or(String::new(), |runs| format!(" of {runs}")),
             self.outline.noun,
             self.journal.directory().display(),
-            start::command_line().join(" ")
+            shell::line(&start::command_line())
         )
     }
 

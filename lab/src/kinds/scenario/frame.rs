@@ -1,6 +1,7 @@
 //! What the records and reports of all scenarios share: the head of the record, and the end of the report.
 
 use results::report::{Block, Figure, fact, host_table};
+use results::shell;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,7 +46,7 @@ impl Head {
 
 /// Formats a command for a sentence.
 pub(crate) fn code(command: &[String]) -> String {
-    format!("`{}`", command.join(" ").replace('`', "'"))
+    format!("`{}`", shell::line(command).replace('`', "'"))
 }
 
 pub(crate) fn heading(text: &str) -> Block {

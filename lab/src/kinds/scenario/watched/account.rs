@@ -4,6 +4,7 @@ use anyhow::Context;
 use host::SlabCache;
 use loadgen::Record;
 use loadgen::record::Summary;
+use results::shell;
 
 use crate::kinds::scenario::seen::{Look, Sample, Seen};
 use crate::kinds::scenario::timeline::{Moment, Phase, Role};
@@ -62,7 +63,7 @@ pub(super) fn account(planned: &Planned, seen: &Seen) -> anyhow::Result<StepReco
 
 /// The commands of server, load generator and probe.
 fn commands(seen: &Seen) -> Vec<String> {
-    let of = |role| seen.output(role).map(|output| output.command.join(" "));
+    let of = |role| seen.output(role).map(|output| shell::line(&output.command));
     [Role::Server, Role::Load, Role::Probe].into_iter().filter_map(of).collect()
 }
 
