@@ -99,7 +99,7 @@ mod tests {
             address: "127.0.0.1:80".to_owned(),
             addresses: vec!["127.0.0.1:80".to_owned(), "unix:/x".to_owned()],
             workload: Workload::Http,
-            variant: Variant::UringInlinePieces,
+            variant: Variant::UringGather,
             reactors: 2,
             balance: Balance::RoundRobin,
             scheduling: Scheduling::Batch,
@@ -167,7 +167,7 @@ mod tests {
             assert_eq!(serde_json::to_value(read).unwrap(), printed);
         }
         let printed = serde_json::to_value(ready()).unwrap();
-        assert_eq!((&printed["backend"], &printed["variant"]), (&json!("io_uring"), &json!("inline-pieces")));
+        assert_eq!((&printed["backend"], &printed["variant"]), (&json!("io_uring"), &json!("gather")));
         let Event::Stats(mut line) = stats() else { unreachable!() };
         line.stats.closes.insert("reset".to_owned(), 1);
         let printed = serde_json::to_value(Event::Stats(line)).unwrap();

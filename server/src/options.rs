@@ -23,16 +23,10 @@ pub enum Variant {
     MioEdge,
     /// io_uring with multishot receives into provided buffers.
     UringMultishot,
-    /// io_uring with one receive at a time into provided buffers.
-    UringOneshot,
     /// io_uring with a poll that stays armed and a receive when it reports.
     UringPoll,
     /// io_uring multishot with sends that finish during submission.
     UringInline,
-    /// io_uring multishot into buffers that are filled piece by piece.
-    UringPieces,
-    /// io_uring `inline` and `pieces` together.
-    UringInlinePieces,
     /// io_uring `inline` that waits a little for more to do.
     UringGather,
 }
@@ -60,16 +54,13 @@ impl TryFrom<Words> for Variant {
 
 impl Variant {
     /// Every variant, default of its backend first.
-    pub const ALL: [Variant; 10] = [
+    pub const ALL: [Variant; 7] = [
         Variant::EpollLevel,
         Variant::EpollEdge,
         Variant::MioEdge,
         Variant::UringMultishot,
-        Variant::UringOneshot,
         Variant::UringPoll,
         Variant::UringInline,
-        Variant::UringPieces,
-        Variant::UringInlinePieces,
         Variant::UringGather,
     ];
 
@@ -79,8 +70,8 @@ impl Variant {
         Variant::EpollEdge,
         Variant::MioEdge,
         Variant::UringMultishot,
-        Variant::UringOneshot,
         Variant::UringInline,
+        Variant::UringGather,
     ];
 
     /// The value of `--backend`.
@@ -88,13 +79,7 @@ impl Variant {
         match self {
             Variant::EpollLevel | Variant::EpollEdge => "epoll",
             Variant::MioEdge => "mio",
-            Variant::UringMultishot
-            | Variant::UringOneshot
-            | Variant::UringPoll
-            | Variant::UringInline
-            | Variant::UringPieces
-            | Variant::UringInlinePieces
-            | Variant::UringGather => "io_uring",
+            Variant::UringMultishot | Variant::UringPoll | Variant::UringInline | Variant::UringGather => "io_uring",
         }
     }
 
@@ -109,11 +94,8 @@ impl Variant {
             Variant::EpollLevel => "level",
             Variant::EpollEdge | Variant::MioEdge => "edge",
             Variant::UringMultishot => "multishot",
-            Variant::UringOneshot => "oneshot",
             Variant::UringPoll => "poll",
             Variant::UringInline => "inline",
-            Variant::UringPieces => "pieces",
-            Variant::UringInlinePieces => "inline-pieces",
             Variant::UringGather => "gather",
         }
     }
@@ -333,6 +315,6 @@ mod tests {
         assert_eq!(Variant::backends(), ["epoll", "mio", "io_uring"]);
         assert_eq!(Variant::named("io_uring", None), Ok(Variant::UringMultishot));
         assert!(Variant::named("kqueue", None).unwrap_err().contains("epoll, mio, io_uring"));
-        assert!(Variant::named("epoll", Some("oneshot")).unwrap_err().contains("level, edge"));
+        assert!(Variant::named("epoll", Some("multishot")).unwrap_err().contains("level, edge"));
     }
 }

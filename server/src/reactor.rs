@@ -123,11 +123,8 @@ fn run_protocol<P: Protocol>(protocol: P, setup: Setup, news: &Sender<News>) -> 
         Variant::EpollEdge => run_backend::<P, Epoll<P, true>>(protocol, setup, news),
         Variant::MioEdge => run_backend::<P, Mio<P>>(protocol, setup, news),
         Variant::UringMultishot => run_backend::<P, Uring<P, style::Multishot>>(protocol, setup, news),
-        Variant::UringOneshot => run_backend::<P, Uring<P, style::Oneshot>>(protocol, setup, news),
         Variant::UringPoll => run_backend::<P, Uring<P, style::Poll>>(protocol, setup, news),
         Variant::UringInline => run_backend::<P, Uring<P, style::Inline>>(protocol, setup, news),
-        Variant::UringPieces => run_backend::<P, Uring<P, style::Pieces>>(protocol, setup, news),
-        Variant::UringInlinePieces => run_backend::<P, Uring<P, style::InlinePieces>>(protocol, setup, news),
         Variant::UringGather => run_backend::<P, Uring<P, style::Gathering>>(protocol, setup, news),
     }
 }

@@ -15,7 +15,7 @@ mod starved;
 #[cfg(test)]
 mod tests;
 
-pub use buffers::{Cut, Incremental, ProvidedBuffers, SHARE_LEN, Whole};
+pub use buffers::{BUFFER_LEN, BUFFERS, ProvidedBuffers};
 pub use completion::{Completion, Filled};
 pub use ring::{Gather, Ring, Sizes};
 pub use setup::Unavailable;

@@ -138,7 +138,7 @@ fn objects(shape: &Shape, slabs: &Slabs) -> Vec<Part> {
     let clients = ends - connections;
     let (polled, armed, direct) = match shape.backend {
         Backend::Epoll | Backend::Mio => (connections, 0, 0),
-        Backend::UringMultishot | Backend::UringOneshot => (0, connections, connections),
+        Backend::UringMultishot => (0, connections, connections),
         Backend::UringPoll => (0, 0, connections),
     };
     let (polled, armed, direct) = match shape.ring_clients {

@@ -16,9 +16,6 @@ pub enum Backend {
     /// io_uring with a multishot receive armed on every connection.
     #[serde(rename = "io_uring:multishot")]
     UringMultishot,
-    /// io_uring with one receive at a time, which is armed as well.
-    #[serde(rename = "io_uring:oneshot")]
-    UringOneshot,
     /// io_uring with a multishot poll, and a receive only when there is something.
     #[serde(rename = "io_uring:poll")]
     UringPoll,
@@ -26,8 +23,7 @@ pub enum Backend {
 
 impl Backend {
     /// Every one, in the order of the help.
-    pub const ALL: [Backend; 5] =
-        [Backend::Epoll, Backend::Mio, Backend::UringMultishot, Backend::UringOneshot, Backend::UringPoll];
+    pub const ALL: [Backend; 4] = [Backend::Epoll, Backend::Mio, Backend::UringMultishot, Backend::UringPoll];
 
     /// The word on the command line: a backend and, after a colon, the variant if it matters.
     pub const fn name(self) -> &'static str {
@@ -35,7 +31,6 @@ impl Backend {
             Backend::Epoll => "epoll",
             Backend::Mio => "mio",
             Backend::UringMultishot => "io_uring:multishot",
-            Backend::UringOneshot => "io_uring:oneshot",
             Backend::UringPoll => "io_uring:poll",
         }
     }
@@ -50,7 +45,7 @@ impl Backend {
 
     /// Whether connections are direct descriptors of a ring instead of descriptors of a process.
     pub const fn is_uring(self) -> bool {
-        matches!(self, Backend::UringMultishot | Backend::UringOneshot | Backend::UringPoll)
+        matches!(self, Backend::UringMultishot | Backend::UringPoll)
     }
 
     /// Flags of `c10m serve` that choose it.
@@ -59,7 +54,6 @@ impl Backend {
             Backend::Epoll => "",
             Backend::Mio => " --backend mio",
             Backend::UringMultishot => " --backend io_uring",
-            Backend::UringOneshot => " --backend io_uring --variant oneshot",
             Backend::UringPoll => " --backend io_uring --variant poll",
         }
     }

@@ -14,7 +14,7 @@ const IO_URING_ENTER: i64 = 426;
 const FLAGS: u8 = 3;
 /// `IORING_ENTER_REGISTERED_RING` of linux/io_uring.h.
 const REGISTERED_RING: u64 = 1 << 4;
-const VARIANTS: [&str; 7] = ["multishot", "oneshot", "poll", "inline", "pieces", "inline-pieces", "gather"];
+const VARIANTS: [&str; 4] = ["multishot", "poll", "inline", "gather"];
 
 /// Refuses enters in which the flag has this value.
 fn enters_with(flag: u64) -> (i64, Vec<SeccompRule>) {

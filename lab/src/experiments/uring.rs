@@ -14,11 +14,10 @@ use crate::subjects::servers::kind::Kind;
 /// Requests per second of the open loops.
 const RATES: [f64; 2] = [20_000.0, 50_000.0];
 
-const NOTE_TRICKS: &str = "multishot is the base. oneshot and poll receive in another way; inline sends with \
-                           MSG_DONTWAIT and no completion for success; pieces fills buffers piece by piece \
-                           (IOU_PBUF_RING_INC); gather is inline and waits up to 50 µs for 64 completions (min-wait), \
-                           which its response times pay for. Bundles (several buffers for one receive) are no \
-                           arm: no request of these loads is longer than a buffer, so there is nothing to bundle.";
+const NOTE_TRICKS: &str = "multishot is the base. poll receives in another way; inline sends with MSG_DONTWAIT and no \
+                           completion for success; gather is inline and waits up to 50 µs for 64 completions \
+                           (min-wait), which its response times pay for. Bundles (several buffers for one receive) are \
+                           no arm: no request of these loads is longer than a buffer, so there is nothing to bundle.";
 
 pub(super) fn experiment() -> Comparison {
     Comparison {

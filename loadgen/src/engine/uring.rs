@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use sys::clock;
-use sys::uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes, Starved, Whole};
+use sys::uring::{Completion, GROUP, ProvidedBuffers, Ring, Sizes, Starved};
 
 /// Submissions that fit before the ring must be entered.
 const SUBMISSIONS: u32 = 1024;
@@ -92,9 +92,9 @@ fn token_of(user_data: u64) -> Token {
 
 /// One ring. The fields are dropped in this order: the ring first, then what its operations point to.
 pub(super) struct Uring {
-    ring: Ring<Whole>,
+    ring: Ring,
     /// Taken out while a turn hands their content to the fleet.
-    buffers: Option<ProvidedBuffers<Whole>>,
+    buffers: Option<ProvidedBuffers>,
     sends: Sends,
     /// Of the plan's routes.
     addresses: Vec<SockAddr>,
@@ -224,7 +224,7 @@ impl Engine for Uring {
         let count = end - self.next - ticks;
         self.next = end;
         let unhandled = self.completions.len() - end;
-        for _ in 0..self.starved.retries::<Whole>(unhandled) {
+        for _ in 0..self.starved.retries(unhandled) {
             if let Some(token) = self.starved.pop() {
                 self.arm(fleet, token);
             }
@@ -309,7 +309,7 @@ impl Uring {
     fn on_completion<C: Client, const OPEN: bool>(
         &mut self,
         fleet: &mut Fleet<'_, C, Place, OPEN>,
-        buffers: &mut ProvidedBuffers<Whole>,
+        buffers: &mut ProvidedBuffers,
         completion: &mut Completion,
     ) -> bool {
         let token = token_of(completion.user_data);
@@ -366,7 +366,7 @@ impl Uring {
     fn on_receive<C: Client, const OPEN: bool>(
         &mut self,
         fleet: &mut Fleet<'_, C, Place, OPEN>,
-        buffers: &mut ProvidedBuffers<Whole>,
+        buffers: &mut ProvidedBuffers,
         token: Token,
         completion: &mut Completion,
     ) {

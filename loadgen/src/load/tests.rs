@@ -45,7 +45,7 @@ fn options(target: String, engine: Engine) -> Options {
 
 fn engines() -> Vec<Engine> {
     let sizes = sys::uring::Sizes { submissions: 8, completions: 16, descriptors: 8 };
-    match sys::uring::Ring::<sys::uring::Whole>::open(sizes) {
+    match sys::uring::Ring::open(sizes) {
         Ok(_) => vec![Engine::Epoll, Engine::IoUring],
         Err(unavailable) => {
             eprintln!("io_uring is left out: {unavailable}");

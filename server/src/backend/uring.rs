@@ -6,9 +6,8 @@
 //! A multishot receive delivers bytes even while a reply is unsent; this is the one place where back-pressure
 //! is not free. Above `PAUSE_LEN` unread bytes, the receive is cancelled until the reply is sent. The
 //! cancellation is queued in the turn that finds too much, and the kernel consumes it before it receives
-//! again. So at most all provided buffers come on top, if one peer fills them: 576 KiB in total, or 192 KiB
-//! with buffers that are filled piece by piece. That fits the largest pooled buffer; if it did not, the
-//! connection would end as `overrun`.
+//! again. So at most all provided buffers come on top, if one peer fills them: 576 KiB in total. That fits the
+//! largest pooled buffer; if it did not, the connection would end as `overrun`.
 //!
 //! A multishot accept takes connections off the accept queue without checking for a free descriptor, and
 //! resets those that get none. So near the limit connections are accepted one at a time, and at the limit not
@@ -33,13 +32,14 @@ mod wait;
 mod wants;
 
 use std::io;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use io_uring::cqueue;
 use protocol::server::{Echo, Http, Protocol};
-use sys::uring::{Completion, ProvidedBuffers, Starved, Whole};
+use sys::uring::{Completion, ProvidedBuffers, Starved};
 
 use self::direct::Direct;
 use self::inline::InlineSends;
@@ -98,8 +98,8 @@ const _: () = assert!(connection_len::<Echo, Direct>() <= ECHO_CONNECTION_LEN_MA
 const _: () = assert!(connection_len::<Http, Direct>() <= HTTP_CONNECTION_LEN_MAX);
 
 pub(crate) struct Uring<P: Protocol, S: Style> {
-    ring: ManuallyDrop<Ring<S::Cut>>,
-    buffers: ProvidedBuffers<S::Cut>,
+    ring: ManuallyDrop<Ring>,
+    buffers: ProvidedBuffers,
     /// Also dropped after the ring: it holds replies whose sends may be queued.
     sends: ManuallyDrop<InlineSends>,
     shard: ManuallyDrop<Shard<P, Direct>>,
@@ -113,6 +113,7 @@ pub(crate) struct Uring<P: Protocol, S: Style> {
     /// `connections_max` by up to n - 1.
     descriptors: u32,
     connections_max: u32,
+    style: PhantomData<S>,
 }
 
 impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
@@ -139,6 +140,7 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
             settling: Settling::default(),
             descriptors: 0,
             connections_max: parts.connections_max,
+            style: PhantomData,
         };
         let counters = &mut backend.shard.shared.counters;
         backend.ring.poll_readable(backend.doorbell.as_raw_fd(), DOORBELL, counters);
@@ -184,7 +186,7 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
         let Some((connection, shared)) = self.shard.find(id) else { return };
         let is_owed = match S::RECEIVE {
             Receive::Poll => connection.flags & (flag::READABLE | flag::RECEIVING) != 0,
-            Receive::Multishot | Receive::Oneshot => connection.flags & flag::RECEIVING == 0,
+            Receive::Multishot => connection.flags & flag::RECEIVING == 0,
         };
         if is_owed {
             connection.postpone(shared.now);
@@ -335,5 +337,5 @@ impl<P: Protocol, S: Style> Drop for Uring<P, S> {
 
 /// Whether the backend can run on this host: sets up all that it needs and tears it down again.
 pub(crate) fn probe() -> Result<(), Unavailable> {
-    Ring::<Whole>::open(16).map(drop)
+    Ring::open(16).map(drop)
 }

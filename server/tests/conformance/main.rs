@@ -51,10 +51,7 @@ suite! {
     epoll_edge is EpollEdge,
     mio_edge is MioEdge,
     io_uring_multishot is UringMultishot,
-    io_uring_oneshot is UringOneshot,
     io_uring_poll is UringPoll,
     io_uring_inline is UringInline,
-    io_uring_pieces is UringPieces,
-    io_uring_inline_pieces is UringInlinePieces,
     io_uring_gather is UringGather,
 }

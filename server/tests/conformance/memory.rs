@@ -87,8 +87,8 @@ pub(crate) fn hogs_of_echoed_bodies(variant: Variant) {
         }
     }
     let (report, gave_way) = account(server);
-    if matches!(variant, Variant::UringOneshot | Variant::UringPoll) {
-        // They hold at most one provided buffer at a time.
+    if variant == Variant::UringPoll {
+        // It holds at most one provided buffer at a time.
         assert_eq!(gave_way, 0, "{:?}", report.totals);
     } else {
         assert!(gave_way > 0, "nobody gave way: {:?}", report.totals);
@@ -124,7 +124,6 @@ pub(crate) fn hogs_of_collected_bodies(variant: Variant) {
 pub(crate) fn unread_input_is_bounded(variant: Variant) {
     let len_max = match variant {
         Variant::UringMultishot | Variant::UringInline | Variant::UringGather => (64 + 512) << 10,
-        Variant::UringPieces | Variant::UringInlinePieces => (64 + 128) << 10,
         _ => 0,
     };
     let server = Running::start(Workload::Echo, variant, |options| {

@@ -34,11 +34,7 @@ pub struct Filled {
     /// The number of its ring, unique in the process.
     pub(crate) ring: NonZeroU32,
     pub(crate) buffer: u16,
-    /// Where in the buffer.
-    pub(crate) at: u32,
     pub(crate) len: u32,
-    /// How many pieces the buffer was filled with, once the kernel has finished with it; until then zero.
-    pub(crate) pieces: u32,
 }
 
 impl Filled {

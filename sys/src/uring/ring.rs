@@ -11,10 +11,10 @@ use std::time::Duration;
 use io_uring::types::CancelBuilder;
 use io_uring::{IoUring, opcode, squeue};
 
-use crate::uring::buffers::{Memory, Pieces};
+use crate::uring::buffers::{Memory, filled};
 use crate::uring::enter::{GETEVENTS, Registered, Wait};
 use crate::uring::setup::{ensure_operations, explain_setup, refused};
-use crate::uring::{Completion, Cut, ProvidedBuffers, Unavailable};
+use crate::uring::{Completion, ProvidedBuffers, Unavailable};
 
 /// Sizes of a ring.
 #[derive(Debug, Clone, Copy)]
@@ -47,25 +47,24 @@ pub struct Gather {
 
 /// A ring of one thread: SINGLE_ISSUER, DEFER_TASKRUN, SUBMIT_ALL, NO_SQARRAY, a registered ring
 /// descriptor, and an empty table of direct descriptors.
-pub struct Ring<C: Cut> {
+pub struct Ring {
     // Dropped in this order.
     registered: Registered,
     inner: IoUring,
     memory: Rc<Memory>,
     /// Entries for which the queue has no room yet.
     backlog: VecDeque<squeue::Entry>,
-    pieces: Pieces<C>,
     id: NonZeroU32,
     /// No operation in flight can touch memory of this process.
     is_quiet: bool,
 }
 
-impl<C: Cut> Ring<C> {
+impl Ring {
     /// Sets up a ring and its provided buffers; both belong to the calling thread.
     ///
     /// # Errors
     /// [`Unavailable`] with what is missing on this host.
-    pub fn open(sizes: Sizes) -> Result<(Ring<C>, ProvidedBuffers<C>), Unavailable> {
+    pub fn open(sizes: Sizes) -> Result<(Ring, ProvidedBuffers), Unavailable> {
         /// The number of the next ring of this process.
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let inner = IoUring::builder()
@@ -86,10 +85,10 @@ impl<C: Cut> Ring<C> {
         let id = NonZeroU32::new(NEXT.fetch_add(1, Ordering::Relaxed)).expect("four billion rings in one process");
         let (buffers, memory) = ProvidedBuffers::register(&inner, id).map_err(|error| Unavailable {
             cause: format!("registering provided buffers failed: {error}"),
-            fix: "raise `ulimit -l`, which bounds their ring, or run Linux 5.19 or later (6.12 for `pieces`)",
+            fix: "raise `ulimit -l`, which bounds their ring, or run Linux 5.19 or later",
         })?;
-        let (backlog, pieces) = (VecDeque::with_capacity(8), Pieces::new());
-        Ok((Ring { registered, inner, memory, backlog, pieces, id, is_quiet: true }, buffers))
+        let backlog = VecDeque::with_capacity(8);
+        Ok((Ring { registered, inner, memory, backlog, id, is_quiet: true }, buffers))
     }
 
     /// Puts a socket into place `index` of the table of direct descriptors.
@@ -105,7 +104,7 @@ impl<C: Cut> Ring<C> {
     /// # Safety
     /// Every address in `entry` must stay valid until its last completion was seen, or [`Ring::quiesce`] said
     /// so. The entry must not provide or remove buffers, and must not take several for one completion
-    /// (bundles): completions determine which bytes of a buffer belong to whom.
+    /// (bundles): a completion names the one that is lent.
     #[inline]
     pub unsafe fn push(&mut self, entry: &squeue::Entry) -> u64 {
         self.is_quiet = false;
@@ -223,7 +222,7 @@ impl<C: Cut> Ring<C> {
     fn take_completions(&mut self, result: io::Result<usize>, completions: &mut Vec<Completion>) -> io::Result<()> {
         for entry in self.inner.completion() {
             let (result, flags) = (entry.result(), entry.flags());
-            let filled = self.pieces.of(self.id, result, flags);
+            let filled = filled(self.id, result, flags);
             completions.push(Completion { user_data: entry.user_data(), result, flags, filled });
         }
         match result.map_err(|error| (error.raw_os_error(), error)) {
@@ -275,7 +274,7 @@ impl<C: Cut> Ring<C> {
 }
 
 #[cfg(test)]
-impl<C: Cut> Ring<C> {
+impl Ring {
     pub(crate) fn descriptor(&self) -> std::os::fd::RawFd {
         self.inner.as_raw_fd()
     }
@@ -286,7 +285,7 @@ impl<C: Cut> Ring<C> {
     }
 }
 
-impl<C: Cut> Drop for Ring<C> {
+impl Drop for Ring {
     /// Closes the ring. The kernel cancels remaining operations later, in its own thread, and nothing says
     /// when it is done: unless the ring is known to be quiet, its buffers are leaked.
     fn drop(&mut self) {

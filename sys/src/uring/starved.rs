@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::uring::Cut;
+use crate::uring::BUFFERS;
 
 /// A receive that finds no buffer ends. If all of them were armed again at once, most would fail again: with
 /// 10,000 of them and 256 buffers, it would take 40 rounds and 200,000 attempts for what 10,000 attempts can
@@ -32,8 +32,8 @@ impl<T> Starved<T> {
     /// If any are left after that, the next wait must not sleep: those that were armed may never complete, and
     /// then nobody would wake the others.
     #[inline]
-    pub fn retries<C: Cut>(&self, unhandled: usize) -> usize {
-        self.waiting.len().min(C::RETRIES.saturating_sub(unhandled))
+    pub fn retries(&self, unhandled: usize) -> usize {
+        self.waiting.len().min(usize::from(BUFFERS).saturating_sub(unhandled))
     }
 
     /// Takes the one that has waited longest.
@@ -52,18 +52,17 @@ impl<T> Starved<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::uring::{Incremental, Whole};
 
-    /// Plays the kernel: each of `count` receives wants `wanted` of the turn's `COUNT` buffers, and the first
+    /// Plays the kernel: each of `count` receives wants `wanted` of the turn's `BUFFERS`, and the first
     /// armed gets all it wants. Returns how many times a receive was armed, and the turns.
-    fn arms<C: Cut>(count: usize, wanted: usize, unhandled: usize) -> (usize, usize) {
+    fn arms(count: usize, wanted: usize, unhandled: usize) -> (usize, usize) {
         let mut starved = Starved::default();
         (0..count).for_each(|_| starved.push(wanted));
         let (mut arms, mut turns) = (0, 0);
         while !starved.is_empty() {
-            let mut free = usize::from(C::COUNT) - unhandled;
+            let mut free = usize::from(BUFFERS) - unhandled;
             turns += 1;
-            for _ in 0..starved.retries::<C>(unhandled) {
+            for _ in 0..starved.retries(unhandled) {
                 let wanted = starved.pop().expect("no more than there are");
                 arms += 1;
                 let taken = wanted.min(free);
@@ -78,23 +77,17 @@ mod tests {
 
     #[test]
     fn ten_thousand_receives_are_armed_about_once_each() {
-        assert_eq!(arms::<Whole>(10_000, 1, 0), (10_000, 40));
+        assert_eq!(arms(10_000, 1, 0), (10_000, 40));
         // Half of the buffers are still held by completions.
-        assert_eq!(arms::<Whole>(10_000, 1, 128), (10_000, 79));
+        assert_eq!(arms(10_000, 1, 128), (10_000, 79));
     }
 
     #[test]
     fn an_attempt_that_fails_is_paid_for_by_a_buffer_that_was_filled() {
         // 32 buffers each, as much as a multishot receive takes at a time.
-        let (arms, turns) = arms::<Whole>(10_000, 32, 0);
+        let (arms, turns) = arms(10_000, 32, 0);
         assert_eq!(turns, 10_000 * 32 / 256);
         assert!(arms <= 10_000 * 32, "{arms}");
-        let (arms, turns) = arms_of_few_buffers();
-        assert!(arms <= turns * Incremental::RETRIES, "{arms} in {turns}");
-    }
-
-    fn arms_of_few_buffers() -> (usize, usize) {
-        arms::<Incremental>(1_000, usize::from(Incremental::COUNT), 0)
     }
 
     #[test]
@@ -108,8 +101,8 @@ mod tests {
     fn none_is_tried_while_every_buffer_is_held() {
         let mut starved = Starved::default();
         starved.push(());
-        assert_eq!(starved.retries::<Whole>(256), 0);
-        assert_eq!(starved.retries::<Whole>(1_000), 0);
-        assert_eq!(starved.retries::<Whole>(255), 1);
+        assert_eq!(starved.retries(256), 0);
+        assert_eq!(starved.retries(1_000), 0);
+        assert_eq!(starved.retries(255), 1);
     }
 }

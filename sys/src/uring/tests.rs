@@ -8,13 +8,13 @@ use std::time::Duration;
 use io_uring::types::Fixed;
 use io_uring::{opcode, squeue};
 
-use crate::uring::{Completion, Cut, Filled, GROUP, Gather, Incremental, ProvidedBuffers, Ring, Sizes, Whole};
+use crate::uring::{BUFFERS, Completion, Filled, GROUP, Gather, ProvidedBuffers, Ring, Sizes};
 
 /// Ends a test that hangs; measures nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `None` if this host has no io_uring; with `CI` set, that is a failure.
-fn open<C: Cut>(submissions: u32) -> Option<(Ring<C>, ProvidedBuffers<C>)> {
+fn open(submissions: u32) -> Option<(Ring, ProvidedBuffers)> {
     match Ring::open(Sizes { submissions, completions: 64, descriptors: 16 }) {
         Ok(opened) => Some(opened),
         Err(error) if std::env::var_os("CI").is_some() => panic!("CI must be able to test it: {error}"),
@@ -33,7 +33,7 @@ fn nop(user_data: u64) -> squeue::Entry {
 /// that still works enters by index; the test tries all of them.
 #[test]
 fn every_enter_goes_by_the_registered_index() {
-    let Some((mut ring, _buffers)) = open::<Whole>(4) else { return };
+    let Some((mut ring, _buffers)) = open(4) else { return };
     let null = std::fs::File::open("/dev/null").expect("a null device");
     // SAFETY: both descriptors are open, and the ring's stays open: it only means something else now.
     let replaced = unsafe { libc::dup2(null.as_raw_fd(), ring.descriptor()) };
@@ -64,7 +64,7 @@ fn every_enter_goes_by_the_registered_index() {
 #[test]
 fn a_ring_that_is_dropped_is_gone() {
     for _ in 0..40 {
-        let Some((mut ring, _buffers)) = open::<Whole>(4) else { return };
+        let Some((mut ring, _buffers)) = open(4) else { return };
         let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
         ring.place(0, ours.as_fd()).expect("a free place");
         drop(ours);
@@ -83,8 +83,8 @@ fn a_ring_that_is_dropped_is_gone() {
 }
 
 /// One receive that stays armed, and the two ends of its connection.
-fn receiving<C: Cut>() -> Option<(Ring<C>, ProvidedBuffers<C>, UnixStream)> {
-    let (mut ring, buffers) = open::<C>(4)?;
+fn receiving() -> Option<(Ring, ProvidedBuffers, UnixStream)> {
+    let (mut ring, buffers) = open(4)?;
     let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
     ring.place(0, ours.as_fd()).expect("a free place");
     // SAFETY: the entry holds no address.
@@ -93,7 +93,7 @@ fn receiving<C: Cut>() -> Option<(Ring<C>, ProvidedBuffers<C>, UnixStream)> {
 }
 
 /// Sends each of `messages` and takes the buffer it arrives in.
-fn exchange<C: Cut>(ring: &mut Ring<C>, theirs: &mut UnixStream, messages: &[&[u8]]) -> Vec<Filled> {
+fn exchange(ring: &mut Ring, theirs: &mut UnixStream, messages: &[&[u8]]) -> Vec<Filled> {
     let mut completions = Vec::new();
     messages.iter().for_each(|message| {
         let before = completions.len();
@@ -107,7 +107,7 @@ fn exchange<C: Cut>(ring: &mut Ring<C>, theirs: &mut UnixStream, messages: &[&[u
 
 #[test]
 fn a_buffer_is_had_once_and_outlives_its_ring() {
-    let Some((mut ring, mut buffers, mut theirs)) = receiving::<Whole>() else { return };
+    let Some((mut ring, mut buffers, mut theirs)) = receiving() else { return };
     let mut filled = exchange(&mut ring, &mut theirs, &[b"one", b"two"]);
     assert_eq!(buffers.content(&filled[0]), b"one");
     buffers.release(filled.remove(0));
@@ -118,8 +118,8 @@ fn a_buffer_is_had_once_and_outlives_its_ring() {
 
 #[test]
 fn buffers_go_round() {
-    let Some((mut ring, mut buffers, mut theirs)) = receiving::<Whole>() else { return };
-    for number in 0..3 * u32::from(Whole::COUNT) {
+    let Some((mut ring, mut buffers, mut theirs)) = receiving() else { return };
+    for number in 0..3 * u32::from(BUFFERS) {
         let message = number.to_le_bytes();
         let mut filled = exchange(&mut ring, &mut theirs, &[&message]);
         assert_eq!(buffers.content(&filled[0]), message);
@@ -127,40 +127,24 @@ fn buffers_go_round() {
     }
 }
 
-/// Pieces may be released in any order; the buffer goes back with the last, and the kernel does not write to
-/// it before.
+/// The kernel does not write to a buffer that somebody holds: with all of them held, a receive ends.
 #[test]
-fn a_buffer_of_pieces_goes_back_when_every_piece_has() {
-    let Some((mut ring, mut buffers, mut theirs)) = receiving::<Incremental>() else { return };
-    let message = |number: usize| vec![number as u8; Incremental::LEN / 4];
-    // Fill all buffers, in quarters: then none is left, and the receive ends.
-    let count = 4 * usize::from(Incremental::COUNT);
-    let messages: Vec<Vec<u8>> = (0..count).map(message).collect();
-    let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+fn a_buffer_that_is_held_is_not_filled() {
+    let Some((mut ring, mut buffers, mut theirs)) = receiving() else { return };
+    let messages: Vec<[u8; 4]> = (0..u32::from(BUFFERS)).map(u32::to_le_bytes).collect();
+    let messages: Vec<&[u8]> = messages.iter().map(<[u8; 4]>::as_slice).collect();
     let mut filled = exchange(&mut ring, &mut theirs, &messages);
-    assert_eq!(filled.len(), count);
-    for (number, piece) in filled.iter().enumerate() {
-        assert_eq!(buffers.content(piece), message(number), "piece {number}");
-    }
-    // Three quarters of the first buffer, the last piece first, and all but one of the second.
-    let kept = filled.remove(7);
-    for piece in [3, 0, 1].map(|index| std::mem::replace(&mut filled[index], unfilled(&kept))) {
-        buffers.release(piece);
-    }
     let mut completions = Vec::new();
     assert_eq!(arm_and_send(&mut ring, &mut theirs, &mut completions), -libc::ENOBUFS, "a buffer too many");
-    buffers.release(std::mem::replace(&mut filled[2], unfilled(&kept)));
+    buffers.release(filled.remove(3));
     assert_eq!(arm_and_send(&mut ring, &mut theirs, &mut completions), 1);
-    assert_eq!(buffers.content(&kept), message(7), "the kernel wrote to a piece that is not its own");
-}
-
-/// A placeholder for a piece that is taken out.
-fn unfilled(of: &Filled) -> Filled {
-    Filled { len: 0, pieces: 0, at: 0, ..*of }
+    for (held, message) in filled.iter().zip(messages.iter().enumerate().filter(|(number, _)| *number != 3)) {
+        assert_eq!(buffers.content(held), *message.1, "the kernel wrote to a buffer that is not its own");
+    }
 }
 
 /// The result of a receive that is armed now and finds a byte.
-fn arm_and_send(ring: &mut Ring<Incremental>, theirs: &mut UnixStream, completions: &mut Vec<Completion>) -> i32 {
+fn arm_and_send(ring: &mut Ring, theirs: &mut UnixStream, completions: &mut Vec<Completion>) -> i32 {
     completions.clear();
     theirs.set_nonblocking(true).expect("a socket");
     // If the socket is full, bytes of the attempt before suffice.
@@ -179,8 +163,7 @@ fn arm_and_send(ring: &mut Ring<Incremental>, theirs: &mut UnixStream, completio
 #[test]
 #[should_panic(expected = "filled.ring == self.ring")]
 fn bytes_of_another_ring_are_refused() {
-    let (Some((mut ring, _, mut theirs)), Some((_other, mut buffers))) = (receiving::<Whole>(), open::<Whole>(4))
-    else {
+    let (Some((mut ring, _, mut theirs)), Some((_other, mut buffers))) = (receiving(), open(4)) else {
         panic!("skipped: filled.ring == self.ring");
     };
     let mut filled = exchange(&mut ring, &mut theirs, &[b"one"]);
@@ -189,7 +172,7 @@ fn bytes_of_another_ring_are_refused() {
 
 #[test]
 fn a_ring_becomes_quiet() {
-    let Some((mut ring, _buffers, _theirs)) = receiving::<Whole>() else { return };
+    let Some((mut ring, _buffers, _theirs)) = receiving() else { return };
     let time = io_uring::types::Timespec::new().sec(3600);
     // SAFETY: the time lives to the end of this function, and `quiesce` is asked before.
     unsafe { ring.push(&opcode::Timeout::new(&time).build()) };
@@ -207,7 +190,7 @@ fn a_ring_becomes_quiet() {
 #[test]
 fn a_completion_at_the_turn_of_a_wait_ends_it() {
     const ROUNDS: u32 = 3000;
-    let Some((mut ring, _buffers)) = open::<Whole>(4) else { return };
+    let Some((mut ring, _buffers)) = open(4) else { return };
     let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
     let (begun, begins) = std::sync::mpsc::channel::<u32>();
     let writer = std::thread::spawn(move || {

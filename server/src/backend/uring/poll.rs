@@ -3,7 +3,7 @@
 use io_uring::cqueue;
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use sys::uring::{Completion, Cut};
+use sys::uring::Completion;
 
 use super::direct::Held;
 use super::ring::Ring;
@@ -18,7 +18,7 @@ use crate::shard::slab::{ConnectionId, Token};
 /// wait for a buffer.
 #[inline(always)]
 pub(super) fn arm<P: Protocol, S: Style>(
-    ring: &mut Ring<S::Cut>,
+    ring: &mut Ring,
     connection: &mut Held<P>,
     counters: &mut Counters,
     id: ConnectionId,
@@ -41,13 +41,13 @@ pub(super) fn arm<P: Protocol, S: Style>(
 /// Receives what the poll has reported.
 #[inline]
 pub(super) fn receive<P: Protocol, S: Style>(
-    ring: &mut Ring<S::Cut>,
+    ring: &mut Ring,
     connection: &mut Held<P>,
     counters: &mut Counters,
     id: ConnectionId,
 ) {
     connection.flags = connection.flags & !flag::READABLE | flag::RECEIVING;
-    ring.receive_now(connection.socket, S::Cut::LEN as u32, Token::new(id, tag::RECEIVE), counters);
+    ring.receive_now(connection.socket, Token::new(id, tag::RECEIVE), counters);
 }
 
 /// What the connection wants after its poll has reported or ended; `None` if it must wait or is closing.

@@ -13,12 +13,12 @@ use crate::shard::counters::CloseReason;
 use crate::shard::slab::{ConnectionId, Token};
 
 impl<P: Protocol, S: Style> Uring<P, S> {
-    /// Lets connections that found no buffer receive: one share of a buffer each, as many as fit. Every
+    /// Lets connections that found no buffer receive: one buffer each, as many as there are. Every
     /// buffer was given back during the last turn. A multishot receive could take 32 buffers before the next
     /// connection gets its turn, so it is armed only when no connection waits any more.
     #[cold]
     pub(super) fn feed_starved(&mut self) {
-        for _ in 0..self.starved.retries::<S::Cut>(0) {
+        for _ in 0..self.starved.retries(0) {
             let Some(id) = self.starved.pop() else { return };
             let Some((connection, shared)) = self.shard.find(id) else { continue };
             // A connection that is replying asks again when its reply is sent.

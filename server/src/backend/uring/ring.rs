@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use io_uring::types::{DestinationSlot, Fd, Fixed};
 use io_uring::{opcode, squeue};
-use sys::uring::{Completion, Cut, GROUP, Gather, ProvidedBuffers, SHARE_LEN, Sizes};
+use sys::uring::{BUFFER_LEN, Completion, GROUP, Gather, ProvidedBuffers, Sizes};
 
 use super::direct::Direct;
 use crate::shard::counters::Counters;
@@ -27,13 +27,13 @@ const fn sizes(descriptors: u32) -> Sizes {
     Sizes { submissions: SUBMISSIONS, completions: COMPLETIONS, descriptors }
 }
 
-pub(super) struct Ring<C: Cut> {
-    inner: sys::uring::Ring<C>,
+pub(super) struct Ring {
+    inner: sys::uring::Ring,
 }
 
-impl<C: Cut> Ring<C> {
+impl Ring {
     /// Sets a ring up with a table for `connections_max` direct descriptors, and its buffers.
-    pub(super) fn open(connections_max: u32) -> Result<(Ring<C>, ProvidedBuffers<C>), Unavailable> {
+    pub(super) fn open(connections_max: u32) -> Result<(Ring, ProvidedBuffers), Unavailable> {
         sys::uring::Ring::open(sizes(connections_max))
             .map(|(inner, buffers)| (Ring { inner }, buffers))
             .map_err(|sys::uring::Unavailable { cause, fix }| Unavailable::Uring { cause, fix })
@@ -77,27 +77,9 @@ impl<C: Cut> Ring<C> {
         unsafe { self.push(&entry, counters) };
     }
 
-    /// Receives once into a provided buffer of at most `len` bytes. Waits for readiness first
-    /// (IORING_RECVSEND_POLL_FIRST, Linux 5.19). A receive right after a reply usually finds nothing, so
-    /// trying is wasted. If it does find something, that connection overtakes those whose completions wait in
-    /// the kernel (p99.9 of 460 ms at 1,000 connections, 2026-11-22).
-    #[inline]
-    pub(super) fn receive_oneshot(&mut self, socket: Direct, len: u32, token: Token, counters: &mut Counters) {
-        /// `IORING_RECVSEND_POLL_FIRST` of linux/io_uring.h.
-        const POLL_FIRST: u16 = 1;
-        let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), len)
-            .buf_group(GROUP)
-            .ioprio(POLL_FIRST)
-            .build()
-            .flags(squeue::Flags::BUFFER_SELECT)
-            .user_data(token.0);
-        // SAFETY: the entry holds no address; the buffers are the buffer ring's affair.
-        unsafe { self.push(&entry, counters) };
-    }
-
-    /// Receives once, at most the share that each connection gets while buffers are short.
+    /// Receives one provided buffer, which is what each connection gets while buffers are short.
     pub(super) fn receive_share(&mut self, socket: Direct, token: Token, counters: &mut Counters) {
-        let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), SHARE_LEN)
+        let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), BUFFER_LEN)
             .buf_group(GROUP)
             .build()
             .flags(squeue::Flags::BUFFER_SELECT)
@@ -156,8 +138,8 @@ impl<C: Cut> Ring<C> {
 
     /// Receives what is there now into a provided buffer.
     #[inline]
-    pub(super) fn receive_now(&mut self, socket: Direct, len: u32, token: Token, counters: &mut Counters) {
-        let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), len)
+    pub(super) fn receive_now(&mut self, socket: Direct, token: Token, counters: &mut Counters) {
+        let entry = opcode::Recv::new(Fixed(socket.index()), std::ptr::null_mut(), BUFFER_LEN)
             .buf_group(GROUP)
             .flags(libc::MSG_DONTWAIT)
             .build()

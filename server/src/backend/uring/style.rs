@@ -1,15 +1,13 @@
 //! The ways of using a ring. Each is a type with constants, so each variant compiles to its own loop, which
 //! tests no setting.
 
-use sys::uring::{Cut, Gather, Incremental, Whole};
+use sys::uring::Gather;
 
 /// How bytes are received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Receive {
     /// A receive that stays armed until it is cancelled.
     Multishot,
-    /// One receive at a time, submitted after the reply to the previous one.
-    Oneshot,
     /// A poll that stays armed, and one receive each time it reports. An idle connection costs the kernel a
     /// poll (256 B) instead of a receive with its message header (864 B); a busy one costs two more entries.
     Poll,
@@ -33,10 +31,8 @@ pub(crate) trait Style {
     /// Enters needed to receive what has arrived: with polls, one for the report and one for the receive.
     const ENTERS_PER_RECEIVE: u32 = match Self::RECEIVE {
         Receive::Poll => 2,
-        Receive::Multishot | Receive::Oneshot => 1,
+        Receive::Multishot => 1,
     };
-    /// How provided buffers are cut.
-    type Cut: Cut;
 }
 
 /// A receive that stays armed.
@@ -44,15 +40,6 @@ pub(crate) struct Multishot;
 
 impl Style for Multishot {
     const RECEIVE: Receive = Receive::Multishot;
-    type Cut = Whole;
-}
-
-/// One receive at a time.
-pub(crate) struct Oneshot;
-
-impl Style for Oneshot {
-    const RECEIVE: Receive = Receive::Oneshot;
-    type Cut = Whole;
 }
 
 /// A poll that stays armed.
@@ -60,7 +47,6 @@ pub(crate) struct Poll;
 
 impl Style for Poll {
     const RECEIVE: Receive = Receive::Poll;
-    type Cut = Whole;
 }
 
 /// Multishot, and sends that finish during submission.
@@ -69,15 +55,6 @@ pub(crate) struct Inline;
 impl Style for Inline {
     const RECEIVE: Receive = Receive::Multishot;
     const SEND: Send = Send::Inline;
-    type Cut = Whole;
-}
-
-/// Multishot, into buffers that are filled piece by piece.
-pub(crate) struct Pieces;
-
-impl Style for Pieces {
-    const RECEIVE: Receive = Receive::Multishot;
-    type Cut = Incremental;
 }
 
 /// Multishot, and a short wait for more to do.
@@ -89,14 +66,4 @@ impl Style for Gathering {
     /// 64 completions are three passes of deferred work (20 each, IO_LOCAL_TW_DEFAULT_MAX of the kernel's
     /// io_uring.h); 50 µs is as long as the default timer slack (prctl(2)).
     const GATHER: Option<Gather> = Some(Gather { count: 64, wait_us_max: 50 });
-    type Cut = Whole;
-}
-
-/// Inline sends and buffers that are filled piece by piece.
-pub(crate) struct InlinePieces;
-
-impl Style for InlinePieces {
-    const RECEIVE: Receive = Receive::Multishot;
-    const SEND: Send = Send::Inline;
-    type Cut = Incremental;
 }

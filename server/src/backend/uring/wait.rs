@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use protocol::server::Protocol;
 use rustix::io::Errno;
-use sys::uring::Cut;
 
 use super::state::DOORBELL;
 use super::style::{Send, Style};
@@ -61,14 +60,6 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         // many were lost.
         shared.counters.dropped_completion_reports += 1;
         shared.counters.dropped_completions = u64::from(self.ring.dropped());
-        if S::Cut::IS_INCREMENTAL {
-            // Completions determine where each piece of a buffer lies: from here on, one peer could get the
-            // bytes of another.
-            return Err(io::Error::other(format!(
-                "io_uring dropped {} completions (EBADR), so the places of received pieces are lost; use another --variant than pieces, or give the host memory",
-                self.ring.dropped()
-            )));
-        }
         // The doorbell's poll and the accepts may be lost too, and are needed: renew them.
         self.ring.poll_readable(self.doorbell.as_raw_fd(), DOORBELL, &mut shared.counters);
         (0..self.sources.len()).for_each(|index| self.renew_accept(index));

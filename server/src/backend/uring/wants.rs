@@ -1,7 +1,6 @@
 //! Turns what a connection wants into entries of the ring.
 
 use protocol::server::Protocol;
-use sys::uring::Cut;
 
 use super::direct::Held;
 use super::poll;
@@ -18,7 +17,7 @@ const PAUSE_LEN: usize = 64 * 1024;
 /// for a buffer.
 #[inline(always)]
 pub(super) fn arm_receive<P: Protocol, S: Style>(
-    ring: &mut Ring<S::Cut>,
+    ring: &mut Ring,
     connection: &mut Held<P>,
     counters: &mut Counters,
     id: ConnectionId,
@@ -34,19 +33,14 @@ pub(super) fn arm_receive<P: Protocol, S: Style>(
         return false;
     }
     connection.flags |= flag::RECEIVING;
-    let (socket, token) = (connection.socket, Token::new(id, tag::RECEIVE));
-    if S::RECEIVE == Receive::Multishot {
-        ring.receive_multishot(socket, token, counters);
-    } else {
-        ring.receive_oneshot(socket, S::Cut::LEN as u32, token, counters);
-    }
+    ring.receive_multishot(connection.socket, Token::new(id, tag::RECEIVE), counters);
     true
 }
 
 /// Cancels the receive of a connection with too many unread bytes while its reply is unsent.
 #[inline(always)]
 pub(super) fn pause<P: Protocol, S: Style>(
-    ring: &mut Ring<S::Cut>,
+    ring: &mut Ring,
     connection: &mut Held<P>,
     counters: &mut Counters,
     id: ConnectionId,
@@ -63,7 +57,7 @@ pub(super) fn pause<P: Protocol, S: Style>(
 /// Cancels the connection's operations and closes the descriptor.
 #[inline]
 pub(super) fn close<P: Protocol, S: Style>(
-    ring: &mut Ring<S::Cut>,
+    ring: &mut Ring,
     connection: &mut Held<P>,
     counters: &mut Counters,
     id: ConnectionId,

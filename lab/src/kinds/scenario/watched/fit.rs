@@ -67,13 +67,8 @@ fn backend(variant: Variant) -> Backend {
     match variant {
         Variant::EpollLevel | Variant::EpollEdge => Backend::Epoll,
         Variant::MioEdge => Backend::Mio,
-        Variant::UringOneshot => Backend::UringOneshot,
         Variant::UringPoll => Backend::UringPoll,
-        Variant::UringMultishot
-        | Variant::UringInline
-        | Variant::UringPieces
-        | Variant::UringInlinePieces
-        | Variant::UringGather => Backend::UringMultishot,
+        Variant::UringMultishot | Variant::UringInline | Variant::UringGather => Backend::UringMultishot,
     }
 }
 

@@ -128,11 +128,6 @@ fn multishot_survives_storms() {
 }
 
 #[test]
-fn oneshot_survives_storms() {
-    storms::<style::Oneshot>();
-}
-
-#[test]
 fn poll_survives_storms() {
     storms::<style::Poll>();
 }
@@ -140,16 +135,6 @@ fn poll_survives_storms() {
 #[test]
 fn inline_survives_storms() {
     storms::<style::Inline>();
-}
-
-#[test]
-fn pieces_survive_storms() {
-    storms::<style::Pieces>();
-}
-
-#[test]
-fn inline_pieces_survive_storms() {
-    storms::<style::InlinePieces>();
 }
 
 #[test]
