@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use loadgen::turns::{Options, Target, take_turns};
+use loadgen::turns::{Life, Options, Target, take_turns};
 use protocol::Workload;
 
 /// Arguments of `c10m turns`.
@@ -20,6 +20,9 @@ pub(crate) struct TurnsArgs {
     /// Connections to each
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = crate::count::between(1_u32, 1_000_000))]
     connections: u32,
+    /// Open a connection for each batch of requests, and close it when the replies are there
+    #[arg(long)]
+    churn: bool,
     /// Requests in one send
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = crate::count::between(1_u32, 1000))]
     pipeline: u32,
@@ -49,6 +52,7 @@ pub(crate) fn run(args: TurnsArgs) -> anyhow::Result<u8> {
         targets: args.targets,
         workload: args.workload,
         connections: args.connections,
+        life: if args.churn { Life::Goes } else { Life::Stays },
         pipeline: args.pipeline,
         rate: args.rate.filter(|rate| rate.is_finite() && *rate > 0.0),
         rounds: args.rounds,

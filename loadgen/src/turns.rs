@@ -15,10 +15,14 @@
 //! **A round** has a turn of each server, in random order; the next round has the order mirrored. A round from which a
 //! hypervisor took more than a twentieth of a CPU is marked, and made again as long as there is room.
 //!
-//! **The client never sleeps.** A client that sleeps is woken by the server's send, and on one host the server pays for
+//! **Each server has a client thread of its own**, with a table of descriptors of its own: RLIMIT_NOFILE bounds a table, and
+//! the connections of all servers would not fit one. One thread runs at a time, the others wait for their turn.
+//!
+//! **The client never sleeps** in a turn. A client that sleeps is woken by the server's send, and on one host the server pays for
 //! that, as it would not for a client on another host. With 64 busy connections, which leave a client no time to sleep,
 //! both kinds cost the server the same as far as 104 rounds could see: 1.02 [0.94, 1.11].
 
+mod attendant;
 mod client;
 mod error;
 mod options;
@@ -27,6 +31,6 @@ mod rounds;
 mod standing;
 
 pub use error::TurnsError;
-pub use options::{Options, Target};
+pub use options::{Life, Options, Target};
 pub use record::{Record, Round, Turn, Whole};
 pub use rounds::take_turns;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use loadgen::null_server::{Config, NullServer, SpeechKind};
-use loadgen::turns::{Options, Record, Target, TurnsError, take_turns};
+use loadgen::turns::{Life, Options, Record, Target, TurnsError, take_turns};
 use protocol::Workload;
 
 fn options(servers: &[SocketAddr], workload: Workload) -> Options {
@@ -14,6 +14,7 @@ fn options(servers: &[SocketAddr], workload: Workload) -> Options {
         targets: servers.iter().map(|address| Target { address: *address, pid: std::process::id() }).collect(),
         workload,
         connections: 5,
+        life: Life::Stays,
         pipeline: 1,
         rate: None,
         rounds: 4,
@@ -36,14 +37,21 @@ fn order(record: &Record, round: u32) -> Vec<usize> {
 
 #[test]
 fn every_server_has_a_window_in_each_round_and_every_reply_is_counted() {
-    for (workload, kind, pipeline, rate) in [
-        (Workload::Echo, SpeechKind::Echo, 1, None),
-        (Workload::Echo, SpeechKind::Echo, 4, None),
-        (Workload::Echo, SpeechKind::Echo, 1, Some(2000.0)),
+    let (echo, http) = ((Workload::Echo, SpeechKind::Echo), (Workload::Http, SpeechKind::Http));
+    for ((workload, kind), life, pipeline, rate) in [
+        (echo, Life::Stays, 1, None),
+        (echo, Life::Stays, 4, None),
+        (echo, Life::Stays, 1, Some(2000.0)),
+        (echo, Life::Goes, 1, None),
+        (http, Life::Stays, 1, None),
+        (http, Life::Stays, 4, None),
+        (http, Life::Stays, 1, Some(2000.0)),
+        (http, Life::Goes, 1, None),
+        (http, Life::Goes, 1, Some(2000.0)),
     ] {
         let mut servers: Vec<NullServer> = (0..3).map(|_| server(kind)).collect();
         let addresses: Vec<SocketAddr> = servers.iter().map(NullServer::address).collect();
-        let options = Options { pipeline, rate, ..options(&addresses, workload) };
+        let options = Options { life, pipeline, rate, ..options(&addresses, workload) };
         let record = take_turns(&options).expect("they answer");
         let rounds = record.rounds.len() as u32;
         assert!((4..=options.rounds_max()).contains(&rounds), "{rounds}");
@@ -61,7 +69,7 @@ fn every_server_has_a_window_in_each_round_and_every_reply_is_counted() {
             let windows = record.turns.iter().filter(|turn| turn.target == number);
             let in_windows: u64 = windows.clone().map(|turn| turn.completed).sum();
             let replies = record.targets[number].replies;
-            assert_eq!(replies, server.requests(), "{workload:?} × {pipeline}");
+            assert_eq!(replies, server.requests(), "{workload:?} × {pipeline} {life:?}");
             assert!(in_windows > 0 && in_windows < replies, "{in_windows} of {replies}: warm-ups are outside");
             for turn in windows {
                 // A pause of the machine may swallow a window, and then nothing is counted in it.
@@ -73,18 +81,18 @@ fn every_server_has_a_window_in_each_round_and_every_reply_is_counted() {
         }
         assert_eq!(
             order(&record, 0),
-            order(&take_turns(&options_of_others(&options)).expect("they answer"), 0),
+            order(&take_turns(&options_of_others(&options, kind)).expect("they answer"), 0),
             "by the seed"
         );
     }
 }
 
 /// The same with new servers.
-fn options_of_others(options: &Options) -> Options {
+fn options_of_others(options: &Options, kind: SpeechKind) -> Options {
     let leaked: Vec<Target> = options
         .targets
         .iter()
-        .map(|target| Target { address: Box::leak(Box::new(server(SpeechKind::Echo))).address(), ..*target })
+        .map(|target| Target { address: Box::leak(Box::new(server(kind))).address(), ..*target })
         .collect();
     Options { targets: leaked, ..options.clone() }
 }

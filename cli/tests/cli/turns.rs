@@ -1,5 +1,7 @@
 //! `c10m turns`, with which `bench` compares servers.
 
+use std::process::Command;
+
 use loadgen::turns::Record;
 
 use crate::program::{Server, refuses, run};
@@ -33,6 +35,34 @@ fn a_server_that_is_dearer_is_seen_as_that() {
         .collect();
     assert!(costs[1] - costs[0].max(costs[2]) > PLANTED_NS / 2.0, "{costs:?}");
     assert!(costs[0].max(costs[2]) < PLANTED_NS, "{costs:?}");
+}
+
+/// Each client has a table of descriptors of its own, so the limit bounds the connections to one server. Also, the servers
+/// see a connection for each request where connections come and go.
+#[test]
+fn connections_to_all_servers_may_exceed_the_limit_of_one_process() {
+    let servers = [Server::start(&["echo", "--reactors", "1"]), Server::start(&["echo", "--reactors", "1"])];
+    let targets: Vec<String> =
+        servers.iter().map(|server| format!("{},{}", server.address, server.child.id())).collect();
+    for (churn, connections, code_expected) in [("", "40", 0), ("--churn", "40", 0), ("", "80", 1)] {
+        let script = format!(
+            "ulimit -n 64; exec {} turns echo --rounds 1 --connections {connections} {churn} --target {} --target {}",
+            env!("CARGO_BIN_EXE_c10m"),
+            targets[0],
+            targets[1]
+        );
+        let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code_expected), "{churn} {connections}: {stderr}");
+        assert_eq!(stderr.contains("Too many open files"), code_expected == 1, "{stderr}");
+    }
+    for server in servers {
+        let (code, exit) = server.drain();
+        let (accepts, requests) = (exit["totals"]["accepts"].as_u64(), exit["totals"]["requests"].as_u64());
+        assert_eq!(code, 0, "{exit}");
+        // What stays answered many requests on 40; what goes has one connection for each.
+        assert!(accepts > Some(40 + 40) && accepts < requests, "{accepts:?} {requests:?}");
+    }
 }
 
 #[test]

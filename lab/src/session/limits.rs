@@ -13,9 +13,6 @@ const CONNECTIONS_PER_REACTOR_MAX: u64 = 18_000;
 /// `tuning` predicts c10m alone; this has to hold for nginx and haproxy, too, whose memory nobody predicts.
 const BYTES_PER_CONNECTION: u64 = 16 << 10;
 
-/// Descriptors beside those of connections: an epoll for each server, files of /proc, stdio.
-const DESCRIPTORS_BESIDE: u64 = 500;
-
 /// What bounds connections here.
 #[derive(Debug)]
 pub(crate) struct Limits {
@@ -38,12 +35,6 @@ impl Limits {
         // For programs that do not raise it themselves and inherit it. Where that fails, they say what they lack.
         let _ = sys::limits::raise_fd_limit();
         Limits { facts: Facts::of_this_host(), host: Host::of_this_host() }
-    }
-
-    /// Whether one process may hold so many connections and what else it opens.
-    pub(crate) fn has_descriptors(&self, connections: u32) -> bool {
-        let limit = self.facts.files.limit.soft;
-        limit.is_none_or(|limit| u64::from(connections) + DESCRIPTORS_BESIDE <= limit)
     }
 
     /// How `connections` are spread, or why they cannot be held here and what would mend it.

@@ -70,6 +70,9 @@ fn arguments(job: &Job, places: &Places, servers: &[Running]) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
+    if load.is_churn() {
+        arguments.push("--churn".to_owned());
+    }
     if let Some(rate) = load.rate {
         arguments.extend(["--rate".to_owned(), rate.to_string()]);
     }
@@ -91,7 +94,9 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
         bail!("{} answered nothing in its windows", job.server.name());
     }
     let windows_ns: u64 = all().map(|turn| turn.wall_ns).sum();
-    let totals = ended.account.as_ref().map(|exit| &exit.report.totals);
+    let report = ended.account.as_ref().map(|exit| &exit.report);
+    let totals = report.map(|report| &report.totals);
+    let spread = report.filter(|report| report.reactors.len() > 1).and_then(|report| report.spread);
     let per_request = totals.map(|totals| job.opening.per_request(totals)).unwrap_or_default();
     let times = times(job.load.rate.and(whole.lateness_us_p99), whole.response_us_p99);
     let run = RunOfCell {
@@ -119,8 +124,8 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
         cqes_per_request: per_request.cqes,
         server_bytes_per_connection: None,
         kernel_bytes_per_connection: None,
-        accepts_max_over_mean: None,
-        accepts_coefficient_of_variation: None,
+        accepts_max_over_mean: spread.map(|spread| spread.accepts_max_over_mean),
+        accepts_coefficient_of_variation: spread.map(|spread| spread.accepts_coefficient_of_variation),
         lateness_us_p99: whole.lateness_us_p99,
         response_us_p50: whole.response_us_p50,
         response_us_p90: whole.response_us_p90,

@@ -7,14 +7,15 @@ use protocol::client::{Client, Progress};
 use rustix::event::epoll;
 
 use super::error::TurnsError;
-use super::options::Target;
+use super::options::{Life, Options, Target};
 
 /// Bytes that are read at once.
 const READ_LEN: usize = 64 * 1024;
 
 /// One connection.
 pub(super) struct Connection<S> {
-    socket: TcpStream,
+    /// Absent between the connections of one that comes and goes.
+    socket: Option<TcpStream>,
     state: S,
     /// Bytes of a reply that has not arrived whole.
     unread: Vec<u8>,
@@ -33,6 +34,7 @@ pub(super) struct Connections<C: Client> {
     /// Those without a request, by number.
     free: Vec<usize>,
     pipeline: u32,
+    life: Life,
     scratch: Vec<u8>,
     /// Replies so far.
     pub(super) replies: u64,
@@ -47,25 +49,50 @@ pub(super) struct Answered {
 }
 
 impl<C: Client> Connections<C> {
-    /// Opens `count` connections.
-    pub(super) fn open(target: Target, client: C, count: u32, pipeline: u32) -> Result<Connections<C>, TurnsError> {
-        let io = |what| move |error: std::io::Error| TurnsError::Io { address: target.address, what, error };
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| io("make an epoll")(errno.into()))?;
-        let mut all = Vec::with_capacity(count as usize);
-        for number in 0..count {
-            let socket = TcpStream::connect(target.address).map_err(io("connect"))?;
-            socket.set_nodelay(true).map_err(io("set TCP_NODELAY"))?;
-            socket.set_nonblocking(true).map_err(io("set O_NONBLOCK"))?;
+    /// Places for `options.connections`; those that stay are opened.
+    pub(super) fn open(target: Target, client: C, options: &Options) -> Result<Connections<C>, TurnsError> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| TurnsError::Io {
+            address: target.address,
+            what: "make an epoll",
+            error: errno.into(),
+        })?;
+        let none =
+            || Connection { socket: None, state: C::State::default(), unread: vec![], awaited: 0, intended_ns: 0 };
+        let mut connections = Connections {
+            target,
+            client,
+            epoll,
+            all: (0..options.connections).map(|_| none()).collect(),
+            free: (0..options.connections as usize).rev().collect(),
+            pipeline: options.pipeline,
+            life: options.life,
+            scratch: vec![0; READ_LEN],
+            replies: 0,
+        };
+        if options.life == Life::Stays {
+            (0..connections.all.len()).try_for_each(|number| connections.connect(number))?;
+        }
+        Ok(connections)
+    }
+
+    /// Opens the connection with this number. On one host that does not sleep: the kernel has handled the reply to the
+    /// SYN before connect(2) would wait for it.
+    fn connect(&mut self, number: usize) -> Result<(), TurnsError> {
+        let address = self.target.address;
+        let io = |what| move |error: std::io::Error| TurnsError::Io { address, what, error };
+        let socket = TcpStream::connect(address).map_err(io("connect"))?;
+        socket.set_nodelay(true).map_err(io("set TCP_NODELAY"))?;
+        socket.set_nonblocking(true).map_err(io("set O_NONBLOCK"))?;
+        if self.life == Life::Stays {
             // Closed with a reset, it leaves nothing in TIME-WAIT for the next block.
             rustix::net::sockopt::set_socket_linger(&socket, Some(std::time::Duration::ZERO))
                 .map_err(|errno| io("set SO_LINGER")(errno.into()))?;
-            let token = epoll::EventData::new_u64(u64::from(number));
-            epoll::add(&epoll, &socket, token, epoll::EventFlags::IN)
-                .map_err(|errno| io("watch a connection")(errno.into()))?;
-            all.push(Connection { socket, state: C::State::default(), unread: vec![], awaited: 0, intended_ns: 0 });
         }
-        let free = (0..all.len()).rev().collect();
-        Ok(Connections { target, client, epoll, all, free, pipeline, scratch: vec![0; READ_LEN], replies: 0 })
+        let token = epoll::EventData::new_u64(number as u64);
+        epoll::add(&self.epoll, &socket, token, epoll::EventFlags::IN)
+            .map_err(|errno| io("watch a connection")(errno.into()))?;
+        self.all[number].socket = Some(socket);
+        Ok(())
     }
 
     /// Connections that wait for a reply.
@@ -76,9 +103,13 @@ impl<C: Client> Connections<C> {
     /// Sends a batch on a connection that has none. False when all are busy.
     pub(super) fn send(&mut self, intended_ns: u64) -> Result<bool, TurnsError> {
         let Some(number) = self.free.pop() else { return Ok(false) };
+        if self.life == Life::Goes {
+            self.connect(number)?;
+        }
         let (address, connection) = (self.target.address, &mut self.all[number]);
+        let Some(mut socket) = connection.socket.as_ref() else { return Err(TurnsError::Closed { address }) };
         let bytes = self.client.begin(&mut connection.state, self.pipeline);
-        match (&connection.socket).write(bytes) {
+        match socket.write(bytes) {
             Ok(len) if len == bytes.len() => {}
             Ok(_) => return Err(TurnsError::ShortSend { address }),
             Err(error) => return Err(TurnsError::Io { address, what: "send", error }),
@@ -102,9 +133,10 @@ impl<C: Client> Connections<C> {
     pub(super) fn read(&mut self, number: usize) -> Result<Answered, TurnsError> {
         let address = self.target.address;
         let connection = &mut self.all[number];
+        let Some(mut socket) = connection.socket.as_ref() else { return Ok(Answered { count: 0, intended_ns: None }) };
         let kept = connection.unread.len();
         self.scratch[..kept].copy_from_slice(&connection.unread);
-        let len = match (&connection.socket).read(&mut self.scratch[kept..]) {
+        let len = match socket.read(&mut self.scratch[kept..]) {
             Ok(0) => return Err(TurnsError::Closed { address }),
             Ok(len) => kept + len,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => kept,
@@ -130,6 +162,10 @@ impl<C: Client> Connections<C> {
         let is_whole = connection.awaited == 0 && count > 0;
         if is_whole {
             self.free.push(number);
+            if self.life == Life::Goes {
+                // In order and first, so that the TIME-WAIT is the client's.
+                (connection.socket, connection.state) = (None, C::State::default());
+            }
         }
         Ok(Answered { count, intended_ns: is_whole.then_some(connection.intended_ns) })
     }

@@ -19,6 +19,9 @@ pub enum TurnsError {
         /// Why.
         error: io::Error,
     },
+    /// A client has no thread or no descriptors of its own.
+    #[error("cannot give each server a client thread with descriptors of its own (Linux 5.9): {0}")]
+    Client(io::Error),
     /// A call to the kernel failed.
     #[error("{address}: cannot {what}: {error}")]
     Io {

@@ -14,6 +14,15 @@ pub struct Target {
     pub pid: u32,
 }
 
+/// How long a connection lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// To the end of all turns.
+    Stays,
+    /// For one batch of requests; the client closes it, in order, and opens another.
+    Goes,
+}
+
 /// What is asked of the turns.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -21,8 +30,10 @@ pub struct Options {
     pub targets: Vec<Target>,
     /// What to ask of each.
     pub workload: Workload,
-    /// Connections to each, at least 1.
+    /// Connections to each at a time, at least 1.
     pub connections: u32,
+    /// How long each of them lives.
+    pub life: Life,
     /// Requests in one send, at least 1.
     pub pipeline: u32,
     /// Requests per second, at random times; without it each connection sends again when it has its reply.
@@ -39,9 +50,11 @@ pub struct Options {
     pub watch_cpus: Vec<u32>,
 }
 
-/// Time before each window, and more for each connection: a burst of requests on all of them comes first.
+/// Time before each window, and more for each connection: a burst of requests on all of them comes first, and of
+/// connects if they come and go.
 const WARMUP_US: u64 = 2000;
-const WARMUP_US_PER_CONNECTION: u64 = 8;
+const WARMUP_US_PER_REQUEST: u64 = 8;
+const WARMUP_US_PER_CONNECT: u64 = 64;
 
 impl Options {
     /// Rounds that are made at most.
@@ -50,7 +63,11 @@ impl Options {
     }
 
     pub(super) fn warmup_ns(&self) -> u64 {
-        (WARMUP_US + WARMUP_US_PER_CONNECTION * u64::from(self.connections)) * 1000
+        let each_us = match self.life {
+            Life::Stays => WARMUP_US_PER_REQUEST,
+            Life::Goes => WARMUP_US_PER_CONNECT,
+        };
+        (WARMUP_US + each_us * u64::from(self.connections)) * 1000
     }
 
     pub(super) fn window_ns(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! The rounds of turns, from opening the connections to the record.
 
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use host::kernel::{CpuTimes, process_run_delay_us};
@@ -8,11 +9,10 @@ use protocol::client::{Client, EchoClient, HttpClient, HttpRequest};
 use random::Random;
 use sys::clock;
 
-use super::client::Connections;
+use super::attendant::Attendant;
 use super::error::TurnsError;
-use super::options::Options;
+use super::options::{Options, Target};
 use super::record::{Record, Round, Turn};
-use super::standing::Standing;
 
 /// Bytes of an echo message, as those of `load`.
 const MESSAGE_LEN: usize = 64;
@@ -44,19 +44,20 @@ pub fn take_turns(options: &Options) -> Result<Record, TurnsError> {
     }
 }
 
-fn all<C: Client>(options: &Options, client: impl Fn(&super::Target) -> C) -> Result<Record, TurnsError> {
-    let mut standing = Vec::new();
-    for target in &options.targets {
-        let connections = Connections::open(*target, client(target), options.connections, options.pipeline)?;
-        standing.push(Standing::new(connections));
-    }
-    standing.iter_mut().try_for_each(Standing::greet)?;
+fn all<C: Client>(options: &Options, client: impl Fn(&Target) -> C + Sync) -> Result<Record, TurnsError> {
+    thread::scope(|scope| {
+        let start = |target: &Target| Attendant::start(scope, options, *target, &client);
+        rounds(options, options.targets.iter().map(start).collect::<Result<Vec<_>, _>>()?)
+    })
+}
+
+fn rounds(options: &Options, mut clients: Vec<Attendant<'_>>) -> Result<Record, TurnsError> {
     let delays_before: Vec<Option<u64>> =
         options.targets.iter().map(|target| process_run_delay_us(target.pid)).collect();
     let started_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     let mut record = Record { started_unix_ms, ..Record::default() };
     let (mut random, begun_us) = (Random::new(options.seed), clock::now_ns() / 1000);
-    let mut order: Vec<usize> = (0..standing.len()).collect();
+    let mut order: Vec<usize> = (0..clients.len()).collect();
     let mut undisturbed = 0;
     for number in 0..options.rounds_max() {
         if undisturbed == options.rounds {
@@ -69,7 +70,9 @@ fn all<C: Client>(options: &Options, client: impl Fn(&super::Target) -> C) -> Re
         }
         let (before, begin_us) = (CpuTimes::read().ok(), clock::now_ns() / 1000);
         for target in &order {
-            let turn = standing[*target].turn(options, &mut random)?;
+            let Some(turn) = clients[*target].turn(random.next_u64()) else {
+                return Err(clients.swap_remove(*target).failed());
+            };
             let start_us = turn.start_us.saturating_sub(begun_us);
             record.turns.push(Turn { target: *target, round: number, start_us, ..turn });
         }
@@ -82,7 +85,7 @@ fn all<C: Client>(options: &Options, client: impl Fn(&super::Target) -> C) -> Re
         undisturbed += u32::from(!is_disturbed);
         record.rounds.push(Round { wall_us, stolen_us, is_disturbed });
     }
-    record.targets = standing.iter().map(Standing::whole).collect();
+    record.targets = clients.into_iter().map(Attendant::finish).collect::<Result<_, _>>()?;
     for ((whole, target), before) in record.targets.iter_mut().zip(&options.targets).zip(delays_before) {
         let after = process_run_delay_us(target.pid);
         whole.run_delay_us = before.zip(after).map(|(before, after)| after.saturating_sub(before));

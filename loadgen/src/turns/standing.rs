@@ -31,8 +31,14 @@ pub(super) struct Standing<C: Client> {
 /// A window under way.
 struct Window {
     begin_ns: u64,
-    end_ns: u64,
     completed: u64,
+}
+
+impl Window {
+    /// Before the window: nothing that is intended then is in the times.
+    fn of_nobody() -> Window {
+        Window { begin_ns: u64::MAX, completed: 0 }
+    }
 }
 
 impl<C: Client> Standing<C> {
@@ -50,37 +56,18 @@ impl<C: Client> Standing<C> {
     pub(super) fn greet(&mut self) -> Result<(), TurnsError> {
         let now_ns = clock::now_ns();
         while self.connections.send(now_ns)? {}
-        self.finish(&mut Window { begin_ns: u64::MAX, end_ns: 0, completed: 0 })
+        self.finish(&mut Window::of_nobody())
     }
 
-    /// Loads it for a warm-up and a window. What is measured is `target`'s place in the record to fill in.
+    /// Loads it for a warm-up and a window. Its place in the record is for the caller to fill in.
     pub(super) fn turn(&mut self, options: &Options, random: &mut Random) -> Result<Turn, TurnsError> {
         let begun_ns = clock::now_ns();
-        let begin_ns = begun_ns + options.warmup_ns();
-        let mut window = Window { begin_ns, end_ns: begin_ns + options.window_ns(), completed: 0 };
         let mut arrivals = options.rate.map(|rate| Arrivals { next_ns: begun_ns, mean_ns: 1e9 / rate });
-        let mut before: Option<Clocks> = None;
-        loop {
-            let now_ns = clock::now_ns();
-            if now_ns >= window.end_ns {
-                break;
-            }
-            if before.is_none() && now_ns >= window.begin_ns {
-                before = Some(self.clocks()?);
-                window.completed = 0;
-            }
-            match &mut arrivals {
-                Some(arrivals) => self.arrive(arrivals, now_ns, &window, random)?,
-                None => while self.connections.send(now_ns)? {},
-            }
-            self.answer(&mut window)?;
-        }
+        self.load(begun_ns + options.warmup_ns(), &mut arrivals, &mut Window::of_nobody(), random)?;
+        let before = self.clocks()?;
+        let mut window = Window { begin_ns: before.wall_ns, completed: 0 };
+        self.load(before.wall_ns + options.window_ns(), &mut arrivals, &mut window, random)?;
         let after = self.clocks()?;
-        // A pause of the machine swallowed the whole window: what was counted belongs to the warm-up.
-        let before = before.unwrap_or_else(|| {
-            window.completed = 0;
-            after
-        });
         let turn = Turn {
             wall_ns: after.wall_ns - before.wall_ns,
             run_ns: after.server_ns - before.server_ns,
@@ -91,6 +78,27 @@ impl<C: Client> Standing<C> {
         };
         self.finish(&mut window)?;
         Ok(turn)
+    }
+
+    /// Keeps the connections busy, or sends what is due, and reads what comes, until `end_ns`.
+    fn load(
+        &mut self,
+        end_ns: u64,
+        arrivals: &mut Option<Arrivals>,
+        window: &mut Window,
+        random: &mut Random,
+    ) -> Result<(), TurnsError> {
+        loop {
+            let now_ns = clock::now_ns();
+            if now_ns >= end_ns {
+                return Ok(());
+            }
+            match arrivals {
+                Some(arrivals) => self.arrive(arrivals, now_ns, window, random)?,
+                None => while self.connections.send(now_ns)? {},
+            }
+            self.answer(window)?;
+        }
     }
 
     /// Sends what is due.

@@ -66,19 +66,15 @@ impl Runner<'_, '_> {
         })
     }
 
-    /// Whether the servers of a load stand side by side and are loaded in turns. Generators do not stand, connections that
-    /// come and go need a namespace for each server, several reactors have several CPU clocks where they are processes,
-    /// and the client holds the connections of all servers.
+    /// Whether the servers of a load stand side by side and are loaded in turns. Generators do not stand, and a server of
+    /// several processes has several CPU clocks.
     pub(super) fn stand_together(&self, load: &Load) -> bool {
         let starts = starts_of_block(self.scope, load).len() as u32;
         let all = load.connections.saturating_mul(starts);
         self.may_stand_together
             && self.comparison.metric == Metric::ServerRun
-            && !load.is_churn()
-            && self.scope.arms_for(load).iter().all(|arm| arm.server.reactors_min() == 1)
-            && self.limits.has_descriptors(all)
             && self.limits.shape(all).is_ok()
-            && self.limits.shape(load.connections).is_ok_and(|shape| shape.reactors == 1)
+            && self.limits.shape(load.connections).is_ok_and(|shape| shape.reactors == 1 && shape.threads == 1)
     }
 
     pub(super) fn measure_together(
@@ -86,7 +82,11 @@ impl Runner<'_, '_> {
         jobs: &[Job],
         name: &str,
     ) -> anyhow::Result<Result<Vec<Measured>, String>> {
-        self.sitting.attempt(name, &mut self.progress, |stage| together::measure(jobs, stage))
+        let is_churn = jobs.iter().any(|job| job.load.is_churn());
+        self.sitting.attempt(name, &mut self.progress, |stage| match is_churn {
+            true => namespace::inside(CHURN_SOCKETS, |_| together::measure(jobs, stage)),
+            false => together::measure(jobs, stage),
+        })
     }
 
     /// What the connections of `job` cost by themselves. Measures that when it is first needed.
