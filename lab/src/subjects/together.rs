@@ -70,9 +70,6 @@ fn arguments(job: &Job, places: &Places, servers: &[Running]) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    if load.is_churn() {
-        arguments.push("--churn".to_owned());
-    }
     if let Some(rate) = load.rate {
         arguments.extend(["--rate".to_owned(), rate.to_string()]);
     }

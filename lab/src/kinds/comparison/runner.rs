@@ -21,6 +21,9 @@ pub(crate) const ATTEMPTS_MAX: u32 = 3;
 /// of some seconds, at 60,000 a second.
 const CHURN_SOCKETS: u64 = 1 << 19;
 
+/// Connections to each of the servers that stand side by side.
+const TOGETHER_CONNECTIONS_MAX: u32 = 2000;
+
 /// A comparison under way.
 pub(super) struct Runner<'r, 'a> {
     pub(super) comparison: &'r Comparison,
@@ -66,13 +69,16 @@ impl Runner<'_, '_> {
         })
     }
 
-    /// Whether the servers of a load stand side by side and are loaded in turns. Generators do not stand, and a server of
-    /// several processes has several CPU clocks.
+    /// Whether the servers of a load stand side by side and are loaded in turns. Generators do not stand, a server of
+    /// several processes has several CPU clocks, and a burst on all connections precedes each window: with very many, or
+    /// with connects, it takes several times as long as the window.
     pub(super) fn stand_together(&self, load: &Load) -> bool {
         let starts = starts_of_block(self.scope, load).len() as u32;
         let all = load.connections.saturating_mul(starts);
         self.may_stand_together
             && self.comparison.metric == Metric::ServerRun
+            && !load.is_churn()
+            && load.connections <= TOGETHER_CONNECTIONS_MAX
             && self.limits.shape(all).is_ok()
             && self.limits.shape(load.connections).is_ok_and(|shape| shape.reactors == 1 && shape.threads == 1)
     }
@@ -82,11 +88,7 @@ impl Runner<'_, '_> {
         jobs: &[Job],
         name: &str,
     ) -> anyhow::Result<Result<Vec<Measured>, String>> {
-        let is_churn = jobs.iter().any(|job| job.load.is_churn());
-        self.sitting.attempt(name, &mut self.progress, |stage| match is_churn {
-            true => namespace::inside(CHURN_SOCKETS, |_| together::measure(jobs, stage)),
-            false => together::measure(jobs, stage),
-        })
+        self.sitting.attempt(name, &mut self.progress, |stage| together::measure(jobs, stage))
     }
 
     /// What the connections of `job` cost by themselves. Measures that when it is first needed.
