@@ -41,10 +41,7 @@ impl<'s> Attendant<'s> {
         }
     }
 
-    /// Has it load its server for a turn.
-    ///
-    /// # Errors
-    /// Its own; it has ended then.
+    /// Has it load its server for a turn. `None`: it has ended with an error, see [`Attendant::failed`].
     pub(super) fn turn(&self, seed: u64) -> Option<Turn> {
         self.turns.send(seed).ok()?;
         self.news.recv().ok().flatten()
