@@ -117,7 +117,6 @@ mod tests {
     #[test]
     fn the_cause_comes_first_and_what_follows_is_not_listed() {
         let mut record = sample::record(None);
-        record.verdict.checks.iter_mut().for_each(|check| check.state = State::Valid);
         let check = |record: &mut Record, id: &str, follows: bool| {
             let check = record.verdict.checks.iter_mut().find(|check| check.id == id).expect("a check");
             (check.state, check.follows, check.why) = (State::Invalid, follows, format!("reason of {id}"));

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use loadgen::record::Record;
+use loadgen::record::{Record, State};
 use loadgen::{Options, Outcome, WarmUp};
 
 /// A run of 100 ms on two connections.
@@ -38,7 +38,14 @@ pub(super) fn outcome(rate: Option<f64>) -> Outcome {
     loadgen::load(&options, &AtomicBool::new(false), |_| {}).expect("a run")
 }
 
-/// Its record.
+/// Its record, judged as on a calm host: what a busy one adds to a verdict differs from run to run, and a test that
+/// wants some of it writes it itself.
 pub(super) fn record(rate: Option<f64>) -> Record {
-    outcome(rate).record
+    let mut record = outcome(rate).record;
+    let verdict = &mut record.verdict;
+    verdict.generators_own.clear();
+    verdict.checks.iter_mut().for_each(|check| check.state = State::Valid);
+    (verdict.state, verdict.counts, verdict.cpu, verdict.times) =
+        (State::Valid, State::Valid, State::Valid, State::Valid);
+    record
 }

@@ -12,8 +12,8 @@ use random::Random;
 pub(super) enum Way {
     /// Readiness: a send is over when it returns.
     Ready,
-    /// Completion: a reply is pinned until its send completes.
-    Oneshot,
+    /// Completion: a reply is pinned until its send completes, and nothing is received meanwhile.
+    Poll,
     /// As before, but bytes may arrive while a reply is pending.
     Multishot,
     /// Replies are lent if possible.
@@ -51,7 +51,7 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn new(id: ConnectionId, input: Vec<u8>, random: &mut Random) -> Peer {
-        let way = [Way::Ready, Way::Oneshot, Way::Multishot, Way::Inline][random.up_to(3)];
+        let way = [Way::Ready, Way::Poll, Way::Multishot, Way::Inline][random.up_to(3)];
         let (is_stuck, closes) = (random.one_in(12), !random.one_in(4));
         Peer {
             id,
