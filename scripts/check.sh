@@ -18,7 +18,7 @@ fi
 # A gate compiles each crate once: what makes a second compilation faster would only fill the disk.
 export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
 
-step() { printf '\n== %s\n' "$*"; }
+step() { printf '\n== %s (after %d s)\n' "$*" "$SECONDS"; }
 
 step "format"
 cargo fmt --all --check

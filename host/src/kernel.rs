@@ -21,7 +21,7 @@ use threads::{Threads, Waits};
 pub use counters::meaning;
 pub use delta::{CpuTime, KernelDelta, ProcessTime, SocketStat, Softnet};
 pub use moment::{CpuTimes, cpu_waited_us, sockets, tcp_ext};
-pub use threads::{OwnRunDelay, process_run_delay_us, thread_run_delay_ns};
+pub use threads::{OwnRunDelay, ProcessRunDelay, thread_run_delay_ns};
 
 /// What to sample besides the counters of the host.
 #[derive(Debug, Clone, Default)]

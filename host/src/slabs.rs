@@ -50,6 +50,12 @@ impl SlabCache {
         makes_sense.then_some(cache)
     }
 
+    /// Bytes of the objects in use, of all caches. `None` for who may not read them.
+    pub fn all_bytes() -> Option<f64> {
+        let caches = SlabCache::all().filter(|caches| !caches.is_empty())?;
+        Some(caches.iter().map(SlabCache::bytes).sum())
+    }
+
     /// Bytes of the objects in use. A slab does not divide evenly into objects, so each object counts with its share
     /// of the slab.
     pub fn bytes(&self) -> f64 {

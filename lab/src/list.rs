@@ -32,14 +32,11 @@ fn for_people(listed: &Listed) -> String {
     text += &wrapped(INDENT, listed.explanation);
     for (index, profile) in listed.profiles.iter().enumerate() {
         let default = if index == 0 && listed.profiles.len() > 1 { " (the default)" } else { "" };
-        let blocks = " in each of as many blocks as fit".to_owned();
-        let repeats = profile.repeats.map_or(blocks, |repeats| format!(", {repeats} repeats"));
-        let runs = format!(
-            "{} starts of {} s{repeats}, about {:.0} min{default}",
-            count(profile.runs as f64),
-            profile.seconds_per_run,
-            profile.expected_minutes.max(1.0)
-        );
+        let starts = count(profile.runs as f64);
+        let blocks = format!("{starts} starts in each of as many blocks as fit");
+        let repeats = |repeats| format!("{starts} starts of {} s, {repeats} repeats", profile.seconds_per_run);
+        let runs = profile.repeats.map_or(blocks, repeats);
+        let runs = format!("{runs}, about {:.0} min{default}", profile.expected_minutes.max(1.0));
         text += &wrapped(&format!("  {:<10}", profile.profile.word()), &runs);
         // If consecutive profiles have the same text, print it only once.
         let before = index.checked_sub(1).map(|before| &listed.profiles[before]);

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -77,6 +78,7 @@ fn every_server_has_a_window_in_each_round_and_every_reply_is_counted() {
                 assert!(has_time || turn.completed == 0, "{turn:?}");
             }
             assert_eq!(record.targets[number].lateness_us_p99.is_some(), rate.is_some());
+            assert_eq!(record.targets[number].process_bytes_grown.is_some(), life == Life::Stays);
             assert!(record.targets[number].response_us_p50 > Some(0.0));
         }
         assert_eq!(
@@ -85,6 +87,36 @@ fn every_server_has_a_window_in_each_round_and_every_reply_is_counted() {
             "by the seed"
         );
     }
+}
+
+/// 2,000 requests a second keep fewer than one of five connections busy, and all the same each has its share.
+#[test]
+fn a_rate_goes_over_all_connections() {
+    let asked: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let counts = asked.clone();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            counts.lock().expect("no panic while it is held").push(0);
+            let counts = counts.clone();
+            thread::spawn(move || {
+                let (mut stream, mut buffer) = (stream, [0; 4096]);
+                while let Ok(len @ 1..) = stream.read(&mut buffer) {
+                    counts.lock().expect("no panic while it is held")[number] += 1;
+                    let _ = stream.write_all(&buffer[..len]);
+                }
+            });
+        }
+    });
+    let options =
+        Options { rate: Some(2000.0), window: Duration::from_millis(50), ..options(&[address], Workload::Echo) };
+    let replies = take_turns(&options).expect("it answers").targets[0].replies;
+    let counts = asked.lock().expect("no panic while it was held").clone();
+    let (least, most) = (counts.iter().min().expect("some"), counts.iter().max().expect("some"));
+    assert_eq!((counts.len(), counts.iter().sum::<usize>() as u64), (5, replies));
+    // In turn: one may be left out while it is busy, which is seldom.
+    assert!(replies >= 200 && *least * 2 >= *most, "{counts:?}");
 }
 
 /// The same with new servers.

@@ -103,9 +103,11 @@ pub fn conflicts(first: &Record, second: &Record) -> Vec<Conflict> {
     );
     // A client that goes round never sleeps, so it does not ask of a server what one of its own does.
     let way = |record: &Record| {
-        record.design.turns.as_ref().map_or("one after another".to_owned(), |turns| {
-            format!("side by side, in turns of {} s, under {}", turns.window_s, turns.loads.join(", "))
-        })
+        let turns = record.design.turns.iter();
+        let words: Vec<String> = turns
+            .map(|turns| format!("in turns of {} s under {}", turns.window_s, turns.loads.join(" and ")))
+            .collect();
+        if words.is_empty() { "one after another".to_owned() } else { format!("side by side, {}", words.join("; ")) }
     };
     differ("how servers are measured", way(first), way(second), false);
     let (a, b) = (keys(first), keys(second));

@@ -8,7 +8,7 @@ mod point;
 mod run_of_cell;
 mod summary;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::stats::Range;
@@ -110,6 +110,9 @@ pub struct Decision {
     pub reference: String,
     /// The smallest relative difference that matters, for example 0.02.
     pub effect_min: f64,
+    /// Whether the question is if load generators report the same. Then that is answered first, and what they cost second.
+    #[serde(default)]
+    pub is_agreement: bool,
 }
 
 /// How servers that stand side by side are measured: a client loads one after the other for a moment, in rounds.
@@ -123,6 +126,21 @@ pub struct Turns {
     pub loads: Vec<String>,
 }
 
+/// Reads also the form of records that have one length of a window: a single value, or `null`.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Turns>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Several(Vec<Turns>),
+        One(Turns),
+    }
+    Ok(match Option::<Written>::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(Written::One(turns)) => vec![turns],
+        Some(Written::Several(turns)) => turns,
+    })
+}
+
 /// How a comparison was measured. All of it was fixed before the first start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Design {
@@ -132,10 +150,12 @@ pub struct Design {
     pub budget_s: Option<f64>,
     /// Length of one measured window, where servers are measured one after another.
     pub seconds_per_run: f64,
-    /// How the servers were measured that stood side by side; absent where all were measured one after another.
-    #[serde(default)]
-    pub turns: Option<Turns>,
-    /// Load before the window, with all connections open, at least: 20 µs for each connection where that is more.
+    /// How the servers were measured that stood side by side, for each length of a window; empty where all were measured
+    /// one after another.
+    #[serde(default, deserialize_with = "one_or_several")]
+    pub turns: Vec<Turns>,
+    /// Load before the window where servers are measured one after another, with all connections open, at least: 20 µs for
+    /// each connection where that is more.
     pub warmup_s: f64,
     /// Starts in place of one that was disturbed, at most.
     pub repeats_max: u32,

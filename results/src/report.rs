@@ -68,7 +68,7 @@ pub fn answer_in_a_line(record: &Record) -> String {
 /// The answer in sentences, and what the run could have seen: the last lines on a terminal.
 pub fn answer_lines(record: &Record) -> Vec<String> {
     let judged = Judged::of(record);
-    answer::answer(record, &judged).into_iter().chain(answer::seen(&judged)).collect()
+    answer::answer(record, &judged).into_iter().chain(answer::seen(record, &judged)).collect()
 }
 
 /// The report before it is rendered: the answer first, then what it rests on, then everything else.
@@ -76,7 +76,7 @@ pub fn document(record: &Record, curves: &[Curve]) -> Document {
     let judged = Judged::of(record);
     let mut blocks = vec![Block::Answer(answer::answer(record, &judged))];
     blocks.extend(pictures::forest(record, &judged).map(Block::Figure));
-    blocks.extend(answer::seen(&judged).into_iter().chain(answer::wild(&judged)).map(Block::Paragraph));
+    blocks.extend(answer::seen(record, &judged).into_iter().chain(answer::wild(&judged)).map(Block::Paragraph));
     result_blocks(record, &judged, &mut blocks);
     cost_blocks(record, curves, &judged, &mut blocks);
     blocks.push(Block::Heading("How it was measured".to_owned()));
@@ -141,17 +141,18 @@ fn measured(record: &Record, judged: &Judged<'_>) -> String {
     let design = &record.design;
     let sum = |of: fn(&crate::record::Summary) -> u32| record.cells.iter().map(|cell| of(&cell.summary)).sum::<u32>();
     let starts = sum(|summary| summary.starts);
-    let how = match &design.turns {
-        None => format!(
+    let how = match &design.turns[..] {
+        [] => format!(
             "of server and generator, each at least {} s of load and a window of {} s. A block has every arm once and the \
              reference twice under each load, in random order; the next block has the order mirrored",
             design.warmup_s, design.seconds_per_run
         ),
-        Some(Turns { rounds, window_s, .. }) => format!(
+        [Turns { rounds, window_s, .. }, others @ ..] => format!(
             "of servers. A block has every arm once and the reference twice: new processes that stand side by side, while a \
              client that never sleeps loads one after the other for a window of {:.0} ms, in {rounds} rounds of random order, \
-             every second one mirrored{}",
+             every second one mirrored{}{}",
             window_s * 1000.0,
+            others.iter().map(another).collect::<String>(),
             apart(record, judged.loads.len())
         ),
     };
@@ -174,11 +175,17 @@ fn measured(record: &Record, judged: &Judged<'_>) -> String {
     )
 }
 
+/// Another length of a window.
+fn another(turns: &Turns) -> String {
+    let Turns { rounds, window_s, loads } = turns;
+    format!("; under {}, for a window of {:.0} ms, in {rounds} rounds", loads.join(" and "), window_s * 1000.0)
+}
+
 /// The loads whose servers did not stand side by side.
 fn apart(record: &Record, loads: usize) -> String {
-    let Some(turns) = &record.design.turns else { return String::new() };
     let design = &record.design;
-    match loads.saturating_sub(turns.loads.len()) {
+    let together: usize = design.turns.iter().map(|turns| turns.loads.len()).sum();
+    match loads.saturating_sub(together) {
         0 => String::new(),
         count => format!(
             ". Under {count} of {loads} loads they were measured one after another, each with a generator of its own, at least {} \

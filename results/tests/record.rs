@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use results::histogram::Latencies;
-use results::record::{Record, RunOfCell, Summary, VerdictState};
+use results::record::{Record, RunOfCell, Summary, Turns, VerdictState};
 use results::run::{self, NamedFile};
 use results::{columns, hlog};
 use sample::{record, start};
@@ -45,6 +45,22 @@ fn files(record: &mut Record) -> Vec<NamedFile> {
         (run::RUNS.to_owned(), columns::file(&["cell"], &runs(record)).unwrap()),
         (run::LATENCIES.to_owned(), log.into_bytes()),
     ]
+}
+
+#[test]
+fn turns_of_one_length_are_read_as_they_were_once_written() {
+    let mut record = record();
+    let turns = Turns { rounds: 8, window_s: 0.025, loads: vec!["echo × 64 closed".to_owned()] };
+    record.design.turns = vec![turns.clone()];
+    let mut json = serde_json::to_value(&record).unwrap();
+    let read = |json: &serde_json::Value| serde_json::from_value::<Record>(json.clone()).map(|read| read.design.turns);
+    assert_eq!(read(&json).unwrap(), vec![turns.clone()]);
+    json["design"]["turns"] = serde_json::to_value(&turns).unwrap();
+    assert_eq!(read(&json).unwrap(), [turns]);
+    json["design"]["turns"] = serde_json::Value::Null;
+    assert_eq!(read(&json).unwrap(), []);
+    json["design"]["turns"] = 8.into();
+    assert!(read(&json).is_err());
 }
 
 #[test]

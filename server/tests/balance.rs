@@ -35,17 +35,17 @@ fn serve(balance: Balance, reactors: usize, cpus: &[usize], clients: impl FnOnce
     Some(report)
 }
 
-fn connect(address: SocketAddr, count: usize) {
-    // All open at once, so that each has its own port.
-    let streams: Vec<TcpStream> = (0..count).map(|_| TcpStream::connect(address).expect("it listens")).collect();
-    drop(streams);
+/// All open at once, so that each has its own port.
+fn connect(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+    (0..count).map(|_| TcpStream::connect(address).expect("it listens")).collect()
 }
 
+/// Nothing closes before everything is open: a segment that comes too late for its connection would take a turn.
 fn connect_from_threads(address: SocketAddr) {
     thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| connect(address, CONNECTIONS / 4));
-        }
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| connect(address, CONNECTIONS / 4))).collect();
+        let streams: Vec<Vec<TcpStream>> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+        drop(streams);
     });
 }
 
@@ -55,7 +55,7 @@ fn connect_from_cpu(cpu: usize) -> impl FnOnce(SocketAddr) {
         set.set(cpu);
         let client = thread::spawn(move || {
             sched_setaffinity(None, &set).expect("an allowed CPU");
-            connect(address, CONNECTIONS);
+            drop(connect(address, CONNECTIONS));
         });
         client.join().expect("no panic");
     }

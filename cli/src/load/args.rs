@@ -12,6 +12,7 @@ use loadgen::{Engine, LoadError, Options, Process, Stage, StatusSet, WHATEVER_IT
 
 use super::body::{self, Body};
 use super::condition::Condition;
+use super::self_test;
 use crate::count;
 use crate::given::Given;
 
@@ -202,10 +203,12 @@ struct MeasurementGroup {
     /// First measure this generator against a server that does nothing, to show the generator's own share
     #[arg(long)]
     calibrate: bool,
-    /// Prove that response times are right, on a server that stalls, instead of loading a target. Takes 15 to 30 s. Of
-    /// the other flags, only --threads, --engine, --cpus, --watch-cpus (for the server) and --json apply
-    #[arg(long, conflicts_with_all = ["target", "find_knee", "slo", "out"])]
-    self_test: bool,
+    /// Prove that response times are right, on a server that stalls, instead of loading a target. Takes 15 to 30 s.
+    /// echo or http, and constant, poisson or heartbeats, for example --self-test=http,poisson. Of the other flags, only
+    /// --threads, --engine, --seed, --cpus, --watch-cpus (for the server) and --json apply
+    #[arg(long, value_parser = self_test::parse, value_name = "WORKLOAD,ARRIVALS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "echo,constant", conflicts_with_all = ["target", "find_knee", "slo", "out"])]
+    self_test: Option<self_test::Subject>,
     /// Length of the intervals of a run [default: about a 40th of the run]
     #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
     interval: Option<Duration>,
@@ -324,12 +327,17 @@ impl LoadArgs {
 
     /// The options of the self-test, if the user asks for it.
     pub(super) fn self_test(&self) -> Option<SelfTestOptions> {
-        self.measurement.self_test.then(|| SelfTestOptions {
+        let self_test::Subject { workload, arrivals } = self.measurement.self_test?;
+        let options = SelfTestOptions::default();
+        Some(SelfTestOptions {
+            workload,
+            arrivals,
+            seed: self.schedule.seed.unwrap_or(options.seed),
             engine: self.load.engine.into(),
             threads: self.load.threads,
             cpus: self.load.cpus.clone().map_or_else(Vec::new, |cpus| cpus.0),
             server_cpu: self.measurement.watch_cpus.as_ref().and_then(|cpus| cpus.0.first().copied()),
-            ..SelfTestOptions::default()
+            ..options
         })
     }
 

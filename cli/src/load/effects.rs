@@ -84,7 +84,7 @@ const NEEDS: [(&str, &[Need]); 44] = [
 ];
 
 /// The options that the self-test uses.
-const OF_SELF_TEST: [&str; 6] = ["self_test", "threads", "engine", "cpus", "watch_cpus", "json"];
+const OF_SELF_TEST: [&str; 7] = ["self_test", "threads", "engine", "seed", "cpus", "watch_cpus", "json"];
 
 /// The requested run.
 struct Run<'a> {
@@ -172,8 +172,8 @@ pub(super) fn check_self_test(given: &Given) -> Result<(), LoadError> {
     match stray {
         None => Ok(()),
         Some(name) => Err(LoadError::Usage(format!(
-            "{} has no effect on --self-test, which chooses its own load: only --threads, --engine, --cpus, --watch-cpus \
-             (for the server) and --json apply",
+            "{} has no effect on --self-test, which chooses its own load: only --threads, --engine, --seed, --cpus, \
+             --watch-cpus (for the server) and --json apply",
             flag(name)
         ))),
     }
@@ -255,6 +255,7 @@ mod tests {
             ("unix:/x --reset", "--reset", "no unix socket"),
             ("--self-test -c 5", "--connections", "--self-test"),
             ("--self-test --quiet", "--quiet", "--self-test"),
+            ("--self-test=http --schedule poisson", "--schedule", "--self-test"),
             ("--self-test --timeout 5s", "--timeout", "--self-test"),
         ] {
             let found = refusal(line).unwrap_or_else(|| panic!("{line} is not refused"));
@@ -278,6 +279,7 @@ mod tests {
             "unix:/x --header A:b -r 5 --coalesce 1ms",
             "--self-test --cpus 0 --watch-cpus 1 --json",
             "--self-test -t 2 --engine io_uring",
+            "--self-test=http,poisson --seed 5",
         ] {
             assert_eq!(refusal(line), None, "{line}");
         }

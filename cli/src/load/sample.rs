@@ -44,7 +44,8 @@ pub(super) fn record(rate: Option<f64>) -> Record {
     let mut record = outcome(rate).record;
     let verdict = &mut record.verdict;
     verdict.generators_own.clear();
-    verdict.checks.iter_mut().for_each(|check| check.state = State::Valid);
+    let objections = verdict.checks.iter_mut().filter(|check| matches!(check.state, State::Warn | State::Invalid));
+    objections.for_each(|check| (check.state, check.follows, check.why) = (State::Valid, false, String::new()));
     (verdict.state, verdict.counts, verdict.cpu, verdict.times) =
         (State::Valid, State::Valid, State::Valid, State::Valid);
     record

@@ -107,6 +107,7 @@ fn the_list_explains_each_experiment() {
 fn what_cannot_be_run_is_refused() {
     refuses(&["bench", "fast"], 2, &["\"fast\"", "quick, generator"]);
     refuses(&["bench", "--seconds", "0"], 2, &["0.1"]);
+    refuses(&["bench", "--seconds", "0.5"], 2, &["--seconds", "side by side", "--apart"]);
     refuses(&["bench", "backends", "--profile", "slow"], 2, &["slow", "quick", "full"]);
     refuses(&["bench", "generator", "--profile", "quick"], 2, &["only the profile full"]);
     refuses(&["bench", "quick", "--budget", "1s", "--repeats", "4"], 2, &["--budget", "--repeats"]);
@@ -227,7 +228,7 @@ fn a_journal_only_takes_what_belongs_to_it() {
     for (more, word) in [
         (&["--seed", "6"][..], "seed was 5 and is now 6"),
         (&["--repeats", "5"], "repeats was 4 and is now 5"),
-        (&["--seconds", "0.3"], "seconds was 0.2 and is now 0.3"),
+        (&["--apart", "--seconds", "0.3"], "seconds was 0.2 and is now 0.3"),
     ] {
         let (code, stdout, stderr) = finish(&mut out.smoke(more));
         assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");

@@ -169,7 +169,7 @@ fn an_experiment_keeps_its_code_and_leaves_nothing_unfinished() {
         let is_published = names.len() == 1 && !names[0].to_string_lossy().starts_with('.');
         assert!(is_published, "{experiment:?} with {streams:?}: {names:?}");
     };
-    let smoke = ["smoke", "--noisy", "--repeats", "1", "--seconds", "0.1"];
+    let smoke = ["smoke", "--noisy", "--repeats", "1", "--apart", "--seconds", "0.1"];
     let omission = ["omission", "--repeats", "1", "--seconds", "1"];
     thread::scope(|scope| {
         scope.spawn(|| of("gone", &smoke, (To::Reader, To::Gone), &[0, 4]));

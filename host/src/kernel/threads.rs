@@ -95,11 +95,33 @@ impl Threads {
     }
 }
 
-/// Time in µs that the threads of a process were ready to run but had no CPU, so far; of threads that still exist. `None`
-/// where the kernel does not show it.
-pub fn process_run_delay_us(pid: u32) -> Option<u64> {
-    let waits = Threads::new(format!("/proc/{pid}/task").into()).read(&mut Buffer::new())?;
-    waits.run_delay_ns.map(|ns| ns / 1000)
+/// Time for which the threads of a process were ready to run but had no CPU, for one who asks often: the files stay open,
+/// and a reading costs a few µs for each thread. Threads that are born later do not count.
+#[derive(Debug)]
+pub struct ProcessRunDelay {
+    /// Each with its last value, because a sum must not fall when a thread ends.
+    threads: Vec<(Source, Option<u64>)>,
+    buffer: Buffer,
+}
+
+impl ProcessRunDelay {
+    /// Of the threads that the process has now. One that does not exist, or a kernel without CONFIG_SCHED_INFO, gives no
+    /// readings.
+    pub fn open(pid: u32) -> ProcessRunDelay {
+        let folder = PathBuf::from(format!("/proc/{pid}/task"));
+        let open = |id: u32| (Source::open(folder.join(id.to_string()).join("schedstat")), None);
+        let threads = thread_ids(&folder).unwrap_or_default().into_iter().map(open).collect();
+        ProcessRunDelay { threads, buffer: Buffer::new() }
+    }
+
+    /// What they have waited so far, in µs. `None` where the kernel does not show it.
+    pub fn read_us(&mut self) -> Option<u64> {
+        for (schedstat, last) in &mut self.threads {
+            let now = schedstat.read(&mut self.buffer).and_then(|text| parse::schedstat(&text)).flatten();
+            *last = now.or(*last);
+        }
+        self.threads.iter().filter_map(|(_, last)| *last).reduce(u64::saturating_add).map(|ns| ns / 1000)
+    }
 }
 
 impl Thread {
@@ -223,8 +245,42 @@ mod tests {
         assert!(first <= second && second <= of_thread, "{first:?} {second:?} {of_thread:?}");
     }
 
+    /// Four threads that only compute share one CPU, so at any time three of them wait.
+    #[test]
+    fn waiting_is_summed_over_threads_and_never_falls() {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let (sum, after) = thread::scope(|scope| {
+            let (tells, told) = mpsc::channel();
+            for _ in 0..4 {
+                let (stop, tells) = (&stop, tells.clone());
+                scope.spawn(move || {
+                    let mut cpus = rustix::thread::CpuSet::new();
+                    cpus.set(0);
+                    rustix::thread::sched_setaffinity(None, &cpus).unwrap();
+                    tells.send(()).unwrap();
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {}
+                });
+            }
+            (0..4).for_each(|_| told.recv().unwrap());
+            let mut delay = ProcessRunDelay::open(std::process::id());
+            let (first, begun) = (delay.read_us(), Instant::now());
+            let grown = |delay: &mut ProcessRunDelay| delay.read_us().zip(first).map(|(now, first)| now - first);
+            // Without the file there is nothing to wait for.
+            while grown(&mut delay).is_some_and(|us| us < 50_000) && begun.elapsed() < Duration::from_secs(30) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            (grown(&mut delay), delay)
+        });
+        assert_eq!(sum.is_some(), Path::new("/proc/self/schedstat").exists());
+        assert!(sum.is_none_or(|us| us >= 50_000), "{sum:?}");
+        let mut after = after;
+        assert!(after.read_us() >= sum, "those that have ended count as they last were");
+    }
+
     #[test]
     fn a_process_that_is_not_there_has_no_sum() {
+        assert_eq!(ProcessRunDelay::open(4_294_967_295).read_us(), None);
         assert_eq!(Threads::new("/proc/4294967295/task".into()).read(&mut Buffer::new()), None);
     }
 }

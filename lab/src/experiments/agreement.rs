@@ -7,7 +7,7 @@
 use protocol::Workload;
 use results::record::Metric;
 
-use crate::experiments::decision::{against, minutes};
+use crate::experiments::decision::{agreement_with, minutes};
 use crate::kinds::comparison::plan::{Arm, Comparison, Scope};
 use crate::session::request::Profile;
 use crate::subjects::load::{Generator, Load};
@@ -24,7 +24,7 @@ pub(super) fn experiment() -> Comparison {
                       every generator waits for it; then all of them should report the same. What the server itself \
                       counted stands beside their counts.",
         metric: Metric::ClientCpu,
-        decision: against("wrk", 0.05),
+        decision: agreement_with("wrk", 0.05),
         is_hidden: false,
         scopes: vec![Scope {
             profile: Profile::Full,

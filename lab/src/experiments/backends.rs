@@ -36,7 +36,7 @@ pub(super) fn experiment() -> Comparison {
                       connection stand beside the CPU, so that a difference can be traced to its cause. On loopback \
                       the kernel's share of a request is some 95 %; with a NIC in between it differs.",
         metric: Metric::ServerRun,
-        decision: against("epoll level", 0.05),
+        decision: against("epoll level", 0.02),
         is_hidden: false,
         scopes: vec![quick(), full()],
     }

@@ -8,7 +8,12 @@ use crate::kinds::comparison::plan::Length;
 
 /// Compares every arm with `reference`; effects below `effect_min` (0.02 for 2 %) do not count.
 pub(super) fn against(reference: &str, effect_min: f64) -> Decision {
-    Decision { reference: reference.to_owned(), effect_min }
+    Decision { reference: reference.to_owned(), effect_min, is_agreement: false }
+}
+
+/// Asks whether every generator reports what `reference` reports; effects on their CPU below `effect_min` do not count.
+pub(super) fn agreement_with(reference: &str, effect_min: f64) -> Decision {
+    Decision { is_agreement: true, ..against(reference, effect_min) }
 }
 
 /// A window in seconds. Many short starts tell more than a few long ones: what differs from start to start does not

@@ -108,14 +108,13 @@ impl<'a, T: Finished> Sitting<'a, T> {
 
     /// Says what will be done, and notes in the journal when the experiment is continued.
     fn announce(&mut self) -> anyhow::Result<()> {
-        let Outline { name, profile, runs, noun, seconds, expected_s, .. } = &self.outline;
+        let Outline { name, profile, runs, noun, expected_s, .. } = &self.outline;
         let journal = &mut self.journal;
         if journal.torn_bytes() > 0 {
             say!("c10m: the last line of the journal was torn; the run it was about is repeated");
         }
-        let length = if *seconds > 0.0 { format!(" of {seconds} s") } else { String::new() };
-        let runs = runs.map_or(String::new(), |runs| format!("{runs} "));
-        let (what, seed) = (format!("{name} ({}): {runs}{noun}{length}", profile.word()), journal.header().seed);
+        let runs = runs.map_or(String::new(), |runs| format!(", {runs} {noun}"));
+        let (what, seed) = (format!("{name} ({}){runs}", profile.word()), journal.header().seed);
         if journal.lines().is_empty() {
             say!("c10m: {what}, about {:.0} min, seed {seed}", (expected_s / 60.0).max(1.0));
             return Ok(());

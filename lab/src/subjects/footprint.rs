@@ -14,7 +14,7 @@ use host::kernel::sockets;
 use host::{SlabCache, process};
 
 /// With fewer connections, only pages and rings of buffers would show.
-const CONNECTIONS_MIN: u32 = 1000;
+pub(crate) const CONNECTIONS_MIN: u32 = 1000;
 /// One socket in so many may have been closing when the watch began.
 const UNCERTAIN_SHARE: u64 = 50;
 /// Time between two checks whether all connections are open.
@@ -29,7 +29,7 @@ struct Bytes {
 
 impl Bytes {
     fn read(workers: &[u32]) -> Bytes {
-        Bytes { server: server_bytes(workers), kernel: kernel_bytes() }
+        Bytes { server: server_bytes(workers), kernel: SlabCache::all_bytes() }
     }
 }
 
@@ -100,11 +100,6 @@ impl Watch {
 
 fn server_bytes(workers: &[u32]) -> Option<u64> {
     workers.iter().map(|pid| process::anonymous_bytes(*pid).ok()).sum()
-}
-
-fn kernel_bytes() -> Option<f64> {
-    let caches = SlabCache::all().filter(|caches| !caches.is_empty())?;
-    Some(caches.iter().map(SlabCache::bytes).sum())
 }
 
 fn tcp_in_use() -> Option<u64> {

@@ -40,7 +40,7 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>) -> anyhow::Result<Measured> 
 }
 
 /// All of them on one CPU.
-fn reactors(job: &Job) -> usize {
+pub(crate) fn reactors(job: &Job) -> usize {
     job.shape.reactors.max(job.server.reactors_min())
 }
 
@@ -65,7 +65,7 @@ fn measure_c10m(job: &Job, stage: &Stage<'_>, server: Running, engine: Engine) -
         .watched
         .and_then(|watched| watched.run_delay_us)
         .zip(record.watched.as_ref().and_then(|watched| watched.run_ns))
-        .map(|(delay_us, run_ns)| waited_for_others_us(delay_us, run_ns / 1000, reactors(job) as u64));
+        .map(|(delay_us, run_ns)| waited_for_others_us(delay_us, run_ns / 1000, reactors(job)));
     run.waited_share = share(foreign_us, &record);
     if !is_one_process {
         // One of several workers was watched: its time is not the server's.
@@ -219,8 +219,8 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
 
 /// How long the reactors waited for something else than each other, at least. They share a CPU, so while one of them
 /// runs all others may wait.
-fn waited_for_others_us(delay_us: u64, run_us: u64, reactors: u64) -> u64 {
-    delay_us.saturating_sub(run_us.saturating_mul(reactors.saturating_sub(1)))
+pub(crate) fn waited_for_others_us(delay_us: u64, run_us: u64, reactors: usize) -> u64 {
+    delay_us.saturating_sub(run_us.saturating_mul(reactors.saturating_sub(1) as u64))
 }
 
 /// A time in µs as a share of the window.

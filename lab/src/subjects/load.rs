@@ -52,8 +52,8 @@ impl Load {
         Load { requests_per_connection: 1, ..Load::closed(workload, connections) }
     }
 
-    /// Whether connections come and go. Such a run leaves thousands of connections in TIME-WAIT, so it gets its own
-    /// network namespace, with which they disappear.
+    /// Whether connections come and go. They leave thousands of TIME-WAITs, so they get a network namespace, with which
+    /// these disappear.
     pub(crate) fn is_churn(&self) -> bool {
         self.requests_per_connection > 0
     }

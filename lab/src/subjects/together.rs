@@ -11,21 +11,43 @@ use serde_json::json;
 use crate::session::places::Places;
 use crate::session::process::Process;
 use crate::session::stage::Stage;
+use crate::subjects::footprint;
+use crate::subjects::generators::{reactors, waited_for_others_us};
 use crate::subjects::job::{Job, Measured, Raw};
+use crate::subjects::load::Load;
 use crate::subjects::servers::ended::Ended;
 use crate::subjects::servers::running::Running;
 
-/// Rounds without a disturbance.
-pub(crate) const ROUNDS: u32 = 8;
-/// Length of the window of a turn in ms.
-pub(crate) const WINDOW_MS: u64 = 25;
+/// How the load goes from one server to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// Rounds without a disturbance.
+    pub(crate) rounds: u32,
+    /// Length of the window of a turn in ms.
+    pub(crate) window_ms: u64,
+}
+
+/// The shorter the turns, the less the machine changes from one to the next.
+const BRISK: Pace = Pace { rounds: 8, window_ms: 25 };
+/// Around each window all connections are brought under load and rid of it again: 80 ms and more with 10,000 of them, or
+/// with a thousand that come and go. With windows much shorter than that, most of the time would go there.
+const CALM: Pace = Pace { rounds: 4, window_ms: 100 };
+/// Connections that stay, up to which turns are brisk.
+const BRISK_CONNECTIONS_MAX: u32 = 2000;
+
+impl Pace {
+    /// That of a load, the same in every run.
+    pub(crate) fn of(load: &Load) -> Pace {
+        if load.is_churn() || load.connections > BRISK_CONNECTIONS_MAX { CALM } else { BRISK }
+    }
+}
 
 /// Starts all servers, takes the turns, ends the servers, and puts the accounts together: one result for each job, in their
 /// order. The jobs have one load.
 pub(crate) fn measure(jobs: &[Job], stage: &Stage<'_>) -> anyhow::Result<Vec<Measured>> {
     let start = |job: &Job| {
-        let server =
-            Running::start(stage.host, job.server, job.load.workload, &[stage.places.server], job.handicap_ns)?;
+        let cpus = vec![stage.places.server; reactors(job)];
+        let server = Running::start(stage.host, job.server, job.load.workload, &cpus, job.handicap_ns)?;
         if server.workers().len() != 1 {
             bail!("{} has {} processes, and turns watch one", job.server.name(), server.workers().len());
         }
@@ -50,6 +72,7 @@ pub(crate) fn measure(jobs: &[Job], stage: &Stage<'_>) -> anyhow::Result<Vec<Mea
 
 fn arguments(job: &Job, places: &Places, servers: &[Running]) -> Vec<String> {
     let load = &job.load;
+    let Pace { rounds, window_ms } = Pace::of(load);
     let mut arguments: Vec<String> = [
         "turns",
         load.workload.name(),
@@ -58,9 +81,9 @@ fn arguments(job: &Job, places: &Places, servers: &[Running]) -> Vec<String> {
         "--pipeline",
         &load.pipeline.to_string(),
         "--rounds",
-        &ROUNDS.to_string(),
+        &rounds.to_string(),
         "--window",
-        &format!("{WINDOW_MS}ms"),
+        &format!("{window_ms}ms"),
         "--seed",
         &job.seed.to_string(),
         "--cpu",
@@ -73,6 +96,9 @@ fn arguments(job: &Job, places: &Places, servers: &[Running]) -> Vec<String> {
     if let Some(rate) = load.rate {
         arguments.extend(["--rate".to_owned(), rate.to_string()]);
     }
+    if load.is_churn() {
+        arguments.push("--churn".to_owned());
+    }
     for server in servers {
         arguments.extend(["--target".to_owned(), format!("{},{}", server.address(), server.workers()[0])]);
     }
@@ -82,7 +108,7 @@ fn arguments(job: &Job, places: &Places, servers: &[Running]) -> Vec<String> {
 /// The result of one server.
 fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: Ended) -> anyhow::Result<Measured> {
     let whole = record.targets.get(target).context("the turns lack a server")?;
-    let is_kept = kept(record);
+    let is_kept = kept(record, Pace::of(&job.load).rounds);
     let all = || record.turns.iter().filter(|turn| turn.target == target);
     let turns: Vec<&Turn> = all().filter(|turn| is_kept(turn.round)).collect();
     let sum = |of: fn(&Turn) -> u64| turns.iter().map(|turn| of(turn)).sum::<u64>() as f64;
@@ -90,11 +116,16 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
     if completed == 0.0 || wall_ns == 0.0 {
         bail!("{} answered nothing in its windows", job.server.name());
     }
-    let windows_ns: u64 = all().map(|turn| turn.wall_ns).sum();
+    let waited_us: Option<u64> = turns.iter().map(|turn| turn.run_delay_us).sum();
+    let waited_us = waited_us.map(|us| waited_for_others_us(us, sum(|turn| turn.run_ns) as u64 / 1000, reactors(job)));
     let report = ended.account.as_ref().map(|exit| &exit.report);
     let totals = report.map(|report| &report.totals);
     let spread = report.filter(|report| report.reactors.len() > 1).and_then(|report| report.spread);
     let per_request = totals.map(|totals| job.opening.per_request(totals)).unwrap_or_default();
+    let each = |grown: f64| {
+        let connections = job.load.connections;
+        (connections >= footprint::CONNECTIONS_MIN).then(|| grown / f64::from(connections))
+    };
     let times = times(job.load.rate.and(whole.lateness_us_p99), whole.response_us_p99);
     let run = RunOfCell {
         // Its place in the experiment is for the caller to say.
@@ -105,7 +136,7 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
         repeated: 0,
         is_disturbed: false,
         stolen_share: stolen_share(record, &is_kept),
-        waited_share: whole.run_delay_us.map(|us| us as f64 * 1000.0 / windows_ns as f64),
+        waited_share: waited_us.map(|us| us as f64 * 1000.0 / wall_ns),
         requests_per_second: completed * 1e9 / wall_ns,
         completed: completed as u64,
         // One would have ended the turns.
@@ -119,8 +150,8 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
         enters_per_request: per_request.enters,
         sqes_per_request: per_request.sqes,
         cqes_per_request: per_request.cqes,
-        server_bytes_per_connection: None,
-        kernel_bytes_per_connection: None,
+        server_bytes_per_connection: whole.process_bytes_grown.and_then(each),
+        kernel_bytes_per_connection: whole.kernel_bytes_grown.and_then(each),
         accepts_max_over_mean: spread.map(|spread| spread.accepts_max_over_mean),
         accepts_coefficient_of_variation: spread.map(|spread| spread.accepts_coefficient_of_variation),
         lateness_us_p99: whole.lateness_us_p99,
@@ -145,10 +176,10 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
 }
 
 /// Which rounds count: those without a disturbance, or all if fewer than half as many as were asked for are left.
-fn kept(record: &Record) -> impl Fn(u32) -> bool {
+fn kept(record: &Record, asked: u32) -> impl Fn(u32) -> bool {
     let is_good = |round: usize| record.rounds.get(round).is_some_and(|round| !round.is_disturbed);
     let good = (0..record.rounds.len()).filter(|round| is_good(*round)).count() as u32;
-    let takes_all = good * 2 < ROUNDS;
+    let takes_all = good * 2 < asked;
     move |round| takes_all || is_good(round as usize)
 }
 
@@ -198,9 +229,18 @@ mod tests {
     }
 
     #[test]
+    fn with_fewer_rounds_fewer_are_enough() {
+        for (disturbed, all, expected) in [(0, 4, 4), (2, 4, 2), (3, 4, 4), (4, 6, 2), (5, 6, 6)] {
+            let record = record(disturbed, all);
+            let is_kept = kept(&record, CALM.rounds);
+            assert_eq!((0..all as u32).filter(|round| is_kept(*round)).count(), expected, "{disturbed} of {all}");
+        }
+    }
+
+    #[test]
     fn disturbed_rounds_count_only_where_too_few_others_are_left() {
         let kept_of = |record: &Record| {
-            let is_kept = kept(record);
+            let is_kept = kept(record, 8);
             (0..record.rounds.len() as u32).filter(|round| is_kept(*round)).count()
         };
         for (disturbed, all, expected, share) in
@@ -208,12 +248,25 @@ mod tests {
         {
             let record = record(disturbed, all);
             assert_eq!(kept_of(&record), expected, "{disturbed} of {all}");
-            let stolen = stolen_share(&record, &kept(&record)).expect("the kernel tells");
+            let stolen = stolen_share(&record, &kept(&record, 8)).expect("the kernel tells");
             assert!((stolen - share).abs() < 1e-9, "{disturbed} of {all}: {stolen}");
         }
         let mut silent = record(0, 8);
         silent.rounds[3].stolen_us = None;
-        assert_eq!(stolen_share(&silent, &kept(&silent)), None, "unknown is not none");
+        assert_eq!(stolen_share(&silent, &kept(&silent, 8)), None, "unknown is not none");
+    }
+
+    #[test]
+    fn turns_are_longer_where_a_burst_before_them_takes_long() {
+        use protocol::Workload::{Echo, Http};
+        for (load, expected) in [
+            (Load::closed(Echo, 64), BRISK),
+            (Load::open(Http, 2000, 20_000.0), BRISK),
+            (Load::closed(Http, 2001), CALM),
+            (Load::churn(Http, 64), CALM),
+        ] {
+            assert_eq!(Pace::of(&load), expected, "{}", load.words());
+        }
     }
 
     #[test]

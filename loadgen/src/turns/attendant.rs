@@ -3,12 +3,13 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
+use host::{SlabCache, process};
 use protocol::client::Client;
 use random::Random;
 
 use super::client::Connections;
 use super::error::TurnsError;
-use super::options::{Options, Target};
+use super::options::{Life, Options, Target};
 use super::record::{Turn, Whole};
 use super::standing::Standing;
 
@@ -19,6 +20,26 @@ pub(super) struct Attendant<'s> {
     /// `None` when it is ready, then what each turn gave.
     news: Receiver<Option<Turn>>,
     thread: ScopedJoinHandle<'s, Result<Whole, TurnsError>>,
+    /// What opening the connections took; empty where they do not stay.
+    grown: Bytes,
+}
+
+/// Memory at one moment, or what it has grown by. What cannot be read is absent.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bytes {
+    process: Option<f64>,
+    kernel: Option<f64>,
+}
+
+impl Bytes {
+    fn read(pid: u32) -> Bytes {
+        Bytes { process: process::anonymous_bytes(pid).ok().map(|bytes| bytes as f64), kernel: SlabCache::all_bytes() }
+    }
+
+    fn since(self, before: Bytes) -> Bytes {
+        let grown = |after: Option<f64>, before: Option<f64>| after.zip(before).map(|(after, before)| after - before);
+        Bytes { process: grown(self.process, before.process), kernel: grown(self.kernel, before.kernel) }
+    }
 }
 
 impl<'s> Attendant<'s> {
@@ -30,13 +51,16 @@ impl<'s> Attendant<'s> {
         client: &'e (impl Fn(&Target) -> C + Sync),
     ) -> Result<Attendant<'s>, TurnsError> {
         let ((turns, asked), (told, news)) = (channel(), channel());
+        // The others are silent meanwhile, so what grows is for this one.
+        let before = Bytes::read(target.pid);
         let thread = Builder::new()
             .name(format!("turns {}", target.address.port()))
             .spawn_scoped(scope, move || attend(options, target, client, &asked, &told))
             .map_err(TurnsError::Client)?;
-        let attendant = Attendant { turns, news, thread };
+        let attendant = Attendant { turns, news, thread, grown: Bytes::default() };
         match attendant.news.recv() {
-            Ok(_) => Ok(attendant),
+            Ok(_) if options.life == Life::Goes => Ok(attendant),
+            Ok(_) => Ok(Attendant { grown: Bytes::read(target.pid).since(before), ..attendant }),
             Err(_) => Err(attendant.failed()),
         }
     }
@@ -50,7 +74,9 @@ impl<'s> Attendant<'s> {
     /// Ends it, and returns what is left to say of its server.
     pub(super) fn finish(self) -> Result<Whole, TurnsError> {
         drop(self.turns);
-        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let whole = self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let Bytes { process, kernel } = self.grown;
+        Ok(Whole { process_bytes_grown: process, kernel_bytes_grown: kernel, ..whole })
     }
 
     /// Why it ended before it was asked to.

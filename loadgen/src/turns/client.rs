@@ -1,5 +1,6 @@
 //! The connections to one server, and the requests on them.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
@@ -31,8 +32,8 @@ pub(super) struct Connections<C: Client> {
     client: C,
     epoll: std::os::fd::OwnedFd,
     all: Vec<Connection<C::State>>,
-    /// Those without a request, by number.
-    free: Vec<usize>,
+    /// Those without a request, by number. Who has waited longest is next, so that a rate goes over all connections.
+    free: VecDeque<usize>,
     pipeline: u32,
     life: Life,
     scratch: Vec<u8>,
@@ -63,7 +64,7 @@ impl<C: Client> Connections<C> {
             client,
             epoll,
             all: (0..options.connections).map(|_| none()).collect(),
-            free: (0..options.connections as usize).rev().collect(),
+            free: (0..options.connections as usize).collect(),
             pipeline: options.pipeline,
             life: options.life,
             scratch: vec![0; READ_LEN],
@@ -75,8 +76,8 @@ impl<C: Client> Connections<C> {
         Ok(connections)
     }
 
-    /// Opens the connection with this number. On one host that does not sleep: the kernel has handled the reply to the
-    /// SYN before connect(2) would wait for it.
+    /// Opens the connection with this number. On one host that does not sleep as long as the server's accept queue has
+    /// room: the kernel has handled the reply to the SYN before connect(2) would wait for it.
     fn connect(&mut self, number: usize) -> Result<(), TurnsError> {
         let address = self.target.address;
         let io = |what| move |error: std::io::Error| TurnsError::Io { address, what, error };
@@ -102,7 +103,7 @@ impl<C: Client> Connections<C> {
 
     /// Sends a batch on a connection that has none. False when all are busy.
     pub(super) fn send(&mut self, intended_ns: u64) -> Result<bool, TurnsError> {
-        let Some(number) = self.free.pop() else { return Ok(false) };
+        let Some(number) = self.free.pop_front() else { return Ok(false) };
         if self.life == Life::Goes {
             self.connect(number)?;
         }
@@ -161,7 +162,7 @@ impl<C: Client> Connections<C> {
         self.replies += count;
         let is_whole = connection.awaited == 0 && count > 0;
         if is_whole {
-            self.free.push(number);
+            self.free.push_back(number);
             if self.life == Life::Goes {
                 // In order and first, so that the TIME-WAIT is the client's.
                 (connection.socket, connection.state) = (None, C::State::default());

@@ -32,16 +32,22 @@ pub struct Turn {
     pub client_run_ns: u64,
     /// Replies in it.
     pub completed: u64,
+    /// Time that threads of the process were ready to run in it but had no CPU, summed over threads; absent in a kernel
+    /// without CONFIG_SCHED_INFO.
+    pub run_delay_us: Option<u64>,
+    /// What the hypervisor took in it, and in 2 ms before it, from the watched CPU that lost most, in ticks of 10 ms; absent
+    /// where the kernel does not tell.
+    pub stolen_us: Option<u64>,
 }
 
 /// One round.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Round {
-    /// Its length.
+    /// Length of its windows together.
     pub wall_us: u64,
-    /// What the hypervisor took from the watched CPU that lost most, by ticks of 10 ms; absent where the kernel does not tell.
+    /// What the hypervisor took in them; absent where the kernel does not tell.
     pub stolen_us: Option<u64>,
-    /// Whether that is more than a twentieth of the round.
+    /// Whether that is more than a twentieth of them, or more than a twentieth and a tick of any of them.
     pub is_disturbed: bool,
 }
 
@@ -60,7 +66,9 @@ pub struct Whole {
     pub response_us_p99: Option<f64>,
     /// How much later than intended the client sent: 99th percentile, with a rate only.
     pub lateness_us_p99: Option<f64>,
-    /// Time that threads of the process were ready to run but had no CPU, in its windows and between; absent in a kernel
-    /// without CONFIG_SCHED_INFO.
-    pub run_delay_us: Option<u64>,
+    /// Growth of the process's own memory while its connections were opened and had a request each. Absent where the
+    /// connections do not stay, or if it cannot be read.
+    pub process_bytes_grown: Option<f64>,
+    /// Growth of the kernel's slabs at that time, for both ends of the connections.
+    pub kernel_bytes_grown: Option<f64>,
 }

@@ -3,7 +3,6 @@
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use host::kernel::{CpuTimes, process_run_delay_us};
 use protocol::Workload;
 use protocol::client::{Client, EchoClient, HttpClient, HttpRequest};
 use random::Random;
@@ -16,8 +15,10 @@ use super::record::{Record, Round, Turn};
 
 /// Bytes of an echo message, as those of `load`.
 const MESSAGE_LEN: usize = 64;
-/// What a round may lose: about a tick of /proc/stat, the least that is seen, in a usual one of five to eight servers.
+/// Share of its windows that a round may lose: about a tick in a usual one, five to eight windows of 25 ms.
 const DISTURBED_FROM: f64 = 0.05;
+/// The least that /proc/stat shows. In a single window that much may have been lost before it.
+const TICK_US: f64 = 10_000.0;
 
 /// Opens all connections, takes the turns, and says what came of them.
 ///
@@ -52,8 +53,6 @@ fn all<C: Client>(options: &Options, client: impl Fn(&Target) -> C + Sync) -> Re
 }
 
 fn rounds(options: &Options, mut clients: Vec<Attendant<'_>>) -> Result<Record, TurnsError> {
-    let delays_before: Vec<Option<u64>> =
-        options.targets.iter().map(|target| process_run_delay_us(target.pid)).collect();
     let started_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     let mut record = Record { started_unix_ms, ..Record::default() };
     let (mut random, begun_us) = (Random::new(options.seed), clock::now_ns() / 1000);
@@ -68,7 +67,7 @@ fn rounds(options: &Options, mut clients: Vec<Attendant<'_>>) -> Result<Record, 
         } else {
             order.reverse();
         }
-        let (before, begin_us) = (CpuTimes::read().ok(), clock::now_ns() / 1000);
+        let first = record.turns.len();
         for target in &order {
             let Some(turn) = clients[*target].turn(random.next_u64()) else {
                 return Err(clients.swap_remove(*target).failed());
@@ -76,19 +75,47 @@ fn rounds(options: &Options, mut clients: Vec<Attendant<'_>>) -> Result<Record, 
             let start_us = turn.start_us.saturating_sub(begun_us);
             record.turns.push(Turn { target: *target, round: number, start_us, ..turn });
         }
-        let wall_us = (clock::now_ns() / 1000 - begin_us).max(1);
-        let stolen_us = before.zip(CpuTimes::read().ok()).and_then(|(before, after)| {
-            let stolen = |cpu: &u32| Some(after.of(*cpu)?.since(&before.of(*cpu)?).steal_us);
-            options.watch_cpus.iter().filter_map(stolen).max()
-        });
-        let is_disturbed = stolen_us.is_some_and(|stolen_us| stolen_us as f64 > DISTURBED_FROM * wall_us as f64);
-        undisturbed += u32::from(!is_disturbed);
-        record.rounds.push(Round { wall_us, stolen_us, is_disturbed });
+        let round = round_of(&record.turns[first..]);
+        undisturbed += u32::from(!round.is_disturbed);
+        record.rounds.push(round);
     }
     record.targets = clients.into_iter().map(Attendant::finish).collect::<Result<_, _>>()?;
-    for ((whole, target), before) in record.targets.iter_mut().zip(&options.targets).zip(delays_before) {
-        let after = process_run_delay_us(target.pid);
-        whole.run_delay_us = before.zip(after).map(|(before, after)| after.saturating_sub(before));
-    }
     Ok(record)
+}
+
+fn round_of(turns: &[Turn]) -> Round {
+    let wall_us = turns.iter().map(|turn| turn.wall_ns / 1000).sum();
+    let stolen_us = turns.iter().map(|turn| turn.stolen_us).sum::<Option<u64>>();
+    let is_beyond = |stolen_us: Option<u64>, wall_us: u64, spared_us: f64| {
+        stolen_us.is_some_and(|stolen_us| stolen_us as f64 > DISTURBED_FROM * wall_us as f64 + spared_us)
+    };
+    let is_disturbed = is_beyond(stolen_us, wall_us, 0.0)
+        || turns.iter().any(|turn| is_beyond(turn.stolen_us, turn.wall_ns / 1000, TICK_US));
+    Round { wall_us, stolen_us, is_disturbed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_is_disturbed_by_what_all_or_one_of_its_windows_lost() {
+        for (window_ms, stolen_ms, expected) in [
+            (25, vec![Some(0); 7], false),
+            (25, vec![Some(10), Some(0), Some(0), Some(0), Some(0), Some(0), Some(0)], true),
+            (25, vec![Some(10), Some(0), Some(0), Some(0), Some(0), Some(0), Some(0), Some(0)], false),
+            (100, vec![Some(10), Some(10), Some(10), Some(0), Some(0), Some(0), Some(0), Some(0)], false),
+            (100, vec![Some(20), Some(0), Some(0), Some(0), Some(0), Some(0), Some(0), Some(0)], true),
+            (100, vec![Some(10); 8], true),
+            (25, vec![None; 7], false),
+        ] {
+            let turn = |ms: &Option<u64>| Turn {
+                wall_ns: window_ms * 1_000_000,
+                stolen_us: ms.map(|ms| ms * 1000),
+                ..Turn::default()
+            };
+            let turns: Vec<Turn> = stolen_ms.iter().map(turn).collect();
+            assert_eq!(round_of(&turns).is_disturbed, expected, "{stolen_ms:?} of {window_ms}");
+        }
+    }
 }

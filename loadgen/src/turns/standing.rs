@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use host::kernel::{CpuTimes, ProcessRunDelay};
 use protocol::client::Client;
 use random::Random;
 use rustix::event::epoll;
@@ -17,6 +18,11 @@ use crate::recording::recorder::{Recorder, encode};
 const SILENCE_NS: u64 = 5_000_000_000;
 /// Events taken at once.
 const EVENTS_MAX: usize = 256;
+/// Sends at once, before what has arrived is read: a burst without a look would let thousands of replies wait, which would
+/// count in a window although the server has worked for them before it.
+const SENDS_MAX: usize = 64;
+/// Load between a look at the whole machine, which takes the client some time, and the window: the server is not to wait.
+const SETTLE_NS: u64 = 2_000_000;
 
 /// A server, its connections, and what was seen of it.
 pub(super) struct Standing<C: Client> {
@@ -26,6 +32,7 @@ pub(super) struct Standing<C: Client> {
     events: Vec<epoll::Event>,
     /// Requests that found no free connection, by the times they were intended for.
     waiting: VecDeque<u64>,
+    run_delay: ProcessRunDelay,
 }
 
 /// A window under way.
@@ -44,6 +51,7 @@ impl Window {
 impl<C: Client> Standing<C> {
     pub(super) fn new(connections: Connections<C>) -> Standing<C> {
         Standing {
+            run_delay: ProcessRunDelay::open(connections.target.pid),
             connections,
             responses: Recorder::new(),
             lateness: Recorder::new(),
@@ -64,6 +72,8 @@ impl<C: Client> Standing<C> {
         let begun_ns = clock::now_ns();
         let mut arrivals = options.rate.map(|rate| Arrivals { next_ns: begun_ns, mean_ns: 1e9 / rate });
         self.load(begun_ns + options.warmup_ns(), &mut arrivals, &mut Window::of_nobody(), random)?;
+        let cpus_before = CpuTimes::read().ok();
+        self.load(clock::now_ns() + SETTLE_NS, &mut arrivals, &mut Window::of_nobody(), random)?;
         let before = self.clocks()?;
         let mut window = Window { begin_ns: before.wall_ns, completed: 0 };
         self.load(before.wall_ns + options.window_ns(), &mut arrivals, &mut window, random)?;
@@ -74,6 +84,11 @@ impl<C: Client> Standing<C> {
             client_run_ns: after.client_ns - before.client_ns,
             completed: window.completed,
             start_us: before.wall_ns / 1000,
+            run_delay_us: before.run_delay_us.zip(after.run_delay_us).map(|(before, after)| after - before),
+            stolen_us: cpus_before.zip(CpuTimes::read().ok()).and_then(|(before, after)| {
+                let stolen = |cpu: &u32| Some(after.of(*cpu)?.since(&before.of(*cpu)?).steal_us);
+                options.watch_cpus.iter().filter_map(stolen).max()
+            }),
             ..Turn::default()
         };
         self.finish(&mut window)?;
@@ -95,7 +110,13 @@ impl<C: Client> Standing<C> {
             }
             match arrivals {
                 Some(arrivals) => self.arrive(arrivals, now_ns, window, random)?,
-                None => while self.connections.send(now_ns)? {},
+                None => {
+                    for _ in 0..SENDS_MAX {
+                        if !self.connections.send(now_ns)? {
+                            break;
+                        }
+                    }
+                }
             }
             self.answer(window)?;
         }
@@ -112,7 +133,8 @@ impl<C: Client> Standing<C> {
         while let Some(intended_ns) = arrivals.due(now_ns, random) {
             self.waiting.push_back(intended_ns);
         }
-        while let Some(intended_ns) = self.waiting.front().copied() {
+        for _ in 0..SENDS_MAX {
+            let Some(intended_ns) = self.waiting.front().copied() else { break };
             if !self.connections.send(intended_ns)? {
                 break;
             }
@@ -162,10 +184,11 @@ impl<C: Client> Standing<C> {
         }
     }
 
-    fn clocks(&self) -> Result<Clocks, TurnsError> {
+    fn clocks(&mut self) -> Result<Clocks, TurnsError> {
         let target = self.connections.target;
         let server_ns = sys::usage::process_run_ns(target.pid);
         Ok(Clocks {
+            run_delay_us: self.run_delay.read_us(),
             wall_ns: clock::now_ns(),
             server_ns: server_ns.ok_or(TurnsError::Gone { address: target.address, pid: target.pid })?,
             client_ns: sys::usage::process_run_ns(std::process::id()).unwrap_or(0),
@@ -185,13 +208,14 @@ impl<C: Client> Standing<C> {
             response_us_p90: at(&self.responses, 0.9),
             response_us_p99: at(&self.responses, 0.99),
             lateness_us_p99: at(&self.lateness, 0.99),
-            run_delay_us: None,
+            ..Whole::default()
         }
     }
 }
 
 #[derive(Clone, Copy)]
 struct Clocks {
+    run_delay_us: Option<u64>,
     wall_ns: u64,
     server_ns: u64,
     client_ns: u64,

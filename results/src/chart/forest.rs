@@ -23,6 +23,8 @@ pub struct ForestRow {
     pub name: String,
     /// The ratio.
     pub effect: Effect,
+    /// What was found, in a word short enough for the margin.
+    pub word: &'static str,
 }
 
 /// Ratios on a logarithmic axis.
@@ -32,6 +34,8 @@ pub struct ForestChart {
     pub title: String,
     /// Numerator and denominator of the ratio, in words.
     pub ratio_name: String,
+    /// What a ratio below 1 is called, and one above.
+    pub sides: [&'static str; 2],
     /// From top to bottom.
     pub rows: Vec<ForestRow>,
 }
@@ -52,8 +56,8 @@ impl ForestChart {
             canvas.words((scale.at(tick), bottom + 16), &axis_value(tick), Side::Centre, SMALL_SIZE)?;
         }
         canvas.words(((LEFT + RIGHT) / 2, bottom + 40), &self.ratio_name, Side::Centre, TEXT_SIZE)?;
-        canvas.words((scale.at(1.0) - 8, TOP - 10), "← cheaper", Side::Left, SMALL_SIZE)?;
-        canvas.words((scale.at(1.0) + 8, TOP - 10), "dearer →", Side::Right, SMALL_SIZE)?;
+        canvas.words((scale.at(1.0) - 8, TOP - 10), &format!("← {}", self.sides[0]), Side::Left, SMALL_SIZE)?;
+        canvas.words((scale.at(1.0) + 8, TOP - 10), &format!("{} →", self.sides[1]), Side::Right, SMALL_SIZE)?;
         let mut y = TOP;
         for rows in self.rows.chunk_by(|a, b| a.group == b.group) {
             canvas.words((24, y + ROW_HEIGHT / 2), &rows[0].group, Side::Right, SMALL_SIZE)?;
@@ -105,17 +109,9 @@ fn draw_row(canvas: &Canvas<'_>, scale: &Scale, row: &ForestRow, y: i32) -> Resu
             canvas.line(vec![(end, y - 4), (end, y + 4)], shade, 2)?;
         }
     }
-    let figures = format!("{}  [{}, {}]  {}", short(ratio), short(low), short(high), brief(finding));
+    let figures = format!("{}  [{}, {}]  {}", short(ratio), short(low), short(high), row.word);
     canvas.mark((scale.at(ratio), y), 5, shade)?;
     canvas.words((RIGHT + 14, y), &figures, Side::Right, SMALL_SIZE)
-}
-
-/// A word short enough for the margin.
-fn brief(finding: Finding) -> &'static str {
-    match finding {
-        Finding::SignKnown => "sign known",
-        other => other.words(),
-    }
 }
 
 #[cfg(test)]
@@ -125,7 +121,7 @@ mod tests {
     fn row(group: &str, name: &str, (low, ratio, high): (f64, f64, f64)) -> ForestRow {
         let finding = Finding::of(ratio, low, high, 0.02);
         let effect = Effect { ratio, low, high, ratio_hodges_lehmann: ratio, error: 0.1, blocks: 9, finding };
-        ForestRow { group: group.into(), name: name.into(), effect }
+        ForestRow { group: group.into(), name: name.into(), effect, word: finding.words() }
     }
 
     #[test]
@@ -135,10 +131,17 @@ mod tests {
             row("echo", "wild", (0.01, 1.0, 100.0)),
             row("http", "near", (0.99, 1.001, 1.01)),
         ];
-        let chart = ForestChart { title: "t".into(), ratio_name: "ratio".into(), rows };
+        let sides = ["less", "more"];
+        let chart = ForestChart { title: "t".into(), ratio_name: "ratio".into(), sides, rows };
         let svg = chart.svg().unwrap();
-        for part in ["a &amp; b", "0.50  [0.49, 0.52]  cheaper", "undecided", "1.001  [0.99, 1.01]  equal", "<polygon"]
-        {
+        for part in [
+            "a &amp; b",
+            "0.50  [0.49, 0.52]  cheaper",
+            "undecided",
+            "1.001  [0.99, 1.01]  equal",
+            "<polygon",
+            "← less",
+        ] {
             assert!(svg.contains(part), "{part} is missing: {svg}");
         }
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");

@@ -1,5 +1,6 @@
 //! The answer in sentences, and what the run could have seen. Losing and undecided arms are named like winners.
 
+use super::agreement;
 use super::load::short;
 use crate::figures::{capitalised, percent, ratio};
 use crate::judged::{Controls, Judged};
@@ -14,7 +15,7 @@ const TIMES_FROM: f64 = 1.5;
 const DIFFERING_MAX: usize = 2;
 
 /// What is to be read if nothing else is: at most three sentences, and in front of them one if the run may not be
-/// believed.
+/// believed, and one about agreement if that is the question.
 pub(super) fn answer(record: &Record, judged: &Judged<'_>) -> Vec<String> {
     if let Some(reason) = nothing(judged) {
         return vec![reason];
@@ -23,6 +24,7 @@ pub(super) fn answer(record: &Record, judged: &Judged<'_>) -> Vec<String> {
     if !judged.controls.hold() {
         sentences.push(format!("This run cannot be believed: {}.", broken(&judged.controls)));
     }
+    sentences.extend(agreement::sentence(record).filter(|_| record.decision.is_agreement));
     sentences.extend([differences(record, judged), rest(record, judged)].into_iter().flatten());
     sentences.extend(dependence(judged));
     sentences
@@ -171,12 +173,13 @@ pub(super) fn signed(effect: &Effect) -> String {
 }
 
 /// What the run could have seen: what it resolves, how much is undecided, and what it made of its controls.
-pub(super) fn seen(judged: &Judged<'_>) -> Option<String> {
+pub(super) fn seen(record: &Record, judged: &Judged<'_>) -> Option<String> {
     let Resolution { pooled, single } = judged.resolution()?;
     let (undecided, arms) = judged.undecided();
+    let of = if record.decision.is_agreement { format!(" of {}", record.metric.words()) } else { String::new() };
     let resolves = match judged.loads.len() {
-        1 => format!("Resolves {}", fine(pooled)),
-        loads => format!("Resolves {} over {loads} loads, {} under one", fine(pooled), fine(single)),
+        1 => format!("Resolves {}{of}", fine(pooled)),
+        loads => format!("Resolves {}{of} over {loads} loads, {} under one", fine(pooled), fine(single)),
     };
     Some(format!(
         "{resolves} (found in 8 of 10 such runs); {undecided} of {arms} undecided. {}",

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::agreement;
 use super::document::Figure;
 use super::load::{churn, title};
 use crate::chart::{ChartError, CostChart, CostLine, ForestChart, ForestRow, Line, PercentileChart};
@@ -32,24 +33,48 @@ fn figure(name: String, alt: String, caption: String, svg: Result<String, ChartE
     Some(Figure { name, alt, caption, svg: svg.ok()? })
 }
 
-/// The pooled effects with their intervals, and the controls below them.
+/// The effects that answer the question, with their intervals.
 pub(super) fn forest(record: &Record, judged: &Judged<'_>) -> Option<Figure> {
+    let chart = if record.decision.is_agreement { agreements(record, judged) } else { pooled(record, judged) };
+    let caption = "Effects with simultaneous 95 % intervals. An arrow is an interval that reaches beyond the chart.";
+    figure("ratios.svg".to_owned(), "Ratios of each arm to the reference".to_owned(), caption.to_owned(), chart.svg())
+}
+
+/// What each generator reports, figure by figure.
+fn agreements(record: &Record, judged: &Judged<'_>) -> ForestChart {
+    let row = |(group, name, effect): (String, String, Effect)| {
+        let word = agreement::word(&effect);
+        ForestRow { group, name, effect, word }
+    };
+    ForestChart {
+        title: format!("{}: ratio to {}", record.experiment, judged.reference),
+        ratio_name: "what is reported, ratio".to_owned(),
+        sides: ["less", "more"],
+        rows: agreement::effects(record).into_iter().map(row).collect(),
+    }
+}
+
+/// The pooled effects on what decides, and the controls below them.
+fn pooled(record: &Record, judged: &Judged<'_>) -> ForestChart {
     let row = |(arm, effect): (Contestant<'_>, Effect)| {
         let group = if arm.role.is_control() { "controls: what this run makes of what is known" } else { "arms" };
-        ForestRow { group: group.to_owned(), name: arm.name.to_owned(), effect }
+        let word = match effect.finding {
+            Finding::SignKnown => "sign known",
+            other => other.words(),
+        };
+        ForestRow { group: group.to_owned(), name: arm.name.to_owned(), effect, word }
     };
     let (controls, mut arms): (Vec<_>, Vec<_>) = judged.pooled().partition(|(arm, _)| arm.role.is_control());
     arms.sort_by(|a, b| a.1.ratio.total_cmp(&b.1.ratio));
-    let chart = ForestChart {
+    ForestChart {
         title: format!("{}: ratio to {}", record.experiment, judged.reference),
         ratio_name: match judged.loads.len() {
             1 => format!("{}, ratio", record.metric.words()),
             loads => format!("{}, ratio over {loads} loads together", record.metric.words()),
         },
+        sides: ["cheaper", "dearer"],
         rows: arms.into_iter().chain(controls).map(row).collect(),
-    };
-    let caption = "Effects with simultaneous 95 % intervals. An arrow is an interval that reaches beyond the chart.";
-    figure("ratios.svg".to_owned(), "Ratios of each arm to the reference".to_owned(), caption.to_owned(), chart.svg())
+    }
 }
 
 /// One chart of percentiles per load, the decisive loads first.

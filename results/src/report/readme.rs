@@ -17,15 +17,14 @@ pub fn readme_block(record: &Record, run: &str) -> String {
         blocks.extend(tables.into_iter().map(Block::Table));
         blocks.push(Block::Paragraph(matrix::LEGEND.to_owned()));
     }
-    blocks.extend(answer::seen(&judged).map(Block::Paragraph));
+    blocks.extend(answer::seen(record, &judged).map(Block::Paragraph));
     let body = markdown::blocks(&blocks);
     format!(
-        "{}\n{body}\n[{}]({run}/report.md), {} blocks of starts of {} s, {} starts, seed {}, commit {}: intervals, latency, host, how \
+        "{}\n{body}\n[{}]({run}/report.md), {} blocks, {} starts, seed {}, commit {}: intervals, latency, host, how \
          to repeat.\n{}\n",
         opening(run),
         markdown::plain(&record.experiment),
         record.design.blocks,
-        record.design.seconds_per_run,
         count(record.cells.iter().map(|cell| cell.summary.starts).sum::<u32>().into()),
         record.seed,
         markdown::plain(record.commit.get(..12).unwrap_or(&record.commit)),

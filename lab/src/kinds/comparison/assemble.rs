@@ -20,7 +20,7 @@ use crate::session::stage::Stage;
 use crate::subjects::generators::WARMUP_MS;
 use crate::subjects::load::Load;
 use crate::subjects::servers::about::configuration;
-use crate::subjects::together;
+use crate::subjects::together::Pace;
 
 /// The merged response times of cells, by their keys.
 type Merged = Vec<(String, Latencies)>;
@@ -75,7 +75,7 @@ fn design(scope: &Scope, journal: &Journal<Finished>) -> Design {
             Length::Blocks(_) => None,
         },
         seconds_per_run: scope.seconds,
-        turns: pilot.and_then(|pilot| turns(scope, pilot)),
+        turns: pilot.map(|pilot| turns(scope, pilot)).unwrap_or_default(),
         warmup_s: WARMUP_MS as f64 / 1000.0,
         repeats_max: REPEATS_MAX,
         noise: pilot.and_then(|pilot| pilot.noise),
@@ -84,12 +84,20 @@ fn design(scope: &Scope, journal: &Journal<Finished>) -> Design {
     }
 }
 
-/// `None` if no load was measured in turns.
-fn turns(scope: &Scope, pilot: &Pilot) -> Option<Turns> {
-    let together = scope.loads.iter().zip(&pilot.are_together).filter(|(_, are_together)| **are_together);
-    let loads: Vec<String> = together.map(|(load, _)| load.words()).collect();
-    let window_s = together::WINDOW_MS as f64 / 1000.0;
-    (!loads.is_empty()).then_some(Turns { rounds: together::ROUNDS, window_s, loads })
+/// The loads that were measured in turns, by their pace.
+fn turns(scope: &Scope, pilot: &Pilot) -> Vec<Turns> {
+    let mut all: Vec<(Pace, Turns)> = Vec::new();
+    for (load, _) in scope.loads.iter().zip(&pilot.are_together).filter(|(_, are_together)| **are_together) {
+        let pace = Pace::of(load);
+        match all.iter_mut().find(|(of, _)| *of == pace) {
+            Some((_, turns)) => turns.loads.push(load.words()),
+            None => {
+                let Pace { rounds, window_ms } = pace;
+                all.push((pace, Turns { rounds, window_s: window_ms as f64 / 1000.0, loads: vec![load.words()] }));
+            }
+        }
+    }
+    all.into_iter().map(|(_, turns)| turns).collect()
 }
 
 /// Cells in the order of loads and arms, and the merged response times of each. What was given up decides nothing; if

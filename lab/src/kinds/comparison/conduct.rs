@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use results::judged::Judged;
-use results::record::{Record, Role};
+use results::record::{Metric, Record, Role};
 use results::report;
 
 use crate::kinds::comparison::available::leave_out_unavailable;
@@ -24,6 +24,9 @@ use crate::subjects::load::Load;
 /// Longest wait for a quiet machine, before each block.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
+const NO_SECONDS: &str = "--seconds is the window of servers that are measured one after another, and these stand side by side: \
+                          leave it out, or add --apart";
+
 /// Runs, publishes and prints. The value is the exit code.
 pub(super) fn conduct(comparison: &Comparison, request: &Request, stage: Stage<'_>) -> anyhow::Result<u8> {
     let record = publish(comparison, request, stage)?;
@@ -40,6 +43,9 @@ pub(super) fn publish(comparison: &Comparison, request: &Request, stage: Stage<'
     let since = Instant::now();
     let scope = comparison.scope(request.profile).map_err(Refusal::usage)?;
     let mut scope = comparison.chosen(scope, &request.arms, &request.loads).map_err(Refusal::usage)?;
+    if request.seconds.is_some() && !request.apart && comparison.metric == Metric::ServerRun {
+        return Err(Refusal::usage(NO_SECONDS.to_owned()).into());
+    }
     scope.seconds = request.seconds.unwrap_or(scope.seconds);
     scope.length = match (request.repeats, request.budget) {
         (Some(blocks), _) => Length::Blocks(blocks),

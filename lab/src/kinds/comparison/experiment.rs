@@ -26,13 +26,18 @@ impl Experiment for Comparison {
 
     fn listed(&self) -> Listed {
         let (reference, effect_min) = (&self.decision.reference, percent(self.decision.effect_min));
+        let agreement = match self.decision.is_agreement {
+            true => format!("What each arm reports against what {reference} reports, by tests of equivalence. Then "),
+            false => String::new(),
+        };
         Listed {
             name: self.name,
             question: self.question,
             explanation: self.explanation,
             decision: format!(
-                "Each arm against {reference} in {}, block by block, over all loads and under each; less than {effect_min} does \
-                 not count.",
+                "{agreement}{} arm against {reference} in {}, block by block, over all loads and under each; less than \
+                 {effect_min} does not count.",
+                if agreement.is_empty() { "Each" } else { "each" },
                 self.metric.words(),
             ),
             profiles: self.scopes.iter().map(|scope| profile(self, scope)).collect(),

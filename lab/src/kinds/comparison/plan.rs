@@ -255,7 +255,7 @@ mod tests {
             question: "",
             explanation: "",
             metric: Metric::ServerRun,
-            decision: Decision { reference: "epoll level".to_owned(), effect_min: 0.02 },
+            decision: Decision { reference: "epoll level".to_owned(), effect_min: 0.02, is_agreement: false },
             is_hidden: true,
             scopes: vec![scope(main_variants())],
         };

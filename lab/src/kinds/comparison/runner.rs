@@ -17,12 +17,9 @@ use crate::subjects::{generators, together};
 
 /// Attempts at one start that fails.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
-/// Size of the table of sockets for a start in which connections come and go: room without long chains for the TIME-WAITs
-/// of some seconds, at 60,000 a second.
+/// Size of the table of sockets where connections come and go: room without long chains for the TIME-WAITs of half a minute,
+/// at 15,000 a second, which is what all servers of a block together see.
 const CHURN_SOCKETS: u64 = 1 << 19;
-
-/// Connections to each of the servers that stand side by side.
-const TOGETHER_CONNECTIONS_MAX: u32 = 2000;
 
 /// A comparison under way.
 pub(super) struct Runner<'r, 'a> {
@@ -60,25 +57,17 @@ impl Runner<'_, '_> {
     }
 
     pub(super) fn measure(&mut self, job: &Job, name: &str) -> anyhow::Result<Result<Measured, String>> {
-        self.sitting.attempt(name, &mut self.progress, |stage| {
-            if job.load.is_churn() {
-                namespace::inside(CHURN_SOCKETS, |_| generators::measure(job, stage))
-            } else {
-                generators::measure(job, stage)
-            }
-        })
+        self.sitting
+            .attempt(name, &mut self.progress, |stage| in_its_place(&job.load, || generators::measure(job, stage)))
     }
 
-    /// Whether the servers of a load stand side by side and are loaded in turns. Generators do not stand, a server of
-    /// several processes has several CPU clocks, and a burst on all connections precedes each window: with very many, or
-    /// with connects, it takes several times as long as the window.
+    /// Whether the servers of a load stand side by side and are loaded in turns. Generators do not stand, and a server of
+    /// several processes has several CPU clocks.
     pub(super) fn stand_together(&self, load: &Load) -> bool {
         let starts = starts_of_block(self.scope, load).len() as u32;
         let all = load.connections.saturating_mul(starts);
         self.may_stand_together
             && self.comparison.metric == Metric::ServerRun
-            && !load.is_churn()
-            && load.connections <= TOGETHER_CONNECTIONS_MAX
             && self.limits.shape(all).is_ok()
             && self.limits.shape(load.connections).is_ok_and(|shape| shape.reactors == 1 && shape.threads == 1)
     }
@@ -88,7 +77,10 @@ impl Runner<'_, '_> {
         jobs: &[Job],
         name: &str,
     ) -> anyhow::Result<Result<Vec<Measured>, String>> {
-        self.sitting.attempt(name, &mut self.progress, |stage| together::measure(jobs, stage))
+        self.sitting.attempt(name, &mut self.progress, |stage| match jobs {
+            [first, ..] => in_its_place(&first.load, || together::measure(jobs, stage)),
+            [] => Ok(Vec::new()),
+        })
     }
 
     /// What the connections of `job` cost by themselves. Measures that when it is first needed.
@@ -107,4 +99,9 @@ impl Runner<'_, '_> {
         }
         Ok(measured)
     }
+}
+
+/// Measures where connections may come and go as they like: those that do get a network namespace.
+fn in_its_place<T: Send>(load: &Load, measure: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
+    if load.is_churn() { namespace::inside(CHURN_SOCKETS, |_| measure()) } else { measure() }
 }

@@ -2,6 +2,8 @@
 //!
 //! The processes print accounts of a run of half a second.
 
+mod turns;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,7 +38,7 @@ fn trial(connections: u32, blocks: u32) -> Comparison {
         question: "Does the runner do what it should?",
         explanation: "",
         metric: Metric::ServerRun,
-        decision: Decision { reference: "epoll level".to_owned(), effect_min: 0.02 },
+        decision: Decision { reference: "epoll level".to_owned(), effect_min: 0.02, is_agreement: false },
         is_hidden: true,
         scopes: vec![Scope {
             profile: Profile::Full,
@@ -358,109 +360,6 @@ fn nothing_is_planted_where_the_reference_has_no_figure() {
     assert!(!host.started().iter().any(|command| has(command, "--handicap")));
     assert!(record.skipped[0].ends_with("so nothing can be planted"), "{:?}", record.skipped);
     assert_eq!(exit_code(&record).expect("runs"), 4);
-}
-
-/// What `c10m turns` would print of servers that need so much for each of 40 requests in a window, in ns.
-fn turns(costs_ns: &[u64], stolen_us: u64) -> String {
-    use loadgen::turns::{Record, Round, Turn, Whole};
-    let turn = |round: u32, target: usize| Turn {
-        target,
-        round,
-        wall_ns: 25_000_000,
-        run_ns: 40 * costs_ns[target],
-        completed: 40,
-        ..Turn::default()
-    };
-    let turns = (0..8).flat_map(|round| (0..costs_ns.len()).map(move |target| turn(round, target))).collect();
-    let round = Round { wall_us: 200_000, stolen_us: Some(stolen_us), is_disturbed: stolen_us > 10_000 };
-    let responses = results::histogram::Latencies::new().encode().expect("an empty histogram");
-    let whole = Whole { replies: 330, responses, run_delay_us: Some(50), ..Whole::default() };
-    let record = Record {
-        turns,
-        rounds: vec![round; 8],
-        targets: vec![whole; costs_ns.len()],
-        started_unix_ms: 1_700_000_000_000,
-    };
-    serde_json::to_string(&record).expect("a record")
-}
-
-/// A host whose turns see what the commands of the servers say: mio needs a quarter more, a handicap what it is.
-fn in_turns(stolen_us: impl Fn(usize) -> u64 + Sync) -> Mock<impl Fn(&Command, usize) -> Play + Sync> {
-    let servers: Mutex<Vec<Command>> = Mutex::default();
-    Mock::new(move |command, number| {
-        let mut servers = servers.lock().expect("no panic while it is held");
-        if command.arguments[0] != "turns" {
-            servers.push(command.clone());
-            return play(command);
-        }
-        let cost = |server: &Command| match (is_mio(server), has(server, "--handicap")) {
-            (true, _) => 5000,
-            (_, true) => 4000 + option(server, "--handicap").parse::<u64>().expect("a number"),
-            _ => 4000,
-        };
-        let costs: Vec<u64> = servers.drain(..).map(|server| cost(&server)).collect();
-        Play::prints(&[turns(&costs, stolen_us(number)).as_str()], 0)
-    })
-}
-
-/// Five servers and one client for each block, instead of five of each.
-#[test]
-fn servers_that_can_stand_side_by_side_are_loaded_in_turns() {
-    let place = Place::new("comparison-turns");
-    let host = in_turns(|_| 0);
-    let request = place.request(Some(Duration::ZERO));
-    let record = publish(&trial(4, 5), &request, stage(&host, &Arc::default())).expect("all goes well");
-    assert_eq!(host.started().len(), (2 + 5) * (BLOCK + 1), "two groups of the pilot, and five blocks");
-    let design = record.design.turns.as_ref().expect("turns");
-    assert_eq!((design.rounds, design.window_s, &design.loads[..]), (8, 0.025, &["echo × 4 closed".to_owned()][..]));
-    let judged = Judged::of(&record);
-    let ratios: Vec<String> =
-        judged.pooled().map(|(arm, effect)| format!("{} {:.2}", arm.name, effect.ratio)).collect();
-    assert_eq!(ratios, ["mio edge 1.25", "epoll level (twin) 1.00", "epoll level (handicapped) 1.05"]);
-    let run = &record.cells[1].runs[0];
-    assert_eq!((run.completed, run.server_run_us_per_request, run.replies_whole_run), (320, Some(5.0), Some(330)));
-    assert_eq!(exit_code(&record).expect("runs"), 0);
-    let client = host.started().into_iter().find(|command| command.arguments[0] == "turns").expect("a client");
-    assert_eq!((option(&client, "--cpu"), option(&client, "--watch-cpus")), ("1", "0,1"));
-    let name = &place.names()[0];
-    let read = results::run::open(&place.0.join(name)).expect("it adds up");
-    assert_eq!(read.record.cells, record.cells);
-}
-
-/// The hypervisor took 15 ms of each round of 200, so the whole group is made again: twice, then it is kept and marked.
-#[test]
-fn a_disturbed_group_is_repeated_as_one() {
-    let place = Place::new("comparison-turns-stolen");
-    let request = place.request(Some(Duration::ZERO));
-    // The client of the first block comes after both groups of the pilot.
-    let first = 2 * (BLOCK + 1) + BLOCK;
-    let host = in_turns(move |number| if number == first { 15_000 } else { 0 });
-    let record = publish(&trial(4, 6), &request, stage(&host, &Arc::default())).expect("all goes well");
-    let runs: Vec<_> = record.cells.iter().flat_map(|cell| &cell.runs).collect();
-    assert_eq!(host.started().len(), (2 + 6 + 1) * (BLOCK + 1));
-    assert!(runs.iter().all(|run| !run.is_disturbed && (run.repeated == 1) == (run.block == 0)), "{:?}", runs[0]);
-    let place = Place::new("comparison-turns-stormy");
-    let request = place.request(Some(Duration::ZERO));
-    let record = publish(&trial(4, 6), &request, stage(&in_turns(|_| 15_000), &Arc::default())).expect("it is kept");
-    let disturbed = record.cells.iter().flat_map(|cell| &cell.runs).filter(|run| run.is_disturbed).count();
-    assert_eq!(disturbed, 6 * BLOCK);
-}
-
-/// Their turns fail in the pilot, so they are measured one after another.
-#[test]
-fn servers_that_cannot_stand_so_are_measured_one_after_another() {
-    let place = Place::new("comparison-turns-fail");
-    let host = Mock::new(|command, _| match command.arguments[0].as_str() {
-        "turns" => Play::complains("c10m: 127.0.0.1:9: it closed a connection"),
-        _ => play(command),
-    });
-    let request = place.request(Some(Duration::ZERO));
-    let record = publish(&trial(4, 2), &request, stage(&host, &Arc::default())).expect("all goes well");
-    assert_eq!((record.design.turns, record.cells.len()), (None, 4));
-    assert!(
-        record.notes.iter().any(|note| note.contains("servers in turns: ") && note.contains("it closed a connection"))
-    );
-    assert_eq!(host.started().iter().filter(|command| command.arguments[0] == "turns").count(), 3);
 }
 
 #[test]
