@@ -56,7 +56,7 @@ pub(crate) struct BenchArgs {
     /// Blocks of a comparison, or repeats of a scenario [default: the experiment's]
     #[arg(long, value_name = "N", value_parser = crate::count::between(1_u32, 1000))]
     repeats: Option<u32>,
-    /// Seconds of each measured interval [default: the experiment's]
+    /// Seconds of each measured window; not for servers that stand side by side [default: the experiment's]
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<f64>,
     /// Seed of the schedules and of the order; random if absent, and recorded either way

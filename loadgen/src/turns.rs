@@ -8,9 +8,11 @@
 //! the servers stand side by side, and the load goes from one to the next several times a second. What the machine does
 //! in a round of turns, it does to all of them.
 //!
-//! **A turn.** All connections of one server are busy, or get their share of a rate; the others' are silent. The first
-//! moments belong to nobody: caches are warm after them. Then the CPU clock of the server's process is read at both
-//! ends of the window, and replies are counted between. After the window each request still gets its reply.
+//! **A turn.** The connections of one server get requests as soon as they have their replies, or their share of a rate; the
+//! others' are silent. The first moments belong to nobody, until each connection that stays has had two replies. Then the CPU
+//! clock of the server's process is read at both ends of the window, when it moves, and replies are counted between. After
+//! the window each request still gets its reply, and each reply its acknowledgement, so that nothing is left to be done in
+//! the turn of another.
 //!
 //! **A round** has a turn of each server, in random order; the next round has the order mirrored. A round of whose windows a
 //! hypervisor took more than a twentieth is marked, and made again as long as there is room.

@@ -14,8 +14,10 @@ pub fn process_cpu_us() -> (u64, u64) {
 }
 
 /// Time that a process has run so far, in ns: user and system, of all its threads, ended ones too, by its CPU clock
-/// (clock_getcpuclockid(3)), which is exact to the moment where the fields of /proc count ticks. Stolen time is not in it as
-/// far as the hypervisor tells. `None` when there is no such process.
+/// (clock_getcpuclockid(3)), which is exact where the fields of /proc count ticks. But it only moves when a thread gives up
+/// its CPU or a tick of the kernel finds it running: up to then, what a running thread of another process has used is not in
+/// it (kernel/sched/cputime.c, thread_group_cputime). Stolen time is not in it as far as the hypervisor tells. `None` when
+/// there is no such process.
 pub fn process_run_ns(pid: u32) -> Option<u64> {
     let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0)?;
     let mut clock = 0;

@@ -12,20 +12,16 @@ use crate::subjects::load::Load;
 const CONNECTIONS: [u32; 4] = [1, 64, 1000, 10_000];
 /// Requests per second of the open loops. Every arm can reach all of them on one CPU.
 const RATES: [f64; 3] = [5_000.0, 20_000.0, 50_000.0];
-/// The highest rate that one connection carries without requests queueing behind one another: a request takes some 30
-/// µs over loopback, and arrivals come in bunches.
-const RATE_OF_ONE_MAX: f64 = 5_000.0;
 /// Requests in one send of the pipelined loads.
 const PIPELINE: u32 = 16;
 
-const NOTE_ONE: &str = "One connection is not loaded with more than 5,000 requests a second: an open loop \
-                        sends one request at a time on a connection, so more would measure the queue before it.";
+const NOTE_ONE: &str = "One connection has a closed loop only: an open loop sends one request at a time on a connection, and at \
+                        5,000 a second each would wait for a server that has to wake up.";
 const NOTE_PIPELINE: &str = "Pipelined requests exist for HTTP in a closed loop only: echo knows no limits of requests, \
                              and an open loop sends each request at its own time.";
-const NOTE_MEMORY: &str = "Bytes per connection are growth over the connections of a run, from 1,000 connections on; \
+const NOTE_MEMORY: &str = "Bytes per connection are growth over opening them and the load, from 1,000 connections on; \
                            rings of buffers and what the load touched first are in them.";
-const NOTE_QUICK: &str =
-    "The profile quick has four loads that keep every connection busy; full has all of them, and open loops.";
+const NOTE_QUICK: &str = "The profile quick has four closed loops; full has all of them, and open loops.";
 
 pub(super) fn experiment() -> Comparison {
     Comparison {
@@ -64,8 +60,8 @@ fn full() -> Scope {
     for workload in [Workload::Echo, Workload::Http] {
         for connections in CONNECTIONS {
             loads.push(Load::closed(workload, connections));
-            let makes_sense = |rate: &f64| connections > 1 || *rate <= RATE_OF_ONE_MAX;
-            loads.extend(RATES.into_iter().filter(makes_sense).map(|rate| Load::open(workload, connections, rate)));
+            let rates = RATES.into_iter().filter(|_| connections > 1);
+            loads.extend(rates.map(|rate| Load::open(workload, connections, rate)));
         }
     }
     loads.extend(CONNECTIONS.map(|connections| Load::pipelined(Workload::Http, connections, PIPELINE)));
@@ -86,11 +82,11 @@ mod tests {
     #[test]
     fn the_matrix_is_whole_and_quick_is_a_part_of_it() {
         let full = full();
-        assert_eq!(full.loads.len(), 2 * (2 + 3 * 4) + 4);
+        assert_eq!(full.loads.len(), 2 * (1 + 3 * 4) + 4);
         for load in quick().loads {
             assert!(full.loads.contains(&load), "{}", load.words());
         }
         let alone: Vec<_> = full.loads.iter().filter(|load| load.connections == 1).collect();
-        assert!(alone.iter().all(|load| load.rate.is_none_or(|rate| rate <= RATE_OF_ONE_MAX)), "{alone:?}");
+        assert!(alone.iter().all(|load| load.rate.is_none()), "{alone:?}");
     }
 }

@@ -14,8 +14,8 @@ const NOTE_RPS: &str = "A request is a connection here: rps are connects a secon
                         request and close.";
 const NOTE_CLOSE: &str = "The client closes first, in order, so each connection ends in TIME-WAIT; the servers of a block have a \
                           network namespace for each load, which they go with.";
-const NOTE_CONNECTIONS: &str = "With 64 connections at a time the client is the limit, at some 25,000 a second on one CPU: more of them would \
-                                only wait there, and the server would see no difference.";
+const NOTE_CONNECTIONS: &str = "With 64 connections at a time the client is the limit for most servers, at some 21,000 a second on one \
+                                CPU: more of them would only wait there, and the server would see no difference.";
 const NOTE_SOFTIRQ: &str = "Over loopback the kernel handles the handshake of both sides on the CPU of whoever sends: most \
                             of the server's share of a connect is in the client's CPU time.";
 const NOTE_BALANCE: &str = "The arms with 4 reactors differ only in who chooses among them: the kernel's hash, the CPU \

@@ -19,7 +19,7 @@ const CONNECTIONS: [u32; 3] = [64, 1000, 10_000];
 /// Requests in one send of the pipelined loads.
 const PIPELINE: u32 = 16;
 
-const NOTE_LOADS: &str = "Closed loops keep every connection busy; open loops give every arm the same 20,000 or \
+const NOTE_LOADS: &str = "Closed loops send on a connection as soon as its reply is there; open loops give every arm the same 20,000 or \
                           50,000 requests a second, at which a server also pays for going to sleep and waking up.";
 const NOTE_QUICK: &str = "The profile quick has 64 busy connections only; full has 1,000 and 10,000, pipelining and open loops, \
                           too.";

@@ -61,6 +61,11 @@ impl<S: Fn(&Command, usize) -> Play + Sync> Mock<S> {
         Mock { script, started: Mutex::default(), signals: Arc::default(), looks: Mutex::default(), refusal: None }
     }
 
+    /// What its script says of a process; for a script that only differs from another one here and there.
+    pub(crate) fn play(&self, command: &Command, number: usize) -> Play {
+        (self.script)(command, number)
+    }
+
     /// Makes each of the next looks report one of these disturbances; an empty word is a quiet look.
     pub(crate) fn disturbed(self, by: &[&str]) -> Mock<S> {
         let look = |word: &&str| if word.is_empty() { vec![] } else { vec![(*word).to_owned()] };

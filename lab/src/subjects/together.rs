@@ -35,6 +35,10 @@ const CALM: Pace = Pace { rounds: 4, window_ms: 100 };
 /// Connections that stay, up to which turns are brisk.
 const BRISK_CONNECTIONS_MAX: u32 = 2000;
 
+/// Share of the requests that came due in windows, from which on a rate counts as reached, and below which it does not.
+const REACHED_WARN: f64 = 0.97;
+const REACHED_MIN: f64 = 0.9;
+
 impl Pace {
     /// That of a load, the same in every run.
     pub(crate) fn of(load: &Load) -> Pace {
@@ -126,6 +130,7 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
         let connections = job.load.connections;
         (connections >= footprint::CONNECTIONS_MIN).then(|| grown / f64::from(connections))
     };
+    let counts = counts(turns.iter().map(|turn| turn.due).sum(), completed);
     let times = times(job.load.rate.and(whole.lateness_us_p99), whole.response_us_p99);
     let run = RunOfCell {
         // Its place in the experiment is for the caller to say.
@@ -160,10 +165,10 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
         response_us_p99: whole.response_us_p99,
         replies_whole_run: Some(whole.replies),
         served_whole_run: served.or(totals.map(|totals| totals.requests)),
-        counts: VerdictState::Valid,
+        counts,
         cpu: VerdictState::Valid,
         times,
-        objections: if times == VerdictState::Valid { String::new() } else { "V2".to_owned() },
+        objections: objections(counts, times),
     };
     let raw = Raw { load: json!({ "turns": { "rounds": record.rounds.len() } }), server: ended.printed };
     Ok(Measured {
@@ -188,6 +193,20 @@ fn stolen_share(record: &Record, is_kept: &impl Fn(u32) -> bool) -> Option<f64> 
     let rounds = || (0..).zip(&record.rounds).filter(|(number, _)| is_kept(*number)).map(|(_, round)| round);
     let stolen_us: u64 = rounds().map(|round| round.stolen_us).sum::<Option<u64>>()?;
     Some(stolen_us as f64 / rounds().map(|round| round.wall_us).sum::<u64>().max(1) as f64)
+}
+
+/// Whether the servers got the work that the rate asks for, by check V3 of `load`: one that is not reached is another load.
+fn counts(due: Option<u64>, completed: f64) -> VerdictState {
+    match due.map(|due| completed / due as f64) {
+        Some(share) if share < REACHED_MIN => VerdictState::Invalid,
+        Some(share) if share < REACHED_WARN => VerdictState::Warn,
+        _ => VerdictState::Valid,
+    }
+}
+
+fn objections(counts: VerdictState, times: VerdictState) -> String {
+    let named = [(times, "V2"), (counts, "V3")].into_iter().filter(|(state, _)| *state != VerdictState::Valid);
+    named.map(|(_, check)| check).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the client's own lateness is in the times, by check V2 of `load` at the 99th percentile.
@@ -267,6 +286,18 @@ mod tests {
         ] {
             assert_eq!(Pace::of(&load), expected, "{}", load.words());
         }
+    }
+
+    #[test]
+    fn a_rate_that_is_not_reached_spoils_the_counts() {
+        use VerdictState::{Invalid, Valid, Warn};
+        for (due, completed, expected) in
+            [(None, 1.0, Valid), (Some(100), 98.0, Valid), (Some(100), 96.0, Warn), (Some(100), 89.0, Invalid)]
+        {
+            assert_eq!(counts(due, completed), expected, "{completed} of {due:?}");
+        }
+        assert_eq!(objections(Valid, Valid), "");
+        assert_eq!(objections(Invalid, Warn), "V2 V3");
     }
 
     #[test]

@@ -20,11 +20,12 @@ pub(super) struct Attendant<'s> {
     /// `None` when it is ready, then what each turn gave.
     news: Receiver<Option<Turn>>,
     thread: ScopedJoinHandle<'s, Result<Whole, TurnsError>>,
-    /// What opening the connections took; empty where they do not stay.
-    grown: Bytes,
+    pid: u32,
+    /// Before the connections were opened, and when they were open; empty where they do not stay.
+    bytes: [Bytes; 2],
 }
 
-/// Memory at one moment, or what it has grown by. What cannot be read is absent.
+/// Memory at one moment. What cannot be read is absent.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bytes {
     process: Option<f64>,
@@ -33,12 +34,11 @@ struct Bytes {
 
 impl Bytes {
     fn read(pid: u32) -> Bytes {
-        Bytes { process: process::anonymous_bytes(pid).ok().map(|bytes| bytes as f64), kernel: SlabCache::all_bytes() }
+        Bytes { process: Bytes::of_process(pid), kernel: SlabCache::all_bytes() }
     }
 
-    fn since(self, before: Bytes) -> Bytes {
-        let grown = |after: Option<f64>, before: Option<f64>| after.zip(before).map(|(after, before)| after - before);
-        Bytes { process: grown(self.process, before.process), kernel: grown(self.kernel, before.kernel) }
+    fn of_process(pid: u32) -> Option<f64> {
+        process::anonymous_bytes(pid).ok().map(|bytes| bytes as f64)
     }
 }
 
@@ -57,10 +57,10 @@ impl<'s> Attendant<'s> {
             .name(format!("turns {}", target.address.port()))
             .spawn_scoped(scope, move || attend(options, target, client, &asked, &told))
             .map_err(TurnsError::Client)?;
-        let attendant = Attendant { turns, news, thread, grown: Bytes::default() };
+        let attendant = Attendant { turns, news, thread, pid: target.pid, bytes: Default::default() };
         match attendant.news.recv() {
             Ok(_) if options.life == Life::Goes => Ok(attendant),
-            Ok(_) => Ok(Attendant { grown: Bytes::read(target.pid).since(before), ..attendant }),
+            Ok(_) => Ok(Attendant { bytes: [before, Bytes::read(target.pid)], ..attendant }),
             Err(_) => Err(attendant.failed()),
         }
     }
@@ -73,10 +73,17 @@ impl<'s> Attendant<'s> {
 
     /// Ends it, and returns what is left to say of its server.
     pub(super) fn finish(self) -> Result<Whole, TurnsError> {
+        let last = Bytes::of_process(self.pid);
         drop(self.turns);
         let whole = self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let Bytes { process, kernel } = self.grown;
-        Ok(Whole { process_bytes_grown: process, kernel_bytes_grown: kernel, ..whole })
+        let [before, open] = self.bytes;
+        // Less than nothing is memory that others gave back meanwhile.
+        let grown = |after: Option<f64>, before: Option<f64>| Some(after? - before?).filter(|bytes| *bytes >= 0.0);
+        Ok(Whole {
+            process_bytes_grown: grown(open.process.zip(last).map(|(open, last)| open.max(last)), before.process),
+            kernel_bytes_grown: grown(open.kernel, before.kernel),
+            ..whole
+        })
     }
 
     /// Why it ended before it was asked to.

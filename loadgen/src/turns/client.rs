@@ -171,6 +171,16 @@ impl<C: Client> Connections<C> {
         Ok(Answered { count, intended_ns: is_whole.then_some(connection.intended_ns) })
     }
 
+    /// Acknowledges the last replies of connections that stay. The kernel would do so 40 ms later, on the CPU that the
+    /// server runs on and in the turn of another one. First at once, then lazily again, as before (tcp(7), TCP_QUICKACK).
+    pub(super) fn acknowledge(&self) -> Result<(), TurnsError> {
+        let sockets = self.all.iter().filter_map(|connection| connection.socket.as_ref());
+        sockets.flat_map(|socket| [(socket, true), (socket, false)]).try_for_each(|(socket, is_quick)| {
+            rustix::net::sockopt::set_tcp_quickack(socket, is_quick)
+                .map_err(|errno| self.error("set TCP_QUICKACK", errno.into()))
+        })
+    }
+
     fn error(&self, what: &'static str, error: std::io::Error) -> TurnsError {
         TurnsError::Io { address: self.target.address, what, error }
     }

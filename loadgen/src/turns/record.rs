@@ -32,6 +32,8 @@ pub struct Turn {
     pub client_run_ns: u64,
     /// Replies in it.
     pub completed: u64,
+    /// With a rate: requests that came due in it.
+    pub due: Option<u64>,
     /// Time that threads of the process were ready to run in it but had no CPU, summed over threads; absent in a kernel
     /// without CONFIG_SCHED_INFO.
     pub run_delay_us: Option<u64>,
@@ -66,9 +68,9 @@ pub struct Whole {
     pub response_us_p99: Option<f64>,
     /// How much later than intended the client sent: 99th percentile, with a rate only.
     pub lateness_us_p99: Option<f64>,
-    /// Growth of the process's own memory while its connections were opened and had a request each. Absent where the
-    /// connections do not stay, or if it cannot be read.
+    /// Growth of the process's own memory from before its connections were opened to the end of the last turn, or to when
+    /// they were open, if that is more. Absent where the connections do not stay, or if it cannot be read.
     pub process_bytes_grown: Option<f64>,
-    /// Growth of the kernel's slabs at that time, for both ends of the connections.
+    /// Growth of the kernel's slabs while its connections were opened and had a request each, for both ends.
     pub kernel_bytes_grown: Option<f64>,
 }

@@ -67,9 +67,10 @@ fn rounds(options: &Options, mut clients: Vec<Attendant<'_>>) -> Result<Record, 
         } else {
             order.reverse();
         }
-        let first = record.turns.len();
+        // All servers of a round get the same arrivals.
+        let (first, seed) = (record.turns.len(), random.next_u64());
         for target in &order {
-            let Some(turn) = clients[*target].turn(random.next_u64()) else {
+            let Some(turn) = clients[*target].turn(seed) else {
                 return Err(clients.swap_remove(*target).failed());
             };
             let start_us = turn.start_us.saturating_sub(begun_us);

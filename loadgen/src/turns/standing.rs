@@ -10,7 +10,7 @@ use sys::clock;
 
 use super::client::Connections;
 use super::error::TurnsError;
-use super::options::Options;
+use super::options::{Life, Options};
 use super::record::{Turn, Whole};
 use crate::recording::recorder::{Recorder, encode};
 
@@ -21,6 +21,13 @@ const EVENTS_MAX: usize = 256;
 /// Sends at once, before what has arrived is read: a burst without a look would let thousands of replies wait, which would
 /// count in a window although the server has worked for them before it.
 const SENDS_MAX: usize = 64;
+/// Replies on each connection before a window. With 1,000 connections the first ones of a turn cost a tenth more.
+const WARM_REPLIES: u64 = 2;
+/// A server that is slower than this many times the shortest warm-up has its window all the same.
+const WARMUPS_MAX: u64 = 20;
+const WARMUP_STEP_NS: u64 = 1_000_000;
+/// Longest time between two ticks of the kernel, and a little: CONFIG_HZ is at least 100.
+const TICK_NS_MAX: u64 = 10_500_000;
 /// Load between a look at the whole machine, which takes the client some time, and the window: the server is not to wait.
 const SETTLE_NS: u64 = 2_000_000;
 
@@ -36,15 +43,19 @@ pub(super) struct Standing<C: Client> {
 }
 
 /// A window under way.
+#[derive(Default)]
 struct Window {
     begin_ns: u64,
+    /// Replies.
     completed: u64,
+    /// Requests whose time has come.
+    due: u64,
 }
 
 impl Window {
     /// Before the window: nothing that is intended then is in the times.
     fn of_nobody() -> Window {
-        Window { begin_ns: u64::MAX, completed: 0 }
+        Window { begin_ns: u64::MAX, ..Window::default() }
     }
 }
 
@@ -71,18 +82,20 @@ impl<C: Client> Standing<C> {
     pub(super) fn turn(&mut self, options: &Options, random: &mut Random) -> Result<Turn, TurnsError> {
         let begun_ns = clock::now_ns();
         let mut arrivals = options.rate.map(|rate| Arrivals { next_ns: begun_ns, mean_ns: 1e9 / rate });
-        self.load(begun_ns + options.warmup_ns(), &mut arrivals, &mut Window::of_nobody(), random)?;
+        self.warm_up(options, &mut arrivals, random)?;
         let cpus_before = CpuTimes::read().ok();
-        self.load(clock::now_ns() + SETTLE_NS, &mut arrivals, &mut Window::of_nobody(), random)?;
-        let before = self.clocks()?;
-        let mut window = Window { begin_ns: before.wall_ns, completed: 0 };
+        let mut nobody = Window::of_nobody();
+        self.load(clock::now_ns() + SETTLE_NS, &mut arrivals, &mut nobody, random)?;
+        let before = self.edge(&mut arrivals, &mut nobody, random)?;
+        let mut window = Window { begin_ns: before.wall_ns, ..Window::default() };
         self.load(before.wall_ns + options.window_ns(), &mut arrivals, &mut window, random)?;
-        let after = self.clocks()?;
+        let after = self.edge(&mut arrivals, &mut window, random)?;
         let turn = Turn {
             wall_ns: after.wall_ns - before.wall_ns,
             run_ns: after.server_ns - before.server_ns,
             client_run_ns: after.client_ns - before.client_ns,
             completed: window.completed,
+            due: options.rate.map(|_| window.due),
             start_us: before.wall_ns / 1000,
             run_delay_us: before.run_delay_us.zip(after.run_delay_us).map(|(before, after)| after - before),
             stolen_us: cpus_before.zip(CpuTimes::read().ok()).and_then(|(before, after)| {
@@ -92,10 +105,52 @@ impl<C: Client> Standing<C> {
             ..Turn::default()
         };
         self.finish(&mut window)?;
+        self.connections.acknowledge()?;
         Ok(turn)
     }
 
-    /// Keeps the connections busy, or sends what is due, and reads what comes, until `end_ns`.
+    /// Until its time is over and, in a closed loop, each connection that stays has had some replies: the first touch of
+    /// a connection after the others' turns costs more, and a slow server must not pay for that longer than a fast one.
+    fn warm_up(
+        &mut self,
+        options: &Options,
+        arrivals: &mut Option<Arrivals>,
+        random: &mut Random,
+    ) -> Result<(), TurnsError> {
+        let begun_ns = clock::now_ns();
+        let asked = match (&arrivals, options.life) {
+            (None, Life::Stays) => WARM_REPLIES * u64::from(options.connections) * u64::from(options.pipeline),
+            _ => 0,
+        };
+        let enough = self.connections.replies + asked;
+        let mut end_ns = begun_ns + options.warmup_ns();
+        let last_ns = begun_ns + options.warmup_ns() * WARMUPS_MAX;
+        loop {
+            self.load(end_ns, arrivals, &mut Window::of_nobody(), random)?;
+            if self.connections.replies >= enough || end_ns >= last_ns {
+                return Ok(());
+            }
+            end_ns += WARMUP_STEP_NS;
+        }
+    }
+
+    /// Loads it on to a moment at which the clock of its process is exact. The kernel updates that of a thread that runs
+    /// when its tick comes or when it gives up the CPU; between, the clock stands still. So the moment is when the clock moves;
+    /// or when it has not for longer than a tick takes, because then no thread runs.
+    fn edge(
+        &mut self,
+        arrivals: &mut Option<Arrivals>,
+        window: &mut Window,
+        random: &mut Random,
+    ) -> Result<Clocks, TurnsError> {
+        let (last_ns, stood) = (clock::now_ns() + TICK_NS_MAX, self.server_ns()?);
+        while self.server_ns()? == stood && clock::now_ns() < last_ns {
+            self.step(arrivals, window, random)?;
+        }
+        self.clocks()
+    }
+
+    /// Loads it until `end_ns`.
     fn load(
         &mut self,
         end_ns: u64,
@@ -103,38 +158,40 @@ impl<C: Client> Standing<C> {
         window: &mut Window,
         random: &mut Random,
     ) -> Result<(), TurnsError> {
-        loop {
-            let now_ns = clock::now_ns();
-            if now_ns >= end_ns {
-                return Ok(());
-            }
-            match arrivals {
-                Some(arrivals) => self.arrive(arrivals, now_ns, window, random)?,
-                None => {
-                    for _ in 0..SENDS_MAX {
-                        if !self.connections.send(now_ns)? {
-                            break;
-                        }
+        while clock::now_ns() < end_ns {
+            self.step(arrivals, window, random)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the connections busy, or sends what is due, and reads what comes.
+    fn step(
+        &mut self,
+        arrivals: &mut Option<Arrivals>,
+        window: &mut Window,
+        random: &mut Random,
+    ) -> Result<(), TurnsError> {
+        match arrivals {
+            Some(arrivals) => self.arrive(arrivals, window, random)?,
+            None => {
+                for _ in 0..SENDS_MAX {
+                    if !self.connections.send(clock::now_ns())? {
+                        break;
                     }
                 }
             }
-            self.answer(window)?;
         }
+        self.answer(window)
     }
 
     /// Sends what is due.
-    fn arrive(
-        &mut self,
-        arrivals: &mut Arrivals,
-        now_ns: u64,
-        window: &Window,
-        random: &mut Random,
-    ) -> Result<(), TurnsError> {
-        while let Some(intended_ns) = arrivals.due(now_ns, random) {
+    fn arrive(&mut self, arrivals: &mut Arrivals, window: &mut Window, random: &mut Random) -> Result<(), TurnsError> {
+        while let Some(intended_ns) = arrivals.due(clock::now_ns(), random) {
             self.waiting.push_back(intended_ns);
+            window.due += u64::from(intended_ns >= window.begin_ns);
         }
         for _ in 0..SENDS_MAX {
-            let Some(intended_ns) = self.waiting.front().copied() else { break };
+            let (Some(intended_ns), now_ns) = (self.waiting.front().copied(), clock::now_ns()) else { break };
             if !self.connections.send(intended_ns)? {
                 break;
             }
@@ -149,15 +206,11 @@ impl<C: Client> Standing<C> {
     /// Reads what is there.
     fn answer(&mut self, window: &mut Window) -> Result<(), TurnsError> {
         self.connections.readable(&mut self.events)?;
-        if self.events.is_empty() {
-            return Ok(());
-        }
-        let now_ns = clock::now_ns();
         for event in &self.events {
             let answered = self.connections.read(event.data.u64() as usize)?;
             window.completed += answered.count;
             if let Some(intended_ns) = answered.intended_ns.filter(|intended_ns| *intended_ns >= window.begin_ns) {
-                self.responses.record_n(now_ns.saturating_sub(intended_ns), answered.count);
+                self.responses.record_n(clock::now_ns().saturating_sub(intended_ns), answered.count);
             }
         }
         Ok(())
@@ -184,13 +237,16 @@ impl<C: Client> Standing<C> {
         }
     }
 
-    fn clocks(&mut self) -> Result<Clocks, TurnsError> {
+    fn server_ns(&self) -> Result<u64, TurnsError> {
         let target = self.connections.target;
-        let server_ns = sys::usage::process_run_ns(target.pid);
+        sys::usage::process_run_ns(target.pid).ok_or(TurnsError::Gone { address: target.address, pid: target.pid })
+    }
+
+    fn clocks(&mut self) -> Result<Clocks, TurnsError> {
         Ok(Clocks {
             run_delay_us: self.run_delay.read_us(),
             wall_ns: clock::now_ns(),
-            server_ns: server_ns.ok_or(TurnsError::Gone { address: target.address, pid: target.pid })?,
+            server_ns: self.server_ns()?,
             client_ns: sys::usage::process_run_ns(std::process::id()).unwrap_or(0),
         })
     }

@@ -23,7 +23,7 @@ use crate::subjects::job::{Job, Measured};
 
 /// Starts in place of one that was disturbed.
 pub(crate) const REPEATS_MAX: u32 = 2;
-/// Share of a window from which on a start counts as disturbed: half a tick of /proc/stat in the shortest one, so that
+/// Share of a window from which on a start counts as disturbed: half a tick of /proc/stat in a window of 0.1 s, so that
 /// less than that is not seen at all.
 const DISTURBED_FROM: f64 = 0.05;
 /// Longest wait before repeats where no budget limits it.
@@ -141,18 +141,14 @@ fn made<'s>(
     let measured = match measured {
         Ok(measured) => measured,
         Err(reason) if jobs.len() == 1 => {
-            let reason =
-                format!("{}: failed {ATTEMPTS_MAX} times in block {}: {reason}", what(step, 1), step.block + 1);
-            runner.sitting.leave_out(key(&step.load, &step.arm), reason, &runner.progress)?;
+            give_up(runner, step, &reason)?;
             return Ok(None);
         }
-        // One after another they tell whose fault it is.
         Err(_) => {
-            let mut disturbed = Vec::new();
-            for start in known {
-                disturbed.extend(made(runner, pilot, vec![start], repeated)?.into_iter().flatten());
-            }
-            return Ok((!disturbed.is_empty()).then_some(disturbed));
+            let good = sound(runner, &known, &jobs, &name)?;
+            // Where nobody is at fault alone, the block lacks these starts and decides nothing under this load.
+            let is_found = good.len() < known.len();
+            return if is_found { made(runner, pilot, good, repeated) } else { Ok(None) };
         }
     };
     let unit: Unit<'s> = known
@@ -168,6 +164,30 @@ fn made<'s>(
         return Ok(Some(unit));
     }
     unit.into_iter().try_for_each(|start| keep(runner, start)).map(|()| None)
+}
+
+/// Of servers that failed together, those that do not fail alone; the others are given up. What they give so is measured in
+/// another way, and is no part of the block.
+fn sound<'s>(
+    runner: &mut Runner<'_, '_>,
+    known: &[(u32, &'s Step)],
+    jobs: &[Job],
+    name: &str,
+) -> anyhow::Result<Vec<(u32, &'s Step)>> {
+    let mut sound = Vec::new();
+    for ((order, step), job) in known.iter().zip(jobs) {
+        match runner.measure(job, name)? {
+            Ok(_) => sound.push((*order, *step)),
+            Err(reason) => give_up(runner, step, &reason)?,
+        }
+    }
+    Ok(sound)
+}
+
+/// Leaves the cell of a start out that fails again and again.
+fn give_up(runner: &mut Runner<'_, '_>, step: &Step, reason: &str) -> anyhow::Result<()> {
+    let reason = format!("{}: failed {ATTEMPTS_MAX} times in block {}: {reason}", what(step, 1), step.block + 1);
+    runner.sitting.leave_out(key(&step.load, &step.arm), reason, &runner.progress)
 }
 
 fn what(step: &Step, starts: usize) -> String {

@@ -18,7 +18,7 @@ use crate::subjects::{generators, together};
 /// Attempts at one start that fails.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
 /// Size of the table of sockets where connections come and go: room without long chains for the TIME-WAITs of half a minute,
-/// at 15,000 a second, which is what all servers of a block together see.
+/// at 20,000 a second, which is about what a client opens.
 const CHURN_SOCKETS: u64 = 1 << 19;
 
 /// A comparison under way.
@@ -49,7 +49,7 @@ impl Runner<'_, '_> {
             // Checked before: a load that does not fit was left out.
             shape: self.limits.shape(step.load.connections).map_err(anyhow::Error::msg)?,
             seconds: self.scope.seconds,
-            // The same seed for every arm of a block: all of them get the same schedule.
+            // The same seed for every arm of a block: all of them get the same schedules.
             seed: self.sitting.journal().header().seed.wrapping_add(u64::from(step.block)),
             opening: Opening::default(),
         };

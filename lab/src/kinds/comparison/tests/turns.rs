@@ -181,6 +181,32 @@ fn a_disturbed_group_is_repeated_as_one() {
     assert_eq!(disturbed, 6 * BLOCK);
 }
 
+/// The others stand together again, and what the search for the culprit has measured is in no cell.
+#[test]
+fn one_that_makes_turns_fail_is_found_and_left_out() {
+    let place = Place::new("comparison-turns-culprit");
+    let well = in_turns(|_| 0);
+    let standing: Mutex<Vec<Command>> = Mutex::default();
+    let host = Mock::new(|command, number| {
+        let mut standing = standing.lock().expect("no panic while it is held");
+        let is_client = is_load(command) || command.arguments[0] == "turns";
+        if !is_client {
+            standing.push(command.clone());
+            return well.play(command, number);
+        }
+        let fails = number > 2 * (BLOCK + 1) && standing.drain(..).any(|server| is_mio(&server));
+        standing.clear();
+        let played = well.play(command, number);
+        if fails { Play::complains("c10m: 127.0.0.1:9: it closed a connection") } else { played }
+    });
+    let request = place.request(Some(Duration::ZERO));
+    let record = publish(&trial(4, 4), &request, stage(&host, &Arc::default())).expect("all goes well");
+    let cells: Vec<(&str, usize)> = record.cells.iter().map(|cell| (cell.arm.as_str(), cell.runs.len())).collect();
+    assert_eq!(cells, [("epoll level", 8), ("epoll level (twin)", 4), ("epoll level (handicapped)", 4)]);
+    assert!(record.cells.iter().flat_map(|cell| &cell.runs).all(|run| run.completed == 320));
+    assert!(record.skipped.iter().any(|skipped| skipped.contains("mio edge: failed 3 times in block 1")), "{record:?}");
+}
+
 /// Their turns fail in the pilot, so they are measured one after another.
 #[test]
 fn servers_that_cannot_stand_so_are_measured_one_after_another() {
