@@ -35,6 +35,7 @@ fn a_server_that_is_dearer_is_seen_as_that() {
         .collect();
     assert!(costs[1] - costs[0].max(costs[2]) > PLANTED_NS / 2.0, "{costs:?}");
     assert!(costs[0].max(costs[2]) < PLANTED_NS, "{costs:?}");
+    assert!(record.targets.iter().all(|whole| whole.process_bytes_grown.is_some()), "{:?}", record.targets);
 }
 
 /// Each client has a table of descriptors of its own, so the limit bounds the connections to one server. Also, the servers
