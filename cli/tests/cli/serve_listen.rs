@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -150,10 +150,15 @@ fn the_ready_line_says_that_ipv4_does_not_reach_an_ipv6_wildcard() {
     assert!((0..5).any(leaves_ipv4_alone), "it takes IPv4 as well");
 }
 
+/// A socket that no program inherits, which other tests start at the same time.
+fn socket(family: AddressFamily) -> OwnedFd {
+    socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a socket")
+}
+
 /// A listener of this process on `address`, which has these options of socket(7).
 fn listener(address: SocketAddr, reuse_address: bool, reuse_port: bool) -> (OwnedFd, u16) {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket(family, SocketType::STREAM, None).expect("a socket");
+    let socket = socket(family);
     sockopt::set_socket_reuseaddr(&socket, reuse_address).expect("an option");
     sockopt::set_socket_reuseport(&socket, reuse_port).expect("an option");
     bind(&socket, &address).expect("a free port");
@@ -165,7 +170,7 @@ fn listener(address: SocketAddr, reuse_address: bool, reuse_port: bool) -> (Owne
 /// SO_REUSEPORT would give each of the two a share of the connections, and nobody would notice.
 #[test]
 fn another_listener_on_any_part_of_the_address_is_named() {
-    let us = std::process::id().to_string();
+    let us = std::process::id();
     for (theirs, ours) in [
         ("127.0.0.1:0", "127.0.0.1"),
         ("127.0.0.1:0", "0.0.0.0"),
@@ -179,10 +184,12 @@ fn another_listener_on_any_part_of_the_address_is_named() {
         for (reuse_address, reuse_port) in [(false, false), (true, false), (true, true)] {
             let theirs: SocketAddr = theirs.parse().expect("valid");
             let (held, port) = listener(theirs, reuse_address, reuse_port);
-            let name = format!("listens on {}", SocketAddr::new(theirs.ip(), port));
+            let name = format!("({us}) listens on {}", SocketAddr::new(theirs.ip(), port));
             let listen = format!("{ours}:{port}");
-            refuses(&["serve", "http", "--listen", &listen], 1, &[&listen, "in use", &us, &name, "SO_REUSEPORT"]);
-            drop(held);
+            // It has inherited the listener, and must not name itself for that.
+            let arguments = ["serve", "http", "--listen", &listen];
+            let result = finish(c10m(&arguments).stdin(held));
+            refused(result, &arguments, 1, &[&listen, "in use", &name, "SO_REUSEPORT"]);
         }
     }
 }
@@ -255,7 +262,7 @@ fn a_call_that_is_not_permitted_is_named() {
 /// A socket that is bound, and does not listen.
 #[test]
 fn an_address_that_is_held_without_a_listener_says_so() {
-    let held = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    let held = socket(AddressFamily::INET);
     bind(&held, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
     let bound = SocketAddr::try_from(rustix::net::getsockname(&held).expect("bound")).expect("an address");
     let look = format!("ss -tanp 'sport = :{}'", bound.port());

@@ -88,10 +88,12 @@ fn ip(digits: &str) -> Option<IpAddr> {
     }
 }
 
-/// The first process that has the socket open, among those that this user may inspect.
+/// The process with the lowest id that has the socket open, among those that this user may inspect. This process comes
+/// last: it may have inherited the socket of another, which is the one to name.
 fn owner(source: &Source<'_>, inode: u64) -> Option<(String, u32)> {
     let wanted = format!("socket:[{inode}]");
-    let processes = source.names("proc").into_iter().filter_map(|name| name.parse::<u32>().ok());
+    let mut processes: Vec<u32> = source.names("proc").into_iter().filter_map(|name| name.parse().ok()).collect();
+    processes.sort_unstable_by_key(|&process| (process == std::process::id(), process));
     for process in processes {
         // A reactor has its own descriptor table, so check every thread.
         for (place, task) in source.names(&format!("proc/{process}/task")).into_iter().enumerate() {
