@@ -294,3 +294,96 @@ impl Arrivals {
         Some(intended_ns)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::{Arc, Mutex};
+    use std::thread;
+    use std::time::Duration;
+
+    use protocol::Workload;
+    use protocol::client::EchoClient;
+
+    use super::*;
+    use crate::turns::options::Target;
+
+    const CONNECTIONS: u32 = 5;
+
+    fn options() -> Options {
+        Options {
+            targets: vec![],
+            workload: Workload::Echo,
+            connections: CONNECTIONS,
+            life: Life::Stays,
+            pipeline: 1,
+            rate: None,
+            rounds: 1,
+            window: Duration::from_millis(5),
+            seed: 3,
+            cpu: None,
+            watch_cpus: vec![],
+        }
+    }
+
+    /// A server that echoes after `rest`, and its ends of the connections.
+    fn standing(options: &Options, rest: Duration) -> (Standing<EchoClient>, Arc<Mutex<Vec<TcpStream>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let target = Target { address: listener.local_addr().expect("bound"), pid: std::process::id() };
+        let ends: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let accepted = Arc::clone(&ends);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut stream = stream;
+                stream.set_nodelay(true).expect("an option");
+                accepted.lock().expect("no panic while it is held").push(stream.try_clone().expect("a descriptor"));
+                thread::spawn(move || {
+                    let mut buffer = [0; 4096];
+                    while let Ok(len @ 1..) = stream.read(&mut buffer) {
+                        thread::sleep(rest);
+                        let _ = stream.write_all(&buffer[..len]);
+                    }
+                });
+            }
+        });
+        let client = EchoClient::new(64, options.pipeline, options.seed);
+        let mut standing = Standing::new(Connections::open(target, client, options).expect("it accepts"));
+        standing.greet().expect("it answers");
+        (standing, ends)
+    }
+
+    #[test]
+    fn a_closed_loop_begins_when_each_connection_is_warm() {
+        let options = options();
+        // Longer than the shortest warm-up, and far from the longest.
+        let (mut standing, _) = standing(&options, Duration::from_millis(6));
+        let (greeted, begun_ns) = (standing.connections.replies, clock::now_ns());
+        standing.warm_up(&options, &mut None, &mut Random::new(1)).expect("it answers");
+        let is_longest = clock::now_ns() - begun_ns >= options.warmup_ns() * WARMUPS_MAX;
+        let warm = WARM_REPLIES * u64::from(CONNECTIONS);
+        assert!(standing.connections.replies - greeted >= warm || is_longest, "{}", standing.connections.replies);
+    }
+
+    #[test]
+    fn a_turn_leaves_nothing_to_acknowledge_for_that_of_another_server() {
+        let options = options();
+        let (mut standing, ends) = standing(&options, Duration::ZERO);
+        standing.turn(&options, &mut Random::new(1)).expect("it answers");
+        let ends = ends.lock().expect("no panic while it was held");
+        let open: Vec<u32> =
+            ends.iter().map(|end| sys::socket::unacknowledged_len(end).expect("a TCP socket")).collect();
+        assert_eq!(open, [0; CONNECTIONS as usize], "bytes of replies");
+    }
+
+    #[test]
+    fn what_has_arrived_is_read_before_all_have_sent() {
+        let options = Options { connections: 200, ..options() };
+        let (mut standing, _) = standing(&options, Duration::from_millis(1));
+        let greeted = standing.connections.replies;
+        standing.step(&mut None, &mut Window::of_nobody(), &mut Random::new(1)).expect("it answers");
+        // Some may have their replies already.
+        let sent = standing.connections.busy() as u64 + standing.connections.replies - greeted;
+        assert_eq!(sent, SENDS_MAX as u64);
+    }
+}
