@@ -34,8 +34,7 @@ scripts/python.sh
 scripts/strace.sh
 
 step "tests"
-# Most tests wait for timers and peers, not for the CPU: run more of them at once than there are cores.
-RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}" cargo test --workspace --locked
+scripts/tests.py
 
 step "10,000 and 100,000 connections"
 scripts/c10m.sh
