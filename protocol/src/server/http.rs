@@ -9,11 +9,13 @@
 mod authority;
 mod collect;
 mod head;
+mod host_line;
 mod line;
 mod reply;
 
 use self::collect::{COLLECT_LEN_MAX, Collect};
 use self::head::{Framing, HEAD_LEN_MAX, Head, Parsed, Progress};
+use self::host_line::HostLine;
 use self::line::Action;
 use self::reply::{Body, HELLO, Persistence, REPLY_HEAD_LEN_MAX, Ready};
 use super::{FILLER, Protocol, Step, Then, Violation, Waiting};
@@ -54,6 +56,7 @@ impl Default for HttpLimits {
 pub struct Http {
     limits: HttpLimits,
     ready: Ready,
+    host_line: HostLine,
     draining: bool,
 }
 
@@ -112,7 +115,7 @@ enum Turn {
 impl Http {
     /// A workload with these limits; its clock shows the epoch until [`Protocol::set_time`].
     pub fn new(limits: HttpLimits) -> Self {
-        Http { limits, ready: Ready::new(), draining: false }
+        Http { limits, ready: Ready::new(), host_line: HostLine::new(), draining: false }
     }
 
     /// Takes a request: writes the reply, or at least its head, or decides to wait for the body. Chooses the
@@ -351,7 +354,7 @@ impl Protocol for Http {
                 if output.room() < REPLY_HEAD_LEN_MAX {
                     break Then::More;
                 }
-                let begun = match head::parse(rest, progress) {
+                let begun = match head::parse(rest, progress, &mut self.host_line) {
                     Ok(Parsed::Head(head)) => {
                         at += head.len;
                         requests += 1;

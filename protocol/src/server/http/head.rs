@@ -5,6 +5,7 @@
 //! does not depend on how the head was cut into packets.
 
 use super::authority;
+use super::host_line::HostLine;
 use super::line::{Action, Line};
 use crate::bytes::{ascii_len, is_token, text_len, trim};
 use crate::fields::{self, Coding};
@@ -66,23 +67,23 @@ pub(super) enum Parsed {
     Incomplete,
 }
 
-/// Parses the front of `input`, which continues where `progress` stopped.
+/// Parses the front of `input`, which continues where `progress` stopped. `known` saves work and changes no answer.
 #[inline]
-pub(super) fn parse(input: &[u8], progress: &mut Progress) -> Result<Parsed, Violation> {
+pub(super) fn parse(input: &[u8], progress: &mut Progress, known: &mut HostLine) -> Result<Parsed, Violation> {
     // Cut first, so that bytes past the limit cannot change the answer.
     let input = &input[..input.len().min(HEAD_LEN_MAX)];
     // Only on the first call: a head that comes byte by byte must not be parsed again and again.
     if progress.lines.scanned == 0
-        && let Some(head) = parse_whole(input)
+        && let Some(head) = parse_whole(input, known)
     {
         return Ok(Parsed::Head(head));
     }
-    parse_part(input, progress)
+    parse_part(input, progress, known)
 }
 
 /// The head, if it is complete and valid.
 #[inline]
-fn parse_whole(input: &[u8]) -> Option<Head> {
+fn parse_whole(input: &[u8], known: &mut HostLine) -> Option<Head> {
     let (line, line_len) = if input.starts_with(USUAL_LINE) {
         (Line::USUAL, USUAL_LINE.len())
     } else {
@@ -92,11 +93,11 @@ fn parse_whole(input: &[u8]) -> Option<Head> {
         }
         (Line::parse(&input[..len]).ok()?, len + 2)
     };
-    Head::new(line, line_len, &input[line_len..]).ok()
+    Head::new(line, line_len, &input[line_len..], known).ok()
 }
 
 #[inline(never)]
-fn parse_part(input: &[u8], progress: &mut Progress) -> Result<Parsed, Violation> {
+fn parse_part(input: &[u8], progress: &mut Progress, known: &mut HostLine) -> Result<Parsed, Violation> {
     // RFC 9112 §2.2: at least one empty line before a request line should be ignored. More than one would
     // only let an idle peer look busy.
     if input.starts_with(b"\r\n") && !progress.skipped {
@@ -114,7 +115,7 @@ fn parse_part(input: &[u8], progress: &mut Progress) -> Result<Parsed, Violation
         };
     };
     let line = Line::parse(&input[..line_len - 2])?;
-    Head::new(line, line_len, &input[line_len..head_len]).map(Parsed::Head)
+    Head::new(line, line_len, &input[line_len..head_len], known).map(Parsed::Head)
 }
 
 /// The header fields that matter here, gathered in one pass.
@@ -129,9 +130,9 @@ struct Fields {
 impl Head {
     /// `section` holds the field lines and the empty line after them.
     #[inline]
-    fn new(line: Line, line_len: usize, section: &[u8]) -> Result<Head, Violation> {
+    fn new(line: Line, line_len: usize, section: &[u8], known: &mut HostLine) -> Result<Head, Violation> {
         let mut fields = Fields::default();
-        let section_len = fields.read(section)?;
+        let section_len = fields.read(section, known)?;
         // RFC 9112 §3.2: a server MUST answer 400 when HTTP/1.1 comes without exactly one Host.
         if fields.hosts > 1 || (fields.hosts == 0 && !line.is_http_1_0) {
             return Err(Violation::BadRequest);
@@ -158,12 +159,19 @@ impl Fields {
     /// Takes all fields up to the empty line; returns their length, empty line included. No blank may precede
     /// the colon after a name (RFC 9112 §5.1); folded lines are refused (§5.2).
     #[inline]
-    fn read(&mut self, section: &[u8]) -> Result<usize, Violation> {
+    fn read(&mut self, section: &[u8], known: &mut HostLine) -> Result<usize, Violation> {
         let mut at = 0;
         for _ in 0..=FIELDS_MAX {
             let rest = &section[at..];
             if rest.starts_with(b"\r\n") {
                 return Ok(at + 2);
+            }
+            if let Some(len) = known.len_in(rest) {
+                #[cfg(test)]
+                crate::work::add(len);
+                self.hosts += 1;
+                at += len;
+                continue;
             }
             let name_len = rest.iter().take_while(|byte| is_token(**byte)).count();
             let (name, rest) = rest.split_at(name_len);
@@ -178,8 +186,12 @@ impl Fields {
             }
             #[cfg(test)]
             crate::work::add(name_len + value_len + 3);
+            let (line_len, hosts) = (name_len + value_len + 3, self.hosts);
             self.take(name, trim(value))?;
-            at += name_len + value_len + 3;
+            if self.hosts > hosts {
+                known.keep(&section[at..at + line_len]);
+            }
+            at += line_len;
         }
         Err(Violation::HeadTooLong)
     }

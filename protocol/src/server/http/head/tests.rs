@@ -4,15 +4,24 @@ use super::super::line::Allow;
 use super::*;
 use crate::work;
 
+/// Read by a shard that has seen nothing. One that has seen the same, or another host, must find the same.
 fn whole(input: &[u8]) -> Result<Parsed, Violation> {
-    parse(input, &mut Progress::default())
+    let parse = |known: &mut HostLine| parse(input, &mut Progress::default(), known);
+    let mut known = HostLine::new();
+    let found = parse(&mut known);
+    assert_eq!(parse(&mut known), found, "again: {input:?}");
+    for line in [&b"Host: a\r\n"[..], b"Host: b\r\n", b"host:a\r\n"] {
+        known.keep(line);
+        assert_eq!(parse(&mut known), found, "after {line:?}: {input:?}");
+    }
+    found
 }
 
 /// Byte by byte, until there is an answer; and how many bytes it took.
 fn bytewise(input: &[u8]) -> (Result<Parsed, Violation>, usize) {
-    let mut progress = Progress::default();
+    let (mut progress, mut known) = (Progress::default(), HostLine::new());
     for len in 1..=input.len() {
-        match parse(&input[..len], &mut progress) {
+        match parse(&input[..len], &mut progress, &mut known) {
             Ok(Parsed::Incomplete) => {}
             answer => return (answer, len),
         }
@@ -144,9 +153,10 @@ fn one_empty_line_may_come_first() {
         assert_eq!(whole(wrong), Err(Violation::BadRequest), "{wrong:?}");
     }
     let mut progress = Progress::default();
-    assert_eq!(parse(b"\r\n", &mut progress), Ok(Parsed::EmptyLine));
-    assert_eq!(parse(b"\r", &mut progress), Ok(Parsed::Incomplete));
-    assert_eq!(parse(b"\r\n", &mut progress), Err(Violation::BadRequest));
+    let mut parse = |input: &[u8]| parse(input, &mut progress, &mut HostLine::new());
+    assert_eq!(parse(b"\r\n"), Ok(Parsed::EmptyLine));
+    assert_eq!(parse(b"\r"), Ok(Parsed::Incomplete));
+    assert_eq!(parse(b"\r\n"), Err(Violation::BadRequest));
 }
 
 /// Input that is not HTTP is refused at once, without waiting for the end of a head that never comes.
@@ -213,8 +223,8 @@ fn both_ways_agree() {
                 for byte in [b' ', b'\t', b'\r', b'\n', b':', b'x', 0, 0x7f, 0x80] {
                     let mut bytes = input.clone().into_bytes();
                     bytes[place] = byte;
-                    let careful = parse_part(&bytes, &mut Progress::default());
-                    let quick = parse_whole(&bytes).map(Parsed::Head);
+                    let careful = parse_part(&bytes, &mut Progress::default(), &mut HostLine::new());
+                    let quick = parse_whole(&bytes, &mut HostLine::new()).map(Parsed::Head);
                     let shown = String::from_utf8_lossy(&bytes).into_owned();
                     assert_eq!(quick, quick_part(careful), "{shown:?}");
                     assert_eq!(bytewise(&bytes).0, whole(&bytes), "{shown:?}");
@@ -244,11 +254,11 @@ fn the_work_is_linear() {
     ] {
         for step in [1, 2, 7, 1000] {
             work::take();
-            let mut progress = Progress::default();
+            let (mut progress, mut known) = (Progress::default(), HostLine::new());
             let mut len = 0;
             while len < input.len() {
                 len = (len + step).min(input.len());
-                if parse(&input.as_bytes()[..len], &mut progress) != Ok(Parsed::Incomplete) {
+                if parse(&input.as_bytes()[..len], &mut progress, &mut known) != Ok(Parsed::Incomplete) {
                     break;
                 }
             }
