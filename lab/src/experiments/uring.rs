@@ -16,7 +16,7 @@ const RATES: [f64; 2] = [20_000.0, 50_000.0];
 
 const NOTE_TRICKS: &str = "multishot is the base. poll receives in another way; inline sends with MSG_DONTWAIT and no \
                            completion for success; gather is inline and waits up to 50 µs for 64 completions \
-                           (min-wait), which its response times pay for. Bundles (several buffers for one receive) are \
+                           (min-wait), for which its response times pay, as long as such waits bring two or more. Bundles (several buffers for one receive) are \
                            no arm: no request of these loads is longer than a buffer, so there is nothing to bundle.";
 
 pub(super) fn experiment() -> Comparison {
@@ -43,18 +43,24 @@ fn quick() -> Scope {
     Scope {
         profile: Profile::Quick,
         arms: arms(),
-        loads: vec![Load::closed(Workload::Echo, 1000), Load::open(Workload::Echo, 1000, RATES[1])],
+        loads: busy_and_open(Workload::Echo),
         length: QUICK,
         seconds: WINDOW_S,
         notes: vec![NOTE_TRICKS],
     }
 }
 
+/// One load that keeps the server busy, and two between whose requests it has time to sleep.
+fn busy_and_open(workload: Workload) -> Vec<Load> {
+    let open = RATES.map(|rate| Load::open(workload, 1000, rate));
+    [Load::closed(workload, 1000)].into_iter().chain(open).collect()
+}
+
 fn full() -> Scope {
     let mut loads = Vec::new();
     for workload in [Workload::Echo, Workload::Http] {
-        loads.extend([64, 1000, 10_000].map(|connections| Load::closed(workload, connections)));
-        loads.extend(RATES.map(|rate| Load::open(workload, 1000, rate)));
+        loads.extend([64, 10_000].map(|connections| Load::closed(workload, connections)));
+        loads.extend(busy_and_open(workload));
     }
     loads.push(Load::pipelined(Workload::Http, 64, 16));
     Scope {

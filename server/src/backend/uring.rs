@@ -19,6 +19,7 @@
 mod accept;
 mod direct;
 mod ends;
+mod gathering;
 mod inline;
 mod poll;
 mod receive;
@@ -42,6 +43,7 @@ use protocol::server::{Echo, Http, Protocol};
 use sys::uring::{Completion, ProvidedBuffers, Starved};
 
 use self::direct::Direct;
+use self::gathering::Gathering;
 use self::inline::InlineSends;
 pub use self::ring::RING_BYTES;
 use self::ring::{COMPLETIONS, Ring};
@@ -109,6 +111,7 @@ pub(crate) struct Uring<P: Protocol, S: Style> {
     /// Connections whose receive found no provided buffer.
     starved: Starved<ConnectionId>,
     settling: Settling,
+    gathering: Gathering,
     /// Direct descriptors in use, including those of closing connections. With n listeners it may exceed
     /// `connections_max` by up to n - 1.
     descriptors: u32,
@@ -138,6 +141,7 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
             completions: Vec::with_capacity(COMPLETIONS as usize),
             starved: Starved::default(),
             settling: Settling::default(),
+            gathering: Gathering::new(),
             descriptors: 0,
             connections_max: parts.connections_max,
             style: PhantomData,

@@ -26,7 +26,7 @@ pub(crate) enum Send {
 pub(crate) trait Style {
     const RECEIVE: Receive;
     const SEND: Send = Send::Reported;
-    /// Whether to wait for several completions at once, and for how long at most.
+    /// Whether to wait for several completions at once, and for how long at most, where `gathering` finds that it pays.
     const GATHER: Option<Gather> = None;
     /// Enters needed to receive what has arrived: with polls, one for the report and one for the receive.
     const ENTERS_PER_RECEIVE: u32 = match Self::RECEIVE {

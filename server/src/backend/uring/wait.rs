@@ -39,9 +39,14 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             }
         }
         self.completions.clear();
+        let gather = S::GATHER.filter(|_| self.gathering.is_due());
         let counters = &mut self.shard.shared.counters;
         counters.turns += 1;
-        match self.ring.submit_and_wait(S::GATHER, wait_max, &mut self.completions, counters) {
+        let result = self.ring.submit_and_wait(gather, wait_max, &mut self.completions, counters);
+        if gather.is_some() {
+            self.gathering.brought(self.completions.len());
+        }
+        match result {
             Ok(()) => Ok(()),
             Err(error) => self.on_wait_failed(&error),
         }
