@@ -1,10 +1,11 @@
 //! How often the judgement errs and what it finds, with noise of published runs. `C10M_TRIALS=2000 cargo test --release -p
 //! results simulation -- --nocapture` prints the rates that stand in the documentation of the module.
 //!
-//! `noise.txt` has three published runs (uring, backends, peers of 2026-11-22). In the order in which the starts were
+//! Each file of `noise/` has published runs of one way of measuring: of servers in turns (quick, backends, uring, peers
+//! of 2026-11-30), and of starts one after another (uring, backends, peers of 2026-11-22). In the order in which the starts were
 //! measured, it says how far the logarithm of a start's CPU time per request lay from the mean of its arm under its load, in units
-//! of 0.0001. Heavy tails (kurtosis 4 to 8), what a start of a process brings with it, drift, and bursts of steal are in
-//! them. The starts of a block are taken side by side.
+//! of 0.0001. Heavy tails, what a start of a process brings with it, drift, and bursts of steal are in them. The starts of a block
+//! are taken side by side.
 
 use super::critical::PERMUTATIONS;
 use super::judge::{Findings, judge_by};
@@ -25,18 +26,33 @@ const ARMS: usize = 7;
 /// Effects that do not matter.
 const EFFECT_MIN: f64 = 0.02;
 
-/// The deviations of each run that `noise.txt` is from.
-fn noise() -> Vec<Vec<f64>> {
-    let runs = include_str!("noise.txt").split("\n\n");
-    let number = |word: &str| word.parse::<f64>().expect("a number") / 10_000.0;
-    runs.map(|run| run.split_ascii_whitespace().map(number).collect()).collect()
+/// A way of measuring, and the deviations of each of its published runs.
+struct Noise {
+    name: &'static str,
+    runs: Vec<Vec<f64>>,
+}
+
+impl Noise {
+    fn of_turns() -> Noise {
+        Noise::new("in turns", include_str!("noise/turns.txt"))
+    }
+
+    fn of_starts() -> Noise {
+        Noise::new("one after another", include_str!("noise/starts.txt"))
+    }
+
+    fn new(name: &'static str, text: &str) -> Noise {
+        let number = |word: &str| word.parse::<f64>().expect("a number") / 10_000.0;
+        let runs = text.split("\n\n").map(|run| run.split_ascii_whitespace().map(number).collect()).collect();
+        Noise { name, runs }
+    }
 }
 
 /// Starts of so many blocks under so many loads. The first arm needs `effect` more than the reference, the last half again
 /// as much, as a peer would; all others need the same.
-fn starts(random: &mut Random, noise: &[Vec<f64>], blocks: usize, loads: usize, effect: f64) -> Vec<Starts> {
+fn starts(random: &mut Random, noise: &Noise, blocks: usize, loads: usize, effect: f64) -> Vec<Starts> {
     let width = REFERENCES + ARMS;
-    let run = &noise[random.index(noise.len())];
+    let run = &noise.runs[random.index(noise.runs.len())];
     let begin = random.index(run.len());
     let mut taken = run.iter().cycle().skip(begin);
     let mut found: Vec<Starts> = (0..loads).map(|_| Starts { arms: (0..ARMS).collect(), blocks: vec![] }).collect();
@@ -74,12 +90,12 @@ struct Rates {
     trials: f64,
 }
 
-fn rates(blocks: usize, loads: usize, effect: f64) -> Rates {
-    let (noise, mut random) = (noise(), Random::new(blocks as u64 ^ (loads as u64) << 16));
+fn rates(noise: &Noise, blocks: usize, loads: usize, effect: f64) -> Rates {
+    let mut random = Random::new(blocks as u64 ^ (loads as u64) << 16);
     let (trials, permutations) = extent();
     let mut rates = Rates { trials: f64::from(trials), ..Rates::default() };
     for _ in 0..trials {
-        let starts = starts(&mut random, &noise, blocks, loads, effect);
+        let starts = starts(&mut random, noise, blocks, loads, effect);
         let findings = judge_by(&starts, ARMS, EFFECT_MIN, permutations).expect("enough blocks");
         rates.false_differences += f64::from(has_false_difference(&findings, effect));
         rates.uncovered += f64::from(misses_the_truth(&findings, effect));
@@ -111,32 +127,41 @@ fn misses_the_truth(findings: &Findings, effect: f64) -> bool {
         .any(|(arm, effect)| effect.is_none_or(|effect| !(effect.low..=effect.high).contains(&truth(arm))))
 }
 
-#[test]
-fn false_differences_stay_below_five_percent_and_intervals_hold_the_truth() {
-    for (blocks, loads) in [(8, 1), (24, 1), (60, 1), (12, 3), (24, 3)] {
-        let rates = rates(blocks, loads, 0.0);
+/// Nothing is planted but the last arm, and nothing else may be found.
+fn check_errors(noise: &Noise, designs: &[(usize, usize)]) {
+    for &(blocks, loads) in designs {
+        let rates = rates(noise, blocks, loads, 0.0);
         let (wrong, held) = (rates.false_differences / rates.trials, 1.0 - rates.uncovered / rates.trials);
-        println!(
-            "{blocks} blocks, {loads} loads: false differences {:.1} %, coverage {:.1} %",
-            wrong * 100.0,
-            held * 100.0
-        );
+        let design = format!("{}, {blocks} blocks, {loads} loads", noise.name);
+        println!("{design}: false differences {:.1} %, coverage {:.1} %", wrong * 100.0, held * 100.0);
         let most = RATE + DEVIATIONS_MAX * (RATE * (1.0 - RATE) / rates.trials).sqrt();
-        assert!(wrong <= most, "{blocks} blocks, {loads} loads: {wrong}");
-        assert!(held >= 1.0 - most, "{blocks} blocks, {loads} loads: {held}");
+        assert!(wrong <= most, "{design}: {wrong}");
+        assert!(held >= 1.0 - most, "{design}: {held}");
+    }
+}
+
+/// Of a planted 2, 3, 5 and 10 %, at least so many are found.
+fn check_power(noise: &Noise, blocks: usize, loads: usize, least: [f64; 4]) {
+    for (effect, least) in [0.02, 0.03, 0.05, 0.1].into_iter().zip(least) {
+        let rates = rates(noise, blocks, loads, effect);
+        let found = rates.found / rates.trials;
+        let design = format!("{}, {blocks} blocks, {loads} loads, {:.0} %", noise.name, effect * 100.0);
+        println!("{design}: found {:.1} %", found * 100.0);
+        assert!(found >= least, "{design}: {found}");
     }
 }
 
 #[test]
+fn false_differences_stay_below_five_percent_and_intervals_hold_the_truth() {
+    check_errors(&Noise::of_turns(), &[(8, 1), (24, 1), (44, 2)]);
+    check_errors(&Noise::of_starts(), &[(8, 1), (24, 1), (60, 1), (12, 3), (24, 3)]);
+}
+
+#[test]
 fn what_is_planted_is_found() {
-    for (blocks, loads, least) in
-        [(24, 3, [0.0, 0.05, 0.4, 0.95]), (60, 1, [0.0, 0.05, 0.2, 0.9]), (100, 3, [0.1, 0.4, 0.85, 0.99])]
-    {
-        for (effect, least) in [0.02, 0.03, 0.05, 0.1].into_iter().zip(least) {
-            let rates = rates(blocks, loads, effect);
-            let found = rates.found / rates.trials;
-            println!("{blocks} blocks, {loads} loads, {:.0} %: found {:.1} %", effect * 100.0, found * 100.0);
-            assert!(found >= least, "{blocks} blocks, {loads} loads, {effect}: {found}");
-        }
-    }
+    check_power(&Noise::of_turns(), 24, 1, [0.4, 0.6, 0.9, 0.99]);
+    check_power(&Noise::of_turns(), 44, 2, [0.6, 0.85, 0.97, 0.99]);
+    check_power(&Noise::of_starts(), 24, 3, [0.0, 0.05, 0.4, 0.95]);
+    check_power(&Noise::of_starts(), 60, 1, [0.0, 0.05, 0.2, 0.9]);
+    check_power(&Noise::of_starts(), 100, 3, [0.1, 0.4, 0.85, 0.99]);
 }
