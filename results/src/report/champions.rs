@@ -7,14 +7,15 @@ use super::load::short;
 use super::table::Table;
 use crate::figures::ratio;
 use crate::judged::Judged;
-use crate::record::{Cell, Record, Role};
+use crate::record::{Cell, Metric, Record, Role};
 use crate::stats::blocks::{Finding, Starts, judge};
 
-/// With fewer other servers, the table would only repeat what the others say.
-const OTHERS_MIN: usize = 2;
-
-/// A row for each load with several other servers; `None` if there is none.
+/// A row for each load in which that says more than the other tables; `None` if there is none, or servers are not what is
+/// compared.
 pub fn champions_table(record: &Record, judged: &Judged<'_>) -> Option<Table> {
+    if record.metric != Metric::ServerRun {
+        return None;
+    }
     let rows: Vec<Vec<String>> = judged.loads.iter().flat_map(|cells| row(record, cells)).collect();
     let header = ["load", "own best", "best other", "ratio", "from", "to", "finding"];
     let title = "This project's best arm against the best other server";
@@ -30,10 +31,11 @@ fn row(record: &Record, cells: &[&Cell]) -> Option<Vec<String>> {
     let is_arm = |cell: &&&Cell| matches!(cell.role, Role::Arm | Role::Reference);
     let own: Vec<&Cell> = cells.iter().filter(is_arm).copied().filter(|cell| cell.is_own).collect();
     let others: Vec<&Cell> = cells.iter().filter(is_arm).copied().filter(|cell| !cell.is_own).collect();
-    if others.len() < OTHERS_MIN {
+    let best = own.into_iter().min_by(|a, b| total(record, a).total_cmp(&total(record, b)))?;
+    // The ratio of a single other one to the reference stands in the other tables.
+    if others.is_empty() || (others.len() == 1 && best.role == Role::Reference) {
         return None;
     }
-    let best = own.into_iter().min_by(|a, b| total(record, a).total_cmp(&total(record, b)))?;
     // The best is the reference here, with its value in both places.
     let block = |block: u32| -> Option<Vec<f64>> {
         let own = value(record, best, block)?;
