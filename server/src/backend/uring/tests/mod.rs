@@ -119,3 +119,24 @@ fn one_byte_is_answered_among_floods() {
     let failed = backend.shard.shared.counters.enobufs;
     assert!((1..=100).contains(&failed), "{failed} receives found no buffer");
 }
+
+/// Each turn brings one completion, that of the doorbell.
+#[test]
+fn waits_that_bring_one_completion_are_left_out_but_for_a_few() {
+    let Some((mut backend, _)) = open::<style::Gathering>() else { return };
+    let wait = Duration::from_micros(style::Gathering::GATHER.expect("it gathers").wait_us_max.into());
+    let mut turn = || {
+        sys::doorbell::ring(&backend.doorbell).expect("a doorbell");
+        let begun = std::time::Instant::now();
+        backend.turn().expect("a turn");
+        (backend.gathering.has_just_gathered(), begun.elapsed())
+    };
+    for _ in 0..2000 {
+        turn();
+    }
+    let (gathered, plain): (Vec<_>, Vec<_>) = (0..320).map(|_| turn()).partition(|(gathered, _)| *gathered);
+    assert_eq!((gathered.len(), plain.len()), (10, 310));
+    // The kernel does not return before a wait is over. Of turns that do not wait, one at least is not held up.
+    let shortest = |turns: Vec<(bool, Duration)>| turns.into_iter().map(|(_, time)| time).min();
+    assert!(shortest(gathered) >= Some(wait) && shortest(plain) < Some(wait));
+}
