@@ -16,8 +16,9 @@ const RATES: [f64; 2] = [20_000.0, 50_000.0];
 
 const NOTE_TRICKS: &str = "multishot is the base. poll receives in another way; inline sends with MSG_DONTWAIT and no \
                            completion for success; gather is inline and waits up to 50 µs for 64 completions \
-                           (min-wait), for which its response times pay, as long as such waits bring two or more. Bundles (several buffers for one receive) are \
-                           no arm: no request of these loads is longer than a buffer, so there is nothing to bundle.";
+                           (min-wait), which its response times contain; it stops waiting where such waits bring fewer \
+                           than two. Bundles (several buffers for one receive) are no arm: no request of these loads is \
+                           longer than a buffer, so there is nothing to bundle.";
 
 pub(super) fn experiment() -> Comparison {
     Comparison {

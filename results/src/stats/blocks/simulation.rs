@@ -1,10 +1,10 @@
 //! How often the judgement errs and what it finds, with noise of published runs. `C10M_TRIALS=2000 cargo test --release -p
 //! results simulation -- --nocapture` prints the rates that stand in the documentation of the module.
 //!
-//! Each file of `noise/` has published runs of one way of measuring: of servers in turns (quick, backends, uring, peers
-//! of 2026-11-30), and of starts one after another (uring, backends, peers of 2026-11-22). In the order in which the starts were
+//! Each file of `noise/` has published runs of one way of measuring: of servers in turns (quick and backends of 2026-11-29, uring
+//! and peers of 2026-11-30), and of starts one after another (uring, backends, peers of 2026-11-22). In the order in which the starts were
 //! measured, it says how far the logarithm of a start's CPU time per request lay from the mean of its arm under its load, in units
-//! of 0.0001. Heavy tails, what a start of a process brings with it, drift, and bursts of steal are in them. The starts of a block
+//! of 0.0001; of servers in turns, which share what the machine does, less what the servers of its block have in common. Heavy tails, what a start of a process brings with it, drift, and bursts of steal are in them. The starts of a block
 //! are taken side by side.
 
 use super::critical::PERMUTATIONS;
