@@ -55,6 +55,9 @@ pub struct Record {
     pub seed: u64,
     /// What a reader has to know beside the numbers.
     pub notes: Vec<String>,
+    /// How each server was built and set up.
+    #[serde(default)]
+    pub servers: Vec<String>,
     /// Arms that could not run, with the reason.
     pub skipped: Vec<String>,
     /// Preconditions that had to be waited for, with how long and why.

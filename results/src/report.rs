@@ -16,7 +16,7 @@ mod runs_list;
 mod table;
 
 use crate::judged::Judged;
-use crate::record::{Record, Turns};
+use crate::record::{Metric, Record, Turns};
 use crate::run::{Curve, NamedFile};
 use crate::shell;
 use crate::visible::visible;
@@ -83,6 +83,10 @@ pub fn document(record: &Record, curves: &[Curve]) -> Document {
     blocks.extend([Block::Paragraph(measured(record, &judged)), Block::Paragraph(decided(record, &judged))]);
     repeat_blocks(record, &mut blocks);
     note_blocks(record, &mut blocks);
+    if !record.servers.is_empty() {
+        let blocks_of = vec![Block::List(record.servers.clone())];
+        blocks.push(Block::PageOnly { summary: "The servers and their settings".to_owned(), blocks: blocks_of });
+    }
     let host = vec![Block::Table(host_table(&record.host))];
     blocks.push(Block::PageOnly { summary: "The host and its settings".to_owned(), blocks: host });
     Document { title: record.experiment.clone(), question: record.question.clone(), blocks }
@@ -141,6 +145,10 @@ fn measured(record: &Record, judged: &Judged<'_>) -> String {
     let design = &record.design;
     let sum = |of: fn(&crate::record::Summary) -> u32| record.cells.iter().map(|cell| of(&cell.summary)).sum::<u32>();
     let starts = sum(|summary| summary.starts);
+    let repeated = match design.turns[..] {
+        [] => String::new(),
+        _ => ", those of a block under a load together".to_owned(),
+    };
     let how = match &design.turns[..] {
         [] => format!(
             "of server and generator, each at least {} s of load and a window of {} s. A block has every arm once and the \
@@ -150,29 +158,54 @@ fn measured(record: &Record, judged: &Judged<'_>) -> String {
         [Turns { rounds, window_s, .. }, others @ ..] => format!(
             "of servers. A block has every arm once and the reference twice: new processes that stand side by side, while a \
              client that never sleeps loads one after the other for a window of {:.0} ms, in {rounds} rounds of random order, \
-             every second one mirrored{}{}",
+             every second one mirrored{}. A round from which the hypervisor took time is made again, up to half as many{}",
             window_s * 1000.0,
             others.iter().map(another).collect::<String>(),
             apart(record, judged.loads.len())
         ),
     };
     format!(
-        "{} blocks, {} starts {how}. {} starts were disturbed by \
-         the hypervisor or by other processes, thrown away and repeated (at most {} times each); {} were kept although they were \
+        "{} blocks, {} starts {how}.{} {} starts were disturbed by \
+         the hypervisor or by other processes, thrown away and repeated{repeated} (at most {} times each); {} were kept although they were \
          disturbed, because their repeats were, too, or all repeats were used up. {} decide nothing because their counts or CPU time are INVALID, and the times of {} are in no \
-         quantile. Seed {}. Host: Linux {}, {}, {} processors.",
+         quantile.{} Seed {}. Host: Linux {}, {}, {} processors.",
         design.blocks,
         count(starts.into()),
+        windows_dropped(record),
         count(sum(|summary| summary.repeated).into()),
         design.repeats_max,
         count(sum(|summary| summary.disturbed).into()),
         count(sum(|summary| summary.invalid).into()),
         count(sum(|summary| summary.times_invalid).into()),
+        same_counts(record),
         record.seed,
         fact("/kernel/release"),
         fact("/cpu/model"),
         fact("/cpu/online_count"),
     )
+}
+
+/// How many windows of turns do not count, where that is known.
+fn windows_dropped(record: &Record) -> String {
+    let known: Vec<u32> = record.cells.iter().filter_map(|cell| cell.summary.windows_dropped).collect();
+    match known[..] {
+        [] => String::new(),
+        _ => format!(" {} windows do not count for that reason.", count(known.iter().sum::<u32>().into())),
+    }
+}
+
+/// Whether server and client counted the same requests, where the client's own account says so (V7).
+fn same_counts(record: &Record) -> String {
+    let sum = |of: fn(&crate::record::Summary) -> u32| record.cells.iter().map(|cell| of(&cell.summary)).sum::<u32>();
+    let (equal, both) = (sum(|summary| summary.counts_equal), sum(|summary| summary.counts_both));
+    match record.metric {
+        Metric::ServerRun if both > 0 => format!(
+            " In {} of the {} starts whose server counts, it counted as many requests as the client replies.",
+            count(equal.into()),
+            count(both.into())
+        ),
+        _ => String::new(),
+    }
 }
 
 /// Another length of a window.

@@ -302,7 +302,8 @@ fn lengths_of_windows_are_told_with_their_loads() {
     assert!(
         text.contains(
             "for a window of 25 ms, in 8 rounds of random order, every second one mirrored; under echo × 10,000 closed, for a \
-             window of 100 ms, in 4 rounds. Under 1 of 3 loads they were measured one after another"
+             window of 100 ms, in 4 rounds. A round from which the hypervisor took time is made again, up to half as many. Under 1 \
+             of 3 loads they were measured one after another"
         ),
         "{text}"
     );

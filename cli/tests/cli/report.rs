@@ -87,6 +87,9 @@ fn every_published_run_can_be_rendered_as_it_was() {
         assert_eq!(names(directory).len(), files.len(), "nothing else is left: {run}");
         let page = fs::read_to_string(directory.join("report.html")).expect("a page");
         assert!(page.trim_end().ends_with("</html>") && page.contains("<svg"), "{run}");
+        let text = fs::read_to_string(directory.join("report.md")).expect("a text");
+        let words = text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count();
+        assert!(words <= 1500, "{words} words, which nobody reads: {run}");
         let published = Path::new(run["run"].as_str().expect("a path"));
         for file in files {
             let [now, then] = [directory, published].map(|place| fs::read(place.join(file)).expect("a file"));

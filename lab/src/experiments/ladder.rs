@@ -26,12 +26,12 @@ const NOTE_TOP: &str = "The rung of 100,000 connections has several reactors on 
 pub(super) fn experiment() -> Comparison {
     Comparison {
         name: "ladder",
-        question: "What do idle neighbours cost: how do CPU, tail and memory grow from 100 to 100,000 connections at the \
-                   same rate?",
+        question: "What do idle neighbours cost: how do CPU, tail and memory grow with the connections that share one \
+                   rate?",
         explanation: "C10K as a curve. The work is the same on every rung, so whatever grows is the price of holding \
-                      connections: larger tables, colder caches, more memory. Compare the rungs of one arm as well as \
-                      the arms of one rung. Real idle connections also cost timers and keep-alives, which this does \
-                      not show.",
+                      connections: larger tables, colder caches, more memory. The arms of a rung are measured beside \
+                      each other, the rungs are not: between them the host has changed, too. Real idle connections also \
+                      cost timers and keep-alives, which this does not show.",
         metric: Metric::ServerRun,
         decision: against("epoll level", 0.02),
         is_hidden: false,

@@ -203,6 +203,7 @@ fn account(load: &Record, server: Option<&Exit>, footprint: Footprint, opening: 
         response_us_p99: load.response_us.p99,
         replies_whole_run: Some(requests.completed_whole_run),
         served_whole_run: report.map(|report| report.totals.requests),
+        rounds_dropped: None,
         counts,
         cpu,
         times,

@@ -126,11 +126,10 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
     let totals = report.map(|report| &report.totals);
     let spread = report.filter(|report| report.reactors.len() > 1).and_then(|report| report.spread);
     let per_request = totals.map(|totals| job.opening.per_request(totals)).unwrap_or_default();
-    let each = |grown: f64| {
-        let connections = job.load.connections;
-        (connections >= footprint::CONNECTIONS_MIN).then(|| grown / f64::from(connections))
-    };
+    let each = |grown: f64| each(job.load.connections, grown);
+    let served = served.or(totals.map(|totals| totals.requests));
     let counts = counts(turns.iter().map(|turn| turn.due).sum(), completed);
+    let is_one_account = served.is_none_or(|served| served == whole.replies);
     let times = times(job.load.rate.and(whole.lateness_us_p99), whole.response_us_p99);
     let run = RunOfCell {
         // Its place in the experiment is for the caller to say.
@@ -164,11 +163,12 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
         response_us_p90: whole.response_us_p90,
         response_us_p99: whole.response_us_p99,
         replies_whole_run: Some(whole.replies),
-        served_whole_run: served.or(totals.map(|totals| totals.requests)),
-        counts,
+        served_whole_run: served,
+        counts: if is_one_account { counts } else { VerdictState::Invalid },
         cpu: VerdictState::Valid,
         times,
-        objections: objections(counts, times),
+        objections: objections(counts, times, is_one_account),
+        rounds_dropped: Some((0..).zip(&record.rounds).filter(|(round, _)| !is_kept(*round)).count() as u32),
     };
     let raw = Raw { load: json!({ "turns": { "rounds": record.rounds.len() } }), server: ended.printed };
     Ok(Measured {
@@ -178,6 +178,11 @@ fn one(record: &Record, target: usize, job: &Job, served: Option<u64>, ended: En
         points: all().map(|turn| point(turn, is_kept(turn.round))).collect(),
         window_start_unix_ms: Some(record.started_unix_ms),
     })
+}
+
+/// What grew, for each connection; `None` with too few of them to tell.
+fn each(connections: u32, grown: f64) -> Option<f64> {
+    (connections >= footprint::CONNECTIONS_MIN).then(|| grown / f64::from(connections))
 }
 
 /// Which rounds count: those without a disturbance, or all if fewer than half as many as were asked for are left.
@@ -204,9 +209,11 @@ fn counts(due: Option<u64>, completed: f64) -> VerdictState {
     }
 }
 
-fn objections(counts: VerdictState, times: VerdictState) -> String {
-    let named = [(times, "V2"), (counts, "V3")].into_iter().filter(|(state, _)| *state != VerdictState::Valid);
-    named.map(|(_, check)| check).collect::<Vec<_>>().join(" ")
+/// Checks that were not ok: those of times and of the rate, and V7 where server and client count differently.
+fn objections(counts: VerdictState, times: VerdictState, is_one_account: bool) -> String {
+    let is_ok = |state| state == VerdictState::Valid;
+    let checks = [(is_ok(times), "V2"), (is_ok(counts), "V3"), (is_one_account, "V7")];
+    checks.into_iter().filter(|(is_ok, _)| !is_ok).map(|(_, check)| check).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the client's own lateness is in the times, by check V2 of `load` at the 99th percentile.
@@ -296,8 +303,8 @@ mod tests {
         {
             assert_eq!(counts(due, completed), expected, "{completed} of {due:?}");
         }
-        assert_eq!(objections(Valid, Valid), "");
-        assert_eq!(objections(Invalid, Warn), "V2 V3");
+        assert_eq!(objections(Valid, Valid, true), "");
+        assert_eq!(objections(Invalid, Warn, false), "V2 V3 V7");
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub(crate) fn measure(job: &Job, stage: &Stage<'_>, server: Running) -> anyhow::
         response_us_p99: time_after(&output, "99%"),
         replies_whole_run: Some(requests as u64),
         served_whole_run: served.or(totals.map(|totals| totals.requests)),
+        rounds_dropped: None,
         // It checks nothing itself.
         counts: VerdictState::Warn,
         cpu: VerdictState::Warn,

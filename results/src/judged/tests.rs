@@ -84,6 +84,7 @@ fn record(twin: f64, handicapped: f64) -> Record {
         host: serde_json::Value::Null,
         seed: 1,
         notes: vec![],
+        servers: vec![],
         skipped: vec![],
         waits: vec![],
         resumed: 0,

@@ -67,6 +67,9 @@ pub struct RunOfCell {
     pub replies_whole_run: Option<u64>,
     /// Requests as the server counts them.
     pub served_whole_run: Option<u64>,
+    /// Rounds that were made and do not count, because the hypervisor took time from them; absent where no rounds were made.
+    #[serde(default)]
+    pub rounds_dropped: Option<u32>,
     /// Whether its counts may be believed.
     pub counts: VerdictState,
     /// Whether its CPU time may be believed.

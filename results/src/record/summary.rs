@@ -21,6 +21,10 @@ pub struct Summary {
     pub invalid: u32,
     /// Starts whose times are INVALID: they are in no quantile.
     pub times_invalid: u32,
+    /// Windows of all starts that do not count, because the hypervisor took time from their round; absent where it is not
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows_dropped: Option<u32>,
     /// Failed requests of all starts.
     pub errors: u64,
     /// Starts in which the generator counts as many replies as the server requests.
@@ -65,6 +69,7 @@ impl Summary {
             disturbed: count(|run| run.is_disturbed),
             invalid: count(|run| !run.stands()),
             times_invalid: count(|run| run.times == VerdictState::Invalid),
+            windows_dropped: runs.iter().filter_map(|run| run.rounds_dropped).reduce(|sum, more| sum + more),
             errors: runs.iter().map(|run| run.errors).sum(),
             counts_equal: count(|run| run.replies_whole_run.is_some() && run.replies_whole_run == run.served_whole_run),
             counts_both: count(|run| run.replies_whole_run.is_some() && run.served_whole_run.is_some()),

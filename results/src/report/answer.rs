@@ -4,7 +4,7 @@ use super::agreement;
 use super::load::short;
 use crate::figures::{capitalised, percent, ratio};
 use crate::judged::{Controls, Judged};
-use crate::record::Record;
+use crate::record::{Cell, Record, Role};
 use crate::stats::blocks::{BLOCKS_MIN, Effect, Finding, Resolution};
 
 /// More arms with one finding than this, and only both ends of them are named.
@@ -13,6 +13,8 @@ const NAMED_MAX: usize = 4;
 const TIMES_FROM: f64 = 1.5;
 /// Arms whose effect depends on the load, of which a sentence tells.
 const DIFFERING_MAX: usize = 2;
+/// From this share of its system calls on, that the handicapped twin saved some says something.
+const SAVED_MIN: f64 = 0.01;
 
 /// What is to be read if nothing else is: at most three sentences, and in front of them one if the run may not be
 /// believed, and one about agreement if that is the question.
@@ -81,13 +83,11 @@ fn differences(record: &Record, judged: &Judged<'_>) -> Option<String> {
                 arms.len(),
                 if first.1.ratio < 1.0 { "less" } else { "more" },
                 first.0,
-                amount(&first.1),
+                together(judged, first),
                 last.0,
-                amount(&last.1)
+                together(judged, last)
             )),
-            few => parts.extend(
-                few.iter().map(|(name, effect)| format!("{name} needs {}{}", amount(effect), over_some(judged, name))),
-            ),
+            few => parts.extend(few.iter().map(|found| format!("{} needs {}", found.0, together(judged, found)))),
         }
     }
     Some(format!("Against {reference}, in {metric}{over}: {}.", parts.join("; ")))
@@ -101,10 +101,26 @@ fn over(judged: &Judged<'_>) -> String {
     }
 }
 
-/// ` (over 2 of them)`, for an arm that does not have every load.
-fn over_some(judged: &Judged<'_>, name: &str) -> String {
+/// `4.7 % less [3.1, 6.4]`; over how many loads, if these are not all; and where loads differ so much that nobody meets
+/// their mean, both ends instead of it.
+fn together(judged: &Judged<'_>, (name, effect): &Found<'_>) -> String {
     let loads = judged.loads_of(name).len();
-    if loads == judged.loads.len() { String::new() } else { format!(" (over {loads} of them)") }
+    let over_some = if loads == judged.loads.len() { String::new() } else { format!(", over {loads} of them") };
+    match ends(judged, name) {
+        Some([least, most]) if judged.differs(name) && most.1.ratio / least.1.ratio >= TIMES_FROM => {
+            format!("{} to {} times as much, by load{over_some}", ratio(least.1.ratio), ratio(most.1.ratio))
+        }
+        _ => format!("{}{over_some}", amount(effect)),
+    }
+}
+
+/// Of the loads of an arm, the one with its least ratio and the one with its greatest.
+fn ends(judged: &Judged<'_>, name: &str) -> Option<[(String, Effect); 2]> {
+    let mut effects: Vec<(String, Effect)> = (0..judged.loads.len())
+        .filter_map(|load| Some((short(judged.loads[load][0]), judged.under(load, name)?)))
+        .collect();
+    effects.sort_by(|a, b| a.1.ratio.total_cmp(&b.1.ratio));
+    Some([effects.first()?.clone(), effects.last()?.clone()])
 }
 
 /// What is equal, of what only the sign is known, and what is undecided.
@@ -117,7 +133,7 @@ fn rest(record: &Record, judged: &Judged<'_>) -> Option<String> {
     let mut parts = Vec::new();
     for (finding, lead) in [
         (Finding::Equal, format!("equal within {}", percent(record.decision.effect_min))),
-        (Finding::SignKnown, "a difference of which the size is open".to_owned()),
+        (Finding::SignKnown, format!("surely different, perhaps by less than {}", percent(record.decision.effect_min))),
         (Finding::Undecided, "undecided".to_owned()),
     ] {
         let found = with(judged, finding);
@@ -141,11 +157,7 @@ fn dependence(judged: &Judged<'_>) -> Option<String> {
     let total = differing.len();
     differing.truncate(DIFFERING_MAX);
     let part = |name: &&str| {
-        let mut effects: Vec<(String, Effect)> = (0..judged.loads.len())
-            .filter_map(|load| Some((short(judged.loads[load][0]), judged.under(load, name)?)))
-            .collect();
-        effects.sort_by(|a, b| a.1.ratio.total_cmp(&b.1.ratio));
-        let (least, most) = (effects.first()?, effects.last()?);
+        let [least, most] = ends(judged, name)?;
         Some(format!("{name} {} × with {}, {} × with {}", ratio(least.1.ratio), least.0, ratio(most.1.ratio), most.0))
     };
     let parts: Vec<String> = differing.iter().filter_map(part).collect();
@@ -183,7 +195,7 @@ pub(super) fn seen(record: &Record, judged: &Judged<'_>) -> Option<String> {
     };
     Some(format!(
         "{resolves} (found in 8 of 10 such runs); {undecided} of {arms} undecided. {}",
-        controls(&judged.controls)
+        controls(record, &judged.controls)
     ))
 }
 
@@ -192,7 +204,7 @@ fn fine(share: f64) -> String {
 }
 
 /// `The twin: 1.002 [0.985, 1.019]; a planted 5.0 % was seen as 4.7 % [3.1, 6.4].`
-fn controls(controls: &Controls) -> String {
+fn controls(record: &Record, controls: &Controls) -> String {
     let mut parts = Vec::new();
     if let Some(twin) = controls.twin {
         parts.push(format!("the twin: {:.3} [{:.3}, {:.3}]", twin.ratio, twin.low, twin.high));
@@ -200,14 +212,35 @@ fn controls(controls: &Controls) -> String {
     if let Some((planted, seen)) = controls.planted.zip(controls.handicapped) {
         let of = |ratio: f64| (ratio - 1.0) * 100.0;
         parts.push(format!(
-            "a planted {} was seen as {:.1} % [{:.1}, {:.1}]",
+            "a planted {} was seen as {:.1} % [{:.1}, {:.1}]{}",
             fine(planted),
             of(seen.ratio),
             of(seen.low),
-            of(seen.high)
+            of(seen.high),
+            saved(record).filter(|_| seen.high < 1.0 + planted).unwrap_or_default()
         ));
     }
     if parts.is_empty() { "It has no controls.".to_owned() } else { format!("{}.", capitalised(&parts.join("; "))) }
+}
+
+/// What lets less be seen than was planted: a dearer server finds more to do each time it looks, and makes fewer system
+/// calls for a request. Under the load where it saved most.
+fn saved(record: &Record) -> Option<String> {
+    let calls = |cell: &Cell| cell.summary.syscalls_per_request.map(|range| range.median);
+    let beside = |cell: &Cell| {
+        let is_same = |other: &&Cell| other.role == Role::Reference && short(other) == short(cell);
+        calls(record.cells.iter().find(is_same)?)
+    };
+    record
+        .cells
+        .iter()
+        .filter(|cell| cell.role == Role::Handicapped)
+        .filter_map(|cell| Some((calls(cell)?, beside(cell)?, short(cell))))
+        .filter(|(mine, theirs, _)| mine / theirs <= 1.0 - SAVED_MIN)
+        .min_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)))
+        .map(|(mine, theirs, load)| {
+            format!("; the dearer one made {mine:.2} system calls for a request with {load}, the other {theirs:.2}")
+        })
 }
 
 /// Which control does not hold, and how.

@@ -31,18 +31,12 @@ pub enum Block {
     Table(Table),
     /// A chart.
     Figure(Figure),
-    /// Like `Details`, and only on the page. The text says where it is: nobody reads dozens of tables in one file.
+    /// For some readers: on the page only, folded until they open it. The text says where it is: nobody reads dozens of tables
+    /// in one file.
     PageOnly {
         /// What stands on the fold.
         summary: String,
         /// What is in it.
-        blocks: Vec<Block>,
-    },
-    /// Details for some readers: folded until they open them.
-    Details {
-        /// The text on the fold.
-        summary: String,
-        /// The contents of the fold.
         blocks: Vec<Block>,
     },
 }
@@ -73,7 +67,7 @@ fn gather(blocks: &[Block], files: &mut Vec<(String, String)>) {
     for block in blocks {
         match block {
             Block::Figure(figure) => files.push((figure.name.clone(), figure.svg.clone())),
-            Block::Details { blocks, .. } | Block::PageOnly { blocks, .. } => gather(blocks, files),
+            Block::PageOnly { blocks, .. } => gather(blocks, files),
             _ => {}
         }
     }
@@ -121,7 +115,7 @@ mod tests {
             let [alt, caption] = [String::new(), String::new()];
             Block::Figure(Figure { name: name.to_owned(), alt, caption, svg: "<svg/>".to_owned() })
         };
-        let blocks = vec![figure("a.svg"), Block::Details { summary: String::new(), blocks: vec![figure("b.svg")] }];
+        let blocks = vec![figure("a.svg"), Block::PageOnly { summary: String::new(), blocks: vec![figure("b.svg")] }];
         let document = Document { title: String::new(), question: String::new(), blocks };
         let names: Vec<String> = document.figures().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["a.svg", "b.svg"]);

@@ -99,7 +99,7 @@ mod tests {
         let blocks = vec![
             Block::Heading(evil.into()),
             Block::Answer(vec![evil.into()]),
-            Block::Details { summary: evil.into(), blocks: inner },
+            Block::PageOnly { summary: evil.into(), blocks: inner },
         ];
         let page = html(&Document { title: evil.into(), question: evil.into(), blocks });
         assert!(!page.contains("<script") && !page.contains("<b>"), "{page}");

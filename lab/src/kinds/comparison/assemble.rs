@@ -20,6 +20,7 @@ use crate::session::stage::Stage;
 use crate::subjects::generators::WARMUP_MS;
 use crate::subjects::load::Load;
 use crate::subjects::servers::about::configuration;
+use crate::subjects::servers::kind::Kind;
 use crate::subjects::together::Pace;
 
 /// The merged response times of cells, by their keys.
@@ -48,6 +49,7 @@ pub(crate) fn outcome(
         decision: comparison.decision.clone(),
         design: design(scope, journal),
         notes: notes(scope, journal, sitting.stage(), &account.failures),
+        servers: servers(scope, sitting.stage()),
         started_at: account.started_at,
         duration_s: account.duration_s,
         command: account.command,
@@ -173,13 +175,28 @@ fn notes(scope: &Scope, journal: &Journal<Finished>, stage: &Stage<'_>, failures
                 .to_owned(),
         );
     }
-    notes.extend(scope.servers().into_iter().map(|server| format!("{}.", configuration(stage.host, server))));
     if places.server == places.client {
         notes.push("One CPU for both: times and CPU contain the other side's interference.".to_owned());
     }
     notes.extend(scope.notes.iter().map(|note| (*note).to_owned()));
     notes.extend(failures.iter().map(|words| format!("A run failed: {words}.")));
     notes
+}
+
+/// How the servers of all loads were built and set up; those with the same words share a line.
+fn servers(scope: &Scope, stage: &Stage<'_>) -> Vec<String> {
+    let has_load = |server: &Kind| scope.loads.iter().any(|load| server.serves(load.workload));
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for server in scope.servers().into_iter().filter(has_load) {
+        let words = configuration(stage.host, server);
+        let (name, rest) = words.split_once(": ").unwrap_or((&words, ""));
+        match lines.iter_mut().find(|(_, known)| known == rest && !rest.is_empty()) {
+            Some((names, _)) => *names += &format!(", {name}"),
+            None => lines.push((name.to_owned(), rest.to_owned())),
+        }
+    }
+    let line = |(names, rest): (String, String)| if rest.is_empty() { names } else { format!("{names}: {rest}.") };
+    lines.into_iter().map(line).collect()
 }
 
 /// A row of the table of starts: what is known of it, and all that both programs printed.

@@ -130,7 +130,9 @@ impl Pilot {
                 percent(single)
             ),
         };
-        let noise = self.noise.map_or(String::new(), |noise| format!(" (noise of a start: {})", percent(noise)));
+        let noise = self.noise.map_or(String::new(), |noise| {
+            format!(", if the others are as steady as the reference (noise of a start: {})", percent(noise))
+        });
         let enough = self.enough.as_ref().map_or(String::new(), |enough| {
             format!("; that may miss the {} that are planted, which {enough} would find", percent(PLANTED))
         });
@@ -230,7 +232,7 @@ mod tests {
         let words = pilot.words(&scope);
         assert!(
             words.starts_with("55 blocks, 550 starts; finds a difference of ")
-                && words.ends_with("(noise of a start: 8.2 %)"),
+                && words.ends_with(", if the others are as steady as the reference (noise of a start: 8.2 %)"),
             "{words}"
         );
         assert_eq!(waits(scope.length), Some(Duration::from_secs(15)));

@@ -71,8 +71,9 @@ pub(crate) fn tail(lists: [(&str, &[String]); 2], head: &Head, notes: &[String])
     for (title, items) in lists.into_iter().filter(|(_, items)| !items.is_empty()) {
         blocks.extend([heading(title), Block::List(items.to_vec())]);
     }
-    blocks.extend([heading("Host"), Block::Table(host_table(&head.host))]);
     blocks.extend([heading("Notes and limits"), Block::List(notes.to_vec())]);
+    let host = vec![Block::Table(host_table(&head.host))];
+    blocks.push(Block::PageOnly { summary: "The host and its settings".to_owned(), blocks: host });
     blocks
 }
 

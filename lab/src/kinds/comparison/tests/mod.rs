@@ -208,7 +208,7 @@ fn a_disturbed_start_is_repeated_and_counted() {
     let record = publish_on(&host, &place, &trial(4, 2)).expect("all goes well");
     let runs: Vec<_> = record.cells.iter().flat_map(|cell| &cell.runs).collect();
     assert!(runs.len() == 2 * BLOCK && runs.iter().all(|run| run.is_disturbed), "they are kept and marked");
-    assert_eq!(runs.iter().map(|run| run.repeated).sum::<u32>(), 2, "a quarter of ten starts");
+    assert_eq!(runs.iter().map(|run| run.repeated).sum::<u32>(), 2, "a fifth of ten starts");
 }
 
 #[test]

@@ -18,8 +18,11 @@ use crate::session::trial::{Place, stage};
 use crate::subjects::load::Load;
 use crate::subjects::servers::kind::Kind;
 
+/// Requests in the account that every server leaves.
+const SERVED: u64 = 53;
+
 /// What `c10m turns` would print of servers that need so much for each of 40 requests in a window, in ns.
-fn turns(costs_ns: &[u64], stolen_us: u64, rounds: u32) -> String {
+fn turns(costs_ns: &[u64], stolen_us: u64, rounds: u32, replies: u64) -> String {
     let turn = |round: u32, target: usize| Turn {
         target,
         round,
@@ -32,7 +35,7 @@ fn turns(costs_ns: &[u64], stolen_us: u64, rounds: u32) -> String {
     let turns = (0..rounds).flat_map(|round| (0..costs_ns.len()).map(move |target| turn(round, target))).collect();
     let round = Round { wall_us: 200_000, stolen_us: Some(stolen_us), is_disturbed: stolen_us > 10_000 };
     let responses = results::histogram::Latencies::new().encode().expect("an empty histogram");
-    let whole = Whole { replies: 330, responses, process_bytes_grown: Some(200_000.0), ..Whole::default() };
+    let whole = Whole { replies, responses, process_bytes_grown: Some(200_000.0), ..Whole::default() };
     let record = Record {
         turns,
         rounds: vec![round; rounds as usize],
@@ -44,6 +47,11 @@ fn turns(costs_ns: &[u64], stolen_us: u64, rounds: u32) -> String {
 
 /// A host whose turns see what the commands of the servers say: mio needs a quarter more, a handicap what it is.
 fn in_turns(stolen_us: impl Fn(usize) -> u64 + Sync) -> Mock<impl Fn(&Command, usize) -> Play + Sync> {
+    answered(SERVED, stolen_us)
+}
+
+/// The same, with a client that counts so many replies of each server.
+fn answered(replies: u64, stolen_us: impl Fn(usize) -> u64 + Sync) -> Mock<impl Fn(&Command, usize) -> Play + Sync> {
     let servers: Mutex<Vec<Command>> = Mutex::default();
     Mock::new(move |command, number| {
         let mut servers = servers.lock().expect("no panic while it is held");
@@ -63,8 +71,20 @@ fn in_turns(stolen_us: impl Fn(usize) -> u64 + Sync) -> Mock<impl Fn(&Command, u
         };
         let costs: Vec<u64> = servers.drain(..).map(|server| cost(&server)).collect();
         let rounds = option(command, "--rounds").parse().expect("a number");
-        Play::prints(&[turns(&costs, stolen_us(number), rounds).as_str()], 0)
+        Play::prints(&[turns(&costs, stolen_us(number), rounds, replies).as_str()], 0)
     })
+}
+
+/// A reply that the server did not send, or one that the client lost: then nobody knows what a request cost.
+#[test]
+fn servers_and_clients_that_count_differently_decide_nothing() {
+    let place = Place::new("comparison-turns-counts");
+    let host = answered(SERVED + 1, |_| 0);
+    let request = place.request(Some(Duration::ZERO));
+    let record = publish(&trial(4, 4), &request, stage(&host, &Arc::default())).expect("all goes well");
+    let runs: Vec<_> = record.cells.iter().flat_map(|cell| &cell.runs).collect();
+    assert!(runs.iter().all(|run| !run.stands() && run.objections == "V7"), "{runs:?}");
+    assert_eq!(exit_code(&record).expect("runs"), 4);
 }
 
 /// Five servers and one client for each block, instead of five of each.
@@ -82,7 +102,7 @@ fn servers_that_can_stand_side_by_side_are_loaded_in_turns() {
         judged.pooled().map(|(arm, effect)| format!("{} {:.2}", arm.name, effect.ratio)).collect();
     assert_eq!(ratios, ["mio edge 1.25", "epoll level (twin) 1.00", "epoll level (handicapped) 1.05"]);
     let run = &record.cells[1].runs[0];
-    assert_eq!((run.completed, run.server_run_us_per_request, run.replies_whole_run), (320, Some(5.0), Some(330)));
+    assert_eq!((run.completed, run.server_run_us_per_request, run.replies_whole_run), (320, Some(5.0), Some(SERVED)));
     assert_eq!(exit_code(&record).expect("runs"), 0);
     let client = host.started().into_iter().find(|command| command.arguments[0] == "turns").expect("a client");
     assert_eq!((option(&client, "--cpu"), option(&client, "--watch-cpus")), ("1", "0,1"));

@@ -41,7 +41,8 @@ pub(crate) fn document(record: &Record, svg: String) -> Document {
     ));
     let claims = record.arms.iter().map(|arm| format!("{}: {}.", arm.name, arm.claim)).collect();
     blocks.extend([heading("What each of them claims to measure"), Block::List(claims)]);
-    blocks.extend([heading("Commands"), Block::List(commands(record))]);
+    let commands = vec![Block::List(commands(record))];
+    blocks.push(Block::PageOnly { summary: "The commands of each generator".to_owned(), blocks: commands });
     let lists = [("Not run", record.skipped.as_slice()), ("Runs without a result", &record.failures)];
     blocks.extend(tail(lists, &record.head, &record.notes));
     Document { title: record.head.experiment.clone(), question: record.head.question.clone(), blocks }

@@ -1,5 +1,6 @@
 //! What is known of each step, as written to `record.json`. What could not be read is absent.
 
+use results::record::VerdictState;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::scenario::frame::Head;
@@ -122,6 +123,11 @@ pub(crate) struct Predicted {
 }
 
 impl StepRecord {
+    /// Whether the generator says that its times must not be used.
+    pub(crate) fn has_invalid_times(&self) -> bool {
+        self.verdict.starts_with(VerdictState::Invalid.word())
+    }
+
     /// Connections established per second, over the whole ramp.
     pub(crate) fn connects_per_s(&self) -> Option<f64> {
         self.ramp_s.filter(|ramp_s| *ramp_s > 0.0).map(|ramp_s| self.connections as f64 / ramp_s)

@@ -17,7 +17,8 @@ pub(super) fn document(watched: &Watched, record: &Record) -> Document {
     let mut blocks = vec![Block::Answer(findings(watched, record)), Block::Paragraph(measured(record))];
     blocks.extend(watched.sections.iter().flat_map(|section| blocks_of(watched, record, *section)));
     let commands = record.steps.iter().flat_map(|step| step.commands.iter().cloned());
-    blocks.extend([heading("Commands"), Block::Commands(commands.collect())]);
+    let commands = vec![Block::Commands(commands.collect())];
+    blocks.push(Block::PageOnly { summary: "The commands of each step".to_owned(), blocks: commands });
     let lists = [("Not run", record.skipped.as_slice()), ("Waits and failures", &record.incidents)];
     blocks.extend(tail(lists, &record.head, &record.notes));
     let head = &record.head;
@@ -78,7 +79,7 @@ fn blocks_of(watched: &Watched, record: &Record, section: Section) -> Vec<Block>
             "What was held",
             vec![],
             "Times in ms. Probe: response time of the busy connections while the others were opened. Heartbeats: one of \
-             each connection, from its intended send time.",
+             each connection, from its intended send time. In parentheses: times that the generator calls INVALID.",
         ),
         Section::Memory => (
             "Memory against connections",
@@ -118,7 +119,16 @@ fn blocks_of(watched: &Watched, record: &Record, section: Section) -> Vec<Block>
     blocks.extend(table(watched, record, section).map(Block::Table));
     blocks.extend((!words.is_empty()).then(|| paragraph(words)));
     if section == Section::Memory {
-        blocks.extend(record.steps.iter().filter(|step| !step.memory.slabs.is_empty()).map(tables::slabs));
+        let slabs: Vec<Block> = record
+            .steps
+            .iter()
+            .filter(|step| !step.memory.slabs.is_empty())
+            .map(tables::slabs)
+            .map(Block::Table)
+            .collect();
+        if !slabs.is_empty() {
+            blocks.push(Block::PageOnly { summary: "Slab caches of each step".to_owned(), blocks: slabs });
+        }
     }
     blocks
 }

@@ -1,10 +1,10 @@
 //! The tables of a report about steps.
 
-use results::report::{Block, Table, count, measure, percent, ratio};
+use results::report::{Table, count, measure, percent, ratio};
 
 use crate::kinds::scenario::watched::picture;
 use crate::kinds::scenario::watched::record::{Record, StepRecord};
-use crate::kinds::scenario::watched::words::{ABSENT, ms, tenths, whole};
+use crate::kinds::scenario::watched::words::{ABSENT, ms_of, tenths, whole};
 
 const MIB: f64 = (1 << 20) as f64;
 
@@ -34,14 +34,14 @@ pub(super) fn held_table(record: &Record, broke: Broke<'_>) -> Table {
             step.name.clone(),
             count(step.established as f64),
             step.connects_per_s().map_or(ABSENT.to_owned(), |rate| count(rate.round())),
-            ms(step.connect_us.p99_us),
-            ms(probe.p99_us),
-            ms(probe.max_us),
+            ms_of(step, step.connect_us.p99_us),
+            ms_of(step, probe.p99_us),
+            ms_of(step, probe.max_us),
             count(step.heartbeat.count as f64),
-            ms(step.heartbeat.p50_us),
-            ms(step.heartbeat.p99_us),
-            ms(step.heartbeat.p99_9_us),
-            ms(step.heartbeat.max_us),
+            ms_of(step, step.heartbeat.p50_us),
+            ms_of(step, step.heartbeat.p99_us),
+            ms_of(step, step.heartbeat.p99_9_us),
+            ms_of(step, step.heartbeat.max_us),
             if broke.is_empty() { "held".to_owned() } else { broke.join(", ") },
             step.verdict.clone(),
         ]
@@ -143,7 +143,7 @@ pub(super) fn cost_table(record: &Record) -> Table {
     Table::new("CPU time in µs".to_owned(), &HEADER, record.steps.iter().map(row).collect())
 }
 
-pub(super) fn slabs(step: &StepRecord) -> Block {
+pub(super) fn slabs(step: &StepRecord) -> Table {
     const HEADER: [&str; 5] = ["slab cache", "object bytes", "objects each", "bytes each", "of all"];
     let all: f64 = step.memory.slabs.iter().map(|slab| slab.bytes).sum();
     let rows = step.memory.slabs.iter().map(|slab| {
@@ -155,6 +155,5 @@ pub(super) fn slabs(step: &StepRecord) -> Block {
             percent(slab.bytes / all),
         ]
     });
-    let table = Table::new(format!("{}: for each connection", step.name), &HEADER, rows.collect());
-    Block::Details { summary: format!("Slab caches, {}", step.name), blocks: vec![Block::Table(table)] }
+    Table::new(format!("{}: for each connection", step.name), &HEADER, rows.collect())
 }

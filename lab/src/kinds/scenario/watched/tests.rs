@@ -128,6 +128,18 @@ fn a_step_is_held_or_the_report_says_why_not() {
 }
 
 #[test]
+fn times_that_the_generator_calls_invalid_are_marked_and_not_quoted() {
+    let text = |verdict: &str| {
+        let record = record(vec![StepRecord { verdict: verdict.to_owned(), ..step() }]);
+        results::report::markdown_of(&document(&WATCHED, &record))
+    };
+    let (sound, unsound) = (text("WARN (V5)"), text("INVALID (V2 V5)"));
+    assert!(sound.contains("p99 2.00 ms") && sound.contains("| 2.00 |") && !sound.contains("(2.00)"), "{sound}");
+    assert!(unsound.contains("their times are not quoted") && !unsound.contains("p99 2.00 ms"), "{unsound}");
+    assert!(unsound.contains("| (2.00) |") && unsound.contains("| (0.900) |"), "{unsound}");
+}
+
+#[test]
 fn lines_are_straight_or_not() {
     assert!(picture::off_the_line(&step()).expect("a ramp") < 1e-9);
     let mut bent = step();

@@ -48,7 +48,8 @@ pub(super) fn troubles(record: &Record) -> Vec<Block> {
     let rows: Vec<Vec<String>> = rows.collect();
     let mut blocks = vec![Block::List(sentences)];
     if !rows.is_empty() {
-        blocks.push(Block::Table(Table::new("Counters that moved".to_owned(), &HEADER, rows)));
+        let table = Block::Table(Table::new(String::new(), &HEADER, rows));
+        blocks.push(Block::PageOnly { summary: "Counters that moved".to_owned(), blocks: vec![table] });
     }
     blocks
 }

@@ -134,7 +134,7 @@ fn the_report_says_what_the_record_says() {
         "too high there: fickle (p99 90.0 ms, 100 % of the truth, not in every run).",
         "closed 0.500 %",
         "- closed: what closed claims.",
-        "- closed 1.0: `closed -c 50`",
+        "The commands of each generator: in `report.html`.",
         "## Not run\n\n- oha -q",
         "## Runs without a result\n\n- ab, repeat 2",
         "- One note.",
