@@ -190,7 +190,7 @@ fn windows_dropped(record: &Record) -> String {
     let known: Vec<u32> = record.cells.iter().filter_map(|cell| cell.summary.windows_dropped).collect();
     match known[..] {
         [] => String::new(),
-        _ => format!(" {} windows do not count for that reason.", count(known.iter().sum::<u32>().into())),
+        _ => format!(" {} windows do not count because of stolen time.", count(known.iter().sum::<u32>().into())),
     }
 }
 
