@@ -2,6 +2,7 @@
 //! here; sizes in bytes have binary suffixes, in `size`.
 
 use std::fmt::Display;
+use std::num::NonZeroU32;
 
 /// Decimal suffixes, and the number of zeros that each stands for.
 const SUFFIXES: [(&str, usize); 4] = [("k", 3), ("K", 3), ("M", 6), ("G", 9)];
@@ -29,6 +30,12 @@ where
             _ => Err(format!("{number} is not in {least}..={most}")),
         }
     }
+}
+
+/// A positive whole number that 32 bits hold.
+pub(crate) fn nonzero(text: &str) -> Result<NonZeroU32, String> {
+    let number = between(1, u32::MAX)(text)?;
+    NonZeroU32::try_from(number).map_err(|error| error.to_string())
 }
 
 /// A number per second. It need not be whole.

@@ -1,5 +1,6 @@
 //! `c10m serve`: runs a server until a signal drains it.
 
+mod admission;
 mod announce;
 mod args;
 mod listen;

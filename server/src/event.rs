@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use protocol::Workload;
 
+use crate::admission::Admission;
 use crate::options::{Balance, Scheduling, Variant};
 use crate::report::Report;
 use crate::stats::Stats;
@@ -51,6 +52,9 @@ pub struct Ready {
     pub send_buffer_bytes: usize,
     /// Memory for buffers in each reactor.
     pub buffer_memory_bytes_per_reactor: usize,
+    /// What it does about more connections than it can serve; only where that is not the default.
+    #[serde(default, skip_serializing_if = "Admission::is_default")]
+    pub admission: Admission,
     /// CPU time that each request is made to cost beyond its work: not a usual server. Only where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handicap_ns: Option<NonZeroU32>,
@@ -108,6 +112,7 @@ mod tests {
             receive_buffer_bytes: 131_072,
             send_buffer_bytes: 16_384,
             buffer_memory_bytes_per_reactor: 1 << 28,
+            admission: Admission::default(),
             handicap_ns: None,
             notes: vec![],
             pid: 1,

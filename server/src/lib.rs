@@ -5,6 +5,7 @@
 //! everything above "bytes arrived, bytes may leave" is the same (`shard::connection`).
 #![deny(unsafe_code)]
 
+mod admission;
 mod auto;
 mod backend;
 mod balance;
@@ -22,6 +23,7 @@ mod supervisor;
 mod unavailable;
 mod unix_socket;
 
+pub use admission::Admission;
 pub use auto::{Choice, choose, probe_io_uring};
 pub use backend::uring::RING_BYTES;
 pub use endpoint::Endpoint;

@@ -9,6 +9,7 @@ use protocol::Workload;
 use protocol::server::HttpLimits;
 use serde::{Deserialize, Serialize};
 
+use crate::admission::Admission;
 use crate::endpoint::Endpoint;
 
 /// A way of using a kernel interface. Each has one native loop, which imitates no other.
@@ -259,6 +260,8 @@ pub struct Options {
     pub drain_timeout: Duration,
     /// Accepts per turn: a flood of connections must not starve the ones that are open.
     pub accepts_per_turn_max: u32,
+    /// What to do about more connections than can be served.
+    pub admission: Admission,
     /// Memory for buffers per reactor in bytes, at least [`crate::BUFFER_MEMORY_LEN_MIN`].
     pub buffer_memory_max: usize,
     /// Limits of the HTTP workload.
@@ -295,6 +298,7 @@ impl Options {
             stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             accepts_per_turn_max: Options::ACCEPTS_PER_TURN,
+            admission: Admission::default(),
             buffer_memory_max: Options::BUFFER_MEMORY,
             http: HttpLimits::default(),
             handicap_ns: None,

@@ -22,7 +22,7 @@ use crate::handicap::Handicap;
 use crate::listener::{self, Listener, SocketSizes};
 use crate::options::{Options, Scheduling, Variant};
 use crate::report::ReactorReport;
-use crate::shard::{Resources, Shard, Timeouts};
+use crate::shard::{Bucket, Intake, Resources, Shard, Timeouts};
 use crate::stats::Snapshot;
 use crate::unavailable::Unavailable;
 use host::CpuTime;
@@ -153,13 +153,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     let sizes = listeners[0].sizes().map_err(Unavailable::kernel("getsockopt(2)"))?;
     // The copies in this fd table stay open until the thread ends, when nobody can connect to them any more.
     drop(unix);
-    let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
-    let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
-    let margin = if options.variant.is_uring() { uring::SLAB_MARGIN } else { 0 };
-    let mut shard = Shard::new(shared, connections_max + margin)
-        .map_err(|error| Unavailable::Memory { connections: connections_max, error })?;
-    // On its own CPU: they need not be alike.
-    shard.handicap = options.handicap_ns.map(Handicap::calibrate);
+    let shard = shard(protocol, index, connections_max, &options)?;
     let mut backend = B::open(Parts {
         listeners,
         doorbell: line.doorbell.clone(),
@@ -187,6 +181,26 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         cpu_time: CpuTime::of_thread(),
         error: result.err().map(|error| error.to_string()),
     })
+}
+
+/// The shard of the reactor of this index, made on its own thread.
+fn shard<P: Protocol, K>(
+    protocol: P,
+    index: usize,
+    connections_max: u32,
+    options: &Options,
+) -> Result<Shard<P, K>, Unavailable> {
+    let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
+    let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
+    let margin = if options.variant.is_uring() { uring::SLAB_MARGIN } else { 0 };
+    let mut shard = Shard::new(shared, connections_max + margin)
+        .map_err(|error| Unavailable::Memory { connections: connections_max, error })?;
+    // On its own CPU: they need not be alike.
+    shard.handicap = options.handicap_ns.map(Handicap::calibrate);
+    if let Some(rate) = options.admission.accept_rate {
+        shard.intake = Intake::at_rate(Bucket::new(rate, index, options.reactors.max(1)));
+    }
+    Ok(shard)
 }
 
 /// Opens the listeners of one reactor and returns their endpoints: the first reactor chooses ports.

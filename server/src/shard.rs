@@ -1,5 +1,6 @@
 //! One reactor's connections, buffers, timers and counters: the same for every backend.
 
+mod bucket;
 pub(crate) mod connection;
 pub(crate) mod counters;
 mod intake;
@@ -21,6 +22,7 @@ use protocol::server::Protocol;
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
+pub(crate) use bucket::Bucket;
 use connection::{Connection, Want};
 use counters::CloseReason;
 pub(crate) use intake::{Intake, Trouble};
@@ -92,6 +94,7 @@ impl<P: Protocol, K> Shard<P, K> {
         let connection = Connection::new(socket, self.shared.now, &self.shared.timeouts);
         let id = self.slab.insert(connection)?;
         self.shared.counters.accepts += 1;
+        self.intake.spend(&mut self.shared.counters);
         self.wheel.cover(&mut self.slab, id);
         Some(id)
     }
@@ -156,6 +159,7 @@ impl<P: Protocol, K> Shard<P, K> {
             self.shared.pool.recover();
         }
         self.shared.now = now;
+        self.intake.fill(now);
         // At most a tenth of a second behind the clock; a cached Date header is always a little late.
         self.shared.protocol.set_time(unix_seconds());
         true
@@ -317,6 +321,9 @@ impl<P: Protocol, K> Shard<P, K> {
     fn trouble(&self) -> Option<Trouble> {
         if self.slab.is_full() {
             return Some(Trouble::Full);
+        }
+        if !self.intake.is_within_rate() {
+            return Some(Trouble::Rate);
         }
         self.is_low().then_some(Trouble::Buffers)
     }

@@ -26,6 +26,7 @@ pub(super) fn ready(server: &Server, options: &Options, notes: Vec<String>) -> E
         receive_buffer_bytes: sizes.receive_buffer,
         send_buffer_bytes: sizes.send_buffer,
         buffer_memory_bytes_per_reactor: options.buffer_memory_max,
+        admission: options.admission,
         handicap_ns: options.handicap_ns,
         notes,
         pid: std::process::id(),

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use protocol::Workload;
 use server::{Balance, Endpoint, Options, Scheduling, SocketOptions, Variant};
 
+use super::admission::AdmissionArgs;
 use super::listen::Listen;
 use super::memory;
 use crate::count;
@@ -83,6 +84,8 @@ pub(crate) struct ServeArgs {
     /// whose accept has no turns, nor with auto, which may choose io_uring.
     #[arg(long, value_name = "N", value_parser = count::between(1_u32, 65_536))]
     accepts_per_turn: Option<u32>,
+    #[command(flatten)]
+    admission: AdmissionArgs,
     /// Memory for buffers in each reactor, such as 64MiB; at least 4MiB [default: 256MiB; in a control group at most a
     /// quarter of its memory for all reactors, but at least 4MiB each].
     #[arg(long, value_name = "SIZE", value_parser = memory::parse)]
@@ -91,7 +94,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     max_body: u32,
     /// CPU time that each request costs beyond its work, in ns: a difference planted for an experiment to find.
-    #[arg(long, value_name = "NS", hide = true, value_parser = handicap)]
+    #[arg(long, value_name = "NS", hide = true, value_parser = count::nonzero)]
     handicap: Option<NonZeroU32>,
     /// Report live counters at this interval, at least 100ms: on stderr, or with --json on stdout. Closes and pauses
     /// are those of the interval; the end reports all of them.
@@ -137,11 +140,6 @@ fn socket_buffer(text: &str) -> Result<u32, String> {
         bytes if bytes > MOST => Err(format!("a buffer has at most {MOST} bytes")),
         bytes => u32::try_from(bytes).map_err(|error| error.to_string()),
     }
-}
-
-fn handicap(text: &str) -> Result<NonZeroU32, String> {
-    let ns = count::between(1, u32::MAX)(text)?;
-    NonZeroU32::try_from(ns).map_err(|error| error.to_string())
 }
 
 /// A reactor's timers have a resolution of 100 ms. More frequent lines would say less than they cost.
@@ -263,6 +261,7 @@ impl ServeArgs {
         options.stall_timeout = self.stall_timeout;
         options.drain_timeout = self.drain_timeout;
         options.accepts_per_turn_max = self.accepts_per_turn.unwrap_or(Options::ACCEPTS_PER_TURN);
+        options.admission = self.admission.settings();
         let memory = memory::choose(self.buffer_memory, group, options.reactors)?;
         options.buffer_memory_max = memory.bytes as usize;
         options.http.body_len_max = self.max_body;

@@ -11,7 +11,10 @@
 //!
 //! A multishot accept takes connections off the accept queue without checking for a free descriptor, and
 //! resets those that get none. So near the limit connections are accepted one at a time, and at the limit not
-//! at all: they wait in the accept queue.
+//! at all: they wait in the accept queue. The same holds for a rate of accepts: connections come one at a time
+//! unless a tick allows more than an accept queue holds. When the rate is used up, each other listener may have
+//! an accept under way. What those bring is counted (`accepts_beyond_rate`) and owed by the next ticks: with n
+//! listeners at most n - 1 connections, as long as no accept queue is longer than `MULTISHOT_ACCEPT_MARGIN`.
 //!
 //! A connection's slot is never freed before its last completion: until then the kernel may write to a
 //! provided buffer or read a reply for it.

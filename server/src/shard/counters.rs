@@ -164,6 +164,11 @@ counters! {
     full_pauses,
     /// Pauses of accept because the buffer pool was low.
     buffer_pauses,
+    /// Pauses of accept because its rate was used up.
+    rate_pauses,
+    /// Connections that came when the rate was used up, because accepts of several listeners were under way (io_uring
+    /// only). The next ticks take in as many fewer.
+    accepts_beyond_rate,
     /// Connections that lingered until the time, or the limit of discarded bytes, was used up: the peer did not
     /// close.
     lingers_cut,

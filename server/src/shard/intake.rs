@@ -2,6 +2,7 @@
 
 use rustix::io::Errno;
 
+use super::bucket::Bucket;
 use super::counters::Counters;
 use super::tick::{TICK_MS, Tick};
 
@@ -44,6 +45,8 @@ enum State {
 pub(crate) struct Intake {
     state: State,
     failures: u8,
+    /// How many connections the rate still allows.
+    bucket: Bucket,
 }
 
 /// What stopped an accept.
@@ -58,6 +61,8 @@ pub(crate) enum Trouble {
     Full,
     /// The buffer pool has only its reserve left.
     Buffers,
+    /// The rate of accepts is used up until a later tick.
+    Rate,
     /// This connection failed, but the next may not (ECONNABORTED and the errors that accept(2) lists with
     /// it); or an unknown error.
     Connection,
@@ -74,6 +79,11 @@ impl Trouble {
 }
 
 impl Intake {
+    /// An intake with a limited rate.
+    pub(crate) fn at_rate(bucket: Bucket) -> Intake {
+        Intake { bucket, ..Intake::default() }
+    }
+
     /// Notes `trouble`; true if accept must pause.
     #[cold]
     pub(crate) fn meet(&mut self, trouble: Trouble, now: Tick, counters: &mut Counters) -> bool {
@@ -90,9 +100,13 @@ impl Intake {
             Trouble::Memory => counters.memory_pauses += 1,
             Trouble::Full => counters.full_pauses += 1,
             Trouble::Buffers => counters.buffer_pauses += 1,
+            Trouble::Rate => counters.rate_pauses += 1,
         }
         self.failures = 0;
-        let until = now.after(PAUSE_TICKS);
+        let until = now.after(match trouble {
+            Trouble::Rate => self.bucket.ticks_to_next(),
+            _ => PAUSE_TICKS,
+        });
         match &mut self.state {
             state @ State::Open => *state = State::Paused { until },
             State::Closing { rests_until, .. } => *rests_until = Some(until),
@@ -105,6 +119,28 @@ impl Intake {
     #[inline]
     pub(crate) fn succeed(&mut self) {
         self.failures = 0;
+    }
+
+    /// A tick began: the rate allows more.
+    pub(crate) fn fill(&mut self, now: Tick) {
+        self.bucket.fill(now);
+    }
+
+    /// Whether the rate allows a connection now.
+    #[inline]
+    pub(crate) fn is_within_rate(&self) -> bool {
+        self.bucket.has_one()
+    }
+
+    /// How many connections the rate allows now.
+    pub(crate) fn allowed(&self) -> u32 {
+        self.bucket.whole()
+    }
+
+    /// A connection was taken in.
+    #[inline]
+    pub(crate) fn spend(&mut self, counters: &mut Counters) {
+        counters.accepts_beyond_rate += u64::from(!self.bucket.spend());
     }
 
     /// Whether accept is neither paused nor ended.
@@ -217,6 +253,27 @@ mod tests {
         assert_eq!((counters.error_pauses, intake.is_taking()), (1, false));
         assert!(intake.resume(Tick(2)));
         assert!(!intake.meet(Trouble::of(Errno::INVAL), Tick(2), &mut counters), "it counts from the start again");
+    }
+
+    /// Five connections per second: the first tick has half of one.
+    #[test]
+    fn a_used_up_rate_rests_until_it_allows_a_connection() {
+        let rate = std::num::NonZeroU32::new(5).unwrap();
+        let mut intake = Intake::at_rate(Bucket::new(rate, 0, 1));
+        let mut counters = Counters::default();
+        assert!(!intake.is_within_rate() && intake.meet(Trouble::Rate, Tick(0), &mut counters));
+        assert_eq!((intake.due(), intake.is_taking(), counters.rate_pauses), (Some(Tick(1)), false, 1));
+        intake.fill(Tick(1));
+        assert!(intake.resume(Tick(1)) && intake.is_within_rate());
+        intake.spend(&mut counters);
+        assert!(intake.meet(Trouble::Rate, Tick(1), &mut counters));
+        assert_eq!((intake.due(), counters.rate_pauses, counters.accepts_beyond_rate), (Some(Tick(3)), 2, 0));
+        // What an accept under way brings meanwhile is owed.
+        intake.spend(&mut counters);
+        intake.fill(Tick(3));
+        assert!(intake.resume(Tick(3)) && !intake.is_within_rate());
+        assert!(intake.meet(Trouble::Rate, Tick(3), &mut counters));
+        assert_eq!((intake.due(), counters.accepts_beyond_rate), (Some(Tick(5)), 1));
     }
 
     #[test]

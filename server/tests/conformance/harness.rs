@@ -107,7 +107,12 @@ impl Running {
     }
 
     pub(crate) fn connect(&self) -> Client {
-        Client::over(TcpStream::connect(self.address).expect("the server listens"))
+        self.connect_to(self.address)
+    }
+
+    /// A client at another of its places.
+    pub(crate) fn connect_to(&self, address: SocketAddr) -> Client {
+        Client::over(TcpStream::connect(address).expect("the server listens"))
     }
 
     /// A client whose window is small from the first segment on.

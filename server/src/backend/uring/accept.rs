@@ -23,18 +23,25 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         (0..self.sources.len()).for_each(|index| self.arm_accept(index));
     }
 
-    /// Arms an accept if none is armed; the free descriptors decide which kind.
+    /// Arms an accept if none is armed and accept neither pauses nor ended; how many more it may bring decides which
+    /// kind.
     fn arm_accept(&mut self, index: usize) {
-        let free = self.connections_max.saturating_sub(self.descriptors);
-        let (near_limit, is_low) = (self.is_near_limit(), self.shard.is_low());
+        if !self.shard.intake.is_taking() {
+            return;
+        }
+        let (obstacle, near_limit) = (self.obstacle(), self.is_near_limit());
         let Some(Source { listener: Some(listener), accept: accept @ Accept::None }) = self.sources.get_mut(index)
         else {
             return;
         };
         let (listener, token) = (listener.as_raw_fd(), accept_token(index));
         let counters = &mut self.shard.shared.counters;
-        if free == 0 || is_low {
-            self.shard.meet(if free == 0 { Trouble::Full } else { Trouble::Buffers });
+        if let Some(trouble) = obstacle {
+            self.shard.meet(trouble);
+            if trouble == Trouble::Rate {
+                // What the accepts of other listeners bring would be beyond the rate.
+                (0..self.sources.len()).for_each(|index| self.end_accept(index));
+            }
         } else if near_limit {
             *accept = Accept::Oneshot;
             self.ring.accept_oneshot(listener, token, counters);
@@ -67,15 +74,25 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     pub(super) fn on_no_accept(&mut self, index: usize, result: i32) {
         if result == -libc::ENOENT && self.sources[index].accept == Accept::Ending {
             self.sources[index].accept = Accept::None;
-            if self.shard.intake.is_taking() {
-                self.arm_accept(index);
-            }
+            self.arm_accept(index);
         }
     }
 
-    /// Whether a multishot accept of each listener could find more connections than descriptors.
+    /// What keeps the ring from accepting one more connection.
+    fn obstacle(&self) -> Option<Trouble> {
+        if self.descriptors >= self.connections_max {
+            return Some(Trouble::Full);
+        }
+        if self.shard.is_low() {
+            return Some(Trouble::Buffers);
+        }
+        (!self.shard.intake.is_within_rate()).then_some(Trouble::Rate)
+    }
+
+    /// Whether a multishot accept of each listener could find more connections than there are descriptors, or than the
+    /// rate allows.
     fn is_near_limit(&self) -> bool {
-        let free = self.connections_max.saturating_sub(self.descriptors);
+        let free = self.connections_max.saturating_sub(self.descriptors).min(self.shard.intake.allowed());
         u64::from(free) <= u64::from(MULTISHOT_ACCEPT_MARGIN) * self.sources.len() as u64
     }
 
@@ -98,9 +115,7 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                 }
             }
         }
-        if self.shard.intake.is_taking() {
-            self.arm_accept(index);
-        }
+        self.arm_accept(index);
     }
 
     fn admit(&mut self, socket: Direct) {
