@@ -1,6 +1,7 @@
 //! What a server does about more connections than it can serve. Settings only; `shard` and the backends follow them.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +12,33 @@ pub struct Admission {
     /// queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_rate: Option<NonZeroU32>,
+    /// What accept does when descriptors run out.
+    pub when_short: WhenShort,
+}
+
+/// What accept does when descriptors run out (EMFILE, ENFILE). The limit on connections is another matter: there accept
+/// always rests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenShort {
+    /// It rests for 100 ms, and connections wait in the accept queue.
+    #[default]
+    Pause,
+    /// It tries again at once, as many servers do by mistake: a listener that stays readable makes the loop spin. For a
+    /// level-triggered listener.
+    Spin,
+    /// It takes connections on a descriptor kept in reserve, and resets them. For epoll and mio.
+    Shed,
+    /// It closes connections that have been idle longest, and goes on. If none is idle, it rests. For epoll and mio, and
+    /// an idle timeout of at most [`Admission::EVICT_IDLE_TIMEOUT_MAX`].
+    Evict,
 }
 
 impl Admission {
+    /// Within one turn of the timer wheel, connections are in the order of their idle timeouts, so that is the longest
+    /// with which it tells who has been idle longest.
+    pub const EVICT_IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(100);
+
     /// Whether nothing was asked for.
     pub fn is_default(&self) -> bool {
         *self == Admission::default()

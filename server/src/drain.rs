@@ -172,8 +172,7 @@ fn cut_queue(listener: &Listener, counters: &mut Counters) {
         match listener.accept() {
             Ok(socket) => {
                 drop(socket);
-                counters.accepts += 1;
-                counters.closed(CloseReason::DrainForced);
+                counters.ended_at_once(CloseReason::DrainForced);
                 failures = 0;
             }
             Err(Errno::AGAIN) => return,

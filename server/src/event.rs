@@ -137,6 +137,7 @@ mod tests {
                 // Keyed by name and only those that occurred, so no field is required.
                 closes: [].into(),
                 pauses: [].into(),
+                failures: [].into(),
                 buffers_in_use: 3,
                 buffer_memory_bytes: 65_536,
             },

@@ -18,12 +18,13 @@ mod options;
 mod reactor;
 mod report;
 mod shard;
+mod shortage;
 mod stats;
 mod supervisor;
 mod unavailable;
 mod unix_socket;
 
-pub use admission::Admission;
+pub use admission::{Admission, WhenShort};
 pub use auto::{Choice, choose, probe_io_uring};
 pub use backend::uring::RING_BYTES;
 pub use endpoint::Endpoint;

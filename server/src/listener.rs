@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -176,6 +177,12 @@ impl AsRawFd for Listener {
     }
 }
 
+/// Ends a connection that was accepted but not served, by RST, so that its peer need not wait for anything.
+pub(crate) fn reset(socket: OwnedFd) {
+    // It cannot fail for a stream socket. On a unix socket it has no effect, and the peer sees an ordinary close.
+    let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+}
+
 /// Fails with EADDRINUSE if any socket listens on `address`. With SO_REUSEPORT alone, a forgotten server of
 /// the same user would silently take half of the connections.
 pub(crate) fn ensure_free(address: SocketAddr) -> Result<(), Failure> {
@@ -216,7 +223,6 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::net::TcpStream;
-    use std::time::Duration;
 
     use protocol::Workload;
 

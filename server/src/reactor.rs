@@ -11,6 +11,7 @@ use crossbeam::channel::Sender;
 use protocol::Workload;
 use protocol::server::{Echo, Http, Protocol};
 
+use crate::admission::WhenShort;
 use crate::backend::epoll::Epoll;
 use crate::backend::mio::Mio;
 use crate::backend::uring::{self, Uring, style};
@@ -199,6 +200,11 @@ fn shard<P: Protocol, K>(
     shard.handicap = options.handicap_ns.map(Handicap::calibrate);
     if let Some(rate) = options.admission.accept_rate {
         shard.intake = Intake::at_rate(Bucket::new(rate, index, options.reactors.max(1)));
+    }
+    shard.when_short = options.admission.when_short;
+    if shard.when_short == WhenShort::Shed {
+        // If there is none now, the first shortage asks again.
+        shard.reserve.hold();
     }
     Ok(shard)
 }

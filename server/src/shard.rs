@@ -6,6 +6,7 @@ pub(crate) mod counters;
 mod intake;
 mod pool;
 pub(crate) mod quota;
+mod reserve;
 mod resources;
 #[cfg(test)]
 pub(crate) mod simulation;
@@ -34,6 +35,9 @@ pub(crate) use timeouts::Timeouts;
 pub(crate) use unwatched::Unwatched;
 use wheel::{Deadline, Wheel};
 
+use reserve::Reserve;
+
+use crate::admission::WhenShort;
 use crate::handicap::Handicap;
 
 /// The least memory for buffers of a reactor, in bytes.
@@ -43,6 +47,9 @@ pub const BUFFER_MEMORY_LEN_MIN: usize = pool::MEMORY_LEN_MIN;
 pub(crate) struct Shard<P: Protocol, K> {
     pub(crate) shared: Resources<P>,
     pub(crate) intake: Intake,
+    /// What accept does when descriptors run out, and the descriptor that it may need for that.
+    pub(crate) when_short: WhenShort,
+    pub(crate) reserve: Reserve,
     /// What each request costs beyond its work, if anything.
     pub(crate) handicap: Option<Handicap>,
     slab: Slab<Connection<K, P::State>>,
@@ -60,11 +67,23 @@ const RECOVERY_TICKS: u32 = 100;
 /// Most connections shed between two looks at the pool.
 const SHED_MAX: usize = 32;
 
+/// Most connections evicted at once, and the part of all connections that they are at most: those of nginx
+/// (`ngx_drain_connections`).
+const EVICTED_MAX: usize = 32;
+const EVICTED_PART: u32 = 8;
+/// Entries of the timer wheel that are looked at for them.
+const EVICT_LOOKS_MAX: u32 = 1024;
+/// A connection is idle for eviction after this many ticks, at least 100 ms: a request that follows its handshake has
+/// arrived by then.
+const EVICT_TICKS_MIN: u32 = 2;
+
 impl<P: Protocol, K> Shard<P, K> {
     pub(crate) fn new(shared: Resources<P>, connections_max: u32) -> Result<Self, TryReserveError> {
         let mut shard = Shard {
             shared,
             intake: Intake::default(),
+            when_short: WhenShort::Pause,
+            reserve: Reserve::default(),
             handicap: None,
             slab: Slab::with_capacity(connections_max)?,
             wheel: Wheel::new(),
@@ -254,6 +273,34 @@ impl<P: Protocol, K> Shard<P, K> {
                 is_needed
             })
             .map(|(.., id)| id)
+    }
+
+    /// Some of the connections that have been idle longest, to a tick, with the deadlines that show it. None if none is
+    /// idle among the entries that come due next.
+    #[cold]
+    pub(crate) fn longest_idle(&mut self) -> impl Iterator<Item = (ConnectionId, Tick)> + use<P, K> {
+        let count = (self.slab.len() / EVICTED_PART).clamp(1, EVICTED_MAX as u32) as usize;
+        let latest = self.shared.now.after(self.shared.timeouts.idle_ticks).0.saturating_sub(EVICT_TICKS_MIN);
+        let mut found = [None; EVICTED_MAX];
+        let mut places = found.iter_mut().take(count);
+        self.wheel.visit(&mut self.slab, EVICT_LOOKS_MAX, |id, connection| {
+            if connection.deadline().0 > latest {
+                return false;
+            }
+            if connection.is_idle() {
+                match places.next() {
+                    Some(place) => *place = Some((id, connection.deadline())),
+                    None => return false,
+                }
+            }
+            true
+        });
+        found.into_iter().flatten()
+    }
+
+    /// Whether a connection is idle, and was so already when its deadline became this one.
+    pub(crate) fn is_idle_until(&mut self, id: ConnectionId, deadline: Tick) -> bool {
+        self.slab.get_mut(id).is_some_and(|connection| connection.is_idle() && connection.deadline() == deadline)
     }
 
     /// How long a turn may wait for events; `None` means for ever.

@@ -46,6 +46,8 @@ pub struct Stats {
     pub closes: BTreeMap<String, u64>,
     /// Pauses of accepting and of receiving, by counter; those that occurred.
     pub pauses: BTreeMap<String, u64>,
+    /// Accepts that failed for want of something, by counter; those that occurred.
+    pub failures: BTreeMap<String, u64>,
     /// Pooled buffers in use.
     pub buffers_in_use: u64,
     /// Memory that they are cut from.
@@ -131,6 +133,7 @@ impl Watch {
             bytes_out_per_s: 0.0,
             closes: BTreeMap::new(),
             pauses: BTreeMap::new(),
+            failures: BTreeMap::new(),
             buffers_in_use: 0,
             buffer_memory_bytes: 0,
         };
@@ -164,6 +167,9 @@ impl Stats {
         for ((name, before), (_, after)) in before.named().zip(after.named()) {
             if let Some(what) = name.strip_suffix("_pauses") {
                 add(&mut self.pauses, what, before, after);
+            }
+            if let Some(what) = name.strip_suffix("_failures") {
+                add(&mut self.failures, what, before, after);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, after, never, select, tick, unbounded};
 
+use crate::admission::WhenShort;
 use crate::balance::Program;
 use crate::drain::Command;
 use crate::endpoint::Endpoint;
@@ -262,8 +263,12 @@ fn socket_files(options: &Options) -> Result<(Vec<SocketFile>, Vec<Arc<OwnedFd>>
 /// The limit per reactor: the requested one if it fits the fd limit; without a request, what fits.
 fn connections_max(options: &Options) -> Result<u32, Unavailable> {
     let limit = sys::limits::raise_fd_limit().map_err(Unavailable::kernel("setrlimit(RLIMIT_NOFILE)"))?;
-    // For each place, every reactor has its own listener or a copy of one.
-    let reserved = RESERVED_DESCRIPTORS + options.listen.len() as u64;
+    let reserved = match options.admission.when_short {
+        // For each place, every reactor has its own listener or a copy of one.
+        WhenShort::Pause => RESERVED_DESCRIPTORS + options.listen.len() as u64,
+        // What to do when descriptors run out is a question only for a server that lets them run out.
+        WhenShort::Spin | WhenShort::Shed | WhenShort::Evict => 0,
+    };
     let fits = limit.saturating_sub(reserved);
     if fits == 0 {
         return Err(Unavailable::NoDescriptors(limit));
@@ -311,6 +316,15 @@ mod tests {
         let one = fits(&options);
         options.listen = vec![options.listen[0].clone(); 11];
         assert_eq!(fits(&options), (one.0 + 10, one.1 - 10));
+    }
+
+    #[test]
+    fn what_helps_when_descriptors_run_out_does_not_keep_them_from_it() {
+        let mut options = Options::new(protocol::Workload::Echo);
+        let kept = connections_max(&options).unwrap();
+        options.admission.when_short = WhenShort::Evict;
+        let all = connections_max(&options).unwrap();
+        assert!(all == kept && u64::from(all) == CONNECTIONS_MAX || u64::from(all - kept) == RESERVED_DESCRIPTORS + 1);
     }
 
     /// Reactors start one after the other and serve at once, so the news that one failed may come while

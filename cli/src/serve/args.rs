@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use protocol::Workload;
 use server::{Balance, Endpoint, Options, Scheduling, SocketOptions, Variant};
 
-use super::admission::AdmissionArgs;
+use super::admission::{AdmissionArgs, only_readiness};
 use super::listen::Listen;
 use super::memory;
 use crate::count;
@@ -181,21 +181,23 @@ impl ServeArgs {
     /// What is wrong with the arguments.
     pub(super) fn variant(&self) -> Result<(Variant, Option<String>), String> {
         let variant = match (self.backend.as_str(), &self.variant) {
-            // Refused on every host: whether it is a usage error must not depend on the host.
-            ("auto", None) if self.accepts_per_turn.is_some() => {
-                return Err("--accepts-per-turn goes with --backend epoll or mio; --backend auto may choose io_uring, whose accept has no turns".into());
-            }
             ("auto", None) => {
+                self.check_variant(None)?;
                 let choice = server::choose();
                 return Ok((choice.variant, Some(choice.reason)));
             }
             ("auto", Some(_)) => return Err("--variant goes with a backend; --backend auto chooses both".into()),
             (backend, variant) => Variant::named(backend, variant.as_deref())?,
         };
-        if self.accepts_per_turn.is_some() && variant.is_uring() {
-            return Err("--accepts-per-turn goes with epoll and mio; an accept of io_uring has no turns".into());
-        }
+        self.check_variant(Some(variant))?;
         Ok((variant, None))
+    }
+
+    /// Refuses what the variant cannot do; `None` is the one that `--backend auto` would choose.
+    fn check_variant(&self, variant: Option<Variant>) -> Result<(), String> {
+        let accepts_per_turn = self.accepts_per_turn.map(|_| "--accepts-per-turn");
+        only_readiness(accepts_per_turn, variant, "whose accept has no turns")?;
+        self.admission.check_variant(variant)
     }
 
     /// Whether the arguments fit the endpoints.
@@ -226,7 +228,7 @@ impl ServeArgs {
                     .into(),
             );
         }
-        Ok(())
+        self.admission.check_effects(self.idle_timeout)
     }
 
     /// The options of a server that listens at `endpoints`. `group` is the memory limit of the control group. A note

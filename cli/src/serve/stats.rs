@@ -15,7 +15,7 @@ pub(super) fn words(stats: &Stats, lost: u64) -> String {
         tuning::thousands(stats.buffers_in_use),
         tuning::bytes(stats.buffer_memory_bytes),
     );
-    for (what, counts) in [("closed", &stats.closes), ("paused", &stats.pauses)] {
+    for (what, counts) in [("closed", &stats.closes), ("paused", &stats.pauses), ("failed", &stats.failures)] {
         let counts: Vec<String> =
             counts.iter().map(|(name, count)| format!("{} {name}", tuning::thousands(*count))).collect();
         if !counts.is_empty() {
@@ -56,6 +56,7 @@ mod tests {
             bytes_out_per_s: 0.0,
             closes: [("reset".to_owned(), 1)].into(),
             pauses: [].into(),
+            failures: [].into(),
             buffers_in_use: 3,
             buffer_memory_bytes: 65_536,
         }

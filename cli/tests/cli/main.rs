@@ -3,6 +3,7 @@
 mod bench;
 mod built;
 mod c10m;
+mod descriptors;
 mod faults;
 mod hogs;
 mod in_hand;

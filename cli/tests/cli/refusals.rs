@@ -33,11 +33,37 @@ fn options_of_servers_without_effect_are_refused() {
     refuses(&["serve", "echo", "--header-timeout", "5s"], 2, &["--header-timeout", "http"]);
     refuses(&["serve", "echo", "--max-body", "5"], 2, &["--max-body", "http"]);
     refuses(&["serve", "http", "--listen", "unix:/nonexistent/x", "--rcvbuf", "64KiB"], 2, &["--rcvbuf", "--sndbuf"]);
+    for timeout in ["0s", "101s"] {
+        let evict = ["serve", "http", "--when-short", "evict", "--idle-timeout", timeout];
+        refuses(&evict, 2, &["--when-short evict", "--idle-timeout", "1m 40s"]);
+    }
     for option in ["--idle-timeout", "--header-timeout", "--stall-timeout"] {
         refuses(&["serve", "http", option, "99ms"], 2, &[option, "100ms"]);
     }
     refuses(&["null-server", "echo", "--every", "1s"], 2, &["--stall"]);
     refuses(&["null-server", "http", "--message-len", "64"], 2, &["--message-len", "echo"]);
+}
+
+/// Whether it is refused does not depend on what `auto` would choose.
+#[test]
+fn what_a_variant_cannot_do_is_refused() {
+    for variant in
+        [&["--backend", "io_uring"][..], &["--backend", "io_uring", "--variant", "poll"], &["--backend", "auto"]]
+    {
+        for (options, words) in [
+            (&["--when-short", "shed"][..], &["--when-short shed", "epoll", "mio", "slots of the ring"][..]),
+            (&["--when-short", "evict"], &["--when-short evict", "epoll", "mio", "slots of the ring"]),
+            (&["--when-short", "spin"], &["--when-short spin", "--backend epoll --variant level"]),
+        ] {
+            refuses(&[&["serve", "http"], variant, options].concat(), 2, words);
+        }
+    }
+    for variant in [&["--backend", "epoll", "--variant", "edge"][..], &["--backend", "mio"]] {
+        let spin = [&["serve", "http", "--when-short", "spin"], variant].concat();
+        refuses(&spin, 2, &["--when-short spin", "--backend epoll --variant level"]);
+    }
+    refuses(&["serve", "http", "--accept-rate", "0"], 2, &["--accept-rate", "0 is not in 1..="]);
+    refuses(&["serve", "http", "--when-short", "sleep"], 2, &["sleep", "pause, spin, shed, evict"]);
 }
 
 /// Each of these has a number that is understood, and ends for another reason, which comes later.

@@ -24,6 +24,7 @@ use crate::shard::quota::Quota;
 use crate::shard::slab::{ConnectionId, Token};
 use crate::shard::{ECHO_CONNECTION_LEN_MAX, HTTP_CONNECTION_LEN_MAX};
 use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble, Unwatched, connection_len};
+use crate::shortage::{self, Remedy};
 use crate::unavailable::Unavailable;
 
 /// Tags of tokens.
@@ -218,6 +219,12 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                     false => Trouble::Memory,
                 },
                 Ok(None) => return source.accepts.missed(accepted),
+                Err(Trouble::Descriptors) => match shortage::remedy(self, index) {
+                    Remedy::GoOn => continue,
+                    Remedy::Empty => return self.sources[index].accepts.missed(accepted),
+                    Remedy::NextTurn => return,
+                    Remedy::Rest => Trouble::Descriptors,
+                },
                 Err(trouble) => trouble,
             };
             if self.rest(trouble) {

@@ -25,6 +25,7 @@ use crate::shard::slab::{ConnectionId, Token};
 #[cfg(not(debug_assertions))]
 use crate::shard::{ECHO_CONNECTION_LEN_MAX, HTTP_CONNECTION_LEN_MAX, connection_len};
 use crate::shard::{Resources, SCRATCH_LEN, Shard, Trouble, Unwatched};
+use crate::shortage::{self, Remedy};
 use crate::unavailable::Unavailable;
 
 /// Tags of tokens.
@@ -212,6 +213,12 @@ impl<P: Protocol> Mio<P> {
                     false => Trouble::Memory,
                 },
                 Ok(None) => return,
+                Err(Trouble::Descriptors) => match shortage::remedy(self, index) {
+                    Remedy::GoOn => continue,
+                    Remedy::Empty => return,
+                    Remedy::NextTurn => break,
+                    Remedy::Rest => Trouble::Descriptors,
+                },
                 Err(trouble) => trouble,
             };
             if self.shard.meet(trouble) {

@@ -29,6 +29,10 @@ pub enum CloseReason {
     DrainForced,
     /// Closed to free memory: it held buffers without progress while the pool ran out.
     Shed,
+    /// Closed to free its descriptor: it was idle longest when descriptors ran out.
+    Evicted,
+    /// Accepted on the descriptor kept in reserve and reset at once, because no other was left.
+    TurnedAway,
     /// The buffer pool was at its memory limit.
     BuffersExhausted,
     /// More bytes arrived while a reply was unsent than may be kept (multishot receive only).
@@ -41,19 +45,19 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Number of different reasons.
-    pub const COUNT: usize = 14 + Violation::ALL.len();
+    pub const COUNT: usize = 16 + Violation::ALL.len();
 
     /// Every reason, in the order of the counters.
     pub fn all() -> impl Iterator<Item = CloseReason> {
         use CloseReason::{
-            BuffersExhausted, DrainForced, Drained, HeaderTimeout, IdleTimeout, KernelMemory, Overrun, PeerClosed,
-            PeerClosedMidRequest, Requested, Reset, Shed, SocketError, StallTimeout,
+            BuffersExhausted, DrainForced, Drained, Evicted, HeaderTimeout, IdleTimeout, KernelMemory, Overrun,
+            PeerClosed, PeerClosedMidRequest, Requested, Reset, Shed, SocketError, StallTimeout, TurnedAway,
         };
         [PeerClosed, PeerClosedMidRequest, Reset, Requested]
             .into_iter()
             .chain(Violation::ALL.map(CloseReason::Violation))
             .chain([IdleTimeout, HeaderTimeout, StallTimeout, Drained, DrainForced])
-            .chain([Shed, BuffersExhausted, Overrun, KernelMemory, SocketError])
+            .chain([Shed, Evicted, TurnedAway, BuffersExhausted, Overrun, KernelMemory, SocketError])
     }
 
     /// The name in records.
@@ -70,6 +74,8 @@ impl CloseReason {
             CloseReason::Drained => "drained",
             CloseReason::DrainForced => "drain_forced",
             CloseReason::Shed => "shed",
+            CloseReason::Evicted => "evicted",
+            CloseReason::TurnedAway => "turned_away",
             CloseReason::BuffersExhausted => "buffers_exhausted",
             CloseReason::Overrun => "overrun",
             CloseReason::KernelMemory => "kernel_memory",
@@ -155,7 +161,9 @@ counters! {
     receive_pauses,
     /// Events for connections that were gone.
     stale_events,
-    /// Pauses of accept because fds ran out (EMFILE, ENFILE).
+    /// Accepts that failed because fds ran out (EMFILE, ENFILE).
+    emfile_failures,
+    /// Pauses of accept because fds ran out.
     emfile_pauses,
     /// Pauses of accept because kernel memory ran out (ENOBUFS, ENOMEM), or the epoll watches of this
     /// user (ENOSPC, fs.epoll.max_user_watches).
@@ -196,6 +204,12 @@ counters! {
 }
 
 impl Counters {
+    /// A connection was accepted and ended at once, for `reason`.
+    pub(crate) fn ended_at_once(&mut self, reason: CloseReason) {
+        self.accepts += 1;
+        self.closed(reason);
+    }
+
     pub(crate) fn closed(&mut self, reason: CloseReason) {
         self.closes[reason.index()] += 1;
     }

@@ -26,6 +26,45 @@ fn an_idle_connection_takes_what_the_documentation_says() {
     assert!(document.contains(&sentence), "{sentence}");
 }
 
+/// Ten connections that came in ten ticks, of which some got busy in one way or another.
+#[test]
+fn those_that_were_idle_longest_are_found() {
+    let timeouts = Timeouts::new(crate::Admission::EVICT_IDLE_TIMEOUT_MAX, Duration::from_secs(10), Duration::ZERO);
+    let resources = Resources::new(Http::new(HttpLimits::default()), timeouts, pool::MEMORY_LEN_MIN);
+    let mut shard = Shard::<Http, ()>::new(resources, 200).unwrap();
+    let at = |shard: &mut Shard<Http, ()>, now: u32| shard.shared.now = Tick(now);
+    let receive = |shard: &mut Shard<Http, ()>, id: ConnectionId, bytes: &[u8]| {
+        let (connection, shared) = shard.find(id).unwrap();
+        if connection.received(bytes, shared) == Want::Write {
+            let len = connection.unsent(shared).len();
+            connection.sent(len, shared);
+        }
+        shard.settle(id);
+    };
+    let mut ids = Vec::new();
+    for now in 0..10 {
+        at(&mut shard, now);
+        ids.push(shard.admit(()).unwrap());
+    }
+    at(&mut shard, 500);
+    receive(&mut shard, ids[0], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    receive(&mut shard, ids[2], b"GET / HTTP/1.1\r\n");
+    let found = |shard: &mut Shard<Http, ()>| shard.longest_idle().map(|(id, _)| id.index).collect::<Vec<_>>();
+    assert_eq!(found(&mut shard), [1], "an eighth of ten");
+    let (id, deadline) = shard.longest_idle().next().unwrap();
+    assert!(shard.is_idle_until(id, deadline));
+    receive(&mut shard, ids[1], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(!shard.is_idle_until(id, deadline), "it had a request in hand");
+    assert_eq!(found(&mut shard), [3]);
+    for _ in 10..100 {
+        shard.admit(()).unwrap();
+    }
+    let eighth = found(&mut shard);
+    assert_eq!(eighth, [3, 4, 5, 6, 7, 8, 9], "those of this tick are not idle yet");
+    at(&mut shard, 502);
+    assert_eq!(found(&mut shard).len(), 100 / 8);
+}
+
 /// Only a complete request restarts the idle timeout; what follows its reply gets its own clock.
 #[test]
 fn an_empty_line_is_no_progress() {

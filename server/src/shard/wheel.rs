@@ -122,9 +122,47 @@ impl Wheel {
         deadline == Tick::NEVER || links.is_linked() && links.due.0 <= deadline.0.max(self.done.0 + 1)
     }
 
+    /// Shows entries to `visit` in the order of their deadlines, until it returns false or `looks_max` entries were
+    /// looked at. An entry whose deadline has moved is put into the bucket of that one on the way, so nobody looks at it
+    /// there again. Deadlines beyond one turn of the wheel come last, in no order.
+    pub(crate) fn visit<C: Deadline>(
+        &mut self,
+        slab: &mut Slab<C>,
+        looks_max: u32,
+        mut visit: impl FnMut(ConnectionId, &C) -> bool,
+    ) {
+        let last = Tick(self.done.0 + BUCKETS - 1);
+        let (mut before, mut looks) = (self.done, 0);
+        while let Some(due) = self.next_after(before).filter(|due| *due <= last) {
+            let mut index = self.heads[(due.0 % BUCKETS) as usize];
+            while index != NONE {
+                if looks == looks_max {
+                    return;
+                }
+                looks += 1;
+                let slot = slab.slot_mut(index);
+                let (next, id) = (slot.links.next, ConnectionId { index, generation: slot.generation() });
+                let Some(entry) = slot.entry_mut() else { return };
+                let deadline = entry.deadline();
+                if deadline > due && due < last {
+                    self.move_to(slab, index, deadline);
+                } else if !visit(id, entry) {
+                    return;
+                }
+                index = next;
+            }
+            before = due;
+        }
+    }
+
     /// The next tick at which an entry may come due.
     pub(crate) fn next_due(&self) -> Option<Tick> {
-        let start = (self.done.0 + 1) % BUCKETS;
+        self.next_after(self.done)
+    }
+
+    /// The first tick after `tick` whose bucket has entries. The buckets are those of one turn of the wheel.
+    fn next_after(&self, tick: Tick) -> Option<Tick> {
+        let start = (tick.0 + 1) % BUCKETS;
         // All words, beginning with the one that holds `start`, and that one again for its lower bits.
         for step in 0..=self.occupied.len() as u32 {
             let word_index = (start / 64 + step) as usize % self.occupied.len();
@@ -135,7 +173,7 @@ impl Wheel {
             if word != 0 {
                 let bucket = word_index as u32 * 64 + word.trailing_zeros();
                 let distance = (bucket + BUCKETS - start) % BUCKETS;
-                return Some(Tick(self.done.0 + 1 + distance));
+                return Some(Tick(tick.0 + 1 + distance));
             }
         }
         None
@@ -206,6 +244,46 @@ mod tests {
         let (mut wheel, mut slab) = with(&[1, 1023, 1024, 1025, 90_000]);
         assert_eq!(expire(&mut wheel, &mut slab, 80_000), [0, 1, 2, 3]);
         assert_eq!(expire(&mut wheel, &mut slab, 90_000), [4]);
+    }
+
+    /// The entries that a visit of at most `looks_max` looks is shown.
+    fn visited(wheel: &mut Wheel, slab: &mut Slab<Entry>, looks_max: u32) -> Vec<u32> {
+        let mut seen = Vec::new();
+        wheel.visit(slab, looks_max, |id, _| {
+            seen.push(id.index);
+            true
+        });
+        seen
+    }
+
+    #[test]
+    fn a_visit_follows_the_deadlines_and_tidies_up() {
+        let (mut wheel, mut slab) = with(&[700, 5, 300, 9, u32::MAX, 5]);
+        expire(&mut wheel, &mut slab, 3);
+        // The entries of 5 and 9 stay where they are until somebody looks.
+        slab.slot_mut(1).entry_mut().unwrap().0 = Tick(500);
+        slab.slot_mut(3).entry_mut().unwrap().0 = Tick(4);
+        assert_eq!(visited(&mut wheel, &mut slab, 2), [5], "one look put an entry where it belongs");
+        assert_eq!(wheel.next_due(), Some(Tick(5)));
+        assert_eq!(visited(&mut wheel, &mut slab, 64), [5, 3, 2, 1, 0]);
+        assert_eq!(visited(&mut wheel, &mut slab, 3), [5, 3, 2]);
+        let mut count = 0;
+        wheel.visit(&mut slab, 64, |_, _| {
+            count += 1;
+            count < 2
+        });
+        assert_eq!(count, 2, "it ends when it is told to");
+        assert_eq!(expire(&mut wheel, &mut slab, 499), [2, 3, 5]);
+        assert_eq!(expire(&mut wheel, &mut slab, 700), [0, 1]);
+    }
+
+    #[test]
+    fn a_visit_shows_far_deadlines_last_and_once() {
+        let (mut wheel, mut slab) = with(&[5000, 1023, 4000, 1022]);
+        let mut seen = visited(&mut wheel, &mut slab, 64);
+        assert_eq!(seen[0], 3);
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2, 3]);
     }
 
     #[test]

@@ -105,7 +105,9 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             // After its listener was taken, an accept only reports that it ends.
             None if completion.result == -libc::ECANCELED || self.sources[index].listener.is_none() => {}
             None => {
-                self.shard.meet(Trouble::of(Errno::from_raw_os_error(-completion.result)));
+                let trouble = Trouble::of(Errno::from_raw_os_error(-completion.result));
+                self.shard.shared.counters.emfile_failures += u64::from(trouble == Trouble::Descriptors);
+                self.shard.meet(trouble);
             }
         }
         if self.is_near_limit() {

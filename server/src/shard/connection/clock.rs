@@ -3,7 +3,7 @@
 use protocol::Output;
 use protocol::server::{Protocol, Waiting};
 
-use super::{Connection, Next, REPLYING, UNCOVERED, Want};
+use super::{Connection, Next, PEER_CLOSED, REPLYING, UNCOVERED, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::resources::Resources;
 use crate::shard::tick::Tick;
@@ -113,6 +113,11 @@ impl<K, S: Default> Connection<K, S> {
     /// deadline counts.
     pub(crate) fn waits_for_input(&self) -> bool {
         !self.has(REPLYING) && matches!(self.timer, Timer::Idle | Timer::Head | Timer::Body)
+    }
+
+    /// Whether it waits for a request and has nothing in hand.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.timer == Timer::Idle && self.unread.is_none() && self.marks & (REPLYING | PEER_CLOSED) == 0
     }
 
     /// Postpones the deadline by a tick: there may be input that could not be received yet.
