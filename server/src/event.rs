@@ -58,6 +58,9 @@ pub struct Ready {
     /// CPU time that each request is made to cost beyond its work: not a usual server. Only where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handicap_ns: Option<NonZeroU32>,
+    /// CPU time that the first request of each connection is made to cost beyond its work. Only where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hello_cost_ns: Option<NonZeroU32>,
     /// Where the kernel does not do what was requested, and consequences of the options that are not obvious.
     pub notes: Vec<String>,
     /// The process.
@@ -114,6 +117,7 @@ mod tests {
             buffer_memory_bytes_per_reactor: 1 << 28,
             admission: Admission::default(),
             handicap_ns: None,
+            hello_cost_ns: None,
             notes: vec![],
             pid: 1,
             version: "0.1.0".to_owned(),

@@ -1,5 +1,6 @@
 //! A known cost for each request, planted on purpose: the positive control of an experiment. A comparison that
-//! does not find a difference of this size would not find a real one either.
+//! does not find a difference of this size would not find a real one either. Or a cost for the first request of each
+//! connection, which stands for the work of a login.
 //!
 //! It knows neither clock nor connections while the server serves; the shard says how many requests there were.
 

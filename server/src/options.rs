@@ -268,6 +268,9 @@ pub struct Options {
     pub http: HttpLimits,
     /// CPU time that each request costs beyond its work, in nanoseconds: for experiments that must find it.
     pub handicap_ns: Option<NonZeroU32>,
+    /// CPU time that the first request of each connection costs beyond its work, in nanoseconds: what a login takes, for
+    /// experiments with many reconnects.
+    pub hello_cost_ns: Option<NonZeroU32>,
 }
 
 impl Options {
@@ -277,6 +280,8 @@ impl Options {
     pub const BUFFER_MEMORY: usize = 256 << 20;
     /// Silence of a connection before it is closed.
     pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+    /// Longest work of a login: a second at which nothing else is served.
+    pub const HELLO_COST_MAX: Duration = Duration::from_secs(1);
     /// Accepts per turn. HAProxy takes 4, h2o 20; more fit here, because a turn is shorter: nothing blocks
     /// it.
     pub const ACCEPTS_PER_TURN: u32 = 64;
@@ -302,6 +307,7 @@ impl Options {
             buffer_memory_max: Options::BUFFER_MEMORY,
             http: HttpLimits::default(),
             handicap_ns: None,
+            hello_cost_ns: None,
         }
     }
 }

@@ -198,6 +198,7 @@ fn shard<P: Protocol, K>(
         .map_err(|error| Unavailable::Memory { connections: connections_max, error })?;
     // On its own CPU: they need not be alike.
     shard.handicap = options.handicap_ns.map(Handicap::calibrate);
+    shard.shared.hello_cost = options.hello_cost_ns.map(Handicap::calibrate);
     if let Some(rate) = options.admission.accept_rate {
         shard.intake = Intake::at_rate(Bucket::new(rate, index, options.reactors.max(1)));
     }

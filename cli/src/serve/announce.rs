@@ -1,5 +1,7 @@
 //! What a server announces when it is ready and when it ends: JSON for programs, sentences for people.
 
+use std::time::Duration;
+
 use host::SocketBounds;
 use protocol::Workload;
 use server::{Endpoint, Event, KeepAlive, Options, Ready, Report, Server, SocketSizes};
@@ -28,6 +30,7 @@ pub(super) fn ready(server: &Server, options: &Options, notes: Vec<String>) -> E
         buffer_memory_bytes_per_reactor: options.buffer_memory_max,
         admission: options.admission,
         handicap_ns: options.handicap_ns,
+        hello_cost_ns: options.hello_cost_ns,
         notes,
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -69,6 +72,12 @@ pub(super) fn notes(
     let mut notes = Vec::new();
     if let Some(ns) = options.handicap_ns {
         notes.push(format!("--handicap {ns}: each request costs {ns} ns of CPU time beyond its work; measure nothing but the finding of it"));
+    }
+    if let Some(ns) = options.hello_cost_ns {
+        let cost = humantime::format_duration(Duration::from_nanos(ns.get().into()));
+        notes.push(format!(
+            "--hello-cost: the first request of each connection costs {cost} of CPU time beyond its work"
+        ));
     }
     let asked = u64::from(options.socket.backlog);
     if let Some(most) = bounds.backlog_max.filter(|most| asked > *most)
@@ -162,7 +171,6 @@ pub(super) fn exit_sentences(report: &Report) -> Vec<String> {
 mod tests {
     use super::*;
     use std::num::NonZeroU32;
-    use std::time::Duration;
 
     const BOUNDS: SocketBounds = SocketBounds {
         backlog_max: Some(4096),
@@ -195,6 +203,8 @@ mod tests {
     fn a_handicap_is_said() {
         let text = noted(|options| options.handicap_ns = NonZeroU32::new(15), (0, 0));
         assert!(text.contains("--handicap 15: each request costs 15 ns"), "{text}");
+        let text = noted(|options| options.hello_cost_ns = NonZeroU32::new(1_500_000), (0, 0));
+        assert!(text.contains("--hello-cost: the first request of each connection costs 1ms 500us"), "{text}");
     }
 
     #[test]

@@ -93,6 +93,10 @@ pub(crate) struct ServeArgs {
     /// Longest HTTP request body in bytes; the answer to a longer one is 413.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     max_body: u32,
+    /// CPU time that the first request of each connection costs, such as 1ms: the work that a login takes, for
+    /// experiments with many reconnects; at most 1s [default: only the work of any request].
+    #[arg(long, value_name = "TIME", value_parser = hello_cost)]
+    hello_cost: Option<NonZeroU32>,
     /// CPU time that each request costs beyond its work, in ns: a difference planted for an experiment to find.
     #[arg(long, value_name = "NS", hide = true, value_parser = count::nonzero)]
     handicap: Option<NonZeroU32>,
@@ -140,6 +144,16 @@ fn socket_buffer(text: &str) -> Result<u32, String> {
         bytes if bytes > MOST => Err(format!("a buffer has at most {MOST} bytes")),
         bytes => u32::try_from(bytes).map_err(|error| error.to_string()),
     }
+}
+
+/// In nanoseconds.
+fn hello_cost(text: &str) -> Result<NonZeroU32, String> {
+    let cost = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if cost > Options::HELLO_COST_MAX {
+        return Err("a login works at most 1s, in which its reactor serves nobody else".into());
+    }
+    let ns = u32::try_from(cost.as_nanos()).ok().and_then(NonZeroU32::new);
+    ns.ok_or_else(|| "0s is the default; leave the option out".into())
 }
 
 /// A reactor's timers have a resolution of 100 ms. More frequent lines would say less than they cost.
@@ -268,6 +282,7 @@ impl ServeArgs {
         options.buffer_memory_max = memory.bytes as usize;
         options.http.body_len_max = self.max_body;
         options.handicap_ns = self.handicap;
+        options.hello_cost_ns = self.hello_cost;
         Ok((options, memory.note))
     }
 }

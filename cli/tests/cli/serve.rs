@@ -48,6 +48,9 @@ fn wrong_words_are_usage_errors() {
     {
         refuses(&["serve", "echo", "--handicap", handicap], 2, &["--handicap", words]);
     }
+    for (cost, words) in [("0s", "leave the option out"), ("1001ms", "at most 1s"), ("soon", "number")] {
+        refuses(&["serve", "echo", "--hello-cost", cost], 2, &["--hello-cost", words]);
+    }
     refuses(&["serve", "echo", "--nonsense"], 2, &["--nonsense"]);
 }
 

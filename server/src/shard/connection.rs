@@ -46,6 +46,8 @@ const LINGERING: u8 = 1 << 2;
 const FRESH: u8 = 1 << 3;
 /// The deadline moved earlier, or the timer wheel dropped the entry: the wheel must be told.
 const UNCOVERED: u8 = 1 << 4;
+/// It has had its first request.
+const GREETED: u8 = 1 << 5;
 
 /// Bit of [`Connection::flags`]: the kernel may still read the unsent reply, so its buffer must not
 /// be given back. Set and cleared by the backend, through [`Connection::pin`] and `unpin`.
@@ -230,6 +232,10 @@ impl<K, S: Default> Connection<K, S> {
             // A head is complete, the only progress that counts. Whatever the connection waits for after the reply,
             // the next head or its first byte, gets a new clock.
             self.timer = Timer::Reply;
+            if !self.has(GREETED) {
+                self.set(GREETED, true);
+                shared.greet();
+            }
         }
         self.next = match step.then {
             Then::KeepOpen if shared.draining && !P::ANNOUNCES_CLOSE && step.requests > 0 => {

@@ -135,6 +135,8 @@ counters! {
     /// Requests whose head arrived complete and valid, even if their body never did; for echo, receives that
     /// brought bytes.
     requests,
+    /// Connections that had a request.
+    first_requests,
     /// Bytes received.
     bytes_in,
     /// Bytes the kernel took for sending.

@@ -10,6 +10,7 @@ use super::counters::Counters;
 use super::pool::{self, BufferPool, Usage};
 use super::tick::Tick;
 use super::timeouts::Timeouts;
+use crate::handicap::Handicap;
 
 /// Most bytes received, or replied, in one go. 64 KiB hold every pipelined burst of a benchmark and are at
 /// most half of L2; longer transfers take several passes.
@@ -32,6 +33,8 @@ pub(crate) struct Resources<P> {
     /// Bytes at its front that are not filler.
     pub(super) literal_len: usize,
     pub(super) timeouts: Timeouts,
+    /// What the first request of each connection costs beyond its work, if anything.
+    pub(crate) hello_cost: Option<Handicap>,
 }
 
 impl<P: Protocol> Resources<P> {
@@ -48,6 +51,16 @@ impl<P: Protocol> Resources<P> {
             output_len: 0,
             literal_len: 0,
             timeouts,
+            hello_cost: None,
+        }
+    }
+
+    /// A connection has its first request. What that costs is paid before the reply leaves, as for any work.
+    #[cold]
+    pub(super) fn greet(&mut self) {
+        self.counters.first_requests += 1;
+        if let Some(cost) = &mut self.hello_cost {
+            cost.pay(self.counters.first_requests);
         }
     }
 
