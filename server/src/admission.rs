@@ -12,8 +12,32 @@ pub struct Admission {
     /// queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_rate: Option<NonZeroU32>,
+    /// Where accepted connections wait for their turn; `None`: nowhere, since the rest of them stay in the accept queue.
+    /// For epoll and mio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_room: Option<WaitingRoom>,
     /// What accept does when descriptors run out.
     pub when_short: WhenShort,
+}
+
+/// A place in each reactor for connections that are accepted and not served yet: the rate takes them in from here. When
+/// it is full, the oldest one is reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingRoom {
+    /// Who is served first.
+    pub order: AcceptOrder,
+    /// Most connections that wait in one reactor. Each takes a descriptor.
+    pub places: NonZeroU32,
+}
+
+/// Which of those who wait is served first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AcceptOrder {
+    /// The one that has waited longest, as in an accept queue.
+    Oldest,
+    /// The one that came last. In a crowd the others have often given up by the time it would be their turn.
+    Newest,
 }
 
 /// What accept does when descriptors run out (EMFILE, ENFILE). The limit on connections is another matter: there accept
@@ -32,6 +56,13 @@ pub enum WhenShort {
     /// It closes connections that have been idle longest, and goes on. If none is idle, it rests. For epoll and mio, and
     /// an idle timeout of at most [`Admission::EVICT_IDLE_TIMEOUT_MAX`].
     Evict,
+}
+
+impl WaitingRoom {
+    /// Places, unless another number is asked for.
+    pub const PLACES: NonZeroU32 = NonZeroU32::new(1024).unwrap();
+    /// Most places.
+    pub const PLACES_MAX: u32 = 65_536;
 }
 
 impl Admission {

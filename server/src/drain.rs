@@ -85,7 +85,8 @@ impl Drain {
                 _ => self.look(backend),
             }
         }
-        Ok(backend.shard().intake.is_closed() && backend.shard().len() == 0 && backend.is_idle())
+        let shard = backend.shard();
+        Ok(shard.intake.is_closed() && shard.len() == 0 && shard.waiting() == 0 && backend.is_idle())
     }
 
     /// Closes the listeners once their queues are empty. Until then connections are accepted as room permits,
@@ -152,6 +153,7 @@ impl Drain {
 fn stop<P: Protocol, B: Backend<P>>(backend: &mut B) {
     // First, because this frees descriptors.
     backend.close_all(CloseReason::DrainForced);
+    backend.shard().cut_room();
     let listeners = backend.take_listeners();
     let shard = backend.shard();
     shard.intake.cut(shard.shared.now);

@@ -134,6 +134,7 @@ mod tests {
                 answered: 1,
                 draining: false,
                 connections: 12_000,
+                waiting: 5,
                 accepts_per_s: 2.5,
                 requests_per_s: 0.0,
                 bytes_in_per_s: 1e9,

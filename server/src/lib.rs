@@ -24,7 +24,7 @@ mod supervisor;
 mod unavailable;
 mod unix_socket;
 
-pub use admission::{Admission, WhenShort};
+pub use admission::{AcceptOrder, Admission, WaitingRoom, WhenShort};
 pub use auto::{Choice, choose, probe_io_uring};
 pub use backend::uring::RING_BYTES;
 pub use endpoint::Endpoint;

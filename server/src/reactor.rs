@@ -23,7 +23,7 @@ use crate::handicap::Handicap;
 use crate::listener::{self, Listener, SocketSizes};
 use crate::options::{Options, Scheduling, Variant};
 use crate::report::ReactorReport;
-use crate::shard::{Bucket, Intake, Resources, Shard, Timeouts};
+use crate::shard::{Bucket, Intake, Resources, Room, Shard, Timeouts};
 use crate::stats::Snapshot;
 use crate::unavailable::Unavailable;
 use host::CpuTime;
@@ -165,7 +165,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     // If the supervisor is gone, nobody needs the news.
     let _ = news.send(News::Ready { index, endpoints, sizes });
     let result = serve(&mut backend, &line, index, news);
-    let left = u64::from(backend.shard().len());
+    let left = u64::from(backend.shard().len()) + u64::from(backend.shard().waiting());
     let shared = &backend.shard().shared;
     let buffers = shared.buffer_usage();
     Ok(ReactorReport {
@@ -202,6 +202,8 @@ fn shard<P: Protocol, K>(
     if let Some(rate) = options.admission.accept_rate {
         shard.intake = Intake::at_rate(Bucket::new(rate, index, options.reactors.max(1)));
     }
+    let room = options.admission.waiting_room.map(Room::new).transpose();
+    shard.room = room.map_err(|error| Unavailable::Memory { connections: connections_max, error })?;
     shard.when_short = options.admission.when_short;
     if shard.when_short == WhenShort::Shed {
         // If there is none now, the first shortage asks again.
@@ -268,6 +270,7 @@ fn snapshot<P: Protocol, K>(shard: &Shard<P, K>, index: usize) -> Snapshot {
         taken: Instant::now(),
         counters: shard.shared.counters().clone(),
         connections: shard.len(),
+        waiting: shard.waiting(),
         buffers_in_use: buffers.used,
         buffer_memory_bytes: buffers.memory_len as u64,
     }

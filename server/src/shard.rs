@@ -8,6 +8,7 @@ mod pool;
 pub(crate) mod quota;
 mod reserve;
 mod resources;
+mod room;
 #[cfg(test)]
 pub(crate) mod simulation;
 pub(crate) mod slab;
@@ -17,6 +18,7 @@ mod unwatched;
 mod wheel;
 
 use std::collections::TryReserveError;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use protocol::server::Protocol;
@@ -36,9 +38,11 @@ pub(crate) use unwatched::Unwatched;
 use wheel::{Deadline, Wheel};
 
 use reserve::Reserve;
+pub(crate) use room::Room;
 
 use crate::admission::WhenShort;
 use crate::handicap::Handicap;
+use crate::listener;
 
 /// The least memory for buffers of a reactor, in bytes.
 pub const BUFFER_MEMORY_LEN_MIN: usize = pool::MEMORY_LEN_MIN;
@@ -47,6 +51,8 @@ pub const BUFFER_MEMORY_LEN_MIN: usize = pool::MEMORY_LEN_MIN;
 pub(crate) struct Shard<P: Protocol, K> {
     pub(crate) shared: Resources<P>,
     pub(crate) intake: Intake,
+    /// Where accepted connections wait for their turn, if they do.
+    pub(crate) room: Option<Room<OwnedFd>>,
     /// What accept does when descriptors run out, and the descriptor that it may need for that.
     pub(crate) when_short: WhenShort,
     pub(crate) reserve: Reserve,
@@ -82,6 +88,7 @@ impl<P: Protocol, K> Shard<P, K> {
         let mut shard = Shard {
             shared,
             intake: Intake::default(),
+            room: None,
             when_short: WhenShort::Pause,
             reserve: Reserve::default(),
             handicap: None,
@@ -305,7 +312,8 @@ impl<P: Protocol, K> Shard<P, K> {
 
     /// How long a turn may wait for events; `None` means for ever.
     pub(crate) fn wait_max(&self) -> Option<Duration> {
-        let due = self.wheel.next_due().into_iter().chain(self.intake.due()).min()?;
+        let room_due = self.room.as_ref().and_then(Room::due);
+        let due = self.wheel.next_due().into_iter().chain(self.intake.due()).chain(room_due).min()?;
         let ticks = u64::from(due.0.saturating_sub(self.shared.now.0));
         Some(Duration::from_millis(ticks * TICK_MS))
     }
@@ -332,13 +340,15 @@ impl<P: Protocol, K> Shard<P, K> {
         self.slab.len()
     }
 
-    /// Accepts one connection by `accept`, if there is room for it. `None`: the accept queue is empty.
+    /// Accepts one connection by `accept`, if there is room for it, or a waiting room. `None`: the accept queue is empty.
     ///
     /// # Errors
     /// The obstacle; [`Shard::meet`] says whether accept must pause.
     #[inline]
     pub(crate) fn accept<S>(&mut self, accept: impl FnOnce() -> Result<S, Errno>) -> Result<Option<S>, Trouble> {
-        if let Some(trouble) = self.trouble() {
+        if self.room.is_none()
+            && let Some(trouble) = self.trouble()
+        {
             return Err(trouble);
         }
         self.shared.counters.syscalls += 1;
@@ -349,6 +359,62 @@ impl<P: Protocol, K> Shard<P, K> {
             }
             Err(Errno::AGAIN) => Ok(None),
             Err(error) => Err(Trouble::of(error)),
+        }
+    }
+
+    /// Lets an accepted connection wait in the waiting room. Returns it if there is none.
+    #[inline]
+    pub(crate) fn let_wait(&mut self, socket: OwnedFd) -> Option<OwnedFd> {
+        let Some(room) = &mut self.room else { return Some(socket) };
+        let counters = &mut self.shared.counters;
+        if let Some(oldest) = room.push(socket) {
+            counters.syscalls += 2;
+            counters.ended_at_once(CloseReason::CrowdedOut);
+            listener::reset(oldest);
+        }
+        counters.waiting_peak = counters.waiting_peak.max(room.len().into());
+        None
+    }
+
+    /// Connections in the waiting room.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.room.as_ref().map_or(0, Room::len)
+    }
+
+    /// Whether somebody waits, and may perhaps be taken in.
+    #[inline]
+    pub(crate) fn is_room_due(&self) -> bool {
+        self.room.as_ref().and_then(Room::due).is_some_and(|due| due <= self.shared.now)
+    }
+
+    /// The next one out of the waiting room. `None`: nobody waits, or nobody can be taken in now.
+    pub(crate) fn next_waiting(&mut self) -> Option<OwnedFd> {
+        if self.waiting() == 0 {
+            return None;
+        }
+        match self.trouble() {
+            Some(trouble) => {
+                self.rest_room(trouble);
+                None
+            }
+            None => self.room.as_mut()?.pop(),
+        }
+    }
+
+    /// Nobody is taken in from the waiting room for a while, because of `trouble`.
+    pub(crate) fn rest_room(&mut self, trouble: Trouble) {
+        let until = self.intake.pause(trouble, self.shared.now, &mut self.shared.counters);
+        if let Some(room) = &mut self.room {
+            room.rest(until);
+        }
+    }
+
+    /// Cuts off everybody in the waiting room.
+    pub(crate) fn cut_room(&mut self) {
+        while let Some(socket) = self.room.as_mut().and_then(Room::pop) {
+            drop(socket);
+            self.shared.counters.syscalls += 1;
+            self.shared.counters.ended_at_once(CloseReason::DrainForced);
         }
     }
 

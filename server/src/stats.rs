@@ -15,6 +15,7 @@ pub(crate) struct Snapshot {
     pub(crate) taken: Instant,
     pub(crate) counters: Counters,
     pub(crate) connections: u32,
+    pub(crate) waiting: u32,
     pub(crate) buffers_in_use: u32,
     pub(crate) buffer_memory_bytes: u64,
 }
@@ -34,6 +35,8 @@ pub struct Stats {
     pub draining: bool,
     /// Connections open.
     pub connections: u64,
+    /// Connections in waiting rooms: accepted, not served yet.
+    pub waiting: u64,
     /// Connections accepted, per second.
     pub accepts_per_s: f64,
     /// Requests, per second.
@@ -79,6 +82,7 @@ impl Watch {
                 taken: started,
                 counters: Counters::default(),
                 connections: 0,
+                waiting: 0,
                 buffers_in_use: 0,
                 buffer_memory_bytes: 0,
             },
@@ -127,6 +131,7 @@ impl Watch {
             answered: 0,
             draining,
             connections: 0,
+            waiting: 0,
             accepts_per_s: 0.0,
             requests_per_s: 0.0,
             bytes_in_per_s: 0.0,
@@ -145,6 +150,7 @@ impl Watch {
                 seat.told = fresh;
             }
             stats.connections += u64::from(seat.told.connections);
+            stats.waiting += u64::from(seat.told.waiting);
             stats.buffers_in_use += u64::from(seat.told.buffers_in_use);
             stats.buffer_memory_bytes += seat.told.buffer_memory_bytes;
         }
@@ -190,7 +196,8 @@ mod tests {
         let mut counters = Counters { requests, full_pauses: requests / 100, ..Counters::default() };
         (0..requests / 50).for_each(|_| counters.closed(CloseReason::Reset));
         let taken = watch.started + Duration::from_secs(seconds);
-        Snapshot { index, taken, counters, connections: 7, buffers_in_use: 1, buffer_memory_bytes: 10 }
+        counters.emfile_failures = requests / 50;
+        Snapshot { index, taken, counters, connections: 7, waiting: 3, buffers_in_use: 1, buffer_memory_bytes: 10 }
     }
 
     #[test]
@@ -201,10 +208,12 @@ mod tests {
         // The other reactor was busy for a second.
         let stats = watch.answered(snapshot(&watch, 1, 2, 300), false).unwrap();
         assert_eq!((stats.answered, stats.reactors, stats.requests_per_s), (2, 2, 250.0));
-        assert_eq!((stats.connections, stats.buffers_in_use, stats.buffer_memory_bytes), (14, 2, 20));
+        let levels = (stats.connections, stats.waiting, stats.buffers_in_use, stats.buffer_memory_bytes);
+        assert_eq!(levels, (14, 6, 2, 20));
+        let counts = [&stats.closes, &stats.pauses, &stats.failures].map(Clone::clone);
         assert_eq!(
-            (stats.closes.clone(), stats.pauses.clone()),
-            ([("reset".to_owned(), 8)].into(), [("full".to_owned(), 4)].into())
+            counts,
+            [("reset", 8), ("full", 4), ("emfile", 8)].map(|(name, count)| [(name.to_owned(), count)].into())
         );
         assert_eq!(watch.next(false), None, "that was told");
         assert_eq!(watch.answered(snapshot(&watch, 0, 2, 100), false), None);

@@ -263,9 +263,10 @@ fn socket_files(options: &Options) -> Result<(Vec<SocketFile>, Vec<Arc<OwnedFd>>
 /// The limit per reactor: the requested one if it fits the fd limit; without a request, what fits.
 fn connections_max(options: &Options) -> Result<u32, Unavailable> {
     let limit = sys::limits::raise_fd_limit().map_err(Unavailable::kernel("setrlimit(RLIMIT_NOFILE)"))?;
+    let waiting = options.admission.waiting_room.map_or(0, |room| u64::from(room.places.get()));
     let reserved = match options.admission.when_short {
         // For each place, every reactor has its own listener or a copy of one.
-        WhenShort::Pause => RESERVED_DESCRIPTORS + options.listen.len() as u64,
+        WhenShort::Pause => RESERVED_DESCRIPTORS + options.listen.len() as u64 + waiting,
         // What to do when descriptors run out is a question only for a server that lets them run out.
         WhenShort::Spin | WhenShort::Shed | WhenShort::Evict => 0,
     };
@@ -284,6 +285,9 @@ fn connections_max(options: &Options) -> Result<u32, Unavailable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU32;
+
+    use crate::admission::{AcceptOrder, WaitingRoom};
     use crate::report::ReactorReport;
     use crate::shard::counters::Counters;
     use host::CpuTime;
@@ -314,6 +318,10 @@ mod tests {
             other => panic!("more than any limit allows: {other:?}"),
         };
         let one = fits(&options);
+        let mut with_room = options.clone();
+        with_room.admission.waiting_room =
+            Some(WaitingRoom { order: AcceptOrder::Newest, places: NonZeroU32::new(7).unwrap() });
+        assert_eq!(fits(&with_room), (one.0 + 7, one.1 - 7));
         options.listen = vec![options.listen[0].clone(); 11];
         assert_eq!(fits(&options), (one.0 + 10, one.1 - 10));
     }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use server::{Admission, Variant, WhenShort};
+use server::{AcceptOrder, Admission, Variant, WaitingRoom, WhenShort};
 
 use crate::count;
 
@@ -15,9 +15,24 @@ pub(super) struct AdmissionArgs {
     /// accept queue [default: no limit].
     #[arg(long, value_name = "N", value_parser = count::nonzero)]
     accept_rate: Option<NonZeroU32>,
+    /// Whom the accept rate takes in first. All who come are accepted at once and wait in the server, instead of in the
+    /// accept queue [default: the oldest, from the accept queue]. Not with io_uring, nor with auto, which may choose it.
+    #[arg(long, value_name = "ORDER", value_enum)]
+    accept_order: Option<AcceptOrderArg>,
+    /// Most connections that wait so in each reactor; when one more comes, the oldest is reset [default: 1024].
+    #[arg(long, value_name = "N", value_parser = count::between(1, WaitingRoom::PLACES_MAX))]
+    waiting_room: Option<u32>,
     /// What accept does when descriptors run out. All but pause let them run out: they use the fd limit up.
     #[arg(long, value_name = "WAY", value_enum, default_value_t = WhenShortArg::Pause)]
     when_short: WhenShortArg,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum AcceptOrderArg {
+    /// Who has waited longest.
+    Oldest,
+    /// Who came last: the others may have given up already.
+    Newest,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +57,12 @@ impl AdmissionArgs {
         if self.when_short == WhenShortArg::Spin && variant != Some(Variant::EpollLevel) {
             return Err("--when-short spin goes with --backend epoll --variant level: it shows what a level-triggered listener does to a loop that does not pause".into());
         }
+        let accept_order = self.accept_order.map(|_| "--accept-order");
+        only_readiness(
+            accept_order,
+            variant,
+            "which has no place for accepted connections but that of those it serves",
+        )?;
         let needs_descriptors = match self.when_short {
             WhenShortArg::Shed => Some("--when-short shed"),
             WhenShortArg::Evict => Some("--when-short evict"),
@@ -55,6 +76,12 @@ impl AdmissionArgs {
     /// # Errors
     /// Which, and what they need.
     pub(super) fn check_effects(&self, idle_timeout: Duration) -> Result<(), String> {
+        if self.accept_order.is_some() && self.accept_rate.is_none() {
+            return Err("--accept-order has no effect without --accept-rate: nobody waits for a turn".into());
+        }
+        if self.waiting_room.is_some() && self.accept_order.is_none() {
+            return Err("--waiting-room has no effect without --accept-order: without an order, connections wait in the accept queue".into());
+        }
         let most = Admission::EVICT_IDLE_TIMEOUT_MAX;
         if self.when_short == WhenShortArg::Evict && (idle_timeout.is_zero() || idle_timeout > most) {
             return Err(format!(
@@ -67,8 +94,16 @@ impl AdmissionArgs {
 
     /// The settings that they stand for.
     pub(super) fn settings(&self) -> Admission {
+        let waiting_room = self.accept_order.map(|order| WaitingRoom {
+            order: match order {
+                AcceptOrderArg::Oldest => AcceptOrder::Oldest,
+                AcceptOrderArg::Newest => AcceptOrder::Newest,
+            },
+            places: self.waiting_room.and_then(NonZeroU32::new).unwrap_or(WaitingRoom::PLACES),
+        });
         Admission {
             accept_rate: self.accept_rate,
+            waiting_room,
             when_short: match self.when_short {
                 WhenShortArg::Pause => WhenShort::Pause,
                 WhenShortArg::Spin => WhenShort::Spin,

@@ -22,6 +22,9 @@ pub(super) fn words(stats: &Stats, lost: u64) -> String {
             line += &format!("; {what} {}", counts.join(", "));
         }
     }
+    if stats.waiting > 0 {
+        line += &format!("; {} in the waiting room", tuning::thousands(stats.waiting));
+    }
     if stats.answered < stats.reactors {
         line += &format!("; {} of {} reactors answered", stats.answered, stats.reactors);
     }
@@ -50,6 +53,7 @@ mod tests {
             answered: 2,
             draining: false,
             connections: 12_000,
+            waiting: 0,
             accepts_per_s: 2.5,
             requests_per_s: 12_345.4,
             bytes_in_per_s: 2048.0,
@@ -66,8 +70,9 @@ mod tests {
     fn people_read_what_happened_and_nothing_else() {
         let quiet = "c10m: 12,000 open, 2.5 accepts/s, 12,345 requests/s, 2.0 KiB/s in, 0 B/s out, 3 buffers in use, 64.0 KiB mapped; closed 1 reset";
         assert_eq!(words(&stats(), 0), quiet);
-        let busy = Stats { answered: 1, draining: true, pauses: [("full".to_owned(), 2)].into(), ..stats() };
-        let rest = "; paused 2 full; 1 of 2 reactors answered; draining; 7 lines found no reader";
+        let (pauses, failures) = ([("full".to_owned(), 2)].into(), [("emfile".to_owned(), 98_000)].into());
+        let busy = Stats { answered: 1, draining: true, waiting: 1024, pauses, failures, ..stats() };
+        let rest = "; paused 2 full; failed 98,000 emfile; 1,024 in the waiting room; 1 of 2 reactors answered; draining; 7 lines found no reader";
         assert_eq!(words(&busy, 7), format!("{quiet}{rest}"));
     }
 }

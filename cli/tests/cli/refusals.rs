@@ -33,6 +33,8 @@ fn options_of_servers_without_effect_are_refused() {
     refuses(&["serve", "echo", "--header-timeout", "5s"], 2, &["--header-timeout", "http"]);
     refuses(&["serve", "echo", "--max-body", "5"], 2, &["--max-body", "http"]);
     refuses(&["serve", "http", "--listen", "unix:/nonexistent/x", "--rcvbuf", "64KiB"], 2, &["--rcvbuf", "--sndbuf"]);
+    refuses(&["serve", "echo", "--accept-order", "newest"], 2, &["--accept-order", "--accept-rate"]);
+    refuses(&["serve", "echo", "--accept-rate", "9", "--waiting-room", "5"], 2, &["--waiting-room", "--accept-order"]);
     for timeout in ["0s", "101s"] {
         let evict = ["serve", "http", "--when-short", "evict", "--idle-timeout", timeout];
         refuses(&evict, 2, &["--when-short evict", "--idle-timeout", "1m 40s"]);
@@ -51,7 +53,8 @@ fn what_a_variant_cannot_do_is_refused() {
         [&["--backend", "io_uring"][..], &["--backend", "io_uring", "--variant", "poll"], &["--backend", "auto"]]
     {
         for (options, words) in [
-            (&["--when-short", "shed"][..], &["--when-short shed", "epoll", "mio", "slots of the ring"][..]),
+            (&["--accept-rate", "9", "--accept-order", "newest"][..], &["--accept-order", "epoll", "mio"][..]),
+            (&["--when-short", "shed"], &["--when-short shed", "epoll", "mio", "slots of the ring"]),
             (&["--when-short", "evict"], &["--when-short evict", "epoll", "mio", "slots of the ring"]),
             (&["--when-short", "spin"], &["--when-short spin", "--backend epoll --variant level"]),
         ] {

@@ -112,6 +112,9 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
         if is_tick {
             self.on_tick();
         }
+        if self.shard.is_room_due() {
+            self.admit_waiting();
+        }
         if self.shard.is_pressed() {
             self.shed();
         }
@@ -213,7 +216,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         for accepted in 0..source.accepts.of(self.accepts_per_turn_max) {
             let source = &mut self.sources[index];
             let trouble = match self.shard.accept(|| source.listener.accept()) {
-                Ok(Some(socket)) => match self.admit(socket) {
+                Ok(Some(socket)) => match self.shard.let_wait(socket).is_none_or(|socket| self.admit(socket)) {
                     true => continue,
                     // The kernel had no watch for it.
                     false => Trouble::Memory,
@@ -232,6 +235,18 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
             }
         }
         self.sources[index].accepts.used_up(self.accepts_per_turn_max);
+    }
+
+    /// Takes in those in the waiting room whose turn it is.
+    #[cold]
+    fn admit_waiting(&mut self) {
+        for _ in 0..self.accepts_per_turn_max {
+            let Some(socket) = self.shard.next_waiting() else { return };
+            if !self.admit(socket) {
+                // The kernel had no watch for it.
+                return self.shard.rest_room(Trouble::Memory);
+            }
+        }
     }
 
     /// False if accept must pause.

@@ -119,6 +119,9 @@ impl<P: Protocol> Backend<P> for Mio<P> {
         if is_tick {
             self.on_tick();
         }
+        if self.shard.is_room_due() {
+            self.admit_waiting();
+        }
         if self.shard.is_pressed() {
             self.shed();
         }
@@ -207,7 +210,7 @@ impl<P: Protocol> Mio<P> {
         for _ in 0..self.accepts_per_turn_max {
             let Some(source) = self.sources.get(index) else { return };
             let trouble = match self.shard.accept(|| source.listener.accept()) {
-                Ok(Some(socket)) => match self.admit(TcpStream::from_std(StdTcpStream::from(socket))) {
+                Ok(Some(socket)) => match self.shard.let_wait(socket).is_none_or(|socket| self.admit(socket)) {
                     true => continue,
                     // The kernel had no watch for it.
                     false => Trouble::Memory,
@@ -228,8 +231,21 @@ impl<P: Protocol> Mio<P> {
         self.sources[index].accepts_left = true;
     }
 
+    /// Takes in those in the waiting room whose turn it is.
+    #[cold]
+    fn admit_waiting(&mut self) {
+        for _ in 0..self.accepts_per_turn_max {
+            let Some(socket) = self.shard.next_waiting() else { return };
+            if !self.admit(socket) {
+                // The kernel had no watch for it.
+                return self.shard.rest_room(Trouble::Memory);
+            }
+        }
+    }
+
     /// False if accept must pause.
-    fn admit(&mut self, socket: TcpStream) -> bool {
+    fn admit(&mut self, socket: OwnedFd) -> bool {
+        let socket = TcpStream::from_std(StdTcpStream::from(socket));
         let Some(id) = self.shard.admit(socket) else { return true };
         self.watch(id, true)
     }

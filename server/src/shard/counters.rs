@@ -31,6 +31,8 @@ pub enum CloseReason {
     Shed,
     /// Closed to free its descriptor: it was idle longest when descriptors ran out.
     Evicted,
+    /// It had waited longest in a full waiting room, and was reset when one more came.
+    CrowdedOut,
     /// Accepted on the descriptor kept in reserve and reset at once, because no other was left.
     TurnedAway,
     /// The buffer pool was at its memory limit.
@@ -45,19 +47,19 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Number of different reasons.
-    pub const COUNT: usize = 16 + Violation::ALL.len();
+    pub const COUNT: usize = 17 + Violation::ALL.len();
 
     /// Every reason, in the order of the counters.
     pub fn all() -> impl Iterator<Item = CloseReason> {
         use CloseReason::{
-            BuffersExhausted, DrainForced, Drained, Evicted, HeaderTimeout, IdleTimeout, KernelMemory, Overrun,
-            PeerClosed, PeerClosedMidRequest, Requested, Reset, Shed, SocketError, StallTimeout, TurnedAway,
+            BuffersExhausted, CrowdedOut, DrainForced, Drained, Evicted, HeaderTimeout, IdleTimeout, KernelMemory,
+            Overrun, PeerClosed, PeerClosedMidRequest, Requested, Reset, Shed, SocketError, StallTimeout, TurnedAway,
         };
         [PeerClosed, PeerClosedMidRequest, Reset, Requested]
             .into_iter()
             .chain(Violation::ALL.map(CloseReason::Violation))
             .chain([IdleTimeout, HeaderTimeout, StallTimeout, Drained, DrainForced])
-            .chain([Shed, Evicted, TurnedAway, BuffersExhausted, Overrun, KernelMemory, SocketError])
+            .chain([Shed, Evicted, CrowdedOut, TurnedAway, BuffersExhausted, Overrun, KernelMemory, SocketError])
     }
 
     /// The name in records.
@@ -75,6 +77,7 @@ impl CloseReason {
             CloseReason::DrainForced => "drain_forced",
             CloseReason::Shed => "shed",
             CloseReason::Evicted => "evicted",
+            CloseReason::CrowdedOut => "crowded_out",
             CloseReason::TurnedAway => "turned_away",
             CloseReason::BuffersExhausted => "buffers_exhausted",
             CloseReason::Overrun => "overrun",
@@ -130,7 +133,7 @@ macro_rules! counters {
 counters! {
     /// Passes of the loop.
     turns,
-    /// Connections accepted.
+    /// Connections accepted. Those that still wait in a waiting room are not counted yet.
     accepts,
     /// Requests whose head arrived complete and valid, even if their body never did; for echo, receives that
     /// brought bytes.
@@ -203,6 +206,8 @@ counters! {
     /// Most bytes that one connection had received but could not process yet, because a reply was unsent or a
     /// request was incomplete.
     unread_len_peak,
+    /// Most connections in the waiting room at once.
+    waiting_peak,
 }
 
 impl Counters {

@@ -87,32 +87,35 @@ impl Intake {
     /// Notes `trouble`; true if accept must pause.
     #[cold]
     pub(crate) fn meet(&mut self, trouble: Trouble, now: Tick, counters: &mut Counters) -> bool {
-        match trouble {
-            Trouble::Connection => {
-                counters.accept_errors += 1;
-                self.failures += 1;
-                if self.failures < FAILURES_MAX {
-                    return false;
-                }
-                counters.error_pauses += 1;
+        if trouble == Trouble::Connection {
+            counters.accept_errors += 1;
+            self.failures += 1;
+            if self.failures < FAILURES_MAX {
+                return false;
             }
-            Trouble::Descriptors => counters.emfile_pauses += 1,
-            Trouble::Memory => counters.memory_pauses += 1,
-            Trouble::Full => counters.full_pauses += 1,
-            Trouble::Buffers => counters.buffer_pauses += 1,
-            Trouble::Rate => counters.rate_pauses += 1,
         }
         self.failures = 0;
-        let until = now.after(match trouble {
-            Trouble::Rate => self.bucket.ticks_to_next(),
-            _ => PAUSE_TICKS,
-        });
+        let until = self.pause(trouble, now, counters);
         match &mut self.state {
             state @ State::Open => *state = State::Paused { until },
             State::Closing { rests_until, .. } => *rests_until = Some(until),
             State::Paused { .. } | State::Closed | State::Cut { .. } => {}
         }
         true
+    }
+
+    /// Counts a pause for `trouble`, and says when it ends.
+    pub(crate) fn pause(&self, trouble: Trouble, now: Tick, counters: &mut Counters) -> Tick {
+        let counter = match trouble {
+            Trouble::Connection => &mut counters.error_pauses,
+            Trouble::Descriptors => &mut counters.emfile_pauses,
+            Trouble::Memory => &mut counters.memory_pauses,
+            Trouble::Full => &mut counters.full_pauses,
+            Trouble::Buffers => &mut counters.buffer_pauses,
+            Trouble::Rate => &mut counters.rate_pauses,
+        };
+        *counter += 1;
+        now.after(if trouble == Trouble::Rate { self.bucket.ticks_to_next() } else { PAUSE_TICKS })
     }
 
     /// An accept succeeded.

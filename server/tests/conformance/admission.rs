@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 
 use protocol::Workload;
-use server::{Counters, Endpoint, Options, Order, Variant};
+use server::{AcceptOrder, CloseReason, Counters, Endpoint, Options, Order, Report, Variant, WaitingRoom};
 
-use crate::harness::{Client, GET, PATIENCE, Running};
+use crate::harness::{Client, GET, PATIENCE, Running, eventually};
 
 const RATE: u32 = 100;
 /// Most connections between two pauses: the share of two ticks, and one that fractions make.
@@ -62,4 +62,122 @@ pub(crate) fn rate_in_a_drain(variant: Variant) {
     let report = server.account();
     assert_eq!((report.exit_code(), report.totals.requests), (0, 50));
     assert!(report.totals.accepts <= (report.totals.rate_pauses + 1) * BURST_MAX);
+}
+
+/// Takes one connection in every 300 ms or so, and none in the first 200 ms: time for all clients to come.
+const SLOW_RATE: u32 = 3;
+
+/// A server at the slow rate, with a waiting room if there is an order.
+fn slow(variant: Variant, order: Option<AcceptOrder>, places: u32) -> Running {
+    Running::start(Workload::Http, variant, |options| {
+        let places = NonZeroU32::new(places).expect("places");
+        options.admission.accept_rate = NonZeroU32::new(SLOW_RATE);
+        options.admission.waiting_room = order.map(|order| WaitingRoom { order, places });
+        options.drain_timeout = PATIENCE;
+    })
+}
+
+/// The order in which a server answers clients that came one after the other, and those that it reset.
+fn served(server: &Running, count: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut clients: Vec<(usize, Client)> = (0..count).map(|index| (index, server.connect())).collect();
+    for (_, client) in &mut clients {
+        // The server may have reset it by now.
+        let _ = std::io::Write::write_all(&mut client.stream, GET.as_bytes());
+        client.stream.set_nonblocking(true).expect("a socket");
+    }
+    let (mut answered, mut reset) = (Vec::new(), Vec::new());
+    eventually("an end for every client", || {
+        clients.retain_mut(|(index, client)| match client.stream.peek(&mut [0]) {
+            Ok(1..) => {
+                answered.push(*index);
+                false
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => true,
+            // The write above may have taken the error of the reset, which then looks like an end.
+            Ok(0) | Err(_) => {
+                reset.push(*index);
+                false
+            }
+        });
+        clients.is_empty()
+    });
+    (answered, reset)
+}
+
+/// Tries again where this machine was too slow for all clients to come in time.
+fn is_seen<T: PartialEq + std::fmt::Debug>(what: &str, expected: &T, mut see: impl FnMut() -> T) {
+    let seen: Vec<T> = (0..5)
+        .map(|_| see())
+        .scan(false, |is_over, seen| {
+            let was_over = std::mem::replace(is_over, seen == *expected);
+            (!was_over).then_some(seen)
+        })
+        .collect();
+    assert_eq!(seen.last(), Some(expected), "{what}: {seen:?}");
+}
+
+fn crowded_out(report: &Report) -> u64 {
+    report.totals.closed_for(CloseReason::CrowdedOut)
+}
+
+pub(crate) fn waiting_room_order(variant: Variant) {
+    let orders =
+        [(None, [0, 1, 2, 3]), (Some(AcceptOrder::Oldest), [0, 1, 2, 3]), (Some(AcceptOrder::Newest), [3, 2, 1, 0])];
+    for (order, expected) in orders.into_iter().filter(|(order, _)| order.is_none() || !variant.is_uring()) {
+        is_seen(&format!("{variant} {order:?}"), &expected.to_vec(), || {
+            let server = slow(variant, order, 100);
+            let (answered, reset) = served(&server, 4);
+            let report = server.drain();
+            assert_eq!((report.totals.accepts, crowded_out(&report), reset.len()), (4, 0, 0), "{variant} {order:?}");
+            assert!(report.totals.rate_pauses > 0 && report.totals.waiting_peak <= if order.is_some() { 4 } else { 0 });
+            answered
+        });
+    }
+}
+
+pub(crate) fn full_waiting_room(variant: Variant) {
+    if variant.is_uring() {
+        return;
+    }
+    for (order, expected) in [(AcceptOrder::Oldest, [5, 6, 7]), (AcceptOrder::Newest, [7, 6, 5])] {
+        is_seen(&format!("{variant} {order:?}"), &(expected.to_vec(), 5), || {
+            let server = slow(variant, Some(order), 3);
+            let (answered, reset) = served(&server, 8);
+            let report = server.drain();
+            let numbers = (report.totals.accepts, report.totals.requests, crowded_out(&report));
+            assert_eq!(numbers, (8, answered.len() as u64, reset.len() as u64), "{variant} {order:?}");
+            assert_eq!(report.totals.waiting_peak, 3, "{variant} {order:?}");
+            (answered, reset.len())
+        });
+    }
+}
+
+/// Those who wait when the drain begins are served.
+pub(crate) fn waiting_room_in_a_drain(variant: Variant) {
+    if variant.is_uring() {
+        return;
+    }
+    let server = slow(variant, Some(AcceptOrder::Newest), 100);
+    let mut clients: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.write(GET));
+    server.order(Order::Drain);
+    for client in &mut clients {
+        assert!(client.reply().is_some(), "one that waited was lost");
+    }
+    drop(clients);
+    let report = server.account();
+    assert_eq!((report.exit_code(), report.totals.requests, report.totals.accepts), (0, 4, 4));
+}
+
+/// Those who wait when the server stops are cut off and counted.
+pub(crate) fn waiting_room_at_a_stop(variant: Variant) {
+    if variant.is_uring() {
+        return;
+    }
+    let server = slow(variant, Some(AcceptOrder::Newest), 100);
+    let clients: Vec<Client> = (0..20).map(|_| server.connect()).collect();
+    server.order(Order::Stop);
+    let report = server.account();
+    drop(clients);
+    assert_eq!((report.exit_code(), report.totals.accepts, report.forced_closes), (3, 20, 20));
 }

@@ -27,7 +27,8 @@ macro_rules! suite {
                 limits: idle_timeout, header_timeout, stalled_body, stalled_reply, connection_limit, port_in_use,
                         stalled_peers_free_their_places, empty_lines_are_no_progress, slow_reader_is_not_stalled;
                 handicap: every_request_pays, the_first_request_pays;
-                admission: accept_rate, rate_of_several_places, rate_in_a_drain;
+                admission: accept_rate, rate_of_several_places, rate_in_a_drain, waiting_room_order, full_waiting_room,
+                           waiting_room_in_a_drain, waiting_room_at_a_stop;
                 http: strict_framing, long_heads_byte_by_byte, expectations, one_final_reply;
                 memory: hogs_of_generated_replies, hogs_of_echoed_bodies, hogs_of_collected_bodies,
                         unread_input_is_bounded;
