@@ -18,6 +18,7 @@ mod phase;
 pub mod plan;
 mod prepare;
 mod ratio;
+pub mod reconnect;
 pub mod record;
 mod recording;
 mod run;
