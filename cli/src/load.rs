@@ -15,6 +15,7 @@ mod knee;
 mod layout;
 mod memory;
 mod probes;
+mod reconnect;
 #[cfg(test)]
 mod sample;
 mod self_test;

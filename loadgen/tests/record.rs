@@ -2,7 +2,9 @@
 //! required.
 
 use loadgen::null_server::{Config, NullServer, Speech};
-use loadgen::record::{Check, Interval, Queue, SloClause, SloOutcome, TargetAddress, Watched};
+use loadgen::record::{
+    Check, Interval, IntervalReconnects, Queue, Reconnects, SloClause, SloOutcome, TargetAddress, Watched,
+};
 use loadgen::slo::Slo;
 use loadgen::{Options, Record, WarmUp};
 use serde_json::Value;
@@ -56,8 +58,9 @@ fn paths(value: &Value, path: &str, found: &mut Vec<String>) {
 fn a_record_without_a_field_that_is_always_written_is_refused() {
     let mut record = Record {
         addresses: vec![TargetAddress::default()],
-        intervals: vec![Interval::default()],
+        intervals: vec![Interval { reconnect: Some(IntervalReconnects::default()), ..Interval::default() }],
         queue: Some(Queue::default()),
+        reconnect: Some(Reconnects::default()),
         watched: Some(Watched::default()),
         slo: Some(SloOutcome { clauses: vec![SloClause::default()], ..SloOutcome::default() }),
         ..Record::default()
@@ -68,7 +71,8 @@ fn a_record_without_a_field_that_is_always_written_is_refused() {
     let mut found = Vec::new();
     paths(&whole, "", &mut found);
     assert!(found.len() > 100, "{found:?}");
-    for path in found.iter().filter(|path| !["/queue", "/watched", "/slo"].contains(&path.as_str())) {
+    let optional = ["/queue", "/watched", "/slo", "/reconnect", "/intervals/0/reconnect"];
+    for path in found.iter().filter(|path| !optional.contains(&path.as_str())) {
         let (parent, name) = path.rsplit_once('/').unwrap();
         let mut renamed = whole.clone();
         let fields = renamed.pointer_mut(parent).and_then(Value::as_object_mut).unwrap();

@@ -31,8 +31,12 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
 
 /// An echo server that listens on every address of the namespace.
 fn serve(message_len: u32) -> NullServer {
+    serve_at(0, message_len)
+}
+
+fn serve_at(port: u16, message_len: u32) -> NullServer {
     let speech = Speech::Echo { message_len };
-    NullServer::start(Config { speech, listen: ([0, 0, 0, 0], 0).into(), cpu: None, stall: None }).unwrap()
+    NullServer::start(Config { speech, listen: ([0, 0, 0, 0], port).into(), cpu: None, stall: None }).unwrap()
 }
 
 fn options(port: u16) -> Options {
@@ -150,6 +154,47 @@ fn connections_are_closed_and_opened_again() {
         check(&record, &server);
         let connections = &record.connections;
         assert!(connections.reconnects > 50 && connections.closed >= connections.reconnects, "{connections:?}");
+    });
+}
+
+/// The server goes away and comes back; idle clients try again and say hello.
+#[test]
+fn clients_come_back_by_their_policy() {
+    in_namespace(|| {
+        let mut server = serve(64);
+        let port = server.address().port();
+        let options = Options {
+            rate: Some(0.0),
+            connections: 100,
+            duration: Duration::from_secs(60),
+            interval: Some(Duration::from_millis(100)),
+            reconnect: Some("full-jitter,base=20ms,cap=200ms".parse().unwrap()),
+            ..options(port)
+        };
+        let (stop, has_begun) = (AtomicBool::new(false), AtomicBool::new(false));
+        let record = thread::scope(|scope| {
+            let run = scope.spawn(|| {
+                loadgen::load(&options, &stop, |seen| {
+                    has_begun.fetch_or(seen.last.is_some(), Ordering::Relaxed);
+                })
+            });
+            let wait_for = |is_so: &dyn Fn() -> bool| {
+                while !is_so() && !run.is_finished() {
+                    thread::sleep(Duration::from_millis(10));
+                }
+            };
+            wait_for(&|| has_begun.load(Ordering::Relaxed));
+            server.stop().unwrap();
+            thread::sleep(Duration::from_millis(200));
+            server = serve_at(port, 64);
+            wait_for(&|| server.requests() >= 100);
+            stop.store(true, Ordering::Relaxed);
+            run.join().unwrap().unwrap().record
+        });
+        let found = record.reconnect.unwrap();
+        assert_eq!((found.losses, found.served_again, found.unserved), (100, 100, 0), "{found:?}");
+        assert_eq!((found.hellos.answered, server.requests()), (100, 100), "{found:?}");
+        assert_eq!(record.requests.completed_whole_run, 0, "{:?}", record.requests);
     });
 }
 

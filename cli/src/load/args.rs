@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use loadgen::reconnect::Policy;
 use loadgen::self_test::SelfTestOptions;
 use loadgen::slo::Slo;
 use loadgen::{Engine, LoadError, Options, Process, Stage, StatusSet, WHATEVER_IT_TAKES, WarmUp};
@@ -41,6 +42,9 @@ Examples:
   HTTP and echo over a unix socket:
     c10m load unix:/run/server.sock
     c10m load tcp+unix:/run/echo.sock
+  10,000 clients that come back, each at times of its own, when the server
+  restarts:
+    c10m load tcp://127.0.0.1:7000 -c 10k -r 0 -d 60s --reconnect full-jitter
   ten seconds at one rate, thirty at another:
     c10m load tcp://127.0.0.1:7000 --stages 1000@10s,5000@30s
 
@@ -146,6 +150,14 @@ struct ConnectionsGroup {
     /// Close and reopen each connection after this many requests; 0 keeps it
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = count::between(0, u16::MAX))]
     requests_per_connection: u16,
+    /// How clients come back that lose their connection under load, each on its own: NAME[,KEY=VALUE…], for example
+    /// full-jitter,base=100ms,cap=10s,budget=10%. With v = min(cap, base·2ⁿ) the delay is, for immediate: none; fixed:
+    /// base; exponential: v; equal-jitter: from v/2 to v; full-jitter: from 0 to v; decorrelated: from base to three
+    /// times the last, or to cap. Keys: base (100ms), cap (10s), spread=W (first attempts wait up to W more), budget=P%
+    /// (further attempts for each loss and each success), breaker=N (failures in a row after which nobody tries for
+    /// cap, or open=TIME)
+    #[arg(long, value_name = "POLICY", value_parser = str::parse::<Policy>)]
+    reconnect: Option<Policy>,
     /// How long a connect may take
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     connect_timeout: Duration,
@@ -377,6 +389,7 @@ impl LoadArgs {
             realtime: schedule.realtime,
             connect_rate: connections.connect_rate,
             requests_per_connection: connections.requests_per_connection,
+            reconnect: connections.reconnect,
             interval: measurement.interval,
             calibrate: measurement.calibrate,
             seed: schedule.seed,

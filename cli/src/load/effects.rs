@@ -21,6 +21,8 @@ enum Need {
     Polling,
     /// A load that sends requests.
     Requests,
+    /// A load that sends anything.
+    Sending,
     /// A target with this workload.
     Workload(Workload),
     /// Successful replies that have a body.
@@ -33,7 +35,7 @@ const ECHO: Need = Need::Workload(Workload::Echo);
 const HTTP: Need = Need::Workload(Workload::Http);
 
 /// Every option by the name of its field, and what it needs. A test compares this list with the command line.
-const NEEDS: [(&str, &[Need]); 44] = [
+const NEEDS: [(&str, &[Need]); 45] = [
     ("target", &[Need::Nothing]),
     ("connections", &[Need::Nothing]),
     ("rate", &[Need::Nothing]),
@@ -55,19 +57,20 @@ const NEEDS: [(&str, &[Need]); 44] = [
     ("seed", &[Need::Nothing]),
     ("connect_rate", &[Need::Nothing]),
     ("requests_per_connection", &[Need::Requests]),
+    ("reconnect", &[Need::Nothing]),
     ("connect_timeout", &[Need::Nothing]),
     ("reset", &[Need::KernelTcp]),
     ("sources", &[Need::Nothing]),
     ("memory_reserve", &[Need::Nothing]),
     ("pipeline", &[Need::Nothing]),
-    ("timeout", &[Need::Requests]),
-    ("payload", &[ECHO, Need::Requests]),
-    ("method", &[HTTP, Need::Requests]),
-    ("headers", &[HTTP, Need::Requests]),
-    ("body", &[HTTP, Need::Requests]),
-    ("expect_status", &[HTTP, Need::Requests]),
-    ("expect_body", &[HTTP, Need::Requests, Need::Body]),
-    ("body_len_max", &[HTTP, Need::Requests]),
+    ("timeout", &[Need::Sending]),
+    ("payload", &[ECHO, Need::Sending]),
+    ("method", &[HTTP, Need::Sending]),
+    ("headers", &[HTTP, Need::Sending]),
+    ("body", &[HTTP, Need::Sending]),
+    ("expect_status", &[HTTP, Need::Sending]),
+    ("expect_body", &[HTTP, Need::Sending, Need::Body]),
+    ("body_len_max", &[HTTP, Need::Sending]),
     ("slo", &[Need::Requests]),
     ("calibrate", &[Need::Requests]),
     ("self_test", &[Need::Nothing]),
@@ -103,6 +106,8 @@ impl Need {
             Need::Arrivals => run.mode.is_scheduled(),
             Need::Polling => run.options.coalesce.is_zero(),
             Need::Requests => run.mode != Mode::Idle,
+            // Idle clients that come back send a hello.
+            Need::Sending => run.mode != Mode::Idle || run.options.reconnect.is_some(),
             Need::Workload(workload) => run.target.workload == workload,
             Need::Body => has_body(run.options),
             Need::KernelTcp => run.options.engine != Engine::Tun && !run.target.is_unix,
@@ -118,6 +123,7 @@ impl Need {
             Need::Arrivals => "an open loop: --rate above 0, --stages or --heartbeat",
             Need::Polling => "a worker that polls, and --coalesce makes it sleep: leave one of them out",
             Need::Requests => "requests, and --rate 0 holds the connections idle",
+            Need::Sending => "requests, and --rate 0 holds the connections idle without any but those of --reconnect",
             Need::Workload(Workload::Echo) => "an echo target, tcp://HOST:PORT or tcp+unix:PATH",
             Need::Workload(Workload::Http) => "an http:// target",
             Need::Body => "a reply with a body: no --method HEAD, and --expect-status with more than 1xx, 204 and 304",
@@ -249,6 +255,7 @@ mod tests {
             ("tcp://127.0.0.1:1 -r 0 --calibrate", "--calibrate", "idle"),
             ("tcp://127.0.0.1:1 -r 0 --requests-per-connection 5", "--requests-per-connection", "idle"),
             ("tcp://127.0.0.1:1 -r 0 --slo p99<5ms", "--slo", "idle"),
+            ("tcp://127.0.0.1:1 -r 0 --reconnect fixed --slo p99<5ms", "--slo", "idle"),
             ("http://127.0.0.1/ --method HEAD --expect-body x", "--expect-body", "no --method HEAD"),
             ("http://127.0.0.1/ --expect-status 204,304 --expect-body x", "--expect-body", "--expect-status"),
             ("tcp://198.18.0.1:1 --engine tun --reset", "--reset", "not --engine tun"),
@@ -257,6 +264,7 @@ mod tests {
             ("--self-test --quiet", "--quiet", "--self-test"),
             ("--self-test=http --schedule poisson", "--schedule", "--self-test"),
             ("--self-test --timeout 5s", "--timeout", "--self-test"),
+            ("--self-test --reconnect fixed", "--reconnect", "--self-test"),
         ] {
             let found = refusal(line).unwrap_or_else(|| panic!("{line} is not refused"));
             assert!(found.starts_with(option) && found.contains(need), "{line}: {found}");
@@ -274,6 +282,7 @@ mod tests {
             "tcp://127.0.0.1:1 --heartbeat 1s --spin 0s --coalesce 20ms --realtime",
             "tcp://127.0.0.1:1 --heartbeat 1s --spin 0s --coalesce 0s",
             "tcp://127.0.0.1:1 -r 0 --warmup 0ms --reset --seed 5",
+            "tcp://127.0.0.1:1 -r 0 --reconnect fixed --timeout 5s --payload 5",
             "tcp://127.0.0.1:1 --coalesce 0s --requests-per-connection 0 --seed 5",
             "http://127.0.0.1/ --expect-status 200,304 --expect-body x --slo p99<5ms",
             "unix:/x --header A:b -r 5 --coalesce 1ms",

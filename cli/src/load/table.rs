@@ -7,7 +7,7 @@ use loadgen::Mode;
 use loadgen::record::{Record, SloOutcome, Summary};
 
 use super::layout::{micros, paragraph, table};
-use super::{addresses, explain, headline};
+use super::{addresses, explain, headline, reconnect};
 
 /// A record contains a quantile if at least this many samples lie above it.
 const SAMPLES_ABOVE_MIN: f64 = 10.0;
@@ -52,6 +52,11 @@ pub(super) fn print(output: &mut impl Write, record: &Record, width: usize) -> i
         }
         for (names, reason) in missing(record) {
             paragraph(output, &format!("{}: {reason}", names.join(", ")), width, "- ", "  ")?;
+        }
+    }
+    if let Some(found) = &record.reconnect {
+        for line in reconnect::lines(found) {
+            paragraph(output, &line, width, "", "  ")?;
         }
     }
     if let (Mode::Idle, Some(bytes)) = (record.mode, record.memory.per_connection_bytes) {

@@ -150,6 +150,23 @@ fn wait_until_it_worked_for(ticks_min: u64, pid: u32) {
 }
 
 #[test]
+fn a_reconnect_policy_is_recorded_and_shown() {
+    let server = Server::start(&["echo"]);
+    let target = format!("tcp://{}", server.address);
+    let arguments = ["load", &target, "-d", "300ms", "--warmup", "0s", "--reconnect", "full-jitter,budget=10%"];
+    let (code, stdout, stderr) = run(&arguments);
+    assert!(code == 0 || code == 4, "{stderr}");
+    let policy = "full-jitter,base=100ms,cap=10s,budget=10%";
+    assert!(stdout.contains(&format!("reconnect {policy}: no connection was lost")), "{stdout}");
+    let (_, with) = record(&arguments[1..]);
+    assert_eq!(with["reconnect"]["policy"], policy);
+    assert_eq!((count(&with, "/reconnect/losses"), count(&with, "/reconnect/attempts")), (0, 0));
+    assert_eq!(count(&with, "/intervals/0/reconnect/lost"), 0);
+    let (_, without) = record(&arguments[1..6]);
+    assert_eq!((without.get("reconnect"), without["intervals"][0].get("reconnect")), (None, None));
+}
+
+#[test]
 fn people_get_a_table_that_fits() {
     let server = Server::start(&["echo"]);
     let (code, stdout, stderr) = run(&["load", &format!("tcp://{}", server.address), "-d", "300ms"]);

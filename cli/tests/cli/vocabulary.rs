@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use loadgen::reconnect::Delay;
 use protocol::Workload;
 use serde_json::Value;
 use server::Variant;
@@ -59,6 +60,14 @@ fn help_names_each_variant_and_workload() {
     }
     let backends = part(&plan, "--backend", "--heartbeat");
     assert!(Backend::ALL.iter().all(|backend| backends.contains(backend.name())), "{backends}");
+}
+
+#[test]
+fn help_and_document_name_each_reconnect_policy() {
+    let (help, document) = (help(&["load"]), document("docs/load-generator.md"));
+    let names = Delay::ALL.map(Delay::name);
+    assert_eq!(lacking(part(&help, "--reconnect <POLICY>", "--connect-timeout"), names), [""; 0]);
+    assert_eq!(lacking(part(&document, "## Clients that come back", "\n## "), names), [""; 0]);
 }
 
 #[test]

@@ -39,6 +39,8 @@ impl Flags {
     pub(super) const TO_OPEN: Flags = Flags(1 << 5);
     /// Its outstanding requests will be sent again on its next socket.
     pub(super) const AGAIN: Flags = Flags(1 << 6);
+    /// Its client was cut off from the server and has had no good reply since. Only with a reconnect policy.
+    pub(super) const OUT: Flags = Flags(1 << 7);
 
     #[inline]
     pub(super) fn has(self, flag: Flags) -> bool {

@@ -215,8 +215,13 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
     /// Waits for the next event or the next moment at which there is something to do.
     fn wait(&mut self, now: u64, started: usize) -> u64 {
         if !OPEN {
-            let has_more = self.is_starting(started) || self.next_open_ns <= now;
-            return self.turn(if has_more { Wait::Poll } else { Wait::Loosely });
+            let wait = match self.is_starting(started) || self.next_open_ns <= now {
+                true => Wait::Poll,
+                // The delays of a policy are finer than a loose wait.
+                false if self.fleet.next_retry_ns() < u64::MAX => Wait::Until(self.next_open_ns.min(now + CHECK_NS)),
+                false => Wait::Loosely,
+            };
+            return self.turn(wait);
         }
         let arrival_ns = self.fleet.next_arrival_ns();
         let coalesce_ns = self.fleet.job.coalesce_ns();

@@ -4,6 +4,7 @@ use super::engine::Engine;
 use super::grain;
 use super::mode::Mode;
 use crate::LoadError;
+use crate::reconnect::Policy;
 use crate::schedule::{Process, Stage};
 use crate::slo::Slo;
 use protocol::client::StatusSet;
@@ -48,6 +49,9 @@ pub struct Options {
     pub connect_rate: Option<f64>,
     /// Requests after which a connection is closed and opened again; 0 keeps it.
     pub requests_per_connection: u16,
+    /// How clients come back that lose their connection once the load has begun. Without a policy they wait 10 ms,
+    /// doubled up to 1 s, few at a time, and nothing is recorded of it.
+    pub reconnect: Option<Policy>,
     /// Measures the generator against a null server first (V15); takes 2 to 3 s.
     pub calibrate: bool,
     /// What the run must meet; judged in the record.
@@ -122,6 +126,7 @@ impl Default for Options {
             heartbeat: None,
             connect_rate: None,
             requests_per_connection: 0,
+            reconnect: None,
             calibrate: false,
             slo: None,
             interval: None,
@@ -188,6 +193,7 @@ impl Options {
         grain::check(self.connections, self.timeout, self.connect_timeout)?;
         self.check_schedule()?;
         self.check_requests()?;
+        self.reconnect.as_ref().map_or(Ok(()), Policy::check)?;
         if !(1..=u32::from(u16::MAX)).contains(&self.pipeline) {
             return usage(format!("--pipeline {} must be between 1 and 65,535", self.pipeline));
         }
@@ -325,6 +331,7 @@ pub fn parse_cpus(text: &str) -> Result<Vec<u32>, LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconnect::Delay;
 
     const SECOND: Duration = Duration::from_secs(1);
     const STAGE: Stage = Stage { rate: 1.0, duration: SECOND };
@@ -353,6 +360,10 @@ mod tests {
             ("--requests-per-connection", Options { requests_per_connection: 3, pipeline: 2, ..good() }),
             ("--connect-rate", Options { connect_rate: Some(0.0), ..good() }),
             ("--interval", Options { interval: Some(Duration::from_millis(9)), ..good() }),
+            (
+                "reconnect",
+                Options { reconnect: Some(Policy { base: Duration::ZERO, ..Policy::new(Delay::Fixed) }), ..good() },
+            ),
             ("--burst", Options { process: Process::Bursts, burst: 0, ..good() }),
             ("--payload", Options { payload_len: 65_537, ..good() }),
             ("--requests", Options { requests: Some(0), ..counted() }),

@@ -13,7 +13,7 @@ pub const LOOPBACK_FILL: u32 = 4;
 /// Source addresses of 127.1.0.0/16 that are taken without being named: hosts 1 to 254 of each /24.
 pub const LOOPBACK_SOURCES_MAX: usize = 256 * 254;
 
-/// Fewest sources on loopback if connections come and go. Each closed one keeps its port for a minute
+/// Fewest sources on loopback if connections come and go, or clients may have to come back. Each closed one keeps its port for a minute
 /// (TIME-WAIT); this many sources allow 30,000 a second in the default port range.
 pub(super) const LOOPBACK_SOURCES_CHURN: usize = 64;
 
@@ -38,7 +38,7 @@ pub(super) fn plan_sources(
         )));
     }
     let is_loopback_v4 = matches!(target_address, IpAddr::V4(address) if address.is_loopback());
-    let is_churn = options.requests_per_connection > 0;
+    let is_churn = options.requests_per_connection > 0 || options.reconnect.is_some();
     let wanted = match is_loopback_v4 {
         true if is_churn => {
             (connections.div_ceil((per_source / LOOPBACK_FILL).max(1)) as usize).max(LOOPBACK_SOURCES_CHURN)

@@ -1,8 +1,8 @@
 //! The document of one run as a whole.
 
 use super::{
-    ClockCheck, Connections, Cpu, HiccupReport, Interruption, Interval, LikelyCause, Memory, Queue, RequestCounts,
-    SloOutcome, Summary, Syscalls, TargetAddress, Verdict, Watched,
+    ClockCheck, Connections, Cpu, HiccupReport, Interruption, Interval, LikelyCause, Memory, Queue, Reconnects,
+    RequestCounts, SloOutcome, Summary, Syscalls, TargetAddress, Verdict, Watched,
 };
 use crate::distribution::Distribution;
 use crate::plan::engine::Engine;
@@ -76,6 +76,9 @@ pub struct Record {
     pub interrupted_during: Option<Interruption>,
     /// Connections.
     pub connections: Connections,
+    /// Clients that lost their connection; absent without a reconnect policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconnect: Option<Reconnects>,
     /// Requests intended within the window.
     pub requests: RequestCounts,
     /// Completed requests of the window over its length. These are the requests meant to be sent within it, even

@@ -44,6 +44,9 @@ pub struct Interval {
     /// Noticed arrivals that waited for a free connection at the end of the interval; each worker notices at
     /// most 65,536.
     pub waiting: u64,
+    /// Clients that lost their connection; absent without a reconnect policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconnect: Option<IntervalReconnects>,
     /// Share of the interval for which the busiest worker was on a CPU; absent for one that is too short.
     pub busiest_worker_share: Option<f64>,
     /// done − intended.
@@ -57,6 +60,20 @@ pub struct Interval {
     /// What the kernel counted meanwhile; only in the window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<KernelDelta>,
+}
+
+/// What clients that lost their connection did between two moments. Over the window and the grace each adds up to the
+/// field of its name in `reconnect` (`lost` to `losses`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntervalReconnects {
+    /// Connections lost.
+    pub lost: u64,
+    /// Connects begun.
+    pub attempts: u64,
+    /// Connects that succeeded.
+    pub connected: u64,
+    /// Clients that had a good reply.
+    pub served_again: u64,
 }
 
 /// One histogram of one interval: a line of an interval log (`.hlog`).

@@ -28,7 +28,8 @@ pub struct RequestCounts {
     /// Written once more, because the server announced the end of the connection with an earlier reply and had not
     /// processed them. They are not failures and do not count as sent twice.
     pub resent: u64,
-    /// Good replies of the whole run, warm-up and grace included: what the server should have counted.
+    /// Good replies of the whole run, warm-up and grace included: what the server should have counted, but for the
+    /// hellos of a reconnect policy.
     pub completed_whole_run: u64,
     /// Failures and timeouts by cause.
     pub errors: BTreeMap<String, u64>,

@@ -93,3 +93,31 @@ counters! {
         replaced,
     }
 }
+
+counters! {
+    /// What became of clients that lost their connection, with a reconnect policy. Each of them is counted if its loss
+    /// lies in the window: `lost = lost_again + served_again + unserved`, `attempts = connected + attempts_failed +
+    /// attempts_pending`, and hellos were sent as often as answered, failed and unanswered.
+    Reconnects {
+        lost,
+        /// Lost once more before a good reply.
+        lost_again,
+        served_again,
+        unserved,
+        /// Connects begun, and what came of them.
+        attempts,
+        connected,
+        attempts_failed,
+        attempts_pending,
+        /// The attempts of those that were served.
+        attempts_of_served,
+        /// Attempts that the budget, and the breaker, put off.
+        put_off,
+        breaker_put_off,
+        breaker_opened,
+        hellos_sent,
+        hellos_answered,
+        hellos_failed,
+        hellos_unanswered,
+    }
+}

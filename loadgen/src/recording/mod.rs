@@ -4,6 +4,7 @@ pub(crate) mod arrival_log;
 pub(crate) mod causes;
 pub(crate) mod counters;
 pub(crate) mod meaning;
+pub(crate) mod outages;
 pub(crate) mod recorder;
 pub(crate) mod sample;
 pub(crate) mod slice;

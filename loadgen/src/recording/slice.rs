@@ -1,7 +1,7 @@
 //! What one worker counts and records in one interval. The worker hands it over at the end of the interval; the
 //! collector adds the slices up.
 
-use super::counters::Requests;
+use super::counters::{Reconnects, Requests};
 use super::recorder::Recorder;
 use crate::distribution::Distribution;
 use crate::phase::IntervalPhase;
@@ -16,6 +16,8 @@ pub(crate) struct Slice {
     pub(crate) start_ns: u64,
     pub(crate) end_ns: u64,
     pub(crate) requests: Requests,
+    /// Present with a reconnect policy.
+    pub(crate) reconnects: Option<Reconnects>,
     /// Open connections, and requests without a reply, at the end.
     pub(crate) open: u32,
     pub(crate) in_flight: u32,
@@ -42,6 +44,7 @@ impl Slice {
             start_ns: 0,
             end_ns: 0,
             requests: Requests::default(),
+            reconnects: None,
             open: 0,
             in_flight: 0,
             waiting: 0,
@@ -108,6 +111,7 @@ impl Slice {
     /// `pause` is called between pieces of work.
     pub(crate) fn reset_in_bites(&mut self, pause: impl Fn()) {
         self.requests = Requests::default();
+        self.reconnects = None;
         (self.cpu_ns, self.spun_ns) = (0, 0);
         let Slice { response, missing, service, first_byte, lateness, back_pressure, .. } = self;
         let missing = missing.as_deref_mut();
@@ -123,6 +127,9 @@ impl Slice {
     /// `pause` is called between pieces of work.
     pub(crate) fn add_in_bites(&mut self, other: &Slice, pause: impl Fn()) {
         self.requests.add(&other.requests);
+        if let Some(others) = &other.reconnects {
+            self.reconnects.get_or_insert_default().add(others);
+        }
         let Slice { response, missing, service, first_byte, lateness, back_pressure, .. } = self;
         if let Some(others) = other.missing.as_deref().filter(|others| !others.histogram.is_empty()) {
             pause();

@@ -3,6 +3,7 @@
 use super::arrival_log::ArrivalLog;
 use super::causes::Causes;
 use super::counters::{Connects, Pace, Traffic};
+use super::outages::Outages;
 use super::recorder::Recorder;
 use super::sample::Sample;
 use crate::ratio::greater;
@@ -21,6 +22,8 @@ pub(crate) struct Tally {
     pub(crate) connect: Recorder,
     /// Connect time plus service time of the first request of each connection.
     pub(crate) first_response: Recorder,
+    /// With a reconnect policy, once a client has lost its connection in the window: three quarters of a MiB.
+    pub(crate) outages: Option<Box<Outages>>,
     /// Since the start of the run until the window closes, then within the window.
     pub(crate) traffic: Traffic,
     /// Good replies of warm-up, window and grace: what the server should have counted.
@@ -55,6 +58,7 @@ impl Tally {
             connect_causes: Causes::new(),
             connect: Recorder::new(),
             first_response: Recorder::new(),
+            outages: None,
             traffic: Traffic::default(),
             completed_whole_run: 0,
             arrivals: ArrivalLog::default(),
@@ -80,6 +84,9 @@ impl Tally {
         self.connect_causes.add(&other.connect_causes);
         self.connect.add(&other.connect);
         self.first_response.add(&other.first_response);
+        if let Some(others) = &other.outages {
+            self.outages.get_or_insert_with(|| Box::new(Outages::new())).add(others);
+        }
         self.traffic.add(&other.traffic);
         self.completed_whole_run += other.completed_whole_run;
         self.arrivals.add(&other.arrivals);

@@ -4,8 +4,12 @@ use super::conduct::Conducted;
 use crate::engine::CONNECTION_LEN_MAX;
 use crate::plan::Plan;
 use crate::plan::options::Options;
-use crate::record::{Connections, Cpu, Memory, RequestCounts, Syscalls, TargetAddress, Watched};
-use crate::recording::counters::{Requests, Traffic};
+use crate::reconnect::Policy;
+use crate::record::{
+    Connections, Cpu, Hellos, Memory, Reconnects, RequestCounts, Summary, Syscalls, TargetAddress, Watched,
+};
+use crate::recording::counters::{self, Requests, Traffic};
+use crate::recording::summary::summarise;
 use crate::recording::tally::Tally;
 use host::kernel::KernelDelta;
 
@@ -64,6 +68,41 @@ pub(super) fn requests(requests: &Requests, tally: &Tally, asked: Option<u64>) -
         censored,
         completed_whole_run: tally.completed_whole_run,
         errors: tally.request_causes.named(),
+    }
+}
+
+/// Clients that lost their connection, under a policy.
+pub(super) fn reconnects(
+    policy: &Policy,
+    counts: &counters::Reconnects,
+    tally: &Tally,
+    window_start_ns: u64,
+) -> Reconnects {
+    let outages = tally.outages.as_deref();
+    Reconnects {
+        policy: policy.to_string(),
+        origin_monotonic_ns: window_start_ns,
+        losses: counts.lost,
+        served_again: counts.served_again,
+        unserved: counts.unserved,
+        lost_again: counts.lost_again,
+        attempts: counts.attempts,
+        connected: counts.connected,
+        attempts_failed: counts.attempts_failed,
+        attempts_pending: counts.attempts_pending,
+        attempts_per_served_mean: (counts.served_again > 0)
+            .then(|| counts.attempts_of_served as f64 / counts.served_again as f64),
+        attempts_per_served_max: outages.filter(|_| counts.served_again > 0).map(|outages| outages.attempts_max),
+        put_off: counts.put_off,
+        breaker_put_off: counts.breaker_put_off,
+        breaker_opened: counts.breaker_opened,
+        hellos: Hellos {
+            sent: counts.hellos_sent,
+            answered: counts.hellos_answered,
+            failed: counts.hellos_failed,
+            unanswered: counts.hellos_unanswered,
+        },
+        outage_us: outages.map_or_else(Summary::default, |outages| summarise(&outages.all, Some(&outages.missing))),
     }
 }
 

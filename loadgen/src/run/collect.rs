@@ -4,7 +4,7 @@
 use crate::distribution::Distribution;
 use crate::pause::between_bites;
 use crate::ratio::{greater, share_of};
-use crate::record::{Interval, IntervalPhase, LogEntry, Quantiles};
+use crate::record::{Interval, IntervalPhase, IntervalReconnects, LogEntry, Quantiles};
 use crate::recording::recorder::{self, Recorder};
 use crate::recording::slice::Slice;
 use crate::recording::summary;
@@ -241,6 +241,12 @@ fn interval(sum: &Slice, busiest_worker_share: Option<f64>, window_start_ns: u64
         connections_open: u64::from(sum.open),
         in_flight: u64::from(sum.in_flight),
         waiting: sum.waiting,
+        reconnect: sum.reconnects.map(|counts| IntervalReconnects {
+            lost: counts.lost,
+            attempts: counts.attempts,
+            connected: counts.connected,
+            served_again: counts.served_again,
+        }),
         busiest_worker_share,
         response_us: quantiles(&sum.response, sum.missing.as_deref()),
         service_us: quantiles(&sum.service, None),

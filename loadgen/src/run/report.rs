@@ -10,7 +10,8 @@ use crate::plan::mode::Mode;
 use crate::plan::options::WHATEVER_IT_TAKES;
 use crate::ratio::{per_second, share_of};
 use crate::record::{
-    self, Connections, Interruption, LikelyCause, Queue, Record, RequestCounts, SloOutcome, Summary, Verdict,
+    self, Connections, Interruption, LikelyCause, Queue, Reconnects, Record, RequestCounts, SloOutcome, Summary,
+    Verdict,
 };
 use crate::recording::recorder;
 use crate::recording::slice::Slice;
@@ -74,6 +75,7 @@ struct Found {
     kernel: KernelDelta,
     requests: RequestCounts,
     connections: Connections,
+    reconnect: Option<Reconnects>,
     times: Times,
     interruption: Option<Interruption>,
     achieved_per_second: Option<f64>,
@@ -91,6 +93,10 @@ impl Found {
                 _ => KernelDelta::default(),
             },
             connections: account::connections(tally, job.plan, conducted.ramp_ns / 1000),
+            reconnect: job.options.reconnect.as_ref().map(|policy| {
+                let counts = total.reconnects.unwrap_or_default();
+                account::reconnects(policy, &counts, tally, conducted.window_start_ns)
+            }),
             times: Times::of(total, tally, job.options.mode()),
             // One worker may have begun its window before the others noticed the stop.
             interruption: conducted.interruption.map(|part| match tally.window_ns {
@@ -148,7 +154,7 @@ pub(super) fn make_record(
     collector.set_kernel(&conducted.samples, duration_ns(options.interval_or_default()) / 1000);
     let found = Found::of(job, conducted, tally, &collector.total);
     let Judged { verdict, likely_cause, slo } = Judged::of(job, conducted, tally, collector, &found, calibration);
-    let Found { kernel, requests, connections, times, interruption, achieved_per_second, queue } = found;
+    let Found { kernel, requests, connections, reconnect, times, interruption, achieved_per_second, queue } = found;
     let offered = || per_second(requests.scheduled, tally.paced_ns);
     Record {
         schema: record::SCHEMA,
@@ -202,6 +208,7 @@ pub(super) fn make_record(
         memory: account::memory(conducted, connections.established),
         requests,
         connections,
+        reconnect,
         likely_cause,
         verdict,
     }
@@ -226,6 +233,7 @@ fn judge(
         process: evidence::process(job),
         requests: Some(&found.requests),
         connections: Some(&found.connections),
+        reconnect: found.reconnect.as_ref(),
         response: Some(&times.response),
         service: Some(&times.service),
         lateness: Some(&times.lateness),

@@ -4,7 +4,7 @@
 use super::evidence::Evidence;
 use super::rule::{percent, rule, share, state};
 use crate::plan::mode::Mode;
-use crate::record::{Check, Connections};
+use crate::record::{Check, Connections, Reconnects};
 
 /// V8: a quantile p is sound while under half of the samples above it are missing. The tail that every
 /// run is judged by is p99.
@@ -17,7 +17,7 @@ const CONNECTION_SHARE_INVALID: f64 = 0.999;
 pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
     let requests = evidence.requests.cloned().unwrap_or_default();
     let connections = evidence.connections.cloned().unwrap_or_default();
-    let identities = [
+    let mut identities = vec![
         ("scheduled = sent + unsent", requests.scheduled, requests.sent + requests.unsent),
         (
             "sent = completed + failed + timed_out + censored",
@@ -38,6 +38,7 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
         ("opened = open + lost + closed", connections.opened, connections.open + connections.lost + connections.closed),
         ("no requests while idle", if evidence.mode == Mode::Idle { requests.scheduled } else { 0 }, 0),
     ];
+    identities.extend(evidence.reconnect.into_iter().flat_map(of_reconnects));
     let broken: Vec<String> = identities
         .iter()
         .filter(|(_, left, right)| left != right)
@@ -46,6 +47,21 @@ pub(super) fn identities(evidence: &Evidence<'_>) -> Check {
     let value = if broken.is_empty() { format!("{} identities hold", identities.len()) } else { broken.join("; ") };
     let why = "the counters contradict one another: a bug of the generator";
     rule("accounting", "-", "any mismatch").judged(value, state(false, !broken.is_empty()), why)
+}
+
+/// The identities of clients that lost their connection.
+fn of_reconnects(reconnect: &Reconnects) -> [(&'static str, u64, u64); 4] {
+    let Reconnects { losses, served_again, unserved, lost_again, hellos, .. } = reconnect;
+    [
+        ("losses = served_again + unserved + lost_again", *losses, served_again + unserved + lost_again),
+        (
+            "attempts = connected + attempts_failed + attempts_pending",
+            reconnect.attempts,
+            reconnect.connected + reconnect.attempts_failed + reconnect.attempts_pending,
+        ),
+        ("outages = served_again + unserved", reconnect.outage_us.count, served_again + unserved),
+        ("hellos = answered + failed + unanswered", hellos.sent, hellos.answered + hellos.failed + hellos.unanswered),
+    ]
 }
 
 /// V8: replies that failed or never came, against what lies above each quantile.
@@ -151,7 +167,7 @@ mod tests {
     use super::super::sound::{expect, expect_all};
     use super::super::{Evidence, judge};
     use crate::plan::mode::Mode;
-    use crate::record::{RequestCounts, State};
+    use crate::record::{Hellos, Reconnects, RequestCounts, State};
 
     #[test]
     fn v7_finds_counters_that_do_not_add_up() {
@@ -166,6 +182,25 @@ mod tests {
         let requests = RequestCounts { scheduled: 1, sent: 1, censored: 1, ..RequestCounts::default() };
         let verdict = judge(&Evidence { mode: Mode::Idle, requests: Some(&requests), ..Evidence::default() });
         assert!(verdict.checks[6].value.contains("no requests while idle"), "{:?}", verdict.checks[6]);
+    }
+
+    #[test]
+    fn v7_finds_clients_that_got_lost_on_the_way() {
+        let mut sound = Reconnects { losses: 6, served_again: 3, unserved: 2, lost_again: 1, ..Reconnects::default() };
+        (sound.attempts, sound.connected, sound.attempts_failed, sound.attempts_pending) = (10, 5, 4, 1);
+        sound.hellos = Hellos { sent: 5, answered: 3, failed: 1, unanswered: 1 };
+        sound.outage_us.count = 5;
+        let check = |expected: State, change: fn(&mut Reconnects)| {
+            let mut found = sound.clone();
+            change(&mut found);
+            let verdict = judge(&Evidence { reconnect: Some(&found), ..Evidence::default() });
+            assert_eq!(verdict.checks[6].state, expected, "{:?}", verdict.checks[6]);
+        };
+        check(State::Valid, |_| {});
+        check(State::Invalid, |found| found.lost_again += 1);
+        check(State::Invalid, |found| found.attempts += 1);
+        check(State::Invalid, |found| found.hellos.failed += 1);
+        check(State::Invalid, |found| found.outage_us.count += 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::extent::Extent;
 use crate::plan::mode::Mode;
-use crate::record::{Connections, Queue, RequestCounts, Summary};
+use crate::record::{Connections, Queue, Reconnects, RequestCounts, Summary};
 use crate::schedule::Process;
 
 /// Findings of one run. An absent one could not be read or was not requested, and its check is skipped.
@@ -18,6 +18,8 @@ pub struct Evidence<'a> {
     pub requests: Option<&'a RequestCounts>,
     /// Connections.
     pub connections: Option<&'a Connections>,
+    /// V7: clients that lost their connection, with a reconnect policy.
+    pub reconnect: Option<&'a Reconnects>,
     /// Response times.
     pub response: Option<&'a Summary>,
     /// Service times.

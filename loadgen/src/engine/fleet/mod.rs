@@ -4,10 +4,13 @@
 mod again;
 mod arrivals;
 mod beats;
+mod clients;
 mod heartbeat;
+mod hello;
 mod opening;
 mod queue;
 mod quota;
+mod reconnect;
 mod requests;
 mod sample;
 mod slices;

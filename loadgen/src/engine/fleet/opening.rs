@@ -1,5 +1,6 @@
 //! Opening and closing connections, and the sweep over everything that has a deadline.
 
+use super::reconnect::Without;
 use super::state::Fleet;
 use crate::engine::connection::{Flags, Phase, reopen_delay_ns};
 use crate::engine::sockets::Sockets;
@@ -13,9 +14,13 @@ use sys::clock;
 /// Failed connects after which a worker that never had a connection gives up.
 const HOPELESS_FAILURES: u64 = 16;
 impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
-    /// From now on all workers may open connections at the same time.
+    /// The load is about to begin: from now on all workers may open connections at the same time. With a reconnect
+    /// policy each connection stands for a client of its own, which knows nothing of the others' connects.
     pub(in crate::engine) fn end_turns(&mut self) {
-        self.opening_max = super::state::in_flight_max(self.job.options.threads as usize);
+        self.opening_max = match self.clients {
+            Some(_) => u32::MAX,
+            None => super::state::in_flight_max(self.job.options.threads as usize),
+        };
     }
 
     fn has_room_to_open(&self) -> bool {
@@ -50,26 +55,29 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             if now < self.next_open_ns {
                 return self.next_open_ns;
             }
-            let Some(index) = self.pop_to_open(engine) else { return u64::MAX };
+            let index = self.pop_to_open(engine, now).or_else(|| self.pop_due(engine, now));
+            let Some(index) = index else { return self.next_retry_ns() };
             // A ramp that fell behind does not catch up in a burst.
             self.next_open_ns = (self.next_open_ns + self.open_gap_ns).max(now.saturating_sub(CHECK_NS));
             self.open(engine, index);
         }
-        if self.has_untouched() || !self.to_open.is_empty() { self.next_open_ns } else { u64::MAX }
+        let has_more = self.has_untouched() || !self.to_open.is_empty();
+        if has_more { self.next_open_ns } else { self.next_retry_ns().max(self.next_open_ns) }
     }
 
-    fn pop_to_open<E: Sockets<Socket = K>>(&mut self, engine: &mut E) -> Option<usize> {
+    fn pop_to_open<E: Sockets<Socket = K>>(&mut self, engine: &mut E, now: u64) -> Option<usize> {
         while let Some(index) = self.to_open.pop_front() {
             let connection = &mut self.connections[index as usize];
             connection.flags.clear(Flags::TO_OPEN);
             if connection.phase != Phase::Closed || !(self.may_open || connection.flags.has(Flags::AGAIN)) {
                 continue;
             }
-            if engine.is_free(connection.under_way) {
+            if !engine.is_free(connection.under_way) {
+                // The kernel still has operations of the last socket: the sweep tries again.
+                connection.since = 0;
+            } else if self.may_try(index as usize, now) {
                 return Some(index as usize);
             }
-            // The kernel still has operations of the last socket: the sweep tries again.
-            connection.since = 0;
         }
         let index = self.untouched;
         (self.may_open && index < self.connections.len()).then(|| {
@@ -142,8 +150,16 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
         self.opening -= 1;
         self.open += 1;
+        let is_out = self.connections[index].flags.has(Flags::OUT);
+        if is_out {
+            self.on_reconnected(index);
+        }
         if self.connections[index].flags.has(Flags::AGAIN) {
             return self.send_again(engine, index, now);
+        }
+        // In a closed loop the next request shows whether the client is served.
+        if OPEN && is_out && now < self.end_ns {
+            return self.send_hello(engine, index, now);
         }
         self.on_free(engine, index, now);
     }
@@ -159,7 +175,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.tally.connects.failed += 1;
         self.tally.connect_causes.count(Cause::Error(errno));
         self.close(engine, index);
-        self.reopen_later(index, now);
+        self.reopen_later(index, now, Without::Failed);
     }
 
     /// Frees everything a connection holds. The slot stays, for the next socket.
@@ -191,7 +207,10 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     }
 
     /// Sets the time of the next connect after a failure or a loss.
-    pub(super) fn reopen_later(&mut self, index: usize, now: u64) {
+    pub(super) fn reopen_later(&mut self, index: usize, now: u64, without: Without) {
+        if self.follows_policy() {
+            return self.reopen_by_policy(index, now, without);
+        }
         let connection = &mut self.connections[index];
         connection.failures = connection.failures.saturating_add(1);
         connection.since = now + reopen_delay_ns(connection.failures);
@@ -206,7 +225,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
             return;
         }
         let connection = &mut self.connections[index];
-        if self.to_open.is_empty() && self.open_gap_ns == 0 && engine.is_free(connection.under_way) && has_room {
+        let is_next = self.to_open.is_empty() && self.open_gap_ns == 0 && !connection.flags.has(Flags::OUT);
+        if is_next && engine.is_free(connection.under_way) && has_room {
             self.open(engine, index);
         } else if !connection.flags.has(Flags::TO_OPEN) {
             connection.flags.set(Flags::TO_OPEN);
@@ -222,9 +242,9 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
     }
 
-    /// Whether connections wait for room to be opened.
+    /// Whether connections wait for room, or for their time, to be opened.
     pub(in crate::engine) fn has_to_open(&self) -> bool {
-        !self.to_open.is_empty() || self.has_untouched()
+        !self.to_open.is_empty() || self.has_untouched() || self.next_retry_ns() < u64::MAX
     }
 
     /// Counts the connections as the run leaves them.

@@ -1,5 +1,7 @@
 //! Sends batches and interprets their replies: the hot path.
 
+use super::hello::is_hello;
+use super::reconnect::Without;
 use super::state::Fleet;
 use crate::engine::connection::{Flags, Phase};
 use crate::engine::shelf::NOTHING;
@@ -197,6 +199,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     #[inline]
     fn on_reply(&mut self, index: usize, reply: Progress, now: u64) -> bool {
         let connection = &mut self.connections[index];
+        let is_hello = is_hello(connection);
         connection.outstanding -= 1;
         connection.failures = 0;
         // A peer may answer before the kernel has taken the whole request.
@@ -207,6 +210,10 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
         let has_begun = connection.flags.has(Flags::BEGUN);
         connection.flags.clear(Flags::BEGUN);
+        if OPEN && is_hello {
+            return self.on_hello_reply(index, reply, now);
+        }
+        let is_out = connection.flags.has(Flags::OUT);
         let is_measured = self.window.contains(connection.intended);
         match reply {
             Progress::Complete { keep_open } => {
@@ -220,6 +227,9 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
                     if OPEN {
                         self.slice.service.record(service);
                     }
+                }
+                if is_out {
+                    self.on_served(index, now);
                 }
                 keep_open
             }
@@ -245,6 +255,10 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         let connection = &mut self.connections[index];
         connection.phase = Phase::Idle;
         self.busy -= 1;
+        if self.was_hello_refused(index) {
+            return self.give_up(engine, index);
+        }
+        let connection = &mut self.connections[index];
         if connection.requests_left > 0 {
             connection.requests_left -= self.pipeline.min(connection.requests_left);
             if connection.requests_left == 0 {
@@ -254,10 +268,14 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.on_free(engine, index, now);
     }
 
-    /// The connection has carried all its requests.
+    /// The connection has carried all its requests, or the peer had announced its end.
     pub(super) fn close_as_planned<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         self.tally.connects.closed += 1;
         self.close(engine, index);
+        // Its client has had refusals only: that is no reason to ask again at once.
+        if self.connections[index].flags.has(Flags::OUT) {
+            return self.reopen_by_policy(index, clock::now_ns(), Without::Unserved);
+        }
         self.open_soon(engine, index);
     }
 
@@ -293,20 +311,30 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     /// Gives up a connection: its outstanding requests have failed, and it is opened again later.
     #[cold]
     pub(in crate::engine) fn lose<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize, cause: Cause) {
-        if self.connections[index].outstanding == 0 {
+        let connection = &self.connections[index];
+        if connection.outstanding == 0 || is_hello(connection) {
             self.tally.connect_causes.count(cause);
         }
         self.fail_outstanding(index, cause);
+        self.give_up(engine, index);
+    }
+
+    /// Closes a connection that is no good, and opens it again later.
+    fn give_up<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         self.tally.connects.lost += 1;
         self.connections[index].flags.set(Flags::LOST);
         self.close(engine, index);
-        self.reopen_later(index, clock::now_ns());
+        self.reopen_later(index, clock::now_ns(), Without::Lost);
     }
 
     /// Counts the outstanding requests of a connection under `cause`.
     pub(super) fn fail_outstanding(&mut self, index: usize, cause: Cause) {
         let connection = &mut self.connections[index];
+        let is_hello = is_hello(connection);
         let lost = u64::from(std::mem::take(&mut connection.outstanding));
+        if is_hello {
+            return self.fail_hello(index);
+        }
         self.failed += lost;
         if lost == 0 || !self.window.contains(connection.intended) {
             return;
@@ -337,5 +365,6 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         if OPEN {
             self.censor_unsent(now);
         }
+        self.censor_outages(now);
     }
 }

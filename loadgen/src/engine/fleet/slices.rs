@@ -5,6 +5,7 @@ use crate::engine::control::Times;
 use crate::phase::IntervalPhase;
 use crate::recording::arrival_log::ArrivalLog;
 use crate::recording::causes::Causes;
+use crate::recording::counters::Reconnects;
 use crate::recording::slice::Slice;
 use crate::schedule::Part;
 use protocol::client::Client;
@@ -43,6 +44,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.window = Window { start_ns, len_ns };
         self.end_ns = start_ns + len_ns;
         self.is_measuring = true;
+        self.forget_outages();
         self.tally.request_causes = Causes::new();
         let expected = self.job.expected_arrivals(self.index);
         if OPEN && expected > 0.0 {
@@ -69,6 +71,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.slice_cpu_ns = clock::thread_cpu_ns();
         let slice = &mut self.slice;
         (slice.phase, slice.index, slice.start_ns) = (phase, index, start_ns);
+        slice.reconnects = self.clients.as_ref().map(|_| Reconnects::default());
     }
 
     /// When the current interval ends.
@@ -105,18 +108,18 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         self.begin_slice(IntervalPhase::Grace, 0, now);
     }
 
-    /// Requests without a reply.
+    /// Requests without a reply, hellos left out.
     pub(in crate::engine) fn in_flight(&self) -> u64 {
-        u64::from(self.busy) * u64::from(self.pipeline)
+        u64::from(self.busy.saturating_sub(self.hellos())) * u64::from(self.pipeline)
     }
 
     /// Hands the current interval over.
     pub(in crate::engine) fn hand_over(&mut self, now: u64) {
-        let waiting = self.waiting();
+        let (waiting, in_flight) = (self.waiting(), self.in_flight());
         let slice = &mut self.slice;
         slice.end_ns = now;
         slice.open = self.open;
-        slice.in_flight = self.busy * u32::from(self.pipeline);
+        slice.in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
         slice.waiting = waiting;
         slice.cpu_ns = clock::thread_cpu_ns().saturating_sub(self.slice_cpu_ns);
         let empty = self.job.slices.empty.try_recv().unwrap_or_else(|_| Slice::new());

@@ -1,6 +1,7 @@
 //! The state that the connections of one worker share, and how it begins.
 
 use super::beats::Beats;
+use super::clients::Clients;
 use super::queue::Queue;
 use crate::engine::connection::Connection;
 use crate::engine::job::Job;
@@ -66,6 +67,8 @@ pub(in crate::engine) struct Fleet<'a, C: Client, K, const OPEN: bool> {
     pub(super) beats: Option<Beats>,
     /// Beats that came due on connections that could not send, over all of them.
     pub(super) overdue: u64,
+    /// With a reconnect policy.
+    pub(super) clients: Option<Box<Clients>>,
     /// Arrivals that got a connection since the load began.
     pub(in crate::engine) dispatched: u64,
     /// The state when the last arrival of a limited share came due.
@@ -125,6 +128,7 @@ impl<'a, C: Client, K, const OPEN: bool> Fleet<'a, C, K, OPEN> {
             queue: Queue::new(job.arrivals(index, None)),
             beats: None,
             overdue: 0,
+            clients: None,
             dispatched: 0,
             last_arrival: None,
             to_open: VecDeque::new(),
@@ -160,6 +164,7 @@ impl<'a, C: Client, K, const OPEN: bool> Fleet<'a, C, K, OPEN> {
         if OPEN && self.job.options.mode() == Mode::Open {
             self.queue.reserve(count);
         }
+        self.populate_clients();
     }
 
     /// The connection of a token; `None` when its socket is gone.
