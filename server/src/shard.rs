@@ -148,6 +148,7 @@ impl<P: Protocol, K> Shard<P, K> {
         self.wheel.unlink(&mut self.slab, id.index);
         let connection = self.slab.remove(id)?;
         self.shared.counters.closed(reason);
+        self.intake.make_room(self.shared.now);
         Some(connection.socket)
     }
 

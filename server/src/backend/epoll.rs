@@ -111,6 +111,11 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
         self.events = events;
         if is_tick {
             self.on_tick();
+        } else if self.shard.is_pause_over() {
+            self.end_pause();
+        }
+        if self.shard.is_room_due() {
+            self.admit_waiting();
         }
         if self.shard.is_room_due() {
             self.admit_waiting();
@@ -174,6 +179,12 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
             // skips connections that have ended.
             self.watch(id);
         }
+        self.end_pause();
+    }
+
+    /// Accepts again, if a pause is over.
+    #[cold]
+    fn end_pause(&mut self) {
         if self.shard.resume() && (!self.unwatched.is_empty() || !self.set_accept(epoll::EventFlags::IN)) {
             // A further connection would not get a watch either.
             self.rest(Trouble::Memory);

@@ -118,6 +118,11 @@ impl<P: Protocol> Backend<P> for Mio<P> {
         }
         if is_tick {
             self.on_tick();
+        } else if self.shard.is_pause_over() {
+            self.end_pause();
+        }
+        if self.shard.is_room_due() {
+            self.admit_waiting();
         }
         if self.shard.is_room_due() {
             self.admit_waiting();
@@ -190,6 +195,12 @@ impl<P: Protocol> Mio<P> {
             // have ended are skipped.
             self.watch(id, false);
         }
+        self.end_pause();
+    }
+
+    /// Accepts again, if a pause is over.
+    #[cold]
+    fn end_pause(&mut self) {
         // A listener stays registered during a pause. Being edge-triggered it causes no further events, but
         // what arrived meanwhile must be polled for.
         if self.shard.resume() {

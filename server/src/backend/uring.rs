@@ -162,6 +162,8 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
         self.handle_completions();
         if is_tick {
             self.on_tick()?;
+        } else if self.shard.is_pause_over() {
+            self.end_pause();
         }
         if self.shard.is_pressed() {
             self.shed();
@@ -244,10 +246,16 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             self.fetch()?;
             self.expire();
         }
+        self.end_pause();
+        Ok(())
+    }
+
+    /// Accepts again, if a pause is over.
+    #[cold]
+    fn end_pause(&mut self) {
         if self.shard.resume() {
             self.arm_accepts();
         }
-        Ok(())
     }
 
     fn on_doorbell(&mut self, completion: &Completion) {

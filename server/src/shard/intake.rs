@@ -25,6 +25,8 @@ enum State {
     Open,
     Paused {
         until: Tick,
+        /// Whether what is missing may be there again as soon as a connection ends.
+        ends_with_room: bool,
     },
     /// The drain began: no new handshakes; pending ones may complete; the queues are emptied as room permits.
     /// Accept may pause here too.
@@ -97,7 +99,9 @@ impl Intake {
         self.failures = 0;
         let until = self.pause(trouble, now, counters);
         match &mut self.state {
-            state @ State::Open => *state = State::Paused { until },
+            state @ State::Open => {
+                *state = State::Paused { until, ends_with_room: matches!(trouble, Trouble::Full | Trouble::Descriptors) };
+            }
             State::Closing { rests_until, .. } => *rests_until = Some(until),
             State::Paused { .. } | State::Closed | State::Cut { .. } => {}
         }
@@ -155,18 +159,33 @@ impl Intake {
     /// Ends a pause whose time is over; true if accept must be armed again.
     pub(crate) fn resume(&mut self, now: Tick) -> bool {
         match &mut self.state {
-            State::Paused { until } if *until <= now => self.state = State::Open,
+            State::Paused { until, .. } if *until <= now => self.state = State::Open,
             State::Closing { rests_until, .. } if rests_until.is_some_and(|until| until <= now) => *rests_until = None,
             _ => return false,
         }
         true
     }
 
+    /// A connection has ended, and its place and its descriptor are free. Without this, a crowd that has left would be taken
+    /// off the accept queue by a few connections in each pause, and who comes later would wait behind it for seconds.
+    #[inline]
+    pub(crate) fn make_room(&mut self, now: Tick) {
+        if let State::Paused { until, ends_with_room: true } = &mut self.state {
+            *until = now;
+        }
+    }
+
+    /// Whether a pause is over and accept has to be armed again.
+    #[inline]
+    pub(crate) fn is_pause_over(&self, now: Tick) -> bool {
+        matches!(self.state, State::Paused { until, .. } if until <= now)
+    }
+
     /// The drain begins.
     pub(crate) fn start_closing(&mut self, now: Tick) {
         let rests_until = match self.state {
             State::Open => None,
-            State::Paused { until } => Some(until),
+            State::Paused { until, .. } => Some(until),
             State::Closing { .. } | State::Closed | State::Cut { .. } => return,
         };
         self.state = State::Closing { look: now.after(CLOSING_TICKS + 1), rests_until };
@@ -205,7 +224,7 @@ impl Intake {
 
     pub(crate) fn due(&self) -> Option<Tick> {
         match self.state {
-            State::Paused { until: due } | State::Closing { look: due, .. } | State::Cut { look: due } => Some(due),
+            State::Paused { until: due, .. } | State::Closing { look: due, .. } | State::Cut { look: due } => Some(due),
             State::Open | State::Closed => None,
         }
     }
@@ -223,6 +242,25 @@ mod tests {
         assert!(!intake.is_taking() && !intake.resume(Tick(8)));
         assert!(intake.resume(Tick(9)) && intake.is_taking());
         assert_eq!(intake, Intake::default());
+    }
+
+    #[test]
+    fn a_pause_for_want_of_room_ends_with_a_connection_and_no_other_does() {
+        for (trouble, ends) in [
+            (Trouble::Full, true),
+            (Trouble::Descriptors, true),
+            (Trouble::Memory, false),
+            (Trouble::Buffers, false),
+            (Trouble::Rate, false),
+        ] {
+            let mut intake = Intake::default();
+            intake.make_room(Tick(7));
+            assert_eq!(intake, Intake::default());
+            assert!(intake.meet(trouble, Tick(7), &mut Counters::default()));
+            assert!(!intake.is_pause_over(Tick(7)));
+            intake.make_room(Tick(7));
+            assert_eq!((intake.is_pause_over(Tick(7)), intake.resume(Tick(7))), (ends, ends), "{trouble:?}");
+        }
     }
 
     /// epoll_ctl(2) returns ENOSPC at the limit of watches, which is not the connection's fault.

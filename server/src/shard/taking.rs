@@ -109,7 +109,13 @@ impl<P: Protocol, K> Shard<P, K> {
         self.intake.meet(trouble, self.shared.now, &mut self.shared.counters)
     }
 
-    /// Ends a pause of accept whose time is over; true if accept goes on.
+    /// Whether a pause of accept is over, by its time or because a connection has ended.
+    #[inline]
+    pub(crate) fn is_pause_over(&self) -> bool {
+        self.intake.is_pause_over(self.shared.now)
+    }
+
+    /// Ends a pause of accept that is over; true if accept goes on.
     pub(crate) fn resume(&mut self) -> bool {
         self.intake.resume(self.shared.now)
     }

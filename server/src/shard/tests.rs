@@ -17,6 +17,19 @@ fn accept_rests_while_only_the_reserve_of_the_pool_is_left() {
     assert_eq!(shard.trouble(), Some(Trouble::Full));
 }
 
+/// Not only after the pause.
+#[test]
+fn the_end_of_a_connection_ends_a_pause_for_want_of_room() {
+    let timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let mut shard = Shard::<Echo, ()>::new(Resources::new(Echo, timeouts, pool::MEMORY_LEN_MIN), 1).unwrap();
+    let id = shard.admit(()).unwrap();
+    let trouble = shard.trouble().unwrap();
+    assert!(shard.meet(trouble) && !shard.is_pause_over() && !shard.resume());
+    shard.remove(id, CloseReason::PeerClosed).unwrap();
+    assert!(shard.is_pause_over() && shard.wait_max() == Some(Duration::ZERO));
+    assert!(shard.resume() && shard.trouble().is_none());
+}
+
 /// The figures that docs/backends.md gives.
 #[test]
 fn an_idle_connection_takes_what_the_documentation_says() {

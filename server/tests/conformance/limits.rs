@@ -1,7 +1,7 @@
-//! Limits and timeouts. The tests wait for times but never measure them.
+//! Limits and timeouts. The tests wait for times but never measure them, but for one that takes less than pauses alone would.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::Workload;
 use server::{CloseReason, Options, Server, Unavailable, Variant};
@@ -142,6 +142,23 @@ pub(crate) fn connection_limit(variant: Variant) {
     let report = server.drain();
     assert_eq!((report.totals.accepts, report.totals.requests), (10, 8 + 6));
     assert!(report.totals.full_pauses > 0, "the limit was never met");
+}
+
+/// A crowd that came at the limit and has left again does not hold up who comes later: each end of a connection makes room
+/// for the next. By pauses of 100 ms alone, one of the crowd a pause, the last would wait for 10 s.
+pub(crate) fn crowd_that_left(variant: Variant) {
+    const CROWD: u32 = 100;
+    let server = Running::start(Workload::Http, variant, |options| options.connections_max = 1);
+    let (inside, waiting) = fill_to_the_limit(&server, 1, CROWD as usize);
+    drop(waiting);
+    let mut late = server.connect();
+    late.write(GET);
+    let start = Instant::now();
+    drop(inside);
+    assert!(late.reply().is_some());
+    assert!(start.elapsed() < CROWD * Duration::from_millis(100), "as long as the pauses alone: {:?}", start.elapsed());
+    drop(late);
+    assert_eq!(server.drain().totals.accepts, 2 + u64::from(CROWD));
 }
 
 pub(crate) fn port_in_use(variant: Variant) {
