@@ -192,8 +192,10 @@ fn clients_come_back_by_their_policy() {
             run.join().unwrap().unwrap().record
         });
         let found = record.reconnect.unwrap();
-        assert_eq!((found.losses, found.served_again, found.unserved), (100, 100, 0), "{found:?}");
-        assert_eq!((found.hellos.answered, server.requests()), (100, 100), "{found:?}");
+        // Some come back to a server that is about to stop, and are lost again.
+        let lost_again = found.lost_again;
+        assert_eq!((found.losses, found.served_again, found.unserved), (100 + lost_again, 100, 0), "{found:?}");
+        assert!(found.hellos.answered >= 100 && server.requests() >= 100, "{found:?}");
         assert_eq!(record.requests.completed_whole_run, 0, "{:?}", record.requests);
     });
 }

@@ -111,13 +111,20 @@ pub(super) fn missing(evidence: &Evidence<'_>) -> Check {
 pub(super) fn connections(evidence: &Evidence<'_>) -> Check {
     let connections = evidence.connections.cloned().unwrap_or_default();
     let established = share(connections.established, connections.target, 1.0);
-    let held = share(connections.held, connections.target, 1.0);
-    let worst = established.min(held);
+    // Under a reconnect policy losses are what the run is about: what counts is that clients come back.
+    let (kept, is_kept) = match evidence.reconnect {
+        Some(reconnect) => (connections.target.saturating_sub(reconnect.unserved), " served at the end"),
+        None => (connections.held, ""),
+    };
+    let worst = established.min(share(kept, connections.target, 1.0));
     let (kernel, agrees) = match evidence.is_unix {
         true => ("; the kernel has no count of the connections of a unix socket".to_owned(), true),
         false => kernel(&connections, evidence.kernel_established),
     };
     let why = match worst < CONNECTION_SHARE_WARN {
+        true if evidence.reconnect.is_some() => {
+            "not all clients had a connection when the load began, or were served at its end; reconnect says more"
+        }
         true => {
             "the load was carried by fewer connections than asked for; connections.errors and requests.errors say why"
         }
@@ -135,7 +142,7 @@ pub(super) fn connections(evidence: &Evidence<'_>) -> Check {
         ),
     )
     .judged(
-        format!("{} and {} of {}{kernel}", connections.established, connections.held, connections.target),
+        format!("{} and {kept} of {}{is_kept}{kernel}", connections.established, connections.target),
         state(worst < CONNECTION_SHARE_WARN, worst < CONNECTION_SHARE_INVALID || (evidence.is_alone && !agrees)),
         why,
     )
@@ -247,6 +254,28 @@ mod tests {
                 (connections.target, connections.established, connections.held) = (10_000, established, held);
                 run.evidence.kernel_established = None;
             });
+        }
+    }
+
+    #[test]
+    fn v9_asks_under_a_reconnect_policy_whether_clients_came_back() {
+        for (unserved, expected) in [(0, State::Valid), (2, State::Warn), (11, State::Invalid)] {
+            let connections = crate::record::Connections {
+                target: 10_000,
+                established: 10_000,
+                ..crate::record::Connections::default()
+            };
+            let reconnect =
+                Reconnects { losses: 10_000, served_again: 10_000 - unserved, unserved, ..Reconnects::default() };
+            let evidence = Evidence {
+                connections: Some(&connections),
+                reconnect: Some(&reconnect),
+                kernel_established: None,
+                ..Evidence::default()
+            };
+            let check = super::connections(&evidence);
+            assert_eq!(check.state, expected, "{check:?}");
+            assert!(check.value.ends_with("served at the end"), "{check:?}");
         }
     }
 

@@ -2,10 +2,11 @@
 
 use protocol::Workload;
 use rustix::net::{Shutdown, listen, shutdown};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,8 @@ pub(crate) enum Welcome {
 
 struct Open {
     welcome: Welcome,
-    streams: Vec<TcpStream>,
+    /// By the number of the connection; one that has ended is not there.
+    streams: BTreeMap<u64, TcpStream>,
 }
 
 struct Shared {
@@ -53,15 +55,20 @@ impl Shared {
     }
 }
 
+/// One server at a time: clients that try again at once take a whole CPU, and would leave none to other tests.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// A server until it is dropped.
 pub(crate) struct Door {
     address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<()>>,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Door {
     pub(crate) fn open(workload: Workload) -> Door {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         // Bound by its number, a socket keeps its port when it stops listening.
         let bind = || {
             let free = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?;
@@ -72,7 +79,7 @@ impl Door {
         let shared = Arc::new(Shared {
             workload,
             listener,
-            open: Mutex::new(Open { welcome: Welcome::Service, streams: Vec::new() }),
+            open: Mutex::new(Open { welcome: Welcome::Service, streams: BTreeMap::new() }),
             accepted: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             served: AtomicU64::new(0),
@@ -80,7 +87,7 @@ impl Door {
         });
         let accepting = Arc::clone(&shared);
         let thread = thread::spawn(move || accept(&accepting));
-        Door { address, shared, thread: Some(thread) }
+        Door { address, shared, thread: Some(thread), _alone: alone }
     }
 
     pub(crate) fn target(&self) -> String {
@@ -99,7 +106,7 @@ impl Door {
             listen(&self.shared.listener, 0).unwrap();
         }
         self.shared.served.store(0, Ordering::SeqCst);
-        for stream in open.streams.drain(..) {
+        for stream in std::mem::take(&mut open.streams).into_values() {
             // The peer may have closed it before.
             let _ = stream.shutdown(std::net::Shutdown::Both);
         }
@@ -175,15 +182,19 @@ fn accept(shared: &Arc<Shared>) {
             thread::sleep(Duration::from_millis(1));
             continue;
         };
-        shared.accepted.fetch_add(1, Ordering::SeqCst);
+        let number = shared.accepted.fetch_add(1, Ordering::SeqCst);
         let mut open = shared.open();
         if matches!(open.welcome, Welcome::Slam | Welcome::Nothing | Welcome::Crowd) {
             continue;
         }
         stream.set_nodelay(true).unwrap();
-        open.streams.push(stream.try_clone().unwrap());
+        open.streams.insert(number, stream.try_clone().unwrap());
         let shared = Arc::clone(shared);
-        thread::spawn(move || serve(stream, &shared));
+        thread::spawn(move || {
+            serve(stream, &shared);
+            // Its descriptor: a test may have any number of connections, one after the other.
+            shared.open().streams.remove(&number);
+        });
     }
 }
 

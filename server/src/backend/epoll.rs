@@ -117,9 +117,6 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
         if self.shard.is_room_due() {
             self.admit_waiting();
         }
-        if self.shard.is_room_due() {
-            self.admit_waiting();
-        }
         if self.shard.is_pressed() {
             self.shed();
         }

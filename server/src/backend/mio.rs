@@ -124,9 +124,6 @@ impl<P: Protocol> Backend<P> for Mio<P> {
         if self.shard.is_room_due() {
             self.admit_waiting();
         }
-        if self.shard.is_room_due() {
-            self.admit_waiting();
-        }
         if self.shard.is_pressed() {
             self.shed();
         }

@@ -30,16 +30,11 @@ enum State {
     },
     /// The drain began: no new handshakes; pending ones may complete; the queues are emptied as room permits.
     /// Accept may pause here too.
-    Closing {
-        look: Tick,
-        rests_until: Option<Tick>,
-    },
+    Closing { look: Tick, rests_until: Option<Tick> },
     /// The listeners are closed; what was accepted before is still served.
     Closed,
     /// The reactor was stopped: connections that an accept still brings are cut off.
-    Cut {
-        look: Tick,
-    },
+    Cut { look: Tick },
 }
 
 /// The accept state of all listeners of a reactor: what one of them runs short of, the others lack too.
@@ -100,7 +95,8 @@ impl Intake {
         let until = self.pause(trouble, now, counters);
         match &mut self.state {
             state @ State::Open => {
-                *state = State::Paused { until, ends_with_room: matches!(trouble, Trouble::Full | Trouble::Descriptors) };
+                *state =
+                    State::Paused { until, ends_with_room: matches!(trouble, Trouble::Full | Trouble::Descriptors) };
             }
             State::Closing { rests_until, .. } => *rests_until = Some(until),
             State::Paused { .. } | State::Closed | State::Cut { .. } => {}
