@@ -23,6 +23,6 @@ pub use facts::{
     clocksource, fingerprint, listening,
 };
 pub use meminfo::Meminfo;
-pub use namespace::{Namespace, namespace};
+pub use namespace::{Namespace, namespace, open_namespace};
 pub use room::{CgroupMemory, Room};
 pub use slabs::SlabCache;

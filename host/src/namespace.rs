@@ -1,5 +1,8 @@
 //! Which network namespace a thread is in.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
 /// A network namespace, as seen from the calling thread.
@@ -24,6 +27,14 @@ pub fn namespace() -> Namespace {
     let inode = |whose: &str| std::fs::metadata(format!("/proc/{whose}/ns/net")).ok().map(|data| data.ino());
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     judge_namespace(inode("thread-self"), inode("1"), &release)
+}
+
+/// A reference to the network namespace of the calling thread. The namespace stays for as long as that.
+///
+/// # Errors
+/// Those of open(2).
+pub fn open_namespace() -> io::Result<OwnedFd> {
+    Ok(File::open("/proc/thread-self/ns/net")?.into())
 }
 
 /// Judges by the namespace of the first process. If that is unreadable, judges by the inode alone.

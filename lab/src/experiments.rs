@@ -5,12 +5,15 @@ mod backends;
 mod c10m;
 mod churn;
 mod decision;
+mod fd_limit;
 mod generator;
 mod ladder;
 mod omission;
 mod peers;
+mod ports;
 mod quick;
 mod smoke;
+mod storm;
 mod uring;
 
 use crate::kinds::comparison::plan::Comparison;
@@ -33,7 +36,13 @@ fn comparisons() -> Vec<Comparison> {
 
 /// Every experiment of either kind.
 fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
-    let scenarios: [Box<dyn Experiment>; 2] = [Box::new(c10m::SCENARIO), Box::new(omission::SCENARIO)];
+    let scenarios: [Box<dyn Experiment>; 5] = [
+        Box::new(c10m::SCENARIO),
+        Box::new(omission::SCENARIO),
+        Box::new(storm::SCENARIO),
+        Box::new(fd_limit::SCENARIO),
+        Box::new(ports::SCENARIO),
+    ];
     comparisons().into_iter().map(|comparison| Box::new(comparison) as Box<dyn Experiment>).chain(scenarios)
 }
 
@@ -57,6 +66,8 @@ mod tests {
     use crate::session::request::Profile;
     use crate::subjects::load::Generator;
 
+    /// The experiments about what goes wrong.
+    const FAILURES: [&str; 3] = ["storm", "fd-limit", "ports"];
     /// Longest time in seconds for a first answer.
     const QUICK_S_MAX: f64 = 300.0;
 
@@ -95,6 +106,19 @@ mod tests {
         for (experiment, scope) in scopes().filter(|(_, scope)| scope.profile == Profile::Quick) {
             let expected_s = scope.expected_s();
             assert!(expected_s < QUICK_S_MAX, "{} takes {expected_s} s", experiment.name);
+        }
+    }
+
+    /// Each answers within 90 s, on a quiet machine.
+    #[test]
+    fn failures_are_quick() {
+        for experiment in all().filter(|experiment| FAILURES.contains(&experiment.name())) {
+            let listed = experiment.listed();
+            let quick = listed.profiles.first().expect("a profile");
+            assert!(quick.profile == Profile::Quick && quick.expected_minutes <= 1.5, "{}: {quick:?}", listed.name);
+            assert!(listed.question.ends_with('?') && listed.decision.ends_with('.'), "{listed:?}");
+            let distinct: BTreeSet<&String> = quick.arms.iter().collect();
+            assert!(quick.arms.len() > 3 && distinct.len() == quick.arms.len(), "{:?}", quick.arms);
         }
     }
 

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getppid, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// The process that `command` starts gets `signal` when the calling thread ends for any reason, and runs on
@@ -24,6 +24,15 @@ pub fn tie_to_this_thread(command: &mut Command, signal: Signal, cpus: &[usize])
     let in_child = move || tie(parent, signal, cpus.as_ref());
     // SAFETY: between fork and exec it makes system calls and nothing else: no allocation, no lock, and errors are
     // numbers (signal-safety(7)).
+    unsafe { command.pre_exec(in_child) };
+}
+
+/// The process that `command` starts may have descriptors up to this number, and cannot raise that (RLIMIT_NOFILE, both
+/// limits, getrlimit(2)).
+pub fn limit_descriptors(command: &mut Command, descriptors_max: u64) {
+    let limit = Rlimit { current: Some(descriptors_max), maximum: Some(descriptors_max) };
+    let in_child = move || Ok(setrlimit(Resource::Nofile, limit)?);
+    // SAFETY: between fork and exec it makes one system call; the limit was made before.
     unsafe { command.pre_exec(in_child) };
 }
 
@@ -76,6 +85,15 @@ mod tests {
         assert_eq!((found.count(), found.is_set(cpu)), (1, true));
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_child_has_no_more_descriptors_than_it_may() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -Sn; ulimit -Hn"]);
+        limit_descriptors(&mut command, 77);
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "77\n77\n");
     }
 
     #[test]

@@ -14,3 +14,4 @@ pub mod thread;
 pub mod tun;
 pub mod uring;
 pub mod usage;
+pub mod veth;

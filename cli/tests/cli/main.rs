@@ -4,6 +4,7 @@ mod bench;
 mod built;
 mod c10m;
 mod descriptors;
+mod failures;
 mod faults;
 mod hogs;
 mod in_hand;

@@ -15,6 +15,7 @@ use crate::kinds::scenario::watched::step::{Place, Planned, Step};
 use crate::kinds::scenario::watched::table::{Section, Watched};
 use crate::kinds::scenario::watched::words::held;
 use crate::session::host::Command;
+use crate::session::namespace::Needs;
 use crate::session::request::Profile;
 
 const ABOUT: About = About {
@@ -33,7 +34,7 @@ const ABOUT: About = About {
     // The sockets of the previous step may take minutes to disappear.
     wait_max: Some(Duration::from_secs(600)),
     attempts_max: 2,
-    needs_namespaces: true,
+    needs: Needs::Namespace,
 };
 
 /// The experiment.

@@ -6,6 +6,7 @@ use crate::kinds::scenario::claims::table::{Claims, Installed};
 use crate::kinds::scenario::plan::{About, Length, Run};
 use crate::kinds::scenario::timeline::{Action, Ready, Role, SERVER, Until, words};
 use crate::session::host::Command;
+use crate::session::namespace::Needs;
 use crate::session::places::Places;
 use crate::session::request::Profile;
 use crate::subjects::tools::tool::{TOOLS, Tool};
@@ -22,7 +23,7 @@ const ABOUT: About = About {
     wait_max: None,
     // A run that fails is tried again when the experiment is continued.
     attempts_max: 1,
-    needs_namespaces: false,
+    needs: Needs::Nothing,
 };
 
 /// The experiment. The rate is low enough to leave the server idle for 98 % of the time, so that stalls are the only

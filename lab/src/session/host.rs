@@ -81,6 +81,8 @@ pub(crate) struct Command {
     pub(crate) arguments: Vec<String>,
     /// The CPUs it may use; empty means those of the calling thread.
     pub(crate) cpus: Vec<usize>,
+    /// Most descriptors that each of its tables may have; absent: as many as this program's.
+    pub(crate) descriptors_max: Option<u64>,
     /// Its working directory. If set, the process also leads its own process group.
     pub(crate) directory: Option<PathBuf>,
     /// The signal it gets when the thread that started it ends.
@@ -97,6 +99,7 @@ impl Command {
             program: Program::Own,
             arguments: arguments.into(),
             cpus: vec![],
+            descriptors_max: None,
             directory: None,
             end_signal: EndSignal::Kill,
             what: format!("c10m {}", arguments.join(" ")),
@@ -110,6 +113,7 @@ impl Command {
             program: Program::Other(program.into()),
             arguments: arguments.into(),
             cpus: vec![],
+            descriptors_max: None,
             directory: None,
             end_signal: EndSignal::Terminate,
             what: what.to_owned(),

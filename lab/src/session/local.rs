@@ -30,6 +30,9 @@ impl Host for Local {
             child.current_dir(directory).process_group(0);
         }
         sys::child::tie_to_this_thread(&mut child, raw(command.end_signal), &command.cpus);
+        if let Some(descriptors_max) = command.descriptors_max {
+            sys::child::limit_descriptors(&mut child, descriptors_max);
+        }
         let mut child = child
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

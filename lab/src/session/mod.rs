@@ -15,6 +15,7 @@ pub(crate) mod preconditions;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod request;
+pub(crate) mod side;
 pub mod signals;
 pub(crate) mod sitting;
 pub(crate) mod stage;

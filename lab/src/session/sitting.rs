@@ -15,6 +15,7 @@ use crate::built;
 use crate::refusal::Refusal;
 use crate::session::host::Host;
 use crate::session::journal::{self, Finished, Header, Journal, Line};
+use crate::session::namespace::Needs;
 use crate::session::preconditions::{self, Waited};
 use crate::session::progress::Progress;
 use crate::session::request::{Profile, Request};
@@ -44,7 +45,7 @@ pub(crate) struct Outline {
     pub(crate) expected_s: f64,
     /// What cannot be run here, with the reasons.
     pub(crate) skipped: Vec<String>,
-    pub(crate) needs_namespaces: bool,
+    pub(crate) needs: Needs,
     /// Longest wait for a fit machine before a run, unless the request sets one. `None` does not look at the machine.
     pub(crate) wait_max: Option<Duration>,
     /// Attempts at one run.
@@ -91,10 +92,8 @@ impl<'a, T: Finished> Sitting<'a, T> {
     /// # Errors
     /// A [`Refusal`] when nothing can be measured here, or when the journal belongs to another experiment.
     pub(crate) fn open(request: &'a Request, stage: Stage<'a>, outline: Outline) -> anyhow::Result<Sitting<'a, T>> {
-        if outline.needs_namespaces {
-            namespace::check()
-                .map_err(|error| Refusal::failed(format!("{} cannot be run here: {error:#}", outline.name)))?;
-        }
+        namespace::check(outline.needs)
+            .map_err(|error| Refusal::failed(format!("{} cannot be run here: {error:#}", outline.name)))?;
         stage.host.refusal().map_or(Ok(()), |reason| Err(Refusal::failed(reason)))?;
         out::check(&request.out).map_err(Refusal::usage)?;
         let directory = request.out.join(format!(".{}-{}.unfinished", outline.name, outline.profile.word()));

@@ -15,6 +15,7 @@ use crate::kinds::comparison::tables::tables;
 use crate::kinds::comparison::{assemble, course};
 use crate::refusal::Refusal;
 use crate::session::limits::Limits;
+use crate::session::namespace::Needs;
 use crate::session::request::Request;
 use crate::session::sitting::{Outline, Sitting, show};
 use crate::session::stage::Stage;
@@ -96,7 +97,7 @@ fn outline(comparison: &Comparison, request: &Request, scope: &Scope, skipped: V
         noun: "starts",
         expected_s: scope.expected_s(),
         skipped,
-        needs_namespaces: scope.loads.iter().any(Load::is_churn),
+        needs: if scope.loads.iter().any(Load::is_churn) { Needs::Namespace } else { Needs::Nothing },
         wait_max: Some(WAIT_MAX),
         attempts_max: ATTEMPTS_MAX,
     }

@@ -168,7 +168,7 @@ fn outline<S: Scenario>(
         noun: noun(about),
         expected_s: whole_s * f64::from(repeats),
         skipped,
-        needs_namespaces: about.needs_namespaces,
+        needs: about.needs,
         wait_max: about.wait_max,
         attempts_max: about.attempts_max,
     }

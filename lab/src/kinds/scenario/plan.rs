@@ -10,6 +10,7 @@ use crate::kinds::scenario::frame::Head;
 use crate::kinds::scenario::seen::Seen;
 use crate::kinds::scenario::timeline::Timeline;
 use crate::session::host::Host;
+use crate::session::namespace::Needs;
 use crate::session::places::Places;
 use crate::session::request::Profile;
 
@@ -28,7 +29,7 @@ pub(crate) struct About {
     pub(crate) wait_max: Option<Duration>,
     /// Attempts at one run.
     pub(crate) attempts_max: u32,
-    pub(crate) needs_namespaces: bool,
+    pub(crate) needs: Needs,
 }
 
 /// How often and how long each case runs.

@@ -5,68 +5,65 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use host::sysctl;
+use sys::clock;
 
+use crate::kinds::scenario::actor::Actor;
+use crate::kinds::scenario::observe::Observer;
 use crate::kinds::scenario::prepare::prepare;
-use crate::kinds::scenario::seen::{Output, Seen};
-use crate::kinds::scenario::timeline::{Action, Or, Ready, Role, Timeline, Until};
+use crate::kinds::scenario::seen::Seen;
+use crate::kinds::scenario::timeline::{Action, Ground, Or, Ready, Role, Timeline, Until};
 use crate::kinds::scenario::watch::{self, Pids, Watch};
-use crate::session::host::{Command, Program};
-use crate::session::namespace;
+use crate::session::host::Command;
+use crate::session::namespace::{self, Hosts};
 use crate::session::process::Process;
+use crate::session::side::Side;
 use crate::session::stage::Stage;
 
 /// Longest time between two checks whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
 /// Time between two checks of a process that has closed its output, or of sockets that appear within milliseconds.
 const LOOK_SOON: Duration = Duration::from_millis(5);
-/// Exit code of this program's load generator for an invalid measurement. The report says so, so the run counts.
-const INVALID: i32 = 4;
 
 /// Plays a timeline. Notices a stop within a second, unless a process has begun a line and not finished it.
 ///
 /// # Errors
 /// When it was interrupted, a required condition was not met, or a subject failed.
 pub(super) fn play(timeline: &Timeline, stage: &Stage<'_>) -> anyhow::Result<Seen> {
-    match timeline.sockets {
-        None => Player::new(stage).play(&timeline.actions),
-        Some(sockets) => namespace::inside(sockets, |ehash_entries| {
+    let actions = &timeline.actions;
+    match timeline.ground {
+        Ground::Here => Player::new(stage, None).play(actions),
+        Ground::Namespace { sockets } => namespace::inside(sockets, |ehash_entries| {
             prepare()?;
-            let seen = Player::new(stage).play(&timeline.actions)?;
-            Ok(Seen { ehash_entries, ..seen })
+            Ok(Seen { ehash_entries, ..Player::new(stage, None).play(actions)? })
+        }),
+        Ground::Joined { sockets, addresses } => namespace::joined(sockets, addresses, |hosts, ehash_entries| {
+            for side in Side::BOTH {
+                hosts.enter(side)?;
+                prepare()?;
+            }
+            Ok(Seen { ehash_entries, ..Player::new(stage, Some(hosts)).play(actions)? })
         }),
     }
 }
 
-/// A process that takes part in the timeline.
-struct Actor {
-    role: Role,
-    is_own: bool,
-    pid: u32,
-    /// `None` when it has ended.
-    process: Option<Process>,
-    /// Whether its output may have more to read.
-    is_open: bool,
-    /// Whether it ends by itself or was asked to end.
-    is_ending: bool,
-    /// The command, program first.
-    command: Vec<String>,
-    text: String,
-    code: Option<i32>,
-}
-
 struct Player<'a> {
     stage: &'a Stage<'a>,
+    /// Absent in a run without hosts of its own.
+    hosts: Option<&'a Hosts>,
     actors: Vec<Actor>,
     /// Address of the server, once announced.
     address: Option<String>,
     watch: Option<Watch>,
     is_watching: bool,
+    observer: Option<Observer>,
     seen: Seen,
 }
 
 impl<'a> Player<'a> {
-    fn new(stage: &'a Stage<'a>) -> Player<'a> {
-        Player { stage, actors: vec![], address: None, watch: None, is_watching: false, seen: Seen::default() }
+    fn new(stage: &'a Stage<'a>, hosts: Option<&'a Hosts>) -> Player<'a> {
+        let seen = Seen::default();
+        Player { stage, hosts, actors: vec![], address: None, watch: None, is_watching: false, observer: None, seen }
     }
 
     fn play(mut self, actions: &[Action]) -> anyhow::Result<Seen> {
@@ -80,20 +77,21 @@ impl<'a> Player<'a> {
         for role in roles {
             self.wait(Until::Ended(role), Duration::MAX)?;
         }
-        self.judge_ends()?;
+        self.actors.iter().try_for_each(Actor::judge_end)?;
         if let Some(watch) = self.watch {
             (self.seen.held_at_s, self.seen.gone_at_s) = (watch.held_at_s, watch.gone_at_s);
             self.seen.samples = watch.samples;
         }
-        self.seen.outputs = self
-            .actors
-            .into_iter()
-            .map(|actor| Output { role: actor.role, command: actor.command, text: actor.text })
-            .collect();
+        self.seen.observations = self.observer.map_or(vec![], Observer::end);
+        self.seen.outputs = self.actors.into_iter().map(Actor::output).collect();
         Ok(self.seen)
     }
 
     fn act(&mut self, action: &Action) -> anyhow::Result<()> {
+        // These take a while in which nobody observes: what came before is not to be mixed with what they cause.
+        if let (Action::Kill(_) | Action::Start { .. }, Some(observer)) = (action, &mut self.observer) {
+            observer.observe();
+        }
         match action {
             Action::Look(moment) => {
                 let look = watch::look(self.pids());
@@ -112,8 +110,19 @@ impl<'a> Player<'a> {
                 }
             }
             Action::End(role) => self.end(*role)?,
+            Action::Kill(role) => self.kill(*role)?,
+            Action::Set { side, name, value } => {
+                self.hosts()?.enter(*side)?;
+                sysctl::write(name, value).with_context(|| format!("cannot set {name} to {value}"))?;
+            }
+            Action::Observe => self.observer = Some(Observer::begin(self.hosts()?)?),
+            Action::Mark(name) => self.seen.marks.push((name, clock::now_ns())),
         }
         Ok(())
+    }
+
+    fn hosts(&self) -> anyhow::Result<&'a Hosts> {
+        self.hosts.context("the run has no hosts of its own")
     }
 
     fn start(&mut self, role: Role, command: &Command, ready: Ready) -> anyhow::Result<()> {
@@ -123,23 +132,14 @@ impl<'a> Player<'a> {
                 *argument = argument.replace("{host}", host).replace("{port}", port);
             }
         }
-        let is_own = command.program == Program::Own;
-        let program = if is_own { "c10m".to_owned() } else { command.what.clone() };
+        if let Some(hosts) = self.hosts {
+            hosts.enter(role.side())?;
+        }
         let mut process = Process::start(self.stage.host, &command)?;
         if ready == Ready::Announced {
             self.address = Some(process.read_address()?);
         }
-        self.actors.push(Actor {
-            role,
-            is_own,
-            pid: process.pid(),
-            process: Some(process),
-            is_open: true,
-            is_ending: role == Role::Load,
-            command: std::iter::once(program).chain(command.arguments).collect(),
-            text: String::new(),
-            code: None,
-        });
+        self.actors.push(Actor::new(role, command, process));
         Ok(())
     }
 
@@ -154,6 +154,18 @@ impl<'a> Player<'a> {
             bail!("the server ended first: {}", process.complaint());
         }
         process.terminate();
+        Ok(())
+    }
+
+    /// Ends a process at once.
+    ///
+    /// # Errors
+    /// When it has ended before: then it failed by itself.
+    fn kill(&mut self, role: Role) -> anyhow::Result<()> {
+        let Some(actor) = self.actor(role) else { bail!("{} was not started", role.word()) };
+        if !actor.kill() {
+            bail!("{} ended before it was killed", role.word());
+        }
         Ok(())
     }
 
@@ -182,15 +194,16 @@ impl<'a> Player<'a> {
 
     /// Waits until something may have changed, or the next sample is due.
     fn pause(&mut self, until: Until, left: Duration) -> anyhow::Result<()> {
-        let due = self.watch.as_ref().filter(|_| self.is_watching).map_or(LOOK, Watch::due_in);
-        let longest = left.min(LOOK).min(due);
+        let watch_due = self.watch.as_ref().filter(|_| self.is_watching).map_or(LOOK, Watch::due_in);
+        let observation_due = self.observer.as_ref().map_or(LOOK, Observer::due_in);
+        let longest = left.min(LOOK).min(watch_due).min(observation_due);
         match until {
             Until::Ended(role) => match self.actor(role).filter(|actor| actor.is_open) {
                 Some(actor) => return actor.hear(longest),
                 None => thread::sleep(longest.min(LOOK_SOON)),
             },
             Until::Sockets(_) => thread::sleep(longest.min(LOOK_SOON)),
-            Until::Held | Until::Gone => thread::sleep(longest),
+            Until::Held | Until::Gone | Until::Established(_) | Until::Time => thread::sleep(longest),
         }
         Ok(())
     }
@@ -199,6 +212,9 @@ impl<'a> Player<'a> {
         let (pids, is_over) = (self.pids(), self.has_ended(Role::Load));
         if let Some(watch) = self.watch.as_mut().filter(|watch| self.is_watching && watch.due_in().is_zero()) {
             watch.sample(pids, is_over);
+        }
+        if let Some(observer) = self.observer.as_mut().filter(|observer| observer.due_in().is_zero()) {
+            observer.observe();
         }
     }
 
@@ -210,58 +226,25 @@ impl<'a> Player<'a> {
             }
             Until::Ended(role) => self.has_ended(role),
             Until::Gone => self.watch.as_ref().is_none_or(|watch| watch.gone_at_s.is_some()),
+            Until::Established(count) => self.observer.as_ref().is_some_and(|observer| observer.established() >= count),
+            Until::Time => false,
         }
     }
 
+    /// The process that was started last in this role.
     fn actor(&mut self, role: Role) -> Option<&mut Actor> {
-        self.actors.iter_mut().find(|actor| actor.role == role)
+        self.actors.iter_mut().rfind(|actor| actor.role == role)
     }
 
-    /// Whether the process was started and has ended.
+    /// Whether a process was started in this role and every one has ended.
     fn has_ended(&self, role: Role) -> bool {
-        self.actors.iter().any(|actor| actor.role == role && actor.process.is_none())
+        let mut of_role = self.actors.iter().filter(|actor| actor.role == role).peekable();
+        of_role.peek().is_some() && of_role.all(Actor::has_ended)
     }
 
     fn pids(&self) -> Pids {
-        let of = |role: Role| self.actors.iter().find(|actor| actor.role == role).map(|actor| actor.pid);
+        let of = |role: Role| self.actors.iter().rfind(|actor| actor.role == role).map(|actor| actor.pid);
         Pids { server: of(Role::Server), generator: of(Role::Load) }
-    }
-
-    fn judge_ends(&self) -> anyhow::Result<()> {
-        for actor in &self.actors {
-            match (actor.role, actor.code) {
-                // A probe that failed has no record, and the report says so.
-                (Role::Probe, _) | (_, Some(0)) => {}
-                (Role::Load, Some(INVALID)) if actor.is_own => {}
-                (_, Some(code)) => bail!("{}, {}, ended with {code}", actor.role.word(), actor.command[0]),
-                (_, None) => bail!("{} has not ended", actor.role.word()),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Actor {
-    /// Reads what the process writes within `wait_max`, and notices its end.
-    fn hear(&mut self, mut wait_max: Duration) -> anyhow::Result<()> {
-        let Some(process) = self.process.as_mut() else { return Ok(()) };
-        while self.is_open
-            && let Some(line) = process.next_line(wait_max)?
-        {
-            self.is_open = !line.is_empty();
-            self.text += &line;
-            wait_max = Duration::ZERO;
-        }
-        if !self.is_open && !process.is_running() {
-            let ended = self.process.take().context("it was there")?.finish();
-            self.code = match ended {
-                Ok((_, code)) => Some(code),
-                // A failed probe does not make the run fail.
-                Err(_) if self.role == Role::Probe => None,
-                Err(error) => return Err(error),
-            };
-        }
-        Ok(())
     }
 }
 

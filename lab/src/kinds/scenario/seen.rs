@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use host::SlabCache;
+use host::kernel::KernelDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::scenario::timeline::{Moment, Phase, Role};
+use crate::session::side::Side;
 
 /// One sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +54,24 @@ pub(crate) struct Look {
     pub(crate) generator_bytes: Option<u64>,
 }
 
+/// What the kernel counted on two joined hosts since the observation before.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Observation {
+    /// CLOCK_MONOTONIC at its end.
+    pub(crate) at_ns: u64,
+    pub(crate) server: KernelDelta,
+    pub(crate) client: KernelDelta,
+}
+
+impl Observation {
+    pub(crate) fn of(&self, side: Side) -> &KernelDelta {
+        match side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
+        }
+    }
+}
+
 /// A process, and what it printed after it was ready.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
@@ -73,6 +93,9 @@ pub(crate) struct Seen {
     /// When the last connection was gone.
     pub(crate) gone_at_s: Option<f64>,
     pub(crate) outputs: Vec<Output>,
+    /// Moments that the timeline marked, by CLOCK_MONOTONIC in ns.
+    pub(crate) marks: Vec<(&'static str, u64)>,
+    pub(crate) observations: Vec<Observation>,
 }
 
 impl Seen {
@@ -81,9 +104,15 @@ impl Seen {
         self.looks.iter().find(|(known, _)| *known == moment).map(|(_, look)| look)
     }
 
-    /// What a process printed.
+    /// What the process printed that was started last in a role.
     pub(crate) fn output(&self, role: Role) -> Option<&Output> {
-        self.outputs.iter().find(|output| output.role == role)
+        self.outputs.iter().rfind(|output| output.role == role)
+    }
+
+    /// How much a counter of a host grew while it was observed. Absent when this kernel does not have it.
+    pub(crate) fn counted(&self, side: Side, counter: &str) -> Option<u64> {
+        let grown = self.observations.iter().map(|observation| observation.of(side).counter(counter));
+        grown.sum::<Option<u64>>().filter(|_| !self.observations.is_empty())
     }
 
     /// The last line of a process: the account of a server, or the record of a generator.

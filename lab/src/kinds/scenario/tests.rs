@@ -13,6 +13,7 @@ use crate::kinds::scenario::timeline::{Action, Ready, Role, SERVER, Until, words
 use crate::refusal::Refusal;
 use crate::session::host::Command;
 use crate::session::mock::{Mock, Play};
+use crate::session::namespace::Needs;
 use crate::session::request::{Profile, Request};
 use crate::session::trial::{Place, stage};
 use crate::subjects::tools::tool::Tool;
@@ -32,7 +33,7 @@ const TRIAL: Claims = Claims {
         length: Length::Usual { repeats: 2, seconds: 1 },
         wait_max: None,
         attempts_max: 1,
-        needs_namespaces: false,
+        needs: Needs::Nothing,
     },
     tools: &[Tool::C10mConstant, Tool::C10mClosed],
     reference: Tool::C10mConstant,

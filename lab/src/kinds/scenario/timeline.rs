@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::session::host::Command;
+use crate::session::side::Side;
 
 /// A placeholder in the arguments of later commands, for the host and port that the server announced.
 pub(crate) const SERVER: &str = "{host}:{port}";
@@ -17,6 +18,8 @@ pub(crate) enum Role {
     Load,
     /// A small load beside the main one. It shows how responsive the server stays.
     Probe,
+    /// A small load after the main one. It shows whether the server has recovered.
+    Latecomer,
 }
 
 impl Role {
@@ -26,6 +29,15 @@ impl Role {
             Role::Server => "the server",
             Role::Load => "the load generator",
             Role::Probe => "the probe",
+            Role::Latecomer => "the latecomer",
+        }
+    }
+
+    /// On which of two joined hosts it runs.
+    pub(crate) fn side(self) -> Side {
+        match self {
+            Role::Server => Side::Server,
+            Role::Load | Role::Probe | Role::Latecomer => Side::Client,
         }
     }
 }
@@ -46,6 +58,14 @@ pub(crate) enum Action {
     Await { until: Until, within: Duration, or: Or },
     /// Asks a process to end in order (SIGTERM).
     End(Role),
+    /// Ends a process at once (SIGKILL). It may be started again.
+    Kill(Role),
+    /// Changes a setting (sysctl(8)) of one of two joined hosts.
+    Set { side: Side, name: &'static str, value: String },
+    /// Starts to count on both of two joined hosts.
+    Observe,
+    /// Notes the time of what happens next, under a name.
+    Mark(&'static str),
 }
 
 /// When a started process can be used.
@@ -78,6 +98,10 @@ pub(crate) enum Until {
     Ended(Role),
     /// The watch has seen the last connection go.
     Gone,
+    /// So many connections are established on the server's of two joined hosts, as the last observation saw it.
+    Established(u64),
+    /// Nothing to wait for but the time.
+    Time,
 }
 
 /// What happens when a condition is not met in time.
@@ -89,11 +113,21 @@ pub(crate) enum Or {
     GoOn,
 }
 
+/// Where a run takes place. `sockets` is how many the tables of connections are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// In the network namespace of this program.
+    Here,
+    /// In a namespace of its own.
+    Namespace { sockets: u64 },
+    /// On two hosts of its own, joined by a cable; the client's has so many addresses.
+    Joined { sockets: u64, addresses: u8 },
+}
+
 /// What one run does.
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline {
-    /// Number of sockets for which the run gets its own network namespace. `None` plays in the host's namespace.
-    pub(crate) sockets: Option<u64>,
+    pub(crate) ground: Ground,
     pub(crate) actions: Vec<Action>,
 }
 
@@ -101,6 +135,11 @@ impl Action {
     /// Waits for a condition as long as it takes.
     pub(crate) fn wait(until: Until) -> Action {
         Action::Await { until, within: Duration::MAX, or: Or::GoOn }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn rest(within: Duration) -> Action {
+        Action::Await { until: Until::Time, within, or: Or::GoOn }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::kinds::scenario::claims::table::{Claims, Installed};
 use crate::kinds::scenario::claims::{report, runs};
 use crate::kinds::scenario::plan::{About, Beside, Made, Played, Run, Scenario, Seconds};
 use crate::kinds::scenario::seen::Seen;
-use crate::kinds::scenario::timeline::Timeline;
+use crate::kinds::scenario::timeline::{Ground, Timeline};
 use crate::session::host::Host;
 use crate::session::request::Profile;
 use crate::subjects::tools::tool::Tool;
@@ -55,7 +55,7 @@ impl Scenario for Claims {
     }
 
     fn timeline(&self, installed: &Installed, run: &Run<'_>) -> Timeline {
-        Timeline { sockets: None, actions: (self.timeline)(self, installed, run) }
+        Timeline { ground: Ground::Here, actions: (self.timeline)(self, installed, run) }
     }
 
     fn found(&self, installed: &Installed, run: &Run<'_>, seen: &Seen) -> anyhow::Result<Finished> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::kinds::scenario::timeline::{Moment, Phase, SERVER, words};
+use crate::kinds::scenario::timeline::{Ground, Moment, Phase, SERVER, words};
 use crate::session::host::EndSignal;
 use crate::session::mock::{Mock, Play};
 use crate::session::places::Places;
@@ -22,7 +22,7 @@ fn usual(between: Vec<Action>) -> Timeline {
     let mut actions = vec![start(Role::Server, "serve echo"), start(Role::Load, &format!("load tcp://{SERVER}"))];
     actions.extend(between);
     actions.extend([Action::wait(Until::Ended(Role::Load)), Action::End(Role::Server)]);
-    Timeline { sockets: None, actions }
+    Timeline { ground: Ground::Here, actions }
 }
 
 /// Plays a timeline with these scripts for server, load and probe.
@@ -109,7 +109,7 @@ fn a_condition_that_is_not_met_in_time_ends_the_run_or_not() {
 #[test]
 fn a_timeline_ends_what_it_starts_and_nothing_else() {
     let load = || plays(Play::prints(&["record"], 0));
-    let forgotten = Timeline { sockets: None, actions: vec![start(Role::Server, "serve echo")] };
+    let forgotten = Timeline { ground: Ground::Here, actions: vec![start(Role::Server, "serve echo")] };
     let error = played(&forgotten, load(), false).unwrap_err();
     assert_eq!(error.to_string(), "the timeline does not end the server");
     let error = played(&usual(vec![Action::End(Role::Probe)]), load(), false).unwrap_err();
@@ -124,6 +124,35 @@ fn an_interruption_ends_the_run_and_what_runs() {
     let (seen, signals) = signalled(&usual(vec![]), plays(Play::prints(&["record"], 0)), false);
     assert!(seen.is_ok());
     assert_eq!(signals, [(1, EndSignal::Terminate)], "a server ends in order");
+}
+
+/// What was killed may start again; its output is that of the last, and its end is no failure.
+#[test]
+fn what_is_killed_may_start_again() {
+    let timeline = usual(vec![
+        Action::Mark("killed"),
+        Action::Kill(Role::Server),
+        Action::rest(Duration::from_millis(1)),
+        start(Role::Server, "serve echo again"),
+    ]);
+    let (seen, signals) = signalled(&timeline, plays(Play::prints(&["record"], 0)), false);
+    let seen = seen.expect("a run");
+    assert_eq!(signals, [(1, EndSignal::Kill), (3, EndSignal::Terminate)]);
+    assert_eq!(
+        seen.output(Role::Server).map(|output| output.command.join(" ")),
+        Some("c10m serve echo again".to_owned())
+    );
+    assert_eq!((seen.outputs.len(), seen.marks.len(), seen.marks[0].0), (3, 1, "killed"));
+    let error =
+        played(&usual(vec![Action::Kill(Role::Probe)]), plays(Play::prints(&["record"], 0)), false).unwrap_err();
+    assert_eq!(error.to_string(), "the probe was not started");
+}
+
+/// Actions between two hosts make no sense without them.
+#[test]
+fn hosts_are_needed_to_observe_them() {
+    let error = played(&usual(vec![Action::Observe]), plays(Play::prints(&["record"], 0)), false).unwrap_err();
+    assert_eq!(error.to_string(), "the run has no hosts of its own");
 }
 
 #[test]

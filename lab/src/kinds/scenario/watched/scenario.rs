@@ -4,7 +4,7 @@ use results::report::{Document, Table};
 
 use crate::kinds::scenario::plan::{About, Beside, Made, Played, Run, Scenario, Seconds};
 use crate::kinds::scenario::seen::Seen;
-use crate::kinds::scenario::timeline::Timeline;
+use crate::kinds::scenario::timeline::{Ground, Timeline};
 use crate::kinds::scenario::watched::account::account;
 use crate::kinds::scenario::watched::record::{Record, StepRecord};
 use crate::kinds::scenario::watched::step::{Planned, Step};
@@ -53,7 +53,7 @@ impl Scenario for Watched {
 
     fn timeline(&self, planned: &Planned, run: &Run<'_>) -> Timeline {
         let sockets = u64::from(planned.step.connections) * planned.step.place.ends();
-        Timeline { sockets: Some(sockets), actions: (self.timeline)(planned, run.seed) }
+        Timeline { ground: Ground::Namespace { sockets }, actions: (self.timeline)(planned, run.seed) }
     }
 
     fn found(&self, planned: &Planned, _run: &Run<'_>, seen: &Seen) -> anyhow::Result<StepRecord> {

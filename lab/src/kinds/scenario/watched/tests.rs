@@ -11,6 +11,7 @@ use crate::kinds::scenario::watched::report::{answer, document};
 use crate::kinds::scenario::watched::table::{Section, Watched};
 use crate::kinds::scenario::watched::troubles::STRAIGHT_WITHIN;
 use crate::kinds::scenario::watched::words::held;
+use crate::session::namespace::Needs;
 
 const WATCHED: Watched = Watched {
     about: About {
@@ -22,7 +23,7 @@ const WATCHED: Watched = Watched {
         length: Length::Given(""),
         wait_max: None,
         attempts_max: 1,
-        needs_namespaces: false,
+        needs: Needs::Nothing,
     },
     load: "",
     steps: |_| vec![],

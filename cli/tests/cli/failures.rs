@@ -1,0 +1,142 @@
+//! The experiments about failures, on hosts of their own: what they publish, what they refuse, and what they leave behind.
+//! All need CAP_SYS_ADMIN, like the experiments.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::program::{c10m, eventually, refused, refuses, run};
+use crate::serve::{X86_64, under};
+
+/// sendto(2), by which netlink requests leave.
+const SENDTO: i64 = if X86_64 { 44 } else { 206 };
+
+/// A directory for results, removed when dropped.
+struct Out(PathBuf);
+
+impl Out {
+    fn new(name: &str) -> Out {
+        Out(std::env::temp_dir().join(format!("c10m-failures-{}-{name}", std::process::id())))
+    }
+
+    fn arguments<'a>(&'a self, experiment: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        [&["bench", experiment, "--out", self.0.to_str().expect("UTF-8")], more].concat()
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        // A test of a refusal has made nothing.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The network namespace of each process.
+fn namespaces() -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").expect("readable").flatten();
+    processes.filter_map(|process| fs::read_link(process.path().join("ns/net")).ok()).collect()
+}
+
+/// The namespaces in which the children of a process are.
+fn of_children(pid: u32) -> BTreeSet<PathBuf> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let pids: Vec<String> =
+        lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+    pids.iter().filter_map(|pid| fs::read_link(format!("/proc/{pid}/ns/net")).ok()).collect()
+}
+
+fn median(record: &Value, arm: &str, figure: &str) -> f64 {
+    let names = record["figures"].as_array().expect("figures");
+    let index = names.iter().position(|known| known["name"] == figure).expect("a figure of this name");
+    let arms = record["remedies"].as_array().expect("arms");
+    let arm = arms.iter().find(|known| known["name"] == arm).expect("an arm of this name");
+    arm["runs"][0]["figures"][index].as_f64().expect("a value")
+}
+
+/// One repeat has no intervals, but shows the fault, and that its remedies mend it.
+#[test]
+fn ports_run_out_and_remedies_help() {
+    let out = Out::new("ports");
+    let (code, stdout, stderr) = run(&out.arguments("ports", &["--repeats", "1", "--seconds", "2", "--json"]));
+    assert_eq!(code, 0, "{stderr}");
+    let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    assert!(median(&record, "nothing", "connects that failed") > 0.0);
+    for (arm, figure) in [("nothing", "client's TIME-WAITs"), ("tw_reuse", "client's TIME-WAITs")] {
+        assert_eq!(median(&record, arm, figure), 500.0, "{arm}: as many as there are ports");
+    }
+    assert_eq!(median(&record, "reset", "client's TIME-WAITs"), 0.0);
+    assert!(median(&record, "server closes", "server's TIME-WAITs") > 0.0);
+    for arm in ["reset", "server closes", "keep-alive"] {
+        assert_eq!(median(&record, arm, "connects that failed"), 0.0, "{arm}");
+    }
+    // The record renders again as it was published.
+    let directory =
+        fs::read_dir(&out.0).expect("readable").flatten().map(|entry| entry.path()).find(|path| path.is_dir());
+    let directory = directory.expect("a run");
+    let before = fs::read_to_string(directory.join("report.md")).expect("a report");
+    assert!(before.contains("EADDRNOTAVAIL") && before.contains("ports.svg"), "{before}");
+    let (code, ..) = run(&["report", directory.to_str().expect("UTF-8")]);
+    assert_eq!((code, fs::read_to_string(directory.join("report.md")).expect("a report")), (0, before));
+}
+
+#[test]
+fn descriptors_run_out_and_only_the_naive_loop_burns() {
+    let out = Out::new("fd-limit");
+    let (code, stdout, stderr) = run(&out.arguments("fd-limit", &["--repeats", "1", "--seconds", "1", "--json"]));
+    assert_eq!(code, 0, "{stderr}");
+    let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    assert!(median(&record, "try again", "failing accepts") > 1000.0);
+    for (arm, rests) in [("rest", true), ("direct descriptors", true), ("raise the limit", false)] {
+        assert_eq!(median(&record, arm, "failing accepts"), 0.0, "{arm}");
+        assert_eq!(median(&record, arm, "pauses of accept") > 0.0, rests, "{arm}");
+    }
+    assert!(median(&record, "turn away", "newcomers' connections lost") > 0.0);
+    assert_eq!(median(&record, "raise the limit", "newcomers' connections lost"), 0.0);
+}
+
+/// Said once, before anything is made or tried.
+#[test]
+fn without_a_cable_between_hosts_nothing_begins() {
+    let out = Out::new("refused");
+    let arguments: Vec<String> = out.arguments("ports", &[]).into_iter().map(str::to_owned).collect();
+    let texts = arguments.clone();
+    let result =
+        under((SENDTO, vec![]), Errno::PERM, move || run(&texts.iter().map(String::as_str).collect::<Vec<_>>()));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    refused(result, &arguments, 1, &["ports cannot be run here", "veth"]);
+    assert!(!out.0.exists());
+    refuses(&out.arguments("ports", &["--arm", "reset"]), 2, &["measured whole", "--arm"]);
+}
+
+/// Killed at different moments, by Ctrl-C or for good, it leaves no process and no namespace behind.
+#[test]
+fn an_end_at_any_moment_leaves_nothing_behind() {
+    let here = fs::read_link("/proc/self/ns/net").expect("readable");
+    for (signal, wait_ms) in [(Signal::INT, 300), (Signal::KILL, 700), (Signal::INT, 1100), (Signal::KILL, 1900)] {
+        let out = Out::new("killed");
+        let mut command = c10m(&out.arguments("storm", &["--repeats", "1", "--seconds", "3"]));
+        let mut child: Child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut own = BTreeSet::new();
+        eventually("a server and clients on hosts of their own", || {
+            own.append(&mut of_children(child.id()));
+            own.remove(&here);
+            own.len() >= 2
+        });
+        thread::sleep(Duration::from_millis(wait_ms));
+        own.append(&mut of_children(child.id()));
+        own.remove(&here);
+        kill_process(Pid::from_child(&child), signal).expect("it runs");
+        let code = child.wait().expect("it ran").code();
+        assert_eq!(code, (signal == Signal::INT).then_some(1), "{signal:?}");
+        // A namespace is gone with its last process; its devices and rules go with it.
+        eventually("the end of its processes", || !namespaces().iter().any(|namespace| own.contains(namespace)));
+    }
+}

@@ -1,0 +1,86 @@
+//! What one run of a scenario about remedies showed: the accounts of both programs, the counters of both hosts, and when
+//! what happened.
+
+use anyhow::Context;
+use loadgen::Record as Load;
+use loadgen::record::Interval;
+use server::Exit;
+
+use crate::kinds::scenario::seen::{Observation, Seen};
+use crate::kinds::scenario::timeline::Role;
+use crate::session::side::Side;
+use crate::subjects::servers::c10m;
+
+/// What one run showed.
+pub(crate) struct Scene<'a> {
+    pub(crate) seen: &'a Seen,
+    pub(crate) load: Load,
+    /// What a probe and a latecomer saw, where there are such.
+    pub(crate) probe: Option<Load>,
+    pub(crate) latecomer: Option<Load>,
+    /// The account of the server that was started last; one that was killed gave none.
+    pub(crate) served: Option<Exit>,
+}
+
+impl Scene<'_> {
+    /// # Errors
+    /// When the server or the load generator printed no account of the expected form.
+    pub(crate) fn of(seen: &Seen) -> anyhow::Result<Scene<'_>> {
+        let load = serde_json::from_str(seen.account(Role::Load)?).context("the load generator printed no record")?;
+        // A probe that failed has no record.
+        let other = |role| seen.account(role).ok().and_then(|text| serde_json::from_str(text).ok());
+        let served = seen.account(Role::Server).ok().map(c10m::account).transpose()?;
+        Ok(Scene { seen, load, probe: other(Role::Probe), latecomer: other(Role::Latecomer), served })
+    }
+
+    /// The most connections in TIME-WAIT that a host was seen with.
+    pub(crate) fn time_wait_max(&self, side: Side) -> Option<f64> {
+        let levels = self.seen.observations.iter().filter_map(|observation| observation.of(side).sockstat.tcp_tw);
+        levels.max().map(|most| most as f64)
+    }
+
+    /// When the timeline noted a moment: CLOCK_MONOTONIC in ns.
+    pub(crate) fn mark(&self, name: &str) -> Option<u64> {
+        self.seen.marks.iter().find(|(known, _)| *known == name).map(|(_, at_ns)| *at_ns)
+    }
+
+    /// The most per second that some counters of a host grew by together in a tenth of a second, after a moment.
+    pub(crate) fn peak_per_s(&self, side: Side, counters: &[&str], since_ns: u64) -> Option<f64> {
+        let per_s = |observation: &Observation| {
+            let delta = observation.of(side);
+            let grown = counters.iter().map(|counter| delta.counter(counter)).sum::<Option<u64>>()?;
+            (delta.wall_us > 0).then(|| grown as f64 * 1e6 / delta.wall_us as f64)
+        };
+        let after = self.seen.observations.iter().filter(|observation| observation.at_ns > since_ns);
+        after.filter_map(per_s).fold(None, |most, next| Some(most.map_or(next, |most: f64| most.max(next))))
+    }
+
+    /// Seconds of full service that the clients went without since a moment: the area between the replies per second that
+    /// they had before, and those that they had after.
+    pub(crate) fn service_lost_s(&self, since_ns: u64) -> Option<f64> {
+        let since_s = since_ns.saturating_sub(self.load.window_start_ns) as f64 / 1e9;
+        let points = self.by_interval(replies_per_s);
+        let calm: Vec<f64> = points.iter().filter(|(end_s, _)| *end_s <= since_s).map(|(_, rate)| *rate).collect();
+        let before = results::stats::median(&calm).filter(|rate| *rate > 0.0)?;
+        let steps = points.windows(2).filter(|step| step[1].0 > since_s);
+        Some(steps.map(|step| (step[1].0 - step[0].0) * (1.0 - step[1].1 / before).max(0.0)).sum())
+    }
+
+    /// Seconds of the window as measured.
+    pub(crate) fn window_s(&self) -> f64 {
+        self.load.duration_us as f64 / 1e6
+    }
+
+    /// A value of each measured interval: seconds of the window at its end, and what `of` makes of it.
+    pub(crate) fn by_interval(&self, of: fn(&Interval) -> f64) -> Vec<(f64, f64)> {
+        let measured = self.load.intervals.iter().filter(|interval| interval.start_us >= 0);
+        measured
+            .map(|interval| (interval.start_us as f64 / 1e6 + interval.duration_us as f64 / 1e6, of(interval)))
+            .collect()
+    }
+}
+
+/// Good replies per second of an interval.
+pub(crate) fn replies_per_s(interval: &Interval) -> f64 {
+    if interval.duration_us == 0 { 0.0 } else { interval.completed as f64 * 1e6 / interval.duration_us as f64 }
+}

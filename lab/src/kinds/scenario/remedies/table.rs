@@ -1,0 +1,80 @@
+//! What makes up a scenario about remedies: a table that an experiment fills in.
+
+use crate::kinds::scenario::plan::{About, Run};
+use crate::kinds::scenario::remedies::record::{Better, Record};
+use crate::kinds::scenario::remedies::scene::Scene;
+use crate::kinds::scenario::timeline::Action;
+use crate::session::request::Profile;
+use crate::session::side::Side;
+
+/// A scenario about remedies.
+pub(crate) struct Remedies {
+    pub(crate) about: About,
+    /// What every arm goes through, in words for people.
+    pub(crate) load: &'static str,
+    /// The arms of a profile. The first does nothing about it: the others are compared with it.
+    pub(crate) arms: fn(Profile) -> Vec<Arm>,
+    /// The measured seconds of a run, and those around them.
+    pub(crate) seconds: fn(&Arm, u32) -> (f64, f64),
+    pub(crate) timeline: fn(&Arm, &Run<'_>) -> Vec<Action>,
+    /// The figures of a run. The first decides.
+    pub(crate) figures: &'static [Figure],
+    pub(crate) picture: Picture,
+    /// The counters of the kernel that show the mechanism, and whose they are.
+    pub(crate) counters: &'static [(Side, &'static str)],
+    /// What has to hold for the experiment to have shown what it is about. Each returns what happened instead, or nothing.
+    pub(crate) expectations: &'static [fn(&Record) -> Option<String>],
+    /// What happened, in one sentence.
+    pub(crate) happened: fn(&Record) -> String,
+    /// What to do, in two sentences at most.
+    pub(crate) advice: fn(&Record) -> String,
+    pub(crate) notes: &'static [&'static str],
+}
+
+/// One way to deal with the trouble.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arm {
+    pub(crate) name: &'static str,
+    /// What is done, in a few words.
+    pub(crate) what: &'static str,
+    /// Arguments that the server gets beside those of every arm.
+    pub(crate) serve: &'static str,
+    /// The same for the load generator.
+    pub(crate) load: &'static str,
+    /// Settings of the hosts (sysctl(8)) beside those of every arm.
+    pub(crate) settings: &'static [(Side, &'static str, &'static str)],
+    /// Most descriptors of the server's tables; absent: as many as this program's.
+    pub(crate) descriptors_max: Option<u64>,
+    /// Addresses of the client's host.
+    pub(crate) addresses: u8,
+    /// How often the usual seconds the window is long.
+    pub(crate) stretch: u32,
+}
+
+impl Arm {
+    /// An arm that does nothing.
+    pub(crate) const fn named(name: &'static str, what: &'static str) -> Arm {
+        Arm { name, what, serve: "", load: "", settings: &[], descriptors_max: None, addresses: 1, stretch: 1 }
+    }
+}
+
+/// A figure of a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) better: Better,
+    /// What is less than this counts as this much: it cannot be told from nothing.
+    pub(crate) least: f64,
+    pub(crate) of: fn(&Scene<'_>) -> Option<f64>,
+}
+
+/// The picture of a run over time.
+#[derive(Clone, Copy)]
+pub(crate) struct Picture {
+    pub(crate) title: &'static str,
+    pub(crate) y_name: &'static str,
+    pub(crate) caption: &'static str,
+    /// Seconds since what the experiment is about began, and the value.
+    pub(crate) points: fn(&Scene<'_>) -> Vec<(f64, f64)>,
+}

@@ -1,0 +1,197 @@
+//! Reports of made-up records, and a scenario about remedies on a host that follows a script.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::kinds::scenario::conduct::{Published, publish};
+use crate::kinds::scenario::frame::{Head, SCHEMA};
+use crate::kinds::scenario::plan::{About, Length, Scenario};
+use crate::kinds::scenario::remedies::judge;
+use crate::kinds::scenario::remedies::record::{ArmRecord, Better, CounterRecord, FigureRecord, Record, RunRecord};
+use crate::kinds::scenario::remedies::report::{answers, document, tables};
+use crate::kinds::scenario::remedies::table::{Arm, Figure, Picture, Remedies};
+use crate::kinds::scenario::timeline::{Action, Ready, Role, Until, words};
+use crate::session::host::Command;
+use crate::session::mock::{Mock, Play};
+use crate::session::namespace::Needs;
+use crate::session::request::Profile;
+use crate::session::side::Side;
+use crate::session::trial::{Place, stage};
+
+const TRIAL: Remedies = Remedies {
+    about: About {
+        name: "trial",
+        question: "Does it help?",
+        explanation: "",
+        decision: "",
+        profiles: &[Profile::Quick],
+        length: Length::Usual { repeats: 4, seconds: 1 },
+        wait_max: None,
+        attempts_max: 1,
+        needs: Needs::Nothing,
+    },
+    load: "",
+    arms: |_| vec![Arm::named("nothing", "nothing is done"), Arm::named("good", "something good is done")],
+    seconds: |_, asked| (f64::from(asked), 0.0),
+    timeline: |_, _| {
+        let start = |role, ready, line: &str| Action::Start { role, command: Command::own(&words(line)), ready };
+        vec![
+            start(Role::Server, Ready::Announced, "serve echo"),
+            Action::Observe,
+            start(Role::Load, Ready::AtOnce, "load {host}:{port}"),
+            Action::wait(Until::Ended(Role::Load)),
+            Action::End(Role::Server),
+        ]
+    },
+    figures: &[Figure {
+        name: "replies",
+        unit: "per s",
+        better: Better::More,
+        least: 1.0,
+        of: |scene| Some(scene.load.requests.completed as f64),
+    }],
+    picture: Picture {
+        title: "Replies",
+        y_name: "replies/s",
+        caption: "Replies over time.",
+        points: |_| vec![(0.0, 1.0), (1.0, 2.0)],
+    },
+    counters: &[(Side::Client, "ActiveOpens")],
+    expectations: &[|record| {
+        (record.median_of("nothing", "replies") > Some(50.0)).then(|| "nothing went wrong".to_owned())
+    }],
+    happened: |_| "It went wrong.".to_owned(),
+    advice: |_| "Do good.".to_owned(),
+    notes: &["A note."],
+};
+
+fn record(arms: &[(&str, [f64; 4])]) -> Record {
+    let arm = |(name, values): &(&str, [f64; 4])| ArmRecord {
+        name: (*name).to_owned(),
+        what: format!("what {name} does"),
+        commands: vec![format!("c10m load {name}")],
+        runs: (0..).zip(values).map(|(repeat, value)| run(repeat, *value)).collect(),
+        effect: None,
+    };
+    let run_of = arms.iter().map(arm);
+    let mut remedies: Vec<ArmRecord> = run_of.collect();
+    let effects = judge::effects(&remedies, Better::More, 1.0);
+    remedies.iter_mut().zip(effects).for_each(|(arm, effect)| arm.effect = effect);
+    Record {
+        head: Head {
+            schema: SCHEMA,
+            experiment: "trial".to_owned(),
+            profile: None,
+            question: "Does it help?".to_owned(),
+            started_at: String::new(),
+            duration_s: 1.0,
+            command: vec!["c10m".to_owned()],
+            version: String::new(),
+            commit: String::new(),
+            host: json!({}),
+            seed: 7,
+        },
+        repeats: 4,
+        seconds_per_run: 1,
+        notes: vec!["A note.".to_owned()],
+        skipped: vec![],
+        incidents: vec![],
+        figures: vec![FigureRecord { name: "replies".to_owned(), unit: "per s".to_owned(), better: Better::More }],
+        counters: vec![CounterRecord { side: Side::Client, name: "ActiveOpens".to_owned() }],
+        remedies,
+    }
+}
+
+fn run(repeat: u32, value: f64) -> RunRecord {
+    RunRecord {
+        repeat,
+        order: repeat,
+        figures: vec![Some(value)],
+        counters: vec![Some(u64::from(repeat))],
+        points: vec![(0.0, 0.0), (1.0, value)],
+        verdict: "VALID".to_owned(),
+    }
+}
+
+fn usual() -> Record {
+    record(&[
+        ("nothing", [10.0, 11.0, 9.0, 10.0]),
+        ("nothing (twin)", [10.1, 10.8, 9.2, 10.0]),
+        ("useless", [10.0, 11.1, 9.0, 10.1]),
+        ("good", [30.0, 33.0, 27.5, 30.0]),
+        ("bad", [5.0, 5.5, 4.6, 5.0]),
+    ])
+}
+
+#[test]
+fn the_answer_comes_first_and_ranks_the_remedies() {
+    let record = usual();
+    let said = answers(&TRIAL, &record);
+    assert_eq!((said[0].as_str(), said.last().map(String::as_str)), ("It went wrong.", Some("Do good.")));
+    let place = |words: &str| said[1].find(words).unwrap_or_else(|| panic!("{words}: {}", said[1]));
+    let order = [
+        "What helps, by replies against doing nothing: good 3.0",
+        "No help, or not enough to see: useless",
+        "worse: bad",
+    ];
+    let places = order.map(place);
+    assert!(places.is_sorted(), "{said:?}");
+    let text = results::report::markdown_of(&document(&TRIAL, &record));
+    for part in [
+        "what good does",
+        "client ActiveOpens",
+        "a connect sent its first SYN",
+        "trial.svg",
+        "measured twice",
+        "A note.",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let rows = &tables(&record)[0].rows;
+    let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(names, ["nothing", "nothing (twin)", "good", "useless", "bad"]);
+    assert!(TRIAL.is_fulfilled(&record, 5) && !TRIAL.is_fulfilled(&record, 6));
+}
+
+/// A remedy that does nothing any more, a fault that no longer shows, and a run that is missing change what is said.
+#[test]
+fn each_part_of_the_answer_can_turn() {
+    let mut same = usual();
+    same.remedies[3].runs = same.remedies[0].runs.clone();
+    let effects = judge::effects(&same.remedies, Better::More, 1.0);
+    same.remedies.iter_mut().zip(effects).for_each(|(arm, effect)| arm.effect = effect);
+    let said = answers(&TRIAL, &same)[1].clone();
+    assert!(!said.contains("What helps") && said.contains("not enough to see"), "{said}");
+
+    let fine = record(&[("nothing", [99.0; 4]), ("nothing (twin)", [99.0; 4]), ("good", [99.0; 4])]);
+    assert!(answers(&TRIAL, &fine)[0].contains("does not show what it should: nothing went wrong"));
+    assert!(!TRIAL.is_fulfilled(&fine, 3));
+
+    let mut short = usual();
+    short.remedies[3].runs.pop();
+    assert!(!TRIAL.is_fulfilled(&short, 5));
+    for arm in &mut short.remedies {
+        (arm.effect, arm.runs) = (None, arm.runs[..2].to_vec());
+    }
+    assert!(answers(&TRIAL, &short)[1].starts_with("Too few repeats"));
+}
+
+/// Needs CAP_SYS_ADMIN, because the scripted processes are started on hosts of the run's own.
+#[test]
+fn the_first_arm_is_played_twice_and_each_repeat_is_kept() {
+    const READY: &str = r#"{"event":"ready","address":"198.18.0.1:7000"}"#;
+    const LOAD: &str = include_str!("../../comparison/tests/load.json");
+    const EXIT: &str = include_str!("../../comparison/tests/exit.json");
+    let (place, stop) = (Place::new("remedies"), Arc::default());
+    let host = Mock::new(|command: &Command, _| match command.arguments[0].as_str() {
+        "serve" => Play::serves(READY, EXIT.trim_end()),
+        _ => Play::prints(&[LOAD.trim_end()], 0),
+    });
+    let Published { record, code, .. } = publish(&TRIAL, &place.request(None), stage(&host, &stop)).expect("a record");
+    let runs: Vec<(&str, usize)> = record.remedies.iter().map(|arm| (arm.name.as_str(), arm.runs.len())).collect();
+    assert_eq!(runs, [("nothing", 4), ("nothing (twin)", 4), ("good", 4)]);
+    assert_eq!((code, host.started().len()), (0, 24));
+    assert_eq!(record.remedies[0].runs[0].counters, [Some(0)], "nobody connected");
+    assert!(host.started().iter().any(|command| command.arguments == words("load 198.18.0.1:7000")));
+}
