@@ -17,7 +17,9 @@ pub(super) fn tables(record: &Record) -> Vec<Table> {
 pub(super) fn answers(scenario: &Remedies, record: &Record) -> Vec<String> {
     let broke = scenario.expectations.iter().filter_map(|expectation| expectation(record));
     let broke = broke.map(|words| format!("This run does not show what it should: {words}."));
-    let sentences = [(scenario.happened)(record), words::ranking(record), (scenario.advice)(record)];
+    // Advice is no better than what was found.
+    let advice = if words::is_helped(record) { (scenario.advice)(record) } else { String::new() };
+    let sentences = [(scenario.happened)(record), words::ranking(record), advice];
     broke.chain(sentences).filter(|sentence| !sentence.is_empty()).collect()
 }
 

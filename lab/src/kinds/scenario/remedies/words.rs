@@ -1,12 +1,9 @@
 //! Wording for reports about remedies.
 
-use results::report::{count, measure, ratio};
+use results::report::{ABSENT, count, measure, ratio};
 use results::stats::blocks::{Effect, Finding};
 
 use crate::kinds::scenario::remedies::record::{ArmRecord, Record};
-
-/// Shown where a figure is missing.
-pub(super) const ABSENT: &str = "n/a";
 
 /// A value with as many digits as it deserves.
 pub(crate) fn value(value: Option<f64>) -> String {
@@ -30,6 +27,11 @@ pub(super) fn finding(effect: &Effect) -> &'static str {
         Finding::SignKnown => "worse, how much is open",
         Finding::Undecided => "undecided",
     }
+}
+
+/// Whether a remedy was found to help.
+pub(super) fn is_helped(record: &Record) -> bool {
+    record.remedies().filter_map(|arm| arm.effect).any(|effect| effect.low > 1.0 && effect.finding != Finding::Equal)
 }
 
 /// The remedies, the best first, each with its interval; and those that do not help.
