@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use results::report::count;
 use server::Exit;
 
 use crate::kinds::scenario::plan::{About, Length, Run};
@@ -54,8 +55,8 @@ pub(super) const SCENARIO: Remedies = Remedies {
     expectations: &[burns, rests],
     happened,
     advice: |_| {
-        "Raise the limit (RLIMIT_NOFILE) above what the host can serve in memory, and let accept rest when it fails. Count such pauses, \
-         and raise an alarm on the first."
+        "Raise the limit (RLIMIT_NOFILE) as far as the host has memory for connections, and let accept rest when it fails. Count such \
+         pauses, and raise an alarm on the first."
             .to_owned()
     },
     notes: &NOTES,
@@ -146,6 +147,7 @@ const FIGURES: [Figure; 8] = [
         unit: "s",
         better: Better::Less,
         least: 0.01,
+        is_generators_time: false,
         of: |scene| scene.served.as_ref().map(cpu_s),
     },
     Figure {
@@ -153,6 +155,7 @@ const FIGURES: [Figure; 8] = [
         unit: "",
         better: Better::Less,
         least: 1.0,
+        is_generators_time: false,
         of: |scene| Some(scene.served.as_ref()?.report.totals.emfile_failures as f64),
     },
     Figure {
@@ -160,6 +163,7 @@ const FIGURES: [Figure; 8] = [
         unit: "",
         better: Better::Less,
         least: 1.0,
+        is_generators_time: false,
         of: |scene| {
             let totals = &scene.served.as_ref()?.report.totals;
             Some((totals.full_pauses + totals.emfile_pauses) as f64)
@@ -170,14 +174,23 @@ const FIGURES: [Figure; 8] = [
         unit: "ms",
         better: Better::Less,
         least: 0.001,
+        is_generators_time: true,
         of: |scene| Some(scene.probe.as_ref()?.response_us.p99? / 1000.0),
     },
-    Figure { name: "newcomers' requests answered", unit: "%", better: Better::More, least: 0.1, of: answered },
+    Figure {
+        name: "newcomers' requests answered",
+        unit: "%",
+        better: Better::More,
+        least: 0.1,
+        is_generators_time: false,
+        of: answered,
+    },
     Figure {
         name: "newcomers' connections lost",
         unit: "",
         better: Better::Less,
         least: 1.0,
+        is_generators_time: false,
         of: |scene| Some(scene.load.connections.lost as f64),
     },
     Figure {
@@ -185,6 +198,7 @@ const FIGURES: [Figure; 8] = [
         unit: "",
         better: Better::Less,
         least: 1.0,
+        is_generators_time: false,
         of: |scene| Some(scene.probe.as_ref()?.connections.lost as f64),
     },
     Figure {
@@ -192,6 +206,7 @@ const FIGURES: [Figure; 8] = [
         unit: "ms",
         better: Better::Less,
         least: 0.1,
+        is_generators_time: true,
         of: |scene| Some(scene.latecomer.as_ref()?.time_to_first_response_us.max? / 1000.0),
     },
 ];
@@ -225,15 +240,17 @@ fn rests(record: &Record) -> Option<String> {
 
 fn happened(record: &Record) -> String {
     let of = |arm, figure| record.median_of(arm, figure).unwrap_or(0.0);
+    let p99 = |arm| record.quotable_time(arm, "p99 of those held");
+    let held = p99("try again").zip(p99("rest")).map_or(String::new(), |(again, rest)| {
+        format!("; those already connected had a p99 of {again:.2} and {rest:.2} ms")
+    });
     format!(
-        "Out of descriptors, a loop that tries again failed {:.0} times and took {:.1} s of CPU time, one that rests {:.0} times and \
-         {:.1} s; those already connected had a p99 of {:.2} and {:.2} ms.",
-        of("try again", "failing accepts"),
+        "Out of descriptors, a loop that tries again failed {} times and took {:.1} s of CPU time, one that rests {} times and \
+         {:.2} s{held}.",
+        count(of("try again", "failing accepts")),
         of("try again", "server's CPU"),
-        of("rest", "failing accepts"),
+        count(of("rest", "failing accepts")),
         of("rest", "server's CPU"),
-        of("try again", "p99 of those held"),
-        of("rest", "p99 of those held"),
     )
 }
 

@@ -155,6 +155,7 @@ const FIGURES: [Figure; 5] = [
         unit: "per s",
         better: Better::More,
         least: 1.0,
+        is_generators_time: false,
         of: |scene| Some(scene.load.requests.completed as f64 / scene.window_s()),
     },
     Figure {
@@ -162,6 +163,7 @@ const FIGURES: [Figure; 5] = [
         unit: "",
         better: Better::Less,
         least: 1.0,
+        is_generators_time: false,
         of: |scene| Some(scene.load.connections.errors.get("EADDRNOTAVAIL").copied().unwrap_or(0) as f64),
     },
     Figure {
@@ -169,6 +171,7 @@ const FIGURES: [Figure; 5] = [
         unit: "ms",
         better: Better::Less,
         least: 0.001,
+        is_generators_time: true,
         of: |scene| Some(scene.load.connect_us.p99? / 1000.0),
     },
     Figure {
@@ -176,6 +179,7 @@ const FIGURES: [Figure; 5] = [
         unit: "",
         better: Better::Less,
         least: 1.0,
+        is_generators_time: false,
         of: |scene| scene.time_wait_max(Side::Client),
     },
     Figure {
@@ -183,6 +187,7 @@ const FIGURES: [Figure; 5] = [
         unit: "",
         better: Better::Less,
         least: 1.0,
+        is_generators_time: false,
         of: |scene| scene.time_wait_max(Side::Server),
     },
 ];

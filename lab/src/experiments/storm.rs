@@ -145,6 +145,7 @@ const FIGURES: [Figure; 8] = [
         unit: "%",
         better: Better::More,
         least: 0.1,
+        is_generators_time: false,
         of: |scene| {
             Some(100.0 - 100.0 * scene.load.reconnect.as_ref()?.unserved as f64 / scene.load.connections.target as f64)
         },
@@ -154,6 +155,7 @@ const FIGURES: [Figure; 8] = [
         unit: "%",
         better: Better::Less,
         least: 0.1,
+        is_generators_time: false,
         of: |scene| {
             let reconnect = scene.load.reconnect.as_ref()?;
             Some(100.0 * (reconnect.losses - reconnect.lost_again) as f64 / scene.load.connections.target as f64)
@@ -164,6 +166,7 @@ const FIGURES: [Figure; 8] = [
         unit: "s",
         better: Better::Less,
         least: 0.01,
+        is_generators_time: true,
         of: |scene| since_back(scene, scene.load.reconnect.as_ref()?.outage_us.p50),
     },
     Figure {
@@ -171,6 +174,7 @@ const FIGURES: [Figure; 8] = [
         unit: "s",
         better: Better::Less,
         least: 0.01,
+        is_generators_time: true,
         of: |scene| since_back(scene, scene.load.reconnect.as_ref()?.outage_us.p99),
     },
     Figure {
@@ -178,6 +182,7 @@ const FIGURES: [Figure; 8] = [
         unit: "%",
         better: Better::Less,
         least: 0.1,
+        is_generators_time: false,
         of: |scene| {
             let hellos = scene.load.reconnect.as_ref()?.hellos;
             (hellos.sent > 0).then(|| 100.0 * hellos.failed as f64 / hellos.sent as f64)
@@ -188,6 +193,7 @@ const FIGURES: [Figure; 8] = [
         unit: "per s",
         better: Better::Less,
         least: 1.0,
+        is_generators_time: false,
         of: |scene| scene.peak_per_s(Side::Client, &["ActiveOpens", "TCPSynRetrans"], scene.mark(LOST)?),
     },
     Figure {
@@ -195,6 +201,7 @@ const FIGURES: [Figure; 8] = [
         unit: "per client",
         better: Better::Less,
         least: 0.01,
+        is_generators_time: false,
         of: |scene| Some(scene.load.reconnect.as_ref()?.attempts as f64 / scene.load.connections.target as f64),
     },
     Figure {
@@ -202,6 +209,7 @@ const FIGURES: [Figure; 8] = [
         unit: "s",
         better: Better::Less,
         least: 0.01,
+        is_generators_time: false,
         of: |scene| scene.service_lost_s(scene.mark(LOST)?),
     },
 ];
@@ -235,7 +243,7 @@ fn happened(record: &Record) -> String {
     } else {
         "The server worked the storm off"
     };
-    let soon = record.median_of(best, "99 % served");
+    let soon = record.quotable_time(best, "99 % served");
     let soon = soon.map_or(String::new(), |s| format!(", 99 % of them {s:.1} s after the server was back"));
     format!(
         "{stuck}. Of clients that try again at once {:.0} % had service when the run ended, and {:.0} % of the logins were for nobody; \

@@ -1,5 +1,6 @@
 //! What is known of each arm, as written to `record.json`. What could not be measured is absent.
 
+use results::record::VerdictState;
 use results::stats::blocks::Effect;
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +102,11 @@ impl Record {
         arm.median(index)
     }
 
+    /// The same of an arm by its name, for a time that the load generator took: absent where that calls itself INVALID.
+    pub(crate) fn quotable_time(&self, arm: &str, figure: &str) -> Option<f64> {
+        self.median(self.arm(arm).filter(|arm| !arm.is_invalid())?, figure)
+    }
+
     /// The same of an arm by its name.
     pub(crate) fn median_of(&self, arm: &str, figure: &str) -> Option<f64> {
         self.median(self.arm(arm)?, figure)
@@ -108,6 +114,11 @@ impl Record {
 }
 
 impl ArmRecord {
+    /// Whether the load generator says of a run that it must not be quoted.
+    pub(crate) fn is_invalid(&self) -> bool {
+        self.runs.iter().any(|run| run.verdict.starts_with(VerdictState::Invalid.word()))
+    }
+
     /// The median of a figure over the runs. Absent unless all of them have it: it is missing where a run went worst.
     pub(crate) fn median(&self, figure: usize) -> Option<f64> {
         let values = self.runs.iter().map(|run| run.figures.get(figure).copied().flatten());

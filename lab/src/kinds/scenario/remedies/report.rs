@@ -9,8 +9,8 @@ use crate::kinds::scenario::remedies::table::Remedies;
 use crate::kinds::scenario::remedies::{picture, tables, words};
 
 /// The tables of the report, for a terminal too.
-pub(super) fn tables(record: &Record) -> Vec<Table> {
-    [Some(tables::remedies(record)), tables::mechanism(record)].into_iter().flatten().collect()
+pub(super) fn tables(scenario: &Remedies, record: &Record) -> Vec<Table> {
+    [Some(tables::remedies(scenario, record)), tables::mechanism(record)].into_iter().flatten().collect()
 }
 
 /// What to read if nothing else.
@@ -28,7 +28,7 @@ pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {
     let mut blocks = vec![Block::Answer(answers(scenario, record))];
     blocks.extend(figure(picture::draw(&drawn, record), scenario.about.name, drawn.caption));
     blocks.push(heading("The remedies"));
-    blocks.push(Block::Table(tables::remedies(record)));
+    blocks.push(Block::Table(tables::remedies(scenario, record)));
     blocks.push(Block::List(
         record
             .remedies

@@ -129,7 +129,7 @@ impl Scenario for Remedies {
     }
 
     fn report(&self, record: &Record, _beside: Beside<'_>) -> anyhow::Result<(Document, Vec<Table>)> {
-        Ok((report::document(self, record), report::tables(record)))
+        Ok((report::document(self, record), report::tables(self, record)))
     }
 
     /// Whether every arm ran as often as it should, and the run shows what it is about.

@@ -66,6 +66,8 @@ pub(crate) struct Figure {
     pub(crate) better: Better,
     /// What is less than this counts as this much: it cannot be told from nothing.
     pub(crate) least: f64,
+    /// Whether the load generator took the time, so that it is not to be quoted where that calls itself INVALID.
+    pub(crate) is_generators_time: bool,
     pub(crate) of: fn(&Scene<'_>) -> Option<f64>,
 }
 

@@ -3,10 +3,11 @@
 use results::report::Table;
 
 use crate::kinds::scenario::remedies::record::{ArmRecord, CounterRecord, FigureRecord, Record};
+use crate::kinds::scenario::remedies::table::Remedies;
 use crate::kinds::scenario::remedies::words::{finding, interval, value};
 
 /// The remedies, the best first.
-pub(super) fn remedies(record: &Record) -> Table {
+pub(super) fn remedies(scenario: &Remedies, record: &Record) -> Table {
     let named = |figure: &FigureRecord| match figure.unit.as_str() {
         "" => figure.name.clone(),
         unit => format!("{} ({unit})", figure.name),
@@ -20,13 +21,22 @@ pub(super) fn remedies(record: &Record) -> Table {
     // Those that do nothing have no effect and stay first.
     arms.sort_by(|one, other| rank(other).total_cmp(&rank(one)));
     let row = |arm: &&ArmRecord| {
-        let figures = (0..record.figures.len()).map(|index| value(arm.median(index)));
+        let figures = record.figures.iter().enumerate().map(|(index, figure)| {
+            let (median, mut owns) = (arm.median(index), scenario.figures.iter().filter(|own| own.is_generators_time));
+            let is_doubtful = median.is_some() && arm.is_invalid() && owns.any(|own| own.name == figure.name);
+            if is_doubtful { format!("({})", value(median)) } else { value(median) }
+        });
         let [gain, found] = arm
             .effect
             .map_or([String::new(), String::new()], |effect| [interval(&effect), finding(&effect).to_owned()]);
         [arm.name.clone()].into_iter().chain(figures).chain([gain, found]).collect()
     };
-    Table::new("The remedies, medians of the repeats".to_owned(), &header, arms.iter().map(row).collect())
+    Table::new(
+        "The remedies, medians of the repeats; in parentheses: times of runs that the load generator calls INVALID"
+            .to_owned(),
+        &header,
+        arms.iter().map(row).collect(),
+    )
 }
 
 /// What the kernel counted on either host. `None` when nothing was counted.

@@ -49,6 +49,7 @@ const TRIAL: Remedies = Remedies {
         unit: "per s",
         better: Better::More,
         least: 1.0,
+        is_generators_time: false,
         of: |scene| Some(scene.load.requests.completed as f64),
     }],
     picture: Picture {
@@ -148,7 +149,7 @@ fn the_answer_comes_first_and_ranks_the_remedies() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let rows = &tables(&record)[0].rows;
+    let rows = &tables(&TRIAL, &record)[0].rows;
     let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
     assert_eq!(names, ["nothing", "nothing (twin)", "good", "useless", "bad"]);
     assert!(TRIAL.is_fulfilled(&record, 5) && !TRIAL.is_fulfilled(&record, 6));
@@ -176,6 +177,19 @@ fn each_part_of_the_answer_can_turn() {
         (arm.effect, arm.runs) = (None, arm.runs[..2].to_vec());
     }
     assert!(answers(&TRIAL, &short)[1].starts_with("Too few repeats"));
+}
+
+/// Times that the generator took are marked where it calls itself INVALID, and its counts are not.
+#[test]
+fn times_of_invalid_runs_are_marked_and_not_quoted() {
+    const TIMED: [Figure; 1] = [Figure { is_generators_time: true, ..TRIAL.figures[0] }];
+    let timed = Remedies { figures: &TIMED, ..TRIAL };
+    let mut record = usual();
+    let shown = |scenario: &Remedies, record: &Record| tables(scenario, record)[0].rows[2][1].clone();
+    assert_eq!((shown(&timed, &record), record.quotable_time("good", "replies")), ("30".to_owned(), Some(30.0)));
+    record.remedies[3].runs[1].verdict = "INVALID (V2)".to_owned();
+    assert_eq!((shown(&timed, &record), record.quotable_time("good", "replies")), ("(30)".to_owned(), None));
+    assert_eq!(shown(&TRIAL, &record), "30");
 }
 
 /// Needs CAP_SYS_ADMIN, because the scripted processes are started on hosts of the run's own.
