@@ -10,7 +10,10 @@ use crate::kinds::scenario::remedies::{picture, tables, words};
 
 /// The tables of the report, for a terminal too.
 pub(super) fn tables(scenario: &Remedies, record: &Record) -> Vec<Table> {
-    [Some(tables::remedies(scenario, record)), tables::mechanism(record)].into_iter().flatten().collect()
+    [Some(tables::remedies(scenario, record)), tables::others(scenario, record), tables::mechanism(record)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What to read if nothing else.
@@ -29,6 +32,7 @@ pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {
     blocks.extend(figure(picture::draw(&drawn, record), scenario.about.name, drawn.caption));
     blocks.push(heading("The remedies"));
     blocks.push(Block::Table(tables::remedies(scenario, record)));
+    blocks.extend(tables::others(scenario, record).map(Block::Table));
     blocks.push(Block::List(
         record
             .remedies

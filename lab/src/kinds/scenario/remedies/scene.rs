@@ -3,7 +3,7 @@
 
 use anyhow::Context;
 use loadgen::Record as Load;
-use loadgen::record::Interval;
+use loadgen::record::{Interval, IntervalPhase};
 use server::Exit;
 
 use crate::kinds::scenario::seen::{Observation, Seen};
@@ -71,16 +71,46 @@ impl Scene<'_> {
         self.load.duration_us as f64 / 1e6
     }
 
-    /// A value of each measured interval: seconds of the window at its end, and what `of` makes of it.
+    /// A value of each measured interval: seconds of the window at its end, and what `of` makes of it. What is left of the
+    /// window after the last whole interval is too short for a rate.
     pub(crate) fn by_interval(&self, of: fn(&Interval) -> f64) -> Vec<(f64, f64)> {
-        let measured = self.load.intervals.iter().filter(|interval| interval.start_us >= 0);
-        measured
-            .map(|interval| (interval.start_us as f64 / 1e6 + interval.duration_us as f64 / 1e6, of(interval)))
-            .collect()
+        let measured = || self.load.intervals.iter().filter(|interval| interval.phase == IntervalPhase::Measured);
+        let usual_us = measured().map(|interval| interval.duration_us).max().unwrap_or(0);
+        let whole = measured().filter(|interval| interval.duration_us >= usual_us / 2);
+        let point =
+            |interval: &Interval| ((interval.start_us as f64 + interval.duration_us as f64) / 1e6, of(interval));
+        whole.map(point).collect()
     }
 }
 
 /// Good replies per second of an interval.
 pub(crate) fn replies_per_s(interval: &Interval) -> f64 {
     if interval.duration_us == 0 { 0.0 } else { interval.completed as f64 * 1e6 / interval.duration_us as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten replies in a moment would be a rate that nobody reached.
+    #[test]
+    fn what_is_left_of_the_window_has_no_rate() {
+        let interval = |phase, start_us, duration_us, completed| Interval {
+            phase,
+            start_us,
+            duration_us,
+            completed,
+            ..Interval::default()
+        };
+        let intervals = vec![
+            interval(IntervalPhase::WarmUp, -100_000, 100_000, 5),
+            interval(IntervalPhase::Measured, 0, 100_000, 100),
+            interval(IntervalPhase::Measured, 100_000, 101_000, 202),
+            interval(IntervalPhase::Measured, 201_000, 100, 10),
+            interval(IntervalPhase::Grace, 201_100, 100_000, 50),
+        ];
+        let load = Load { intervals, ..Load::default() };
+        let scene = Scene { seen: &Seen::default(), load, probe: None, latecomer: None, served: None };
+        assert_eq!(scene.by_interval(replies_per_s), [(0.1, 1000.0), (0.201, 2000.0)]);
+    }
 }

@@ -6,37 +6,54 @@ use crate::kinds::scenario::remedies::record::{ArmRecord, CounterRecord, FigureR
 use crate::kinds::scenario::remedies::table::Remedies;
 use crate::kinds::scenario::remedies::words::{finding, interval, value};
 
-/// The remedies, the best first.
+/// The remedies by what decides, the best first.
 pub(super) fn remedies(scenario: &Remedies, record: &Record) -> Table {
-    let named = |figure: &FigureRecord| match figure.unit.as_str() {
-        "" => figure.name.clone(),
-        unit => format!("{} ({unit})", figure.name),
-    };
-    let names: Vec<String> = record.figures.iter().map(named).collect();
-    let mut header = vec!["arm"];
-    header.extend(names.iter().map(String::as_str));
-    header.extend(["times as good", "finding"]);
-    let mut arms: Vec<&ArmRecord> = record.remedies.iter().collect();
-    let rank = |arm: &ArmRecord| arm.effect.map_or(f64::INFINITY, |effect| effect.ratio);
-    // Those that do nothing have no effect and stay first.
-    arms.sort_by(|one, other| rank(other).total_cmp(&rank(one)));
+    let decides = record.figures.first().map_or(String::new(), title);
     let row = |arm: &&ArmRecord| {
-        let figures = record.figures.iter().enumerate().map(|(index, figure)| {
-            let (median, mut owns) = (arm.median(index), scenario.figures.iter().filter(|own| own.is_generators_time));
-            let is_doubtful = median.is_some() && arm.is_invalid() && owns.any(|own| own.name == figure.name);
-            if is_doubtful { format!("({})", value(median)) } else { value(median) }
-        });
         let [gain, found] = arm
             .effect
             .map_or([String::new(), String::new()], |effect| [interval(&effect), finding(&effect).to_owned()]);
-        [arm.name.clone()].into_iter().chain(figures).chain([gain, found]).collect()
+        vec![arm.name.clone(), shown(scenario, record, arm, 0), gain, found]
     };
-    Table::new(
-        "The remedies, medians of the repeats; in parentheses: times of runs that the load generator calls INVALID"
-            .to_owned(),
-        &header,
-        arms.iter().map(row).collect(),
-    )
+    let header = ["arm", &decides, "times as good", "finding"];
+    let rows = ranked(record).iter().map(row).collect();
+    Table::new("The remedies by what decides, medians of the repeats".to_owned(), &header, rows)
+}
+
+/// All other figures, in the same order. `None` when there are none.
+pub(super) fn others(scenario: &Remedies, record: &Record) -> Option<Table> {
+    let names: Vec<String> = record.figures.iter().skip(1).map(title).collect();
+    let header: Vec<&str> = ["arm"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    let row = |arm: &&ArmRecord| {
+        let figures = (1..record.figures.len()).map(|index| shown(scenario, record, arm, index));
+        [arm.name.clone()].into_iter().chain(figures).collect()
+    };
+    let rows = ranked(record).iter().map(row).collect();
+    let title = "What else was measured, medians; in parentheses: times of runs that the load generator calls INVALID";
+    (!names.is_empty()).then(|| Table { ends_in_words: false, ..Table::new(title.to_owned(), &header, rows) })
+}
+
+/// Those that do nothing have no effect and stay first, then the best.
+fn ranked(record: &Record) -> Vec<&ArmRecord> {
+    let mut arms: Vec<&ArmRecord> = record.remedies.iter().collect();
+    let rank = |arm: &ArmRecord| arm.effect.map_or(f64::INFINITY, |effect| effect.ratio);
+    arms.sort_by(|one, other| rank(other).total_cmp(&rank(one)));
+    arms
+}
+
+fn title(figure: &FigureRecord) -> String {
+    match figure.unit.as_str() {
+        "" => figure.name.clone(),
+        unit => format!("{} ({unit})", figure.name),
+    }
+}
+
+/// The median of a figure; in parentheses where it is a time of runs that the load generator calls INVALID.
+fn shown(scenario: &Remedies, record: &Record, arm: &ArmRecord, index: usize) -> String {
+    let median = arm.median(index);
+    let name = record.figures.get(index).map(|figure| figure.name.as_str());
+    let is_time = scenario.figures.iter().any(|own| own.is_generators_time && Some(own.name) == name);
+    if median.is_some() && is_time && arm.is_invalid() { format!("({})", value(median)) } else { value(median) }
 }
 
 /// What the kernel counted on either host. `None` when nothing was counted.
