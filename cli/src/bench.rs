@@ -68,6 +68,9 @@ pub(crate) struct BenchArgs {
     /// Measure even when the machine is not quiet, and record that
     #[arg(long)]
     noisy: bool,
+    /// Of an experiment about a failure, leave the failure out: a control, in which it must find nothing
+    #[arg(long)]
+    no_fault: bool,
     /// Discard what an interruption left, and start again
     #[arg(long)]
     fresh: bool,
@@ -119,6 +122,7 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
         seed: args.seed,
         wait_max: args.wait_max,
         noisy: args.noisy,
+        without_fault: args.no_fault,
         fresh: args.fresh,
         json: args.json,
     })

@@ -87,6 +87,26 @@ fn ports_run_out_and_remedies_help() {
     assert_eq!((code, fs::read_to_string(directory.join("report.md")).expect("a report")), (0, before));
 }
 
+/// Without the fault an experiment must not find it, or it would find it anywhere.
+#[test]
+fn a_control_without_the_fault_finds_nothing() {
+    for (experiment, seconds) in [("ports", "1"), ("fd-limit", "1")] {
+        let out = Out::new(&format!("control-{experiment}"));
+        let asked = ["--repeats", "1", "--seconds", seconds, "--no-fault", "--json"];
+        let (code, stdout, stderr) = run(&out.arguments(experiment, &asked));
+        assert_eq!(code, 0, "{experiment}: {stderr}");
+        let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
+        assert_eq!(record["without_fault"], true);
+        let run = fs::read_dir(&out.0).expect("readable").flatten().next().expect("a run").path();
+        assert!(run.to_str().is_some_and(|name| name.ends_with("-no-fault")), "{run:?}");
+        let report = fs::read_to_string(run.join("report.md")).expect("a report");
+        assert!(report.contains("not seen, as it should be"), "{report}");
+    }
+    let out = Out::new("control-refused");
+    refuses(&out.arguments("quick", &["--no-fault"]), 2, &["controls of its own"]);
+    refuses(&out.arguments("omission", &["--no-fault"]), 2, &["about no failure"]);
+}
+
 #[test]
 fn descriptors_run_out_and_only_the_naive_loop_burns() {
     let out = Out::new("fd-limit");

@@ -35,6 +35,7 @@ const ABOUT: About = About {
     wait_max: Some(Duration::from_secs(600)),
     attempts_max: 2,
     needs: Needs::Namespace,
+    has_control: false,
 };
 
 /// The experiment.

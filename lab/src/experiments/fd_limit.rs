@@ -29,6 +29,7 @@ const ABOUT: About = About {
     wait_max: None,
     attempts_max: 2,
     needs: Needs::Hosts,
+    has_control: true,
 };
 
 /// The experiment.
@@ -52,7 +53,8 @@ pub(super) const SCENARIO: Remedies = Remedies {
         (Side::Server, "OutRsts"),
         (Side::Client, "EstabResets"),
     ],
-    expectations: &[burns, rests],
+    fault_shows: burns,
+    expectations: &[rests],
     happened,
     advice: |_| {
         "Raise the limit (RLIMIT_NOFILE) as far as the host has memory for connections, and let accept rest when it fails. Count such \
@@ -64,6 +66,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
 
 /// Descriptors of the server, clients that are there first, and clients that come.
 const DESCRIPTORS: u64 = 200;
+const ENOUGH: u64 = 2000;
 const HELD: u32 = 50;
 const NEWCOMERS: u32 = 200;
 
@@ -94,7 +97,7 @@ fn arms(profile: Profile) -> Vec<Arm> {
             DESCRIPTORS,
         ),
         arm("evict", "connections that have been idle longest make room", "--when-short evict", DESCRIPTORS),
-        arm("raise the limit", "the server may have 2,000 descriptors", "", 2000),
+        arm("raise the limit", "the server may have 2,000 descriptors", "", ENOUGH),
         arm(
             "direct descriptors",
             "io_uring keeps connections in a table of the ring, as large as the limit",
@@ -106,9 +109,11 @@ fn arms(profile: Profile) -> Vec<Arm> {
 
 fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
     let (seconds, seed, cpu) = (run.seconds * arm.stretch, run.seed, run.places.client);
+    // Without the fault there are descriptors for all of them.
+    let descriptors_max = if run.fault { arm.descriptors_max } else { Some(ENOUGH) };
     let server =
         format!("serve echo --listen {SERVER}:7000 --reactors 1 --cpus {} --json {}", run.places.server, arm.serve);
-    let server = Command { descriptors_max: arm.descriptors_max, ..Command::own(&words(&server)) };
+    let server = Command { descriptors_max, ..Command::own(&words(&server)) };
     let load = |connections: u32, more: &str| {
         let load = format!(
             "load tcp://{SERVER}:7000 --allow-private --connections {connections} --threads 1 --cpus {cpu} --warmup 0s --spin 0s \

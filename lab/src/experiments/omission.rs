@@ -24,6 +24,7 @@ const ABOUT: About = About {
     // A run that fails is tried again when the experiment is continued.
     attempts_max: 1,
     needs: Needs::Nothing,
+    has_control: false,
 };
 
 /// The experiment. The rate is low enough to leave the server idle for 98 % of the time, so that stalls are the only

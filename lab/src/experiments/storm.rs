@@ -26,6 +26,7 @@ const ABOUT: About = About {
     wait_max: None,
     attempts_max: 2,
     needs: Needs::Hosts,
+    has_control: true,
 };
 
 /// The experiment.
@@ -52,7 +53,8 @@ pub(super) const SCENARIO: Remedies = Remedies {
         (Side::Server, "TCPReqQFullDoCookies"),
         (Side::Server, "OutRsts"),
     ],
-    expectations: &[all_are_lost, some_come_back],
+    fault_shows: all_are_lost,
+    expectations: &[some_come_back],
     happened,
     advice: |_| {
         "Keep the accept queue shorter than what the server can serve while its clients wait (listen backlog, net.core.somaxconn): a \
@@ -115,7 +117,7 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
     );
     let start = |role, ready, line: &str| Action::Start { role, command: Command::own(&words(line)), ready };
     let ports = ("net.ipv4.ip_local_port_range", "1024 65535");
-    vec![
+    let mut actions = vec![
         Action::Set { side: Side::Client, name: ports.0, value: ports.1.to_owned() },
         start(Role::Server, Ready::Announced, &server),
         Action::Observe,
@@ -126,14 +128,18 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
             or: Or::Fail("not all clients have connected"),
         },
         Action::rest(CALM),
-        Action::Mark(LOST),
-        Action::Kill(Role::Server),
-        Action::rest(AWAY),
-        start(Role::Server, Ready::Announced, &server),
-        Action::Mark(BACK),
-        Action::wait(Until::Ended(Role::Load)),
-        Action::Kill(Role::Server),
-    ]
+    ];
+    if run.fault {
+        actions.extend([
+            Action::Mark(LOST),
+            Action::Kill(Role::Server),
+            Action::rest(AWAY),
+            start(Role::Server, Ready::Announced, &server),
+            Action::Mark(BACK),
+        ]);
+    }
+    actions.extend([Action::wait(Until::Ended(Role::Load)), Action::Kill(Role::Server)]);
+    actions
 }
 
 const LOST: &str = "lost";

@@ -58,6 +58,8 @@ pub struct Request {
     pub wait_max: Option<Duration>,
     /// Whether to measure on a machine that is not quiet, and record that.
     pub noisy: bool,
+    /// Whether to play a scenario without the fault that it is about: a control, in which it must find nothing.
+    pub without_fault: bool,
     /// Whether to discard what an interruption left.
     pub fresh: bool,
     /// Whether to print the record as JSON instead of tables.

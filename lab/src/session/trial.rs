@@ -36,6 +36,7 @@ impl Place {
             seed: Some(7),
             wait_max,
             noisy: false,
+            without_fault: false,
             fresh: false,
             json: false,
         }

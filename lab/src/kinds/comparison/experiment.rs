@@ -10,6 +10,7 @@ use crate::kinds::comparison::conduct::conduct;
 use crate::kinds::comparison::plan::{Arm, Comparison, Length, Scope};
 use crate::kinds::comparison::tables::tables;
 use crate::kinds::experiment::{Experiment, Listed, ListedProfile};
+use crate::refusal::Refusal;
 use crate::session::host::Host;
 use crate::session::request::Request;
 use crate::session::stage::Stage;
@@ -45,6 +46,9 @@ impl Experiment for Comparison {
     }
 
     fn run(&self, request: &Request, host: &dyn Host) -> anyhow::Result<u8> {
+        if request.without_fault {
+            return Err(Refusal::usage(format!("{} has controls of its own: leave out --no-fault", self.name)).into());
+        }
         conduct(self, request, Stage::on(host)?)
     }
 

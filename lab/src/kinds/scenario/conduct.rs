@@ -68,7 +68,7 @@ pub(super) fn publish<S: Scenario>(
     {
         say!("c10m: WARNING: {rivals}: each disturbs the other");
     }
-    if let Err(error) = play_all(scenario, &mut sitting, &planned) {
+    if let Err(error) = play_all(scenario, &mut sitting, &planned, !request.without_fault) {
         return Err(sitting.unfinished(&error));
     }
     let count = planned.len();
@@ -78,14 +78,15 @@ pub(super) fn publish<S: Scenario>(
     let mut files = vec![("record.json".to_owned(), (serde_json::to_string_pretty(&record)? + "\n").into_bytes())];
     files.extend(results::report::files(&document));
     files.extend(beside.into_iter().map(|(name, text)| (name, text.into_bytes())));
-    sitting.publish(&label(about, profile), &files)?;
+    sitting.publish(&label(about, profile, request.without_fault), &files)?;
     let code = u8::from(!scenario.is_fulfilled(&record, count));
     Ok(Published { record, tables, code })
 }
 
 /// Labels the run's directory with the experiment and, if it has several, the profile.
-fn label(about: &About, profile: Profile) -> String {
-    if about.profiles.len() == 1 { about.name.to_owned() } else { format!("{}-{}", about.name, profile.word()) }
+fn label(about: &About, profile: Profile, is_control: bool) -> String {
+    let profile = if about.profiles.len() == 1 { String::new() } else { format!("-{}", profile.word()) };
+    format!("{}{profile}{}", about.name, if is_control { "-no-fault" } else { "" })
 }
 
 fn profile(about: &About, request: &Request) -> Result<Profile, String> {
@@ -122,6 +123,9 @@ fn refuse_what_has_no_effect(about: &About, request: &Request) -> Result<(), Str
             "{} is no comparison and has no budget: leave out --budget, or give --repeats",
             about.name
         ));
+    }
+    if request.without_fault && !about.has_control {
+        return Err(format!("{} is about no failure: leave out --no-fault", about.name));
     }
     if about.wait_max.is_none() && (request.noisy || request.wait_max.is_some()) {
         return Err(format!("{} does not wait for a quiet machine: leave out --noisy and --wait-max", about.name));
@@ -160,7 +164,8 @@ fn outline<S: Scenario>(
         profile,
         seed: request.seed.unwrap_or_else(|| start::seed(request) >> (u64::BITS - SEED_BITS)),
         arms: cases.iter().map(|case| scenario.name(case)).collect(),
-        loads: vec![],
+        // A control is not continued as the experiment, or the other way round.
+        loads: request.without_fault.then(|| "without the fault".to_owned()).into_iter().collect(),
         repeats,
         budget: None,
         seconds: f64::from(seconds),
@@ -189,6 +194,7 @@ fn play_all<S: Scenario>(
     scenario: &S,
     sitting: &mut Sitting<'_, Kept<S::Found>>,
     planned: &[(String, S::Planned)],
+    fault: bool,
 ) -> anyhow::Result<()> {
     let (repeats, seconds, seed) = {
         let header = sitting.journal().header();
@@ -205,7 +211,8 @@ fn play_all<S: Scenario>(
         }
         for index in indices {
             let (name, case) = &planned[index];
-            let run = Run { places: &places, seed: seed.wrapping_add(u64::from(repeat)), seconds, repeat, order };
+            let run =
+                Run { places: &places, seed: seed.wrapping_add(u64::from(repeat)), seconds, repeat, order, fault };
             order += 1;
             let is_done = |Kept::Step { case, repeat, .. }: &Kept<S::Found>| *case == *name && *repeat == run.repeat;
             if sitting.journal().finished().any(is_done) || sitting.is_left_out(name) {
@@ -305,6 +312,7 @@ fn played<'a, S: Scenario>(
             commit: account.commit,
             host: account.host,
             seed: account.seed,
+            without_fault: request.without_fault,
         },
         planned,
         found,

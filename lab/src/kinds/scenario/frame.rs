@@ -24,6 +24,9 @@ pub(crate) struct Head {
     pub(crate) commit: String,
     pub(crate) host: Value,
     pub(crate) seed: u64,
+    /// Whether the fault was left out that the scenario is about.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) without_fault: bool,
 }
 
 impl Head {

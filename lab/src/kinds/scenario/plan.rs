@@ -30,6 +30,8 @@ pub(crate) struct About {
     /// Attempts at one run.
     pub(crate) attempts_max: u32,
     pub(crate) needs: Needs,
+    /// Whether it can be played without the fault that it is about.
+    pub(crate) has_control: bool,
 }
 
 /// How often and how long each case runs.
@@ -60,6 +62,8 @@ pub(crate) struct Run<'a> {
     pub(crate) repeat: u32,
     /// Position of the run among all runs.
     pub(crate) order: u32,
+    /// Whether the fault happens that the scenario is about. Without it the same is played as a control.
+    pub(crate) fault: bool,
 }
 
 /// How long a run of a case takes.

@@ -34,6 +34,7 @@ const TRIAL: Claims = Claims {
         wait_max: None,
         attempts_max: 1,
         needs: Needs::Nothing,
+        has_control: false,
     },
     tools: &[Tool::C10mConstant, Tool::C10mClosed],
     reference: Tool::C10mConstant,

@@ -18,12 +18,28 @@ pub(super) fn tables(scenario: &Remedies, record: &Record) -> Vec<Table> {
 
 /// What to read if nothing else.
 pub(super) fn answers(scenario: &Remedies, record: &Record) -> Vec<String> {
-    let broke = scenario.expectations.iter().filter_map(|expectation| expectation(record));
-    let broke = broke.map(|words| format!("This run does not show what it should: {words}."));
+    if record.head.without_fault {
+        return vec![control(scenario, record), words::ranking(record)];
+    }
+    let broke = expectations(scenario, record).map(|words| format!("This run does not show what it should: {words}."));
     // Advice is no better than what was found.
     let advice = if words::is_helped(record) { (scenario.advice)(record) } else { String::new() };
     let sentences = [(scenario.happened)(record), words::ranking(record), advice];
     broke.chain(sentences).filter(|sentence| !sentence.is_empty()).collect()
+}
+
+/// What the run should have shown and did not.
+pub(super) fn expectations(scenario: &Remedies, record: &Record) -> impl Iterator<Item = String> {
+    [scenario.fault_shows].into_iter().chain(scenario.expectations.iter().copied()).filter_map(|holds| holds(record))
+}
+
+/// What a control found, in which nothing went wrong.
+fn control(scenario: &Remedies, record: &Record) -> String {
+    match (scenario.fault_shows)(record) {
+        Some(words) => format!("A control, played without the fault: it was not seen, as it should be ({words})."),
+        None => "A control, played without the fault, and it was seen all the same: do not believe this experiment."
+            .to_owned(),
+    }
 }
 
 pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {

@@ -70,7 +70,7 @@ impl Scenario for Remedies {
     }
 
     fn found(&self, planned: &Planned, run: &Run<'_>, seen: &Seen) -> anyhow::Result<Finished> {
-        let scene = Scene::of(seen)?;
+        let scene = Scene::of(&planned.arm, seen)?;
         let run = RunRecord {
             repeat: run.repeat,
             order: run.order,
@@ -132,11 +132,14 @@ impl Scenario for Remedies {
         Ok((report::document(self, record), report::tables(self, record)))
     }
 
-    /// Whether every arm ran as often as it should, and the run shows what it is about.
+    /// Whether every arm ran as often as it should, and the run shows what it is about; or, in a control, that it does not.
     fn is_fulfilled(&self, record: &Record, cases: usize) -> bool {
         let is_whole = |arm: &&ArmRecord| arm.runs.len() == record.repeats as usize;
         record.remedies.iter().filter(is_whole).count() >= cases
-            && self.expectations.iter().all(|expectation| expectation(record).is_none())
+            && match record.head.without_fault {
+                true => (self.fault_shows)(record).is_some(),
+                false => report::expectations(self, record).next().is_none(),
+            }
     }
 }
 

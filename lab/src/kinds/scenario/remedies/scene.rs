@@ -6,6 +6,7 @@ use loadgen::Record as Load;
 use loadgen::record::{Interval, IntervalPhase};
 use server::Exit;
 
+use crate::kinds::scenario::remedies::table::Arm;
 use crate::kinds::scenario::seen::{Observation, Seen};
 use crate::kinds::scenario::timeline::Role;
 use crate::session::side::Side;
@@ -13,6 +14,8 @@ use crate::subjects::servers::c10m;
 
 /// What one run showed.
 pub(crate) struct Scene<'a> {
+    #[expect(dead_code, reason = "for figures that depend on it")]
+    pub(crate) arm: &'a Arm,
     pub(crate) seen: &'a Seen,
     pub(crate) load: Load,
     /// What a probe and a latecomer saw, where there are such.
@@ -25,12 +28,12 @@ pub(crate) struct Scene<'a> {
 impl Scene<'_> {
     /// # Errors
     /// When the server or the load generator printed no account of the expected form.
-    pub(crate) fn of(seen: &Seen) -> anyhow::Result<Scene<'_>> {
+    pub(crate) fn of<'a>(arm: &'a Arm, seen: &'a Seen) -> anyhow::Result<Scene<'a>> {
         let load = serde_json::from_str(seen.account(Role::Load)?).context("the load generator printed no record")?;
         // A probe that failed has no record.
         let other = |role| seen.account(role).ok().and_then(|text| serde_json::from_str(text).ok());
         let served = seen.account(Role::Server).ok().map(c10m::account).transpose()?;
-        Ok(Scene { seen, load, probe: other(Role::Probe), latecomer: other(Role::Latecomer), served })
+        Ok(Scene { arm, seen, load, probe: other(Role::Probe), latecomer: other(Role::Latecomer), served })
     }
 
     /// The most connections in TIME-WAIT that a host was seen with.
@@ -110,7 +113,8 @@ mod tests {
             interval(IntervalPhase::Grace, 201_100, 100_000, 50),
         ];
         let load = Load { intervals, ..Load::default() };
-        let scene = Scene { seen: &Seen::default(), load, probe: None, latecomer: None, served: None };
+        let arm = Arm::named("nothing", "");
+        let scene = Scene { arm: &arm, seen: &Seen::default(), load, probe: None, latecomer: None, served: None };
         assert_eq!(scene.by_interval(replies_per_s), [(0.1, 1000.0), (0.201, 2000.0)]);
     }
 }

@@ -22,7 +22,9 @@ pub(crate) struct Remedies {
     pub(crate) picture: Picture,
     /// The counters of the kernel that show the mechanism, and whose they are.
     pub(crate) counters: &'static [(Side, &'static str)],
-    /// What has to hold for the experiment to have shown what it is about. Each returns what happened instead, or nothing.
+    /// Whether the fault was seen in the first arm: what happened instead, or nothing. In a control it must not be seen.
+    pub(crate) fault_shows: fn(&Record) -> Option<String>,
+    /// What else has to hold for the experiment to have shown what it is about, likewise.
     pub(crate) expectations: &'static [fn(&Record) -> Option<String>],
     /// What happened, in one sentence.
     pub(crate) happened: fn(&Record) -> String,

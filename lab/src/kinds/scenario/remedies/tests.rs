@@ -30,6 +30,7 @@ const TRIAL: Remedies = Remedies {
         wait_max: None,
         attempts_max: 1,
         needs: Needs::Nothing,
+        has_control: true,
     },
     load: "",
     arms: |_| vec![Arm::named("nothing", "nothing is done"), Arm::named("good", "something good is done")],
@@ -59,9 +60,10 @@ const TRIAL: Remedies = Remedies {
         points: |_| vec![(0.0, 1.0), (1.0, 2.0)],
     },
     counters: &[(Side::Client, "ActiveOpens")],
-    expectations: &[|record| {
+    fault_shows: |record| {
         (record.median_of("nothing", "replies") > Some(50.0)).then(|| "nothing went wrong".to_owned())
-    }],
+    },
+    expectations: &[],
     happened: |_| "It went wrong.".to_owned(),
     advice: |_| "Do good.".to_owned(),
     notes: &["A note."],
@@ -92,6 +94,7 @@ fn record(arms: &[(&str, [f64; 4])]) -> Record {
             commit: String::new(),
             host: json!({}),
             seed: 7,
+            without_fault: false,
         },
         repeats: 4,
         seconds_per_run: 1,
@@ -169,6 +172,16 @@ fn each_part_of_the_answer_can_turn() {
     let fine = record(&[("nothing", [99.0; 4]), ("nothing (twin)", [99.0; 4]), ("good", [99.0; 4])]);
     assert!(answers(&TRIAL, &fine)[0].contains("does not show what it should: nothing went wrong"));
     assert!(!TRIAL.is_fulfilled(&fine, 3));
+
+    // Without the fault it must be the other way round.
+    let control = |mut record: Record| {
+        record.head.without_fault = true;
+        (answers(&TRIAL, &record)[0].clone(), TRIAL.is_fulfilled(&record, 3))
+    };
+    let (words, is_right) = control(fine);
+    assert!(words.contains("not seen, as it should be (nothing went wrong)") && is_right, "{words}");
+    let (words, is_right) = control(usual());
+    assert!(words.contains("do not believe") && !is_right, "{words}");
 
     let mut short = usual();
     short.remedies[3].runs.pop();

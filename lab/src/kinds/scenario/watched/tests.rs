@@ -24,6 +24,7 @@ const WATCHED: Watched = Watched {
         wait_max: None,
         attempts_max: 1,
         needs: Needs::Nothing,
+        has_control: false,
     },
     load: "",
     steps: |_| vec![],
@@ -90,6 +91,7 @@ fn record(steps: Vec<StepRecord>) -> Record {
         commit: "c".into(),
         host: serde_json::Value::Null,
         seed: 1,
+        without_fault: false,
     };
     Record { head, notes: vec!["A note.".into()], skipped: vec![], incidents: vec![], steps }
 }

@@ -53,6 +53,7 @@ fn record(arms: Vec<ArmRecord>) -> Record {
         commit: "abcdef1".to_owned(),
         host: json!({"kernel": {"release": "6.18.0"}, "cpu": {"model": "Some | CPU", "online_count": 2}}),
         seed: 1,
+        without_fault: false,
     };
     Record {
         head,
