@@ -17,6 +17,7 @@ mod refusal;
 mod render;
 mod run;
 mod session;
+mod simulation;
 mod subjects;
 
 use std::fmt;

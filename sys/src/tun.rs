@@ -81,6 +81,16 @@ impl<'a> Interface<'a> {
         ioctl(self.socket.as_fd(), libc::SIOCSIFFLAGS, &mut request)
     }
 
+    /// Lets no packets through any more.
+    ///
+    /// # Errors
+    /// Those of netdevice(7).
+    pub fn set_down(&self) -> Result<(), Errno> {
+        let mut request = request(self.name);
+        request.ifr_ifru.ifru_flags = 0;
+        ioctl(self.socket.as_fd(), libc::SIOCSIFFLAGS, &mut request)
+    }
+
     /// Routes a network through the interface.
     pub fn add_route(&self, network: Ipv4Addr, mask: Ipv4Addr) -> Result<(), Errno> {
         let mut route = Route {

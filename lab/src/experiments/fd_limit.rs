@@ -55,6 +55,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     ],
     fault_shows: burns,
     expectations: &[rests],
+    foretell: |_| None,
     happened,
     advice: |_| {
         "Raise the limit (RLIMIT_NOFILE) as far as the host has memory for connections, and let accept rest when it fails. Count such \

@@ -47,7 +47,7 @@ pub(crate) trait Child: Send {
     fn read_complaint(&mut self) -> io::Result<String>;
 
     /// Sends it a signal, unless it has ended.
-    fn signal(&mut self, signal: EndSignal);
+    fn signal(&mut self, signal: Order);
 
     /// Waits for its end and reads the CPU time of its whole life. Call it before `wait`, which discards that time.
     fn cpu_us(&mut self) -> anyhow::Result<u64>;
@@ -56,13 +56,17 @@ pub(crate) trait Child: Send {
     fn wait(&mut self) -> io::Result<ExitStatus>;
 }
 
-/// A signal that ends a process.
+/// What a process is told by a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EndSignal {
+pub(crate) enum Order {
     /// SIGTERM: the process ends in order, and ends its workers.
     Terminate,
     /// SIGKILL: the process ends at once.
     Kill,
+    /// SIGSTOP: the process gets no CPU, and keeps all it has.
+    Stop,
+    /// SIGCONT: it goes on.
+    Continue,
 }
 
 /// A program.
@@ -86,7 +90,7 @@ pub(crate) struct Command {
     /// Its working directory. If set, the process also leads its own process group.
     pub(crate) directory: Option<PathBuf>,
     /// The signal it gets when the thread that started it ends.
-    pub(crate) end_signal: EndSignal,
+    pub(crate) end_signal: Order,
     /// Its name in error messages.
     pub(crate) what: String,
 }
@@ -101,7 +105,7 @@ impl Command {
             cpus: vec![],
             descriptors_max: None,
             directory: None,
-            end_signal: EndSignal::Kill,
+            end_signal: Order::Kill,
             what: format!("c10m {}", arguments.join(" ")),
         }
     }
@@ -115,7 +119,7 @@ impl Command {
             cpus: vec![],
             descriptors_max: None,
             directory: None,
-            end_signal: EndSignal::Terminate,
+            end_signal: Order::Terminate,
             what: what.to_owned(),
         }
     }

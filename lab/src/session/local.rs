@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use crate::session::host::{Child, Command, EndSignal, Host, Program};
+use crate::session::host::{Child, Command, Host, Order, Program};
 use crate::session::places::Places;
 use crate::session::{orphans, preconditions};
 
@@ -54,10 +54,12 @@ impl Host for Local {
     }
 }
 
-fn raw(signal: EndSignal) -> Signal {
+fn raw(signal: Order) -> Signal {
     match signal {
-        EndSignal::Terminate => Signal::TERM,
-        EndSignal::Kill => Signal::KILL,
+        Order::Terminate => Signal::TERM,
+        Order::Kill => Signal::KILL,
+        Order::Stop => Signal::STOP,
+        Order::Continue => Signal::CONT,
     }
 }
 
@@ -106,7 +108,7 @@ impl Child for LocalChild {
         Ok(text)
     }
 
-    fn signal(&mut self, signal: EndSignal) {
+    fn signal(&mut self, signal: Order) {
         // After the wait, another process may have this pid.
         if self.is_running()
             && let Some(pid) = Pid::from_raw(self.child.id() as i32)

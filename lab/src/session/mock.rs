@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::session::host::{Child, Command, EndSignal, Host};
+use crate::session::host::{Child, Command, Host, Order};
 use crate::session::places::Places;
 
 /// The behaviour of a process.
@@ -50,7 +50,7 @@ pub(crate) struct Mock<S> {
     script: S,
     started: Mutex<Vec<Command>>,
     /// Each signal with the pid that it was sent to, in order.
-    signals: Arc<Mutex<Vec<(u32, EndSignal)>>>,
+    signals: Arc<Mutex<Vec<(u32, Order)>>>,
     /// What it answers to looks; quiet when none is left.
     looks: Mutex<VecDeque<Vec<String>>>,
     refusal: Option<String>,
@@ -78,7 +78,7 @@ impl<S: Fn(&Command, usize) -> Play + Sync> Mock<S> {
     }
 
     /// The signals that reached running processes, in order; pids count from 1.
-    pub(crate) fn signals(&self) -> Vec<(u32, EndSignal)> {
+    pub(crate) fn signals(&self) -> Vec<(u32, Order)> {
         self.signals.lock().expect("no panic while it is held").clone()
     }
 
@@ -111,7 +111,7 @@ struct MockChild {
     pid: u32,
     /// What it has yet to print before it ends or waits.
     lines: VecDeque<String>,
-    signals: Arc<Mutex<Vec<(u32, EndSignal)>>>,
+    signals: Arc<Mutex<Vec<(u32, Order)>>>,
 }
 
 impl Child for MockChild {
@@ -144,12 +144,14 @@ impl Child for MockChild {
         Ok(self.play.complaint.clone())
     }
 
-    fn signal(&mut self, signal: EndSignal) {
+    fn signal(&mut self, signal: Order) {
         if let Some(lines) = self.play.last_lines.take() {
             self.signals.lock().expect("no panic while it is held").push((self.pid, signal));
             match signal {
-                EndSignal::Terminate => self.lines.extend(lines),
-                EndSignal::Kill => self.play.status = 9,
+                Order::Terminate => self.lines.extend(lines),
+                Order::Kill => self.play.status = 9,
+                // It still runs.
+                Order::Stop | Order::Continue => self.play.last_lines = Some(lines),
             }
         }
     }

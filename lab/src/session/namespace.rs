@@ -61,6 +61,12 @@ impl Hosts {
         };
         sys::namespace::enter(namespace).context("cannot enter a namespace of this run")
     }
+
+    /// Takes a side's end of the cable down, or up again. The other end then has no carrier, and what is sent is lost.
+    pub(crate) fn set_cable(&self, side: Side, up: bool) -> anyhow::Result<()> {
+        self.enter(side)?;
+        if up { set_up() } else { Ok(Interface::named(c"cable")?.set_down().context("cannot take the cable down")?) }
+    }
 }
 
 /// Does `work` on the side of the server, beside a host for the clients that has `addresses` addresses. Both have a table

@@ -9,7 +9,7 @@ use loadgen::Record;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::session::host::{Child, Command, EndSignal, Host};
+use crate::session::host::{Child, Command, Host, Order};
 
 /// How long a dropped process may take to end in order before it is killed.
 const END_MAX: Duration = Duration::from_secs(3);
@@ -74,7 +74,7 @@ impl Process {
 
     /// Kills it at once.
     pub(crate) fn kill(&mut self) {
-        self.child.signal(EndSignal::Kill);
+        self.child.signal(Order::Kill);
         // An error means that it is already gone.
         let _ = self.child.wait();
     }
@@ -113,7 +113,12 @@ impl Process {
 
     /// Asks it to end in order.
     pub(crate) fn terminate(&mut self) {
-        self.child.signal(EndSignal::Terminate);
+        self.child.signal(Order::Terminate);
+    }
+
+    /// Tells it something by a signal.
+    pub(crate) fn tell(&mut self, order: Order) {
+        self.child.signal(order);
     }
 
     /// Reads the rest of its output and waits for its end. Returns the output and the exit code.

@@ -15,6 +15,6 @@ mod percentiles;
 pub use costs::{CostChart, CostLine};
 pub use forest::{ForestChart, ForestRow};
 pub use ink::ChartError;
-pub use lines::LinesChart;
+pub use lines::{Axes, LinesChart};
 pub use page::for_page;
 pub use percentiles::{Line, PercentileChart};

@@ -14,7 +14,7 @@ use crate::kinds::scenario::prepare::prepare;
 use crate::kinds::scenario::seen::Seen;
 use crate::kinds::scenario::timeline::{Action, Ground, Or, Ready, Role, Timeline, Until};
 use crate::kinds::scenario::watch::{self, Pids, Watch};
-use crate::session::host::Command;
+use crate::session::host::{Command, Order};
 use crate::session::namespace::{self, Hosts};
 use crate::session::process::Process;
 use crate::session::side::Side;
@@ -89,7 +89,9 @@ impl<'a> Player<'a> {
 
     fn act(&mut self, action: &Action) -> anyhow::Result<()> {
         // These take a while in which nobody observes: what came before is not to be mixed with what they cause.
-        if let (Action::Kill(_) | Action::Start { .. }, Some(observer)) = (action, &mut self.observer) {
+        if let (Action::Kill(_) | Action::Start { .. } | Action::Run { .. }, Some(observer)) =
+            (action, &mut self.observer)
+        {
             observer.observe();
         }
         match action {
@@ -111,6 +113,9 @@ impl<'a> Player<'a> {
             }
             Action::End(role) => self.end(*role)?,
             Action::Kill(role) => self.kill(*role)?,
+            Action::Tell(role, order) => self.tell(*role, *order)?,
+            Action::Run { side, command } => self.run(*side, command)?,
+            Action::Cable { side, up } => self.hosts()?.set_cable(*side, *up)?,
             Action::Set { side, name, value } => {
                 self.hosts()?.enter(*side)?;
                 sysctl::write(name, value).with_context(|| format!("cannot set {name} to {value}"))?;
@@ -167,6 +172,23 @@ impl<'a> Player<'a> {
             bail!("{} ended before it was killed", role.word());
         }
         Ok(())
+    }
+
+    fn tell(&mut self, role: Role, order: Order) -> anyhow::Result<()> {
+        let process = self.actor(role).and_then(|actor| actor.process.as_mut());
+        process.with_context(|| format!("{} does not run", role.word()))?.tell(order);
+        Ok(())
+    }
+
+    /// Runs a program to its end on a side.
+    fn run(&mut self, side: Side, command: &Command) -> anyhow::Result<()> {
+        self.hosts()?.enter(side)?;
+        let mut process = Process::start(self.stage.host, command)?;
+        let complaint = process.complaint();
+        match process.finish()? {
+            (_, 0) => Ok(()),
+            (_, code) => bail!("{} ended with {code}: {complaint}", command.what),
+        }
     }
 
     /// Waits for a condition, at most for `within`. Returns whether it was met.

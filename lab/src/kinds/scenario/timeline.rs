@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::session::host::Command;
+use crate::session::host::{Command, Order};
 use crate::session::side::Side;
 
 /// A placeholder in the arguments of later commands, for the host and port that the server announced.
@@ -60,6 +60,12 @@ pub(crate) enum Action {
     End(Role),
     /// Ends a process at once (SIGKILL). It may be started again.
     Kill(Role),
+    /// Lets a process rest (SIGSTOP) or go on (SIGCONT).
+    Tell(Role, Order),
+    /// Runs a program on one of two joined hosts to its end; it has to succeed.
+    Run { side: Side, command: Command },
+    /// Takes one end of the cable between two joined hosts down, or up again.
+    Cable { side: Side, up: bool },
     /// Changes a setting (sysctl(8)) of one of two joined hosts.
     Set { side: Side, name: &'static str, value: String },
     /// Starts to count on both of two joined hosts.

@@ -14,7 +14,7 @@ pub(crate) struct Found {
 }
 
 /// Looks where `scripts/generators.sh` puts what Debian lacks, then in the directories of PATH.
-fn path_of(program: &str) -> Option<PathBuf> {
+pub(crate) fn path_of(program: &str) -> Option<PathBuf> {
     let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path);

@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::kinds::scenario::timeline::{Ground, Moment, Phase, SERVER, words};
-use crate::session::host::EndSignal;
 use crate::session::mock::{Mock, Play};
 use crate::session::places::Places;
 
@@ -31,7 +30,7 @@ fn played(timeline: &Timeline, plays: [Play; 3], is_stopped: bool) -> anyhow::Re
 }
 
 /// And the signals that it sent.
-fn signalled(timeline: &Timeline, plays: [Play; 3], is_stopped: bool) -> (anyhow::Result<Seen>, Vec<(u32, EndSignal)>) {
+fn signalled(timeline: &Timeline, plays: [Play; 3], is_stopped: bool) -> (anyhow::Result<Seen>, Vec<(u32, Order)>) {
     let host = Mock::new(|command: &Command, _| match command.arguments[0].as_str() {
         "serve" => plays[0].clone(),
         "load" => plays[1].clone(),
@@ -120,10 +119,10 @@ fn a_timeline_ends_what_it_starts_and_nothing_else() {
 fn an_interruption_ends_the_run_and_what_runs() {
     let (seen, signals) = signalled(&usual(vec![]), plays(Play::serves("{}", "record")), true);
     assert_eq!(seen.unwrap_err().to_string(), "interrupted");
-    assert_eq!(signals, [(2, EndSignal::Kill), (1, EndSignal::Kill)], "the load first, which would count failures");
+    assert_eq!(signals, [(2, Order::Kill), (1, Order::Kill)], "the load first, which would count failures");
     let (seen, signals) = signalled(&usual(vec![]), plays(Play::prints(&["record"], 0)), false);
     assert!(seen.is_ok());
-    assert_eq!(signals, [(1, EndSignal::Terminate)], "a server ends in order");
+    assert_eq!(signals, [(1, Order::Terminate)], "a server ends in order");
 }
 
 /// What was killed may start again; its output is that of the last, and its end is no failure.
@@ -137,7 +136,7 @@ fn what_is_killed_may_start_again() {
     ]);
     let (seen, signals) = signalled(&timeline, plays(Play::prints(&["record"], 0)), false);
     let seen = seen.expect("a run");
-    assert_eq!(signals, [(1, EndSignal::Kill), (3, EndSignal::Terminate)]);
+    assert_eq!(signals, [(1, Order::Kill), (3, Order::Terminate)]);
     assert_eq!(
         seen.output(Role::Server).map(|output| output.command.join(" ")),
         Some("c10m serve echo again".to_owned())
@@ -146,6 +145,55 @@ fn what_is_killed_may_start_again() {
     let error =
         played(&usual(vec![Action::Kill(Role::Probe)]), plays(Play::prints(&["record"], 0)), false).unwrap_err();
     assert_eq!(error.to_string(), "the probe was not started");
+}
+
+/// A process that is stopped goes on later, and ends in order.
+#[test]
+fn a_process_may_be_stopped_for_a_while() {
+    let timeline = usual(vec![Action::Tell(Role::Server, Order::Stop), Action::Tell(Role::Server, Order::Continue)]);
+    let (seen, signals) = signalled(&timeline, plays(Play::prints(&["record"], 0)), false);
+    assert!(seen.is_ok());
+    assert_eq!(signals, [(1, Order::Stop), (1, Order::Continue), (1, Order::Terminate)]);
+    let nobody = usual(vec![Action::Tell(Role::Probe, Order::Stop)]);
+    let error = played(&nobody, plays(Play::prints(&["record"], 0)), false).unwrap_err();
+    assert_eq!(error.to_string(), "the probe does not run");
+}
+
+/// A program that fails fails the run, in its own words. Needs CAP_SYS_ADMIN, for hosts of its own.
+#[test]
+fn a_program_runs_on_a_host_to_its_end() {
+    let run = |arguments: &str| Action::Run {
+        side: Side::Server,
+        command: Command::other("probe", &words(arguments), "the program"),
+    };
+    let joined = |action| Timeline { ground: Ground::Joined { sockets: 1, addresses: 1 }, ..usual(vec![action]) };
+    let [serves, loads, _] = plays(Play::prints(&["record"], 0));
+    let with = |program: Play| played(&joined(run("probe")), [serves.clone(), loads.clone(), program], false);
+    assert!(with(Play::prints(&[], 0)).is_ok());
+    let error = with(Play::complains("no such rule")).unwrap_err().to_string();
+    assert!(error.contains("the program ended with 1: no such rule"), "{error}");
+}
+
+/// What is sent while the cable is down is lost, and what is sent afterwards arrives.
+#[test]
+fn a_cable_goes_down_and_up_again() {
+    use std::net::{TcpListener, TcpStream};
+    let seen = namespace::joined(64, 1, |hosts, _| {
+        let listener = TcpListener::bind((namespace::SERVER, 7000))?;
+        let address = listener.local_addr()?;
+        let connects = |patience_ms| -> anyhow::Result<bool> {
+            hosts.enter(Side::Client)?;
+            Ok(TcpStream::connect_timeout(&address, Duration::from_millis(patience_ms)).is_ok())
+        };
+        let mut seen = vec![connects(30_000)?];
+        hosts.set_cable(Side::Server, false)?;
+        seen.push(connects(200)?);
+        hosts.set_cable(Side::Server, true)?;
+        // The kernel tells of the carrier a moment later; a SYN that is lost comes again after a second.
+        seen.push(connects(30_000)?);
+        Ok(seen)
+    });
+    assert_eq!(seen.expect("tests run as root"), [true, false, true]);
 }
 
 /// Actions between two hosts make no sense without them.

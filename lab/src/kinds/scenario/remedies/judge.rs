@@ -26,7 +26,8 @@ pub(super) fn effects(arms: &[ArmRecord], better: Better, least: f64) -> Vec<Opt
     let repeats: Vec<u32> =
         all.filter(|repeat| arms[..REFERENCES].iter().all(|arm| value(arm, *repeat).is_some())).collect();
     let is_whole = |arm: &ArmRecord| repeats.iter().all(|repeat| value(arm, *repeat).is_some());
-    let judged: Vec<&ArmRecord> = arms.iter().filter(|arm| is_whole(arm)).collect();
+    let is_judged = |arm: &ArmRecord| arm.group.is_none() && is_whole(arm);
+    let judged: Vec<&ArmRecord> = arms.iter().filter(|arm| is_judged(arm)).collect();
     let block = |repeat: &u32| judged.iter().filter_map(|arm| value(arm, *repeat)).collect();
     let blocks: Vec<Vec<f64>> = repeats.iter().map(block).collect();
     if blocks.len() < BLOCKS_MIN || judged.len() <= REFERENCES {
@@ -38,7 +39,7 @@ pub(super) fn effects(arms: &[ArmRecord], better: Better, least: f64) -> Vec<Opt
     };
     let mut found = findings.pooled.into_iter();
     let effect = |(index, arm): (usize, &ArmRecord)| {
-        if index < REFERENCES || !is_whole(arm) { None } else { found.next().flatten().map(inverted) }
+        if index < REFERENCES || !is_judged(arm) { None } else { found.next().flatten().map(inverted) }
     };
     arms.iter().enumerate().map(effect).collect()
 }
@@ -70,7 +71,7 @@ mod tests {
             verdict: String::new(),
         };
         let runs = values.iter().enumerate().map(run).collect();
-        ArmRecord { name: String::new(), what: String::new(), commands: vec![], runs, effect: None }
+        ArmRecord { name: String::new(), what: String::new(), group: None, commands: vec![], runs, effect: None }
     }
 
     /// The same numbers help or harm, as less or more is better.
@@ -103,6 +104,20 @@ mod tests {
             arm(&[20.0, 22.5, 18.0, 21.0]),
         ];
         arms[2].runs.remove(1);
+        let effects = effects(&arms, Better::More, 0.1);
+        assert!(effects[2].is_none() && effects[3].is_some_and(|effect| effect.low > 1.5), "{effects:?}");
+    }
+
+    /// What goes through something else is not compared, and takes no part in what holds together.
+    #[test]
+    fn arms_of_a_group_are_not_judged() {
+        let mut arms = [
+            arm(&[10.0, 11.0, 9.0, 10.5]),
+            arm(&[10.1, 10.9, 9.1, 10.4]),
+            arm(&[1.0; 4]),
+            arm(&[20.0, 22.5, 18.0, 21.0]),
+        ];
+        arms[2].group = Some("other".to_owned());
         let effects = effects(&arms, Better::More, 0.1);
         assert!(effects[2].is_none() && effects[3].is_some_and(|effect| effect.low > 1.5), "{effects:?}");
     }

@@ -5,6 +5,7 @@ use results::stats::blocks::Effect;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::scenario::frame::Head;
+use crate::kinds::scenario::remedies::foretold::Foretold;
 use crate::session::side::Side;
 
 /// One run of the scenario.
@@ -23,6 +24,9 @@ pub(crate) struct Record {
     pub(crate) counters: Vec<CounterRecord>,
     /// The first does nothing about the trouble, and so does the second, its twin.
     pub(crate) remedies: Vec<ArmRecord>,
+    /// What a model says about them, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) foretold: Option<Foretold>,
 }
 
 /// Which way a figure is better.
@@ -53,6 +57,9 @@ pub(crate) struct CounterRecord {
 pub(crate) struct ArmRecord {
     pub(crate) name: String,
     pub(crate) what: String,
+    /// Absent for those that are compared with the first arm; the others stand in a table by this title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<String>,
     /// The commands of server and load generator.
     pub(crate) commands: Vec<String>,
     pub(crate) runs: Vec<RunRecord>,
@@ -86,9 +93,16 @@ pub(crate) struct Finished {
 }
 
 impl Record {
-    /// The arms that do something about it.
+    /// The arms that do something about it, and are compared with those that do not.
     pub(crate) fn remedies(&self) -> impl Iterator<Item = &ArmRecord> {
-        self.remedies.iter().skip(results::stats::blocks::REFERENCES)
+        self.remedies.iter().skip(results::stats::blocks::REFERENCES).filter(|arm| arm.group.is_none())
+    }
+
+    /// The titles of the groups that are not compared, in order.
+    pub(crate) fn groups(&self) -> Vec<&str> {
+        let mut titles: Vec<&str> = self.remedies.iter().filter_map(|arm| arm.group.as_deref()).collect();
+        titles.dedup();
+        titles
     }
 
     /// The arm of this name.

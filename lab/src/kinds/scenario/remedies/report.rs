@@ -4,14 +4,18 @@
 use results::report::{Block, Document, Table};
 
 use crate::kinds::scenario::frame::{figure, heading, tail};
-use crate::kinds::scenario::remedies::record::Record;
+use crate::kinds::scenario::remedies::foretold::Foretold;
+use crate::kinds::scenario::remedies::record::{ArmRecord, Record};
 use crate::kinds::scenario::remedies::table::Remedies;
 use crate::kinds::scenario::remedies::{picture, tables, words};
 
 /// The tables of the report, for a terminal too.
 pub(super) fn tables(scenario: &Remedies, record: &Record) -> Vec<Table> {
+    let groups = record.groups().into_iter().map(|group| Some(tables::of_group(scenario, record, group)));
     [Some(tables::remedies(scenario, record)), tables::others(scenario, record), tables::mechanism(record)]
         .into_iter()
+        .chain(groups)
+        .chain([record.foretold.as_ref().and_then(tables::foretold)])
         .flatten()
         .collect()
 }
@@ -49,19 +53,14 @@ pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {
     blocks.push(heading("The remedies"));
     blocks.push(Block::Table(tables::remedies(scenario, record)));
     blocks.extend(tables::others(scenario, record).map(Block::Table));
-    blocks.push(Block::List(
-        record
-            .remedies
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != 1)
-            .map(|(_, arm)| format!("{}: {}.", arm.name, arm.what))
-            .collect(),
-    ));
+    let first = record.remedies.first();
+    blocks.push(Block::List(first.into_iter().chain(record.remedies()).map(explained).collect()));
     blocks.push(Block::Paragraph(design(record)));
     if let Some(mechanism) = tables::mechanism(record) {
         blocks.extend([heading("The mechanism"), Block::Table(mechanism)]);
     }
+    blocks.extend(record.groups().into_iter().flat_map(|group| of_group(scenario, record, group)));
+    blocks.extend(record.foretold.iter().flat_map(|foretold| of_model(scenario, foretold)));
     let commands = record.remedies.iter().flat_map(|arm| arm.commands.iter().cloned()).collect();
     let commands = vec![Block::Commands(commands)];
     blocks.push(Block::PageOnly { summary: "The commands of each arm".to_owned(), blocks: commands });
@@ -71,6 +70,35 @@ pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {
     let title =
         head.profile.as_ref().map_or(head.experiment.clone(), |profile| format!("{}, {profile}", head.experiment));
     Document { title, question: head.question.clone(), blocks }
+}
+
+fn explained(arm: &ArmRecord) -> String {
+    format!("{}: {}.", arm.name, arm.what)
+}
+
+/// Arms that go through something else.
+fn of_group(scenario: &Remedies, record: &Record, group: &str) -> Vec<Block> {
+    let arms = record.remedies.iter().filter(|arm| arm.group.as_deref() == Some(group));
+    let mut blocks = vec![
+        heading(group),
+        Block::Table(tables::of_group(scenario, record, group)),
+        Block::List(arms.map(explained).collect()),
+    ];
+    if let Some(counted) = tables::mechanism_of(record, group) {
+        let summary = format!("What the kernel counted, {group}");
+        blocks.push(Block::PageOnly { summary, blocks: vec![Block::Table(counted)] });
+    }
+    blocks
+}
+
+/// What a model foretells, beside what was measured.
+fn of_model(scenario: &Remedies, foretold: &Foretold) -> Vec<Block> {
+    let mut blocks = vec![heading("The model"), Block::Paragraph(foretold.model.clone())];
+    let what = "Foretold at each size; dots were measured";
+    blocks.extend(figure(picture::foretold(foretold, what), &format!("{}-model", scenario.about.name), what));
+    blocks.extend(tables::foretold(foretold).map(Block::Table));
+    blocks.extend(foretold.diagram.as_ref().map(|diagram| Block::Table(tables::diagram(diagram))));
+    blocks
 }
 
 /// How it was measured.

@@ -12,6 +12,7 @@ use crate::kinds::scenario::seen::Seen;
 use crate::kinds::scenario::timeline::{Ground, Timeline};
 use crate::session::host::Host;
 use crate::session::request::Profile;
+use crate::subjects::tools::find;
 use results::shell;
 
 /// Sockets that the tables of connections of both hosts are made for.
@@ -61,7 +62,10 @@ impl Scenario for Remedies {
     }
 
     fn plan(&self, _host: &dyn Host, case: Planned) -> Result<Planned, String> {
-        Ok(case)
+        match case.arm.program.filter(|program| find::path_of(program).is_none()) {
+            None => Ok(case),
+            Some(program) => Err(format!("{}: needs the program {program}, which is not installed", case.name)),
+        }
     }
 
     fn timeline(&self, planned: &Planned, run: &Run<'_>) -> Timeline {
@@ -94,6 +98,7 @@ impl Scenario for Remedies {
             ArmRecord {
                 name: planned.name.clone(),
                 what: planned.arm.what.to_owned(),
+                group: planned.arm.group.map(str::to_owned),
                 commands: own().next().map(|finished| finished.commands.clone()).unwrap_or_default(),
                 runs: own().map(|finished| finished.run.clone()).collect(),
                 effect: None,
@@ -110,7 +115,7 @@ impl Scenario for Remedies {
             better: figure.better,
         };
         let counter = |(side, name): &(_, &str)| CounterRecord { side: *side, name: (*name).to_owned() };
-        let record = Record {
+        let mut record = Record {
             head: played.head,
             repeats: played.repeats,
             seconds_per_run: played.seconds,
@@ -120,7 +125,9 @@ impl Scenario for Remedies {
             figures: self.figures.iter().map(figure).collect(),
             counters: self.counters.iter().map(counter).collect(),
             remedies,
+            foretold: None,
         };
+        record.foretold = (self.foretell)(&record);
         Ok(Made { record, beside: vec![] })
     }
 

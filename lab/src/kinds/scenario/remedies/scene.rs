@@ -74,12 +74,16 @@ impl Scene<'_> {
         self.load.duration_us as f64 / 1e6
     }
 
+    /// The intervals of the window.
+    pub(crate) fn measured(&self) -> impl Iterator<Item = &Interval> {
+        self.load.intervals.iter().filter(|interval| interval.phase == IntervalPhase::Measured)
+    }
+
     /// A value of each measured interval: seconds of the window at its end, and what `of` makes of it. What is left of the
     /// window after the last whole interval is too short for a rate.
     pub(crate) fn by_interval(&self, of: fn(&Interval) -> f64) -> Vec<(f64, f64)> {
-        let measured = || self.load.intervals.iter().filter(|interval| interval.phase == IntervalPhase::Measured);
-        let usual_us = measured().map(|interval| interval.duration_us).max().unwrap_or(0);
-        let whole = measured().filter(|interval| interval.duration_us >= usual_us / 2);
+        let usual_us = self.measured().map(|interval| interval.duration_us).max().unwrap_or(0);
+        let whole = self.measured().filter(|interval| interval.duration_us >= usual_us / 2);
         let point =
             |interval: &Interval| ((interval.start_us as f64 + interval.duration_us as f64) / 1e6, of(interval));
         whole.map(point).collect()

@@ -1,6 +1,7 @@
 //! What makes up a scenario about remedies: a table that an experiment fills in.
 
 use crate::kinds::scenario::plan::{About, Run};
+use crate::kinds::scenario::remedies::foretold::Foretold;
 use crate::kinds::scenario::remedies::record::{Better, Record};
 use crate::kinds::scenario::remedies::scene::Scene;
 use crate::kinds::scenario::timeline::Action;
@@ -22,6 +23,8 @@ pub(crate) struct Remedies {
     pub(crate) picture: Picture,
     /// The counters of the kernel that show the mechanism, and whose they are.
     pub(crate) counters: &'static [(Side, &'static str)],
+    /// What a model says about arms at other sizes, made from what was measured.
+    pub(crate) foretell: fn(&Record) -> Option<Foretold>,
     /// Whether the fault was seen in the first arm: what happened instead, or nothing. In a control it must not be seen.
     pub(crate) fault_shows: fn(&Record) -> Option<String>,
     /// What else has to hold for the experiment to have shown what it is about, likewise.
@@ -51,12 +54,28 @@ pub(crate) struct Arm {
     pub(crate) addresses: u8,
     /// How often the usual seconds the window is long.
     pub(crate) stretch: u32,
+    /// Its arms go through something else than the first arm does: they are shown in a table of their own, by this title,
+    /// and not compared with it.
+    pub(crate) group: Option<&'static str>,
+    /// A program that it cannot do without.
+    pub(crate) program: Option<&'static str>,
 }
 
 impl Arm {
     /// An arm that does nothing.
     pub(crate) const fn named(name: &'static str, what: &'static str) -> Arm {
-        Arm { name, what, serve: "", load: "", settings: &[], descriptors_max: None, addresses: 1, stretch: 1 }
+        Arm {
+            name,
+            what,
+            serve: "",
+            load: "",
+            settings: &[],
+            descriptors_max: None,
+            addresses: 1,
+            stretch: 1,
+            group: None,
+            program: None,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::kinds::scenario::conduct::{Published, publish};
 use crate::kinds::scenario::frame::{Head, SCHEMA};
 use crate::kinds::scenario::plan::{About, Length, Scenario};
+use crate::kinds::scenario::remedies::foretold::{Case, Diagram, Foretold};
 use crate::kinds::scenario::remedies::judge;
 use crate::kinds::scenario::remedies::record::{ArmRecord, Better, CounterRecord, FigureRecord, Record, RunRecord};
 use crate::kinds::scenario::remedies::report::{answers, document, tables};
@@ -64,6 +65,7 @@ const TRIAL: Remedies = Remedies {
         (record.median_of("nothing", "replies") > Some(50.0)).then(|| "nothing went wrong".to_owned())
     },
     expectations: &[],
+    foretell: |_| None,
     happened: |_| "It went wrong.".to_owned(),
     advice: |_| "Do good.".to_owned(),
     notes: &["A note."],
@@ -73,6 +75,7 @@ fn record(arms: &[(&str, [f64; 4])]) -> Record {
     let arm = |(name, values): &(&str, [f64; 4])| ArmRecord {
         name: (*name).to_owned(),
         what: format!("what {name} does"),
+        group: None,
         commands: vec![format!("c10m load {name}")],
         runs: (0..).zip(values).map(|(repeat, value)| run(repeat, *value)).collect(),
         effect: None,
@@ -104,6 +107,7 @@ fn record(arms: &[(&str, [f64; 4])]) -> Record {
         figures: vec![FigureRecord { name: "replies".to_owned(), unit: "per s".to_owned(), better: Better::More }],
         counters: vec![CounterRecord { side: Side::Client, name: "ActiveOpens".to_owned() }],
         remedies,
+        foretold: None,
     }
 }
 
@@ -190,6 +194,44 @@ fn each_part_of_the_answer_can_turn() {
         (arm.effect, arm.runs) = (None, arm.runs[..2].to_vec());
     }
     assert!(answers(&TRIAL, &short)[1].starts_with("Too few repeats"));
+}
+
+/// What goes through something else stands apart, with every figure; and what a model says beside what was measured.
+#[test]
+fn groups_and_models_stand_apart() {
+    let mut record = usual();
+    let other = record.remedies[4].clone();
+    record.remedies.push(ArmRecord {
+        name: "bad, larger".to_owned(),
+        group: Some("Larger".to_owned()),
+        effect: None,
+        ..other
+    });
+    let case = |clients, foretold, measured| Case {
+        arm: "good".to_owned(),
+        clients,
+        foretold: vec![foretold],
+        measured: vec![measured],
+    };
+    record.foretold = Some(Foretold {
+        model: "A model.".to_owned(),
+        figures: vec!["replies".to_owned()],
+        cases: vec![case(10, Some(33.0), Some(30.0)), case(100, Some(300.0), None), case(1000, None, None)],
+        diagram: Some(Diagram {
+            title: "By load".to_owned(),
+            columns: vec!["10 %".to_owned()],
+            rows: vec![("good".to_owned(), vec!["stuck".to_owned()])],
+        }),
+    });
+    let all = tables(&TRIAL, &record);
+    assert!(all[0].rows.iter().all(|row| row[0] != "bad, larger"), "{all:?}");
+    let table = |title: &str| all.iter().find(|table| table.title.starts_with(title)).expect("a table");
+    assert_eq!(table("Larger").rows, [["bad, larger", "5"]]);
+    assert_eq!(table("The model").rows, [["good", "10", "33", "30", "+10 %"]]);
+    let text = results::report::markdown_of(&document(&TRIAL, &record));
+    for part in ["A model.", "trial-model.svg", "By load", "stuck", "bad, larger: what bad does."] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 /// Times that the generator took are marked where it calls itself INVALID, and its counts are not.

@@ -1,6 +1,6 @@
 //! The curves of the experiment, and how far memory deviates from a straight line.
 
-use results::chart::LinesChart;
+use results::chart::{Axes, LinesChart};
 
 use crate::kinds::scenario::seen::Sample;
 use crate::kinds::scenario::timeline::Phase;
@@ -91,5 +91,5 @@ fn cost_of_connects(step: &StepRecord) -> Vec<(f64, f64)> {
 
 fn chart(title: &str, x_name: &str, y_name: &str, lines: Vec<(String, Vec<(f64, f64)>)>) -> Option<String> {
     let [title, x_name, y_name] = [title, x_name, y_name].map(str::to_owned);
-    LinesChart { title, x_name, y_name, lines }.svg().ok()
+    LinesChart { title, x_name, y_name, lines, marks: vec![], axes: Axes::Linear }.svg().ok()
 }

@@ -1,0 +1,54 @@
+//! How clients lose their server, and get it back: each fault as actions.
+
+use std::time::Duration;
+
+use crate::kinds::scenario::remedies::table::Arm;
+use crate::kinds::scenario::timeline::{Action, Role, Until, words};
+use crate::session::host::{Command, Order};
+use crate::session::side::Side;
+
+pub(super) const LOST: &str = "lost";
+pub(super) const BACK: &str = "back";
+
+pub(super) const CLOSED: &str = "port closed";
+pub(super) const FIN: &str = "ended in order";
+pub(super) const RESET: &str = "reset";
+pub(super) const PAUSED: &str = "stopped";
+pub(super) const DOWN: &str = "cable down";
+pub(super) const DROPPED: &str = "packets dropped";
+
+/// How long a killed server is away until it is started again, and how long the other faults last.
+const AWAY: Duration = Duration::from_millis(300);
+pub(super) const LASTS: Duration = Duration::from_secs(2);
+
+/// The fault of an arm. `again` starts the server.
+pub(super) fn of(arm: &Arm, again: Action) -> Vec<Action> {
+    let mut actions = vec![Action::Mark(LOST)];
+    match arm.name {
+        CLOSED => actions.extend([Action::Kill(Role::Server), Action::rest(LASTS), again]),
+        FIN => actions.extend([Action::End(Role::Server), Action::wait(Until::Ended(Role::Server)), again]),
+        RESET => actions.push(run("ss", &words("--kill --tcp --no-header state established sport = :7000"))),
+        PAUSED => {
+            let tell = |order| Action::Tell(Role::Server, order);
+            actions.extend([tell(Order::Stop), Action::rest(LASTS), tell(Order::Continue)]);
+        }
+        DOWN => {
+            let cable = |up| Action::Cable { side: Side::Server, up };
+            actions.extend([cable(false), Action::rest(LASTS), cable(true)]);
+        }
+        DROPPED => {
+            let rules =
+                "add table ip storm; add chain ip storm all { type filter hook input priority 0; policy drop; }";
+            let nft = |rules: &str| run("nft", &[rules.to_owned()]);
+            actions.extend([nft(rules), Action::rest(LASTS), nft("delete table ip storm")]);
+        }
+        _ => actions.extend([Action::Kill(Role::Server), Action::rest(AWAY), again]),
+    }
+    actions.push(Action::Mark(BACK));
+    actions
+}
+
+/// On the server's host.
+fn run(program: &'static str, arguments: &[String]) -> Action {
+    Action::Run { side: Side::Server, command: Command::other(program, arguments, program) }
+}
