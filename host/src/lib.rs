@@ -2,6 +2,7 @@
 //! nothing, and writes only settings that a caller asks for.
 #![forbid(unsafe_code)]
 
+mod accept_queues;
 mod conditions;
 mod cpu_time;
 mod facts;
@@ -14,6 +15,7 @@ mod slabs;
 pub mod sysctl;
 mod text;
 
+pub use accept_queues::AcceptQueues;
 pub use conditions::HostFacts;
 pub use cpu_time::CpuTime;
 pub use facts::{

@@ -32,7 +32,7 @@ const fn more(name: &'static str, unit: &'static str, of: fn(&Scene<'_>) -> Opti
     Figure { better: Better::More, ..less(name, unit, 0.1, of) }
 }
 
-pub(super) const FIGURES: [Figure; 19] = [
+pub(super) const FIGURES: [Figure; 20] = [
     more(SERVED, "%", |scene| Some(100.0 - percent_of_clients(scene, reconnects(scene)?.unserved))),
     less(LOSSES, "%", 0.1, |scene| Some(percent_of_clients(scene, lost(scene)?))),
     time("noticed by 99 %", noticed),
@@ -51,6 +51,7 @@ pub(super) const FIGURES: [Figure; 19] = [
     less(SYNS, "per s", 1.0, |scene| {
         scene.peak_per_s(Side::Client, &["ActiveOpens", "TCPSynRetrans"], scene.mark(LOST)?)
     }),
+    less("longest accept queue", "", 1.0, |scene| scene.accept_queue_max()),
     less(ATTEMPTS, "per client", 0.01, |scene| {
         Some(reconnects(scene)?.attempts as f64 / scene.load.connections.target as f64)
     }),

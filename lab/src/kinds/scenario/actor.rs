@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 
 use crate::kinds::scenario::seen::Output;
 use crate::kinds::scenario::timeline::Role;
-use crate::session::host::{Command, Program};
+use crate::session::host::{Command, Order, Program};
 use crate::session::process::Process;
 
 /// Exit code of this program's load generator for an invalid measurement. The report says so, so the run counts.
@@ -51,11 +51,13 @@ impl Actor {
         self.process.is_none()
     }
 
-    /// Ends it at once, which is no failure of its own. False if it had ended before.
+    /// Ends it at once, which is no failure of its own; one with many connections takes a while to be gone. False if it had
+    /// ended before.
     pub(super) fn kill(&mut self) -> bool {
         let Some(mut process) = self.process.take_if(|process| process.is_running()) else { return false };
         (self.is_ending, self.was_killed, self.is_open) = (true, true, false);
-        process.kill();
+        process.tell(Order::Kill);
+        self.process = Some(process);
         true
     }
 
@@ -74,7 +76,7 @@ impl Actor {
             self.code = match ended {
                 Ok((_, code)) => Some(code),
                 // A failed probe does not make the run fail.
-                Err(_) if self.role == Role::Probe => None,
+                Err(_) if self.role == Role::Probe || self.was_killed => None,
                 Err(error) => return Err(error),
             };
         }

@@ -1,8 +1,10 @@
 //! Counts on both of two joined hosts: what the kernel counted on either, ten times a second while nothing else is done. A
-//! process that is started or killed takes a while, and what is counted meanwhile is one observation.
+//! process that is started takes a while, and what is counted meanwhile is one observation.
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+use host::AcceptQueues;
 use host::kernel::{Config, Sample, Sampler};
 
 use crate::kinds::scenario::seen::Observation;
@@ -17,6 +19,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 pub(super) struct Observer {
     server: Followed,
     client: Followed,
+    queues: AcceptQueues,
     taken: Instant,
     observations: Vec<Observation>,
 }
@@ -44,8 +47,10 @@ impl Followed {
 
 impl Observer {
     pub(super) fn begin(hosts: &Hosts) -> anyhow::Result<Observer> {
-        let [server, client] = [Followed::on(hosts, Side::Server)?, Followed::on(hosts, Side::Client)?];
-        Ok(Observer { server, client, taken: Instant::now(), observations: vec![] })
+        let client = Followed::on(hosts, Side::Client)?;
+        let server = Followed::on(hosts, Side::Server)?;
+        let queues = AcceptQueues::open().context("cannot read the accept queues of the server's host")?;
+        Ok(Observer { server, client, queues, taken: Instant::now(), observations: vec![] })
     }
 
     /// Time until the next observation is due.
@@ -55,7 +60,8 @@ impl Observer {
 
     pub(super) fn observe(&mut self) {
         let (server, client) = (self.server.follow(), self.client.follow());
-        self.observations.push(Observation { at_ns: self.server.last.at_ns(), server, client });
+        let accept_queue = self.queues.longest();
+        self.observations.push(Observation { at_ns: self.server.last.at_ns(), server, client, accept_queue });
         self.taken = Instant::now();
     }
 

@@ -89,9 +89,7 @@ impl<'a> Player<'a> {
 
     fn act(&mut self, action: &Action) -> anyhow::Result<()> {
         // These take a while in which nobody observes: what came before is not to be mixed with what they cause.
-        if let (Action::Kill(_) | Action::Start { .. } | Action::Run { .. }, Some(observer)) =
-            (action, &mut self.observer)
-        {
+        if let (Action::Start { .. } | Action::Run { .. }, Some(observer)) = (action, &mut self.observer) {
             observer.observe();
         }
         match action {
@@ -162,7 +160,7 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// Ends a process at once.
+    /// Ends a process at once, and waits until it is gone.
     ///
     /// # Errors
     /// When it has ended before: then it failed by itself.
@@ -171,7 +169,8 @@ impl<'a> Player<'a> {
         if !actor.kill() {
             bail!("{} ended before it was killed", role.word());
         }
-        Ok(())
+        // Its host is observed meanwhile: this is when its clients hear of it.
+        self.wait(Until::Ended(role), Duration::MAX).map(|_| ())
     }
 
     fn tell(&mut self, role: Role, order: Order) -> anyhow::Result<()> {

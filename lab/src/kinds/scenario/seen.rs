@@ -61,6 +61,8 @@ pub(crate) struct Observation {
     pub(crate) at_ns: u64,
     pub(crate) server: KernelDelta,
     pub(crate) client: KernelDelta,
+    /// Connections in the longest accept queue of the server's host at its end; absent when nobody listens there.
+    pub(crate) accept_queue: Option<u32>,
 }
 
 impl Observation {

@@ -42,6 +42,11 @@ impl Scene<'_> {
         levels.max().map(|most| most as f64)
     }
 
+    /// Connections in the longest accept queue that was seen on the server's host.
+    pub(crate) fn accept_queue_max(&self) -> Option<f64> {
+        self.seen.observations.iter().filter_map(|observation| observation.accept_queue).max().map(f64::from)
+    }
+
     /// When the timeline noted a moment: CLOCK_MONOTONIC in ns.
     pub(crate) fn mark(&self, name: &str) -> Option<u64> {
         self.seen.marks.iter().find(|(known, _)| *known == name).map(|(_, at_ns)| *at_ns)
