@@ -7,7 +7,7 @@ use std::process::Stdio;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::program::{Server, c10m, eventually, refused, refuses, run};
+use crate::program::{Server, c10m, children, eventually, refused, refuses, run};
 use crate::serve::{X86_64, under};
 
 /// unshare(2); the second number is that of all later architectures.
@@ -77,19 +77,14 @@ fn an_interrupted_experiment_leaves_no_process_behind() {
     while !said.contains("step 1 of") {
         assert!(stderr.read_line(&mut said).expect("UTF-8") > 0, "{said}");
     }
-    let children = || {
-        let tasks = fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten().flatten();
-        let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-        lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<String>>()
-    };
     // Server, probe and load generator.
-    eventually("the processes of a step", || children().len() == 3);
-    let pids = children();
+    eventually("the processes of a step", || children(child.id()).len() == 3);
+    let pids = children(child.id());
     kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
     while stderr.read_line(&mut said).expect("UTF-8") > 0 {}
     assert_eq!(child.wait().expect("it ran").code(), Some(1), "{said}");
     assert!(said.contains("interrupted"), "{said}");
-    let is_ours = |pid: &String| {
+    let is_ours = |pid: &u32| {
         fs::read_to_string(format!("/proc/{pid}/cmdline"))
             .is_ok_and(|line| line.contains("0.0.0.0:7000") || line.contains(":7000\0"))
     };

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::interchange::python_command;
-use crate::program::{Server, c10m, eventually, finish};
+use crate::program::{Server, c10m, children, eventually, finish};
 use crate::scratch::Scratch;
 use crate::serve_listen::is_allowed;
 
@@ -34,15 +34,6 @@ impl Known {
     }
 }
 
-/// What any thread of a process has started.
-fn children(pid: u32) -> Vec<Known> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let pids: Vec<u32> =
-        lists.flat_map(|list| list.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
-    pids.into_iter().filter_map(Known::of).collect()
-}
-
 fn start(arguments: &[&str]) -> Child {
     c10m(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
 }
@@ -51,7 +42,7 @@ fn start(arguments: &[&str]) -> Child {
 fn children_of(bench: u32, count: usize) -> Vec<Known> {
     let mut found = Vec::new();
     eventually("the processes of a run", || {
-        found = children(bench);
+        found = children(bench).into_iter().filter_map(Known::of).collect();
         found.len() >= count
     });
     found

@@ -1,5 +1,6 @@
 //! Starting the program and looking at what it does.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -155,6 +156,13 @@ pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
     }
     rustix::io::ioctl_fionbio(&writer, false).expect("an option");
     (reader, writer)
+}
+
+/// What any thread of a process has started.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
 }
 
 pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
