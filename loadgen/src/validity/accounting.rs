@@ -91,8 +91,14 @@ pub(super) fn missing(evidence: &Evidence<'_>) -> Check {
     let doubtful: Vec<String> =
         printed.filter(|(_, p, _)| in_doubt(*p)).map(|(name, _, _)| name.replace('_', ".")).collect();
     let is_gone = reaches(1.0 - TAIL);
-    let state = state(in_doubt(TAIL) || !doubtful.is_empty(), is_gone);
+    // Clients that were out have no reply to show. How long they had none is another figure, with a tail of its own.
+    let is_outage = evidence.reconnect.is_some_and(|reconnect| reconnect.losses > 0);
+    let state = state(in_doubt(TAIL) || !doubtful.is_empty(), is_gone && !is_outage);
     let why = match is_gone {
+        true if is_outage => {
+            "clients were without service: the tail of the response time is unknown, and outage_us has how long it was"
+                .to_owned()
+        }
         true => {
             "so many replies failed or never came that the tail of the response time is unknown; requests.errors says \
              why"

@@ -30,7 +30,9 @@ pub(super) fn sent(evidence: &Evidence<'_>) -> Check {
     let sent = share(sent, scheduled, 1.0);
     let short = evidence.windows.iter().filter_map(noticed_short);
     let worst = short.clone().fold(1.0, f64::min);
-    let is_invalid = sent < SENT_SHARE_INVALID || worst < WINDOW_SHARE_INVALID;
+    // Under a reconnect policy clients without a connection send nothing: that is what such a run is about.
+    let is_outage = evidence.reconnect.is_some_and(|reconnect| reconnect.losses > 0);
+    let is_invalid = (sent < SENT_SHARE_INVALID && !is_outage) || worst < WINDOW_SHARE_INVALID;
     let state = state(sent < SENT_SHARE_WARN || worst < 1.0, is_invalid);
     let seconds = evidence.windows.len();
     let value = match short.count() {
@@ -44,6 +46,10 @@ pub(super) fn sent(evidence: &Evidence<'_>) -> Check {
         true => {
             "the generator fell behind its schedule for a while; give it CPUs of its own (--cpus), more --threads, or \
              a lower --rate"
+        }
+        false if is_outage => {
+            "clients that had lost their connection sent nothing meanwhile: response times are those of the others, and \
+             reconnect has the outages"
         }
         false => {
             "no connection was free for the rest: the target or the generator cannot keep up with this rate on this \
@@ -101,7 +107,7 @@ mod tests {
     use super::super::sound::{Run, expect, expect_all};
     use super::*;
     use crate::plan::mode::Mode;
-    use crate::record::{Queue, RequestCounts, Summary};
+    use crate::record::{Queue, Reconnects, RequestCounts, Summary};
 
     #[test]
     fn v1_finds_requests_that_were_not_sent() {
@@ -114,6 +120,27 @@ mod tests {
                 run.requests.unsent = unsent;
             });
         }
+    }
+
+    /// Clients that are out send nothing, and that is no fault of the run; a generator that is behind still is.
+    #[test]
+    fn v1_and_v8_know_outages() {
+        let outage = |run: &mut Run| {
+            (run.requests.sent, run.requests.completed, run.requests.unsent) = (9_000, 9_000, 1_000);
+            let mut reconnect = Reconnects { losses: 5, served_again: 5, ..Reconnects::default() };
+            reconnect.outage_us.count = 5;
+            run.reconnect = Some(reconnect);
+        };
+        expect_all(&[("V1", State::Warn), ("V8", State::Warn)], outage);
+        expect_all(&[("V1", State::Invalid), ("V8", State::Warn)], |run| {
+            outage(run);
+            run.windows[3] = SendWindow { due: 1000, reached: 100 };
+        });
+        // A policy that had nothing to do excuses nothing.
+        expect_all(&[("V1", State::Invalid), ("V8", State::Invalid)], |run| {
+            outage(run);
+            run.reconnect = Some(Reconnects::default());
+        });
     }
 
     #[test]

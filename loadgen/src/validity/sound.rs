@@ -3,7 +3,7 @@
 use super::evidence::{ArrivalTest, Calibration, ClockFacts, Disclosure, Evidence, SendWindow, Steadiness, Transport};
 use super::{arrivals, judge};
 use crate::plan::mode::Mode;
-use crate::record::{Connections, RequestCounts, State, Summary, Verdict};
+use crate::record::{Connections, Reconnects, RequestCounts, State, Summary, Verdict};
 use crate::schedule::Process;
 use crate::statistics::gamma_tails;
 
@@ -16,6 +16,7 @@ pub(super) struct Run {
     pub(super) back_pressure: Summary,
     pub(super) windows: Vec<SendWindow>,
     pub(super) worker_shares: Vec<f64>,
+    pub(super) reconnect: Option<Reconnects>,
     pub(super) evidence: Evidence<'static>,
 }
 
@@ -47,6 +48,7 @@ impl Run {
             back_pressure: Summary { count, ..Summary::default() },
             windows: vec![SendWindow { due: 1000, reached: 1000 }; 10],
             worker_shares: vec![0.3; 40],
+            reconnect: None,
             evidence: evidence(),
         }
     }
@@ -61,6 +63,7 @@ impl Run {
             back_pressure: Some(&self.back_pressure),
             windows: &self.windows,
             worker_shares: &self.worker_shares,
+            reconnect: self.reconnect.as_ref(),
             ..self.evidence.clone()
         })
     }
