@@ -13,7 +13,10 @@ use std::net::SocketAddr;
 use anyhow::Context;
 use crossbeam::channel::Receiver;
 use host::{Cgroup, SocketBounds};
-use server::{Event, Exit, Order, Report, Server, StatsLine, Unavailable, setcap};
+use server::{
+    Event, Exit, HandoverLine, HandoverNews, Inherited, InheritedFrom, Order, Report, Server, StatsLine, Told,
+    Unavailable, setcap,
+};
 
 use crate::output_stream::Stream;
 use crate::signals;
@@ -25,12 +28,14 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
         Ok(choice) => choice,
         Err(message) => return usage(&message),
     };
+    // Comes before anything is opened, and before a second thread runs.
+    let inherited = Inherited::from_environment()?;
     // Comes before signals are caught: looking up a name may take long, and the user may interrupt it.
-    let places = match listen::Places::of(&args.listen)? {
+    let places = match places(&args, inherited.as_ref())? {
         Ok(places) => places,
         Err(message) => return usage(&message),
     };
-    let endpoints = places.endpoints();
+    let endpoints = inherited.as_ref().map_or_else(|| places.endpoints(), Inherited::endpoints);
     if let Err(message) = args.check(&endpoints) {
         return usage(&message);
     }
@@ -43,7 +48,12 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
     if let Some(reason) = chosen {
         voice.say(format!("c10m: chose {variant}: {reason}"));
     }
-    let server = match Server::start(options.clone()) {
+    let is_passed = inherited.is_some();
+    let started = match inherited {
+        Some(inherited) => Server::start_with(options.clone(), inherited),
+        None => Server::start(options.clone()),
+    };
+    let server = match started {
         Ok(server) => server,
         Err(unavailable) => return Ok(voice.fail(&refusal(&unavailable), &orders)),
     };
@@ -56,14 +66,30 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
         server.socket_sizes(),
         &SocketBounds::of_this_process(),
     ));
+    let origin = match server.predecessor() {
+        Some(pid) => Some(InheritedFrom::Predecessor { pid }),
+        None => is_passed.then_some(InheritedFrom::Environment),
+    };
+    notes.extend(origin.map(announce::origin_note));
     if args.json {
-        voice.tell(announce::line(&announce::ready(&server, &options, notes)));
+        voice.tell(announce::line(&announce::ready(&server, &options, origin, notes)));
     } else {
         voice.say(announce::ready_sentence(&server, &options));
         notes.iter().for_each(|note| voice.say(format!("c10m:   {note}")));
     }
-    let report = server.supervise_with(&orders, args.stats, &mut |stats| voice.stats(stats));
+    let report = server.supervise_with(&orders, args.stats, &mut |told| match told {
+        Told::Stats(stats) => voice.stats(stats),
+        Told::Handover(news) => voice.handover(news),
+    });
     Ok(voice.conclude(&report, &orders))
+}
+
+/// The places that --listen stands for, unless a service manager has chosen.
+fn places(args: &ServeArgs, inherited: Option<&Inherited>) -> anyhow::Result<Result<listen::Places, String>> {
+    match inherited {
+        Some(_) => Ok(args.check_inherited().map(|()| listen::Places::default())),
+        None => listen::Places::of(&args.listen),
+    }
 }
 
 fn usage(message: &str) -> anyhow::Result<u8> {
@@ -157,6 +183,16 @@ impl Voice {
             self.tell(announce::line(&Event::Stats(line)));
         } else {
             self.say(stats::words(stats, self.stderr.lost()));
+        }
+    }
+
+    fn handover(&mut self, news: &HandoverNews) {
+        if self.json {
+            let failure = news.failure.clone();
+            let line = HandoverLine { successor_pid: news.successor, done: failure.is_none(), failure };
+            self.tell(announce::line(&Event::Handover(line)));
+        } else {
+            self.say(announce::handover_sentence(news));
         }
     }
 

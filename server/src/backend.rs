@@ -45,9 +45,6 @@ pub(crate) struct Parts<P: Protocol, K> {
 pub(crate) trait Backend<P: Protocol>: Sized {
     /// How a connection's socket is named to the kernel.
     type Socket;
-    /// Whether a listener must be non-blocking: yes for readiness; no for completions, where O_NONBLOCK turns
-    /// a wait into a spurious EAGAIN.
-    const LISTENER_NONBLOCKING: bool;
 
     /// Fails if this host cannot run the backend; never chooses another one.
     fn open(parts: Parts<P, Self::Socket>) -> Result<Self, Unavailable>;

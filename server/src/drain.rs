@@ -1,5 +1,5 @@
 //! How a reactor ends: it stops new handshakes, empties the accept queues as room permits, closes the
-//! listeners, and waits for its connections; or it cuts everything off. `shard::connection` decides what a
+//! listeners, and waits for its connections; or it leaves the listeners to a successor; or it cuts everything off. `shard::connection` decides what a
 //! connection does in a drain; the supervisor sets the deadline.
 
 use std::io;
@@ -24,11 +24,24 @@ const FAILURES_MAX: u32 = 64;
 
 /// What the supervisor wants of a reactor. It only increases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Command {
-    Serve = 0,
-    Drain = 1,
-    Stop = 2,
+    Serve,
+    Drain,
+    /// Drain, but the sockets that listen are a successor's now: they are let go as they are.
+    Leave,
+    Stop,
+    /// Leave, and stop.
+    Abandon,
+}
+
+impl Command {
+    fn leaves(self) -> bool {
+        matches!(self, Command::Leave | Command::Abandon)
+    }
+
+    fn stops(self) -> bool {
+        matches!(self, Command::Stop | Command::Abandon)
+    }
 }
 
 /// Most connections cut off in one accept queue. Only a queue that grows meanwhile, because handshakes could
@@ -48,8 +61,11 @@ pub(crate) struct Drain {
 }
 
 impl Drain {
-    pub(crate) fn new() -> Drain {
-        Drain { obeyed: Command::Serve, refusals_left: REFUSALS_MAX, refusing: Vec::new(), left: 0, looks: 0 }
+    /// `is_shared` says that others listen at the same addresses. A SYN that meets a filter is lost to them, while one
+    /// that finds the listener closed is theirs.
+    pub(crate) fn new(is_shared: bool) -> Drain {
+        let refusals_left = if is_shared { 0 } else { REFUSALS_MAX };
+        Drain { obeyed: Command::Serve, refusals_left, refusing: Vec::new(), left: 0, looks: 0 }
     }
 
     /// Carries out `command`, once per turn. True when the reactor has nothing left to do.
@@ -67,13 +83,17 @@ impl Drain {
     #[cold]
     fn go_on<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B, command: Command) -> io::Result<bool> {
         if self.obeyed == Command::Serve {
-            self.refuse_handshakes(backend);
-            let shard = backend.shard();
-            shard.drain();
-            shard.intake.start_closing(shard.shared.now);
+            if command.leaves() {
+                leave(backend);
+            } else {
+                self.refuse_handshakes(backend);
+                let shard = backend.shard();
+                shard.drain();
+                shard.intake.start_closing(shard.shared.now);
+            }
             self.obeyed = Command::Drain;
         }
-        if command == Command::Stop && self.obeyed == Command::Drain {
+        if command.stops() && self.obeyed == Command::Drain {
             stop(backend);
             self.obeyed = Command::Stop;
             self.left = backend.shard().len();
@@ -147,6 +167,15 @@ impl Drain {
         shard.intake.look_again(shard.shared.now);
         Ok(())
     }
+}
+
+/// Lets go of the listeners. A filter, a shutdown or an emptied queue would be the successor's too, so nothing is done to
+/// them: connections under way and those queued are the successor's.
+fn leave<P: Protocol, B: Backend<P>>(backend: &mut B) {
+    drop(backend.take_listeners());
+    let shard = backend.shard();
+    shard.drain();
+    shard.intake.close();
 }
 
 /// Cuts off every connection, and what is still queued.

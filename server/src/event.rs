@@ -20,6 +20,8 @@ pub enum Event {
     Ready(Ready),
     /// One per interval, if requested.
     Stats(StatsLine),
+    /// One for each process that came to take over the listeners.
+    Handover(HandoverLine),
     /// The last.
     Exit(Box<Exit>),
 }
@@ -55,6 +57,9 @@ pub struct Ready {
     /// What it does about more connections than it can serve; only where that is not the default.
     #[serde(default, skip_serializing_if = "Admission::is_default")]
     pub admission: Admission,
+    /// Who bound what it listens with; absent if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherited: Option<InheritedFrom>,
     /// CPU time that each request is made to cost beyond its work: not a usual server. Only where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handicap_ns: Option<NonZeroU32>,
@@ -69,6 +74,31 @@ pub struct Ready {
     pub version: String,
     /// The commit it was built from, with `-dirty` when the sources differed, or `unknown`.
     pub commit: String,
+}
+
+/// Who bound the sockets that a server listens with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "lowercase")]
+pub enum InheritedFrom {
+    /// A service manager, by LISTEN_FDS.
+    Environment,
+    /// A server that has left them.
+    Predecessor {
+        /// Its process.
+        pid: u32,
+    },
+}
+
+/// What became of a process that came to take over the listeners.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandoverLine {
+    /// That process.
+    pub successor_pid: u32,
+    /// Whether it has them: then this server drains.
+    pub done: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// Live counters.
@@ -118,6 +148,7 @@ mod tests {
             admission: Admission::default(),
             handicap_ns: None,
             hello_cost_ns: None,
+            inherited: None,
             notes: vec![],
             pid: 1,
             version: "0.1.0".to_owned(),
@@ -198,7 +229,7 @@ mod tests {
                 let read = match serde_json::from_value(printed).unwrap() {
                     Event::Ready(ready) => ready.handicap_ns,
                     Event::Exit(exit) => exit.report.handicap_ns,
-                    Event::Stats(_) => unreachable!(),
+                    Event::Stats(_) | Event::Handover(_) => unreachable!(),
                 };
                 assert_eq!(read, handicap_ns);
             }
@@ -247,6 +278,30 @@ mod tests {
                 let read: Result<Event, _> = serde_json::from_value(renamed(&event, &path));
                 assert!(read.is_err(), "{path:?} may be missing");
             }
+        }
+    }
+
+    #[test]
+    fn a_hand_over_and_an_inheritance_read_back() {
+        for (line, expected) in [
+            (json!({"event": "handover", "successor_pid": 7, "done": true}), Some(true)),
+            (json!({"event": "handover", "successor_pid": 7, "done": false, "failure": "gone"}), Some(false)),
+            (json!({"event": "handover", "successor_pid": 7}), None),
+        ] {
+            let read = serde_json::from_value(line.clone());
+            let done = match &read {
+                Ok(Event::Handover(handover)) => Some(handover.done),
+                _ => None,
+            };
+            assert_eq!(done, expected, "{line}");
+            assert!(read.is_err() || serde_json::to_value(read.unwrap()).unwrap() == line);
+        }
+        for (from, words) in [
+            (InheritedFrom::Environment, json!({"from": "environment"})),
+            (InheritedFrom::Predecessor { pid: 7 }, json!({"from": "predecessor", "pid": 7})),
+        ] {
+            assert_eq!(serde_json::to_value(from).unwrap(), words);
+            assert_eq!(serde_json::from_value::<InheritedFrom>(words).unwrap(), from);
         }
     }
 }

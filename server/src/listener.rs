@@ -41,6 +41,23 @@ fn set_options(socket: &Socket, address: SocketAddr, options: &Options) -> io::R
     }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
+    set_for_accepted(socket, options)
+}
+
+/// Makes a listening TCP socket that another process bound as if it had been bound here. Accepted sockets of that
+/// process are alike from here on, too.
+pub(crate) fn renew(listening: &impl AsFd, options: &Options) -> io::Result<()> {
+    let socket = SockRef::from(listening);
+    // Whoever bound it may have wanted these.
+    socket.set_keepalive(false)?;
+    socket.set_tcp_user_timeout(None)?;
+    set_for_accepted(&socket, options)?;
+    // A socket that listens takes another backlog (listen(2)).
+    socket.listen(options.socket.backlog_for_listen())
+}
+
+/// Sets what accepted sockets inherit.
+fn set_for_accepted(socket: &Socket, options: &Options) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     // An urgent byte stays in its place in the stream (RFC 6093 §5). If it were taken out, a receive would
     // stop before the bytes after it, and the kernel would not say that there are any (tcp_inq,
@@ -72,9 +89,9 @@ pub(crate) fn set_sizes(socket: &Socket, options: &SocketOptions) -> io::Result<
 }
 
 /// Joins the reuseport group: from here on connections arrive.
-pub(crate) fn listen(socket: Socket, options: &SocketOptions) -> Result<Listener, Failure> {
+pub(crate) fn listen(socket: Socket, options: &SocketOptions) -> Result<OwnedFd, Failure> {
     socket.listen(options.backlog_for_listen()).map_err(Failure::of("listen(2)"))?;
-    Ok(Listener { socket: socket.into(), family: Family::Tcp })
+    Ok(socket.into())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,9 +117,11 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// This reactor's share of a listening unix socket.
-    pub(crate) fn of_unix(shared: BorrowedFd<'_>) -> io::Result<Listener> {
-        Ok(Listener { socket: shared.try_clone_to_owned()?, family: Family::Unix })
+    /// A descriptor of the calling thread's own for a socket that listens.
+    pub(crate) fn copy_of(listening: BorrowedFd<'_>) -> io::Result<Listener> {
+        let socket = listening.try_clone_to_owned()?;
+        let is_unix = SockRef::from(&socket).local_addr()?.is_unix();
+        Ok(Listener { socket, family: if is_unix { Family::Unix } else { Family::Tcp } })
     }
 
     /// Takes a connection off the accept queue; its socket is non-blocking. On a non-blocking listener,
@@ -140,12 +159,6 @@ impl Listener {
         rustix::io::ioctl_fionbio(&self.socket, true)
     }
 
-    /// The address of a TCP listener.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        let address = SockRef::from(&self.socket).local_addr()?;
-        address.as_socket().ok_or_else(|| Errno::AFNOSUPPORT.into())
-    }
-
     /// Makes the kernel ignore further SYNs. Pending handshakes continue, and the accept queue keeps its
     /// connections; closing at once would reset both (RFC 9293 §3.10.7.2).
     ///
@@ -175,6 +188,12 @@ impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
+}
+
+/// The address of a TCP socket.
+pub(crate) fn address(socket: &impl AsFd) -> io::Result<SocketAddr> {
+    let address = SockRef::from(socket).local_addr()?;
+    address.as_socket().ok_or_else(|| Errno::AFNOSUPPORT.into())
 }
 
 /// Ends a connection that was accepted but not served, by RST, so that its peer need not wait for anything.
@@ -233,12 +252,13 @@ mod tests {
     fn open_with(address: SocketAddr, change: impl FnOnce(&mut Options)) -> Result<Listener, Failure> {
         let mut options = Options::new(Workload::Echo);
         change(&mut options);
-        listen(bind(address, true, &options)?, &options.socket)
+        let socket = listen(bind(address, true, &options)?, &options.socket)?;
+        Ok(Listener::copy_of(socket.as_fd()).unwrap())
     }
 
     /// What an accepted socket has inherited.
     fn accepted_from(listener: &Listener) -> TcpStream {
-        let client = TcpStream::connect(listener.address().unwrap()).unwrap();
+        let client = TcpStream::connect(address(&listener).unwrap()).unwrap();
         // The client's handshake ends a moment before the connection is in the queue.
         loop {
             match listener.accept() {
@@ -331,7 +351,7 @@ mod tests {
     #[test]
     fn a_port_with_a_listener_is_not_free_even_under_reuseport() {
         let listener = open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = listener.address().unwrap();
+        let address = super::address(&listener).unwrap();
         assert_eq!(ensure_free(address).unwrap_err().error.kind(), io::ErrorKind::AddrInUse);
         assert!(open(address).is_ok(), "a second reactor joins the group");
         drop(listener);
@@ -342,7 +362,7 @@ mod tests {
     /// A connection that the kernel has completed survives `refuse`; a later one fails.
     fn check_that_the_queue_outlives(refuse: impl Fn(&Listener) -> io::Result<()>, late_error: io::ErrorKind) {
         let first = open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = first.address().unwrap();
+        let address = address(&first).unwrap();
         let group = [first, open(address).unwrap(), open(address).unwrap()];
         let queued: Vec<TcpStream> = (0..30).map(|_| TcpStream::connect(address).unwrap()).collect();
         group.iter().for_each(|listener| refuse(listener).unwrap());

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use protocol::Workload;
@@ -237,6 +238,10 @@ pub struct Options {
     pub variant: Variant,
     /// Where to listen, at least one place.
     pub listen: Vec<Endpoint>,
+    /// Take an address although others listen there, and share its connections with them.
+    pub share_port: bool,
+    /// Where a successor takes over the listeners, and where this server takes those of a predecessor.
+    pub handover: Option<PathBuf>,
     /// What is set on listening sockets.
     pub socket: SocketOptions,
     /// Number of reactors. Each is one thread with its own listeners, fd table and shard; only the listener of a
@@ -292,6 +297,8 @@ impl Options {
             workload,
             variant: Variant::EpollLevel,
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
+            share_port: false,
+            handover: None,
             socket: SocketOptions::default(),
             reactors: sys::affinity::allowed_cpus().map_or(1, |cpus| cpus.len()),
             cpus: Vec::new(),

@@ -10,17 +10,17 @@ use std::time::Instant;
 use crossbeam::channel::Sender;
 use protocol::Workload;
 use protocol::server::{Echo, Http, Protocol};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use crate::admission::WhenShort;
 use crate::backend::epoll::Epoll;
 use crate::backend::mio::Mio;
 use crate::backend::uring::{self, Uring, style};
 use crate::backend::{Backend, Parts};
-use crate::balance::Program;
 use crate::drain::{Command, Drain};
-use crate::endpoint::Endpoint;
 use crate::handicap::Handicap;
-use crate::listener::{self, Listener, SocketSizes};
+use crate::listener::{Listener, SocketSizes};
 use crate::options::{Options, Scheduling, Variant};
 use crate::report::ReactorReport;
 use crate::shard::{Bucket, Intake, Resources, Room, Shard, Timeouts};
@@ -28,10 +28,12 @@ use crate::stats::Snapshot;
 use crate::unavailable::Unavailable;
 use host::CpuTime;
 
-/// Bits of a [`Line`]: drain, stop, and a snapshot is wanted.
+/// Bits of a [`Line`]: drain, stop, a snapshot is wanted, leave the listeners to a successor, and begin to serve.
 const DRAIN: u8 = 1;
 const STOP: u8 = 1 << 1;
 const SNAPSHOT: u8 = 1 << 2;
+const LEAVE: u8 = 1 << 3;
+const BEGIN: u8 = 1 << 4;
 
 /// How the supervisor reaches one reactor: what it wants, and a doorbell to make the reactor look. It costs
 /// one load per turn, whatever is asked.
@@ -50,16 +52,41 @@ impl Line {
         let bit = match command {
             Command::Serve => 0,
             Command::Drain => DRAIN,
+            Command::Leave => LEAVE,
             Command::Stop => STOP,
+            Command::Abandon => LEAVE | STOP,
         };
+        self.ask(bit)
+    }
+
+    /// Lets a reactor begin that waits for it.
+    pub(crate) fn begin(&self) -> io::Result<()> {
+        self.ask(BEGIN)
+    }
+
+    fn ask(&self, bit: u8) -> io::Result<()> {
         self.wanted.fetch_or(bit, Ordering::Release);
         sys::doorbell::ring(&self.doorbell)
     }
 
+    /// Waits for the word to begin. False if the reactor is to end instead.
+    fn wait_for_begin(&self) -> io::Result<bool> {
+        loop {
+            let wanted = self.wanted.load(Ordering::Acquire);
+            if wanted & (BEGIN | STOP | DRAIN | LEAVE) != 0 {
+                return Ok(wanted & BEGIN != 0);
+            }
+            // It is not answered: the first turn does that.
+            match poll(&mut [PollFd::new(&self.doorbell, PollFlags::IN)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// Asks for a [`Snapshot`]; if an earlier request is still unanswered, one answer serves both.
     pub(crate) fn ask_for_snapshot(&self) -> io::Result<()> {
-        self.wanted.fetch_or(SNAPSHOT, Ordering::Release);
-        sys::doorbell::ring(&self.doorbell)
+        self.ask(SNAPSHOT)
     }
 
     /// The current order, and whether a snapshot is wanted. Clears the request for the snapshot.
@@ -70,10 +97,12 @@ impl Line {
         if snapshot {
             self.wanted.fetch_and(!SNAPSHOT, Ordering::AcqRel);
         }
-        let command = match wanted & (DRAIN | STOP) {
-            0 => Command::Serve,
-            DRAIN => Command::Drain,
-            _ => Command::Stop,
+        let command = match (wanted & STOP != 0, wanted & LEAVE != 0) {
+            (true, true) => Command::Abandon,
+            (true, false) => Command::Stop,
+            (false, true) => Command::Leave,
+            (false, false) if wanted & DRAIN != 0 => Command::Drain,
+            (false, false) => Command::Serve,
         };
         (command, snapshot)
     }
@@ -81,8 +110,8 @@ impl Line {
 
 /// What a reactor tells its supervisor.
 pub(crate) enum News {
-    /// The reactor of this index serves at these places.
-    Ready { index: usize, endpoints: Vec<Endpoint>, sizes: SocketSizes },
+    /// The reactor of this index serves.
+    Ready { index: usize, sizes: SocketSizes },
     /// It cannot start.
     Unavailable(Unavailable),
     /// What it counted so far.
@@ -95,14 +124,13 @@ pub(crate) enum News {
 pub(crate) struct Setup {
     pub(crate) index: usize,
     pub(crate) cpu: usize,
-    pub(crate) endpoints: Vec<Endpoint>,
-    /// Listening unix sockets, in the order of their endpoints.
-    pub(crate) shared: Vec<Arc<OwnedFd>>,
+    /// The sockets that it listens with. Their owner keeps them until the reactor is ready.
+    pub(crate) sockets: Vec<Arc<OwnedFd>>,
     pub(crate) connections_max: u32,
     pub(crate) options: Options,
-    /// The program of the reuseport group; only the first reactor has it.
-    pub(crate) program: Option<Program>,
     pub(crate) line: Line,
+    /// Whether it is to wait for a word before it accepts.
+    pub(crate) waits: bool,
 }
 
 /// The thread's body. Matches workload and backend once; the code after it is monomorphic.
@@ -135,7 +163,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     setup: Setup,
     news: &Sender<News>,
 ) -> Result<ReactorReport, Unavailable> {
-    let Setup { index, cpu, endpoints, shared: unix, connections_max, options, program, line } = setup;
+    let Setup { index, cpu, sockets, connections_max, options, line, waits } = setup;
     sys::affinity::pin_to_cpu(cpu).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidInput => {
             Unavailable::Cpu { cpu, allowed: sys::affinity::allowed_cpus().unwrap_or_default() }
@@ -146,14 +174,8 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         sys::thread::schedule_as_batch().map_err(Unavailable::kernel("sched_setscheduler(2) with SCHED_BATCH"))?;
     }
     sys::thread::leave_signals_to_others().map_err(Unavailable::kernel("pthread_sigmask(3)"))?;
-    let kept: Vec<BorrowedFd<'_>> =
-        iter::once(line.doorbell.as_fd()).chain(unix.iter().map(|socket| socket.as_fd())).collect();
-    sys::thread::unshare_fd_table(&kept).map_err(Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE"))?;
-    sys::thread::leave_stdout_to_others().map_err(Unavailable::kernel("dup2(2) of /dev/null"))?;
-    let (listeners, endpoints) = listen(&endpoints, &unix, B::LISTENER_NONBLOCKING, program.as_ref(), &options)?;
+    let listeners = own_listeners(sockets, line.doorbell.as_fd())?;
     let sizes = listeners[0].sizes().map_err(Unavailable::kernel("getsockopt(2)"))?;
-    // The copies in this fd table stay open until the thread ends, when nobody can connect to them any more.
-    drop(unix);
     let shard = shard(protocol, index, connections_max, &options)?;
     let mut backend = B::open(Parts {
         listeners,
@@ -163,8 +185,14 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         accepts_per_turn_max: options.accepts_per_turn_max,
     })?;
     // If the supervisor is gone, nobody needs the news.
-    let _ = news.send(News::Ready { index, endpoints, sizes });
-    let result = serve(&mut backend, &line, index, news);
+    let _ = news.send(News::Ready { index, sizes });
+    if waits && !line.wait_for_begin().map_err(Unavailable::kernel("poll(2) of the doorbell"))? {
+        // Whoever else accepts from these sockets keeps all that is queued: to end an accept of io_uring, its ring would
+        // have to submit it first.
+        std::mem::forget(backend);
+        return Err(Unavailable::reactor(index, None));
+    }
+    let result = serve(&mut backend, &line, Drain::new(options.share_port), index, news);
     let left = u64::from(backend.shard().len()) + u64::from(backend.shard().waiting());
     let shared = &backend.shard().shared;
     let buffers = shared.buffer_usage();
@@ -212,43 +240,31 @@ fn shard<P: Protocol, K>(
     Ok(shard)
 }
 
-/// Opens the listeners of one reactor and returns their endpoints: the first reactor chooses ports.
-fn listen(
-    endpoints: &[Endpoint],
-    unix: &[Arc<OwnedFd>],
-    nonblocking: bool,
-    program: Option<&Program>,
-    options: &Options,
-) -> Result<(Vec<Listener>, Vec<Endpoint>), Unavailable> {
-    let mut unix = unix.iter();
-    let mut listeners = Vec::with_capacity(endpoints.len());
-    let mut places = Vec::with_capacity(endpoints.len());
-    for endpoint in endpoints {
-        if let Endpoint::Tcp(address) = *endpoint {
-            let socket = listener::bind(address, nonblocking, options).map_err(Unavailable::address(address))?;
-            // Each address has its own group, and each group its own program.
-            if let Some(program) = program {
-                program.attach(&socket)?;
-            }
-            let listener = listener::listen(socket, &options.socket).map_err(Unavailable::address(address))?;
-            places.push(listener.address().map_err(Unavailable::kernel("getsockname(2)"))?.into());
-            listeners.push(listener);
-        } else if let Some(shared) = unix.next() {
-            listeners.push(Listener::of_unix(shared.as_fd()).map_err(Unavailable::kernel("dup(2) of a listener"))?);
-            places.push(endpoint.clone());
-        }
-    }
-    Ok((listeners, places))
+/// Gives the thread an fd table of its own, and listeners in it.
+fn own_listeners(sockets: Vec<Arc<OwnedFd>>, doorbell: BorrowedFd<'_>) -> Result<Vec<Listener>, Unavailable> {
+    let unshared = Unavailable::kernel("close_range(2) with CLOSE_RANGE_UNSHARE");
+    let kept: Vec<BorrowedFd<'_>> = iter::once(doorbell).chain(sockets.iter().map(|socket| socket.as_fd())).collect();
+    sys::thread::unshare_fd_table(&kept).map_err(unshared)?;
+    sys::thread::leave_stdout_to_others().map_err(Unavailable::kernel("dup2(2) of /dev/null"))?;
+    let copies: io::Result<Vec<Listener>> = sockets.iter().map(|socket| Listener::copy_of(socket.as_fd())).collect();
+    let listeners = copies.map_err(Unavailable::kernel("dup(2) of a listener"))?;
+    // A listener is closed only if no copy is left, and these copies are nobody's: their owner is in another table, and
+    // is there still.
+    drop(sockets);
+    let kept: Vec<BorrowedFd<'_>> =
+        iter::once(doorbell).chain(listeners.iter().map(|listener| listener.as_fd())).collect();
+    sys::thread::close_in_own_fd_table(&kept).map_err(Unavailable::kernel("close_range(2)"))?;
+    Ok(listeners)
 }
 
 /// Runs turns until the reactor is told to end and has nothing left to do.
 fn serve<P: Protocol, B: Backend<P>>(
     backend: &mut B,
     line: &Line,
+    mut drain: Drain,
     index: usize,
     news: &Sender<News>,
 ) -> io::Result<()> {
-    let mut drain = Drain::new();
     loop {
         backend.turn()?;
         let (command, snapshot_wanted) = line.read();

@@ -33,6 +33,35 @@ pub enum Unavailable {
         /// What mends it.
         fix: String,
     },
+    /// The path of a hand-over cannot be used, or whoever is there does not hand over.
+    #[error("--handover {}: {cause}; {fix}", path.display())]
+    Handover {
+        /// What was requested.
+        path: PathBuf,
+        /// The obstacle.
+        cause: String,
+        /// What mends it.
+        fix: String,
+    },
+    /// The predecessor's loop and this one's want different things of the sockets that they share.
+    #[error(
+        "--handover: the predecessor {theirs}, and this one is to {ours}: whether accept waits is a property of the sockets that both share; use {backend}, or end it first",
+        theirs = if *is_uring { "runs a loop of readiness" } else { "runs io_uring" },
+        ours = if *is_uring { "run io_uring" } else { "run a loop of readiness" },
+        backend = if *is_uring { "--backend epoll or mio" } else { "--backend io_uring" }
+    )]
+    Loop {
+        /// Whether this server is of io_uring.
+        is_uring: bool,
+    },
+    /// What LISTEN_FDS announces is not usable.
+    #[error(
+        "LISTEN_FDS: {cause}; pass listening sockets of TCP or unix streams from descriptor 3 on, as sd_listen_fds(3) says, or unset it"
+    )]
+    Environment {
+        /// What is wrong.
+        cause: String,
+    },
     /// Nobody can listen on the address.
     #[error("cannot listen on {address}: {call} failed: {error}; {fix}")]
     Address {

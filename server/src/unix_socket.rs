@@ -26,6 +26,7 @@ pub const UNIX_PATH_LEN_MAX: usize = 107;
 /// use the path at once. shutdown(2) would refuse them too, but it leaves the listener readable for good
 /// (`unix_poll`), and every loop would spin until it is closed. Connections already in the accept queue are served
 /// either way.
+#[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
     device: u64,
@@ -40,19 +41,37 @@ impl SocketFile {
         options: &SocketOptions,
     ) -> Result<(SocketFile, OwnedFd), Unavailable> {
         let refusal = |cause: String, fix: String| Unavailable::UnixSocket { path: path.to_owned(), cause, fix };
-        make_room(path).map_err(|(cause, fix)| refusal(cause, fix))?;
+        match make_room(path, Type::STREAM) {
+            Ok(Room::Made) => {}
+            Ok(Room::Taken(_)) => {
+                let (cause, fix) = live(path);
+                return Err(refusal(cause, fix));
+            }
+            Err((cause, fix)) => return Err(refusal(cause, fix)),
+        }
         let fix = || "choose a path in a directory that exists and that this user may write to".to_owned();
         let open = || -> io::Result<(SocketFile, OwnedFd)> {
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
             listener::set_sizes(&socket, options)?;
             socket.set_nonblocking(nonblocking)?;
             socket.bind(&SockAddr::unix(path)?)?;
-            let metadata = fs::symlink_metadata(path)?;
-            let file = SocketFile { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() };
+            let file = SocketFile::at(path)?;
             socket.listen(options.backlog_for_listen())?;
             Ok((file, socket.into()))
         };
         open().map_err(|error| refusal(error.to_string(), fix()))
+    }
+
+    /// The file that is there, as ours from here on: just bound, or left to us by a predecessor.
+    pub(crate) fn at(path: &Path) -> io::Result<SocketFile> {
+        let metadata = fs::symlink_metadata(path)?;
+        Ok(SocketFile { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// Leaves the file to a successor, who listens on the same socket.
+    pub(crate) fn leave(mut self) {
+        // No file has this number, so what is there is not ours.
+        self.inode = 0;
     }
 }
 
@@ -66,24 +85,35 @@ impl Drop for SocketFile {
     }
 }
 
-/// Removes a socket file on which nobody listens; otherwise returns cause and fix.
-fn make_room(path: &Path) -> Result<(), (String, String)> {
+/// What there is at a path.
+#[derive(Debug)]
+pub(crate) enum Room {
+    /// Nothing, or nothing any more.
+    Made,
+    /// Somebody listens. What is connected to them, unless their accept queue is full.
+    Taken(Option<OwnedFd>),
+}
+
+/// Removes a socket file on which nobody listens. Cause and fix where something else is in the way.
+pub(crate) fn make_room(path: &Path, kind: Type) -> Result<Room, (String, String)> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Room::Made),
         Err(error) => return Err((error.to_string(), "choose a path that this user may look at".into())),
     };
     if !metadata.file_type().is_socket() {
         return Err(("there is a file that is no socket".into(), "move it away, or choose another path".into()));
     }
-    match knock(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(|error| {
-            (format!("a dead server left its socket there, and it cannot be removed: {error}"), "remove it".into())
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+    match knock(path, kind) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map(|()| Room::Made).map_err(|error| {
+                (format!("a dead server left its socket there, and it cannot be removed: {error}"), "remove it".into())
+            })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Room::Made),
+        Ok(connected) => Ok(Room::Taken(Some(connected))),
         // EAGAIN: the accept queue of a living server is full.
-        Ok(()) => Err(live(path)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(live(path)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Room::Taken(None)),
         Err(error) if Errno::from_io_error(&error) == Some(Errno::PROTOTYPE) => {
             Err(("there is a socket of another type".into(), "choose another path".into()))
         }
@@ -99,10 +129,11 @@ fn live(path: &Path) -> (String, String) {
     ("somebody listens there".into(), fix)
 }
 
-fn knock(path: &Path) -> io::Result<()> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+fn knock(path: &Path, kind: Type) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
     socket.set_nonblocking(true)?;
-    socket.connect(&SockAddr::unix(path)?)
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(socket.into())
 }
 
 #[cfg(test)]
@@ -186,8 +217,8 @@ mod tests {
         let path = place.socket();
         let (_file, _listener) =
             SocketFile::create(&path, true, &SocketOptions { backlog: 1, ..SocketOptions::default() }).unwrap();
-        while knock(&path).is_ok() {}
-        assert_eq!(knock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        while knock(&path, Type::STREAM).is_ok() {}
+        assert_eq!(knock(&path, Type::STREAM).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert!(refusal(&path).contains("somebody listens"));
     }
 

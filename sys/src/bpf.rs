@@ -14,6 +14,8 @@ const BPF_PROG_TYPE_SOCKET_FILTER: u32 = 1;
 /// Of asm-generic/socket.h; since Linux 4.6 for TCP. The libc crate has them for Android only.
 const SO_ATTACH_REUSEPORT_CBPF: libc::c_int = 51;
 const SO_ATTACH_REUSEPORT_EBPF: libc::c_int = 52;
+/// Since Linux 5.3.
+const SO_DETACH_REUSEPORT_BPF: libc::c_int = 68;
 
 /// What `bpftool prog` shows; at most 15 bytes (BPF_OBJ_NAME_LEN).
 const PROGRAM_NAME: &[u8; 16] = b"c10m_robin\0\0\0\0\0\0";
@@ -136,6 +138,24 @@ pub fn attach_classic(socket: &impl AsFd, program: &[libc::sock_filter]) -> io::
     // SAFETY: the kernel copies `size` bytes at the address and `len` instructions at the address in
     // them, which are borrowed for longer than the call, and writes to neither.
     nothing(unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, option, (&raw const program).cast(), size) })
+}
+
+/// Takes away what chooses the listener in the reuseport group of `socket`: the kernel's hash does from here on. False
+/// if nothing did.
+///
+/// # Errors
+/// ENOPROTOOPT before Linux 5.3.
+pub fn detach(socket: &impl AsFd) -> io::Result<bool> {
+    let unused: libc::c_int = 0;
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    let socket = socket.as_fd().as_raw_fd();
+    let option = SO_DETACH_REUSEPORT_BPF;
+    // SAFETY: the kernel reads `size` bytes at the address, an initialised int, and writes none.
+    match nothing(unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, option, (&raw const unused).cast(), size) }) {
+        // EINVAL: no group at all, so no program either (`reuseport_detach_prog`).
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINVAL)) => Ok(false),
+        result => result.map(|()| true),
+    }
 }
 
 fn nothing(result: libc::c_int) -> io::Result<()> {

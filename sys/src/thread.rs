@@ -14,10 +14,25 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// # Errors
 /// ENOSYS before Linux 5.9, EMFILE; no privilege is needed.
 pub fn unshare_fd_table(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    close_others(kept)
+}
+
+/// Closes everything but the standard streams and `kept` in the fd table that `unshare_fd_table` gave the calling
+/// thread: what it kept then to copy it, and does not need any more. Whoever still owns one of those in another
+/// thread loses nothing, but the calling thread must not use it again.
+///
+/// # Errors
+/// None in practice.
+pub fn close_in_own_fd_table(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    close_others(kept)
+}
+
+fn close_others(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     const FIRST_CLOSED: u32 = 3;
     let mut kept: Vec<u32> = kept.iter().map(|descriptor| descriptor.as_raw_fd() as u32).collect();
     kept.sort_unstable();
-    // The unsharing call itself closes everything after the last kept descriptor, so that it is never copied.
+    // The unsharing call itself closes everything after the last kept descriptor, so that it is never copied. In a
+    // table that is the thread's own already, the flag does nothing.
     close_range(kept.last().map_or(FIRST_CLOSED, |last| last + 1), u32::MAX, libc::CLOSE_RANGE_UNSHARE)?;
     let mut first = FIRST_CLOSED;
     for kept in kept {
@@ -30,9 +45,9 @@ pub fn unshare_fd_table(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
 }
 
 fn close_range(first: u32, last: u32, flags: libc::c_uint) -> io::Result<()> {
-    // SAFETY: the first call of `unshare_fd_table` carries CLOSE_RANGE_UNSHARE (close_range(2)), so
-    // both close in a table that only this thread has. A reactor calls it before it opens anything,
-    // and of what was open before it uses only the standard streams and the descriptors it keeps.
+    // SAFETY: the first call of `close_others` carries CLOSE_RANGE_UNSHARE (close_range(2)), so
+    // all close in a table that only this thread has. A reactor calls it before it opens anything but
+    // what it keeps, and of what was open before it uses only the standard streams and what it keeps.
     match unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
@@ -146,6 +161,25 @@ mod tests {
         });
         assert_eq!(open, [false, true, false, true, false]);
         assert!([below, between, above].iter().all(|file| file.metadata().is_ok()), "they are still open here");
+    }
+
+    /// A socket is closed only when no table has it any more, so a copy must not stay behind.
+    #[test]
+    fn what_was_kept_to_copy_it_can_be_let_go() {
+        let shared = doorbell::open().unwrap();
+        let kept = doorbell::open().unwrap();
+        let open = std::thread::scope(|scope| {
+            let reactor = scope.spawn(|| {
+                unshare_fd_table(&[shared.as_fd(), kept.as_fd()]).unwrap();
+                let copy = shared.try_clone().unwrap();
+                close_in_own_fd_table(&[kept.as_fd(), copy.as_fd()]).unwrap();
+                [shared.as_raw_fd(), kept.as_raw_fd(), copy.as_raw_fd()]
+                    .map(|number| std::fs::read_link(format!("/proc/thread-self/fd/{number}")).is_ok())
+            });
+            reactor.join().unwrap()
+        });
+        assert_eq!(open, [false, true, true]);
+        assert!(doorbell::ring(&shared).is_ok(), "it is open here");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use host::SocketBounds;
 use protocol::Workload;
-use server::{Endpoint, Event, KeepAlive, Options, Ready, Report, Server, SocketSizes};
+use server::{Endpoint, Event, HandoverNews, InheritedFrom, KeepAlive, Options, Ready, Report, Server, SocketSizes};
 
 /// A JSON line, with its fields sorted by name.
 pub(super) fn line(event: &Event) -> String {
@@ -12,7 +12,7 @@ pub(super) fn line(event: &Event) -> String {
 }
 
 /// The announcement of a server that is ready.
-pub(super) fn ready(server: &Server, options: &Options, notes: Vec<String>) -> Event {
+pub(super) fn ready(server: &Server, options: &Options, inherited: Option<InheritedFrom>, notes: Vec<String>) -> Event {
     let addresses: Vec<String> = server.endpoints().iter().map(Endpoint::to_string).collect();
     let sizes = server.socket_sizes();
     Event::Ready(Ready {
@@ -31,11 +31,30 @@ pub(super) fn ready(server: &Server, options: &Options, notes: Vec<String>) -> E
         admission: options.admission,
         handicap_ns: options.handicap_ns,
         hello_cost_ns: options.hello_cost_ns,
+        inherited,
         notes,
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: lab::built::COMMIT.to_owned(),
     })
+}
+
+/// Whose sockets it listens with.
+pub(super) fn origin_note(origin: InheritedFrom) -> String {
+    match origin {
+        InheritedFrom::Environment => "the sockets are those that LISTEN_FDS announced".into(),
+        InheritedFrom::Predecessor { pid } => format!("the sockets are those of process {pid}, which drains now"),
+    }
+}
+
+/// What became of a successor.
+pub(super) fn handover_sentence(news: &HandoverNews) -> String {
+    match &news.failure {
+        None => format!("c10m: process {} has taken over the listeners; this one drains", news.successor),
+        Some(cause) => {
+            format!("c10m: process {} came to take over, and did not: {cause}; this one serves on", news.successor)
+        }
+    }
 }
 
 /// The announcement as a sentence.

@@ -1,6 +1,7 @@
 //! The arguments of `c10m serve`, and the options that they stand for.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -37,6 +38,15 @@ pub(crate) struct ServeArgs {
     workload: Workload,
     #[arg(long, value_name = "PLACE", default_value = "8080", value_delimiter = ',', help = PLACES)]
     pub(super) listen: Vec<Listen>,
+    /// Hot restart: take over the listeners of the server that was started with the same path, which then drains; and
+    /// give them to the next that comes. Without a predecessor, start as usual. Nothing that is queued is lost. PATH is
+    /// a socket that only this user may use.
+    #[arg(long, value_name = "PATH", value_parser = handover_path)]
+    pub(super) handover: Option<PathBuf>,
+    /// Listen although others do at the same address and port, and share the connections with them (SO_REUSEPORT).
+    /// What is queued for the one that ends first is lost, unless net.ipv4.tcp_migrate_req is 1.
+    #[arg(long)]
+    share_port: bool,
     #[arg(long, default_value = "epoll", help = backend_help())]
     backend: String,
     #[arg(long, help = variant_help())]
@@ -156,6 +166,17 @@ fn hello_cost(text: &str) -> Result<NonZeroU32, String> {
     ns.ok_or_else(|| "0s is the default; leave the option out".into())
 }
 
+fn handover_path(text: &str) -> Result<PathBuf, String> {
+    match text.len() {
+        0 => Err("a path is missing".into()),
+        len if len > server::UNIX_PATH_LEN_MAX => Err(format!(
+            "the path has {len} bytes, but a unix socket address only has room for {} (unix(7)); choose a shorter one",
+            server::UNIX_PATH_LEN_MAX
+        )),
+        _ => Ok(text.into()),
+    }
+}
+
 /// A reactor's timers have a resolution of 100 ms. More frequent lines would say less than they cost.
 fn interval(text: &str) -> Result<Duration, String> {
     const LEAST: Duration = Duration::from_millis(100);
@@ -226,6 +247,20 @@ impl ServeArgs {
         self.check_effects(endpoints)
     }
 
+    /// Refuses what does not go with sockets that a service manager passed.
+    ///
+    /// # Errors
+    /// What does not.
+    pub(super) fn check_inherited(&self) -> Result<(), String> {
+        let other = [("listen", "--listen"), ("handover", "--handover"), ("share_port", "--share-port")];
+        match other.iter().find(|(name, _)| self.given.has(name)) {
+            Some((_, flag)) => Err(format!(
+                "{flag} does not go with LISTEN_FDS, which brings the sockets that listen; leave it out, or unset LISTEN_FDS"
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses options without effect.
     fn check_effects(&self, endpoints: &[Endpoint]) -> Result<(), String> {
         let is_echo = self.workload == Workload::Echo;
@@ -233,6 +268,9 @@ impl ServeArgs {
             if is_echo && self.given.has(name) {
                 return Err(format!("{flag} has no effect on echo, which has neither heads nor bodies: it needs http"));
             }
+        }
+        if self.share_port && endpoints.iter().all(|endpoint| endpoint.tcp().is_none()) {
+            return Err("--share-port has no effect on a unix socket: it needs an address of TCP".into());
         }
         if self.rcvbuf.is_some() && endpoints.iter().all(|endpoint| endpoint.tcp().is_none()) {
             // unix(7): SO_RCVBUF has no effect on these sockets, because what is sent counts against the sender's
@@ -259,6 +297,8 @@ impl ServeArgs {
         let mut options = Options::new(self.workload);
         options.variant = variant;
         options.listen = endpoints;
+        options.share_port = self.share_port;
+        options.handover = self.handover.clone();
         options.socket = SocketOptions { backlog: self.backlog, receive_buffer: self.rcvbuf, send_buffer: self.sndbuf };
         options.reactors = self.reactors.map_or(options.reactors, usize::from);
         options.cpus = self.cpus.as_ref().map_or(vec![], |list| list.0.clone());

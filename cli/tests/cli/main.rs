@@ -6,6 +6,7 @@ mod c10m;
 mod descriptors;
 mod failures;
 mod faults;
+mod handover;
 mod hogs;
 mod in_hand;
 mod interchange;

@@ -67,7 +67,6 @@ struct Source {
 
 impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
     type Socket = OwnedFd;
-    const LISTENER_NONBLOCKING: bool = true;
 
     fn open(parts: Parts<P, OwnedFd>) -> Result<Self, Unavailable> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Unavailable::kernel("epoll_create1(2)"))?;

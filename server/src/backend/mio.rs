@@ -63,7 +63,6 @@ struct Source {
 
 impl<P: Protocol> Backend<P> for Mio<P> {
     type Socket = TcpStream;
-    const LISTENER_NONBLOCKING: bool = true;
 
     fn open(parts: Parts<P, TcpStream>) -> Result<Self, Unavailable> {
         let poll = Poll::new().map_err(Unavailable::kernel("mio::Poll::new"))?;

@@ -124,7 +124,6 @@ pub(crate) struct Uring<P: Protocol, S: Style> {
 
 impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
     type Socket = Direct;
-    const LISTENER_NONBLOCKING: bool = false;
 
     fn open(parts: Parts<P, Direct>) -> Result<Self, Unavailable> {
         // Near the limit every listener may accept one connection at the same time.

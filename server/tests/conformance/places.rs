@@ -138,7 +138,10 @@ pub(crate) fn live_counters(variant: Variant) {
     let address = server.endpoints()[0].tcp().expect("an address of TCP");
     let ((orders, received), (stats, told)) = (unbounded(), unbounded());
     let supervisor = std::thread::spawn(move || {
-        let mut tell = |line: &server::Stats| stats.send(line.clone()).expect("the test receives");
+        let mut tell = |told: &server::Told| match told {
+            server::Told::Stats(line) => stats.send((**line).clone()).expect("the test receives"),
+            server::Told::Handover(news) => panic!("nobody asked for it: {news:?}"),
+        };
         server.supervise_with(&received, Some(Duration::from_millis(20)), &mut tell)
     });
     let mut clients: Vec<Client> = (0..10)

@@ -30,9 +30,10 @@ fn open<S: Style>() -> Option<(Uring<Echo, S>, SocketAddr)> {
     }
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let options = Options::new(Workload::Echo);
-    let socket = listener::bind(any, Uring::<Echo, S>::LISTENER_NONBLOCKING, &options).expect("a free port");
-    let listener = listener::listen(socket, &options.socket).expect("a free port");
-    let address = listener.address().expect("bound");
+    let socket = listener::bind(any, false, &options).expect("a free port");
+    let socket = listener::listen(socket, &options.socket).expect("a free port");
+    let address = listener::address(&socket).expect("bound");
+    let listener = Listener::copy_of(std::os::fd::AsFd::as_fd(&socket)).expect("a descriptor");
     let timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let backend = Uring::open(Parts {
         listeners: vec![listener],
