@@ -5,6 +5,7 @@ mod backends;
 mod c10m;
 mod churn;
 mod decision;
+mod drain;
 mod fd_limit;
 mod generator;
 mod ladder;
@@ -36,12 +37,13 @@ fn comparisons() -> Vec<Comparison> {
 
 /// Every experiment of either kind.
 fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
-    let scenarios: [Box<dyn Experiment>; 5] = [
+    let scenarios: [Box<dyn Experiment>; 6] = [
         Box::new(c10m::SCENARIO),
         Box::new(omission::SCENARIO),
         Box::new(storm::SCENARIO),
         Box::new(fd_limit::SCENARIO),
         Box::new(ports::SCENARIO),
+        Box::new(drain::SCENARIO),
     ];
     comparisons().into_iter().map(|comparison| Box::new(comparison) as Box<dyn Experiment>).chain(scenarios)
 }
@@ -67,7 +69,7 @@ mod tests {
     use crate::subjects::load::Generator;
 
     /// The experiments about what goes wrong.
-    const FAILURES: [&str; 3] = ["storm", "fd-limit", "ports"];
+    const FAILURES: [&str; 4] = ["storm", "fd-limit", "ports", "drain"];
     /// Longest time in seconds for a first answer.
     const QUICK_S_MAX: f64 = 300.0;
 

@@ -87,7 +87,7 @@ fn ports_run_out_and_remedies_help() {
 /// Without the fault an experiment must not find it, or it would find it anywhere.
 #[test]
 fn a_control_without_the_fault_finds_nothing() {
-    for (experiment, seconds) in [("ports", "1"), ("fd-limit", "1")] {
+    for (experiment, seconds) in [("ports", "1"), ("fd-limit", "1"), ("drain", "1")] {
         let out = Out::new(&format!("control-{experiment}"));
         let asked = ["--repeats", "1", "--seconds", seconds, "--no-fault", "--json"];
         let (code, stdout, stderr) = run(&out.arguments(experiment, &asked));
@@ -102,6 +102,21 @@ fn a_control_without_the_fault_finds_nothing() {
     let out = Out::new("control-refused");
     refuses(&out.arguments("quick", &["--no-fault"]), 2, &["controls of its own"]);
     refuses(&out.arguments("omission", &["--no-fault"]), 2, &["about no failure"]);
+}
+
+/// Handing over loses nothing, and stopping does; in a control, neither.
+#[test]
+fn only_handing_over_loses_nothing() {
+    let out = Out::new("drain");
+    let (code, stdout, stderr) = run(&out.arguments("drain", &["--repeats", "1", "--seconds", "2", "--json"]));
+    assert_eq!(code, 0, "{stderr}");
+    let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    assert!(median(&record, "stop and start", "lost requests") >= 1000.0);
+    for arm in ["hand over, epoll", "hand over, io_uring"] {
+        assert!(median(&record, arm, "replacements") >= 1.0, "{arm}");
+        assert_eq!(median(&record, arm, "lost requests"), 0.0, "{arm}");
+        assert!(median(&record, arm, "until the old one is gone") > 0.0, "{arm}");
+    }
 }
 
 #[test]

@@ -67,6 +67,10 @@ pub(crate) enum Order {
     Stop,
     /// SIGCONT: it goes on.
     Continue,
+    /// SIGHUP: nginx reads its configuration again and replaces its workers.
+    HangUp,
+    /// SIGUSR2: haproxy's master does.
+    User2,
 }
 
 /// A program.

@@ -60,6 +60,8 @@ fn raw(signal: Order) -> Signal {
         Order::Kill => Signal::KILL,
         Order::Stop => Signal::STOP,
         Order::Continue => Signal::CONT,
+        Order::HangUp => Signal::HUP,
+        Order::User2 => Signal::USR2,
     }
 }
 

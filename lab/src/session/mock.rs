@@ -151,7 +151,7 @@ impl Child for MockChild {
                 Order::Terminate => self.lines.extend(lines),
                 Order::Kill => self.play.status = 9,
                 // It still runs.
-                Order::Stop | Order::Continue => self.play.last_lines = Some(lines),
+                Order::Stop | Order::Continue | Order::HangUp | Order::User2 => self.play.last_lines = Some(lines),
             }
         }
     }

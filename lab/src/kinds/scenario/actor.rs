@@ -74,6 +74,8 @@ impl Actor {
         if !self.is_open && !process.is_running() {
             let ended = self.process.take().context("it was there")?.finish();
             self.code = match ended {
+                // Others die of the signal that ends them, or end with its number.
+                _ if self.role == Role::Server && self.is_ending && !self.is_own => Some(0),
                 Ok((_, code)) => Some(code),
                 // A failed probe does not make the run fail.
                 Err(_) if self.role == Role::Probe || self.was_killed => None,

@@ -1,6 +1,7 @@
 //! Carries a timeline out: starts processes, waits, samples while it waits, and ends what it started. One thread does
 //! all of this, so nothing happens between an action and the sample that shows it.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,13 +13,14 @@ use crate::kinds::scenario::actor::Actor;
 use crate::kinds::scenario::observe::Observer;
 use crate::kinds::scenario::prepare::prepare;
 use crate::kinds::scenario::seen::Seen;
-use crate::kinds::scenario::timeline::{Action, Ground, Or, Ready, Role, Timeline, Until};
+use crate::kinds::scenario::timeline::{Action, DIRECTORY, Ground, Or, Ready, Retire, Role, Timeline, Until};
 use crate::kinds::scenario::watch::{self, Pids, Watch};
-use crate::session::host::{Command, Order};
+use crate::session::host::{Command, Order, Program};
 use crate::session::namespace::{self, Hosts};
 use crate::session::process::Process;
 use crate::session::side::Side;
 use crate::session::stage::Stage;
+use crate::subjects::servers::TemporaryDirectory;
 
 /// Longest time between two checks whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
@@ -57,13 +59,25 @@ struct Player<'a> {
     watch: Option<Watch>,
     is_watching: bool,
     observer: Option<Observer>,
+    /// Made for the first command or file that needs it.
+    directory: Option<TemporaryDirectory>,
     seen: Seen,
 }
 
 impl<'a> Player<'a> {
     fn new(stage: &'a Stage<'a>, hosts: Option<&'a Hosts>) -> Player<'a> {
         let seen = Seen::default();
-        Player { stage, hosts, actors: vec![], address: None, watch: None, is_watching: false, observer: None, seen }
+        Player {
+            stage,
+            hosts,
+            actors: vec![],
+            address: None,
+            watch: None,
+            is_watching: false,
+            observer: None,
+            directory: None,
+            seen,
+        }
     }
 
     fn play(mut self, actions: &[Action]) -> anyhow::Result<Seen> {
@@ -114,6 +128,12 @@ impl<'a> Player<'a> {
             Action::Tell(role, order) => self.tell(*role, *order)?,
             Action::Run { side, command } => self.run(*side, command)?,
             Action::Cable { side, up } => self.hosts()?.set_cable(*side, *up)?,
+            Action::Retire { role, how } => self.retire(*role, *how)?,
+            Action::Write { file, text } => {
+                let directory = self.directory()?;
+                let text = text.replace(DIRECTORY, &directory);
+                fs::write(format!("{directory}/{file}"), text).with_context(|| format!("cannot write {file}"))?;
+            }
             Action::Set { side, name, value } => {
                 self.hosts()?.enter(*side)?;
                 sysctl::write(name, value).with_context(|| format!("cannot set {name} to {value}"))?;
@@ -133,6 +153,16 @@ impl<'a> Player<'a> {
         if let Some((host, port)) = self.address.as_deref().and_then(|address| address.rsplit_once(':')) {
             for argument in &mut command.arguments {
                 *argument = argument.replace("{host}", host).replace("{port}", port);
+            }
+        }
+        if command.arguments.iter().any(|argument| argument.contains(DIRECTORY)) {
+            let directory = self.directory()?;
+            for argument in &mut command.arguments {
+                *argument = argument.replace(DIRECTORY, &directory);
+            }
+            if command.program != Program::Own {
+                // Its name tells `orphans` to whom workers belong that are left over.
+                command.directory = Some(directory.into());
             }
         }
         if let Some(hosts) = self.hosts {
@@ -157,6 +187,28 @@ impl<'a> Player<'a> {
             bail!("the server ended first: {}", process.complaint());
         }
         process.terminate();
+        Ok(())
+    }
+
+    /// The directory of the run.
+    fn directory(&mut self) -> anyhow::Result<String> {
+        let directory = match self.directory.take() {
+            Some(directory) => directory,
+            None => TemporaryDirectory::new("scenario").context("cannot make a directory for the run")?,
+        };
+        Ok(self.directory.insert(directory).0.to_string_lossy().into_owned())
+    }
+
+    /// The process before the last one of a role is expected to end.
+    fn retire(&mut self, role: Role, how: Retire) -> anyhow::Result<()> {
+        let mut of_role = self.actors.iter_mut().rev().filter(|actor| actor.role == role);
+        let actor = of_role.nth(1).with_context(|| format!("{} has no predecessor", role.word()))?;
+        actor.is_ending = true;
+        match (&mut actor.process, how) {
+            (Some(process), Retire::Asked) => process.terminate(),
+            (None, Retire::Asked) => bail!("{} ended before it was asked to", role.word()),
+            (_, Retire::ByItself) => {}
+        }
         Ok(())
     }
 
@@ -223,7 +275,7 @@ impl<'a> Player<'a> {
                 Some(actor) => return actor.hear(longest),
                 None => thread::sleep(longest.min(LOOK_SOON)),
             },
-            Until::Sockets(_) => thread::sleep(longest.min(LOOK_SOON)),
+            Until::Sockets(_) | Until::Retired(_) => thread::sleep(longest.min(LOOK_SOON)),
             Until::Held | Until::Gone | Until::Established(_) | Until::Time => thread::sleep(longest),
         }
         Ok(())
@@ -246,6 +298,9 @@ impl<'a> Player<'a> {
                 self.has_ended(Role::Load) || self.watch.as_ref().is_some_and(|watch| watch.held_at_s.is_some())
             }
             Until::Ended(role) => self.has_ended(role),
+            Until::Retired(role) => {
+                self.actors.iter().filter(|actor| actor.role == role && !actor.has_ended()).count() <= 1
+            }
             Until::Gone => self.watch.as_ref().is_none_or(|watch| watch.gone_at_s.is_some()),
             Until::Established(count) => self.observer.as_ref().is_some_and(|observer| observer.established() >= count),
             Until::Time => false,

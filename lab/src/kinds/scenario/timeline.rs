@@ -10,6 +10,9 @@ use crate::session::side::Side;
 /// A placeholder in the arguments of later commands, for the host and port that the server announced.
 pub(crate) const SERVER: &str = "{host}:{port}";
 
+/// A placeholder in arguments and texts, for the directory of the run.
+pub(crate) const DIRECTORY: &str = "{directory}";
+
 /// A role in a timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
@@ -60,18 +63,31 @@ pub(crate) enum Action {
     End(Role),
     /// Ends a process at once (SIGKILL). It may be started again.
     Kill(Role),
-    /// Lets a process rest (SIGSTOP) or go on (SIGCONT).
+    /// Lets a process rest (SIGSTOP) or go on (SIGCONT), or replace its workers (SIGHUP, SIGUSR2).
     Tell(Role, Order),
     /// Runs a program on one of two joined hosts to its end; it has to succeed.
     Run { side: Side, command: Command },
     /// Takes one end of the cable between two joined hosts down, or up again.
     Cable { side: Side, up: bool },
+    /// Lets the process end that was started before the last one of its role: that has taken its place.
+    Retire { role: Role, how: Retire },
+    /// Writes a file in the directory of the run.
+    Write { file: &'static str, text: String },
     /// Changes a setting (sysctl(8)) of one of two joined hosts.
     Set { side: Side, name: &'static str, value: String },
     /// Starts to count on both of two joined hosts.
     Observe,
     /// Notes the time of what happens next, under a name.
     Mark(&'static str),
+}
+
+/// How a process ends whose place another has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retire {
+    /// Nobody need ask it.
+    ByItself,
+    /// By SIGTERM.
+    Asked,
 }
 
 /// When a started process can be used.
@@ -102,6 +118,8 @@ pub(crate) enum Until {
     Held,
     /// A process has ended.
     Ended(Role),
+    /// All processes of a role have ended but the last one.
+    Retired(Role),
     /// The watch has seen the last connection go.
     Gone,
     /// So many connections are established on the server's of two joined hosts, as the last observation saw it.

@@ -15,3 +15,5 @@ pub(crate) mod running;
 mod started;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use started::TemporaryDirectory;

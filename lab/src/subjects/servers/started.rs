@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use crate::session::orphans;
 use crate::session::process::Process;
 
 /// Signals that follow one another more quickly are one.
@@ -24,7 +25,20 @@ pub(super) struct Started {
 }
 
 /// A directory. Dropping this removes it.
-pub(super) struct TemporaryDirectory(pub(super) PathBuf);
+pub(crate) struct TemporaryDirectory(pub(crate) PathBuf);
+
+impl TemporaryDirectory {
+    /// An empty one, whose name says that it is of this `bench`, and what it is for.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn new(what: &str) -> anyhow::Result<TemporaryDirectory> {
+        // An absolute path, because it may become a program's working directory.
+        let path = std::path::absolute(std::env::temp_dir().join(orphans::directory_name(what)?))?;
+        fs::create_dir_all(&path)?;
+        Ok(TemporaryDirectory(path))
+    }
+}
 
 impl Drop for TemporaryDirectory {
     fn drop(&mut self) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::kinds::scenario::timeline::{Ground, Moment, Phase, SERVER, words};
+use crate::kinds::scenario::timeline::{Moment, Phase, SERVER, words};
 use crate::session::mock::{Mock, Play};
 use crate::session::places::Places;
 
@@ -194,6 +194,48 @@ fn a_cable_goes_down_and_up_again() {
         Ok(seen)
     });
     assert_eq!(seen.expect("tests run as root"), [true, false, true]);
+}
+
+/// The old one ends, asked or not, and the new one, which took its place, goes on until the end.
+#[test]
+fn a_process_may_be_replaced() {
+    let replaced = |how| {
+        usual(vec![
+            start(Role::Server, "serve echo again"),
+            Action::Tell(Role::Server, Order::HangUp),
+            Action::Retire { role: Role::Server, how },
+            Action::Await {
+                until: Until::Retired(Role::Server),
+                within: Duration::from_secs(1),
+                or: Or::Fail("it stays"),
+            },
+        ])
+    };
+    let (seen, signals) = signalled(&replaced(Retire::Asked), plays(Play::prints(&["record"], 0)), false);
+    assert_eq!(signals, [(3, Order::HangUp), (1, Order::Terminate), (3, Order::Terminate)]);
+    assert_eq!(seen.expect("a run").outputs.len(), 3);
+    // It serves on, although the other one has taken its place.
+    let error = played(&replaced(Retire::ByItself), plays(Play::prints(&["record"], 0)), false).unwrap_err();
+    assert_eq!(error.to_string(), "it stays within 1 s");
+    let alone = usual(vec![Action::Retire { role: Role::Server, how: Retire::Asked }]);
+    let error = played(&alone, plays(Play::prints(&["record"], 0)), false).unwrap_err();
+    assert_eq!(error.to_string(), "the server has no predecessor");
+}
+
+/// The directory is there for whoever names it, and gone at the end.
+#[test]
+fn a_run_has_a_directory_if_it_needs_one() {
+    let line = format!("serve echo {DIRECTORY}/file");
+    let timeline = usual(vec![
+        Action::Write { file: "file", text: format!("at {DIRECTORY}") },
+        start(Role::Server, &line),
+        Action::Retire { role: Role::Server, how: Retire::Asked },
+    ]);
+    let seen = played(&timeline, plays(Play::prints(&["record"], 0)), false).expect("a run");
+    let command = seen.output(Role::Server).expect("it was started").command.join(" ");
+    let path = command.strip_prefix("c10m serve echo ").expect("a path");
+    assert!(path.starts_with('/') && path.ends_with("/file") && !path.contains('{'), "{path}");
+    assert!(!std::path::Path::new(path).exists(), "{path} is left behind");
 }
 
 /// Actions between two hosts make no sense without them.

@@ -83,7 +83,13 @@ impl Scenario for Remedies {
             points: (self.picture.points)(&scene),
             verdict: scene.load.verdict.to_string(),
         };
-        let commands = seen.outputs.iter().map(|output| shell::line(&output.command)).collect();
+        let mut commands: Vec<String> = Vec::new();
+        for command in seen.outputs.iter().map(|output| shell::line(&output.command)) {
+            // A server that is started again is told once.
+            if !commands.contains(&command) {
+                commands.push(command);
+            }
+        }
         Ok(Finished { arm: planned.name.clone(), commands, run })
     }
 
