@@ -30,8 +30,10 @@ use loadgen::{LoadError, Options};
 
 pub(crate) use args::LoadArgs;
 use display::Display;
-use ending::{EXIT_INTERRUPTED, EXIT_INVALID, EXIT_SLO_BREACHED, print, refuse, write_json};
+pub(crate) use ending::{EXIT_INTERRUPTED, print, refuse, write_json};
+use ending::{EXIT_INVALID, EXIT_SLO_BREACHED};
 use files::Directory;
+pub(crate) use memory::check as check_memory;
 
 /// Runs the load and prints its record. Returns the exit code.
 ///
@@ -111,7 +113,7 @@ fn exit_code(record: &Record) -> u8 {
 }
 
 /// A flag that SIGINT, SIGTERM and SIGHUP set.
-fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // A second signal ends the program at once, in case the first is not enough.

@@ -19,6 +19,7 @@ mod report;
 mod serve;
 mod signals;
 mod size;
+mod slow;
 mod tune;
 mod turns;
 mod workload;
@@ -45,6 +46,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Load a server and report latency, throughput and whether the measurement is valid.
     Load(Box<load::LoadArgs>),
+    /// Hold connections with clients that are slow on purpose, and report what the server does about them.
+    Slow(slow::SlowArgs),
     /// Run an experiment: servers against each other, interleaved, with a report.
     Bench(bench::BenchArgs),
     /// Render the reports of runs again, and print their tables.
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Load(args) => load::run(*args),
+        Command::Slow(args) => slow::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Report(args) => report::run(args),
         Command::Compare(args) => compare::run(args),

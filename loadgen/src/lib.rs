@@ -25,6 +25,7 @@ mod run;
 pub mod schedule;
 pub mod self_test;
 pub mod slo;
+pub mod slow;
 mod statistics;
 pub mod turns;
 pub mod validity;

@@ -11,22 +11,22 @@ pub(super) const EXIT_INVALID: u8 = 4;
 /// Exit code of a run that did not meet its SLO.
 pub(super) const EXIT_SLO_BREACHED: u8 = 3;
 /// Exit code of a run that ended early. Whatever it found, it did not do what was asked.
-pub(super) const EXIT_INTERRUPTED: u8 = 1;
+pub(crate) const EXIT_INTERRUPTED: u8 = 1;
 
 /// Says what went wrong. Returns the exit code.
-pub(super) fn refuse(error: &LoadError) -> u8 {
+pub(crate) fn refuse(error: &LoadError) -> u8 {
     say!("c10m: {error}");
     error.exit_code()
 }
 
-pub(super) fn write_json(output: &mut impl Write, document: &impl serde::Serialize) -> io::Result<()> {
+pub(crate) fn write_json(output: &mut impl Write, document: &impl serde::Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *output, document)?;
     writeln!(output)
 }
 
 /// Prints on stdout. If the reader stops early, as in `| head`, that is not an error. Makes terminal control
 /// characters visible, even in JSON.
-pub(super) fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> anyhow::Result<()> {
+pub(crate) fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> anyhow::Result<()> {
     let mut text = Vec::new();
     write(&mut text)?;
     let mut stdout = io::stdout().lock();

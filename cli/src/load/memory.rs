@@ -10,7 +10,7 @@ use tuning::{IoUring, bytes, thousands};
 const CONNECTIONS_MIN: u32 = 10_000;
 
 /// Refuses more connections than fit the memory, and says how many would fit.
-pub(super) fn check(options: &Options) -> Result<(), LoadError> {
+pub(crate) fn check(options: &Options) -> Result<(), LoadError> {
     if options.connections < CONNECTIONS_MIN {
         return Ok(());
     }

@@ -30,6 +30,7 @@ mod serve;
 mod serve_listen;
 mod serve_output;
 mod shortages;
+mod slow;
 mod streams;
 mod sweep;
 mod targets;

@@ -17,6 +17,7 @@ mod uring;
 mod work;
 
 pub use connection::CONNECTION_LEN_MAX;
+pub(crate) use socket::new_socket;
 pub use tun::probe as probe_tun;
 pub use uring::RING_BYTES;
 pub(crate) use work::work;

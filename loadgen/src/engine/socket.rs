@@ -1,4 +1,4 @@
-//! Makes the sockets that engines connect.
+//! Makes the sockets that engines and other clients connect.
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A socket of a family, bound to `source` but to no port yet.
-pub(super) fn new_socket(
+pub(crate) fn new_socket(
     family: AddressFamily,
     source: Option<SocketAddr>,
     flags: SocketFlags,

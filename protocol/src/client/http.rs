@@ -354,7 +354,11 @@ fn framing(response: &httparse::Response<'_, '_>, is_http_1_0: bool) -> Option<F
 }
 
 impl HttpRequest {
-    fn to_bytes(&self) -> Result<Vec<u8>, BadRequest> {
+    /// The request as it is written.
+    ///
+    /// # Errors
+    /// When a part of it would break its framing.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, BadRequest> {
         let method = if self.method.is_empty() { "GET" } else { &self.method };
         if !method.bytes().all(is_token) {
             return Err(BadRequest(format!("the method {method:?} is not a token")));

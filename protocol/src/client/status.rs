@@ -19,13 +19,18 @@ pub struct StatusSet {
 impl Default for StatusSet {
     /// 2xx, "the request was successfully received, understood, and accepted" (RFC 9110 §15.3).
     fn default() -> Self {
-        let mut set = StatusSet { bits: [0; WORDS] };
+        let mut set = StatusSet::none();
         set.insert(200, 299);
         set
     }
 }
 
 impl StatusSet {
+    /// No status at all: every reply is then reported with its status.
+    pub const fn none() -> StatusSet {
+        StatusSet { bits: [0; WORDS] }
+    }
+
     /// Whether this status is one of them.
     #[inline]
     pub fn contains(&self, status: u16) -> bool {
@@ -56,7 +61,7 @@ impl FromStr for StatusSet {
     type Err = String;
 
     fn from_str(text: &str) -> Result<StatusSet, String> {
-        let mut set = StatusSet { bits: [0; WORDS] };
+        let mut set = StatusSet::none();
         for part in text.split(',').map(str::trim) {
             let (first, last) = bounds(part).ok_or_else(|| {
                 format!("{part:?} is no status: write codes, classes or ranges, for example 2xx,304 or 200-299,404")
@@ -127,6 +132,7 @@ mod tests {
             assert!(outside.iter().all(|&status| !set.contains(status)), "{text:?}");
         }
         assert_eq!(StatusSet::default(), "2xx".parse().unwrap());
+        assert!((0..=u16::MAX).all(|status| !StatusSet::none().contains(status)));
     }
 
     #[test]
