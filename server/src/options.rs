@@ -259,6 +259,8 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// Longest time for a request head; zero: no limit.
     pub header_timeout: Duration,
+    /// Longest time for a whole request body; zero: as long as it makes progress.
+    pub body_timeout: Duration,
     /// Close when a body or a reply makes no progress for this long; zero: never.
     pub stall_timeout: Duration,
     /// How long a drain may take before connections are closed by force.
@@ -307,6 +309,7 @@ impl Options {
             connections_max: 0,
             idle_timeout: Options::IDLE_TIMEOUT,
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::ZERO,
             stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             accepts_per_turn_max: Options::ACCEPTS_PER_TURN,

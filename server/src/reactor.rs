@@ -219,7 +219,8 @@ fn shard<P: Protocol, K>(
     connections_max: u32,
     options: &Options,
 ) -> Result<Shard<P, K>, Unavailable> {
-    let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout);
+    let timeouts = Timeouts::new(options.idle_timeout, options.header_timeout, options.stall_timeout)
+        .with_body(options.body_timeout);
     let shared = Resources::new(protocol, timeouts, options.buffer_memory_max);
     let margin = if options.variant.is_uring() { uring::SLAB_MARGIN } else { 0 };
     let mut shard = Shard::new(shared, connections_max + margin)

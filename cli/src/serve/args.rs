@@ -73,6 +73,10 @@ pub(crate) struct ServeArgs {
     /// Longest time for a request head to arrive; 0s means no limit.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
     header_timeout: Duration,
+    /// Longest time for a whole request body, instead of --stall-timeout; 0s lets it take as long as it makes progress. Of a
+    /// body beyond 64 KiB, which is answered while it arrives, each answer starts this time anew.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = timeout)]
+    body_timeout: Duration,
     /// Close when a body or a reply makes no progress for this time; 0s never does.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout)]
     stall_timeout: Duration,
@@ -264,7 +268,9 @@ impl ServeArgs {
     /// Refuses options without effect.
     fn check_effects(&self, endpoints: &[Endpoint]) -> Result<(), String> {
         let is_echo = self.workload == Workload::Echo;
-        for (name, flag) in [("header_timeout", "--header-timeout"), ("max_body", "--max-body")] {
+        for (name, flag) in
+            [("header_timeout", "--header-timeout"), ("body_timeout", "--body-timeout"), ("max_body", "--max-body")]
+        {
             if is_echo && self.given.has(name) {
                 return Err(format!("{flag} has no effect on echo, which has neither heads nor bodies: it needs http"));
             }
@@ -314,6 +320,7 @@ impl ServeArgs {
         options.connections_max = self.max_connections.unwrap_or(0);
         options.idle_timeout = self.idle_timeout;
         options.header_timeout = self.header_timeout;
+        options.body_timeout = self.body_timeout;
         options.stall_timeout = self.stall_timeout;
         options.drain_timeout = self.drain_timeout;
         options.accepts_per_turn_max = self.accepts_per_turn.unwrap_or(Options::ACCEPTS_PER_TURN);

@@ -70,11 +70,11 @@ enum Next {
 
 /// The timer of what the protocol waits for.
 #[inline(always)]
-fn timer_of(waiting: Waiting) -> Timer {
+fn timer_of(waiting: Waiting, timeouts: &Timeouts) -> Timer {
     match waiting {
         Waiting::Request => Timer::Idle,
         Waiting::Head => Timer::Head,
-        Waiting::Body => Timer::Body,
+        Waiting::Body => timeouts.of_body(),
     }
 }
 
@@ -277,7 +277,7 @@ impl<K, S: Default> Connection<K, S> {
     fn follow<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
         match self.next {
             Next::Read if self.unread.is_none() && !self.has(PEER_CLOSED) => {
-                self.start(timer_of(shared.protocol.waiting(&self.state, false)), shared);
+                self.start(timer_of(shared.protocol.waiting(&self.state, false), &shared.timeouts), shared);
                 Want::Read
             }
             Next::Read => self.follow_unread(shared),
@@ -302,7 +302,7 @@ impl<K, S: Default> Connection<K, S> {
             };
             return self.give_up(reason, shared);
         }
-        self.start(timer_of(waiting), shared);
+        self.start(timer_of(waiting, &shared.timeouts), shared);
         Want::Read
     }
 

@@ -21,6 +21,8 @@ pub enum CloseReason {
     IdleTimeout,
     /// A request head did not arrive in time.
     HeaderTimeout,
+    /// A whole body did not arrive in time.
+    BodyTimeout,
     /// A body or a reply made no progress for the stall timeout.
     StallTimeout,
     /// Closed by a drain, with nothing in flight.
@@ -47,18 +49,19 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Number of different reasons.
-    pub const COUNT: usize = 17 + Violation::ALL.len();
+    pub const COUNT: usize = 18 + Violation::ALL.len();
 
     /// Every reason, in the order of the counters.
     pub fn all() -> impl Iterator<Item = CloseReason> {
         use CloseReason::{
-            BuffersExhausted, CrowdedOut, DrainForced, Drained, Evicted, HeaderTimeout, IdleTimeout, KernelMemory,
-            Overrun, PeerClosed, PeerClosedMidRequest, Requested, Reset, Shed, SocketError, StallTimeout, TurnedAway,
+            BodyTimeout, BuffersExhausted, CrowdedOut, DrainForced, Drained, Evicted, HeaderTimeout, IdleTimeout,
+            KernelMemory, Overrun, PeerClosed, PeerClosedMidRequest, Requested, Reset, Shed, SocketError, StallTimeout,
+            TurnedAway,
         };
         [PeerClosed, PeerClosedMidRequest, Reset, Requested]
             .into_iter()
             .chain(Violation::ALL.map(CloseReason::Violation))
-            .chain([IdleTimeout, HeaderTimeout, StallTimeout, Drained, DrainForced])
+            .chain([IdleTimeout, HeaderTimeout, BodyTimeout, StallTimeout, Drained, DrainForced])
             .chain([Shed, Evicted, CrowdedOut, TurnedAway, BuffersExhausted, Overrun, KernelMemory, SocketError])
     }
 
@@ -72,6 +75,7 @@ impl CloseReason {
             CloseReason::Violation(violation) => violation.name(),
             CloseReason::IdleTimeout => "idle_timeout",
             CloseReason::HeaderTimeout => "header_timeout",
+            CloseReason::BodyTimeout => "body_timeout",
             CloseReason::StallTimeout => "stall_timeout",
             CloseReason::Drained => "drained",
             CloseReason::DrainForced => "drain_forced",

@@ -16,7 +16,10 @@ pub(super) const LOOKS_MAX: u8 = 4;
 pub(super) enum Timer {
     Idle,
     Head,
+    /// A body that may take as long as it makes progress.
     Body,
+    /// A body that has to be whole by then: a byte now and then does not prolong it.
+    WholeBody,
     /// A reply was made but not yet offered to the socket. No clock is started for this moment; if an older
     /// deadline passes, that only causes a look.
     Reply,
@@ -32,6 +35,8 @@ pub(crate) struct Timeouts {
     /// A quarter of the stall timeout: see [`Timer`].
     look_ticks: u32,
     stall_ticks: u32,
+    /// `None` lets a body take as long as it makes progress.
+    body_ticks: Option<u32>,
     linger_ticks: u32,
     pub(super) drain_quiet_ticks: u32,
 }
@@ -50,6 +55,7 @@ impl Timeouts {
             head_ticks: ticks(head),
             look_ticks: if stall_ticks == u32::MAX { u32::MAX } else { stall_ticks.div_ceil(LOOKS_MAX.into()) },
             stall_ticks,
+            body_ticks: None,
             // Time for the peer to read the last reply and close. Apache waits 30 s, nginx 5 s; 2 s are eight
             // round trips, without retransmission, to the far side of the planet.
             linger_ticks: ticks(Duration::from_secs(2)),
@@ -58,11 +64,23 @@ impl Timeouts {
         }
     }
 
+    /// With a longest time for a whole body; zero is none.
+    pub(crate) fn with_body(self, body: Duration) -> Self {
+        let ticks = body.as_millis().div_ceil(u128::from(TICK_MS));
+        Timeouts { body_ticks: (ticks > 0).then(|| u32::try_from(ticks + 1).unwrap_or(u32::MAX)), ..self }
+    }
+
+    /// The timer of a body.
+    pub(super) fn of_body(&self) -> Timer {
+        if self.body_ticks.is_some() { Timer::WholeBody } else { Timer::Body }
+    }
+
     pub(super) fn ticks(&self, timer: Timer) -> u32 {
         match timer {
             Timer::Idle => self.idle_ticks,
             Timer::Head => self.head_ticks,
             Timer::Body => self.stall_ticks,
+            Timer::WholeBody => self.body_ticks.unwrap_or(u32::MAX),
             Timer::Reply | Timer::Write => self.look_ticks,
             Timer::Linger => self.linger_ticks,
         }

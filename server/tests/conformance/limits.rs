@@ -59,6 +59,30 @@ pub(crate) fn stalled_body(variant: Variant) {
     assert_eq!(report.totals.closed_for(CloseReason::StallTimeout), 1);
 }
 
+/// A byte in time is progress for the stall timeout, but a whole body has its time.
+pub(crate) fn slow_body(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.stall_timeout = SHORT;
+        options.body_timeout = SHORT * 5;
+    });
+    let mut client = server.connect();
+    client.write("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\na");
+    client.stream.set_nonblocking(true).expect("a socket");
+    let mut byte = [0];
+    eventually("the body timeout", || {
+        // The server may have closed by now; what it said is read below.
+        let _ = std::io::Write::write(&mut client.stream, b"b");
+        std::thread::sleep(Duration::from_millis(20));
+        client.stream.peek(&mut byte).is_ok()
+    });
+    client.stream.set_nonblocking(false).expect("a socket");
+    assert!(client.reply().expect("408").0.starts_with("HTTP/1.1 408 "));
+    drop(client);
+    let report = server.drain();
+    let closed = |reason| report.totals.closed_for(reason);
+    assert_eq!((closed(CloseReason::BodyTimeout), closed(CloseReason::StallTimeout)), (1, 0));
+}
+
 /// Nothing is ever read, and nothing else could end the connection before the stall timeout does.
 pub(crate) fn stalled_reply(variant: Variant) {
     let server = Running::start(Workload::Http, variant, |options| {

@@ -37,9 +37,10 @@ impl<K, S: Default> Connection<K, S> {
                 shared.counters.lingers_cut += 1;
                 self.give_up(self.reason, shared)
             }
-            Timer::Head | Timer::Body => {
+            Timer::Head | Timer::Body | Timer::WholeBody => {
                 let (waiting, reason) = match self.timer {
                     Timer::Head => (Waiting::Head, CloseReason::HeaderTimeout),
+                    Timer::WholeBody => (Waiting::Body, CloseReason::BodyTimeout),
                     _ => (Waiting::Body, CloseReason::StallTimeout),
                 };
                 let mut output = Output::new(&mut shared.output);
@@ -84,11 +85,11 @@ impl<K, S: Default> Connection<K, S> {
         }
     }
 
-    /// Starts the clock of `timer`. The timers of waiting for a request, of its head and of a linger run from
+    /// Starts the clock of `timer`. The timers of waiting for a request, of its head, of a whole body and of a linger run from
     /// their start, since a byte now and then must not prolong them. All others run from the last progress.
     #[inline]
     pub(super) fn start<P: Protocol<State = S>>(&mut self, timer: Timer, shared: &Resources<P>) {
-        if self.timer == timer && matches!(timer, Timer::Idle | Timer::Head | Timer::Linger) {
+        if self.timer == timer && matches!(timer, Timer::Idle | Timer::Head | Timer::WholeBody | Timer::Linger) {
             return;
         }
         self.timer = timer;
@@ -112,7 +113,7 @@ impl<K, S: Default> Connection<K, S> {
     /// Whether bytes from the peer would change what its deadline means. If so, receive once more before the
     /// deadline counts.
     pub(crate) fn waits_for_input(&self) -> bool {
-        !self.has(REPLYING) && matches!(self.timer, Timer::Idle | Timer::Head | Timer::Body)
+        !self.has(REPLYING) && matches!(self.timer, Timer::Idle | Timer::Head | Timer::Body | Timer::WholeBody)
     }
 
     /// Whether it waits for a request and has nothing in hand.
