@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the load generators that experiments compare with, as far as they are missing: wrk, h2load,
-# hey, ab and sockperf, and the server nginx, from Debian; oha from its crate, into target/tools.
+# hey, ab, sockperf and slowhttptest, and the server nginx, from Debian; oha from its crate, into target/tools.
 # An experiment runs without any of them and says what it left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ tools="$PWD/target/tools"
 # program=package
 declare -A packages=(
     [wrk]=wrk [h2load]=nghttp2-client [hey]=hey [ab]=apache2-utils [sockperf]=sockperf
-    [nginx]=nginx-light
+    [nginx]=nginx-light [slowhttptest]=slowhttptest
 )
 missing=()
 for program in "${!packages[@]}"; do

@@ -13,6 +13,7 @@ mod omission;
 mod peers;
 mod ports;
 mod quick;
+mod slow_clients;
 mod smoke;
 mod storm;
 mod uring;
@@ -37,13 +38,14 @@ fn comparisons() -> Vec<Comparison> {
 
 /// Every experiment of either kind.
 fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
-    let scenarios: [Box<dyn Experiment>; 6] = [
+    let scenarios: [Box<dyn Experiment>; 7] = [
         Box::new(c10m::SCENARIO),
         Box::new(omission::SCENARIO),
         Box::new(storm::SCENARIO),
         Box::new(fd_limit::SCENARIO),
         Box::new(ports::SCENARIO),
         Box::new(drain::SCENARIO),
+        Box::new(slow_clients::SCENARIO),
     ];
     comparisons().into_iter().map(|comparison| Box::new(comparison) as Box<dyn Experiment>).chain(scenarios)
 }
@@ -69,7 +71,7 @@ mod tests {
     use crate::subjects::load::Generator;
 
     /// The experiments about what goes wrong.
-    const FAILURES: [&str; 4] = ["storm", "fd-limit", "ports", "drain"];
+    const FAILURES: [&str; 5] = ["storm", "fd-limit", "ports", "drain", "slow-clients"];
     /// Longest time in seconds for a first answer.
     const QUICK_S_MAX: f64 = 300.0;
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use results::report::count;
-use server::Exit;
 
 use crate::kinds::scenario::plan::{About, Length, Run};
 use crate::kinds::scenario::remedies::record::{Better, Record};
@@ -154,7 +153,7 @@ const FIGURES: [Figure; 8] = [
         better: Better::Less,
         least: 0.01,
         is_generators_time: false,
-        of: |scene| scene.served.as_ref().map(cpu_s),
+        of: |scene| scene.server_cpu_s(),
     },
     Figure {
         name: "failing accepts",
@@ -216,12 +215,6 @@ const FIGURES: [Figure; 8] = [
         of: |scene| Some(scene.latecomer.as_ref()?.time_to_first_response_us.max? / 1000.0),
     },
 ];
-
-/// CPU time of all reactors.
-fn cpu_s(served: &Exit) -> f64 {
-    let times = served.report.reactors.iter().map(|reactor| reactor.cpu_time.user_us + reactor.cpu_time.system_us);
-    times.sum::<u64>() as f64 / 1e6
-}
 
 fn answered(scene: &Scene<'_>) -> Option<f64> {
     let requests = &scene.load.requests;

@@ -38,7 +38,7 @@ impl Actor {
             pid: process.pid(),
             process: Some(process),
             is_open: true,
-            is_ending: matches!(role, Role::Load | Role::Latecomer),
+            is_ending: matches!(role, Role::Load | Role::Slow | Role::Latecomer),
             is_own,
             was_killed: false,
             command: std::iter::once(program).chain(command.arguments).collect(),

@@ -21,6 +21,8 @@ pub(crate) enum Role {
     Load,
     /// A small load beside the main one. It shows how responsive the server stays.
     Probe,
+    /// Clients that are slow on purpose, beside the main load.
+    Slow,
     /// A small load after the main one. It shows whether the server has recovered.
     Latecomer,
 }
@@ -32,6 +34,7 @@ impl Role {
             Role::Server => "the server",
             Role::Load => "the load generator",
             Role::Probe => "the probe",
+            Role::Slow => "the crowd of slow clients",
             Role::Latecomer => "the latecomer",
         }
     }
@@ -40,7 +43,7 @@ impl Role {
     pub(crate) fn side(self) -> Side {
         match self {
             Role::Server => Side::Server,
-            Role::Load | Role::Probe | Role::Latecomer => Side::Client,
+            Role::Load | Role::Probe | Role::Slow | Role::Latecomer => Side::Client,
         }
     }
 }

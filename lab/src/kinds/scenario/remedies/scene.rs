@@ -4,6 +4,7 @@
 use anyhow::Context;
 use loadgen::Record as Load;
 use loadgen::record::{Interval, IntervalPhase};
+use loadgen::slow::Record as Slow;
 use server::Exit;
 
 use crate::kinds::scenario::remedies::table::Arm;
@@ -21,6 +22,8 @@ pub(crate) struct Scene<'a> {
     /// What a probe and a latecomer saw, where there are such.
     pub(crate) probe: Option<Load>,
     pub(crate) latecomer: Option<Load>,
+    /// What slow clients saw, where there are such of this program.
+    pub(crate) slow: Option<Slow>,
     /// The account of the server that was started last; one that was killed gave none.
     pub(crate) served: Option<Exit>,
 }
@@ -33,7 +36,9 @@ impl Scene<'_> {
         // A probe that failed has no record.
         let other = |role| seen.account(role).ok().and_then(|text| serde_json::from_str(text).ok());
         let served = seen.account(Role::Server).ok().map(c10m::account).transpose()?;
-        Ok(Scene { arm, seen, load, probe: other(Role::Probe), latecomer: other(Role::Latecomer), served })
+        // Another program's is not understood.
+        let slow = seen.account(Role::Slow).ok().and_then(|text| serde_json::from_str(text).ok());
+        Ok(Scene { arm, seen, load, probe: other(Role::Probe), latecomer: other(Role::Latecomer), slow, served })
     }
 
     /// The most connections in TIME-WAIT that a host was seen with.
@@ -45,6 +50,22 @@ impl Scene<'_> {
     /// Connections in the longest accept queue that was seen on the server's host.
     pub(crate) fn accept_queue_max(&self) -> Option<f64> {
         self.seen.observations.iter().filter_map(|observation| observation.accept_queue).max().map(f64::from)
+    }
+
+    /// By how much the kernel's buffers of TCP grew at most since the first observation, in bytes. They are the machine's.
+    pub(crate) fn tcp_memory_growth(&self) -> Option<f64> {
+        let page = rustix::param::page_size() as u64;
+        let levels = self.seen.observations.iter().map(|observation| observation.server.sockstat.tcp_mem_pages);
+        let levels: Vec<u64> = levels.collect::<Option<_>>()?;
+        let (first, most) = (levels.first()?, levels.iter().max()?);
+        Some(((most - first) * page) as f64)
+    }
+
+    /// CPU time of all reactors over the server's life.
+    pub(crate) fn server_cpu_s(&self) -> Option<f64> {
+        let reactors = self.served.as_ref()?.report.reactors.iter();
+        let times = reactors.map(|reactor| reactor.cpu_time.user_us + reactor.cpu_time.system_us);
+        Some(times.sum::<u64>() as f64 / 1e6)
     }
 
     /// When the timeline noted a moment: CLOCK_MONOTONIC in ns.
@@ -123,7 +144,8 @@ mod tests {
         ];
         let load = Load { intervals, ..Load::default() };
         let arm = Arm::named("nothing", "");
-        let scene = Scene { arm: &arm, seen: &Seen::default(), load, probe: None, latecomer: None, served: None };
+        let scene =
+            Scene { arm: &arm, seen: &Seen::default(), load, probe: None, latecomer: None, slow: None, served: None };
         assert_eq!(scene.by_interval(replies_per_s), [(0.1, 1000.0), (0.201, 2000.0)]);
     }
 }

@@ -1,0 +1,313 @@
+//! `bench slow-clients`: clients that are slow on purpose take a server's places, and which limit gets rid of them.
+
+use crate::kinds::scenario::plan::{About, Length, Run};
+use crate::kinds::scenario::remedies::record::{Better, Record};
+use crate::kinds::scenario::remedies::scene::{Scene, replies_per_s};
+use crate::kinds::scenario::remedies::table::{Arm, Figure, Picture, Remedies};
+use crate::kinds::scenario::timeline::{Action, Ready, Role, Until, words};
+use crate::session::host::Command;
+use crate::session::namespace::{Needs, SERVER};
+use crate::session::request::Profile;
+use crate::session::side::Side;
+
+use std::time::Duration;
+
+const ABOUT: About = About {
+    name: "slow-clients",
+    question: "Clients are slow on purpose: what do they take from the others, and which limit gives it back?",
+    explanation: "Ordinary clients are served when 1,200 come that are slow: they never finish the head of a request (slowloris), drip \
+                  its body, do not read the reply, or say nothing. The server has 1,000 places. It takes next to no traffic to \
+                  keep them, and whoever connects meanwhile waits in the accept queue. Each arm is a kind of slowness, without a \
+                  limit or with the one that should answer it; the first is slow heads without any.",
+    decision: "Share of the ordinary requests that are answered well, against slow heads without a limit, repeat by repeat, with \
+               simultaneous intervals of 95 %. Less than 10 % does not count. Other kinds without a limit are arms too: where they are \
+               no different, they do the same harm.",
+    profiles: &[Profile::Quick, Profile::Full],
+    length: Length::Usual { repeats: 4, seconds: 2 },
+    wait_max: None,
+    attempts_max: 2,
+    needs: Needs::Hosts,
+    has_control: true,
+};
+
+/// The experiment.
+pub(super) const SCENARIO: Remedies = Remedies {
+    about: ABOUT,
+    load: "50 ordinary clients, 1,000 requests a second; 1,200 slow ones come",
+    arms,
+    seconds: |arm, asked| (window_ms(arm, asked) as f64 / 1000.0, 0.3),
+    timeline,
+    figures: &FIGURES,
+    picture: Picture {
+        title: "Replies per second to ordinary clients",
+        y_name: "replies/s",
+        caption: "Replies per second to the ordinary clients, who open a connection for every ten requests. The slow ones come at 0.4 s.",
+        points: |scene| scene.by_interval(replies_per_s),
+    },
+    counters: &[
+        (Side::Client, "ActiveOpens"),
+        (Side::Server, "PassiveOpens"),
+        (Side::Server, "ListenOverflows"),
+        (Side::Server, "TCPAbortOnTimeout"),
+        (Side::Server, "TCPAbortOnMemory"),
+        (Side::Server, "OutRsts"),
+    ],
+    foretell: |_| None,
+    fault_shows: others_starve,
+    expectations: &[the_head_timeout_helps],
+    happened,
+    advice: |_| {
+        "Give a whole head, and a whole body, a time of its own: a timeout that a byte in time starts anew answers no slow client. Give \
+         replies that are not read, and connections that say nothing, a timeout too; all of them shorter than the time in which \
+         slow clients could fill the server's places."
+            .to_owned()
+    },
+    notes: &NOTES,
+};
+
+/// Places of the server, and slow clients that want them.
+const PLACES: u32 = 1000;
+const SLOW: u32 = 1200;
+/// When the slow clients come, and how long they outstay the ordinary ones.
+const CALM_MS: u64 = 400;
+const AFTER_MS: u64 = 100;
+/// The window for each second asked for: what an answer in a minute and a half leaves room for.
+const WINDOW_MS: u64 = 900;
+
+const NO_LIMIT: &str = "--header-timeout 0s --stall-timeout 0s --idle-timeout 0s";
+const HEADS: &str = "heads /";
+const BODIES: &str = "bodies /echo --ahead 16k";
+const UNREAD: &str = "unread /bytes/10000000";
+
+fn arms(profile: Profile) -> Vec<Arm> {
+    let arm = |name, what, load, serve| Arm { load, serve, ..Arm::named(name, what) };
+    let mut arms = vec![
+        arm("heads", "slow heads: a byte every 100 ms, and no limit", HEADS, NO_LIMIT),
+        arm(
+            "heads, head timeout",
+            "slow heads, and a head may take 300 ms (--header-timeout)",
+            HEADS,
+            "--header-timeout 300ms --stall-timeout 0s --idle-timeout 0s",
+        ),
+        arm("bodies", "slow bodies: 16 KiB at once, then a byte every 100 ms, and no limit", BODIES, NO_LIMIT),
+        arm(
+            "bodies, stall timeout",
+            "slow bodies, and 300 ms without a byte end them (--stall-timeout): a byte in time starts that anew",
+            BODIES,
+            "--header-timeout 0s --stall-timeout 300ms --idle-timeout 0s",
+        ),
+        arm(
+            "bodies, body timeout",
+            "slow bodies, and a whole body may take 300 ms (--body-timeout)",
+            BODIES,
+            "--header-timeout 0s --body-timeout 300ms --stall-timeout 0s --idle-timeout 0s",
+        ),
+        arm("unread", "clients ask for 10 MB and read nothing, and no limit", UNREAD, NO_LIMIT),
+        arm(
+            "unread, stall timeout",
+            "the same, and a reply that makes no progress for 300 ms is given up (--stall-timeout)",
+            UNREAD,
+            "--header-timeout 0s --stall-timeout 300ms --idle-timeout 0s",
+        ),
+        arm(
+            "idle, idle timeout",
+            "clients connect and say nothing, and silence may last 300 ms (--idle-timeout)",
+            "idle /",
+            "--header-timeout 0s --stall-timeout 0s --idle-timeout 300ms",
+        ),
+    ];
+    if profile == Profile::Full {
+        arms.extend(more());
+    }
+    arms
+}
+
+/// What takes longer, or another program.
+fn more() -> Vec<Arm> {
+    let arm = |name, what, load, serve| Arm { load, serve, ..Arm::named(name, what) };
+    vec![
+        arm("idle", "clients connect and say nothing, and no limit", "idle /", NO_LIMIT),
+        arm(
+            "segments",
+            "whole requests, a byte every 20 ms in a segment of its own: no limit answers them",
+            "segments /",
+            NO_LIMIT,
+        ),
+        arm(
+            "bodies, 8 MiB of buffers",
+            "slow bodies, and buffers have 8 MiB (--buffer-memory): where they run short, those without progress are shed",
+            BODIES,
+            "--header-timeout 0s --stall-timeout 0s --idle-timeout 0s --buffer-memory 8MiB",
+        ),
+        arm(
+            "heads that come back, head timeout",
+            "slow heads, a head may take 300 ms, and who is closed comes back at once",
+            "heads / --reopen",
+            "--header-timeout 300ms --stall-timeout 0s --idle-timeout 0s",
+        ),
+        Arm {
+            stretch: 8,
+            ..arm(
+                "heads, as shipped",
+                "slow heads, and the limits that a server has unless told otherwise (10 s for a head)",
+                HEADS,
+                "",
+            )
+        },
+        Arm {
+            program: Some("slowhttptest"),
+            ..arm("slowhttptest", "its slow heads (slowhttptest -H, 1,200 connections), and no limit", "", NO_LIMIT)
+        },
+    ]
+}
+
+fn window_ms(arm: &Arm, asked: u32) -> u64 {
+    u64::from(asked * arm.stretch) * WINDOW_MS
+}
+
+fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
+    let (places, window) = (run.places, window_ms(arm, run.seconds));
+    let server = format!(
+        "serve http --listen {SERVER}:7000 --reactors 1 --cpus {} --max-connections {PLACES} --json {}",
+        places.server, arm.serve
+    );
+    let load = format!(
+        "load http://{SERVER}:7000/ --allow-private --connections 50 --threads 1 --cpus {} --rate 1000 --requests-per-connection 10 \
+         --timeout 500ms --connect-timeout 500ms --duration {window}ms --warmup 0s --spin 0s --interval 100ms --seed {} --json",
+        places.client, run.seed
+    );
+    let start = |role, command, ready| Action::Start { role, command, ready };
+    let mut actions = vec![
+        start(Role::Server, Command::own(&words(&server)), Ready::Announced),
+        Action::Observe,
+        start(Role::Load, Command::own(&words(&load)), Ready::AtOnce),
+        Action::rest(Duration::from_millis(CALM_MS)),
+    ];
+    if run.fault {
+        let stay_ms = (window + AFTER_MS).saturating_sub(CALM_MS);
+        actions.push(start(Role::Slow, slow(arm, places.client, stay_ms), Ready::AtOnce));
+    }
+    actions.push(Action::wait(Until::Ended(Role::Load)));
+    if run.fault {
+        actions.push(Action::wait(Until::Ended(Role::Slow)));
+    }
+    actions.push(Action::End(Role::Server));
+    actions
+}
+
+/// The slow clients of an arm.
+fn slow(arm: &Arm, cpu: usize, stay_ms: u64) -> Command {
+    if let Some(tool) = arm.program {
+        let line =
+            format!("-H -c {SLOW} -r {SLOW} -i 1 -l {} -x 24 -p 1 -u http://{SERVER}:7000/", stay_ms.div_ceil(1000));
+        return Command { cpus: vec![cpu], ..Command::other(tool, &words(&line), tool) };
+    }
+    let mut parts = arm.load.splitn(3, ' ');
+    let mut part = || parts.next().unwrap_or_default();
+    let (kind, path, more) = (part(), part(), part());
+    let (count, interval) = match kind {
+        // Each byte costs the server a receive: as many clients as it bears.
+        "segments" => (200, "--interval 20ms"),
+        "heads" | "bodies" => (SLOW, "--interval 100ms"),
+        _ => (SLOW, ""),
+    };
+    let line = format!(
+        "slow {kind} http://{SERVER}:7000{path} --allow-private --connections {count} --connect-rate 10000 --duration {stay_ms}ms --cpu \
+         {cpu} --json {interval} {more}"
+    );
+    Command::own(&words(&line))
+}
+
+/// A figure that the load generator did not take the time of.
+const fn figure(
+    name: &'static str,
+    unit: &'static str,
+    better: Better,
+    least: f64,
+    of: fn(&Scene<'_>) -> Option<f64>,
+) -> Figure {
+    Figure { name, unit, better, least, is_generators_time: false, of }
+}
+
+const MIB: f64 = (1 << 20) as f64;
+
+const FIGURES: [Figure; 8] = [
+    figure("ordinary requests answered", "%", Better::More, 0.1, |scene| {
+        let requests = &scene.load.requests;
+        (requests.scheduled > 0).then(|| 100.0 * requests.completed as f64 / requests.scheduled as f64)
+    }),
+    Figure {
+        is_generators_time: true,
+        ..figure("their p99", "ms", Better::Less, 0.001, |scene| Some(scene.load.response_us.p99? / 1000.0))
+    },
+    figure("closed by limits", "", Better::More, 1.0, |scene| {
+        let closes = &scene.served.as_ref()?.report.totals;
+        Some(LIMITS.map(|limit| closes.closed_for(limit)).iter().sum::<u64>() as f64)
+    }),
+    figure("slow ones open at the end", "", Better::Less, 1.0, |scene| Some(scene.slow.as_ref()?.open_at_end as f64)),
+    figure("time until closed", "s", Better::Less, 0.1, |scene| Some(scene.slow.as_ref()?.held_us.p50? as f64 / 1e6)),
+    figure("server's buffers", "MiB", Better::Less, 0.1, |scene| {
+        let reactors = scene.served.as_ref()?.report.reactors.iter();
+        Some(reactors.map(|reactor| reactor.buffer_memory_bytes_peak).sum::<u64>() as f64 / MIB)
+    }),
+    figure("kernel's TCP buffers", "MiB", Better::Less, 0.1, |scene| {
+        scene.tcp_memory_growth().map(|bytes| bytes / MIB)
+    }),
+    figure("server's CPU", "s", Better::Less, 0.01, |scene| scene.server_cpu_s()),
+];
+
+/// Why a server closes a connection that takes too long, or too much.
+const LIMITS: [server::CloseReason; 5] = [
+    server::CloseReason::HeaderTimeout,
+    server::CloseReason::BodyTimeout,
+    server::CloseReason::StallTimeout,
+    server::CloseReason::IdleTimeout,
+    server::CloseReason::Shed,
+];
+
+/// Without a limit the others have to be left without service, or there is nothing to mend.
+fn others_starve(record: &Record) -> Option<String> {
+    let answered = record.median_of("heads", "ordinary requests answered").unwrap_or(100.0);
+    (answered > 60.0)
+        .then(|| format!("{answered:.0} % of the ordinary requests were answered beside slow heads without a limit"))
+}
+
+/// The one remedy that every server has must give service back, or these are not its clients.
+fn the_head_timeout_helps(record: &Record) -> Option<String> {
+    let of = |arm| record.median_of(arm, "ordinary requests answered").unwrap_or(0.0);
+    let (without, with) = (of("heads"), of("heads, head timeout"));
+    (with < without + 10.0).then(|| {
+        format!("beside slow heads {without:.0} % of the ordinary requests were answered without a limit, and {with:.0} % with a head timeout")
+    })
+}
+
+fn happened(record: &Record) -> String {
+    let of = |arm, figure| record.median_of(arm, figure).unwrap_or(0.0);
+    let answered = |arm| of(arm, "ordinary requests answered");
+    let most = ["heads", "bodies", "unread"].map(|arm| of(arm, "kernel's TCP buffers") + of(arm, "server's buffers"));
+    format!(
+        "1,200 slow clients took a server's 1,000 places: beside slow heads {:.0} % of the ordinary requests were answered, with a timeout \
+         for a head {:.0} %. Slow bodies do the same ({:.0} %), a stall timeout leaves it at {:.0} %, and a timeout for a whole body makes it \
+         {:.0} %. Slow heads held {:.0} MiB of buffers, bodies {:.0}, unread replies {:.0}.",
+        answered("heads"),
+        answered("heads, head timeout"),
+        answered("bodies"),
+        answered("bodies, stall timeout"),
+        answered("bodies, body timeout"),
+        most[0],
+        most[1],
+        most[2],
+    )
+}
+
+const NOTES: [&str; 6] = [
+    "The timeouts are 300 ms, so that an answer fits a run of two seconds; a server for people takes some ten times as much. Slow clients \
+     come at 0.4 s, and the answer takes a tick of the server's clock (100 ms) more.",
+    "What a remedy cannot give back is the time until it acts: of these runs about a quarter.",
+    "The kernel's TCP buffers are those of this machine, so of both sides, and of whoever else uses it: the growth over the run, at its \
+     highest. A client that does not read has a receive buffer of 4 KiB; what it asked for waits at the server.",
+    "A client that does not read does not notice a FIN behind what it has not read, so it counts as open; how many the server closed \
+     stands beside it. Their bytes stay in the kernel until it gives the orphans up.",
+    "An idle timeout is felt by ordinary clients too, if they are silent for longer than it.",
+    "slowhttptest sends a field every second instead of a byte every 100 ms, and stays for whole seconds.",
+];
