@@ -111,26 +111,23 @@ impl Client {
         Heard::Nothing
     }
 
-    /// Counts the replies in what was received.
+    /// Counts the reply in what was received; a client has one request at a time.
     fn understand(&mut self, reader: &mut HttpClient, input: &[u8], tally: &mut Tally) -> Heard {
         self.unread.extend_from_slice(input);
-        while !self.unread.is_empty() {
-            let received = reader.on_bytes(&mut self.reply, &self.unread);
-            self.unread.drain(..received.consumed);
-            match received.progress {
-                Progress::Incomplete => return Heard::Nothing,
-                Progress::Refused { status, keep_open } => {
-                    tally.replied(status);
-                    self.reply = Default::default();
-                    return if keep_open { Heard::Answered } else { Heard::Dismissed };
-                }
-                // The reader takes no status for a success, so every whole reply is one of those above.
-                Progress::Complete { .. } | Progress::Fault(_) => {
-                    tally.faults += 1;
-                    return Heard::Ended(End::Lost(Errno::PROTO));
-                }
+        let received = reader.on_bytes(&mut self.reply, &self.unread);
+        self.unread.drain(..received.consumed);
+        match received.progress {
+            Progress::Incomplete => Heard::Nothing,
+            Progress::Refused { status, keep_open } => {
+                tally.replied(status);
+                self.reply = Default::default();
+                if keep_open { Heard::Answered } else { Heard::Dismissed }
+            }
+            // The reader takes no status for a success, so every whole reply is one of those above.
+            Progress::Complete { .. } | Progress::Fault(_) => {
+                tally.faults += 1;
+                Heard::Ended(End::Lost(Errno::PROTO))
             }
         }
-        Heard::Nothing
     }
 }
