@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use loadgen::null_server::{Config, Event, Exit, NullServer, SpeechKind, Stall, stall_offset};
+use loadgen::null_server::{Config, Event, Exit, Late, NullServer, SpeechKind, Stall, stall_offset};
 
 use crate::given::Given;
 use crate::output_stream::Stream;
@@ -37,6 +37,15 @@ pub(crate) struct NullServerArgs {
     /// The period of the stalls
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration, requires = "stall")]
     every: Duration,
+    /// How many of a thousand replies come late, each drawn by itself
+    #[arg(long, value_name = "N", requires = "late_by")]
+    late_permille: Option<u32>,
+    /// By how much they come late; they hold up no others
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "late_permille")]
+    late_by: Option<Duration>,
+    /// Which replies come late
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "late_permille")]
+    seed: u64,
     /// Longest life, so that it is never left behind
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     life: Duration,
@@ -58,6 +67,7 @@ impl NullServerArgs {
                 length,
                 offset: stall_offset(self.every, self.every / 2),
             }),
+            late: self.late_permille.zip(self.late_by).map(|(permille, by)| Late { permille, by, seed: self.seed }),
         }
     }
 }
@@ -75,6 +85,7 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
     // Before the start, so that a signal that comes early ends it in order too.
     let signals = signals::received(()).context("cannot catch signals")?;
     let mut stdout = Stream::stdout(None).context("cannot start a thread")?;
+    let is_late = args.late_by.is_some();
     let mut server = match NullServer::start(args.config()) {
         Ok(server) => server,
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
@@ -94,7 +105,11 @@ pub(crate) fn run(args: NullServerArgs) -> anyhow::Result<u8> {
     // A signal or the end of its life: either way this is the end.
     let _ = signals.recv_timeout(args.life);
     server.stop().context("the null server failed")?;
-    let exit = Event::Exit(Exit { requests: server.requests(), stalls: server.stalls() });
+    let exit = Event::Exit(Exit {
+        requests: server.requests(),
+        late_replies: is_late.then(|| server.late_replies()),
+        stalls: server.stalls(),
+    });
     stdout
         .finish(vec![serde_json::to_string(&exit)?], &signals)
         .map_err(|cause| anyhow!("cannot write the account to stdout: {cause}"))?;

@@ -38,7 +38,13 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         Engine::Tun => (Ipv4Addr::UNSPECIFIED, TUN_SERVER),
         Engine::Epoll | Engine::IoUring => (Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST),
     };
-    let config = Config { speech, listen: (listen, 0).into(), cpu: options.watch_cpus.first().copied(), stall: None };
+    let config = Config {
+        speech,
+        listen: (listen, 0).into(),
+        cpu: options.watch_cpus.first().copied(),
+        stall: None,
+        late: None,
+    };
     let failed = |source| LoadError::Setup { what: "run the null server of the calibration", source };
     let mut server = NullServer::start(config).map_err(failed)?;
     let closed = Options {

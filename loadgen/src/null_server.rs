@@ -5,6 +5,7 @@
 //! It has no parser, no limits and no timeouts: it is only for peers of this project.
 
 mod event;
+mod late;
 mod serve;
 mod shared;
 mod speech;
@@ -22,6 +23,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use shared::{PastStall, Shared};
 
 pub use event::{Event, Exit};
+pub use late::Late;
 pub use shared::Config;
 pub use speech::{HTTP_REPLY, Speech, SpeechKind};
 pub use stall::Stall;
@@ -46,6 +48,7 @@ impl NullServer {
     pub fn start(config: Config) -> io::Result<NullServer> {
         config.speech.check()?;
         config.stall.map_or(Ok(()), |stall| stall.check())?;
+        config.late.map_or(Ok(()), |late| late.check())?;
         let listener = TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;
         // The standard library uses a backlog of 128, which a burst of connects overruns; calling again is
@@ -53,7 +56,12 @@ impl NullServer {
         rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let shared = Arc::new(Shared { requests: AtomicU64::new(0), stalls: Mutex::new(Vec::new()), wake });
+        let shared = Arc::new(Shared {
+            requests: AtomicU64::new(0),
+            late_replies: AtomicU64::new(0),
+            stalls: Mutex::new(Vec::new()),
+            wake,
+        });
         let (ready, is_ready) = mpsc::sync_channel(1);
         let thread = {
             let shared = Arc::clone(&shared);
@@ -95,6 +103,11 @@ impl NullServer {
     /// Requests answered so far.
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// Replies that were held back so far.
+    pub fn late_replies(&self) -> u64 {
+        self.shared.late_replies.load(Ordering::Relaxed)
     }
 
     /// The finished stalls: from the moment the server stopped serving to the moment it resumed, in ns of

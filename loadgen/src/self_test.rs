@@ -89,6 +89,7 @@ fn measure(
         listen: if is_tun { ([0, 0, 0, 0], 0) } else { ([127, 0, 0, 1], 0) }.into(),
         cpu: options.server_cpu,
         stall: Some(Stall { every: options.every, length: options.stall, offset }),
+        late: None,
     })
     .map_err(setup)?;
     let heartbeat = (rate.is_some() && options.arrivals == SelfTestArrivals::Heartbeats).then(|| options.heartbeat());

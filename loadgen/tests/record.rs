@@ -14,7 +14,7 @@ use std::time::Duration;
 #[test]
 fn what_is_written_is_what_is_read() {
     let speech = Speech::Echo { message_len: 64 };
-    let config = Config { speech, listen: ([127, 0, 0, 1], 0).into(), cpu: None, stall: None };
+    let config = Config { speech, listen: ([127, 0, 0, 1], 0).into(), cpu: None, stall: None, late: None };
     let mut server = NullServer::start(config).unwrap();
     for rate in [None, Some(2000.0)] {
         let options = Options {

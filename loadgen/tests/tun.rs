@@ -36,7 +36,8 @@ fn serve(message_len: u32) -> NullServer {
 
 fn serve_at(port: u16, message_len: u32) -> NullServer {
     let speech = Speech::Echo { message_len };
-    NullServer::start(Config { speech, listen: ([0, 0, 0, 0], port).into(), cpu: None, stall: None }).unwrap()
+    NullServer::start(Config { speech, listen: ([0, 0, 0, 0], port).into(), cpu: None, stall: None, late: None })
+        .unwrap()
 }
 
 fn options(port: u16) -> Options {

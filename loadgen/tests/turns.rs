@@ -28,7 +28,8 @@ fn options(servers: &[SocketAddr], workload: Workload) -> Options {
 
 fn server(kind: SpeechKind) -> NullServer {
     let listen = "127.0.0.1:0".parse().expect("an address");
-    NullServer::start(Config { speech: kind.speech(64), listen, cpu: None, stall: None }).expect("a free port")
+    NullServer::start(Config { speech: kind.speech(64), listen, cpu: None, stall: None, late: None })
+        .expect("a free port")
 }
 
 /// The numbers of the servers in the order of their turns.

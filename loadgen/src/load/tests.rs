@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 fn null_server(listen: SocketAddr) -> io::Result<NullServer> {
-    NullServer::start(Config { speech: Speech::Echo { message_len: 64 }, listen, cpu: None, stall: None })
+    NullServer::start(Config { speech: Speech::Echo { message_len: 64 }, listen, cpu: None, stall: None, late: None })
 }
 
 /// Two servers at one port of different addresses.

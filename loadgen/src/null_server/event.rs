@@ -27,6 +27,9 @@ pub enum Event {
 pub struct Exit {
     /// Requests answered.
     pub requests: u64,
+    /// Replies that were held back. Absent where none could be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_replies: Option<u64>,
     /// Begin and end of each finished stall, in ns of CLOCK_MONOTONIC.
     pub stalls: Vec<(u64, u64)>,
 }

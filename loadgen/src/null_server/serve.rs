@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, sockopt};
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 
+use super::late::HeldBack;
 use super::shared::{Config, PastStall, Shared};
 use super::speech::Speech;
 use super::stall::Stall;
@@ -30,15 +31,18 @@ const ACCEPT_REST_NS: u64 = 100_000_000;
 
 struct Connection {
     socket: OwnedFd,
+    /// Of all connections so far: its place is used again.
+    number: u64,
     /// Of [`Speech::answer`].
     progress: u32,
-    /// The rest of a reply. While there is one, nothing is read.
+    /// The rest of a reply, or one that is held back. While there is one, nothing is read.
     unsent: Vec<u8>,
 }
 
 pub(super) struct Server {
     speech: Speech,
     stall: Option<Stall>,
+    late: Option<HeldBack>,
     listener: TcpListener,
     shared: Arc<Shared>,
     epoll: OwnedFd,
@@ -49,6 +53,8 @@ pub(super) struct Server {
     /// When accepting goes on; `None` if it is not paused.
     accept_at_ns: Option<u64>,
     requests: u64,
+    late_replies: u64,
+    accepted: u64,
     scratch: Vec<u8>,
     output: Vec<u8>,
 }
@@ -72,6 +78,7 @@ pub(super) fn prepare(config: &Config, listener: TcpListener, shared: Arc<Shared
     Ok(Server {
         speech: config.speech,
         stall: config.stall,
+        late: config.late.map(HeldBack::new),
         listener,
         shared,
         epoll,
@@ -80,6 +87,8 @@ pub(super) fn prepare(config: &Config, listener: TcpListener, shared: Arc<Shared
         is_behind: false,
         accept_at_ns: None,
         requests: 0,
+        late_replies: 0,
+        accepted: 0,
         scratch: vec![0; READ_LEN],
         output: Vec::with_capacity(READ_LEN),
     })
@@ -92,7 +101,8 @@ impl Server {
         let mut events = vec![no_event; EVENTS_MAX];
         let mut due = self.stall.map(|stall| stall.next(None, clock::now_ns()));
         loop {
-            let wake_at = due.map(|(start, _)| start).into_iter().chain(self.accept_at_ns).min();
+            let held_back = self.late.as_ref().and_then(HeldBack::due);
+            let wake_at = due.map(|(start, _)| start).into_iter().chain(self.accept_at_ns).chain(held_back).min();
             let wait = match self.is_behind {
                 true => Some(clock::until(0, 0)),
                 false => wake_at.map(|at| clock::until(at, clock::now_ns())),
@@ -123,8 +133,10 @@ impl Server {
                     index => self.on_ready(index as usize),
                 }
             }
+            self.release();
             self.resume_accepting()?;
             self.shared.requests.store(self.requests, Ordering::Relaxed);
+            self.shared.late_replies.store(self.late_replies, Ordering::Relaxed);
         }
     }
 
@@ -154,6 +166,22 @@ impl Server {
         self.is_behind = false;
         if let Some(last) = self.shared.stalls.lock().unwrap_or_else(PoisonError::into_inner).last_mut() {
             last.caught_up = Some(clock::now_ns());
+        }
+    }
+
+    /// Sends the replies that were held back long enough.
+    fn release(&mut self) {
+        let Some(late) = &mut self.late else { return };
+        while let Some((index, number)) = late.pop(clock::now_ns()) {
+            let Some(Some(connection)) = self.connections.get_mut(index) else { continue };
+            if connection.number != number {
+                continue;
+            }
+            let unsent = std::mem::take(&mut connection.unsent);
+            if !(reply(&self.epoll, index, connection, &unsent) && resumed(&self.epoll, index, connection)) {
+                self.connections[index] = None;
+                self.free.push(index);
+            }
         }
     }
 
@@ -189,7 +217,8 @@ impl Server {
             self.connections.len() - 1
         });
         epoll::add(&self.epoll, &socket, EventData::new_u64(index as u64), EventFlags::IN)?;
-        self.connections[index] = Some(Connection { socket, progress: 0, unsent: Vec::new() });
+        self.accepted += 1;
+        self.connections[index] = Some(Connection { socket, number: self.accepted, progress: 0, unsent: Vec::new() });
         Ok(())
     }
 
@@ -202,8 +231,17 @@ impl Server {
                 Ok((len, _)) => {
                     self.output.clear();
                     let input = &self.scratch[..len];
-                    self.requests += self.speech.answer(&mut connection.progress, input, &mut self.output);
-                    reply(&self.epoll, index, connection, &self.output)
+                    let answered = self.speech.answer(&mut connection.progress, input, &mut self.output);
+                    self.requests += answered;
+                    let late = self.late.as_mut().filter(|_| answered > 0);
+                    match late.and_then(HeldBack::draw) {
+                        Some(late) => {
+                            late.hold(clock::now_ns(), index, connection.number);
+                            self.late_replies += 1;
+                            hold_back(&self.epoll, index, connection, &self.output)
+                        }
+                        None => reply(&self.epoll, index, connection, &self.output),
+                    }
                 }
                 Err(Errno::AGAIN | Errno::INTR) => true,
                 Err(_) => false,
@@ -234,6 +272,12 @@ fn reply(epoll: &OwnedFd, index: usize, connection: &mut Connection, bytes: &[u8
     }
     connection.unsent = bytes[sent..].to_vec();
     epoll::modify(epoll, &connection.socket, EventData::new_u64(index as u64), EventFlags::OUT).is_ok()
+}
+
+/// Keeps a reply for later, and reads nothing meanwhile. False when the connection is gone.
+fn hold_back(epoll: &OwnedFd, index: usize, connection: &mut Connection, bytes: &[u8]) -> bool {
+    connection.unsent = bytes.to_vec();
+    epoll::modify(epoll, &connection.socket, EventData::new_u64(index as u64), EventFlags::empty()).is_ok()
 }
 
 /// Goes back to reading once everything has been sent.

@@ -1,5 +1,6 @@
 //! What the owner of a null server and its thread share.
 
+use super::late::Late;
 use super::speech::Speech;
 use super::stall::Stall;
 use rustix::fd::OwnedFd;
@@ -18,12 +19,15 @@ pub struct Config {
     pub cpu: Option<u32>,
     /// When to do nothing.
     pub stall: Option<Stall>,
+    /// Which replies come late.
+    pub late: Option<Late>,
 }
 
 /// State that the thread and its owner share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) requests: AtomicU64,
+    pub(super) late_replies: AtomicU64,
     pub(super) stalls: Mutex<Vec<PastStall>>,
     /// Becomes readable when the server is to end.
     pub(super) wake: OwnedFd,

@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn start(speech: Speech, stall: Option<Stall>) -> NullServer {
     let listen = "127.0.0.1:0".parse().unwrap();
-    NullServer::start(Config { speech, listen, cpu: None, stall }).unwrap()
+    NullServer::start(Config { speech, listen, cpu: None, stall, late: None }).unwrap()
 }
 
 fn connect(server: &NullServer) -> TcpStream {
@@ -109,6 +109,37 @@ fn nothing_is_answered_in_a_stall() {
     }
 }
 
+/// Late replies wait beside one another, and what follows on their connections is served.
+#[test]
+fn late_replies_come_and_hold_up_nobody() {
+    const BY: Duration = Duration::from_millis(200);
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let late = Some(Late { permille: 1000, by: BY, seed: 1 });
+    let config = Config { speech: Speech::Echo { message_len: 1 }, listen, cpu: None, stall: None, late };
+    let mut server = NullServer::start(config).unwrap();
+    let mut streams: Vec<TcpStream> = (0..20).map(|_| connect(&server)).collect();
+    for round in 1..=2 {
+        let sent = Instant::now();
+        streams.iter_mut().for_each(|stream| stream.write_all(b"x").unwrap());
+        streams.iter_mut().for_each(|stream| stream.read_exact(&mut [0]).unwrap());
+        let took = sent.elapsed();
+        assert!(took >= BY, "{took:?}");
+        // One after the other they would take twenty times as long.
+        assert!(took < BY * 15, "{took:?}");
+        await_requests(&server, round * 20);
+    }
+    // Those who leave while a reply is held back are gone with it.
+    streams[0].write_all(b"x").unwrap();
+    await_requests(&server, 41);
+    drop(streams);
+    thread::sleep(BY * 2);
+    let mut again = connect(&server);
+    again.write_all(b"x").unwrap();
+    again.read_exact(&mut [0]).unwrap();
+    server.stop().unwrap();
+    assert_eq!((server.requests(), server.late_replies()), (42, 42));
+}
+
 #[test]
 fn a_stall_does_not_keep_it_from_ending() {
     let every = Duration::from_secs(3600);
@@ -121,7 +152,7 @@ fn a_stall_does_not_keep_it_from_ending() {
 #[test]
 fn contradictions_are_refused() {
     let listen = "127.0.0.1:0".parse().unwrap();
-    let good = Config { speech: Speech::Http, listen, cpu: None, stall: None };
+    let good = Config { speech: Speech::Http, listen, cpu: None, stall: None, late: None };
     let stall = Stall { every: Duration::from_secs(1), length: Duration::from_secs(1), offset: Duration::ZERO };
     for config in [
         Config { stall: Some(stall), ..good },
