@@ -30,8 +30,8 @@ use loadgen::{LoadError, Options};
 
 pub(crate) use args::LoadArgs;
 use display::Display;
-pub(crate) use ending::{EXIT_INTERRUPTED, print, refuse, write_json};
-use ending::{EXIT_INVALID, EXIT_SLO_BREACHED};
+use ending::EXIT_SLO_BREACHED;
+pub(crate) use ending::{EXIT_INTERRUPTED, EXIT_INVALID, print, refuse, write_json};
 use files::Directory;
 pub(crate) use memory::check as check_memory;
 

@@ -11,6 +11,7 @@ macro_rules! say {
 mod bench;
 mod compare;
 mod count;
+mod fan_out;
 mod given;
 mod load;
 mod null_server;
@@ -48,6 +49,8 @@ enum Command {
     Load(Box<load::LoadArgs>),
     /// Hold connections with clients that are slow on purpose, and report what the server does about them.
     Slow(slow::SlowArgs),
+    /// Send requests that need several replies, with second copies of what does not come, and report their tail.
+    FanOut(fan_out::FanOutArgs),
     /// Run an experiment: servers against each other, interleaved, with a report.
     Bench(bench::BenchArgs),
     /// Render the reports of runs again, and print their tables.
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Load(args) => load::run(*args),
         Command::Slow(args) => slow::run(args),
+        Command::FanOut(args) => fan_out::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Report(args) => report::run(args),
         Command::Compare(args) => compare::run(args),

@@ -10,6 +10,7 @@ mod calibrate;
 mod distribution;
 mod engine;
 mod error;
+pub mod fan_out;
 mod load;
 mod memory;
 pub mod null_server;

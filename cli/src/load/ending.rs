@@ -7,7 +7,7 @@ use loadgen::LoadError;
 use results::visible::visible;
 
 /// Exit code of a run whose measurement is invalid.
-pub(super) const EXIT_INVALID: u8 = 4;
+pub(crate) const EXIT_INVALID: u8 = 4;
 /// Exit code of a run that did not meet its SLO.
 pub(super) const EXIT_SLO_BREACHED: u8 = 3;
 /// Exit code of a run that ended early. Whatever it found, it did not do what was asked.

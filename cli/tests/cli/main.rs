@@ -5,6 +5,7 @@ mod built;
 mod c10m;
 mod descriptors;
 mod failures;
+mod fan_out;
 mod faults;
 mod handover;
 mod hogs;
