@@ -1,6 +1,8 @@
 //! Latency histograms as JSON has them: Base64 of the HdrHistogram V2 form, in nanoseconds, merged by counts.
 //! Percentiles are never averaged, and a percentile that rests on too few values is absent.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
@@ -81,6 +83,11 @@ impl Latencies {
         self.histogram.len()
     }
 
+    /// Number of values up to `time`, to the precision of the histogram.
+    pub fn count_within(&self, time: Duration) -> u64 {
+        self.histogram.count_between(0, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    }
+
     /// The value at `quantile` (0.99 for p99) in microseconds, or `None` when fewer than ten values lie
     /// above it.
     pub fn quantile_us(&self, quantile: f64) -> Option<f64> {
@@ -121,6 +128,10 @@ mod tests {
         let decoded = Latencies::decode(&text).unwrap();
         assert_eq!(decoded.count(), 1000);
         assert_eq!(decoded.quantile_us(0.5), latencies.quantile_us(0.5));
+        for (us, expected) in [(0, 0), (500, 500), (1000, 1000), (5000, 1000)] {
+            let found = decoded.count_within(Duration::from_micros(us));
+            assert!(found.abs_diff(expected) <= 1, "{us} us: {found}");
+        }
     }
 
     #[test]

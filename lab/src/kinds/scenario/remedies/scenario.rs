@@ -81,7 +81,7 @@ impl Scenario for Remedies {
             figures: self.figures.iter().map(|figure| (figure.of)(&scene)).collect(),
             counters: self.counters.iter().map(|(side, counter)| seen.counted(*side, counter)).collect(),
             points: (self.picture.points)(&scene),
-            verdict: scene.load.verdict.to_string(),
+            verdict: scene.verdict(),
         };
         let mut commands: Vec<String> = Vec::new();
         for command in seen.outputs.iter().map(|output| shell::line(&output.command)) {

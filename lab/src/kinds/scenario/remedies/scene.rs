@@ -1,10 +1,16 @@
 //! What one run of a scenario about remedies showed: the accounts of both programs, the counters of both hosts, and when
 //! what happened.
 
+use std::time::Duration;
+
 use anyhow::Context;
+use loadgen::Distribution;
 use loadgen::Record as Load;
+use loadgen::fan_out::Record as FanOut;
+use loadgen::null_server::{Event, Exit as NullExit};
 use loadgen::record::{Interval, IntervalPhase};
 use loadgen::slow::Record as Slow;
+use results::histogram::Latencies;
 use server::Exit;
 
 use crate::kinds::scenario::remedies::table::Arm;
@@ -18,7 +24,9 @@ pub(crate) struct Scene<'a> {
     #[expect(dead_code, reason = "for figures that depend on it")]
     pub(crate) arm: &'a Arm,
     pub(crate) seen: &'a Seen,
+    /// Empty where a fan-out took its place.
     pub(crate) load: Load,
+    pub(crate) fan_out: Option<FanOut>,
     /// What a probe and a latecomer saw, where there are such.
     pub(crate) probe: Option<Load>,
     pub(crate) latecomer: Option<Load>,
@@ -26,19 +34,49 @@ pub(crate) struct Scene<'a> {
     pub(crate) slow: Option<Slow>,
     /// The account of the server that was started last; one that was killed gave none.
     pub(crate) served: Option<Exit>,
+    /// The same of a null server.
+    pub(crate) null_served: Option<NullExit>,
 }
 
 impl Scene<'_> {
     /// # Errors
     /// When the server or the load generator printed no account of the expected form.
     pub(crate) fn of<'a>(arm: &'a Arm, seen: &'a Seen) -> anyhow::Result<Scene<'a>> {
-        let load = serde_json::from_str(seen.account(Role::Load)?).context("the load generator printed no record")?;
+        let account = seen.account(Role::Load)?;
+        let is = |role, command: &str| {
+            let first = seen.output(role).and_then(|output| output.command.get(1));
+            first.is_some_and(|first| first == command)
+        };
+        let context = "the load generator printed no record";
+        let (load, fan_out) = match is(Role::Load, "fan-out") {
+            true => (Load::default(), Some(serde_json::from_str(account).context(context)?)),
+            false => (serde_json::from_str(account).context(context)?, None),
+        };
         // A probe that failed has no record.
         let other = |role| seen.account(role).ok().and_then(|text| serde_json::from_str(text).ok());
-        let served = seen.account(Role::Server).ok().map(c10m::account).transpose()?;
+        let account = seen.account(Role::Server).ok();
+        let (served, null_served) = match is(Role::Server, "null-server") {
+            true => (None, account.map(null_account).transpose()?),
+            false => (account.map(c10m::account).transpose()?, None),
+        };
         // Another program's is not understood.
         let slow = seen.account(Role::Slow).ok().and_then(|text| serde_json::from_str(text).ok());
-        Ok(Scene { arm, seen, load, probe: other(Role::Probe), latecomer: other(Role::Latecomer), slow, served })
+        let (probe, latecomer) = (other(Role::Probe), other(Role::Latecomer));
+        Ok(Scene { arm, seen, load, fan_out, probe, latecomer, slow, served, null_served })
+    }
+
+    /// The load generator's verdict on itself.
+    pub(crate) fn verdict(&self) -> String {
+        self.fan_out.as_ref().map_or_else(|| self.load.verdict.to_string(), |record| record.verdict.name().to_owned())
+    }
+
+    /// Requests with a good reply within a time of when they were meant to be sent, in percent of all.
+    pub(crate) fn answered_within(&self, time: Duration) -> Option<f64> {
+        let requests = &self.load.requests;
+        let responses = Latencies::decode(self.load.histograms.get(&Distribution::Response)?).ok()?;
+        // Failures are in there too, with what they waited.
+        let good = responses.count_within(time).saturating_sub(requests.failed).min(requests.completed);
+        (requests.scheduled > 0).then(|| 100.0 * good as f64 / requests.scheduled as f64)
     }
 
     /// The most connections in TIME-WAIT that a host was seen with.
@@ -116,6 +154,14 @@ impl Scene<'_> {
     }
 }
 
+/// The account of a null server.
+fn null_account(text: &str) -> anyhow::Result<NullExit> {
+    match serde_json::from_str(text).context("the null server printed no account")? {
+        Event::Exit(exit) => Ok(exit),
+        Event::Ready { .. } => anyhow::bail!("the null server printed no account"),
+    }
+}
+
 /// Good replies per second of an interval.
 pub(crate) fn replies_per_s(interval: &Interval) -> f64 {
     if interval.duration_us == 0 { 0.0 } else { interval.completed as f64 * 1e6 / interval.duration_us as f64 }
@@ -144,8 +190,17 @@ mod tests {
         ];
         let load = Load { intervals, ..Load::default() };
         let arm = Arm::named("nothing", "");
-        let scene =
-            Scene { arm: &arm, seen: &Seen::default(), load, probe: None, latecomer: None, slow: None, served: None };
+        let scene = Scene {
+            arm: &arm,
+            seen: &Seen::default(),
+            load,
+            probe: None,
+            latecomer: None,
+            slow: None,
+            served: None,
+            null_served: None,
+            fan_out: None,
+        };
         assert_eq!(scene.by_interval(replies_per_s), [(0.1, 1000.0), (0.201, 2000.0)]);
     }
 }
