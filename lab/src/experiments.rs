@@ -16,6 +16,7 @@ mod quick;
 mod slow_clients;
 mod smoke;
 mod storm;
+mod tail;
 mod uring;
 
 use crate::kinds::comparison::plan::Comparison;
@@ -38,7 +39,7 @@ fn comparisons() -> Vec<Comparison> {
 
 /// Every experiment of either kind.
 fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
-    let scenarios: [Box<dyn Experiment>; 7] = [
+    let scenarios: [Box<dyn Experiment>; 8] = [
         Box::new(c10m::SCENARIO),
         Box::new(omission::SCENARIO),
         Box::new(storm::SCENARIO),
@@ -46,6 +47,7 @@ fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
         Box::new(ports::SCENARIO),
         Box::new(drain::SCENARIO),
         Box::new(slow_clients::SCENARIO),
+        Box::new(tail::SCENARIO),
     ];
     comparisons().into_iter().map(|comparison| Box::new(comparison) as Box<dyn Experiment>).chain(scenarios)
 }
@@ -71,7 +73,7 @@ mod tests {
     use crate::subjects::load::Generator;
 
     /// The experiments about what goes wrong.
-    const FAILURES: [&str; 5] = ["storm", "fd-limit", "ports", "drain", "slow-clients"];
+    const FAILURES: [&str; 6] = ["storm", "fd-limit", "ports", "drain", "slow-clients", "tail"];
     /// Longest time in seconds for a first answer.
     const QUICK_S_MAX: f64 = 300.0;
 

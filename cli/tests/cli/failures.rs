@@ -87,9 +87,9 @@ fn ports_run_out_and_remedies_help() {
 /// Without the fault an experiment must not find it, or it would find it anywhere.
 #[test]
 fn a_control_without_the_fault_finds_nothing() {
-    for (experiment, seconds) in [("ports", "1"), ("fd-limit", "1"), ("drain", "1")] {
+    for experiment in ["ports", "fd-limit", "drain", "slow-clients", "tail"] {
         let out = Out::new(&format!("control-{experiment}"));
-        let asked = ["--repeats", "1", "--seconds", seconds, "--no-fault", "--json"];
+        let asked = ["--repeats", "1", "--seconds", "1", "--no-fault", "--json"];
         let (code, stdout, stderr) = run(&out.arguments(experiment, &asked));
         assert_eq!(code, 0, "{experiment}: {stderr}");
         let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
@@ -132,6 +132,39 @@ fn descriptors_run_out_and_only_the_naive_loop_burns() {
     }
     assert!(median(&record, "turn away", "newcomers' connections lost") > 0.0);
     assert_eq!(median(&record, "raise the limit", "newcomers' connections lost"), 0.0);
+}
+
+/// Slow clients starve the others, the limits that answer them do not let them, and a byte in time passes a stall timeout.
+#[test]
+fn slow_clients_take_all_places_and_the_right_limits_give_them_back() {
+    let out = Out::new("slow-clients");
+    let (code, stdout, stderr) = run(&out.arguments("slow-clients", &["--repeats", "1", "--seconds", "2", "--json"]));
+    assert_eq!(code, 0, "{stderr}");
+    let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    let answered = |arm| median(&record, arm, "ordinary requests answered");
+    for (without, with) in [("heads", "heads, head timeout"), ("bodies", "bodies, body timeout")] {
+        assert!(answered(with) > answered(without) + 10.0, "{with}: {} and {}", answered(without), answered(with));
+        assert!(median(&record, with, "closed by limits") >= 1000.0, "{with}");
+        assert_eq!(median(&record, without, "closed by limits"), 0.0, "{without}");
+    }
+    assert_eq!(median(&record, "bodies, stall timeout", "closed by limits"), 0.0);
+    assert!(median(&record, "bodies", "server's buffers") > median(&record, "heads", "server's buffers") + 10.0);
+}
+
+/// Pages are late as foretold, and second copies make fewer of them so.
+#[test]
+fn pages_are_late_and_second_copies_help() {
+    let out = Out::new("tail");
+    let (code, stdout, stderr) = run(&out.arguments("tail", &["--repeats", "1", "--seconds", "2", "--json"]));
+    let record: Value = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+    let late = |arm| median(&record, arm, "late pages");
+    assert!(late("pages of 100") > late("pages of 10") && late("pages of 10") > late("single replies"), "{record}");
+    assert!(late("10, hedged") < late("pages of 10") / 2.0, "{record}");
+    assert!(
+        median(&record, "10, tied", "server's work") > 1.9 && median(&record, "pages of 10", "server's work") < 1.1
+    );
+    // One repeat of 40 pages may miss what is foretold.
+    assert!(code == 0 || stderr.contains("foretell") || stdout.contains("foretell"), "{code}: {stderr}");
 }
 
 /// Said once, before anything is made or tried.
