@@ -30,7 +30,7 @@ const ABOUT: About = About {
 /// The experiment.
 pub(super) const SCENARIO: Remedies = Remedies {
     about: ABOUT,
-    load: "4,000 replies a second, for pages of 1 to 100",
+    load: "2,000 replies a second, for pages of 1 to 100",
     arms,
     seconds: |arm, asked| (f64::from(asked * arm.stretch), 0.7),
     timeline,
@@ -59,7 +59,7 @@ const LATE_PERMILLE: u32 = 10;
 const LATE_BY_MS: u32 = 100;
 const SLOW_ABOVE_MS: u32 = 40;
 /// Replies per second that pages of each size share: so few that the server never queues.
-const REPLIES_PER_S: u32 = 4000;
+const REPLIES_PER_S: u32 = 2000;
 
 fn arms(profile: Profile) -> Vec<Arm> {
     let stretch = if profile == Profile::Full { 10 } else { 1 };
