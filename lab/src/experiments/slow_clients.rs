@@ -122,12 +122,16 @@ fn arms(profile: Profile) -> Vec<Arm> {
     arms
 }
 
+/// These go through something else than the first arm.
+const OTHERS: &str = "Other clients, and other times";
+
 /// What takes longer, or another program.
 fn more() -> Vec<Arm> {
     let arm = |name, what, load, serve| Arm { load, serve, ..Arm::named(name, what) };
+    let other = |name, what, load, serve| Arm { group: Some(OTHERS), ..arm(name, what, load, serve) };
     vec![
         arm("idle", "clients connect and say nothing, and no limit", "idle /", NO_LIMIT),
-        arm(
+        other(
             "segments",
             "whole requests, a byte every 20 ms in a segment of its own: no limit answers them",
             "segments /",
@@ -147,7 +151,7 @@ fn more() -> Vec<Arm> {
         ),
         Arm {
             stretch: 8,
-            ..arm(
+            ..other(
                 "heads, as shipped",
                 "slow heads, and the limits that a server has unless told otherwise (10 s for a head)",
                 HEADS,
@@ -157,7 +161,7 @@ fn more() -> Vec<Arm> {
         Arm {
             program: Some("slowhttptest"),
             stretch: 3,
-            ..arm("slowhttptest", "its slow heads (slowhttptest -H, 1,200 connections), and no limit", "", NO_LIMIT)
+            ..other("slowhttptest", "its slow heads (slowhttptest -H, 1,200 connections), and no limit", "", NO_LIMIT)
         },
     ]
 }

@@ -42,6 +42,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
         points: by_quantile,
     },
     counters: &[(Side::Client, "OutSegs"), (Side::Server, "OutSegs"), (Side::Server, "RetransSegs")],
+    foretell: |_| None,
     fault_shows: pages_are_late,
     expectations: &[the_formula_holds, hedges_help],
     happened,
@@ -61,17 +62,21 @@ const SLOW_ABOVE_MS: u32 = 40;
 /// Replies per second that pages of each size share: so few that the server never queues.
 const REPLIES_PER_S: u32 = 2000;
 
+/// Other pages are no remedy.
+const OTHER_SIZES: &str = "Pages of other sizes";
+
 fn arms(profile: Profile) -> Vec<Arm> {
     let stretch = if profile == Profile::Full { 10 } else { 1 };
     let arm = |name, what, load| Arm { load, stretch, ..Arm::named(name, what) };
+    let size = |name, what, load| Arm { group: Some(OTHER_SIZES), ..arm(name, what, load) };
     let mut arms = vec![
         arm("pages of 10", "a page needs ten replies", "10"),
-        arm("single replies", "a page is one reply", "1"),
-        arm("pages of 2", "a page needs two replies", "2"),
-        arm("pages of 5", "a page needs five replies", "5"),
-        arm("pages of 20", "a page needs 20 replies", "20"),
-        arm("pages of 50", "a page needs 50 replies", "50"),
-        arm("pages of 100", "a page needs 100 replies", "100"),
+        size("single replies", "a page is one reply", "1"),
+        size("pages of 2", "a page needs two replies", "2"),
+        size("pages of 5", "a page needs five replies", "5"),
+        size("pages of 20", "a page needs 20 replies", "20"),
+        size("pages of 50", "a page needs 50 replies", "50"),
+        size("pages of 100", "a page needs 100 replies", "100"),
         arm(
             "10, hedged",
             "a second copy of what has no reply when 95 of 100 have, at most 5 % of the replies (--hedge after=p95,budget=5%)",
