@@ -26,6 +26,12 @@ No experiment begins while processes of a killed one still run.
 Exit codes: 0 done, 1 failed, interrupted or the machine not quiet, 2 usage,
 4 no run was valid, or a comparison does not see its own controls as they are.";
 
+/// What a walk has no use for.
+const NOT_EXPLAINED: [&str; 13] = [
+    "profile", "out", "arms", "loads", "apart", "budget", "repeats", "seconds", "seed", "wait_max", "noisy",
+    "no_fault", "fresh",
+];
+
 /// Arguments of `c10m bench`.
 #[derive(Debug, Args)]
 #[command(after_help = notes())]
@@ -71,6 +77,10 @@ pub(crate) struct BenchArgs {
     /// Of an experiment about a failure, leave the failure out: a control, in which it must find nothing
     #[arg(long)]
     no_fault: bool,
+    /// Of fd-limit, instead of the experiment: a walk along all limits on descriptors. Each is hit for real where that
+    /// harms nobody, with its error, what shows it and the command that mends it; takes about a minute
+    #[arg(long, conflicts_with_all = NOT_EXPLAINED)]
+    explain: bool,
     /// Discard what an interruption left, and start again
     #[arg(long)]
     fresh: bool,
@@ -108,6 +118,9 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<u8> {
     if args.experiment == "list" {
         lab::terminal::print(&lab::list(args.json)?)?;
         return Ok(0);
+    }
+    if args.explain {
+        return lab::explain(&args.experiment, args.json);
     }
     lab::run(&Request {
         experiment: args.experiment,

@@ -17,6 +17,7 @@ mod load;
 mod null_server;
 mod output_stream;
 mod report;
+mod run_into;
 mod serve;
 mod signals;
 mod size;
@@ -62,6 +63,9 @@ enum Command {
     /// A server that does as little as possible, or stalls: the peer of experiments.
     #[command(hide = true)]
     NullServer(null_server::NullServerArgs),
+    /// Run into a limit on descriptors and tell: a step of `bench fd-limit --explain`.
+    #[command(hide = true)]
+    RunInto(run_into::RunIntoArgs),
     /// Load several servers in turns: how comparisons measure.
     #[command(hide = true)]
     Turns(turns::TurnsArgs),
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(args),
         Command::Tune(args) => tune::run(args, io_uring()),
         Command::NullServer(args) => null_server::run(args),
+        Command::RunInto(args) => lab::run_into(args.wall()),
         Command::Turns(args) => turns::run(args),
     };
     match result {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use crate::cpu_time::CpuTime;
@@ -16,6 +17,11 @@ pub fn all() -> Vec<u32> {
 /// Whether the process exists, even as a zombie.
 pub fn exists(pid: u32) -> bool {
     fs::exists(format!("/proc/{pid}/stat")).unwrap_or(false)
+}
+
+/// The user a process belongs to. `None` when it does not exist.
+pub fn owner(pid: u32) -> Option<u32> {
+    fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
 }
 
 /// CPU time of a process, including its ended threads. Also works for a zombie.

@@ -57,6 +57,11 @@ pub(crate) fn shown() -> impl Iterator<Item = Box<dyn Experiment>> {
     all().filter(|experiment| !experiment.is_hidden())
 }
 
+/// Whether there is a walk through what the experiment is about.
+pub(crate) fn has_walk(name: &str) -> bool {
+    name == fd_limit::SCENARIO.about.name
+}
+
 /// The experiment with this name.
 pub(crate) fn find(name: &str) -> Option<Box<dyn Experiment>> {
     all().find(|experiment| experiment.name() == name)

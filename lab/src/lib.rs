@@ -19,6 +19,7 @@ mod run;
 mod session;
 mod simulation;
 mod subjects;
+mod walk;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -27,9 +28,10 @@ pub use list::{names, text as list};
 pub use published::{List, write_list};
 pub use refusal::Refusal;
 pub use render::render;
-pub use run::run;
+pub use run::{explain, run};
 pub use session::request::{Profile, Request};
 pub use session::{out, signals, terminal};
+pub use walk::{Wall, run_into};
 
 /// Prints a line on stderr. Does not panic when stderr is closed. Makes terminal control characters visible, because a
 /// line may quote a record or a server.

@@ -5,6 +5,7 @@ use crate::published;
 use crate::refusal::Refusal;
 use crate::session::local::Local;
 use crate::session::request::Request;
+use crate::walk;
 
 /// Runs an experiment on this host. Returns the exit code.
 ///
@@ -25,6 +26,20 @@ pub fn run(request: &Request) -> anyhow::Result<u8> {
         say!("c10m: {refusal}");
         Ok(refusal.code)
     })
+}
+
+/// Explains what an experiment is about, on this host and for real. Returns the exit code.
+///
+/// # Errors
+/// When that failed, or cannot be printed.
+pub fn explain(name: &str, json: bool) -> anyhow::Result<u8> {
+    let refusal = match experiments::find(name) {
+        None => unknown(name),
+        Some(_) if experiments::has_walk(name) => return walk::explain(json),
+        Some(_) => Refusal::usage(format!("{name} has nothing to explain: --explain is for fd-limit")),
+    };
+    say!("c10m: {refusal}");
+    Ok(refusal.code)
 }
 
 fn unknown(name: &str) -> Refusal {

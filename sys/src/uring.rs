@@ -9,6 +9,7 @@
 mod buffers;
 mod completion;
 mod enter;
+mod limits;
 mod ring;
 mod setup;
 mod starved;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use buffers::{BUFFER_LEN, BUFFERS, ProvidedBuffers};
 pub use completion::{Completion, Filled};
+pub use limits::{overfill_slots, register_slots};
 pub use ring::{Gather, Ring, Sizes};
 pub use setup::Unavailable;
 pub use starved::Starved;

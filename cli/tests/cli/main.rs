@@ -39,3 +39,4 @@ mod tune;
 mod turns;
 mod validity;
 mod vocabulary;
+mod walk;

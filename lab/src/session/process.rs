@@ -34,6 +34,18 @@ struct Announced {
     address: String,
 }
 
+/// How a process ended.
+pub(crate) struct Ended {
+    pub(crate) output: String,
+    /// What it wrote to stderr.
+    pub(crate) complaint: String,
+    /// Absent when a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) is_by_itself: bool,
+    /// CPU time of its whole life.
+    pub(crate) cpu_us: u64,
+}
+
 /// A running process. Dropping it ends it.
 pub(crate) struct Process {
     child: Box<dyn Child>,
@@ -125,6 +137,27 @@ impl Process {
     pub(crate) fn finish(mut self) -> anyhow::Result<(String, i32)> {
         let output = self.rest()?;
         Ok((output, self.exit_code()?))
+    }
+
+    /// Waits for its end, and kills it if that does not come within `within`.
+    pub(crate) fn end_within(mut self, within: Duration) -> anyhow::Result<Ended> {
+        let (start, mut output, mut is_by_itself) = (Instant::now(), String::new(), true);
+        loop {
+            match self.next_line(LOOK)? {
+                // It has closed its output: it ends.
+                Some(line) if line.is_empty() => break,
+                Some(line) => output += &line,
+                None => {}
+            }
+            if is_by_itself && start.elapsed() > within {
+                self.child.signal(EndSignal::Kill);
+                is_by_itself = false;
+            }
+        }
+        let complaint = self.child.read_complaint().with_context(|| format!("reading from {}", self.what))?;
+        let cpu_us = self.child.cpu_us()?;
+        let status = self.child.wait().with_context(|| format!("waiting for {}", self.what))?;
+        Ok(Ended { output, complaint, code: status.code(), is_by_itself, cpu_us })
     }
 
     /// Like `finish`, and also returns the CPU time of its whole life in microseconds.
