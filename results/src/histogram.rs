@@ -104,6 +104,11 @@ impl Latencies {
         (!self.histogram.is_empty()).then(|| self.histogram.max() as f64 / 1000.0)
     }
 
+    /// Number of values above one in microseconds, to the precision of the histogram.
+    pub fn count_above_us(&self, microseconds: u64) -> u64 {
+        self.histogram.len() - self.histogram.count_between(0, microseconds.saturating_mul(1000))
+    }
+
     /// The histogram itself.
     pub(crate) fn histogram(&self) -> &Histogram<u64> {
         &self.histogram
@@ -118,6 +123,13 @@ mod tests {
         let mut latencies = Latencies::new();
         (1..=count).for_each(|i| latencies.record(i * step_ns, 1).unwrap());
         latencies
+    }
+
+    #[test]
+    fn values_above_one_are_counted() {
+        let latencies = uniform(100, 1_000_000);
+        assert_eq!([0, 50_500, 200_000].map(|above_us| latencies.count_above_us(above_us)), [100, 50, 0]);
+        assert_eq!(Latencies::new().count_above_us(0), 0);
     }
 
     #[test]

@@ -255,6 +255,9 @@ pub struct Options {
     pub scheduling: Scheduling,
     /// Most connections per reactor; 0: what the fd limit allows.
     pub connections_max: u32,
+    /// Whether the soft fd limit stays as it is found, instead of being raised to the hard one. Connections may then be as
+    /// many as the hard one allows, so it is the soft limit that accept meets.
+    pub keep_soft_limit: bool,
     /// Close connections without a request for this long; zero: never, and then [`KeepAlive`] finds dead peers.
     pub idle_timeout: Duration,
     /// Longest time for a request head; zero: no limit.
@@ -307,6 +310,7 @@ impl Options {
             balance: Balance::Hash,
             scheduling: Scheduling::Normal,
             connections_max: 0,
+            keep_soft_limit: false,
             idle_timeout: Options::IDLE_TIMEOUT,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::ZERO,

@@ -27,10 +27,10 @@ pub fn tie_to_this_thread(command: &mut Command, signal: Signal, cpus: &[usize])
     unsafe { command.pre_exec(in_child) };
 }
 
-/// The process that `command` starts may have descriptors up to this number, and cannot raise that (RLIMIT_NOFILE, both
-/// limits, getrlimit(2)).
-pub fn limit_descriptors(command: &mut Command, descriptors_max: u64) {
-    let limit = Rlimit { current: Some(descriptors_max), maximum: Some(descriptors_max) };
+/// The process that `command` starts may have descriptors up to `soft`, and raise that up to `hard` (RLIMIT_NOFILE,
+/// getrlimit(2)).
+pub fn limit_descriptors(command: &mut Command, soft: u64, hard: u64) {
+    let limit = Rlimit { current: Some(soft.min(hard)), maximum: Some(hard) };
     let in_child = move || Ok(setrlimit(Resource::Nofile, limit)?);
     // SAFETY: between fork and exec it makes one system call; the limit was made before.
     unsafe { command.pre_exec(in_child) };
@@ -91,9 +91,9 @@ mod tests {
     fn a_child_has_no_more_descriptors_than_it_may() {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -Sn; ulimit -Hn"]);
-        limit_descriptors(&mut command, 77);
+        limit_descriptors(&mut command, 77, 99);
         let output = command.output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "77\n77\n");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "77\n99\n");
     }
 
     #[test]

@@ -66,6 +66,10 @@ pub(crate) struct ServeArgs {
     /// Maximum number of connections per reactor [default: what the fd limit allows].
     #[arg(long, value_name = "N", value_parser = count::between(1_u32, server::CONNECTIONS_MAX as u32))]
     max_connections: Option<u32>,
+    /// Leave the soft fd limit (ulimit -Sn) as it is, instead of raising it to the hard one: accept then fails where it
+    /// ends, as in programs that do not raise it. A ring's table has to fit it.
+    #[arg(long)]
+    keep_soft_limit: bool,
     /// Close a connection without requests after this time. 0s never does; then TCP keep-alive ends connections whose
     /// peer is gone: it probes after 5 min of silence, then every 30 s, and gives up after 7.5 min.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = timeout)]
@@ -318,6 +322,7 @@ impl ServeArgs {
             SchedulingArg::Batch => Scheduling::Batch,
         };
         options.connections_max = self.max_connections.unwrap_or(0);
+        options.keep_soft_limit = self.keep_soft_limit;
         options.idle_timeout = self.idle_timeout;
         options.header_timeout = self.header_timeout;
         options.body_timeout = self.body_timeout;

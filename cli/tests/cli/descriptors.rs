@@ -172,3 +172,31 @@ fn all_but_pause_use_the_fd_limit_up() {
         assert_eq!(["pause", "shed", "evict"].map(most), [Some(hard - 65), Some(hard), Some(hard)]);
     }
 }
+
+/// Most programs do not raise their soft limit. One that keeps it fails there, rests, and serves all in the end.
+#[test]
+fn a_soft_limit_that_is_kept_is_met() {
+    let start = |more: &str| {
+        let line = format!(
+            "ulimit -Sn 60; exec {} serve echo --listen 127.0.0.1:0 --reactors 1 --idle-timeout 0s {more} \"$@\"",
+            env!("CARGO_BIN_EXE_c10m")
+        );
+        Server::of(std::process::Command::new("sh").args(["-c", &line, "sh"]))
+    };
+    for (more, is_met) in [("--keep-soft-limit", true), ("", false)] {
+        let server = start(more);
+        let mut streams: Vec<TcpStream> =
+            (0..100).map(|_| TcpStream::connect(server.address).expect("the kernel takes it")).collect();
+        streams.iter_mut().for_each(|stream| stream.write_all(b"hello").expect("it was taken"));
+        let mut served = 0;
+        for mut stream in streams {
+            stream.set_read_timeout(Some(crate::program::PATIENCE)).expect("valid");
+            stream.read_exact(&mut [0; 5]).expect("its turn comes when others have gone");
+            served += 1;
+        }
+        let (code, exit) = server.drain();
+        assert_eq!((code, served), (0, 100));
+        let met = ["emfile_failures", "emfile_pauses"].map(|counter| total(&exit, counter) > 0);
+        assert_eq!(met, [is_met; 2], "{more:?}");
+    }
+}

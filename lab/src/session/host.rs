@@ -91,6 +91,8 @@ pub(crate) struct Command {
     pub(crate) cpus: Vec<usize>,
     /// Most descriptors that each of its tables may have; absent: as many as this program's.
     pub(crate) descriptors_max: Option<u64>,
+    /// How many of these it has while it does not raise its limit itself; absent: all of them.
+    pub(crate) descriptors_soft: Option<u64>,
     /// Its working directory. If set, the process also leads its own process group.
     pub(crate) directory: Option<PathBuf>,
     /// The signal it gets when the thread that started it ends.
@@ -108,6 +110,7 @@ impl Command {
             arguments: arguments.into(),
             cpus: vec![],
             descriptors_max: None,
+            descriptors_soft: None,
             directory: None,
             end_signal: Order::Kill,
             what: format!("c10m {}", arguments.join(" ")),
@@ -122,6 +125,7 @@ impl Command {
             arguments: arguments.into(),
             cpus: vec![],
             descriptors_max: None,
+            descriptors_soft: None,
             directory: None,
             end_signal: Order::Terminate,
             what: what.to_owned(),

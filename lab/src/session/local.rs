@@ -31,7 +31,8 @@ impl Host for Local {
         }
         sys::child::tie_to_this_thread(&mut child, raw(command.end_signal), &command.cpus);
         if let Some(descriptors_max) = command.descriptors_max {
-            sys::child::limit_descriptors(&mut child, descriptors_max);
+            let soft = command.descriptors_soft.unwrap_or(descriptors_max);
+            sys::child::limit_descriptors(&mut child, soft, descriptors_max);
         }
         let mut child = child
             .stdin(Stdio::null())

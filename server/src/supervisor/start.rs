@@ -3,6 +3,7 @@
 use std::thread::Builder;
 
 use crossbeam::channel::{Sender, never, unbounded};
+use host::OpenFilesLimit;
 
 use super::Server;
 use crate::admission::WhenShort;
@@ -29,7 +30,7 @@ impl Server {
     /// Starts every reactor and returns once all of them listen. If a predecessor serves at the path of a hand-over, it
     /// takes over its listeners, and returns once they are its own.
     ///
-    /// Raises the soft fd limit of the process to the hard one.
+    /// Raises the soft fd limit of the process to the hard one, unless it is to be kept.
     ///
     /// # Errors
     /// The first failure; nothing is left running then, and a predecessor serves on.
@@ -195,10 +196,21 @@ fn ready(news: News) -> Result<(usize, SocketSizes), Unavailable> {
     }
 }
 
+/// The limit on descriptors that connections have to fit.
+fn fd_limit(options: &Options) -> Result<u64, Unavailable> {
+    if !options.keep_soft_limit {
+        return sys::limits::raise_fd_limit().map_err(Unavailable::kernel("setrlimit(RLIMIT_NOFILE)"));
+    }
+    let found = OpenFilesLimit::of_this_process();
+    // The table of a ring is made at the start and has to fit the limit of that moment.
+    let limit = if options.variant.is_uring() { found.soft } else { found.hard };
+    Ok(limit.unwrap_or(u64::MAX))
+}
+
 /// The limit per reactor, each of which has so many `listeners`: the requested one if it fits the fd limit; without a
 /// request, what fits.
 fn connections_max(options: &Options, listeners: usize) -> Result<u32, Unavailable> {
-    let limit = sys::limits::raise_fd_limit().map_err(Unavailable::kernel("setrlimit(RLIMIT_NOFILE)"))?;
+    let limit = fd_limit(options)?;
     let waiting = options.admission.waiting_room.map_or(0, |room| u64::from(room.places.get()));
     let reserved = match options.admission.when_short {
         WhenShort::Pause => RESERVED_DESCRIPTORS + listeners as u64 + waiting,
@@ -259,6 +271,17 @@ mod tests {
         assert_eq!(fits(&with_room), (one.0 + 7, one.1 - 7));
         options.listen = vec![options.listen[0].clone(); 11];
         assert_eq!(fits(&options), (one.0 + 10, one.1 - 10));
+    }
+
+    /// So that a server meets the soft limit, which a limit of its own would hide.
+    #[test]
+    fn a_soft_limit_that_is_kept_bounds_rings_only() {
+        let OpenFilesLimit { soft, hard } = OpenFilesLimit::of_this_process();
+        let mut options = Options::new(protocol::Workload::Echo);
+        options.keep_soft_limit = true;
+        assert_eq!(fd_limit(&options).unwrap(), hard.unwrap_or(u64::MAX));
+        options.variant = crate::Variant::UringMultishot;
+        assert_eq!(fd_limit(&options).unwrap(), soft.unwrap_or(u64::MAX));
     }
 
     #[test]
