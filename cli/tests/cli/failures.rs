@@ -126,12 +126,19 @@ fn descriptors_run_out_and_only_the_naive_loop_burns() {
     assert_eq!(code, 0, "{stderr}");
     let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
     assert!(median(&record, "try again", "failing accepts") > 1000.0);
-    for (arm, rests) in [("rest", true), ("direct descriptors", true), ("raise the limit", false)] {
-        assert_eq!(median(&record, arm, "failing accepts"), 0.0, "{arm}");
-        assert_eq!(median(&record, arm, "pauses of accept") > 0.0, rests, "{arm}");
+    let resting = median(&record, "rest", "failing accepts");
+    assert!(resting > 0.0 && resting <= 20.0, "it meets the limit, and hardly tries in vain: {resting}");
+    assert!(median(&record, "rest", "pauses of accept") > 0.0);
+    for arm in ["raise the soft limit", "a table for each reactor"] {
+        for figure in ["failing accepts", "pauses of accept", "hung", "reset", "refused"] {
+            assert_eq!(median(&record, arm, figure), 0.0, "{arm}: {figure}");
+        }
     }
-    assert!(median(&record, "turn away", "newcomers' connections lost") > 0.0);
-    assert_eq!(median(&record, "raise the limit", "newcomers' connections lost"), 0.0);
+    assert!(median(&record, "turn away", "reset") > 0.0 && median(&record, "rest", "hung") > 0.0);
+    // How much is for a machine that is quiet.
+    for figure in ["server's CPU per reply", "server's CPU while short", "recovery"] {
+        assert!(median(&record, "rest", figure) > 0.0, "{figure}");
+    }
 }
 
 /// Slow clients starve the others, the limits that answer them do not let them, and a byte in time passes a stall timeout.

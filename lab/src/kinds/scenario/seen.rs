@@ -97,6 +97,8 @@ pub(crate) struct Seen {
     pub(crate) outputs: Vec<Output>,
     /// Moments that the timeline marked, by CLOCK_MONOTONIC in ns.
     pub(crate) marks: Vec<(&'static str, u64)>,
+    /// CPU time of the server up to these moments, in ns.
+    pub(crate) server_run_ns: Vec<(&'static str, u64)>,
     pub(crate) observations: Vec<Observation>,
 }
 

@@ -80,7 +80,7 @@ pub(crate) enum Action {
     Set { side: Side, name: &'static str, value: String },
     /// Starts to count on both of two joined hosts.
     Observe,
-    /// Notes the time of what happens next, under a name.
+    /// Notes the time of what happens next, under a name, and what CPU time the server has taken.
     Mark(&'static str),
 }
 

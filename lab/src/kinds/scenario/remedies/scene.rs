@@ -111,6 +111,11 @@ impl Scene<'_> {
         self.seen.marks.iter().find(|(known, _)| *known == name).map(|(_, at_ns)| *at_ns)
     }
 
+    /// CPU time that the server had taken when the timeline noted a moment, in ns.
+    pub(crate) fn server_run_ns(&self, name: &str) -> Option<u64> {
+        self.seen.server_run_ns.iter().find(|(known, _)| *known == name).map(|(_, run_ns)| *run_ns)
+    }
+
     /// The most per second that some counters of a host grew by together in a tenth of a second, after a moment.
     pub(crate) fn peak_per_s(&self, side: Side, counters: &[&str], since_ns: u64) -> Option<f64> {
         let per_s = |observation: &Observation| {
