@@ -2,19 +2,41 @@
 
 use anyhow::Context;
 use host::Facts;
+use rustix::termios::tcgetwinsize;
 
 use crate::built;
 use crate::session::host::Host;
+use crate::session::local::Local;
 use crate::session::process::Process;
-use crate::walk::generators;
+use crate::session::terminal;
 use crate::walk::record::{Met, Walk, Wall, WallRecord};
 use crate::walk::table::{Known, known};
+use crate::walk::{generators, words};
+
+/// Width where stdout is no terminal.
+const WIDTH: usize = 80;
+
+/// Walks along all of them and prints what was met. Returns the exit code.
+///
+/// # Errors
+/// When a process of this program failed, or nothing can be printed.
+pub(crate) fn explain(json: bool) -> anyhow::Result<u8> {
+    let walk = walk(&Local)?;
+    let text = if json {
+        serde_json::to_string_pretty(&walk).context("the walk as JSON")? + "\n"
+    } else {
+        let width = tcgetwinsize(std::io::stdout()).map_or(WIDTH, |size| usize::from(size.ws_col));
+        words::text(&walk, if width == 0 { WIDTH } else { width })
+    };
+    terminal::print(&text)?;
+    Ok(0)
+}
 
 /// Runs into every wall and asks every generator.
 ///
 /// # Errors
 /// When a process of this program failed.
-pub(super) fn walk(host: &dyn Host) -> anyhow::Result<Walk> {
+fn walk(host: &dyn Host) -> anyhow::Result<Walk> {
     let facts = Facts::of_this_host();
     let mut walls = vec![];
     for wall in Wall::ALL {
