@@ -45,7 +45,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve echo or HTTP/1.1 with one reactor per core.
-    Serve(serve::ServeArgs),
+    // Boxed, because it is far larger than the others.
+    Serve(Box<serve::ServeArgs>),
     /// Load a server and report latency, throughput and whether the measurement is valid.
     Load(Box<load::LoadArgs>),
     /// Hold connections with clients that are slow on purpose, and report what the server does about them.
@@ -77,7 +78,7 @@ fn main() -> ExitCode {
         Err(answer) => return ExitCode::from(tell(&answer)),
     };
     let result = match cli.command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Load(args) => load::run(*args),
         Command::Slow(args) => slow::run(args),
         Command::FanOut(args) => fan_out::run(args),

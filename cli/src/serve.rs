@@ -3,6 +3,8 @@
 mod admission;
 mod announce;
 mod args;
+mod blocking;
+mod cpus;
 mod listen;
 mod memory;
 mod stats;

@@ -3,7 +3,7 @@
 
 use protocol::Output;
 use protocol::client::{Client, Progress};
-use protocol::server::{FILLER, Protocol, Then};
+use protocol::server::{FILLER, Message, Protocol, Then};
 
 /// An input as the targets understand it: settings, a place to cut, and the bytes from the peer.
 pub struct Input {
@@ -91,6 +91,14 @@ pub fn serve<P: Protocol>(protocol: &mut P, pieces: &[&[u8]], output_len: usize)
                     let left = protocol.filler_left(&state);
                     outcome.replies.resize(outcome.replies.len() + left, FILLER[0]);
                     protocol.filler_sent(&mut state, left);
+                }
+                Then::Await => {
+                    let mut output = Output::new(&mut space);
+                    let step = protocol.on_message(&mut state, &Message::Done, &mut output);
+                    outcome.replies.extend_from_slice(output.written());
+                    if step.then == Then::CloseAfterReply {
+                        return Outcome { end: step.then, ..outcome };
+                    }
                 }
                 end => return Outcome { end, ..outcome },
             }

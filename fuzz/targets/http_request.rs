@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use protocol::server::{Http, HttpLimits, Protocol};
 
 fn play(settings: u8, pieces: &[&[u8]], output_len: usize) -> Outcome {
-    let mut http = Http::new(HttpLimits { body_len_max: 40, bytes_max: 2000 });
+    let mut http = Http::new(HttpLimits { body_len_max: 40, bytes_max: 2000, lab_routes: true, database: true });
     if settings & 1 != 0 {
         http.drain();
     }

@@ -2,9 +2,11 @@
 
 mod echo;
 mod http;
+mod job;
 
 pub use echo::Echo;
 pub use http::{Http, HttpLimits, HttpState};
+pub use job::{Job, Message, Place, ROW_LEN_MAX, Row, Work};
 
 use crate::Output;
 
@@ -56,6 +58,16 @@ pub trait Protocol {
     fn filler_sent(&mut self, _state: &mut Self::State, count: usize) {
         assert!(count == 0, "a workload without filler");
     }
+
+    /// The job that is awaited; one only after [`Then::Await`], until [`Protocol::on_message`].
+    fn job(&self, _state: &Self::State) -> Option<Job> {
+        None
+    }
+
+    /// The awaited job has ended so: writes the reply. The output has room for [`Protocol::REPLY_LEN_MAX`].
+    fn on_message(&mut self, _state: &mut Self::State, _message: &Message, _output: &mut Output<'_>) -> Step {
+        unreachable!("a workload without jobs")
+    }
 }
 
 /// Length of [`FILLER`]: as much as a connection sends in one go.
@@ -86,6 +98,9 @@ pub enum Then {
     /// As [`Then::More`], but between the output and the next call [`Protocol::filler_left`] bytes of
     /// [`FILLER`] are sent.
     Fill,
+    /// Once the output is sent, do what [`Protocol::job`] says, and then call [`Protocol::on_message`]. Until then nothing
+    /// is read: whoever waits for a job cannot ask for another.
+    Await,
     /// Close: the peer asked for it, or the server drains.
     CloseAfterReply,
     /// Close: the peer broke the protocol. The output holds the error reply, if any.
@@ -101,6 +116,8 @@ pub enum Waiting {
     Head,
     /// The rest of a body; every byte restarts the clock.
     Body,
+    /// The end of a job.
+    Job,
 }
 
 /// How a peer can break the protocol. Each is a counter.

@@ -4,11 +4,11 @@
 use proptest::prelude::*;
 use protocol::Output;
 use protocol::client::{Client, HttpClient, HttpRequest, Progress};
-use protocol::server::{FILLER, Http, HttpLimits, Protocol, Then};
+use protocol::server::{FILLER, Http, HttpLimits, Message, Protocol, Then};
 
 /// Feeds `input` cut at `cuts`; returns the replies and how it ended.
 fn serve(input: &[u8], cuts: &[usize]) -> (Vec<u8>, Then) {
-    let mut http = Http::new(HttpLimits { body_len_max: 1000, bytes_max: 1000 });
+    let mut http = Http::new(HttpLimits { body_len_max: 1000, bytes_max: 1000, lab_routes: true, database: true });
     let mut state = Default::default();
     let (mut replies, mut unread, mut from) = (Vec::new(), Vec::new(), 0);
     let mut space = vec![0; Http::REPLY_LEN_MAX];
@@ -27,6 +27,14 @@ fn serve(input: &[u8], cuts: &[usize]) -> (Vec<u8>, Then) {
                     let left = http.filler_left(&state);
                     replies.resize(replies.len() + left, FILLER[0]);
                     http.filler_sent(&mut state, left);
+                }
+                Then::Await => {
+                    let mut output = Output::new(&mut space);
+                    let step = http.on_message(&mut state, &Message::Done, &mut output);
+                    replies.extend_from_slice(output.written());
+                    if step.then == Then::CloseAfterReply {
+                        return (replies, step.then);
+                    }
                 }
                 end => return (replies, end),
             }

@@ -9,7 +9,7 @@ use protocol::server::{Http, HttpLimits, Protocol, Then, Violation, Waiting};
 
 /// Accepts bodies longer than [`COLLECT_LEN_MAX`].
 fn large() -> Http {
-    Http::new(HttpLimits { body_len_max: 1 << 20, bytes_max: 1000 })
+    Http::new(HttpLimits { body_len_max: 1 << 20, bytes_max: 1000, ..HttpLimits::default() })
 }
 
 /// How much of a body the server waits for before the reply begins.

@@ -11,6 +11,7 @@ use protocol::server::HttpLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::admission::Admission;
+use crate::blocking::Blocking;
 use crate::endpoint::Endpoint;
 
 /// A way of using a kernel interface. Each has one native loop, which imitates no other.
@@ -276,6 +277,8 @@ pub struct Options {
     pub buffer_memory_max: usize,
     /// Limits of the HTTP workload.
     pub http: HttpLimits,
+    /// How requests whose work blocks are served (HTTP only); `None`: there are none.
+    pub blocking: Option<Blocking>,
     /// CPU time that each request costs beyond its work, in nanoseconds: for experiments that must find it.
     pub handicap_ns: Option<NonZeroU32>,
     /// CPU time that the first request of each connection costs beyond its work, in nanoseconds: what a login takes, for
@@ -320,6 +323,7 @@ impl Options {
             admission: Admission::default(),
             buffer_memory_max: Options::BUFFER_MEMORY,
             http: HttpLimits::default(),
+            blocking: None,
             handicap_ns: None,
             hello_cost_ns: None,
         }

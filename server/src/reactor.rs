@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crossbeam::channel::Sender;
 use protocol::Workload;
-use protocol::server::{Echo, Http, Protocol};
+use protocol::server::{Echo, Http, HttpLimits, Protocol};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -18,6 +18,7 @@ use crate::backend::epoll::Epoll;
 use crate::backend::mio::Mio;
 use crate::backend::uring::{self, Uring, style};
 use crate::backend::{Backend, Parts};
+use crate::blocking::Desk;
 use crate::drain::{Command, Drain};
 use crate::handicap::Handicap;
 use crate::listener::{Listener, SocketSizes};
@@ -46,6 +47,10 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn new() -> io::Result<Line> {
         Ok(Line { wanted: Arc::new(AtomicU8::new(0)), doorbell: Arc::new(sys::doorbell::open()?) })
+    }
+
+    pub(crate) fn doorbell(&self) -> Arc<OwnedFd> {
+        self.doorbell.clone()
     }
 
     pub(crate) fn order(&self, command: Command) -> io::Result<()> {
@@ -131,19 +136,31 @@ pub(crate) struct Setup {
     pub(crate) line: Line,
     /// Whether it is to wait for a word before it accepts.
     pub(crate) waits: bool,
+    /// Where it hands in what would block it, if there is a pool.
+    pub(crate) desk: Option<Desk>,
 }
 
 /// The thread's body. Matches workload and backend once; the code after it is monomorphic.
 pub(crate) fn run(setup: Setup, news: &Sender<News>) {
     let ended = match setup.options.workload {
         Workload::Echo => run_protocol(Echo, setup, news),
-        Workload::Http => run_protocol(Http::new(setup.options.http), setup, news),
+        Workload::Http => run_protocol(Http::new(http_limits(&setup.options)), setup, news),
     };
     // The supervisor holds the other end until every reactor has ended.
     let _ = news.send(match ended {
         Ok(report) => News::Ended(Box::new(report)),
         Err(unavailable) => News::Unavailable(unavailable),
     });
+}
+
+/// Targets that need the pool are there where the pool is.
+fn http_limits(options: &Options) -> HttpLimits {
+    let blocking = options.blocking.as_ref();
+    HttpLimits {
+        lab_routes: blocking.is_some_and(|blocking| blocking.lab_routes),
+        database: blocking.is_some_and(|blocking| blocking.database.is_some()),
+        ..options.http
+    }
 }
 
 fn run_protocol<P: Protocol>(protocol: P, setup: Setup, news: &Sender<News>) -> Result<ReactorReport, Unavailable> {
@@ -163,20 +180,16 @@ fn run_backend<P: Protocol, B: Backend<P>>(
     setup: Setup,
     news: &Sender<News>,
 ) -> Result<ReactorReport, Unavailable> {
-    let Setup { index, cpu, sockets, connections_max, options, line, waits } = setup;
-    sys::affinity::pin_to_cpu(cpu).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidInput => {
-            Unavailable::Cpu { cpu, allowed: sys::affinity::allowed_cpus().unwrap_or_default() }
-        }
-        _ => Unavailable::kernel("sched_setaffinity(2)")(error),
-    })?;
+    let Setup { index, cpu, sockets, connections_max, options, line, waits, desk } = setup;
+    sys::affinity::pin_to_cpu(cpu).map_err(Unavailable::cpu("a reactor", "--cpus", cpu))?;
     if options.scheduling == Scheduling::Batch {
         sys::thread::schedule_as_batch().map_err(Unavailable::kernel("sched_setscheduler(2) with SCHED_BATCH"))?;
     }
     sys::thread::leave_signals_to_others().map_err(Unavailable::kernel("pthread_sigmask(3)"))?;
     let listeners = own_listeners(sockets, line.doorbell.as_fd())?;
     let sizes = listeners[0].sizes().map_err(Unavailable::kernel("getsockopt(2)"))?;
-    let shard = shard(protocol, index, connections_max, &options)?;
+    let mut shard = shard(protocol, index, connections_max, &options)?;
+    shard.desk = desk;
     let mut backend = B::open(Parts {
         listeners,
         doorbell: line.doorbell.clone(),

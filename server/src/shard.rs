@@ -4,6 +4,7 @@ mod bucket;
 pub(crate) mod connection;
 pub(crate) mod counters;
 mod intake;
+mod jobs;
 mod pool;
 pub(crate) mod quota;
 mod reserve;
@@ -40,6 +41,7 @@ pub(crate) use unwatched::Unwatched;
 use wheel::{Deadline, Wheel};
 
 use crate::admission::WhenShort;
+use crate::blocking::Desk;
 use crate::handicap::Handicap;
 
 /// The least memory for buffers of a reactor, in bytes.
@@ -56,6 +58,8 @@ pub(crate) struct Shard<P: Protocol, K> {
     pub(crate) reserve: Reserve,
     /// What each request costs beyond its work, if anything.
     pub(crate) handicap: Option<Handicap>,
+    /// Where it hands in what would block it, if there is a pool.
+    pub(crate) desk: Option<Desk>,
     slab: Slab<Connection<K, P::State>>,
     wheel: Wheel,
     started_ms: u64,
@@ -80,6 +84,7 @@ impl<P: Protocol, K> Shard<P, K> {
             when_short: WhenShort::Pause,
             reserve: Reserve::default(),
             handicap: None,
+            desk: None,
             slab: Slab::with_capacity(connections_max)?,
             wheel: Wheel::new(),
             started_ms: monotonic_ms(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, after, never, select, tick};
 
+use crate::blocking::Pool;
 use crate::drain::Command;
 use crate::endpoint::Endpoint;
 use crate::handover::{DoorNews, HandoverNews, Knocker, Watched};
@@ -58,6 +59,8 @@ pub struct Server {
     lines: Vec<Line>,
     threads: Vec<JoinHandle<()>>,
     news: Receiver<News>,
+    /// Threads for what would block a reactor; it outlives the reactors.
+    pool: Option<Pool>,
 }
 
 impl Server {

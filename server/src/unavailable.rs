@@ -120,12 +120,27 @@ pub enum Unavailable {
         error: TryReserveError,
     },
     /// A CPU that does not exist or is not allowed.
-    #[error("cannot pin a reactor to CPU {cpu}: this process may use {allowed:?}; choose from these with --cpus")]
+    #[error("cannot pin {who} to CPU {cpu}: this process may use {allowed:?}; choose from these with {option}")]
     Cpu {
+        /// What was to be pinned.
+        who: &'static str,
+        /// The option that names CPUs for it.
+        option: &'static str,
         /// What was requested.
         cpu: usize,
         /// What is allowed.
         allowed: Vec<usize>,
+    },
+    /// The file of `--db` is no database that can be used.
+    #[error(
+        "cannot use the database --db {}: {cause}; name a database of SQLite with a table `items` of keys and values, or a file in a directory that may be written, in which one is made",
+        file.display()
+    )]
+    Database {
+        /// The file.
+        file: PathBuf,
+        /// What SQLite said.
+        cause: String,
     },
     /// A reactor that was serving failed before all of them were.
     #[error("reactor {index} failed while others were starting: {error}")]
@@ -149,6 +164,16 @@ impl Unavailable {
     /// For `map_err`: names the attempted operation.
     pub(crate) fn kernel<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Unavailable {
         move |error| Unavailable::Kernel { what, error: error.into() }
+    }
+
+    /// For `map_err`: names whom the kernel did not pin to a CPU, and the option that chooses it.
+    pub(crate) fn cpu(who: &'static str, option: &'static str, cpu: usize) -> impl FnOnce(io::Error) -> Unavailable {
+        move |error| match error.kind() {
+            io::ErrorKind::InvalidInput => {
+                Unavailable::Cpu { who, option, cpu, allowed: sys::affinity::allowed_cpus().unwrap_or_default() }
+            }
+            _ => Unavailable::kernel("sched_setaffinity(2)")(error),
+        }
     }
 
     /// A reactor that ended too early, with its error.

@@ -98,6 +98,11 @@ pub(super) fn notes(
             "--hello-cost: the first request of each connection costs {cost} of CPU time beyond its work"
         ));
     }
+    if options.blocking.as_ref().is_some_and(|blocking| blocking.lab_routes) {
+        notes.push(
+            "--lab-routes: whoever can connect can make a reactor sleep or work for 10 s at a time (/block/MS, /work/US)".into(),
+        );
+    }
     let asked = u64::from(options.socket.backlog);
     if let Some(most) = bounds.backlog_max.filter(|most| asked > *most)
         && options.socket.backlog != server::SocketOptions::BACKLOG
@@ -176,6 +181,12 @@ pub(super) fn exit_sentences(report: &Report) -> Vec<String> {
             if report.reactors.len() == 1 { "" } else { "s" },
             spread.accepts_max_over_mean,
             spread.accepts_coefficient_of_variation,
+        ));
+    }
+    if totals.jobs > 0 {
+        lines.push(format!(
+            "c10m:   {} requests waited for a job: {} found the queue full, {} came too late, {} failed, and for {} nobody waited any more",
+            totals.jobs, totals.jobs_refused, totals.jobs_expired, totals.jobs_failed, totals.stale_messages
         ));
     }
     for (reason, count) in server::CloseReason::all().map(|reason| (reason.name(), totals.closed_for(reason))) {

@@ -9,6 +9,8 @@ use protocol::Workload;
 use server::{Balance, Endpoint, Options, Scheduling, SocketOptions, Variant};
 
 use super::admission::{AdmissionArgs, only_readiness};
+use super::blocking::BlockingArgs;
+use super::cpus::{CpuList, cpu_list};
 use super::listen::Listen;
 use super::memory;
 use crate::count;
@@ -104,6 +106,8 @@ pub(crate) struct ServeArgs {
     accepts_per_turn: Option<u32>,
     #[command(flatten)]
     admission: AdmissionArgs,
+    #[command(flatten)]
+    blocking: BlockingArgs,
     /// Memory for buffers in each reactor, such as 64MiB; at least 4MiB [default: 256MiB; in a control group at most a
     /// quarter of its memory for all reactors, but at least 4MiB each].
     #[arg(long, value_name = "SIZE", value_parser = memory::parse)]
@@ -144,14 +148,6 @@ enum SchedulingArg {
     Normal,
     /// A thread that wakes up interrupts no other: for many reactors on each CPU.
     Batch,
-}
-
-/// CPUs in the order in which they were given. clap would expect several arguments for a bare `Vec`.
-#[derive(Debug, Clone)]
-struct CpuList(Vec<usize>);
-
-fn cpu_list(text: &str) -> Result<CpuList, loadgen::LoadError> {
-    Ok(CpuList(loadgen::parse_cpus(text)?.into_iter().map(|cpu| cpu as usize).collect()))
 }
 
 fn socket_buffer(text: &str) -> Result<u32, String> {
@@ -290,6 +286,7 @@ impl ServeArgs {
                     .into(),
             );
         }
+        self.blocking.check_effects(self.workload)?;
         self.admission.check_effects(self.idle_timeout)
     }
 
@@ -333,6 +330,7 @@ impl ServeArgs {
         let memory = memory::choose(self.buffer_memory, group, options.reactors)?;
         options.buffer_memory_max = memory.bytes as usize;
         options.http.body_len_max = self.max_body;
+        options.blocking = self.blocking.settings();
         options.handicap_ns = self.handicap;
         options.hello_cost_ns = self.hello_cost;
         Ok((options, memory.note))

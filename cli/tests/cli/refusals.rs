@@ -42,6 +42,21 @@ fn options_of_servers_without_effect_are_refused() {
         let evict = ["serve", "http", "--when-short", "evict", "--idle-timeout", timeout];
         refuses(&evict, 2, &["--when-short evict", "--idle-timeout", "1m 40s"]);
     }
+    for (options, words) in [
+        (&["echo", "--lab-routes"][..], &["--lab-routes", "http"][..]),
+        (&["echo", "--pool-threads", "2"], &["--pool-threads", "http"]),
+        (&["http", "--pool-queue", "unbounded"], &["--pool-queue", "--lab-routes or --db"]),
+        (&["http", "--lab-routes", "--db-time", "1ms"], &["--db-time", "--db FILE"]),
+        (&["http", "--lab-routes", "--pool-threads", "65"], &["--pool-threads", "1..=64"]),
+        (&["http", "--lab-routes", "--pool-queue", "0"], &["--pool-queue", "unbounded"]),
+        (&["http", "--lab-routes", "--pool-deadline", "0s"], &["--pool-deadline", "no limit"]),
+        (&["http", "--db", "/nonexistent/x", "--db-time", "11s"], &["--db-time", "10s at most"]),
+        (&["http", "--db", "/nonexistent/x", "--db-slow", "1s"], &["--db-slow-one-in"]),
+    ] {
+        refuses(&[&["serve"], options].concat(), 2, words);
+    }
+    refuses(&["serve", "http", "--db", "/nonexistent/x"], 1, &["--db /nonexistent/x", "directory that may be written"]);
+    refuses(&["serve", "http", "--lab-routes", "--pool-cpus", "1023"], 1, &["thread of the pool", "--pool-cpus"]);
     for option in ["--idle-timeout", "--header-timeout", "--stall-timeout"] {
         refuses(&["serve", "http", option, "99ms"], 2, &[option, "100ms"]);
     }

@@ -1,4 +1,5 @@
-//! HTTP/1.1 (RFC 9110, RFC 9112): `GET /`, `GET /bytes/N`, `POST /echo`, and clear errors.
+//! HTTP/1.1 (RFC 9110, RFC 9112): `GET /`, `GET /bytes/N`, `POST /echo`, targets that take a job if they are on, and
+//! clear errors.
 //!
 //! Validate first, then answer: nothing is written until the head, and the framing of the body's first 64
 //! KiB, are known to be valid. `POST /echo` waits for a body of up to that length and echoes a longer one
@@ -10,15 +11,18 @@ mod authority;
 mod collect;
 mod head;
 mod host_line;
+mod jobs;
+mod limits;
 mod line;
 mod reply;
 
 use self::collect::{COLLECT_LEN_MAX, Collect};
 use self::head::{Framing, HEAD_LEN_MAX, Head, Parsed, Progress};
 use self::host_line::HostLine;
+pub use self::limits::HttpLimits;
 use self::line::Action;
 use self::reply::{Body, HELLO, Persistence, REPLY_HEAD_LEN_MAX, Ready};
-use super::{FILLER, Protocol, Step, Then, Violation, Waiting};
+use super::{FILLER, Job, Message, Protocol, Step, Then, Violation, Waiting};
 use crate::Output;
 use crate::chunked::{ChunkedDecoder, Piece};
 
@@ -30,27 +34,12 @@ const CHUNK_FRAME_LEN_MAX: usize = 12;
 /// are sent as filler.
 const FILL_INLINE_MAX: usize = 4096;
 
+const LATE: &str = "408 Request Timeout";
+
 /// CRLF.
 const EMPTY_LINE_LEN: usize = 2;
 /// The start of a request whose replies, errors included, have no body.
 const HEAD_METHOD: &[u8] = b"HEAD ";
-
-/// Limits of the HTTP workload.
-#[derive(Debug, Clone, Copy)]
-pub struct HttpLimits {
-    /// Longest request body in bytes; longer ones are answered 413.
-    pub body_len_max: u32,
-    /// Largest N of `/bytes/N`; larger ones are answered 404.
-    pub bytes_max: u32,
-}
-
-impl Default for HttpLimits {
-    /// 1 MiB stays below the default socket buffers, so that a client that writes its whole body
-    /// before it reads cannot block itself; 1 GiB bounds a reply that one short request asks for.
-    fn default() -> Self {
-        HttpLimits { body_len_max: 1 << 20, bytes_max: 1 << 30 }
-    }
-}
 
 /// The HTTP workload of one shard.
 pub struct Http {
@@ -80,6 +69,8 @@ enum Phase {
     Collect { collect: Collect, action: Action },
     /// `remaining` bytes of a `/bytes/N` reply are still to be written.
     Fill { remaining: u32 },
+    /// The reply waits for this job.
+    Await { job: Job },
     /// A body framed by Content-Length; it is echoed, or skipped when the reply is already written.
     Length { remaining: u32, echo: bool },
     /// A chunked body; the limit still allows `budget` bytes.
@@ -95,7 +86,7 @@ impl Default for Phase {
 impl Phase {
     /// Whether a reply written now is the first one to its request.
     fn is_unanswered(&self) -> bool {
-        matches!(self, Phase::Head(_) | Phase::Collect { .. })
+        matches!(self, Phase::Head(_) | Phase::Collect { .. } | Phase::Await { .. })
     }
 }
 
@@ -109,6 +100,8 @@ enum Turn {
     NeedRoom,
     /// Filler comes next.
     Fill,
+    /// A job comes next.
+    Await,
     Violated(Violation),
 }
 
@@ -142,10 +135,16 @@ impl Http {
         let length = length.ok_or(Violation::BodyTooLong)?;
         let action = match head.line.action {
             // Not a target, whatever the method.
-            _ if head.line.count > self.limits.bytes_max => Action::NotFound,
-            // Content of a GET has no meaning (RFC 9110 §9.3.1), and a reply that streams cannot
+            _ if jobs::count_max(&self.limits, head.line.counts).is_none_or(|most| head.line.count > most) => {
+                Action::NotFound
+            }
+            // Content of a GET has no meaning (RFC 9110 §9.3.1), and a reply that streams, or that waits, cannot
             // be written while a body is skipped.
-            Action::Bytes if length > 0 => return Err(Violation::UnwantedBody),
+            Action::Bytes | Action::Job if length > 0 => return Err(Violation::UnwantedBody),
+            Action::Job => {
+                state.phase = Phase::Await { job: jobs::job(head.line.counts, head.line.count) };
+                return Ok(());
+            }
             Action::Bytes => {
                 let count = head.line.count;
                 self.reply(state, Action::Bytes, Body::Length(u64::from(count)), output);
@@ -218,11 +217,7 @@ impl Http {
     /// Writes the head of the reply and, if that is short, its body. `content` is the body of all other
     /// replies.
     fn reply(&self, state: &HttpState, action: Action, content: Body, output: &mut Output<'_>) {
-        let persistence = match (state.close, state.is_http_1_0) {
-            (true, _) => Persistence::Close,
-            (false, true) => Persistence::KeepOpenSaidSo,
-            (false, false) => Persistence::KeepOpen,
-        };
+        let persistence = persistence(state);
         let mut text = |status, text, extra| {
             self.ready.text(output, status, text, persistence, extra, state.head_only);
         };
@@ -236,6 +231,7 @@ impl Http {
                 text("405 Method Not Allowed", "this target does not take that method\n", allow.line());
             }
             Action::NotFound => text("404 Not Found", "targets: GET /, GET /bytes/N, POST /echo\n", ""),
+            Action::Job => unreachable!("its reply waits for the job"),
             Action::UnknownMethod | Action::Tunnel => {
                 text("501 Not Implemented", "this server does not know that method\n", "");
             }
@@ -247,6 +243,7 @@ impl Http {
         match phase {
             Phase::Head(_) => Turn::Done,
             Phase::Collect { .. } => Turn::NeedInput,
+            Phase::Await { .. } => Turn::Await,
             Phase::Fill { remaining } => {
                 let len = *remaining as usize;
                 if len > output.room().min(FILL_INLINE_MAX) {
@@ -397,6 +394,7 @@ impl Protocol for Http {
                 Turn::NeedInput => break Then::KeepOpen,
                 Turn::NeedRoom => break Then::More,
                 Turn::Fill => break Then::Fill,
+                Turn::Await => break Then::Await,
                 Turn::Violated(violation) => break self.refuse(state, violation, output),
             }
         };
@@ -407,6 +405,7 @@ impl Protocol for Http {
         match state.phase {
             Phase::Head(progress) if unread && progress.has_begun() => Waiting::Head,
             Phase::Head(_) => Waiting::Request,
+            Phase::Await { .. } => Waiting::Job,
             _ => Waiting::Body,
         }
     }
@@ -414,12 +413,13 @@ impl Protocol for Http {
     fn on_timeout(&mut self, state: &mut HttpState, waiting: Waiting, output: &mut Output<'_>) {
         // RFC 9110 §15.5.9: 408 says that the request did not arrive in time. An idle persistent connection
         // is closed without a reply: its client could take a 408 for the reply to a request it just sent.
-        let text = match (waiting, state.phase) {
-            (Waiting::Head, Phase::Head(_)) => "the request head did not arrive in time\n",
-            (Waiting::Body, Phase::Collect { .. }) => "the request body did not arrive in time\n",
+        let (status, text) = match (waiting, state.phase) {
+            (Waiting::Head, Phase::Head(_)) => (LATE, "the request head did not arrive in time\n"),
+            (Waiting::Body, Phase::Collect { .. }) => (LATE, "the request body did not arrive in time\n"),
+            (Waiting::Job, Phase::Await { .. }) => (reply::UNAVAILABLE, "the work was not done in time\n"),
             _ => return,
         };
-        self.ready.text(output, "408 Request Timeout", text, Persistence::Close, "", state.head_only);
+        self.ready.text(output, status, text, Persistence::Close, "", state.head_only);
     }
 
     fn set_time(&mut self, unix_seconds: u64) {
@@ -444,6 +444,35 @@ impl Protocol for Http {
             Phase::Fill { remaining } if count <= *remaining as usize => *remaining -= count as u32,
             _ => assert!(count == 0, "more filler than there was"),
         }
+    }
+
+    fn job(&self, state: &HttpState) -> Option<Job> {
+        match state.phase {
+            Phase::Await { job } => Some(job),
+            _ => None,
+        }
+    }
+
+    fn on_message(&mut self, state: &mut HttpState, message: &Message, output: &mut Output<'_>) -> Step {
+        // The drain may have begun meanwhile.
+        state.close |= self.draining;
+        let (status, body, extra) = reply::of_message(message);
+        let persistence = persistence(state);
+        self.ready.head(output, status, Body::Length(body.len() as u64), persistence, extra);
+        if !state.head_only {
+            output.push(body);
+        }
+        state.phase = Phase::default();
+        Step { consumed: 0, requests: 0, then: if state.close { Then::CloseAfterReply } else { Then::KeepOpen } }
+    }
+}
+
+/// What follows a reply, as its peer must be told.
+fn persistence(state: &HttpState) -> Persistence {
+    match (state.close, state.is_http_1_0) {
+        (true, _) => Persistence::Close,
+        (false, true) => Persistence::KeepOpenSaidSo,
+        (false, false) => Persistence::KeepOpen,
     }
 }
 

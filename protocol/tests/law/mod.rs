@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use protocol::Output;
-use protocol::server::{FILLER, Http, HttpLimits, Protocol, Then, Violation};
+use protocol::server::{FILLER, Http, HttpLimits, Message, Protocol, Then, Violation};
 
 /// Everything a peer could observe of one connection.
 #[derive(Debug, PartialEq, Eq, Clone)]
@@ -45,6 +45,16 @@ pub(crate) fn play<P: Protocol>(mut protocol: P, pieces: &[&[u8]], output_len: u
                     assert!(left > 0, "fills with nothing");
                     outcome.replies.resize(outcome.replies.len() + left, FILLER[0]);
                     protocol.filler_sent(&mut state, left);
+                }
+                Then::Await => {
+                    assert!(protocol.job(&state).is_some(), "awaits nothing");
+                    let mut output = Output::new(&mut space);
+                    let step = protocol.on_message(&mut state, &Message::Done, &mut output);
+                    outcome.replies.extend_from_slice(output.written());
+                    assert_eq!((step.consumed, step.requests, protocol.job(&state)), (0, 0, None));
+                    if step.then == Then::CloseAfterReply {
+                        outcome.end = End::Closed;
+                    }
                 }
                 Then::CloseAfterReply => outcome.end = End::Closed,
                 Then::Abort(violation) => outcome.end = End::Aborted(violation),
@@ -93,7 +103,7 @@ pub(crate) fn statuses(replies: &str) -> Vec<u16> {
 }
 
 pub(crate) fn http() -> Http {
-    Http::new(HttpLimits { body_len_max: 1000, bytes_max: 100_000 })
+    Http::new(HttpLimits { body_len_max: 1000, bytes_max: 100_000, lab_routes: true, database: true })
 }
 
 /// The statuses of the replies in order, and the end.

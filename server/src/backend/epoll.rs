@@ -35,6 +35,9 @@ const DOORBELL: u8 = 2;
 /// Flag of a connection: registered for EPOLLOUT instead of EPOLLIN (level only).
 const AWAITS_ROOM: u16 = 1;
 
+/// Flag of a connection: registered for nothing, because its reply waits for a job (level only).
+const MUTED: u16 = 1 << 1;
+
 /// The events for which an edge-triggered connection is registered, once.
 const EDGES: epoll::EventFlags =
     epoll::EventFlags::OUT.union(epoll::EventFlags::IN).union(NOT_DRAINED).union(epoll::EventFlags::ET);
@@ -104,6 +107,7 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
                 _ => {
                     self.shard.shared.counters.syscalls += 1;
                     sys::doorbell::answer(&self.doorbell);
+                    self.answer_jobs();
                 }
             }
         }
@@ -136,7 +140,10 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
     }
 
     fn obey(&mut self, id: ConnectionId, want: Want) {
-        self.act(id, want);
+        if self.act(id, want) && EDGE {
+            // It may have waited for a job, whose edges are consumed.
+            self.receive(id, true);
+        }
     }
 
     fn receive_once_more(&mut self, id: ConnectionId) {
@@ -299,6 +306,9 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         }
         let Some((connection, _)) = self.shard.find(id) else { return };
         if connection.is_replying() {
+            if connection.is_awaiting() {
+                return self.on_event_of_awaiting(id, flags);
+            }
             // The send reports an error, so EPOLLERR and EPOLLHUP need no case of their own.
             let room = epoll::EventFlags::OUT | epoll::EventFlags::ERR | epoll::EventFlags::HUP;
             if flags.intersects(room) && self.act(id, Want::Write) && EDGE {
@@ -311,6 +321,26 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
             return;
         }
         self.receive(id, EDGE && flags.intersects(NOT_DRAINED));
+    }
+
+    /// Whoever waits for a job is not served before; but a dead peer, which level-triggered epoll reports whatever is
+    /// asked for, waits no longer.
+    #[cold]
+    fn on_event_of_awaiting(&mut self, id: ConnectionId, flags: epoll::EventFlags) {
+        if flags.intersects(epoll::EventFlags::ERR | epoll::EventFlags::HUP) {
+            self.close(id, CloseReason::Reset);
+        }
+    }
+
+    /// Answers the connections whose jobs have ended.
+    #[cold]
+    fn answer_jobs(&mut self) {
+        for _ in 0..self.shard.jobs_ended() {
+            if let Some((id, want)) = self.shard.next_answered() {
+                // The edges of what arrived meanwhile are consumed, too.
+                self.obey(id, want);
+            }
+        }
     }
 
     /// Receives until the socket is empty (edge) or once (level), and does what the connection then wants.
@@ -372,14 +402,24 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
                     self.shard.settle(id);
                     return false;
                 }
+                Want::Await => match self.shard.start_job(id) {
+                    Some(want) => want,
+                    None => {
+                        if !EDGE {
+                            self.mute(id);
+                        }
+                        self.shard.settle(id);
+                        return false;
+                    }
+                },
                 Want::Shutdown => {
                     shared.counters.syscalls += 1;
                     // ENOTCONN: the peer is gone already; the next receive reports that.
                     let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
                     Want::Read
                 }
-                Want::Read if connection.flags & AWAITS_ROOM != 0 => {
-                    connection.flags &= !AWAITS_ROOM;
+                Want::Read if connection.flags & (AWAITS_ROOM | MUTED) != 0 => {
+                    connection.flags &= !(AWAITS_ROOM | MUTED);
                     if let Err(error) = self.control(id, epoll::EventFlags::IN, false) {
                         self.close(id, CloseReason::of(error));
                         return false;
@@ -406,6 +446,20 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         }
     }
 
+    /// Asks for no events but those that cannot be left out (EPOLLERR, EPOLLHUP): nothing is received while a job is
+    /// awaited, and a level that nobody reads would be reported without end.
+    #[cold]
+    fn mute(&mut self, id: ConnectionId) {
+        let Some((connection, _)) = self.shard.find(id) else { return };
+        if connection.flags & MUTED != 0 {
+            return;
+        }
+        connection.flags = connection.flags & !AWAITS_ROOM | MUTED;
+        if let Err(error) = self.control(id, epoll::EventFlags::empty(), false) {
+            self.close(id, CloseReason::of(error));
+        }
+    }
+
     /// Asks for an event: once the socket has room (level), or at once if it is ready for anything (edge:
     /// EPOLL_CTL_MOD repeats the edge).
     #[cold]
@@ -414,7 +468,7 @@ impl<P: Protocol, const EDGE: bool> Epoll<P, EDGE> {
         if !EDGE && connection.flags & AWAITS_ROOM != 0 {
             return;
         }
-        connection.flags |= if EDGE { 0 } else { AWAITS_ROOM };
+        connection.flags = connection.flags & !MUTED | if EDGE { 0 } else { AWAITS_ROOM };
         let flags = if EDGE { EDGES } else { epoll::EventFlags::OUT };
         if let Err(error) = self.control(id, flags, false) {
             self.close(id, CloseReason::of(error));

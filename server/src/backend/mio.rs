@@ -106,6 +106,7 @@ impl<P: Protocol> Backend<P> for Mio<P> {
                 _ => {
                     self.shard.shared.counters.syscalls += 1;
                     sys::doorbell::answer(&self.doorbell);
+                    self.answer_jobs();
                 }
             }
         }
@@ -143,7 +144,10 @@ impl<P: Protocol> Backend<P> for Mio<P> {
     }
 
     fn obey(&mut self, id: ConnectionId, want: Want) {
-        self.act(id, want);
+        if self.act(id, want) {
+            // It may have waited for a job, whose edges are consumed.
+            self.receive(id);
+        }
     }
 
     fn receive_once_more(&mut self, id: ConnectionId) {
@@ -288,6 +292,9 @@ impl<P: Protocol> Mio<P> {
     fn on_event(&mut self, id: ConnectionId, event: &Event) {
         let Some((connection, _)) = self.shard.find(id) else { return };
         if connection.is_replying() {
+            if connection.is_awaiting() {
+                return self.on_event_of_awaiting(id, event);
+            }
             let room = event.is_writable() || event.is_error() || event.is_read_closed();
             if room && self.act(id, Want::Write) {
                 // The edges of what arrived meanwhile are consumed.
@@ -297,6 +304,25 @@ impl<P: Protocol> Mio<P> {
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.receive(id);
+        }
+    }
+
+    /// Whoever waits for a job is not served before; but a dead peer waits no longer.
+    #[cold]
+    fn on_event_of_awaiting(&mut self, id: ConnectionId, event: &Event) {
+        if event.is_error() || event.is_write_closed() {
+            self.close(id, CloseReason::Reset);
+        }
+    }
+
+    /// Answers the connections whose jobs have ended.
+    #[cold]
+    fn answer_jobs(&mut self) {
+        for _ in 0..self.shard.jobs_ended() {
+            if let Some((id, want)) = self.shard.next_answered() {
+                // The edges of what arrived meanwhile are consumed, too.
+                self.obey(id, want);
+            }
         }
     }
 
@@ -352,6 +378,13 @@ impl<P: Protocol> Mio<P> {
                     self.shard.settle(id);
                     return false;
                 }
+                Want::Await => match self.shard.start_job(id) {
+                    Some(want) => want,
+                    None => {
+                        self.shard.settle(id);
+                        return false;
+                    }
+                },
                 Want::Shutdown => {
                     shared.counters.syscalls += 1;
                     // ENOTCONN: the peer is gone already; the next receive reports that.

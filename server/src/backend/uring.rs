@@ -260,8 +260,19 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     fn on_doorbell(&mut self, completion: &Completion) {
         self.shard.shared.counters.syscalls += 1;
         sys::doorbell::answer(&self.doorbell);
+        self.answer_jobs();
         if !cqueue::more(completion.flags) {
             self.ring.poll_readable(self.doorbell.as_raw_fd(), DOORBELL, &mut self.shard.shared.counters);
+        }
+    }
+
+    /// Answers the connections whose jobs have ended.
+    #[cold]
+    fn answer_jobs(&mut self) {
+        for _ in 0..self.shard.jobs_ended() {
+            if let Some((id, want)) = self.shard.next_answered() {
+                self.act(id, want);
+            }
         }
     }
 
@@ -310,6 +321,11 @@ impl<P: Protocol, S: Style> Uring<P, S> {
                     pause::<P, S>(&mut self.ring, connection, &mut shared.counters, id);
                     return self.shard.settle(id);
                 }
+                Want::Await => match self.shard.start_job(id) {
+                    Some(next) => want = next,
+                    // As while a send is under way: a multishot receive goes on within its bound.
+                    None => want = Want::Wait,
+                },
                 Want::Shutdown => {
                     connection.flags |= flag::SHUTTING;
                     self.ring.shutdown_write(connection.socket, Token::new(id, tag::SHUTDOWN), &mut shared.counters);

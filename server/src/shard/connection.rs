@@ -5,6 +5,7 @@
 //! file descriptors or events, so the simulation test can play the kernel.
 
 mod clock;
+mod job;
 mod reply;
 
 use protocol::Output;
@@ -26,6 +27,9 @@ pub(crate) enum Want {
     /// Nothing until the pending send goes on: the socket has no room now, or the kernel has not finished the
     /// send.
     Wait,
+    /// Start the job that its reply waits for. If that is not over at once, do nothing until it is: neither receive nor
+    /// send.
+    Await,
     /// Shut down the sending side, then receive (and drop) until the peer closes.
     Shutdown,
     /// Tell [`Connection::looked`] how many bytes the peer has not acknowledged yet (SIOCOUTQ of tcp(7)).
@@ -48,6 +52,8 @@ const FRESH: u8 = 1 << 3;
 const UNCOVERED: u8 = 1 << 4;
 /// It has had its first request.
 const GREETED: u8 = 1 << 5;
+/// The pending reply waits for a job.
+const AWAITING: u8 = 1 << 6;
 
 /// Bit of [`Connection::flags`]: the kernel may still read the unsent reply, so its buffer must not
 /// be given back. Set and cleared by the backend, through [`Connection::pin`] and `unpin`.
@@ -63,6 +69,8 @@ enum Next {
     Read,
     /// Send the filler that is left, then ask the protocol for more output.
     More,
+    /// Start a job, whose end brings the reply.
+    Await,
     /// Close, but give the peer time to read the reply: closing a socket with unread input sends an RST,
     /// which overtakes the reply (RFC 9112 §9.6).
     Linger,
@@ -75,12 +83,13 @@ fn timer_of(waiting: Waiting, timeouts: &Timeouts) -> Timer {
         Waiting::Request => Timer::Idle,
         Waiting::Head => Timer::Head,
         Waiting::Body => timeouts.of_body(),
+        Waiting::Job => Timer::Job,
     }
 }
 
 /// Whether the bytes that a step left unconsumed are still needed.
 fn keeps_rest(then: Then) -> bool {
-    matches!(then, Then::KeepOpen | Then::More | Then::Fill)
+    matches!(then, Then::KeepOpen | Then::More | Then::Fill | Then::Await)
 }
 
 /// State of one connection. `K` is the backend's socket handle, `S` the protocol's state.
@@ -256,6 +265,7 @@ impl<K, S: Default> Connection<K, S> {
                 shared.append_filler(left);
                 return Want::Write;
             }
+            Then::Await => Next::Await,
             Then::CloseAfterReply => {
                 self.reason = if shared.draining { CloseReason::Drained } else { CloseReason::Requested };
                 Next::Linger
@@ -282,6 +292,7 @@ impl<K, S: Default> Connection<K, S> {
             }
             Next::Read => self.follow_unread(shared),
             Next::More => self.resume(shared),
+            Next::Await => Want::Await,
             Next::Linger if self.has(PEER_CLOSED) => self.give_up(self.reason, shared),
             Next::Linger => self.linger(self.reason, shared),
         }
@@ -298,7 +309,7 @@ impl<K, S: Default> Connection<K, S> {
         if self.has(PEER_CLOSED) {
             let reason = match waiting {
                 Waiting::Request => CloseReason::PeerClosed,
-                Waiting::Head | Waiting::Body => CloseReason::PeerClosedMidRequest,
+                Waiting::Head | Waiting::Body | Waiting::Job => CloseReason::PeerClosedMidRequest,
             };
             return self.give_up(reason, shared);
         }
@@ -340,8 +351,7 @@ impl<K, S: Default> Connection<K, S> {
     /// Gives back every buffer, except one that the kernel may still read.
     fn release<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) {
         shared.output_len = 0;
-        self.set(REPLYING, false);
-        self.set(FRESH, false);
+        self.set(REPLYING | AWAITING | FRESH, false);
         if let Some(buffer) = self.unread.take() {
             shared.pool.give_back(buffer);
         }
@@ -389,5 +399,6 @@ impl<K, S: Default> Connection<K, S> {
         assert!(self.unsent.is_none() || self.has(REPLYING) || pinned, "an unsent reply that nobody sends");
         assert!(!self.has(LINGERING) || (self.unread.is_none() && self.unsent.is_none()), "a lingering buffer");
         assert!(!self.has(FRESH) || self.unread.is_some(), "fresh bytes without a buffer");
+        assert!(!self.has(AWAITING) || (self.has(REPLYING) && self.unsent.is_none()), "awaits a reply that is there");
     }
 }

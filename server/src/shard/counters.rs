@@ -1,6 +1,6 @@
 //! What a reactor counts. Plain integers: a shard belongs to one thread, and sums are made at the end.
 
-use protocol::server::Violation;
+use protocol::server::{Message, Violation};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -206,12 +206,30 @@ counters! {
     /// Completions that the kernel dropped because the queue was full and it had no memory to keep them.
     /// Their results are lost: their connections are not closed in order.
     dropped_completions,
+    /// Requests whose reply waited for a job, in the reactor or in the pool.
+    jobs,
+    /// Of these, those that found the queue of the pool full (503).
+    jobs_refused,
+    /// Those whose deadline had passed before a thread was free (503).
+    jobs_expired,
+    /// Those that the database could not answer (500).
+    jobs_failed,
+    /// Those that a thread of the pool did; `job_run_us` over this is the mean service time.
+    jobs_done,
+    /// What came of jobs for connections that had ended meanwhile.
+    stale_messages,
+    /// Microseconds that jobs waited for a thread of the pool, those included that expired.
+    job_wait_us,
+    /// Microseconds that jobs took on a thread of the pool.
+    job_run_us,
     ;
     /// Most bytes that one connection had received but could not process yet, because a reply was unsent or a
     /// request was incomplete.
     unread_len_peak,
     /// Most connections in the waiting room at once.
     waiting_peak,
+    /// Most jobs seen waiting for a thread of the pool.
+    jobs_queued_peak,
 }
 
 impl Counters {
@@ -223,6 +241,16 @@ impl Counters {
 
     pub(crate) fn closed(&mut self, reason: CloseReason) {
         self.closes[reason.index()] += 1;
+    }
+
+    /// A job ended so.
+    pub(crate) fn job_ended(&mut self, message: &Message) {
+        match message {
+            Message::Done | Message::Found(_) | Message::NotFound => {}
+            Message::Refused => self.jobs_refused += 1,
+            Message::Expired => self.jobs_expired += 1,
+            Message::Failed => self.jobs_failed += 1,
+        }
     }
 
     /// Connections ended for `reason`.

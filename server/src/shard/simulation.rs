@@ -11,7 +11,7 @@ mod peer;
 
 use std::time::Duration;
 
-use protocol::server::{Echo, Http, HttpLimits, Protocol};
+use protocol::server::{Echo, Http, HttpLimits, Message, Protocol};
 
 use self::peer::{Peer, Way};
 use super::connection::{PINNED, Want};
@@ -151,6 +151,15 @@ impl<P: Protocol> World<P> {
         if peer.in_flight.is_some() && self.random.one_in(2) {
             return self.complete(place);
         }
+        if self.shard.find(peer.id).is_some_and(|(connection, _)| connection.is_awaiting()) {
+            // Nothing is received but what comes unasked.
+            match self.random.one_in(3) {
+                true => self.answer(place),
+                false if self.peers[place].way == Way::Multishot => self.receive(place, false),
+                false => {}
+            }
+            return;
+        }
         if peer.awaits_room {
             if !peer.is_stuck && self.random.one_in(2) {
                 peer.awaits_room = false;
@@ -199,6 +208,10 @@ impl<P: Protocol> World<P> {
                     peer.awaits_room = peer.way == Way::Ready;
                     return self.shard.settle(peer.id);
                 }
+                Want::Await => {
+                    connection.await_job(shared);
+                    return self.shard.settle(peer.id);
+                }
                 Want::Shutdown => {
                     peer.shut = true;
                     Want::Read
@@ -237,6 +250,13 @@ impl<P: Protocol> World<P> {
                 }
             };
         }
+    }
+
+    /// The job that a connection awaits has ended.
+    fn answer(&mut self, place: usize) {
+        let Some((connection, shared)) = self.shard.find(self.peers[place].id) else { return };
+        let want = connection.answered(&Message::Done, shared);
+        self.act(place, want);
     }
 
     /// The kernel has finished with a send.
@@ -300,7 +320,7 @@ fn http_input(random: &mut Random) -> Vec<u8> {
     for _ in 0..random.up_to(12) {
         let body = "b".repeat(random.up_to(300));
         input.extend_from_slice(
-            match random.up_to(7) {
+            match random.up_to(9) {
                 0 => format!("GET /bytes/{} HTTP/1.1\r\nHost: a\r\n\r\n", random.up_to(400_000)),
                 1 => format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
                 2 => format!(
@@ -309,6 +329,7 @@ fn http_input(random: &mut Random) -> Vec<u8> {
                 ),
                 3 => "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n".into(),
                 4 => "PUT /none HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc".into(),
+                5 => "GET /offload/9 HTTP/1.1\r\nHost: a\r\n\r\n".into(),
                 _ => "GET / HTTP/1.1\r\nHost: a\r\n\r\n".into(),
             }
             .as_bytes(),
@@ -333,7 +354,8 @@ fn any_kernel_will_do() {
                 let input = |random: &mut Random| (0..random.up_to(200_000)).map(|n| (n * 31) as u8).collect();
                 check(seed, || Echo, input);
             } else {
-                check(seed, || Http::new(HttpLimits::default()), http_input);
+                let limits = HttpLimits { lab_routes: true, ..HttpLimits::default() };
+                check(seed, || Http::new(limits), http_input);
             }
         });
         if let Err(panic) = result {

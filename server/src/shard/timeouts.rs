@@ -24,6 +24,8 @@ pub(super) enum Timer {
     /// deadline passes, that only causes a look.
     Reply,
     Write,
+    /// The reply waits for a job.
+    Job,
     Linger,
 }
 
@@ -79,7 +81,7 @@ impl Timeouts {
         match timer {
             Timer::Idle => self.idle_ticks,
             Timer::Head => self.head_ticks,
-            Timer::Body => self.stall_ticks,
+            Timer::Body | Timer::Job => self.stall_ticks,
             Timer::WholeBody => self.body_ticks.unwrap_or(u32::MAX),
             Timer::Reply | Timer::Write => self.look_ticks,
             Timer::Linger => self.linger_ticks,

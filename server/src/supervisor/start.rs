@@ -4,10 +4,12 @@ use std::thread::Builder;
 
 use crossbeam::channel::{Sender, never, unbounded};
 use host::OpenFilesLimit;
+use protocol::Workload;
 
 use super::Server;
 use crate::admission::WhenShort;
 use crate::balance::Program;
+use crate::blocking::Pool;
 use crate::drain::Command;
 use crate::handover::{self, Found, Predecessor, Threshold};
 use crate::inherited::Inherited;
@@ -101,6 +103,10 @@ impl Server {
             Some(inherited) => Places::inherit(inherited, &options, program)?,
             None => Places::bind(&options, program)?,
         };
+        // Before the reactors, which copy the table of descriptors: what it opens is not theirs.
+        let blocking = options.blocking.as_ref().filter(|_| options.workload == Workload::Http);
+        let connections_all = u64::from(connections_max) * cpus.len() as u64;
+        let pool = blocking.map(|blocking| Pool::start(blocking, connections_all)).transpose()?;
         let (sender, news) = unbounded();
         let (knock, knocks) = unbounded();
         let mut server = Server {
@@ -120,6 +126,7 @@ impl Server {
             lines: vec![],
             threads: vec![],
             news,
+            pool,
         };
         for (index, cpu) in cpus.into_iter().enumerate() {
             if let Err(unavailable) = server.start_reactor(index, cpu, waits, &sender) {
@@ -153,6 +160,7 @@ impl Server {
             options: self.options.clone(),
             line: line.clone(),
             waits,
+            desk: self.pool.as_ref().and_then(|pool| pool.desk(line.doorbell())),
         };
         let sender = sender.clone();
         let thread = Builder::new()

@@ -9,6 +9,7 @@ mod handicap;
 mod handover;
 mod harness;
 mod http;
+mod jobs;
 mod limits;
 mod memory;
 mod places;
@@ -33,6 +34,8 @@ macro_rules! suite {
                 admission: accept_rate, rate_of_several_places, rate_in_a_drain, waiting_room_order, full_waiting_room,
                            waiting_room_in_a_drain, waiting_room_at_a_stop;
                 http: strict_framing, long_heads_byte_by_byte, expectations, one_final_reply;
+                jobs: job_in_a_pipeline, input_during_a_job, others_meanwhile, full_queue, peer_leaves_in_a_job, drain_in_a_job,
+                      timers_of_a_job, unread_during_a_job, pool_of_several_reactors;
                 memory: hogs_of_generated_replies, hogs_of_echoed_bodies, hogs_of_collected_bodies,
                         unread_input_is_bounded;
                 places: several_addresses, unix_socket, unix_queue_is_served, live_counters;

@@ -32,6 +32,8 @@ pub(super) enum Action {
     Hello,
     /// `GET /bytes/N` or `HEAD /bytes/N`; N is [`Line::count`].
     Bytes,
+    /// GET or HEAD of a target that takes a job, the one that [`Line::counts`] says; N is [`Line::count`].
+    Job,
     /// `POST /echo`.
     Echo,
     /// `OPTIONS` of a target that exists.
@@ -45,12 +47,37 @@ pub(super) enum Action {
     Tunnel,
 }
 
+/// What the number at the end of a target counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// `/bytes/N`, and targets without a number, where it is 0.
+    Bytes,
+    /// `/block/MS`: milliseconds that the reactor sleeps.
+    Block,
+    /// `/work/US`: microseconds of CPU time that it burns.
+    Work,
+    /// `/offload/MS`: milliseconds that a thread of the pool sleeps.
+    Offload,
+    /// `/db/KEY`: the key of a row.
+    Rows,
+}
+
+/// The targets that end in a number.
+const COUNTED: [(&[u8], Counts); 5] = [
+    (b"/bytes/", Counts::Bytes),
+    (b"/block/", Counts::Block),
+    (b"/work/", Counts::Work),
+    (b"/offload/", Counts::Offload),
+    (b"/db/", Counts::Rows),
+];
+
 /// A request line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) action: Action,
-    /// N of `/bytes/N` for any known method; else 0.
+    /// The number at the end of the target, for any known method; else 0.
     pub(super) count: u32,
+    pub(super) counts: Counts,
     pub(super) head_only: bool,
     pub(super) is_http_1_0: bool,
 }
@@ -70,14 +97,15 @@ enum Method {
 /// What a target leads to, whatever the method.
 enum Route {
     Hello,
-    Bytes(u32),
+    Counted(Counts, u32),
     Echo,
     NotFound,
 }
 
 impl Line {
     /// `GET / HTTP/1.1`, which most requests to a server under test begin with.
-    pub(super) const USUAL: Line = Line { action: Action::Hello, count: 0, head_only: false, is_http_1_0: false };
+    pub(super) const USUAL: Line =
+        Line { action: Action::Hello, count: 0, counts: Counts::Bytes, head_only: false, is_http_1_0: false };
 
     /// Parses a line without its CRLF, of bytes from 0x20 to 0x7e. The version is checked before the target,
     /// because another version may have other target forms.
@@ -107,38 +135,43 @@ impl Line {
             b"PUT" | b"DELETE" | b"TRACE" | b"PATCH" => Method::OtherKnown,
             _ => Method::Unknown,
         };
-        let (action, count) = action(method, target)?;
-        Ok(Line { action, count, head_only: method == Method::Head, is_http_1_0 })
+        let (action, counts, count) = action(method, target)?;
+        Ok(Line { action, count, counts, head_only: method == Method::Head, is_http_1_0 })
     }
 }
 
-fn action(method: Method, target: &[u8]) -> Result<(Action, u32), Violation> {
+fn action(method: Method, target: &[u8]) -> Result<(Action, Counts, u32), Violation> {
     // RFC 9112 §3.2: no target form has a fragment. Other bytes that RFC 3986 wants encoded (`|`, `{`) do
     // come from browsers and do no harm.
     if target.is_empty() || target.contains(&b'#') {
         return Err(Violation::BadRequest);
     }
     if method == Method::Connect {
-        return Ok((Action::Tunnel, 0));
+        return Ok((Action::Tunnel, Counts::Bytes, 0));
     }
     if target == b"*" {
         // RFC 9112 §3.2.4: only for OPTIONS.
         let is_options = method == Method::Options;
-        return if is_options { Ok((Action::Options(Allow::Any), 0)) } else { Err(Violation::BadRequest) };
+        return if is_options {
+            Ok((Action::Options(Allow::Any), Counts::Bytes, 0))
+        } else {
+            Err(Violation::BadRequest)
+        };
     }
     let route = route(path(target)?);
     let allow = if matches!(route, Route::Echo) { Allow::Post } else { Allow::Read };
-    let count = if let Route::Bytes(count) = route { count } else { 0 };
+    let (counts, count) = if let Route::Counted(counts, count) = route { (counts, count) } else { (Counts::Bytes, 0) };
     let action = match (route, method) {
-        (_, Method::Unknown) => return Ok((Action::UnknownMethod, 0)),
+        (_, Method::Unknown) => return Ok((Action::UnknownMethod, Counts::Bytes, 0)),
         (Route::NotFound, _) => Action::NotFound,
         (_, Method::Options) => Action::Options(allow),
         (Route::Hello, Method::Get | Method::Head) => Action::Hello,
-        (Route::Bytes(_), Method::Get | Method::Head) => Action::Bytes,
+        (Route::Counted(Counts::Bytes, _), Method::Get | Method::Head) => Action::Bytes,
+        (Route::Counted(..), Method::Get | Method::Head) => Action::Job,
         (Route::Echo, Method::Post) => Action::Echo,
         _ => Action::MethodNotAllowed(allow),
     };
-    Ok((action, count))
+    Ok((action, counts, count))
 }
 
 /// The path of a target: origin-form, or absolute-form, which a server MUST accept (RFC 9112 §3.2.2). No
@@ -166,11 +199,15 @@ fn route(path: &[u8]) -> Route {
     match path {
         b"/" => Route::Hello,
         b"/echo" => Route::Echo,
-        _ => match path.strip_prefix(b"/bytes/").and_then(decimal).map(u32::try_from) {
-            Some(Ok(count)) => Route::Bytes(count),
-            _ => Route::NotFound,
-        },
+        _ => counted(path).map_or(Route::NotFound, |(counts, count)| Route::Counted(counts, count)),
     }
+}
+
+/// A target that ends in a number, and the number.
+fn counted(path: &[u8]) -> Option<(Counts, u32)> {
+    let (prefix, counts) = COUNTED.iter().find(|(prefix, _)| path.starts_with(prefix))?;
+    let count = decimal(&path[prefix.len()..])?;
+    Some((*counts, u32::try_from(count).ok()?))
 }
 
 #[cfg(test)]
@@ -188,6 +225,25 @@ mod tests {
         check("GET", "/", Ok(Action::Hello));
         check("HEAD", "/?a=/b", Ok(Action::Hello));
         check("GET", "/bytes/7", Ok(Action::Bytes));
+        for (target, counts) in [
+            ("/block/7", Counts::Block),
+            ("/work/7", Counts::Work),
+            ("/offload/7?x", Counts::Offload),
+            ("/db/7", Counts::Rows),
+        ] {
+            for (method, action) in [
+                ("GET", Action::Job),
+                ("HEAD", Action::Job),
+                ("POST", Action::MethodNotAllowed(Allow::Read)),
+                ("OPTIONS", Action::Options(Allow::Read)),
+            ] {
+                let line = Line::parse(format!("{method} {target} HTTP/1.1").as_bytes()).unwrap();
+                assert_eq!((line.action, line.counts, line.count), (action, counts, 7), "{method} {target}");
+            }
+        }
+        for target in ["/block", "/block/", "/work/-1", "/offload/1/", "/db/4294967296"] {
+            check("GET", target, Ok(Action::NotFound));
+        }
         for target in ["/bytes/", "/bytes/+7", "/bytes/4294967296", "/bytes/7/", "/bytes", "//", "/ECHO", "/%65cho"] {
             check("GET", target, Ok(Action::NotFound));
             check("POST", target, Ok(Action::NotFound));

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::Output;
-use crate::server::Violation;
+use crate::server::{Message, Violation};
 
 /// The body of `GET /`.
 pub(super) const HELLO: &str = "Hello, World!";
@@ -11,6 +11,11 @@ pub(super) const HELLO: &str = "Hello, World!";
 const DATE_LEN: usize = 29;
 /// Room in bytes for any reply head together with a short body; asserted by [`Output`].
 pub(super) const REPLY_HEAD_LEN_MAX: usize = 512;
+
+/// The status of a request that the server has no time for.
+pub(super) const UNAVAILABLE: &str = "503 Service Unavailable";
+/// When to come again: the shortest that the field can say (RFC 9110 §10.2.3).
+const RETRY_AFTER: &str = "Retry-After: 1\r\n";
 
 /// What follows this reply, and how the peer must be told (RFC 9112 §9.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +118,18 @@ impl Ready {
         if !head_only {
             output.push(text.as_bytes());
         }
+    }
+}
+
+/// Status, body and one more header line of the reply to a request whose job has ended.
+pub(super) fn of_message(message: &Message) -> (&'static str, &[u8], &'static str) {
+    match message {
+        Message::Done => ("200 OK", b"done\n", ""),
+        Message::Found(row) => ("200 OK", row.value(), ""),
+        Message::NotFound => ("404 Not Found", b"there is no row with this key\n", ""),
+        Message::Refused => (UNAVAILABLE, b"the queue of the pool is full\n", RETRY_AFTER),
+        Message::Expired => (UNAVAILABLE, b"the request waited too long for the pool\n", RETRY_AFTER),
+        Message::Failed => ("500 Internal Server Error", b"the database did not answer\n", ""),
     }
 }
 

@@ -3,7 +3,7 @@
 use protocol::Output;
 use protocol::server::{Protocol, Waiting};
 
-use super::{Connection, Next, PEER_CLOSED, REPLYING, UNCOVERED, Want};
+use super::{AWAITING, Connection, FRESH, Next, PEER_CLOSED, REPLYING, UNCOVERED, Want};
 use crate::shard::counters::CloseReason;
 use crate::shard::resources::Resources;
 use crate::shard::tick::Tick;
@@ -37,12 +37,15 @@ impl<K, S: Default> Connection<K, S> {
                 shared.counters.lingers_cut += 1;
                 self.give_up(self.reason, shared)
             }
-            Timer::Head | Timer::Body | Timer::WholeBody => {
+            Timer::Head | Timer::Body | Timer::WholeBody | Timer::Job => {
                 let (waiting, reason) = match self.timer {
                     Timer::Head => (Waiting::Head, CloseReason::HeaderTimeout),
                     Timer::WholeBody => (Waiting::Body, CloseReason::BodyTimeout),
+                    Timer::Job => (Waiting::Job, CloseReason::StallTimeout),
                     _ => (Waiting::Body, CloseReason::StallTimeout),
                 };
+                // What comes of the job after all is stale.
+                self.set(REPLYING | AWAITING | FRESH, false);
                 let mut output = Output::new(&mut shared.output);
                 shared.protocol.on_timeout(&mut self.state, waiting, &mut output);
                 let len = output.len();

@@ -1,7 +1,7 @@
 //! One peer of the simulation, and the kernel's state of its connection.
 
 use protocol::Output;
-use protocol::server::{FILLER, Protocol, Then};
+use protocol::server::{FILLER, Message, Protocol, Then};
 
 use crate::shard::counters::CloseReason;
 use crate::shard::slab::ConnectionId;
@@ -168,6 +168,14 @@ fn reference<P: Protocol>(mut protocol: P, input: &[u8]) -> (Vec<u8>, bool) {
                 replies.resize(replies.len() + left, FILLER[0]);
                 protocol.filler_sent(&mut state, left);
             }
+            Then::Await => {
+                let mut output = Output::new(&mut space);
+                let step = protocol.on_message(&mut state, &Message::Done, &mut output);
+                replies.extend_from_slice(output.written());
+                if step.then == Then::CloseAfterReply {
+                    return (replies, true);
+                }
+            }
             Then::KeepOpen => return (replies, false),
             Then::CloseAfterReply | Then::Abort(_) => return (replies, true),
         }
@@ -175,10 +183,11 @@ fn reference<P: Protocol>(mut protocol: P, input: &[u8]) -> (Vec<u8>, bool) {
 }
 
 /// What the protocol answers if the rest of a request does not arrive in time: of a head, of the head of a
-/// HEAD request, of a body.
-fn late_answers<P: Protocol>(make: &impl Fn() -> P) -> [Vec<u8>; 3] {
+/// HEAD request, of a body; or if a job does not end.
+fn late_answers<P: Protocol>(make: &impl Fn() -> P) -> [Vec<u8>; 4] {
     let body = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab";
-    ["GET /", "HEAD /", body].map(|begun| {
+    let job = "GET /offload/9 HTTP/1.1\r\nHost: a\r\n\r\n";
+    ["GET /", "HEAD /", body, job].map(|begun| {
         let (mut protocol, mut state, mut space) = (make(), P::State::default(), [0u8; 1024]);
         protocol.on_bytes(&mut state, begun.as_bytes(), &mut Output::new(&mut space));
         let waiting = protocol.waiting(&state, true);

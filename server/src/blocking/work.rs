@@ -1,0 +1,83 @@
+//! Does the work of a job: sleeps, burns CPU time, asks the database.
+
+use std::hint::black_box;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, RecvTimeoutError};
+use protocol::server::{Message, Work};
+
+use super::database::Queries;
+
+/// Nothing is ever sent by it: it ends when the pool stops, which wakes whoever sleeps.
+pub(super) type Stop = Receiver<()>;
+
+/// Sleeps, unless the pool stops.
+pub(super) fn sleep(stop: &Stop, duration: Duration) {
+    if !duration.is_zero() {
+        // Either is an end of the sleep.
+        let (Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) | Ok(())) = stop.recv_timeout(duration);
+    }
+}
+
+/// Does a job on a thread of the pool.
+pub(super) fn do_in_pool(work: Work, stop: &Stop, queries: Option<&Queries>) -> Message {
+    match work {
+        Work::Sleep { ms } => {
+            sleep(stop, Duration::from_millis(ms.into()));
+            Message::Done
+        }
+        Work::Burn { us } => burn(us),
+        Work::Query { key } => queries.map_or(Message::Failed, |queries| queries.look_up(key)),
+    }
+}
+
+/// Does a job where the caller is: in the reactor, where everybody waits for its end. It looks up nothing.
+pub(crate) fn do_here(work: Work) -> Message {
+    match work {
+        Work::Sleep { ms } => {
+            thread::sleep(Duration::from_millis(ms.into()));
+            Message::Done
+        }
+        Work::Burn { us } => burn(us),
+        Work::Query { .. } => Message::Failed,
+    }
+}
+
+/// Uses CPU time, by the thread's own clock: what others take meanwhile does not count.
+fn burn(us: u32) -> Message {
+    let end = sys::clock::thread_cpu_ns() + u64::from(us) * 1000;
+    while sys::clock::thread_cpu_ns() < end {
+        // Some steps between two looks, each of which is a system call.
+        for step in 0..64_u64 {
+            black_box(step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        }
+    }
+    Message::Done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam::channel::bounded;
+    use std::time::Instant;
+
+    #[test]
+    fn a_stop_wakes_whoever_sleeps() {
+        let (sender, stop) = bounded(0);
+        let start = Instant::now();
+        sleep(&stop, Duration::from_millis(20));
+        assert!(start.elapsed() >= Duration::from_millis(20));
+        let sleeper = thread::spawn(move || sleep(&stop, Duration::from_secs(600)));
+        drop(sender);
+        sleeper.join().expect("no panic");
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn what_is_to_be_burned_is_burned() {
+        let start = sys::clock::thread_cpu_ns();
+        assert_eq!(do_here(Work::Burn { us: 3000 }), Message::Done);
+        assert!(sys::clock::thread_cpu_ns() - start >= 3_000_000);
+    }
+}
