@@ -14,6 +14,7 @@ pub mod histogram;
 pub mod hlog;
 pub mod judged;
 pub mod named_file;
+pub mod queueing;
 pub mod record;
 pub mod report;
 pub mod run;
