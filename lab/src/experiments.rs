@@ -2,8 +2,10 @@
 
 mod agreement;
 mod backends;
+mod blocking;
 mod c10m;
 mod churn;
+mod database;
 mod decision;
 mod drain;
 mod fd_limit;
@@ -39,7 +41,7 @@ fn comparisons() -> Vec<Comparison> {
 
 /// Every experiment of either kind.
 fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
-    let scenarios: [Box<dyn Experiment>; 8] = [
+    let scenarios: [Box<dyn Experiment>; 10] = [
         Box::new(c10m::SCENARIO),
         Box::new(omission::SCENARIO),
         Box::new(storm::SCENARIO),
@@ -48,6 +50,8 @@ fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
         Box::new(drain::SCENARIO),
         Box::new(slow_clients::SCENARIO),
         Box::new(tail::SCENARIO),
+        Box::new(blocking::SCENARIO),
+        Box::new(database::SCENARIO),
     ];
     comparisons().into_iter().map(|comparison| Box::new(comparison) as Box<dyn Experiment>).chain(scenarios)
 }
@@ -78,7 +82,7 @@ mod tests {
     use crate::subjects::load::Generator;
 
     /// The experiments about what goes wrong.
-    const FAILURES: [&str; 6] = ["storm", "fd-limit", "ports", "drain", "slow-clients", "tail"];
+    const FAILURES: [&str; 8] = ["storm", "fd-limit", "ports", "drain", "slow-clients", "tail", "blocking", "database"];
     /// Longest time in seconds for a first answer.
     const QUICK_S_MAX: f64 = 300.0;
 

@@ -87,7 +87,7 @@ fn ports_run_out_and_remedies_help() {
 /// Without the fault an experiment must not find it, or it would find it anywhere.
 #[test]
 fn a_control_without_the_fault_finds_nothing() {
-    for experiment in ["ports", "fd-limit", "drain", "slow-clients", "tail"] {
+    for experiment in ["ports", "fd-limit", "drain", "slow-clients", "tail", "database"] {
         let out = Out::new(&format!("control-{experiment}"));
         let asked = ["--repeats", "1", "--seconds", "1", "--no-fault", "--json"];
         let (code, stdout, stderr) = run(&out.arguments(experiment, &asked));
@@ -117,6 +117,53 @@ fn only_handing_over_loses_nothing() {
         assert_eq!(median(&record, arm, "lost requests"), 0.0, "{arm}");
         assert!(median(&record, arm, "until the old one is gone") > 0.0, "{arm}");
     }
+}
+
+/// A queue without bound is full of queries whose clients have gone; a short one is worked off in time.
+#[test]
+fn a_database_is_overloaded_and_a_short_queue_helps() {
+    let out = Out::new("database");
+    let (code, stdout, stderr) = run(&out.arguments("database", &["--repeats", "1", "--seconds", "2", "--json"]));
+    assert_eq!(code, 0, "{stderr}");
+    let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    let of = |arm, figure| median(&record, arm, figure);
+    for (arm, refused, queue) in [
+        ("unbounded queue", false, 300.0..1e6),
+        ("1,024 places", true, 300.0..1025.0),
+        ("128 places", true, 100.0..129.0),
+    ] {
+        assert_eq!(of(arm, "answered 503") > 0.0, refused, "{arm}");
+        assert!(queue.contains(&of(arm, "longest queue")), "{arm}: {}", of(arm, "longest queue"));
+    }
+    assert!(of("unbounded queue", "queries for nobody") > 20.0 && of("128 places", "queries for nobody") < 20.0);
+    // Four threads at a little more than 2.1 ms each; four times as many can do four times as much.
+    let [four, sixteen] = ["128 places", "16 threads"].map(|arm| of(arm, "capacity foretold"));
+    assert!((400.0..1905.0).contains(&four) && (2.0..8.0).contains(&(sixteen / four)), "{four}, {sixteen}");
+}
+
+/// Short requests wait for those that block, and that is foretold. Times only grow on a busy machine, so nothing here is
+/// about how short one is.
+#[test]
+fn a_loop_that_blocks_keeps_everybody_waiting() {
+    let play = |control: bool| {
+        let out = Out::new(if control { "blocking-control" } else { "blocking" });
+        let mut asked = vec!["--repeats", "1", "--seconds", "1", "--json"];
+        asked.extend(control.then_some("--no-fault"));
+        let (code, stdout, stderr) = run(&out.arguments("blocking", &asked));
+        let record: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("no record: {stderr}"));
+        let of = |arm, figure| median(&record, arm, figure);
+        let foretold_us = of("block", "p99 foretold") - of("block", "p50");
+        let blocked = ["block", "pool", "two loops", "a server apart"].map(|arm| of(arm, "loop blocked"));
+        (code, of("block", "p99"), foretold_us, blocked)
+    };
+    // Calls of 3 ms take an eighth of the time, so the last hundredth waits for most of one, and seldom for two.
+    let (_, p99_us, foretold_us, blocked) = play(false);
+    assert!(p99_us > 2200.0 && (2000.0..7000.0).contains(&foretold_us), "{p99_us}, {foretold_us}");
+    assert!((6.0..20.0).contains(&blocked[0]) && (3.0..10.0).contains(&blocked[2]), "{blocked:?}");
+    assert_eq!((blocked[1], blocked[3]), (0.0, 0.0));
+    let (code, _, foretold_us, blocked) = play(true);
+    assert!(code == 0 && foretold_us < 1000.0, "{code}, {foretold_us}");
+    assert_eq!(blocked, [0.0; 4]);
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(crate) const DIRECTORY: &str = "{directory}";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     Server,
+    /// Another server, for a part of the work.
+    SecondServer,
     /// The load generator.
     Load,
     /// A small load beside the main one. It shows how responsive the server stays.
@@ -32,6 +34,7 @@ impl Role {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Role::Server => "the server",
+            Role::SecondServer => "the second server",
             Role::Load => "the load generator",
             Role::Probe => "the probe",
             Role::Slow => "the crowd of slow clients",
@@ -42,7 +45,7 @@ impl Role {
     /// On which of two joined hosts it runs.
     pub(crate) fn side(self) -> Side {
         match self {
-            Role::Server => Side::Server,
+            Role::Server | Role::SecondServer => Side::Server,
             Role::Load | Role::Probe | Role::Slow | Role::Latecomer => Side::Client,
         }
     }

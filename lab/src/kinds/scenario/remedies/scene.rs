@@ -21,7 +21,6 @@ use crate::subjects::servers::c10m;
 
 /// What one run showed.
 pub(crate) struct Scene<'a> {
-    #[expect(dead_code, reason = "for figures that depend on it")]
     pub(crate) arm: &'a Arm,
     pub(crate) seen: &'a Seen,
     /// Empty where a fan-out took its place.
