@@ -160,7 +160,8 @@ fn a_port_is_shared_on_request_only() {
     let address = one.address.to_string();
     refuses(&["serve", "http", "--listen", &address], 1, &["in use"]);
     let other = Server::start_at(&address, &["http", "--share-port"]);
-    assert_eq!((other.address, one.drain().0), (one.address, 0));
+    let shared = one.address;
+    assert_eq!((other.address, one.drain().0), (shared, 0));
     get(&mut connect(&other));
     assert_eq!(other.drain().0, 0);
     refuses(&["serve", "http", "--listen", "unix:x", "--share-port"], 2, &["--share-port", "TCP"]);

@@ -47,6 +47,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     counters: &[(Side::Client, "ActiveOpens"), (Side::Server, "TCPBacklogCoalesce"), (Side::Server, "TCPTimeouts")],
     fault_shows: others_wait,
     expectations: &[something_helps],
+    foretell: |_| None,
     happened,
     advice: |_| {
         "Keep what blocks out of the loop: give it to a pool of threads with a bounded queue, or to a server of its own. More \

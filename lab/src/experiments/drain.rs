@@ -18,8 +18,8 @@ const ABOUT: About = About {
     name: "drain",
     question: "A server is replaced under load, for a new version or a new configuration: what does that cost its clients?",
     explanation: "Clients open a connection for each request, and others keep theirs. At random moments the server is \
-                  replaced: each arm is a way to do that. A request is lost if its connect is refused or takes half a second, \
-                  its connection is reset or ends without a reply, or no reply comes within a second. One that is sent \
+                  replaced: each arm is a way to do that. A request is lost if its connect is refused or takes 0.9 s, \
+                  its connection is reset or ends without a reply, or no reply comes within 2 s. One that is sent \
                   again because the server announced the end of the connection (Connection: close) is not.",
     decision: "Lost requests for each replacement, against stopping and starting, repeat by repeat, with simultaneous \
                intervals of 95 %. Less than 10 % does not count.",
@@ -150,7 +150,7 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
     let load = |more: &str| {
         words(&format!(
             "load http://{SERVER}:7000/ --allow-private --threads 1 --cpus {} --duration {seconds}s --warmup 0s --interval 100ms \
-             --spin 0s --timeout 1s --connect-timeout 500ms --seed {} --json {more}",
+             --spin 0s --timeout 2s --connect-timeout 900ms --seed {} --json {more}",
             run.places.client, run.seed
         ))
     };

@@ -150,7 +150,7 @@ impl Process {
                 None => {}
             }
             if is_by_itself && start.elapsed() > within {
-                self.child.signal(EndSignal::Kill);
+                self.child.signal(Order::Kill);
                 is_by_itself = false;
             }
         }

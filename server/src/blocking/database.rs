@@ -13,7 +13,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::options::{Database, SlowQueries};
-use super::work::{self, Stop};
+use super::stop::{self, Stop};
 use crate::unavailable::Unavailable;
 
 const HAS_TABLE: &str = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'items'";
@@ -111,8 +111,8 @@ impl Queries {
             connection.busy_timeout(BUSY)?;
             // Not SQLITE_DETERMINISTIC: SQLite could leave out a call.
             let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
-            connection.create_scalar_function("pause", 1, flags, move |context| {
-                work::sleep(&stop, Duration::from_micros(context.get::<u32>(0)?.into()));
+            connection.create_scalar_function("pause", 1, flags, move |call| {
+                stop::sleep(&stop, Duration::from_micros(call.get::<u32>(0)?.into()));
                 Ok(0)
             })?;
             // The files beside the database are opened by the first transaction, not by the connection.

@@ -4,6 +4,7 @@ mod database;
 mod desk;
 mod options;
 mod pool;
+mod stop;
 mod work;
 
 pub(crate) use desk::Desk;

@@ -11,7 +11,8 @@ use protocol::server::Message;
 use super::database::{self, Pace, Queries};
 use super::desk::{Answer, Desk, Ticket};
 use super::options::{Blocking, QueueLimit};
-use super::work::{self, Stop};
+use super::stop::Stop;
+use super::work;
 use crate::unavailable::Unavailable;
 
 /// The pool. Dropping it ends its threads: those that sleep wake up, and what waits in the queue is not begun.
