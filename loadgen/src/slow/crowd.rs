@@ -20,8 +20,8 @@ use super::script::{Next, Script};
 use crate::LoadError;
 use crate::engine::new_socket;
 use crate::plan::{Plan, Route};
-use client::{Client, End, Heard};
-use tally::Tally;
+use client::{Client, Heard};
+use tally::{End, Tally};
 
 /// Events taken per turn.
 const EVENTS_MAX: usize = 256;

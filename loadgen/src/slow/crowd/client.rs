@@ -6,30 +6,11 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use super::tally::Tally;
+use super::tally::{End, Tally};
 
 /// Bytes read at once, and most reads in a row before the others get their turn.
 const READ_LEN: usize = 16 * 1024;
 const READS_MAX: u32 = 16;
-
-/// How a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// A FIN of the server.
-    Closed,
-    Reset,
-    Lost(Errno),
-}
-
-impl End {
-    pub(super) fn of(errno: Errno) -> End {
-        match errno {
-            // A send after the server closed.
-            Errno::CONNRESET | Errno::PIPE => End::Reset,
-            other => End::Lost(other),
-        }
-    }
-}
 
 /// What the server did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,11 +8,29 @@ use sys::clock;
 
 use super::super::options::Options;
 use super::super::record::{Held, Record};
-use super::client::End;
 use crate::recording::causes::{Cause, Causes};
 
 /// Longest time that is told apart: a day.
 const HELD_US_MAX: u64 = 86_400_000_000;
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// A FIN of the server.
+    Closed,
+    Reset,
+    Lost(Errno),
+}
+
+impl End {
+    pub(super) fn of(errno: Errno) -> End {
+        match errno {
+            // A send after the server closed.
+            Errno::CONNRESET | Errno::PIPE => End::Reset,
+            other => End::Lost(other),
+        }
+    }
+}
 
 pub(super) struct Tally {
     pub(super) start_ns: u64,
