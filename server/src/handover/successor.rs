@@ -63,13 +63,14 @@ fn take(path: &Path, peer: OwnedFd, options: &Options) -> Result<Found, (String,
         }
         Message::Ready | Message::Yours => return Err(silent(Silence::Garbled)),
     };
+    // Comes first: what is left unread when this side closes would reset what it says.
+    let count = 1 + offer.places.iter().map(|place| place.sockets).sum::<usize>();
+    let mut sockets = message::take(&peer, count, ANSWER_MAX).map_err(silent)?.into_iter();
     let endpoints = agreed(&offer, options).map_err(|(cause, fix)| {
         // It may know before this process has ended.
         let _ = message::say(&peer, &Message::Refusal { cause: cause.clone() });
         (format!("process {process} serves there, but {cause}"), fix)
     })?;
-    let count = 1 + offer.places.iter().map(|place| place.sockets).sum::<usize>();
-    let mut sockets = message::take(&peer, count, ANSWER_MAX).map_err(silent)?.into_iter();
     let own = sockets.next().ok_or_else(|| silent(Silence::Garbled))?;
     let mut places = Vec::with_capacity(endpoints.len());
     for (endpoint, offered) in endpoints.into_iter().zip(&offer.places) {
