@@ -3,9 +3,10 @@
 use results::queueing::Queue;
 
 use crate::kinds::scenario::plan::{About, Length, Run};
+use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::remedies::record::{Better, Record};
 use crate::kinds::scenario::remedies::scene::Scene;
-use crate::kinds::scenario::remedies::table::{Arm, Figure, Picture, Remedies};
+use crate::kinds::scenario::remedies::table::{Figure, Picture, Remedies};
 use crate::kinds::scenario::timeline::{Action, Ready, Role, Until, words};
 use crate::session::host::Command;
 use crate::session::namespace::{Needs, SERVER};

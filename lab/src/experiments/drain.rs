@@ -5,9 +5,10 @@ use std::time::Duration;
 use random::Random;
 
 use crate::kinds::scenario::plan::{About, Length, Run};
+use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::remedies::record::{Better, Record};
 use crate::kinds::scenario::remedies::scene::{Scene, replies_per_s};
-use crate::kinds::scenario::remedies::table::{Arm, Figure, Picture, Remedies};
+use crate::kinds::scenario::remedies::table::{Figure, Picture, Remedies};
 use crate::kinds::scenario::timeline::{Action, Or, Ready, Retire, Role, Until, words};
 use crate::session::host::{Command, Order};
 use crate::session::namespace::{Needs, SERVER};

@@ -1,9 +1,10 @@
 //! `bench ports`: a client that opens a connection for each request, until it has no port left.
 
 use crate::kinds::scenario::plan::{About, Length, Run};
+use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::remedies::record::{Better, Record};
 use crate::kinds::scenario::remedies::scene::replies_per_s;
-use crate::kinds::scenario::remedies::table::{Arm, Figure, Picture, Remedies};
+use crate::kinds::scenario::remedies::table::{Figure, Picture, Remedies};
 use crate::kinds::scenario::timeline::{Action, Ready, Role, Until, words};
 use crate::session::host::Command;
 use crate::session::namespace::{Needs, SERVER, clients};

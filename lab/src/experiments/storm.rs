@@ -8,9 +8,10 @@ mod scenes;
 use std::time::Duration;
 
 use crate::kinds::scenario::plan::{About, Length, Run};
+use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::remedies::record::Record;
 use crate::kinds::scenario::remedies::scene::replies_per_s;
-use crate::kinds::scenario::remedies::table::{Arm, Picture, Remedies};
+use crate::kinds::scenario::remedies::table::{Picture, Remedies};
 use crate::kinds::scenario::timeline::{Action, Or, Ready, Role, Until, words};
 use crate::session::host::Command;
 use crate::session::namespace::{Needs, SERVER, clients};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kinds::scenario::remedies::table::Arm;
+use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::timeline::{Action, Role, Until, words};
 use crate::session::host::{Command, Order};
 use crate::session::side::Side;

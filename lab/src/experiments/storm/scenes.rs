@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::kinds::scenario::remedies::table::Arm;
+use crate::kinds::scenario::remedies::arm::Arm;
 use crate::session::request::Profile;
 use crate::session::side::Side;
 

@@ -1,6 +1,7 @@
 //! Scenarios about remedies: something goes wrong on two hosts of the run's own, and each arm does something about it.
 //! What decides, what is drawn, and which counters show the mechanism is a table that an experiment fills in.
 
+pub(crate) mod arm;
 pub(crate) mod foretold;
 mod judge;
 mod picture;

@@ -4,9 +4,10 @@ use results::report::{Document, Table};
 use results::stats::blocks::REFERENCES;
 
 use crate::kinds::scenario::plan::{About, Beside, Made, Played, Run, Scenario, Seconds};
+use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::remedies::record::{ArmRecord, CounterRecord, FigureRecord, Finished, Record, RunRecord};
 use crate::kinds::scenario::remedies::scene::Scene;
-use crate::kinds::scenario::remedies::table::{Arm, Remedies};
+use crate::kinds::scenario::remedies::table::Remedies;
 use crate::kinds::scenario::remedies::{judge, report};
 use crate::kinds::scenario::seen::Seen;
 use crate::kinds::scenario::timeline::{Ground, Timeline};

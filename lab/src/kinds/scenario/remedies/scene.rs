@@ -13,7 +13,7 @@ use loadgen::slow::Record as Slow;
 use results::histogram::Latencies;
 use server::Exit;
 
-use crate::kinds::scenario::remedies::table::Arm;
+use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::seen::{Observation, Seen};
 use crate::kinds::scenario::timeline::Role;
 use crate::session::side::Side;

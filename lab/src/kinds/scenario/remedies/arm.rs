@@ -1,0 +1,46 @@
+//! One arm of a scenario about remedies: what it gives to the server, to the load generator and to the hosts.
+
+use crate::session::side::Side;
+
+/// One way to deal with the trouble.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arm {
+    pub(crate) name: &'static str,
+    /// What is done, in a few words.
+    pub(crate) what: &'static str,
+    /// Arguments that the server gets beside those of every arm.
+    pub(crate) serve: &'static str,
+    /// The same for the load generator.
+    pub(crate) load: &'static str,
+    /// Settings of the hosts (sysctl(8)) beside those of every arm.
+    pub(crate) settings: &'static [(Side, &'static str, &'static str)],
+    /// Most descriptors of the server's tables; absent: as many as this program's.
+    pub(crate) descriptors_max: Option<u64>,
+    /// Addresses of the client's host.
+    pub(crate) addresses: u8,
+    /// How often the usual seconds the window is long.
+    pub(crate) stretch: u32,
+    /// Its arms go through something else than the first arm does: they are shown in a table of their own, by this title,
+    /// and not compared with it.
+    pub(crate) group: Option<&'static str>,
+    /// A program that it cannot do without.
+    pub(crate) program: Option<&'static str>,
+}
+
+impl Arm {
+    /// An arm that does nothing.
+    pub(crate) const fn named(name: &'static str, what: &'static str) -> Arm {
+        Arm {
+            name,
+            what,
+            serve: "",
+            load: "",
+            settings: &[],
+            descriptors_max: None,
+            addresses: 1,
+            stretch: 1,
+            group: None,
+            program: None,
+        }
+    }
+}
