@@ -176,7 +176,8 @@ impl Door {
             sockets: sockets.len(),
         };
         let places = self.places.iter().map(offered).collect();
-        message::say(peer, &Message::Offer(Offer { version: VERSION, workload: self.workload, places }))?;
+        let offer = Offer { version: VERSION, pid: std::process::id(), workload: self.workload, places };
+        message::say(peer, &Message::Offer(offer))?;
         let sockets = self.places.iter().flat_map(|(_, sockets)| sockets.iter().map(|socket| socket.as_fd()));
         let all: Vec<_> = std::iter::once(self.socket.as_fd()).chain(sockets).collect();
         message::give(peer, &all)

@@ -46,6 +46,9 @@ pub(super) enum Message {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Offer {
     pub(super) version: u32,
+    /// Whose it is: the kernel names the process that began to listen, which may be a predecessor's predecessor (unix(7),
+    /// SO_PEERCRED).
+    pub(super) pid: u32,
     pub(super) workload: Workload,
     /// In their order.
     pub(super) places: Vec<OfferedPlace>,
@@ -124,7 +127,11 @@ fn receive(
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_PER_PACKET))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received = recvmsg(peer, &mut [IoSliceMut::new(bytes)], &mut control, flags)?;
+    let received = match recvmsg(peer, &mut [IoSliceMut::new(bytes)], &mut control, flags) {
+        // It closed without having read everything.
+        Err(Errno::CONNRESET) => return Err(Silence::Gone),
+        received => received?,
+    };
     let mut descriptors = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(some) = message {

@@ -63,6 +63,7 @@ fn take(path: &Path, peer: OwnedFd, options: &Options) -> Result<Found, (String,
         }
         Message::Ready | Message::Yours => return Err(silent(Silence::Garbled)),
     };
+    let process = offer.pid;
     // Comes first: what is left unread when this side closes would reset what it says.
     let count = 1 + offer.places.iter().map(|place| place.sockets).sum::<usize>();
     let mut sockets = message::take(&peer, count, ANSWER_MAX).map_err(silent)?.into_iter();

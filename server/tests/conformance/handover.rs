@@ -182,9 +182,11 @@ pub(crate) fn who_does_not_take_over_changes_nothing(variant: Variant) {
     let new = place.start(variant, 2, &old.endpoints);
     new.connect().get();
     drop(early);
-    let report = old.account();
-    assert_eq!((report.exit_code(), report.totals.requests), (0, 6));
-    assert_eq!(new.drain().exit_code(), 0);
+    // The last connection may still have come to the predecessor, which serves what it has accepted.
+    let (before, after) = (old.account(), new.drain());
+    assert_eq!((before.exit_code(), after.exit_code()), (0, 0));
+    let requests = (before.totals.requests, after.totals.requests);
+    assert!(requests == (6, 1) || requests == (7, 0), "{requests:?}");
 }
 
 /// While a predecessor drains for a successor, the first signal is no second one; the second one cuts it off, and the
