@@ -75,7 +75,7 @@ pub(super) fn publish<S: Scenario>(
     let planned = planned.into_iter().map(|(_, planned)| planned).collect();
     let Made { record, beside } = scenario.record(played(scenario, request, profile, &sitting, planned)?)?;
     let (document, tables) = scenario.report(&record, &|name| Ok(frame::text(&beside, name)))?;
-    let mut files = vec![("record.json".to_owned(), (serde_json::to_string_pretty(&record)? + "\n").into_bytes())];
+    let mut files = vec![("record.json".to_owned(), (serde_json::to_string(&record)? + "\n").into_bytes())];
     files.extend(results::report::files(&document));
     files.extend(beside.into_iter().map(|(name, text)| (name, text.into_bytes())));
     sitting.publish(&label(about, profile, request.without_fault), &files)?;
