@@ -39,6 +39,8 @@ pub(crate) struct Parts<P: Protocol, K> {
     pub(crate) shard: Shard<P, K>,
     pub(crate) connections_max: u32,
     pub(crate) accepts_per_turn_max: u32,
+    /// Whether a predecessor accepts from the same sockets until now.
+    pub(crate) takes_over: bool,
 }
 
 /// One core's event loop.

@@ -196,6 +196,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         shard,
         connections_max,
         accepts_per_turn_max: options.accepts_per_turn_max,
+        takes_over: waits,
     })?;
     // If the supervisor is gone, nobody needs the news.
     let _ = news.send(News::Ready { index, sizes });

@@ -48,7 +48,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     picture: Picture {
         title: "Replies per second while clients come back",
         y_name: "replies/s",
-        caption: "Replies per second of all clients. The server is killed at 1.1 s, and back about half a second later.",
+        caption: "Replies per second of all clients. The server is killed after a second, and back a moment later.",
         points: |scene| scene.by_interval(replies_per_s),
     },
     counters: &[
@@ -75,16 +75,14 @@ pub(super) const SCENARIO: Remedies = Remedies {
 };
 
 /// How long the connections are held before anything happens: each client has sent once, so every login is over.
-const CALM: Duration = Duration::from_millis(1100);
-/// From the loss to the server's return, as it usually is.
-const AWAY: Duration = Duration::from_millis(450);
+const CALM: Duration = Duration::from_millis(1050);
 /// Longer than any ramp.
 const RAMP_MAX: Duration = Duration::from_secs(60);
 
 /// The measured part of a run, of which so many seconds are after the server's return.
 fn window(arm: &Arm, seconds: u32) -> Duration {
-    let away = if arm.group == scenes::FAULTS.title { faults::LASTS } else { AWAY };
-    CALM + away + Duration::from_secs(u64::from(seconds * arm.stretch))
+    let scene = Scene::of(arm);
+    CALM + scene.killing + scene.away + Duration::from_secs(u64::from(seconds * arm.stretch))
 }
 
 fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
@@ -131,7 +129,7 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
         Action::rest(CALM),
     ]);
     if run.fault {
-        actions.extend(faults::of(arm, start(Role::Server, Ready::Announced, &server)));
+        actions.extend(faults::of(arm, scene.away, start(Role::Server, Ready::Announced, &server)));
     }
     actions.extend([Action::wait(Until::Ended(Role::Load)), Action::End(Role::Server)]);
     actions

@@ -17,15 +17,13 @@ pub(super) const PAUSED: &str = "stopped";
 pub(super) const DOWN: &str = "cable down";
 pub(super) const DROPPED: &str = "packets dropped";
 
-/// How long a killed server is away until it is started again, and how long the other faults last.
-const AWAY: Duration = Duration::from_millis(300);
-pub(super) const LASTS: Duration = Duration::from_secs(2);
+/// How long faults last that end by themselves.
+const LASTS: Duration = Duration::from_secs(2);
 
-/// The fault of an arm. `again` starts the server.
-pub(super) fn of(arm: &Arm, again: Action) -> Vec<Action> {
+/// The fault of an arm. `again` starts the server that was away for `away`.
+pub(super) fn of(arm: &Arm, away: Duration, again: Action) -> Vec<Action> {
     let mut actions = vec![Action::Mark(LOST)];
     match arm.name {
-        CLOSED => actions.extend([Action::Kill(Role::Server), Action::rest(LASTS), again]),
         FIN => actions.extend([Action::End(Role::Server), Action::wait(Until::Ended(Role::Server)), again]),
         RESET => actions.push(run("ss", &words("--kill --tcp --no-header state established sport = :7000"))),
         PAUSED => {
@@ -42,7 +40,7 @@ pub(super) fn of(arm: &Arm, again: Action) -> Vec<Action> {
             let nft = |rules: &str| run("nft", &[rules.to_owned()]);
             actions.extend([nft(rules), Action::rest(LASTS), nft("delete table ip storm")]);
         }
-        _ => actions.extend([Action::Kill(Role::Server), Action::rest(AWAY), again]),
+        _ => actions.extend([Action::Kill(Role::Server), Action::rest(away), again]),
     }
     actions.push(Action::Mark(BACK));
     actions

@@ -16,6 +16,11 @@ pub(super) struct Scene {
     pub(super) heartbeat: Duration,
     /// How long it waits for a connection, and for a reply.
     pub(super) patience: Duration,
+    /// How long a killed server stays away. Where policies are compared it is longer than all clients take to notice, or
+    /// most of them would find it back at their first attempt.
+    pub(super) away: Duration,
+    /// How long it takes to kill the server and to start it: the kernel closes connection by connection.
+    pub(super) killing: Duration,
     /// CPU time of a login.
     pub(super) login: Duration,
     /// How long the clients are watched after the server's return, as often the seconds asked for.
@@ -56,6 +61,8 @@ const QUICK: Scene = Scene {
     clients: 10_000,
     heartbeat: Duration::from_secs(1),
     patience: Duration::from_millis(100),
+    away: Duration::from_millis(150),
+    killing: Duration::from_millis(150),
     login: Duration::from_micros(50),
     stretch: 1,
     arms: basic,
@@ -65,6 +72,7 @@ const QUICK: Scene = Scene {
 const PLAIN: Scene = Scene {
     title: Some("10,000 clients whose logins cost nothing, by policy"),
     patience: Duration::from_secs(5),
+    away: Duration::from_secs(2),
     login: Duration::ZERO,
     stretch: 3,
     arms: plain,
@@ -74,11 +82,13 @@ const LARGE: Scene = Scene {
     title: Some("100,000 clients whose logins cost nothing, by policy"),
     clients: 100_000,
     heartbeat: Duration::from_secs(10),
+    away: Duration::from_secs(6),
+    killing: Duration::from_secs(2),
     stretch: 7,
     arms: large,
     ..PLAIN
 };
-pub(super) const FAULTS: Scene = Scene {
+const FAULTS: Scene = Scene {
     title: Some("10,000 clients with full jitter, by what happens to them"),
     patience: Duration::from_millis(500),
     stretch: 3,

@@ -41,6 +41,7 @@ fn open<S: Style>() -> Option<(Uring<Echo, S>, SocketAddr)> {
         shard: Shard::new(Resources::new(Echo, timeouts, 1 << 28), 64).expect("memory"),
         connections_max: 64,
         accepts_per_turn_max: 64,
+        takes_over: false,
     });
     Some((backend.expect("probed"), address))
 }
