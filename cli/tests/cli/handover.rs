@@ -95,6 +95,7 @@ fn whoever_dies_on_the_way_takes_nobody_along() {
     get(&mut connect(&old));
     let address = old.address.to_string();
     let mut new = door.serve(&address, &[]);
+    assert_eq!(old.line()["done"], true);
     assert_eq!(old.account().0, 0);
     new.child.kill().expect("it runs");
     new.child.wait().expect("it was killed");
