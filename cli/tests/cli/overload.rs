@@ -134,9 +134,11 @@ fn no_rate_that_is_not_kept_up_with_is_a_knee() {
     let search =
         ["load", "--json", &target, "-c", "3", "--find-knee", "p50<1h", "-r", "43", "-d", "1s", "--warmup", "0s"];
     let (code, stdout, stderr) = run(&[&search[..], &["--seed", "7"]].concat());
-    assert_eq!((code, stderr.as_str()), (3, ""), "{stdout}");
     let document: Value = serde_json::from_str(&stdout).expect("a document");
-    assert_eq!(document["knee"]["end"], "never_held");
+    let knee = &document["knee"];
+    // On a machine that is too busy to judge every probe, the search says so: that is no knee either.
+    let is_right = (code, &knee["end"]) == (3, &"never_held".into()) || (code, &knee["end"]) == (4, &"invalid".into());
+    assert!(is_right && knee["rate"].is_null() && stderr.is_empty(), "{stdout}{stderr}");
     for probe in document["probes"].as_array().expect("probes") {
         assert_eq!(probe["held"], false, "{document}");
         // Three connections; what came in behind the window is not achieved in it.
