@@ -1,5 +1,5 @@
-//! How a reactor ends: it stops new handshakes, empties the accept queues as room permits, closes the
-//! listeners, and waits for its connections; or it leaves the listeners to a successor; or it cuts everything off. `shard::connection` decides what a
+//! How a reactor ends: it stops new handshakes, empties the accept queues as room permits, closes the listeners, and waits for
+//! its connections; or it leaves the listeners to a successor; or it cuts everything off. `shard::connection` decides what a
 //! connection does in a drain; the supervisor sets the deadline.
 
 use std::io;
