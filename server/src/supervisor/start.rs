@@ -57,7 +57,8 @@ impl Server {
         Server::open(options, Some(inherited), false)
     }
 
-    /// Takes over from a predecessor, once everything that can fail is done.
+    /// Takes over from a predecessor, once everything that can fail is done. The options of the shared sockets are among that: if
+    /// something fails after them, the predecessor serves on with those of this server.
     fn succeed(options: Options, predecessor: Predecessor, inherited: Inherited) -> Result<Server, Unavailable> {
         let mut server = match Server::open(options, Some(inherited), true) {
             Ok(server) => server,
