@@ -243,9 +243,12 @@ fn something_helps(record: &Record) -> Option<String> {
 
 fn happened(record: &Record) -> String {
     let ms = |arm, figure| record.median_of(arm, figure).map_or(0.0, |us| us / 1000.0);
-    let foretold = match (record.quotable_time("block", FORETOLD), record.quotable_time("block", ERROR)) {
-        (Some(us), Some(percent)) => {
-            format!("; the theory of queues foretells {:.1} ms, which is {percent:.0} % off", us / 1000.0)
+    // Of the two figures that stand in the sentence: the median of the errors of single runs is another one.
+    let foretold = match (record.quotable_time("block", FORETOLD), record.quotable_time("block", "p99")) {
+        (Some(us), Some(measured_us)) => {
+            let off = us / measured_us - 1.0;
+            let side = if off < 0.0 { "less" } else { "more" };
+            format!("; the theory of queues foretells {:.1} ms, {:.0} % {side}", us / 1000.0, 100.0 * off.abs())
         }
         _ => String::new(),
     };
