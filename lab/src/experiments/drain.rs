@@ -40,6 +40,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     seconds: |arm, asked| (f64::from(asked * arm.stretch), 1.4),
     timeline,
     figures: &FIGURES,
+    least: |scene| rounds(scene).map_or(0.0, |rounds| 1000.0 / rounds),
     picture: Picture {
         title: "Replies per second while the server is replaced",
         y_name: "replies/s",
@@ -257,7 +258,6 @@ const FIGURES: [Figure; 7] = [
         name: "lost requests",
         unit: "per 1,000 replacements",
         better: Better::Less,
-        least: 10.0,
         is_generators_time: false,
         of: |scene| {
             let lost = lost(&scene.load) + lost(scene.probe.as_ref()?);
@@ -268,7 +268,6 @@ const FIGURES: [Figure; 7] = [
         name: "failed connects",
         unit: "per replacement",
         better: Better::Less,
-        least: 0.01,
         is_generators_time: false,
         of: |scene| {
             let failed = scene.load.connections.failed + scene.probe.as_ref()?.connections.failed;
@@ -279,16 +278,14 @@ const FIGURES: [Figure; 7] = [
         name: "never sent",
         unit: "per replacement",
         better: Better::Less,
-        least: 0.01,
         is_generators_time: false,
         of: |scene| Some((scene.load.requests.unsent + scene.probe.as_ref()?.requests.unsent) as f64 / rounds(scene)?),
     },
-    Figure { name: "replacements", unit: "", better: Better::More, least: 1.0, is_generators_time: false, of: rounds },
+    Figure { name: "replacements", unit: "", better: Better::More, is_generators_time: false, of: rounds },
     Figure {
         name: "until the old one is gone",
         unit: "ms",
         better: Better::Less,
-        least: 1.0,
         is_generators_time: false,
         of: gone_ms,
     },
@@ -296,7 +293,6 @@ const FIGURES: [Figure; 7] = [
         name: "p99, new connections",
         unit: "ms",
         better: Better::Less,
-        least: 0.01,
         is_generators_time: true,
         of: |scene| Some(scene.load.response_us.p99? / 1000.0),
     },
@@ -304,7 +300,6 @@ const FIGURES: [Figure; 7] = [
         name: "p99, kept connections",
         unit: "ms",
         better: Better::Less,
-        least: 0.01,
         is_generators_time: true,
         of: |scene| Some(scene.probe.as_ref()?.response_us.p99? / 1000.0),
     },

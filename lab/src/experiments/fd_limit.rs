@@ -45,6 +45,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     seconds: |arm, asked| (f64::from(asked * arm.stretch), 2.0),
     timeline,
     figures: &figures::FIGURES,
+    least: |_| 1.0,
     picture: Picture {
         title: "Replies per second to the newcomers",
         y_name: "replies/s",

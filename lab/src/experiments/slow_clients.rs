@@ -39,6 +39,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     seconds: |arm, asked| (window_ms(arm, asked) as f64 / 1000.0, 0.3),
     timeline,
     figures: &FIGURES,
+    least: |scene| scene.one_request_percent(),
     picture: Picture {
         title: "Replies per second to ordinary clients",
         y_name: "replies/s",
@@ -228,38 +229,30 @@ fn slow(arm: &Arm, cpu: usize, stay_ms: u64) -> Command {
 const IN_TIME: Duration = Duration::from_millis(500);
 
 /// A figure that the load generator did not take the time of.
-const fn figure(
-    name: &'static str,
-    unit: &'static str,
-    better: Better,
-    least: f64,
-    of: fn(&Scene<'_>) -> Option<f64>,
-) -> Figure {
-    Figure { name, unit, better, least, is_generators_time: false, of }
+const fn figure(name: &'static str, unit: &'static str, better: Better, of: fn(&Scene<'_>) -> Option<f64>) -> Figure {
+    Figure { name, unit, better, is_generators_time: false, of }
 }
 
 const MIB: f64 = (1 << 20) as f64;
 
 const FIGURES: [Figure; 8] = [
-    figure("ordinary requests answered", "%", Better::More, 0.1, |scene| scene.answered_within(IN_TIME)),
+    figure("ordinary requests answered", "%", Better::More, |scene| scene.answered_within(IN_TIME)),
     Figure {
         is_generators_time: true,
-        ..figure("their p99", "ms", Better::Less, 0.001, |scene| Some(scene.load.response_us.p99? / 1000.0))
+        ..figure("their p99", "ms", Better::Less, |scene| Some(scene.load.response_us.p99? / 1000.0))
     },
-    figure("closed by limits", "", Better::More, 1.0, |scene| {
+    figure("closed by limits", "", Better::More, |scene| {
         let closes = &scene.served.as_ref()?.report.totals;
         Some(LIMITS.map(|limit| closes.closed_for(limit)).iter().sum::<u64>() as f64)
     }),
-    figure("slow ones open at the end", "", Better::Less, 1.0, |scene| Some(scene.slow.as_ref()?.open_at_end as f64)),
-    figure("time until closed", "s", Better::Less, 0.1, |scene| Some(scene.slow.as_ref()?.held_us.p50? as f64 / 1e6)),
-    figure("server's buffers", "MiB", Better::Less, 0.1, |scene| {
+    figure("slow ones open at the end", "", Better::Less, |scene| Some(scene.slow.as_ref()?.open_at_end as f64)),
+    figure("time until closed", "s", Better::Less, |scene| Some(scene.slow.as_ref()?.held_us.p50? as f64 / 1e6)),
+    figure("server's buffers", "MiB", Better::Less, |scene| {
         let reactors = scene.served.as_ref()?.report.reactors.iter();
         Some(reactors.map(|reactor| reactor.buffer_memory_bytes_peak).sum::<u64>() as f64 / MIB)
     }),
-    figure("kernel's TCP buffers", "MiB", Better::Less, 0.1, |scene| {
-        scene.tcp_memory_growth().map(|bytes| bytes / MIB)
-    }),
-    figure("server's CPU", "s", Better::Less, 0.01, |scene| scene.server_cpu_s()),
+    figure("kernel's TCP buffers", "MiB", Better::Less, |scene| scene.tcp_memory_growth().map(|bytes| bytes / MIB)),
+    figure("server's CPU", "s", Better::Less, |scene| scene.server_cpu_s()),
 ];
 
 /// Why a server closes a connection that takes too long, or too much.

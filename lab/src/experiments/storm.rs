@@ -45,6 +45,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     seconds: |arm, asked| (window(arm, asked).as_secs_f64(), if Scene::of(arm).tables() > 1 { 6.0 } else { 0.8 }),
     timeline,
     figures: &figures::FIGURES,
+    least: |scene| 100.0 / scene.load.connections.target.max(1) as f64,
     picture: Picture {
         title: "Replies per second while clients come back",
         y_name: "replies/s",

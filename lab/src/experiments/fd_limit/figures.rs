@@ -22,23 +22,22 @@ pub(super) const RECOVERY: &str = "recovery";
 const LATE_US: u64 = 100_000;
 
 /// A count of something bad.
-const BAD: Figure =
-    Figure { name: "", unit: "", better: Better::Less, least: 1.0, is_generators_time: false, of: |_| None };
+const BAD: Figure = Figure { name: "", unit: "", better: Better::Less, is_generators_time: false, of: |_| None };
 
 pub(super) const FIGURES: [Figure; 13] = [
     Figure { name: "server's CPU per reply", unit: "µs", of: |scene| Some(cpu_us(scene)? / replies(scene)?), ..BAD },
-    Figure { name: CPU, unit: "%", least: 0.1, of: |scene| Some(cpu_us(scene)? / 1e4 / short_s(scene)?), ..BAD },
-    Figure { name: FAILING, unit: "per s", least: 0.1, of: failing_per_s, ..BAD },
+    Figure { name: CPU, unit: "%", of: |scene| Some(cpu_us(scene)? / 1e4 / short_s(scene)?), ..BAD },
+    Figure { name: FAILING, unit: "per s", of: failing_per_s, ..BAD },
     Figure { name: "pauses of accept", of: pauses, ..BAD },
-    Figure { name: HELD_P99, unit: "ms", least: 0.001, is_generators_time: true, of: held_p99_ms, ..BAD },
-    Figure { name: HELD_TIMES, unit: "×", least: 0.01, is_generators_time: true, of: held_times, ..BAD },
-    Figure { name: "newcomers' requests answered", unit: "%", better: Better::More, least: 0.1, of: answered, ..BAD },
+    Figure { name: HELD_P99, unit: "ms", is_generators_time: true, of: held_p99_ms, ..BAD },
+    Figure { name: HELD_TIMES, unit: "×", is_generators_time: true, of: held_times, ..BAD },
+    Figure { name: "newcomers' requests answered", unit: "%", better: Better::More, of: answered, ..BAD },
     Figure { name: "late", of: late, ..BAD },
     Figure { name: "hung", of: |scene| Some(scene.load.requests.timed_out as f64), ..BAD },
     Figure { name: "reset", of: reset, ..BAD },
     Figure { name: "refused", of: |scene| Some(scene.load.connections.failed as f64), ..BAD },
     Figure { name: "of those held, lost", of: |scene| Some(scene.probe.as_ref()?.connections.lost as f64), ..BAD },
-    Figure { name: RECOVERY, unit: "ms", least: 0.1, is_generators_time: true, of: recovery_ms, ..BAD },
+    Figure { name: RECOVERY, unit: "ms", is_generators_time: true, of: recovery_ms, ..BAD },
 ];
 
 /// For how long descriptors were short.

@@ -20,59 +20,57 @@ pub(super) const AWAY: &str = "away";
 pub(super) const ATTEMPT_US: &str = "client's CPU per attempt";
 pub(super) const LOGIN_US: &str = "server's CPU per login";
 
-const fn less(name: &'static str, unit: &'static str, least: f64, of: fn(&Scene<'_>) -> Option<f64>) -> Figure {
-    Figure { name, unit, better: Better::Less, least, is_generators_time: false, of }
+const fn less(name: &'static str, unit: &'static str, of: fn(&Scene<'_>) -> Option<f64>) -> Figure {
+    Figure { name, unit, better: Better::Less, is_generators_time: false, of }
 }
 
 const fn time(name: &'static str, of: fn(&Scene<'_>) -> Option<f64>) -> Figure {
-    Figure { is_generators_time: true, ..less(name, "s", 0.01, of) }
+    Figure { is_generators_time: true, ..less(name, "s", of) }
 }
 
 const fn more(name: &'static str, unit: &'static str, of: fn(&Scene<'_>) -> Option<f64>) -> Figure {
-    Figure { better: Better::More, ..less(name, unit, 0.1, of) }
+    Figure { better: Better::More, ..less(name, unit, of) }
 }
 
 pub(super) const FIGURES: [Figure; 20] = [
     more(SERVED, "%", |scene| Some(100.0 - percent_of_clients(scene, reconnects(scene)?.unserved))),
-    less(LOSSES, "%", 0.1, |scene| Some(percent_of_clients(scene, lost(scene)?))),
+    less(LOSSES, "%", |scene| Some(percent_of_clients(scene, lost(scene)?))),
     time("noticed by 99 %", noticed),
     time("half served", |scene| served_s(scene, 0.5)),
     time("90 % served", |scene| served_s(scene, 0.9)),
     time(MOST, |scene| served_s(scene, 0.99)),
     time("all served", |scene| served_s(scene, 1.0)),
-    less("last against half", "times", 1.0, |scene| {
+    less("last against half", "times", |scene| {
         let outage = &reconnects(scene)?.outage_us;
         (reconnects(scene)?.unserved == 0).then_some(outage.max? / outage.p50.filter(|us| *us > 0.0)?)
     }),
-    less(NOBODY, "%", 0.1, |scene| {
+    less(NOBODY, "%", |scene| {
         let hellos = reconnects(scene)?.hellos;
         (hellos.sent > 0).then(|| 100.0 * hellos.failed as f64 / hellos.sent as f64)
     }),
-    less(SYNS, "per s", 1.0, |scene| {
-        scene.peak_per_s(Side::Client, &["ActiveOpens", "TCPSynRetrans"], scene.mark(LOST)?)
-    }),
-    less("longest accept queue", "", 1.0, |scene| scene.accept_queue_max()),
-    less(ATTEMPTS, "per client", 0.01, |scene| {
+    less(SYNS, "per s", |scene| scene.peak_per_s(Side::Client, &["ActiveOpens", "TCPSynRetrans"], scene.mark(LOST)?)),
+    less("longest accept queue", "", |scene| scene.accept_queue_max()),
+    less(ATTEMPTS, "per client", |scene| {
         Some(reconnects(scene)?.attempts as f64 / scene.load.connections.target as f64)
     }),
     more(SERVICE, "% of before", |scene| Some(100.0 * at_the_end(scene)? / before(scene)?)),
-    less("service below 90 % of before", "s", 0.1, |scene| {
+    less("service below 90 % of before", "s", |scene| {
         let line = 0.9 * before(scene)?;
         let dip = after(scene, LOST)?.filter(|interval| replies_per_s(interval) < line);
         Some(dip.map(|interval| interval.duration_us as f64 / 1e6).sum())
     }),
-    less("service lost", "s", 0.01, |scene| scene.service_lost_s(scene.mark(LOST)?)),
-    less("server's CPU since its return", "s", 0.01, server_cpu_s),
-    less("clients' CPU", "s", 0.01, |scene| Some(clients_cpu_us(scene) / 1e6)),
-    less(ATTEMPT_US, "µs", 0.1, |scene| {
+    less("service lost", "s", |scene| scene.service_lost_s(scene.mark(LOST)?)),
+    less("server's CPU since its return", "s", server_cpu_s),
+    less("clients' CPU", "s", |scene| Some(clients_cpu_us(scene) / 1e6)),
+    less(ATTEMPT_US, "µs", |scene| {
         let attempts = reconnects(scene)?.attempts;
         (attempts > 0).then(|| clients_cpu_us(scene) / attempts as f64)
     }),
-    less(LOGIN_US, "µs", 0.1, |scene| {
+    less(LOGIN_US, "µs", |scene| {
         let logins = scene.served.as_ref()?.report.totals.first_requests;
         (logins > 0).then_some(server_cpu_s(scene)? * 1e6 / logins as f64)
     }),
-    less(AWAY, "s", 0.001, |scene| Some(scene.mark(BACK)?.saturating_sub(scene.mark(LOST)?) as f64 / 1e9)),
+    less(AWAY, "s", |scene| Some(scene.mark(BACK)?.saturating_sub(scene.mark(LOST)?) as f64 / 1e9)),
 ];
 
 fn reconnects<'a>(scene: &'a Scene<'_>) -> Option<&'a Reconnects> {

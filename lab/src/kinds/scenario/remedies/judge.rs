@@ -3,21 +3,38 @@
 
 use results::stats::blocks::{BLOCKS_MIN, Effect, REFERENCES, Starts, judge};
 
-use crate::kinds::scenario::remedies::record::{ArmRecord, Better};
+use crate::kinds::scenario::remedies::record::{ArmRecord, Better, RunRecord};
 
 /// An effect below this does not matter: what is at stake in these experiments is whether service goes on.
 pub(super) const EFFECT_MIN: f64 = 0.10;
 
+/// Judges all arms by the first figure, of which less or more is better.
+pub(super) fn judge_all(arms: &mut [ArmRecord], better: Better) {
+    let effects = effects(arms, better);
+    let is_nothing: Vec<bool> = arms.iter().map(is_nothing).collect();
+    for ((arm, effect), own) in arms.iter_mut().zip(effects).zip(&is_nothing) {
+        arm.effect = effect;
+        // Where there was nothing in both there is no ratio to be a bound of.
+        arm.is_bound = effect.is_some() && *own != is_nothing[0];
+    }
+}
+
+/// Whether there was less than a run can tell from nothing, in half of the repeats or more.
+fn is_nothing(arm: &ArmRecord) -> bool {
+    let is_less = |run: &&RunRecord| run.figures.first().copied().flatten().is_some_and(|value| value < run.least);
+    !arm.runs.is_empty() && 2 * arm.runs.iter().filter(is_less).count() >= arm.runs.len()
+}
+
 /// The effect of each arm. The first two do nothing about the trouble and have none; nor has an arm that lacks a repeat, nor
 /// any when there are fewer than [`BLOCKS_MIN`].
-pub(super) fn effects(arms: &[ArmRecord], better: Better, least: f64) -> Vec<Option<Effect>> {
+fn effects(arms: &[ArmRecord], better: Better) -> Vec<Option<Effect>> {
     let none = || vec![None; arms.len()];
     if arms.len() <= REFERENCES {
         return none();
     }
     let value = |arm: &ArmRecord, repeat: u32| {
         let run = arm.runs.iter().find(|run| run.repeat == repeat)?;
-        let value = run.figures.first().copied().flatten()?.max(least);
+        let value = run.figures.first().copied().flatten()?.max(run.least);
         // The judgement calls less better.
         Some(if better == Better::More { 1.0 / value } else { value })
     };
@@ -58,7 +75,6 @@ fn inverted(effect: Effect) -> Effect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::scenario::remedies::record::RunRecord;
     use results::stats::blocks::Finding;
 
     fn arm(values: &[f64]) -> ArmRecord {
@@ -66,12 +82,21 @@ mod tests {
             repeat: repeat as u32,
             order: 0,
             figures: vec![Some(*value)],
+            least: 1.0,
             counters: vec![],
             points: vec![],
             verdict: String::new(),
         };
         let runs = values.iter().enumerate().map(run).collect();
-        ArmRecord { name: String::new(), what: String::new(), group: None, commands: vec![], runs, effect: None }
+        ArmRecord {
+            name: String::new(),
+            what: String::new(),
+            group: None,
+            commands: vec![],
+            runs,
+            effect: None,
+            is_bound: false,
+        }
     }
 
     /// The same numbers help or harm, as less or more is better.
@@ -80,7 +105,7 @@ mod tests {
         let (noisy, twice, same) = ([10.0, 11.0, 9.0, 10.5], [20.0, 22.5, 18.0, 21.0], [10.1, 10.9, 9.1, 10.4]);
         let arms = [arm(&noisy), arm(&same), arm(&twice), arm(&same)];
         let found = |better| {
-            let effects = effects(&arms, better, 0.1);
+            let effects = effects(&arms, better);
             assert!(effects[..2].iter().all(Option::is_none));
             effects[2..].iter().map(|effect| effect.expect("four repeats")).collect::<Vec<Effect>>()
         };
@@ -104,7 +129,7 @@ mod tests {
             arm(&[20.0, 22.5, 18.0, 21.0]),
         ];
         arms[2].runs.remove(1);
-        let effects = effects(&arms, Better::More, 0.1);
+        let effects = effects(&arms, Better::More);
         assert!(effects[2].is_none() && effects[3].is_some_and(|effect| effect.low > 1.5), "{effects:?}");
     }
 
@@ -118,16 +143,30 @@ mod tests {
             arm(&[20.0, 22.5, 18.0, 21.0]),
         ];
         arms[2].group = Some("other".to_owned());
-        let effects = effects(&arms, Better::More, 0.1);
+        let effects = effects(&arms, Better::More);
         assert!(effects[2].is_none() && effects[3].is_some_and(|effect| effect.low > 1.5), "{effects:?}");
     }
 
     #[test]
     fn too_few_repeats_have_no_interval_and_nothing_counts_as_the_least() {
         let few = [arm(&[1.0; 3]), arm(&[1.0; 3]), arm(&[2.0; 3])];
-        assert!(effects(&few, Better::More, 0.1).iter().all(Option::is_none));
+        assert!(effects(&few, Better::More).iter().all(Option::is_none));
         let none_at_all = [arm(&[0.0, 0.0, 0.0, 0.0]), arm(&[0.0, 0.0, 0.1, 0.0]), arm(&[100.0, 90.0, 110.0, 95.0])];
-        let effect = effects(&none_at_all, Better::More, 1.0)[2].expect("four repeats");
+        let effect = effects(&none_at_all, Better::More)[2].expect("four repeats");
         assert!((90.0..110.0).contains(&effect.ratio), "{effect:?}");
+    }
+
+    /// How many times none is less than some nobody knows; only that it is at least as many as against one.
+    #[test]
+    fn a_ratio_to_nothing_is_a_bound() {
+        let bounds = |arms: &[&[f64]]| {
+            let mut arms: Vec<ArmRecord> = arms.iter().map(|values| arm(values)).collect();
+            judge_all(&mut arms, Better::Less);
+            arms.iter().map(|arm| (arm.is_bound, arm.effect.map(|effect| effect.ratio.round()))).collect::<Vec<_>>()
+        };
+        let (some, none, seldom) = (&[20.0; 4][..], &[0.0; 4][..], &[0.0, 2.0, 2.0, 2.0][..]);
+        assert_eq!(bounds(&[some, some, none, seldom])[2..], [(true, Some(20.0)), (false, Some(12.0))]);
+        assert_eq!(bounds(&[none, none, some, none])[2..], [(true, Some(0.0)), (false, Some(1.0))]);
+        assert_eq!(bounds(&[some, none]), [(false, None), (false, None)]);
     }
 }

@@ -66,6 +66,10 @@ pub(crate) struct ArmRecord {
     /// What decides, against doing nothing; above 1 is better. Absent for the first two arms, and where too few repeats are
     /// complete.
     pub(crate) effect: Option<Effect>,
+    /// Whether the effect is the least that it can be, as in half of the repeats or more there was less than a run can tell from
+    /// nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_bound: bool,
 }
 
 /// One run of an arm.
@@ -76,6 +80,9 @@ pub(crate) struct RunRecord {
     pub(crate) order: u32,
     /// In the order of [`Record::figures`].
     pub(crate) figures: Vec<Option<f64>>,
+    /// The least of the first figure that the run can tell from nothing; 0 in records made before that was noted.
+    #[serde(default)]
+    pub(crate) least: f64,
     /// In the order of [`Record::counters`].
     pub(crate) counters: Vec<Option<u64>>,
     /// The picture: seconds, and the value.

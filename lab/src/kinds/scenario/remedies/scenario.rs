@@ -80,6 +80,7 @@ impl Scenario for Remedies {
             repeat: run.repeat,
             order: run.order,
             figures: self.figures.iter().map(|figure| (figure.of)(&scene)).collect(),
+            least: (self.least)(&scene),
             counters: self.counters.iter().map(|(side, counter)| seen.counted(*side, counter)).collect(),
             points: (self.picture.points)(&scene),
             verdict: scene.verdict(),
@@ -109,12 +110,12 @@ impl Scenario for Remedies {
                 commands: own().next().map(|finished| finished.commands.clone()).unwrap_or_default(),
                 runs: own().map(|finished| finished.run.clone()).collect(),
                 effect: None,
+                is_bound: false,
             }
         };
         let mut remedies: Vec<ArmRecord> = played.planned.iter().map(arm).collect();
         if let Some(decides) = self.figures.first() {
-            let effects = judge::effects(&remedies, decides.better, decides.least);
-            remedies.iter_mut().zip(effects).for_each(|(arm, effect)| arm.effect = effect);
+            judge::judge_all(&mut remedies, decides.better);
         }
         let figure = |figure: &crate::kinds::scenario::remedies::table::Figure| FigureRecord {
             name: figure.name.to_owned(),
@@ -163,5 +164,6 @@ const NOTES: [&str; 3] = [
      afterwards. Each has its own counters, ports and TIME-WAITs; both share this machine's CPUs.",
     "Congestion control is reno on both, and an orphan is given up after one retry (net.ipv4.tcp_orphan_retries), so that a \
      run leaves nothing to the next.",
-    "What is less than can be told from nothing counts as the least that can.",
+    "What is less than a run can tell from nothing, one event as a rule, counts as that much. A ratio that rests on it is a \
+     bound: at least, or at most.",
 ];

@@ -78,6 +78,11 @@ impl Scene<'_> {
         (requests.scheduled > 0).then(|| 100.0 * good as f64 / requests.scheduled as f64)
     }
 
+    /// One of the window's requests, in percent of all of them.
+    pub(crate) fn one_request_percent(&self) -> f64 {
+        100.0 / self.load.requests.scheduled.max(1) as f64
+    }
+
     /// The most connections in TIME-WAIT that a host was seen with.
     pub(crate) fn time_wait_max(&self, side: Side) -> Option<f64> {
         let levels = self.seen.observations.iter().filter_map(|observation| observation.of(side).sockstat.tcp_tw);

@@ -21,6 +21,9 @@ pub(crate) struct Remedies {
     pub(crate) timeline: fn(&Arm, &Run<'_>) -> Vec<Action>,
     /// The figures of a run. The first decides.
     pub(crate) figures: &'static [Figure],
+    /// The least of the figure that decides that a run can tell from nothing, as a rule one event: what is below counts as
+    /// this much, and a ratio to it is a bound.
+    pub(crate) least: fn(&Scene<'_>) -> f64,
     pub(crate) picture: Picture,
     /// The counters of the kernel that show the mechanism, and whose they are.
     pub(crate) counters: &'static [(Side, &'static str)],
@@ -43,8 +46,6 @@ pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
-    /// What is less than this counts as this much: it cannot be told from nothing.
-    pub(crate) least: f64,
     /// Whether the load generator took the time, so that it is not to be quoted where that calls itself INVALID.
     pub(crate) is_generators_time: bool,
     pub(crate) of: fn(&Scene<'_>) -> Option<f64>,

@@ -5,7 +5,7 @@ use results::report::{Table, count};
 use crate::kinds::scenario::remedies::foretold::{Case, Diagram, Foretold};
 use crate::kinds::scenario::remedies::record::{ArmRecord, CounterRecord, FigureRecord, Record};
 use crate::kinds::scenario::remedies::table::Remedies;
-use crate::kinds::scenario::remedies::words::{finding, interval, value};
+use crate::kinds::scenario::remedies::words::{finding, gain, value};
 
 /// The remedies by what decides, the best first.
 pub(super) fn remedies(scenario: &Remedies, record: &Record) -> Table {
@@ -13,7 +13,7 @@ pub(super) fn remedies(scenario: &Remedies, record: &Record) -> Table {
     let row = |arm: &&ArmRecord| {
         let [gain, found] = arm
             .effect
-            .map_or([String::new(), String::new()], |effect| [interval(&effect), finding(&effect).to_owned()]);
+            .map_or([String::new(), String::new()], |effect| [gain(arm, &effect), finding(&effect).to_owned()]);
         vec![arm.name.clone(), shown(scenario, record, arm, 0), gain, found]
     };
     let header = ["arm", &decides, "times as good", "finding"];

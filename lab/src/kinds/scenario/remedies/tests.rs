@@ -51,10 +51,10 @@ const TRIAL: Remedies = Remedies {
         name: "replies",
         unit: "per s",
         better: Better::More,
-        least: 1.0,
         is_generators_time: false,
         of: |scene| Some(scene.load.requests.completed as f64),
     }],
+    least: |_| 1.0,
     picture: Picture {
         title: "Replies",
         y_name: "replies/s",
@@ -80,11 +80,11 @@ fn record(arms: &[(&str, [f64; 4])]) -> Record {
         commands: vec![format!("c10m load {name}")],
         runs: (0..).zip(values).map(|(repeat, value)| run(repeat, *value)).collect(),
         effect: None,
+        is_bound: false,
     };
     let run_of = arms.iter().map(arm);
     let mut remedies: Vec<ArmRecord> = run_of.collect();
-    let effects = judge::effects(&remedies, Better::More, 1.0);
-    remedies.iter_mut().zip(effects).for_each(|(arm, effect)| arm.effect = effect);
+    judge::judge_all(&mut remedies, Better::More);
     Record {
         head: Head {
             schema: SCHEMA,
@@ -117,6 +117,7 @@ fn run(repeat: u32, value: f64) -> RunRecord {
         repeat,
         order: repeat,
         figures: vec![Some(value)],
+        least: 1.0,
         counters: vec![Some(u64::from(repeat))],
         points: vec![(0.0, 0.0), (1.0, value)],
         verdict: "VALID".to_owned(),
@@ -168,11 +169,15 @@ fn the_answer_comes_first_and_ranks_the_remedies() {
 fn each_part_of_the_answer_can_turn() {
     let mut same = usual();
     same.remedies[3].runs = same.remedies[0].runs.clone();
-    let effects = judge::effects(&same.remedies, Better::More, 1.0);
-    same.remedies.iter_mut().zip(effects).for_each(|(arm, effect)| arm.effect = effect);
+    judge::judge_all(&mut same.remedies, Better::More);
     let said = answers(&TRIAL, &same);
     assert!(!said[1].contains("What helps") && said[1].contains("not enough to see"), "{said:?}");
     assert!(!said.contains(&"Do good.".to_owned()), "advice that nothing bears out: {said:?}");
+
+    let mut dead = record(&[("nothing", [0.0; 4]), ("nothing (twin)", [0.0; 4]), ("good", [99.0; 4])]);
+    assert!(answers(&TRIAL, &dead)[1].contains("good at least 99.0 ×"), "{:?}", answers(&TRIAL, &dead));
+    dead.remedies[2].is_bound = false;
+    assert!(!answers(&TRIAL, &dead)[1].contains("at least"));
 
     let fine = record(&[("nothing", [99.0; 4]), ("nothing (twin)", [99.0; 4]), ("good", [99.0; 4])]);
     assert!(answers(&TRIAL, &fine)[0].contains("does not show what it should: nothing went wrong"));
@@ -206,6 +211,7 @@ fn groups_and_models_stand_apart() {
         name: "bad, larger".to_owned(),
         group: Some("Larger".to_owned()),
         effect: None,
+        is_bound: false,
         ..other
     });
     let case = |clients, foretold, measured| Case {

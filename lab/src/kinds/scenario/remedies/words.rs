@@ -12,9 +12,13 @@ pub(crate) fn value(value: Option<f64>) -> String {
     })
 }
 
-/// `2.04 [1.90, 2.20]`.
-pub(super) fn interval(effect: &Effect) -> String {
-    format!("{} [{}, {}]", ratio(effect.ratio), ratio(effect.low), ratio(effect.high))
+/// `2.04 [1.90, 2.20]`; `at least 1.90` where there was nothing left to compare with.
+pub(super) fn gain(arm: &ArmRecord, effect: &Effect) -> String {
+    match arm.is_bound {
+        true if effect.low > 1.0 => format!("at least {}", ratio(effect.low)),
+        true if effect.high < 1.0 => format!("at most {}", ratio(effect.high)),
+        _ => format!("{} [{}, {}]", ratio(effect.ratio), ratio(effect.low), ratio(effect.high)),
+    }
 }
 
 /// What may be said of a remedy.
@@ -44,7 +48,7 @@ pub(super) fn ranking(record: &Record) -> String {
     judged.sort_by(|one, other| other.1.ratio.total_cmp(&one.1.ratio));
     let of = |is_wanted: fn(&Effect) -> bool| -> Vec<String> {
         let wanted = judged.iter().filter(|(_, effect)| is_wanted(effect));
-        wanted.map(|(arm, effect)| format!("{} {} ×", arm.name, interval(effect))).collect()
+        wanted.map(|(arm, effect)| format!("{} {} ×", arm.name, gain(arm, effect))).collect()
     };
     let helps = of(|effect| effect.low > 1.0 && effect.finding != Finding::Equal);
     let harms = of(|effect| effect.high < 1.0 && effect.finding != Finding::Equal);
