@@ -66,6 +66,7 @@ pub(crate) fn against_null_server(options: &Options, stop: &AtomicBool) -> Resul
         realtime: false,
         // The null server is on this host, whatever the target is.
         sources: Vec::new(),
+        source_ports: None,
         i_own: (options.engine == Engine::Tun).then(|| host.to_string()),
         watch_pid: None,
         ..options.clone()

@@ -39,6 +39,7 @@ pub use memory::RESERVE_SHARE as MEMORY_RESERVE_SHARE;
 pub use plan::engine::Engine;
 pub use plan::mode::Mode;
 pub use plan::options::{Options, THREADS_MAX, WHATEVER_IT_TAKES, WarmUp, parse_cpus};
+pub use plan::ports::PortRange;
 pub use plan::target::TargetFacts;
 pub use protocol::client::StatusSet;
 pub use record::Record;

@@ -8,6 +8,7 @@ pub(crate) mod grain;
 mod limits;
 pub(crate) mod mode;
 pub(crate) mod options;
+pub(crate) mod ports;
 mod routes;
 mod sources;
 pub(crate) mod target;

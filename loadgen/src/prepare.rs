@@ -27,7 +27,7 @@ pub(crate) fn resolve(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 /// # Errors
 /// [`LoadError::Usage`] and [`LoadError::Refused`], each saying what to change.
 pub(crate) fn plan(options: &Options, resolve: Resolve, stop: &AtomicBool) -> Result<Plan, LoadError> {
-    on(options, limits::read(), resolve, stop)
+    on(options, limits::read(options)?, resolve, stop)
 }
 
 /// The same on a host with `limits`.

@@ -58,6 +58,25 @@ pub fn queued_connections(listener: &impl AsFd) -> io::Result<u32> {
     }
 }
 
+/// Bounds the ports from which connect(2) chooses for a socket, both ends included. The kernel takes bounds into account that lie
+/// within net.ipv4.ip_local_port_range, and ignores others without a word (`inet_sk_get_local_port_range` in
+/// net/ipv4/inet_connection_sock.c).
+///
+/// # Errors
+/// ENOPROTOOPT before Linux 6.3.
+pub fn bound_ports(socket: impl AsFd, first: u16, last: u16) -> Result<(), Errno> {
+    // linux/in.h; the libc crate lacks it. The lower half is the first port, the upper one the last.
+    const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
+    let range = u32::from(first) | u32::from(last) << 16;
+    let size = size_of::<u32>() as libc::socklen_t;
+    let place = (&raw const range).cast();
+    // SAFETY: the kernel reads `size` bytes at the address, an initialised number, and writes none.
+    match unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), libc::IPPROTO_IP, IP_LOCAL_PORT_RANGE, place, size) } {
+        0 => Ok(()),
+        _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
+    }
+}
+
 /// Lets bind(2) take an address but no port, so that connect(2) can choose a port that is free for this
 /// target only. Without it, a bound port is in use for every target (ip(7), since Linux 4.2).
 ///

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use loadgen::reconnect::Policy;
 use loadgen::self_test::SelfTestOptions;
 use loadgen::slo::Slo;
-use loadgen::{Engine, LoadError, Options, Process, Stage, StatusSet, WHATEVER_IT_TAKES, WarmUp};
+use loadgen::{Engine, LoadError, Options, PortRange, Process, Stage, StatusSet, WHATEVER_IT_TAKES, WarmUp};
 
 use super::body::{self, Body};
 use super::condition::Condition;
@@ -167,6 +167,9 @@ struct ConnectionsGroup {
     /// Source addresses to connect from
     #[arg(long = "source", value_delimiter = ',', value_name = "ADDR,…")]
     sources: Vec<IpAddr>,
+    /// Ports to connect from, within net.ipv4.ip_local_port_range (IP_LOCAL_PORT_RANGE, Linux 6.3)
+    #[arg(long, value_name = "FIRST-LAST")]
+    source_ports: Option<PortRange>,
     /// Stop, close everything and fail when the host has less memory left, for example 512M [default: a 32nd of its
     /// memory]
     #[arg(long, value_name = "BYTES", value_parser = crate::size::size)]
@@ -406,6 +409,7 @@ impl LoadArgs {
             body_len_max: requests.body_len_max,
             cpus: load.cpus.map_or_else(Vec::new, |cpus| cpus.0),
             sources: connections.sources,
+            source_ports: connections.source_ports,
             memory_reserve: connections.memory_reserve,
             engine: load.engine.into(),
             allow_private: safety.allow_private,

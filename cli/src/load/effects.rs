@@ -35,7 +35,7 @@ const ECHO: Need = Need::Workload(Workload::Echo);
 const HTTP: Need = Need::Workload(Workload::Http);
 
 /// Every option by the name of its field, and what it needs. A test compares this list with the command line.
-const NEEDS: [(&str, &[Need]); 45] = [
+const NEEDS: [(&str, &[Need]); 46] = [
     ("target", &[Need::Nothing]),
     ("connections", &[Need::Nothing]),
     ("rate", &[Need::Nothing]),
@@ -61,6 +61,7 @@ const NEEDS: [(&str, &[Need]); 45] = [
     ("connect_timeout", &[Need::Nothing]),
     ("reset", &[Need::KernelTcp]),
     ("sources", &[Need::Nothing]),
+    ("source_ports", &[Need::KernelTcp]),
     ("memory_reserve", &[Need::Nothing]),
     ("pipeline", &[Need::Nothing]),
     ("timeout", &[Need::Sending]),
@@ -260,6 +261,7 @@ mod tests {
             ("http://127.0.0.1/ --expect-status 204,304 --expect-body x", "--expect-body", "--expect-status"),
             ("tcp://198.18.0.1:1 --engine tun --reset", "--reset", "not --engine tun"),
             ("unix:/x --reset", "--reset", "no unix socket"),
+            ("unix:/x --source-ports 5000-6000", "--source-ports", "no unix socket"),
             ("--self-test -c 5", "--connections", "--self-test"),
             ("--self-test --quiet", "--quiet", "--self-test"),
             ("--self-test=http --schedule poisson", "--schedule", "--self-test"),

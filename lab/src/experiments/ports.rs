@@ -1,11 +1,13 @@
 //! `bench ports`: a client that opens a connection for each request, until it has no port left.
 
+use std::time::Duration;
+
 use crate::kinds::scenario::plan::{About, Length, Run};
 use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::remedies::record::{Better, Record};
 use crate::kinds::scenario::remedies::scene::replies_per_s;
 use crate::kinds::scenario::remedies::table::{Figure, Picture, Remedies};
-use crate::kinds::scenario::timeline::{Action, Ready, Role, Until, words};
+use crate::kinds::scenario::timeline::{Action, Or, Ready, Role, Until, words};
 use crate::session::host::Command;
 use crate::session::namespace::{Needs, SERVER, clients};
 use crate::session::request::Profile;
@@ -119,12 +121,57 @@ fn arms(profile: Profile) -> Vec<Arm> {
                 "net.ipv4.tcp_fin_timeout=5, which many guides recommend, and which is about another state",
             )
         });
+        arms.extend(searches());
     }
     arms
 }
 
+const SEARCH: &str = "What it costs to find a port, by how full the range is";
+/// For these arms, and how many of them another client holds.
+const SEARCHED: &str = "20000 24999";
+
+/// connect(2) tries one port after the other until it finds one that is free (`__inet_hash_connect`,
+/// net/ipv4/inet_hashtables.c). These clients close by reset, so that each leaves its port at once.
+fn searches() -> Vec<Arm> {
+    let arm = |name, what, load| Arm { group: Some(SEARCH), load, ..Arm::named(name, what) };
+    let churn = "--requests-per-connection 1 --reset";
+    vec![
+        arm("empty", "the range has 5,000 ports, none of which is held", churn),
+        arm("half full", "another client holds 2,500 of them", churn),
+        arm("nearly full", "another client holds 4,700 of them", churn),
+        arm(
+            "nearly full, ports apart",
+            "the same, and each client has ports of its own (IP_LOCAL_PORT_RANGE, c10m load --source-ports)",
+            "--requests-per-connection 1 --reset --source-ports 24900-24999",
+        ),
+    ]
+}
+
+/// The client that holds ports.
+fn holder(arm: &Arm, run: &Run<'_>) -> Option<(u64, String)> {
+    let count = match arm.name {
+        "half full" => 2_500,
+        "nearly full" | "nearly full, ports apart" => 4_700,
+        _ => return None,
+    };
+    let apart = if arm.load.contains("--source-ports") { "--source-ports 20000-24899" } else { "" };
+    Some((
+        count,
+        format!(
+            "load http://{SERVER}:7000/ --allow-private --connections {count} --rate 0 --warmup 0s --duration {}s --reset --cpus {} \
+             --json {apart}",
+            run.seconds + 3,
+            run.places.client
+        ),
+    ))
+}
+
 fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
-    let ports = if run.fault { PORTS } else { ENOUGH };
+    let ports = match run.fault {
+        _ if arm.group.is_some() => SEARCHED,
+        true => PORTS,
+        false => ENOUGH,
+    };
     let server = format!("serve http --listen {SERVER}:7000 --reactors 1 --cpus {} --json", run.places.server);
     let sources: Vec<String> = clients(arm.addresses).map(|address| address.to_string()).collect();
     let load = format!(
@@ -147,17 +194,23 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
         Action::Set { side: Side::Client, name: REUSE, value: "2".to_owned() },
     ];
     actions.extend(arm.settings.iter().map(set));
-    actions.extend([
-        start(Role::Server, Ready::Announced, &server),
-        Action::Observe,
-        start(Role::Load, Ready::AtOnce, &load),
-        Action::wait(Until::Ended(Role::Load)),
-        Action::End(Role::Server),
-    ]);
+    actions.extend([start(Role::Server, Ready::Announced, &server), Action::Observe]);
+    let holder = holder(arm, run);
+    if let Some((count, line)) = &holder {
+        let all = Until::Established(*count);
+        let or = Or::Fail("the client that holds ports has not got them all");
+        actions.extend([start(Role::Probe, Ready::AtOnce, line), Action::Await { until: all, within: HOLD_MAX, or }]);
+    }
+    actions.extend([start(Role::Load, Ready::AtOnce, &load), Action::wait(Until::Ended(Role::Load))]);
+    actions.extend(holder.map(|_| Action::End(Role::Probe)));
+    actions.push(Action::End(Role::Server));
     actions
 }
 
-const FIGURES: [Figure; 5] = [
+/// Longest wait until the ports are held.
+const HOLD_MAX: Duration = Duration::from_secs(10);
+
+const FIGURES: [Figure; 6] = [
     Figure {
         name: "replies",
         unit: "per s",
@@ -178,6 +231,16 @@ const FIGURES: [Figure; 5] = [
         better: Better::Less,
         is_generators_time: true,
         of: |scene| Some(scene.load.connect_us.p99? / 1000.0),
+    },
+    Figure {
+        name: "client's CPU per connection",
+        unit: "µs",
+        better: Better::Less,
+        is_generators_time: false,
+        of: |scene| {
+            let opened = scene.load.connections.opened as f64;
+            (opened > 0.0).then(|| (scene.load.cpu.user_us + scene.load.cpu.system_us) as f64 / opened)
+        },
     },
     Figure {
         name: "client's TIME-WAITs",

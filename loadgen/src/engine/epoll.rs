@@ -13,6 +13,7 @@ use super::token::Token;
 use super::turn::{Engine, Wait};
 use crate::LoadError;
 use crate::plan::grain::CHECK_NS;
+use crate::plan::ports::PortRange;
 use crate::recording::causes::Cause;
 use crate::recording::counters::Traffic;
 use protocol::client::Client;
@@ -45,6 +46,7 @@ pub(super) struct Epoll {
     addresses: Vec<SocketAddrAny>,
     /// Wakes a wait without a timeout every [`CHECK_NS`]; made when first needed.
     ticker: Option<OwnedFd>,
+    ports: Option<PortRange>,
     resets: bool,
     scratch: Vec<u8>,
     events: Vec<epoll::Event>,
@@ -62,7 +64,7 @@ impl Sockets for Epoll {
         traffic: &mut Traffic,
     ) -> Result<OwnedFd, Errno> {
         let target = &self.addresses[route];
-        let socket = new_socket(target.address_family(), source, SocketFlags::NONBLOCK, self.resets)?;
+        let socket = new_socket(target.address_family(), source, SocketFlags::NONBLOCK, self.ports, self.resets)?;
         // For a unix socket a full accept queue is EAGAIN (connect(2)): try again, as after a refusal.
         match connect(&socket, target) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
@@ -113,7 +115,8 @@ impl Engine for Epoll {
             .map_err(|errno| LoadError::setup("create an epoll instance", errno))?;
         let no_event = epoll::Event { flags: EventFlags::empty(), data: epoll::EventData::new_u64(0) };
         let events = vec![no_event; EVENTS_MAX_CLOSED];
-        Ok(Epoll { epoll, addresses, ticker: None, resets: false, scratch: vec![0; READ_LEN], events })
+        let ports = job.options.source_ports;
+        Ok(Epoll { epoll, addresses, ticker: None, ports, resets: false, scratch: vec![0; READ_LEN], events })
     }
 
     fn close_by_reset(&mut self) {

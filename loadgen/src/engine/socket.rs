@@ -1,16 +1,18 @@
 //! Makes the sockets that engines and other clients connect.
 
+use crate::plan::ports::PortRange;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A socket of a family, bound to `source` but to no port yet.
+/// A socket of a family, bound to `source` but to no port yet; connect(2) chooses one of `ports`.
 pub(crate) fn new_socket(
     family: AddressFamily,
     source: Option<SocketAddr>,
     flags: SocketFlags,
+    ports: Option<PortRange>,
     resets: bool,
 ) -> Result<OwnedFd, Errno> {
     let socket = socket_with(family, SocketType::STREAM, flags | SocketFlags::CLOEXEC, None)?;
@@ -27,6 +29,9 @@ pub(crate) fn new_socket(
     if let Some(source) = source {
         sys::socket::choose_port_late(&socket)?;
         bind(&socket, &source)?;
+    }
+    if let Some(PortRange { first, last }) = ports {
+        sys::socket::bound_ports(&socket, first, last)?;
     }
     Ok(socket)
 }

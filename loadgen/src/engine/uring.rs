@@ -18,6 +18,7 @@ use super::turn::{Engine, Wait};
 use crate::LoadError;
 use crate::engine::connection::Phase;
 use crate::plan::grain::CHECK_NS;
+use crate::plan::ports::PortRange;
 use crate::recording::causes::Cause;
 use crate::recording::counters::Traffic;
 use io_uring::types::{CancelBuilder, Fixed, TimeoutFlags, Timespec};
@@ -100,6 +101,7 @@ pub(super) struct Uring {
     addresses: Vec<SockAddr>,
     tick: Box<Timespec>,
     is_ticking: bool,
+    ports: Option<PortRange>,
     resets: bool,
     completions: Vec<Completion>,
     /// The first completion that has not been handled.
@@ -121,7 +123,7 @@ impl Sockets for Uring {
         traffic: &mut Traffic,
     ) -> Result<Place, Errno> {
         let family = AddressFamily::from_raw(self.addresses[route].family());
-        let socket = new_socket(family, source, SocketFlags::empty(), self.resets)?;
+        let socket = new_socket(family, source, SocketFlags::empty(), self.ports, self.resets)?;
         let place = Place::of(token);
         traffic.register += 1;
         let registered = self.ring.place(token.index, socket.as_fd());
@@ -191,6 +193,7 @@ impl Engine for Uring {
             addresses,
             tick: Box::new(Timespec::new().nsec(CHECK_NS as u32)),
             is_ticking: false,
+            ports: job.options.source_ports,
             resets: false,
             completions: Vec::with_capacity(COMPLETIONS as usize),
             next: 0,

@@ -127,7 +127,7 @@ impl Connections {
         let addresses = &self.targets[connection.target].addresses;
         let address = &addresses[number as usize % addresses.len()];
         // Closed by a reset, so that a run leaves nothing to the next.
-        let socket = new_socket(address.address_family(), None, SocketFlags::NONBLOCK, true)?;
+        let socket = new_socket(address.address_family(), None, SocketFlags::NONBLOCK, None, true)?;
         match connect(&socket, address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(errno) => return Err(errno),

@@ -6,7 +6,7 @@ use crate::plan::engine::Engine;
 use crate::plan::options::WarmUp;
 use crate::record::{State, TargetAddress};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
@@ -82,6 +82,30 @@ fn addresses_that_answer_share_the_connections() {
         let answered = (first.requests(), second.requests());
         assert!(answered.0 > 0 && answered.1 > 0, "{engine:?}: {answered:?}");
         assert_eq!(answered.0 + answered.1, record.requests.completed_whole_run, "{engine:?}");
+    }
+}
+
+#[test]
+fn connections_start_from_the_ports_that_are_given() {
+    for engine in engines() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let target = format!("tcp://{}", listener.local_addr().unwrap());
+        let first = host::sysctl::local_port_range().map_or(40_000, |[first, _]| first as u16 + 100);
+        let given = first..=first + 2;
+        let options = Options {
+            connections: 2,
+            threads: 1,
+            rate: Some(0.0),
+            // An address that nothing else uses, so that all ports are free.
+            sources: vec!["127.0.0.77".parse().unwrap()],
+            source_ports: Some(format!("{}-{}", given.start(), given.end()).parse().unwrap()),
+            ..options(target, engine)
+        };
+        let peers = thread::spawn(move || [0; 2].map(|_| listener.accept().unwrap()));
+        let record = load(&options, &AtomicBool::new(false), |_| {}).unwrap().record;
+        assert_eq!(record.connections.established, 2, "{engine:?}");
+        let ports = peers.join().unwrap().map(|(_, peer)| peer.port());
+        assert!(ports[0] != ports[1] && ports.iter().all(|port| given.contains(port)), "{engine:?}: {ports:?}");
     }
 }
 

@@ -3,6 +3,7 @@
 use super::engine::Engine;
 use super::grain;
 use super::mode::Mode;
+use super::ports::PortRange;
 use crate::LoadError;
 use crate::reconnect::Policy;
 use crate::schedule::{Process, Stage};
@@ -95,6 +96,9 @@ pub struct Options {
     pub cpus: Vec<u32>,
     /// Source addresses to connect from; empty lets the plan choose.
     pub sources: Vec<IpAddr>,
+    /// Ports of these addresses to connect from, within the host's own range; absent lets the kernel choose (IP_LOCAL_PORT_RANGE of
+    /// ip(7), Linux 6.3).
+    pub source_ports: Option<PortRange>,
     /// How to do the I/O.
     pub engine: Engine,
     /// The run stops if the host has less memory left than this, in bytes. `None` means a thirty-second of all
@@ -147,6 +151,7 @@ impl Default for Options {
             body_len_max: 1 << 30,
             cpus: Vec::new(),
             sources: Vec::new(),
+            source_ports: None,
             memory_reserve: None,
             engine: Engine::Epoll,
             allow_private: false,

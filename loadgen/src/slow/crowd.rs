@@ -140,7 +140,7 @@ impl Crowd<'_> {
         let route = &self.routes[turn % self.routes.len()];
         let address = &self.addresses[turn % self.routes.len()];
         let source = route.source(turn / self.routes.len());
-        let socket = new_socket(address.address_family(), source, rustix::net::SocketFlags::NONBLOCK, false)?;
+        let socket = new_socket(address.address_family(), source, rustix::net::SocketFlags::NONBLOCK, None, false)?;
         if self.options.kind == Kind::Unread {
             // Before the connect, which tells the server the window.
             sockopt::set_socket_recv_buffer_size(&socket, UNREAD_BUFFER)?;
