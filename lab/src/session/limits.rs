@@ -13,6 +13,29 @@ const CONNECTIONS_PER_REACTOR_MAX: u64 = 18_000;
 /// `tuning` predicts c10m alone; this has to hold for nginx and haproxy, too, whose memory nobody predicts.
 const BYTES_PER_CONNECTION: u64 = 16 << 10;
 
+/// Memory that the programs of a run take whatever the number of connections: two or three processes with their stacks,
+/// buffers and rings.
+const BYTES_OF_PROGRAMS: u64 = 256 << 20;
+
+/// Whether `available` bytes of memory have room for a run of so many connections. What cannot be read counts as enough: then
+/// the run itself meets the limit and says so.
+///
+/// # Errors
+/// What is lacking, and what would do instead.
+pub(crate) fn check_memory(connections: u32, available: Option<u64>) -> Result<(), String> {
+    let needed = BYTES_OF_PROGRAMS + u64::from(connections) * BYTES_PER_CONNECTION;
+    match available.filter(|available| *available < needed) {
+        None => Ok(()),
+        Some(available) => Err(format!(
+            "needs {} of memory for {} connections, and {} are available: end other programs, or choose the quick profile, which needs \
+             least",
+            tuning::bytes(needed),
+            tuning::thousands(connections.into()),
+            tuning::bytes(available)
+        )),
+    }
+}
+
 /// What bounds connections here.
 #[derive(Debug)]
 pub(crate) struct Limits {
@@ -62,6 +85,16 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_memory_has_no_room_for_is_refused() {
+        assert_eq!(check_memory(100_000, None), Ok(()));
+        assert_eq!(check_memory(100_000, Some(4 << 30)), Ok(()));
+        let said = check_memory(100_000, Some(1 << 30)).unwrap_err();
+        let parts = ["needs 1.8 GiB", "100,000 connections", "1.0 GiB are available", "quick profile"];
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        assert_eq!(check_memory(10_000, Some(1 << 30)), Ok(()));
+    }
 
     fn limits(descriptors_max: u64, change: impl FnOnce(&mut Facts)) -> Limits {
         let mut limits = Limits::on_descriptors(descriptors_max);

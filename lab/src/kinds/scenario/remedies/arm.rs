@@ -16,6 +16,8 @@ pub(crate) struct Arm {
     pub(crate) settings: &'static [(Side, &'static str, &'static str)],
     /// Most descriptors of the server's tables; absent: as many as this program's.
     pub(crate) descriptors_max: Option<u64>,
+    /// Most connections at a time: what memory must have room for.
+    pub(crate) connections_max: u32,
     /// Addresses of the client's host.
     pub(crate) addresses: u8,
     /// How often the usual seconds the window is long.
@@ -37,6 +39,7 @@ impl Arm {
             load: "",
             settings: &[],
             descriptors_max: None,
+            connections_max: 10_000,
             addresses: 1,
             stretch: 1,
             group: None,

@@ -1,5 +1,6 @@
 //! Plans, plays and publishes a scenario about remedies.
 
+use ::host::Facts;
 use results::report::{Document, Table};
 use results::stats::blocks::REFERENCES;
 
@@ -12,6 +13,7 @@ use crate::kinds::scenario::remedies::{judge, report};
 use crate::kinds::scenario::seen::Seen;
 use crate::kinds::scenario::timeline::{Ground, Timeline};
 use crate::session::host::Host;
+use crate::session::limits;
 use crate::session::request::Profile;
 use crate::subjects::tools::find;
 use results::shell;
@@ -63,6 +65,8 @@ impl Scenario for Remedies {
     }
 
     fn plan(&self, _host: &dyn Host, case: Planned) -> Result<Planned, String> {
+        let available = Facts::of_this_host().memory.available_bytes;
+        limits::check_memory(case.arm.connections_max, available).map_err(|lacks| format!("{}: {lacks}", case.name))?;
         match case.arm.program.filter(|program| find::path_of(program).is_none()) {
             None => Ok(case),
             Some(program) => Err(format!("{}: needs the program {program}, which is not installed", case.name)),
