@@ -126,7 +126,7 @@ fn happened(record: &Record) -> String {
     format!(
         "With a queue without bound {:.0} % of the requests were answered in time, and {:.0} % of the queries were done for clients that \
          had gone; with 128 places {:.0} % were. Four threads can do {foretold:.0} queries a second by Little's law, and with those \
-         places gave {good:.0} good replies a second, {:.0} % of that. {}",
+         places gave {good:.0} good replies a second, {:.0} % of that.{}",
         of(naive, IN_TIME),
         of(naive, FOR_NOBODY),
         of(bounded, IN_TIME),

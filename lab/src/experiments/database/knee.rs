@@ -83,7 +83,7 @@ pub(super) fn foretell(record: &Record) -> Option<Foretold> {
     })
 }
 
-/// Both knees in a sentence.
+/// Both knees in a sentence, behind another one.
 pub(super) fn sentence(record: &Record) -> String {
     let knees = record.median_of(RISING_FOUR, CAPACITY).zip(record.median_of(RISING_FOUR, KNEE));
     let Some((foretold, measured)) = knees.filter(|(_, measured)| *measured > 0.0) else { return String::new() };
@@ -92,7 +92,7 @@ pub(super) fn sentence(record: &Record) -> String {
         format!("; without the one slow query in a thousand it would be {}", count(capacity.round()))
     });
     format!(
-        "Four threads have their knee at {} queries a second by Little's law{alike}; load that rises finds it at {}, where the law \
+        " Four threads have their knee at {} queries a second by Little's law{alike}; load that rises finds it at {}, where the law \
          is {:+.0} % off.",
         count(foretold.round()),
         count(measured.round()),
