@@ -119,6 +119,8 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
         Action::rest(Duration::from_millis(CALM_MS)),
         Action::Mark(figures::SHORT),
         start(Role::Probe, load(NEWCOMERS, &newcomers), Ready::AtOnce),
+        Action::rest(Duration::from_secs(u64::from(seconds))),
+        Action::Mark(figures::STILL),
         Action::wait(Until::Ended(Role::Probe)),
         Action::Mark(figures::FREE),
         start(Role::Latecomer, load(3, "--requests 3 --timeout 10s --duration 10s"), Ready::AtOnce),
@@ -155,8 +157,8 @@ fn happened(record: &Record) -> String {
 const NOTES: [&str; 6] = [
     "The kernel completes handshakes of newcomers as long as the accept queue has room, so they look connected and wait for a \
      reply: only those that are reset know.",
-    "CPU time and replies are those between the moment at which the newcomers are started and that at which they have gone, with \
-     the replies to those held: their number is the same in all arms.",
+    "CPU time and replies are those of as long as the newcomers stay, from the moment at which they are started, with the replies to \
+     those held: their number is the same in all arms. Failing accepts are counted until the newcomers have gone.",
     "Recovery is counted from the end of the newcomers' program, and includes the start of the latecomers'.",
     "A p99 of those held is the median of the p99s of 200 ms each, of some 1,200 requests: while descriptors were short, or before, \
      once all of them had connected. Newcomers take CPU time of the clients' CPU too, so the ratio of a server that never runs short is \
