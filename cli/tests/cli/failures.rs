@@ -154,6 +154,9 @@ fn a_database_is_overloaded_and_a_short_queue_helps() {
         assert!(queue.contains(&of(arm, "longest queue")), "{arm}: {}", of(arm, "longest queue"));
     }
     assert!(of("unbounded queue", "queries for nobody") > 20.0 && of("128 places", "queries for nobody") < 20.0);
+    // What came within the window is no more than the threads can do, but for what chance moves in so short a time.
+    assert!(of("128 places", "good replies") <= 1.03 * of("128 places", "capacity foretold"), "{record}");
+    assert!(of("rising load", "knee measured") > 300.0, "{record}");
     // Four threads at a little more than 2.1 ms each; four times as many can do four times as much.
     let [four, sixteen] = ["128 places", "16 threads"].map(|arm| of(arm, "capacity foretold"));
     assert!((400.0..1905.0).contains(&four) && (2.0..8.0).contains(&(sixteen / four)), "{four}, {sixteen}");
@@ -175,10 +178,10 @@ fn a_loop_that_blocks_keeps_everybody_waiting() {
         let blocked = ["block", "pool", "two loops", "a server apart"].map(|arm| of(arm, "loop blocked"));
         (code, of("block", "p99"), foretold_us, blocked)
     };
-    // Calls of 3 ms take an eighth of the time, so the last hundredth waits for most of one, and seldom for two.
+    // Some twenty calls of 3 ms take a sixteenth of the time, so the last hundredth waits for most of one, and seldom for two.
     let (_, p99_us, foretold_us, blocked) = play(false);
-    assert!(p99_us > 2200.0 && (2000.0..7000.0).contains(&foretold_us), "{p99_us}, {foretold_us}");
-    assert!((6.0..20.0).contains(&blocked[0]) && (3.0..10.0).contains(&blocked[2]), "{blocked:?}");
+    assert!(p99_us > 1500.0 && (1500.0..7000.0).contains(&foretold_us), "{p99_us}, {foretold_us}");
+    assert!((2.0..12.0).contains(&blocked[0]) && (1.0..6.0).contains(&blocked[2]), "{blocked:?}");
     assert_eq!((blocked[1], blocked[3]), (0.0, 0.0));
     let (code, _, foretold_us, blocked) = play(true);
     assert!(code == 0 && foretold_us < 1000.0, "{code}, {foretold_us}");
@@ -195,10 +198,8 @@ fn descriptors_run_out_and_only_the_naive_loop_burns() {
     let resting = median(&record, "rest", "failing accepts");
     assert!(resting > 0.0 && resting <= 20.0, "it meets the limit, and hardly tries in vain: {resting}");
     assert!(median(&record, "rest", "pauses of accept") > 0.0);
-    for arm in ["raise the soft limit", "a table for each reactor"] {
-        for figure in ["failing accepts", "pauses of accept", "hung", "reset", "refused"] {
-            assert_eq!(median(&record, arm, figure), 0.0, "{arm}: {figure}");
-        }
+    for figure in ["failing accepts", "pauses of accept", "hung", "reset", "refused"] {
+        assert_eq!(median(&record, "raise the soft limit", figure), 0.0, "{figure}");
     }
     assert!(median(&record, "turn away", "reset") > 0.0 && median(&record, "rest", "hung") > 0.0);
     // How much is for a machine that is quiet.
@@ -233,12 +234,17 @@ fn pages_are_late_and_second_copies_help() {
     let (code, stdout, stderr) = run(&out.arguments("tail", &["--repeats", "1", "--seconds", "2", "--json"]));
     let record: Value = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
     let late = |arm| median(&record, arm, "late pages");
-    assert!(late("pages of 100") > late("pages of 10") && late("pages of 10") > late("single replies"), "{record}");
+    assert!(late("pages of 100") > late("pages of 10") && late("pages of 10") > late("pages of 2"), "{record}");
     assert!(late("10, hedged") < late("pages of 10") / 2.0, "{record}");
     assert!(
         median(&record, "10, tied", "server's work") > 1.9 && median(&record, "pages of 10", "server's work") < 1.1
     );
-    // One repeat of 40 pages may miss what is foretold.
+    // A stall of a tenth of a second hides from whoever waits for replies, or counts from when it sent.
+    let (seen, hidden) =
+        (median(&record, "c10m load, constant", "p99"), median(&record, "c10m load, closed loop", "p99"));
+    assert!(seen > 50.0 && median(&record, "c10m load, constant", "p99 in truth") > 80.0, "{seen}: {record}");
+    assert!(hidden < seen / 2.0, "{hidden} beside {seen}");
+    // A busy machine holds up whole pages, which is not by reply.
     assert!(code == 0 || stderr.contains("foretell") || stdout.contains("foretell"), "{code}: {stderr}");
 }
 

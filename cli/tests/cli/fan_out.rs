@@ -113,6 +113,18 @@ fn second_copies_make_fewer_pages_late_for_what_they_cost() {
     assert!(parts("second") <= parts("asked") * 0.01 + 10.0 && parts("over_budget") > 0.0, "{record}");
 }
 
+/// A server that is always late is helped out by the other one only if no second copy comes back to it. They did where second
+/// copies took turns too.
+#[test]
+fn second_copies_go_to_another_server() {
+    let (slow, quick) = (Late::start(&["--late-permille", "1000", "--late-by", "300ms"]), Late::start(&[]));
+    for more in [&["--hedge", "after=40ms,budget=100%"][..], &["--tied"]] {
+        let record = fan_out(&[&slow, &quick], &[&["--parts", "5", "-r", "40"], more].concat());
+        // Half of the first copies go to the slow one, and every third second copy would without a rule.
+        assert!(share(&record, "slow_parts") < 0.05, "{more:?}: {record}");
+    }
+}
+
 /// Where nothing is late, second copies find nothing to win.
 #[test]
 fn without_late_replies_a_hedge_gains_nothing() {

@@ -1,17 +1,21 @@
 //! `bench slow-clients`: clients that are slow on purpose take a server's places, and which limit gets rid of them.
 
+mod arms;
+mod figures;
+
+use std::time::Duration;
+
 use crate::kinds::scenario::plan::{About, Length, Run};
 use crate::kinds::scenario::remedies::arm::Arm;
-use crate::kinds::scenario::remedies::record::{Better, Record};
-use crate::kinds::scenario::remedies::scene::{Scene, replies_per_s};
-use crate::kinds::scenario::remedies::table::{Figure, Picture, Remedies};
+use crate::kinds::scenario::remedies::record::Record;
+use crate::kinds::scenario::remedies::scene::replies_per_s;
+use crate::kinds::scenario::remedies::table::{Picture, Remedies};
 use crate::kinds::scenario::timeline::{Action, Ready, Role, Until, words};
 use crate::session::host::Command;
 use crate::session::namespace::{Needs, SERVER};
 use crate::session::request::Profile;
 use crate::session::side::Side;
-
-use std::time::Duration;
+use figures::ANSWERED;
 
 const ABOUT: About = About {
     name: "slow-clients",
@@ -35,10 +39,10 @@ const ABOUT: About = About {
 pub(super) const SCENARIO: Remedies = Remedies {
     about: ABOUT,
     load: "50 ordinary clients, 1,000 requests a second; 1,200 slow ones come",
-    arms,
+    arms: arms::arms,
     seconds: |arm, asked| (window_ms(arm, asked) as f64 / 1000.0, 0.3),
     timeline,
-    figures: &FIGURES,
+    figures: &figures::FIGURES,
     least: |scene| scene.one_request_percent(),
     picture: Picture {
         title: "Replies per second to ordinary clients",
@@ -75,98 +79,6 @@ const CALM_MS: u64 = 400;
 const AFTER_MS: u64 = 100;
 /// The window for each second asked for: what an answer in a minute and a half leaves room for.
 const WINDOW_MS: u64 = 900;
-
-const NO_LIMIT: &str = "--header-timeout 0s --stall-timeout 0s --idle-timeout 0s";
-const HEADS: &str = "heads /";
-const BODIES: &str = "bodies /echo --ahead 16k";
-const UNREAD: &str = "unread /bytes/10000000";
-
-fn arms(profile: Profile) -> Vec<Arm> {
-    let arm = |name, what, load, serve| Arm { load, serve, ..Arm::named(name, what) };
-    let mut arms = vec![
-        arm("heads", "slow heads: a byte every 100 ms, and no limit", HEADS, NO_LIMIT),
-        arm(
-            "heads, head timeout",
-            "slow heads, and a head may take 300 ms (--header-timeout)",
-            HEADS,
-            "--header-timeout 300ms --stall-timeout 0s --idle-timeout 0s",
-        ),
-        arm("bodies", "slow bodies: 16 KiB at once, then a byte every 100 ms, and no limit", BODIES, NO_LIMIT),
-        arm(
-            "bodies, stall timeout",
-            "slow bodies, and 300 ms without a byte end them (--stall-timeout): a byte in time starts that anew",
-            BODIES,
-            "--header-timeout 0s --stall-timeout 300ms --idle-timeout 0s",
-        ),
-        arm(
-            "bodies, body timeout",
-            "slow bodies, and a whole body may take 300 ms (--body-timeout)",
-            BODIES,
-            "--header-timeout 0s --body-timeout 300ms --stall-timeout 0s --idle-timeout 0s",
-        ),
-        arm("unread", "clients ask for 10 MB and read nothing, and no limit", UNREAD, NO_LIMIT),
-        arm(
-            "unread, stall timeout",
-            "the same, and a reply that makes no progress for 300 ms is given up (--stall-timeout)",
-            UNREAD,
-            "--header-timeout 0s --stall-timeout 300ms --idle-timeout 0s",
-        ),
-        arm(
-            "idle, idle timeout",
-            "clients connect and say nothing, and silence may last 300 ms (--idle-timeout)",
-            "idle /",
-            "--header-timeout 0s --stall-timeout 0s --idle-timeout 300ms",
-        ),
-    ];
-    if profile == Profile::Full {
-        arms.extend(more());
-    }
-    arms
-}
-
-/// These go through something else than the first arm.
-const OTHERS: &str = "Other clients, and other times";
-
-/// What takes longer, or another program.
-fn more() -> Vec<Arm> {
-    let arm = |name, what, load, serve| Arm { load, serve, ..Arm::named(name, what) };
-    let other = |name, what, load, serve| Arm { group: Some(OTHERS), ..arm(name, what, load, serve) };
-    vec![
-        arm("idle", "clients connect and say nothing, and no limit", "idle /", NO_LIMIT),
-        other(
-            "segments",
-            "whole requests, a byte every 20 ms in a segment of its own: no limit answers them",
-            "segments /",
-            NO_LIMIT,
-        ),
-        arm(
-            "bodies, 8 MiB of buffers",
-            "slow bodies, and buffers have 8 MiB (--buffer-memory): where they run short, those without progress are shed",
-            BODIES,
-            "--header-timeout 0s --stall-timeout 0s --idle-timeout 0s --buffer-memory 8MiB",
-        ),
-        arm(
-            "heads that come back, head timeout",
-            "slow heads, a head may take 300 ms, and who is closed comes back at once",
-            "heads / --reopen",
-            "--header-timeout 300ms --stall-timeout 0s --idle-timeout 0s",
-        ),
-        Arm {
-            stretch: 8,
-            ..other(
-                "heads, as shipped",
-                "slow heads, and the limits that a server has unless told otherwise (10 s for a head)",
-                HEADS,
-                "",
-            )
-        },
-        Arm {
-            program: Some("slowhttptest"),
-            stretch: 3,
-            ..other("slowhttptest", "its slow heads (slowhttptest -H, 1,200 connections), and no limit", "", NO_LIMIT)
-        },
-    ]
-}
 
 fn window_ms(arm: &Arm, asked: u32) -> u64 {
     u64::from(asked * arm.stretch) * WINDOW_MS
@@ -205,8 +117,9 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
 /// The slow clients of an arm.
 fn slow(arm: &Arm, cpu: usize, stay_ms: u64) -> Command {
     if let Some(tool) = arm.program {
-        let line =
-            format!("-H -c {SLOW} -r {SLOW} -i 1 -l {} -x 24 -p 1 -u http://{SERVER}:7000/", stay_ms.div_ceil(1000));
+        let (mode, path) = (arm.load, if arm.load.contains("-B") { "echo" } else { "" });
+        let seconds = stay_ms.div_ceil(1000);
+        let line = format!("{mode} -c {SLOW} -r {SLOW} -i 1 -l {seconds} -x 24 -p 1 -u http://{SERVER}:7000/{path}");
         return Command { cpus: vec![cpu], ..Command::other(tool, &words(&line), tool) };
     }
     let mut parts = arm.load.splitn(3, ' ');
@@ -225,55 +138,16 @@ fn slow(arm: &Arm, cpu: usize, stay_ms: u64) -> Command {
     Command::own(&words(&line))
 }
 
-/// A later reply is of no use to anybody.
-const IN_TIME: Duration = Duration::from_millis(500);
-
-/// A figure that the load generator did not take the time of.
-const fn figure(name: &'static str, unit: &'static str, better: Better, of: fn(&Scene<'_>) -> Option<f64>) -> Figure {
-    Figure { name, unit, better, is_generators_time: false, of }
-}
-
-const MIB: f64 = (1 << 20) as f64;
-
-const FIGURES: [Figure; 8] = [
-    figure("ordinary requests answered", "%", Better::More, |scene| scene.answered_within(IN_TIME)),
-    Figure {
-        is_generators_time: true,
-        ..figure("their p99", "ms", Better::Less, |scene| Some(scene.load.response_us.p99? / 1000.0))
-    },
-    figure("closed by limits", "", Better::More, |scene| {
-        let closes = &scene.served.as_ref()?.report.totals;
-        Some(LIMITS.map(|limit| closes.closed_for(limit)).iter().sum::<u64>() as f64)
-    }),
-    figure("slow ones open at the end", "", Better::Less, |scene| Some(scene.slow.as_ref()?.open_at_end as f64)),
-    figure("time until closed", "s", Better::Less, |scene| Some(scene.slow.as_ref()?.held_us.p50? as f64 / 1e6)),
-    figure("server's buffers", "MiB", Better::Less, |scene| {
-        let reactors = scene.served.as_ref()?.report.reactors.iter();
-        Some(reactors.map(|reactor| reactor.buffer_memory_bytes_peak).sum::<u64>() as f64 / MIB)
-    }),
-    figure("kernel's TCP buffers", "MiB", Better::Less, |scene| scene.tcp_memory_growth().map(|bytes| bytes / MIB)),
-    figure("server's CPU", "s", Better::Less, |scene| scene.server_cpu_s()),
-];
-
-/// Why a server closes a connection that takes too long, or too much.
-const LIMITS: [server::CloseReason; 5] = [
-    server::CloseReason::HeaderTimeout,
-    server::CloseReason::BodyTimeout,
-    server::CloseReason::StallTimeout,
-    server::CloseReason::IdleTimeout,
-    server::CloseReason::Shed,
-];
-
 /// Without a limit the others have to be left without service, or there is nothing to mend.
 fn others_starve(record: &Record) -> Option<String> {
-    let answered = record.median_of("heads", "ordinary requests answered").unwrap_or(100.0);
+    let answered = record.median_of("heads", ANSWERED).unwrap_or(100.0);
     (answered > 60.0)
         .then(|| format!("{answered:.0} % of the ordinary requests were answered beside slow heads without a limit"))
 }
 
 /// The one remedy that every server has must give service back, or these are not its clients.
 fn the_head_timeout_helps(record: &Record) -> Option<String> {
-    let of = |arm| record.median_of(arm, "ordinary requests answered").unwrap_or(0.0);
+    let of = |arm| record.median_of(arm, ANSWERED).unwrap_or(0.0);
     let (without, with) = (of("heads"), of("heads, head timeout"));
     (with < without + 10.0).then(|| {
         format!("beside slow heads {without:.0} % of the ordinary requests were answered without a limit, and {with:.0} % with a head timeout")
@@ -282,7 +156,7 @@ fn the_head_timeout_helps(record: &Record) -> Option<String> {
 
 fn happened(record: &Record) -> String {
     let of = |arm, figure| record.median_of(arm, figure).unwrap_or(0.0);
-    let answered = |arm| of(arm, "ordinary requests answered");
+    let answered = |arm| of(arm, ANSWERED);
     let most = ["heads", "bodies", "unread"].map(|arm| of(arm, "kernel's TCP buffers") + of(arm, "server's buffers"));
     format!(
         "1,200 slow clients took a server's 1,000 places: beside slow heads {:.0} % of the ordinary requests were answered, with a timeout \
@@ -302,7 +176,8 @@ fn happened(record: &Record) -> String {
 const NOTES: [&str; 6] = [
     "The timeouts are 300 ms, so that an answer fits a run of two seconds; a server for people takes some ten times as much. Slow clients \
      come at 0.4 s, and the answer takes a tick of the server's clock (100 ms) more.",
-    "What a remedy cannot give back is the time until it acts: of these runs about a quarter.",
+    "A reply counts within half a second. The timeouts are shorter, so whoever waits until one acts is still answered in time: the share \
+     says whether service comes back, and the p99 what the wait until then is.",
     "The kernel's TCP buffers are those of this machine, so of both sides, and of whoever else uses it: the growth over the run, at its \
      highest. A client that does not read has a receive buffer of 4 KiB; what it asked for waits at the server.",
     "A client that does not read does not notice a FIN behind what it has not read, so it counts as open; how many the server closed \

@@ -191,6 +191,11 @@ impl Connections {
         }
     }
 
+    /// Where a copy was sent to.
+    pub(super) fn target(&self, sent: Sent) -> usize {
+        self.all[sent.connection as usize].target
+    }
+
     /// Gives up what is still on its way; `None` when it has come back meanwhile.
     pub(super) fn give_up(&mut self, sent: Sent) -> Option<Copy> {
         let connection = &mut self.all[sent.connection as usize];

@@ -222,9 +222,14 @@ impl Drive<'_> {
 
     /// False when no connection is free.
     fn send(&mut self, part: PartId, is_second: bool, now: u64) -> bool {
-        let Some(sent) = self.connections.send(self.turn, Copy { part, is_second, sent_ns: now }) else { return false };
-        // The next copy goes to the next target: a second one elsewhere than the first.
-        self.turn = self.turn.wrapping_add(1);
+        let elsewhere = self.parts.elsewhere(part).filter(|_| is_second);
+        let copy = Copy { part, is_second, sent_ns: now };
+        let Some(sent) = self.connections.send(elsewhere.unwrap_or(self.turn), copy) else { return false };
+        if !is_second {
+            // Targets take turns by first copies alone. A second one that took a turn would let others follow their first ones.
+            self.turn = self.turn.wrapping_add(1);
+            self.parts.sent_to(part, self.connections.target(sent));
+        }
         self.timeouts.push_back((now + duration_ns(self.options.timeout), sent));
         self.count(part, |parts| {
             parts.copies += 1;

@@ -22,6 +22,8 @@ struct Part {
     request: u32,
     intended_ns: u64,
     is_measured: bool,
+    /// Where its first copy went to.
+    target: Option<u32>,
     /// Copies sent and without an end, and copies that wait for a connection.
     open: u32,
     is_answered: bool,
@@ -92,6 +94,7 @@ impl Parts {
                 request,
                 intended_ns,
                 is_measured,
+                target: None,
                 open: copies,
                 is_answered: false,
                 is_in_use: true,
@@ -112,6 +115,18 @@ impl Parts {
     /// When its request was meant to be sent, and whether it is in the window.
     pub(super) fn intended(&self, id: PartId) -> Option<(u64, bool)> {
         self.part(id).map(|part| (part.intended_ns, part.is_measured))
+    }
+
+    /// The first copy was sent to this target.
+    pub(super) fn sent_to(&mut self, id: PartId, target: usize) {
+        if self.part(id).is_some() {
+            self.parts[id.index as usize].target = Some(target as u32);
+        }
+    }
+
+    /// The target after that of the first copy: a second one goes elsewhere, if there is more than one.
+    pub(super) fn elsewhere(&self, id: PartId) -> Option<usize> {
+        self.part(id)?.target.map(|target| target as usize + 1)
     }
 
     /// A second copy is to be sent as well.

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::server::{Message, Work};
 
@@ -21,16 +21,19 @@ pub(super) fn do_in_pool(work: Work, stop: &Stop, queries: Option<&Queries>) -> 
     }
 }
 
-/// Does a job where the caller is: in the reactor, where everybody waits for its end. It looks up nothing.
-pub(crate) fn do_here(work: Work) -> Message {
-    match work {
+/// Does a job where the caller is: in the reactor, where everybody waits for its end. It looks up nothing. Says how long it
+/// took: a sleep ends late by the timer's slack, and by what it takes to get the CPU back.
+pub(crate) fn do_here(work: Work) -> (Message, Duration) {
+    let start = Instant::now();
+    let message = match work {
         Work::Sleep { ms } => {
             thread::sleep(Duration::from_millis(ms.into()));
             Message::Done
         }
         Work::Burn { us } => burn(us),
         Work::Query { .. } => Message::Failed,
-    }
+    };
+    (message, start.elapsed())
 }
 
 /// Uses CPU time, by the thread's own clock: what others take meanwhile does not count.
@@ -52,7 +55,8 @@ mod tests {
     #[test]
     fn what_is_to_be_burned_is_burned() {
         let start = sys::clock::thread_cpu_ns();
-        assert_eq!(do_here(Work::Burn { us: 3000 }), Message::Done);
+        let (message, took) = do_here(Work::Burn { us: 3000 });
+        assert!(message == Message::Done && took >= Duration::from_millis(3), "{took:?}");
         assert!(sys::clock::thread_cpu_ns() - start >= 3_000_000);
     }
 }

@@ -222,6 +222,12 @@ counters! {
     job_wait_us,
     /// Microseconds that jobs took on a thread of the pool.
     job_run_us,
+    /// Jobs that the reactor did itself, while all its connections waited; `block_us` over this is their mean time.
+    blocks,
+    /// Microseconds that these took, from their beginning to their end.
+    block_us,
+    /// The squares of these times, added up: what a queue makes of them depends on how unequal they are.
+    block_us_squared,
     ;
     /// Most bytes that one connection had received but could not process yet, because a reply was unsent or a
     /// request was incomplete.
@@ -241,6 +247,13 @@ impl Counters {
 
     pub(crate) fn closed(&mut self, reason: CloseReason) {
         self.closes[reason.index()] += 1;
+    }
+
+    /// The reactor did a job itself, which took so long.
+    pub(crate) fn blocked(&mut self, took_us: u64) {
+        self.blocks += 1;
+        self.block_us += took_us;
+        self.block_us_squared = self.block_us_squared.saturating_add(took_us.saturating_mul(took_us));
     }
 
     /// A job ended so.

@@ -18,7 +18,11 @@ impl<P: Protocol, K> Shard<P, K> {
         let job = shared.protocol.job(&connection.state)?;
         shared.counters.jobs += 1;
         let message = match (job.place, &self.desk) {
-            (Place::Reactor, _) => blocking::do_here(job.work),
+            (Place::Reactor, _) => {
+                let (message, took) = blocking::do_here(job.work);
+                shared.counters.blocked(whole_us(took));
+                message
+            }
             (Place::Pool, Some(desk)) => match desk.submit(id, job.work) {
                 Some(queued) => {
                     shared.counters.jobs_queued_peak = shared.counters.jobs_queued_peak.max(queued as u64);

@@ -58,6 +58,11 @@ pub(crate) fn job_in_a_pipeline(variant: Variant) {
     drop(client);
     let totals = server.drain().totals;
     assert_eq!((totals.jobs, totals.jobs_refused, totals.stale_messages), (10, 0, 0));
+    // Three sleeps of 5 ms and three times 0.1 ms of CPU time were the reactor's own; equal times have the least squares.
+    assert_eq!((totals.blocks, totals.jobs_done), (6, 4));
+    assert!((15_300..3_000_000).contains(&totals.block_us), "{}", totals.block_us);
+    assert!(totals.block_us_squared * 6 >= totals.block_us.pow(2), "{}", totals.block_us_squared);
+    assert!(totals.block_us_squared <= totals.block_us.pow(2), "{}", totals.block_us_squared);
 }
 
 /// Bytes that came while it waited have no event of their own afterwards, and neither has a FIN.

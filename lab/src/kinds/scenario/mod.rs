@@ -11,7 +11,7 @@ pub(crate) mod plan;
 mod play;
 mod prepare;
 pub(crate) mod remedies;
-mod seen;
+pub(crate) mod seen;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timeline;

@@ -1,6 +1,7 @@
 //! One arm of a scenario about remedies: what it gives to the server, to the load generator and to the hosts.
 
 use crate::session::side::Side;
+use crate::subjects::tools::tool::Tool;
 
 /// One way to deal with the trouble.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) struct Arm {
     pub(crate) group: Option<&'static str>,
     /// A program that it cannot do without.
     pub(crate) program: Option<&'static str>,
+    /// The load generator whose own figures it is about, in the role of the load.
+    pub(crate) tool: Option<Tool>,
 }
 
 impl Arm {
@@ -44,6 +47,7 @@ impl Arm {
             stretch: 1,
             group: None,
             program: None,
+            tool: None,
         }
     }
 }

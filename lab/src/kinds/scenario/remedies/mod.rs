@@ -4,6 +4,8 @@
 pub(crate) mod arm;
 pub(crate) mod foretold;
 mod judge;
+#[cfg(test)]
+pub(crate) mod made_up;
 mod picture;
 pub(crate) mod record;
 mod report;

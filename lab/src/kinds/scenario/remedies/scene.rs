@@ -18,14 +18,18 @@ use crate::kinds::scenario::seen::{Observation, Seen};
 use crate::kinds::scenario::timeline::Role;
 use crate::session::side::Side;
 use crate::subjects::servers::c10m;
+use crate::subjects::tools::parse::Reported;
+use crate::subjects::tools::tool::Tool;
 
 /// What one run showed.
 pub(crate) struct Scene<'a> {
     pub(crate) arm: &'a Arm,
     pub(crate) seen: &'a Seen,
-    /// Empty where a fan-out took its place.
+    /// Empty where a fan-out or another program took its place.
     pub(crate) load: Load,
     pub(crate) fan_out: Option<FanOut>,
+    /// What a load generator says, where the arm is about that.
+    pub(crate) reported: Option<Reported>,
     /// What a probe and a latecomer saw, where there are such.
     pub(crate) probe: Option<Load>,
     pub(crate) latecomer: Option<Load>,
@@ -47,9 +51,12 @@ impl Scene<'_> {
             first.is_some_and(|first| first == command)
         };
         let context = "the load generator printed no record";
+        let reported = arm.tool.map(|tool| reported(tool, seen)).transpose()?;
+        let is_own = arm.tool.is_none_or(Tool::is_own);
         let (load, fan_out) = match is(Role::Load, "fan-out") {
             true => (Load::default(), Some(serde_json::from_str(account).context(context)?)),
-            false => (serde_json::from_str(account).context(context)?, None),
+            false if is_own => (serde_json::from_str(account).context(context)?, None),
+            false => (Load::default(), None),
         };
         // A probe that failed has no record.
         let other = |role| seen.account(role).ok().and_then(|text| serde_json::from_str(text).ok());
@@ -61,11 +68,14 @@ impl Scene<'_> {
         // Another program's is not understood.
         let slow = seen.account(Role::Slow).ok().and_then(|text| serde_json::from_str(text).ok());
         let (probe, latecomer) = (other(Role::Probe), other(Role::Latecomer));
-        Ok(Scene { arm, seen, load, fan_out, probe, latecomer, slow, served, null_served })
+        Ok(Scene { arm, seen, load, fan_out, reported, probe, latecomer, slow, served, null_served })
     }
 
-    /// The load generator's verdict on itself.
+    /// The load generator's verdict on itself; other programs have none.
     pub(crate) fn verdict(&self) -> String {
+        if self.arm.tool.is_some_and(|tool| !tool.is_own()) {
+            return NO_VERDICT.to_owned();
+        }
         self.fan_out.as_ref().map_or_else(|| self.load.verdict.to_string(), |record| record.verdict.name().to_owned())
     }
 
@@ -73,7 +83,7 @@ impl Scene<'_> {
     pub(crate) fn answered_within(&self, time: Duration) -> Option<f64> {
         let requests = &self.load.requests;
         let responses = Latencies::decode(self.load.histograms.get(&Distribution::Response)?).ok()?;
-        // Failures are in there too, with what they waited.
+        // Failures are in there too, with what they waited. Those that waited longer are taken off as well: it is so many at least.
         let good = responses.count_within(time).saturating_sub(requests.failed).min(requests.completed);
         (requests.scheduled > 0).then(|| 100.0 * good as f64 / requests.scheduled as f64)
     }
@@ -81,6 +91,13 @@ impl Scene<'_> {
     /// One of the window's requests, in percent of all of them.
     pub(crate) fn one_request_percent(&self) -> f64 {
         100.0 / self.load.requests.scheduled.max(1) as f64
+    }
+
+    /// Requests that null servers answered, a second one included.
+    pub(crate) fn null_requests(&self) -> Option<u64> {
+        let second = self.seen.account(Role::SecondServer).ok().map(null_account);
+        let second = second.transpose().ok()?.map_or(0, |exit| exit.requests);
+        Some(self.null_served.as_ref()?.requests + second)
     }
 
     /// The most connections in TIME-WAIT that a host was seen with.
@@ -155,12 +172,26 @@ impl Scene<'_> {
     /// A value of each measured interval: seconds of the window at its end, and what `of` makes of it. What is left of the
     /// window after the last whole interval is too short for a rate.
     pub(crate) fn by_interval(&self, of: fn(&Interval) -> f64) -> Vec<(f64, f64)> {
-        let usual_us = self.measured().map(|interval| interval.duration_us).max().unwrap_or(0);
-        let whole = self.measured().filter(|interval| interval.duration_us >= usual_us / 2);
-        let point =
-            |interval: &Interval| ((interval.start_us as f64 + interval.duration_us as f64) / 1e6, of(interval));
-        whole.map(point).collect()
+        by_interval(&self.load, of)
     }
+}
+
+/// The same of any load.
+pub(crate) fn by_interval(load: &Load, of: fn(&Interval) -> f64) -> Vec<(f64, f64)> {
+    let measured = || load.intervals.iter().filter(|interval| interval.phase == IntervalPhase::Measured);
+    let usual_us = measured().map(|interval| interval.duration_us).max().unwrap_or(0);
+    let whole = measured().filter(|interval| interval.duration_us >= usual_us / 2);
+    let point = |interval: &Interval| ((interval.start_us as f64 + interval.duration_us as f64) / 1e6, of(interval));
+    whole.map(point).collect()
+}
+
+/// What stands in place of the verdict of a load generator that does not judge itself.
+const NO_VERDICT: &str = "none";
+
+/// What a load generator says.
+fn reported(tool: Tool, seen: &Seen) -> anyhow::Result<Reported> {
+    let output = seen.output(Role::Load).context("no load generator was started")?;
+    tool.parse(&output.text).with_context(|| format!("{} printed something unknown", tool.program()))
 }
 
 /// The account of a null server.
@@ -179,6 +210,7 @@ pub(crate) fn replies_per_s(interval: &Interval) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::scenario::seen::Output;
 
     /// Ten replies in a moment would be a rate that nobody reached.
     #[test]
@@ -209,7 +241,23 @@ mod tests {
             served: None,
             null_served: None,
             fan_out: None,
+            reported: None,
         };
         assert_eq!(scene.by_interval(replies_per_s), [(0.1, 1000.0), (0.201, 2000.0)]);
+    }
+
+    /// What other programs print is theirs, and no record; what nobody understands fails the run.
+    #[test]
+    fn another_program_reports_for_itself() {
+        let output = |text: &str| Output { role: Role::Load, command: vec!["hey".to_owned()], text: text.to_owned() };
+        let seen = |text: &str| Seen { outputs: vec![output(text)], ..Seen::default() };
+        let arm = Arm { tool: Some(Tool::Hey), ..Arm::named("hey", "") };
+        let seen_hey = seen(include_str!("../../../subjects/tools/samples/hey.txt"));
+        let scene = Scene::of(&arm, &seen_hey).expect("its own form");
+        assert!(scene.reported.as_ref().and_then(|reported| reported.at(0.99)).is_some_and(|ms| ms > 0.0));
+        assert_eq!((scene.verdict().as_str(), scene.load.requests.scheduled), ("none", 0));
+        assert!(Scene::of(&arm, &seen("no such output")).is_err_and(|error| error.to_string().contains("hey")));
+        let without = Arm::named("c10m", "");
+        assert!(Scene::of(&without, &seen("no record")).is_err());
     }
 }

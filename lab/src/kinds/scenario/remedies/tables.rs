@@ -21,15 +21,18 @@ pub(super) fn remedies(scenario: &Remedies, record: &Record) -> Table {
     Table::new("The remedies by what decides, medians of the repeats".to_owned(), &header, rows)
 }
 
-/// All other figures, in the same order. `None` when there are none.
+/// All other figures, in the same order. Leaves out those that none of the arms has; `None` when there are no others.
 pub(super) fn others(scenario: &Remedies, record: &Record) -> Option<Table> {
-    let names: Vec<String> = record.figures.iter().skip(1).map(title).collect();
+    let arms = ranked(record);
+    let has = |index: &usize| arms.iter().any(|arm| arm.median(*index).is_some());
+    let indices: Vec<usize> = (1..record.figures.len()).filter(has).collect();
+    let names: Vec<String> = indices.iter().map(|index| title(&record.figures[*index])).collect();
     let header: Vec<&str> = ["arm"].into_iter().chain(names.iter().map(String::as_str)).collect();
     let row = |arm: &&ArmRecord| {
-        let figures = (1..record.figures.len()).map(|index| shown(scenario, record, arm, index));
+        let figures = indices.iter().map(|index| shown(scenario, record, arm, *index));
         [arm.name.clone()].into_iter().chain(figures).collect()
     };
-    let rows = ranked(record).iter().map(row).collect();
+    let rows = arms.iter().map(row).collect();
     let title = "What else was measured, medians; in parentheses: times of runs that the load generator calls INVALID";
     (!names.is_empty()).then(|| Table { ends_in_words: false, ..Table::new(title.to_owned(), &header, rows) })
 }
