@@ -17,6 +17,7 @@ use crate::options::Options;
 use crate::reactor::{Line, News};
 use crate::report::Report;
 use crate::stats::{Stats, Watch};
+use crate::unavailable::Unavailable;
 
 /// What the owner of a server may order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Server {
     knocks: Receiver<DoorNews>,
     knock: Sender<DoorNews>,
     predecessor: Option<u32>,
+    /// What failed when the sockets were its own already.
+    shortcomings: Vec<Unavailable>,
     /// Whether a service manager keeps the sockets: the next server that it starts gets them, with all that is queued.
     is_passed: bool,
     /// Whether a drain was asked for, and whether there is one: a successor brings one about, too.
@@ -67,6 +70,11 @@ impl Server {
     /// The process whose listeners it took over.
     pub fn predecessor(&self) -> Option<u32> {
         self.predecessor
+    }
+
+    /// What of a hand-over failed after the predecessor had let go: it serves all the same.
+    pub fn shortcomings(&self) -> &[Unavailable] {
+        &self.shortcomings
     }
 
     /// Where it listens, in the requested order; a port is never 0.

@@ -29,6 +29,7 @@ macro_rules! suite {
                 limits: idle_timeout, header_timeout, stalled_body, slow_body, stalled_reply, connection_limit, crowd_that_left, port_in_use,
                         stalled_peers_free_their_places, empty_lines_are_no_progress, slow_reader_is_not_stalled;
                 handover: hand_overs_under_load, each_serves_its_own, who_does_not_take_over_changes_nothing,
+                          a_refused_successor_leaves_no_mark, a_refused_successor_leaves_the_program,
                           a_stop_after_a_hand_over;
                 handicap: every_request_pays, the_first_request_pays;
                 admission: accept_rate, rate_of_several_places, rate_in_a_drain, waiting_room_order, full_waiting_room,
