@@ -130,10 +130,10 @@ impl Predecessor {
         self.process
     }
 
-    /// Says that everything is ready, and waits for its leave.
+    /// Says that everything is ready, and waits for its leave. If that does not come in time, it cannot come later.
     pub(crate) fn take_over(self) -> Result<Threshold, Unavailable> {
         let Predecessor { path, peer, threshold, process } = self;
-        let said = message::say(&peer, &Message::Ready).and_then(|()| message::hear(&peer, ANSWER_MAX, None));
+        let said = message::say(&peer, &Message::Ready).and_then(|()| message::hear_or_refuse(&peer, ANSWER_MAX));
         let cause = match said {
             Ok(Message::Yours) => return Ok(threshold),
             Ok(Message::Refusal { cause }) => cause,
