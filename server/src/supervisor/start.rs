@@ -11,7 +11,7 @@ use crate::admission::WhenShort;
 use crate::balance::Program;
 use crate::blocking::Pool;
 use crate::drain::Command;
-use crate::handover::{self, Found, Predecessor, Threshold};
+use crate::handover::{self, Found, Leaving, Predecessor, Threshold};
 use crate::inherited::Inherited;
 use crate::listener::SocketSizes;
 use crate::listening::{self, Places};
@@ -41,7 +41,7 @@ impl Server {
         match handover::look(path, &options)? {
             Found::Nobody(threshold) => {
                 let mut server = Server::open(options, None, false)?;
-                if let Err(unavailable) = server.let_in(threshold) {
+                if let Err(unavailable) = server.let_in(threshold, None) {
                     server.order(Command::Stop);
                     server.join();
                     return Err(unavailable);
@@ -72,8 +72,8 @@ impl Server {
         };
         server.predecessor = Some(predecessor.process());
         match predecessor.take_over() {
-            Ok(threshold) => {
-                server.own(threshold);
+            Ok((threshold, leaving)) => {
+                server.own(threshold, leaving);
                 Ok(server)
             }
             Err(unavailable) => {
@@ -86,7 +86,7 @@ impl Server {
 
     /// The sockets are this server's own. The predecessor accepts no more, so what fails from here on ends nothing: with
     /// the sockets as they were found, or without a path for the next successor, it serves, and says so.
-    fn own(&mut self, threshold: Threshold) {
+    fn own(&mut self, threshold: Threshold, leaving: Leaving) {
         self.places.own_files();
         self.shortcomings.extend(self.places.renew(&self.options).err());
         if let Ok(sizes) = self.places.sizes() {
@@ -96,7 +96,7 @@ impl Server {
             // A doorbell cannot fail while its reactor lives.
             let _ = line.begin();
         }
-        let let_in = self.let_in(threshold);
+        let let_in = self.let_in(threshold, Some(leaving));
         self.shortcomings.extend(let_in.err());
     }
 
@@ -136,6 +136,7 @@ impl Server {
             knock,
             predecessor: None,
             shortcomings: vec![],
+            leaving: None,
             is_passed,
             is_asked: false,
             is_draining: false,
@@ -199,9 +200,9 @@ impl Server {
     }
 
     /// Opens the door for successors.
-    fn let_in(&mut self, threshold: Threshold) -> Result<(), Unavailable> {
+    fn let_in(&mut self, threshold: Threshold, leaving: Option<Leaving>) -> Result<(), Unavailable> {
         let door = threshold.door(self.options.workload, self.places.kept());
-        self.door = Some(door.watch(self.knock.clone()).map_err(Unavailable::kernel("starting a thread"))?);
+        self.door = Some(door.watch(leaving, self.knock.clone()).map_err(Unavailable::kernel("starting a thread"))?);
         Ok(())
     }
 }
@@ -213,7 +214,7 @@ fn ready(news: News) -> Result<(usize, SocketSizes), Unavailable> {
         News::Unavailable(unavailable) => Err(unavailable),
         // Not from this reactor, but from one that was started before and was serving.
         News::Ended(report) => Err(Unavailable::reactor(report.index, report.error)),
-        News::Snapshot(_) => unreachable!("nobody asks before all reactors serve"),
+        News::Snapshot(_) | News::Left { .. } => unreachable!("nobody asks before all reactors serve"),
     }
 }
 

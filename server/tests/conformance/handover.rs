@@ -111,6 +111,37 @@ pub(crate) fn hand_overs_under_load(variant: Variant) {
     assert!(TcpStream::connect(address).is_err(), "not even a listener");
 }
 
+/// The kernel tells one ring of a new connection. If that is one that has just stopped accepting, nobody takes the connection
+/// before the next one comes; and here no other comes, because the only client waits for its reply.
+pub(crate) fn no_connection_is_overlooked(variant: Variant) {
+    const ROUNDS: u32 = 200;
+    let place = Place::new("overlooked", variant);
+    let mut server = place.start(variant, 1, &[any_port()]);
+    let until = Arc::new(AtomicBool::new(false));
+    let (address, end) = (server.address, until.clone());
+    let client = std::thread::spawn(move || {
+        let mut replies = 0;
+        while !end.load(Ordering::Relaxed) {
+            let stream = TcpStream::connect(address).expect("somebody listens at every moment");
+            stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a valid timeout");
+            Client { stream }.get();
+            replies += 1;
+        }
+        replies
+    });
+    let mut gone = Vec::new();
+    for _ in 0..ROUNDS {
+        let successor = place.start(variant, 1, &server.endpoints);
+        gone.push(std::mem::replace(&mut server, successor));
+    }
+    until.store(true, Ordering::Relaxed);
+    let replies: u64 = client.join().expect("each connection was served");
+    let served = |server: Running| server.account().totals.requests;
+    server.order(Order::Drain);
+    let all: u64 = gone.into_iter().map(served).sum::<u64>() + served(server);
+    assert_eq!(all, replies);
+}
+
 /// What the predecessor has accepted it serves to the end; what comes later is its successor's. A unix socket keeps its
 /// file.
 pub(crate) fn each_serves_its_own(variant: Variant) {
@@ -133,10 +164,12 @@ pub(crate) fn each_serves_its_own(variant: Variant) {
     local.write_all(GET.as_bytes()).expect("it reads");
     local.read_exact(&mut [0; 12]).expect("a reply");
     drop(local);
-    assert_eq!(old.account().totals.requests, replies);
+    // Its other reactor may have heard of it later, and have taken one of the two.
+    let of_old = old.account().totals.requests;
+    assert!((replies..=replies + 2).contains(&of_old), "{of_old}");
     assert!(fs::metadata(place.socket()).expect("the file stays").file_type().is_socket());
     let report = new.drain();
-    assert_eq!((report.totals.requests, report.exit_code()), (2, 0));
+    assert_eq!((report.totals.requests + of_old, report.exit_code()), (replies + 2, 0));
     assert!(!place.socket().exists() && !place.door().exists(), "its files are the last owner's");
 }
 
