@@ -44,7 +44,7 @@ struct Pace {
 fn pace(way: Way) -> Pace {
     match way {
         Way::Stop | Way::StopTwice | Way::Kill => Pace { every_ms: 2500, rest_ms: 2100, more_ms: 200 },
-        Way::HandOver => Pace { every_ms: 250, rest_ms: 60, more_ms: 120 },
+        Way::HandOver => Pace { every_ms: 250, rest_ms: 40, more_ms: 80 },
         Way::Pass | Way::Beside | Way::Reload(_) => Pace { every_ms: 500, rest_ms: 100, more_ms: 200 },
     }
 }
