@@ -73,6 +73,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<u8> {
         None => is_passed.then_some(InheritedFrom::Environment),
     };
     notes.extend(origin.map(announce::origin_note));
+    notes.extend(server.shortcomings().iter().map(announce::shortcoming_note));
     if args.json {
         voice.tell(announce::line(&announce::ready(&server, &options, origin, notes)));
     } else {

@@ -39,8 +39,6 @@ pub(crate) struct Parts<P: Protocol, K> {
     pub(crate) shard: Shard<P, K>,
     pub(crate) connections_max: u32,
     pub(crate) accepts_per_turn_max: u32,
-    /// Whether a predecessor accepts from the same sockets until now.
-    pub(crate) takes_over: bool,
 }
 
 /// One core's event loop.
@@ -60,6 +58,9 @@ pub(crate) trait Backend<P: Protocol>: Sized {
 
     /// Ends accepting and hands over the listeners. Connections accepted already may still come.
     fn take_listeners(&mut self) -> Vec<Listener>;
+
+    /// Looks at the accept queues once more. A loop of readiness is told of every connection in any case.
+    fn renew_accepts(&mut self) {}
 
     /// Does what a connection wants.
     fn obey(&mut self, id: ConnectionId, want: Want);

@@ -44,6 +44,16 @@ impl Command {
     }
 }
 
+/// What a reactor that follows its orders has reached in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    None,
+    /// Nothing of it waits at a listener any more: whoever connects is its successor's. Told once.
+    Left,
+    /// It has nothing left to do.
+    Done,
+}
+
 /// Most connections cut off in one accept queue. Only a queue that grows meanwhile, because handshakes could
 /// not be stopped, holds more; the rest is counted.
 const QUEUED_MAX: u32 = 1 << 20;
@@ -53,6 +63,8 @@ pub(crate) struct Drain {
     obeyed: Command,
     /// Remaining attempts to stop handshakes; 0 once that is done.
     refusals_left: u32,
+    /// Whether the listeners were left, and that is not told yet.
+    leaves: bool,
     /// For each listener, whether it refuses handshakes.
     refusing: Vec<bool>,
     /// Connections at the last look after the stop; below, looks since their number changed.
@@ -65,26 +77,31 @@ impl Drain {
     /// that finds the listener closed is theirs.
     pub(crate) fn new(is_shared: bool) -> Drain {
         let refusals_left = if is_shared { 0 } else { REFUSALS_MAX };
-        Drain { obeyed: Command::Serve, refusals_left, refusing: Vec::new(), left: 0, looks: 0 }
+        Drain { obeyed: Command::Serve, refusals_left, leaves: false, refusing: Vec::new(), left: 0, looks: 0 }
     }
 
-    /// Carries out `command`, once per turn. True when the reactor has nothing left to do.
+    /// Carries out `command`, once per turn.
     ///
     /// # Errors
     /// Connections that cannot be ended even by force.
     #[inline]
-    pub(crate) fn follow<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B, command: Command) -> io::Result<bool> {
+    pub(crate) fn follow<P: Protocol, B: Backend<P>>(
+        &mut self,
+        backend: &mut B,
+        command: Command,
+    ) -> io::Result<Progress> {
         if command == Command::Serve {
-            return Ok(false);
+            return Ok(Progress::None);
         }
         self.go_on(backend, command)
     }
 
     #[cold]
-    fn go_on<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B, command: Command) -> io::Result<bool> {
+    fn go_on<P: Protocol, B: Backend<P>>(&mut self, backend: &mut B, command: Command) -> io::Result<Progress> {
         if self.obeyed == Command::Serve {
             if command.leaves() {
                 leave(backend);
+                self.leaves = true;
             } else {
                 self.refuse_handshakes(backend);
                 let shard = backend.shard();
@@ -106,7 +123,12 @@ impl Drain {
             }
         }
         let shard = backend.shard();
-        Ok(shard.intake.is_closed() && shard.len() == 0 && shard.waiting() == 0 && backend.is_idle())
+        let is_empty = shard.intake.is_closed() && shard.len() == 0 && shard.waiting() == 0;
+        Ok(match backend.is_idle() {
+            true if is_empty => Progress::Done,
+            true if std::mem::take(&mut self.leaves) => Progress::Left,
+            _ => Progress::None,
+        })
     }
 
     /// Closes the listeners once their queues are empty. Until then connections are accepted as room permits,

@@ -23,10 +23,16 @@ const NOTSENT_LEN_MAX: u32 = 256 * 1024;
 /// which saves a system call for each of them. Without TCP_NODELAY a reply in two pieces waits for a
 /// delayed ACK (40 ms).
 pub(crate) fn bind(address: SocketAddr, nonblocking: bool, options: &Options) -> Result<Socket, Failure> {
-    let socket = socket(address)?;
-    set_options(&socket, address, options).map_err(Failure::of("setsockopt(2)"))?;
+    let socket = unbound(address, options)?;
     socket.set_nonblocking(nonblocking).map_err(Failure::of("fcntl(2)"))?;
     socket.bind(&address.into()).map_err(Failure::of(BIND))?;
+    Ok(socket)
+}
+
+/// A socket with all that is set before it is bound.
+pub(crate) fn unbound(address: SocketAddr, options: &Options) -> Result<Socket, Failure> {
+    let socket = socket(address)?;
+    set_options(&socket, address, options).map_err(Failure::of("setsockopt(2)"))?;
     Ok(socket)
 }
 
@@ -109,6 +115,13 @@ pub struct SocketSizes {
     pub send_buffer: usize,
 }
 
+/// The sizes of a socket's buffers.
+pub(crate) fn sizes(socket: &impl AsFd) -> io::Result<SocketSizes> {
+    let socket = SockRef::from(socket);
+    let (receive_buffer, send_buffer) = (socket.recv_buffer_size()?, socket.send_buffer_size()?);
+    Ok(SocketSizes { receive_buffer, send_buffer })
+}
+
 /// A stream socket that listens, whatever its address family.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -133,9 +146,7 @@ impl Listener {
 
     /// The sizes that the kernel chose for the requested ones.
     pub(crate) fn sizes(&self) -> io::Result<SocketSizes> {
-        let socket = SockRef::from(&self.socket);
-        let (receive_buffer, send_buffer) = (socket.recv_buffer_size()?, socket.send_buffer_size()?);
-        Ok(SocketSizes { receive_buffer, send_buffer })
+        sizes(&self.socket)
     }
 
     /// Whether a connection waits in the accept queue. Takes none off it.
@@ -148,8 +159,8 @@ impl Listener {
 
     /// How many connections wait in the accept queue. If the kernel does not count them, 1 stands for some.
     pub(crate) fn queued(&self) -> u64 {
-        match sys::socket::queued_connections(self) {
-            Ok(count) => u64::from(count),
+        match sys::socket::accept_queue(self) {
+            Ok(queue) => u64::from(queue.queued),
             Err(_) => u64::from(self.has_queued().unwrap_or(true)),
         }
     }

@@ -5,14 +5,16 @@
 //! one for all. Inherited sockets are never joined by others: a reactor more than sockets shares one with another
 //! reactor, and a socket more than reactors is served by one that has others, so that no queue is left behind.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::balance::Program;
 use crate::endpoint::Endpoint;
 use crate::inherited::Inherited;
-use crate::listener;
-use crate::options::{Balance, Options};
+use crate::listener::{self, SocketSizes};
+use crate::options::Options;
 use crate::unavailable::Unavailable;
 use crate::unix_socket::SocketFile;
 
@@ -56,29 +58,62 @@ impl Places {
             }
             places.push(Place { endpoint: endpoint.clone(), grows: file.is_none(), sockets, file });
         }
-        Ok(Places { places, reactors: options.reactors.max(1), program, keeps: options.handover.is_some() })
+        Ok(Places::of(places, options, program))
     }
 
-    /// What others bound. Their files are ours only when the predecessor has left them.
+    fn of(places: Vec<Place>, options: &Options, program: Option<Program>) -> Places {
+        let reactors = options.reactors.max(1);
+        Places { places, reactors, program, keeps: options.handover.is_some() }
+    }
+
+    /// What others bound. Their files are ours only when the predecessor has left them, and so are the sockets: until
+    /// then nothing is done to them, because a predecessor that serves on would be left with it. What is to be
+    /// done then (`renew`) is tried here on a socket that nobody else has, so that a kernel that refuses it refuses it now.
     pub(crate) fn inherit(
         inherited: Inherited,
         options: &Options,
         program: Option<Program>,
     ) -> Result<Places, Unavailable> {
         inherited.set_blocking(!is_nonblocking(options))?;
-        let reactors = options.reactors.max(1);
         let mut places = Vec::with_capacity(inherited.places.len());
         for place in inherited.places {
-            if place.endpoint.tcp().is_some() {
-                for socket in &place.sockets {
-                    listener::renew(socket, options).map_err(Unavailable::kernel("setsockopt(2) of a listener"))?;
-                }
-                direct(&place.sockets, reactors, options.balance, program.as_ref())?;
+            if let Some(address) = place.endpoint.tcp() {
+                check_direction(place.sockets.len(), options, program.as_ref())?;
+                rehearse(address, options, program.as_ref())?;
             }
             let sockets = place.sockets.into_iter().map(Arc::new).collect();
             places.push(Place { endpoint: place.endpoint, sockets, grows: false, file: None });
         }
-        Ok(Places { places, reactors, program: None, keeps: options.handover.is_some() })
+        Ok(Places::of(places, options, program))
+    }
+
+    /// Makes inherited sockets as if they had been bound here. They are this server's own by now.
+    pub(crate) fn renew(&self, options: &Options) -> Result<(), Unavailable> {
+        for place in self.places.iter().filter(|place| place.endpoint.tcp().is_some()) {
+            for socket in &place.sockets {
+                listener::renew(socket, options).map_err(Unavailable::kernel("setsockopt(2) of a listener"))?;
+            }
+            if let Some(first) = place.sockets.first() {
+                self.direct(first)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the group of `socket` choose as requested, whatever chose before.
+    fn direct(&self, socket: &OwnedFd) -> Result<(), Unavailable> {
+        if let Some(program) = &self.program {
+            return program.attach(socket);
+        }
+        // Before Linux 5.3 nothing can be taken away; then the predecessor's choice stays.
+        let _ = sys::bpf::detach(socket);
+        Ok(())
+    }
+
+    /// What the kernel gives the first socket.
+    pub(crate) fn sizes(&self) -> io::Result<SocketSizes> {
+        let first = self.places.iter().find_map(|place| place.sockets.first());
+        first.map_or(Ok(SocketSizes::default()), listener::sizes)
     }
 
     /// The sockets of the reactor of this index. The kernel numbers a group's listeners in order of arrival, and the
@@ -86,7 +121,7 @@ impl Places {
     pub(crate) fn share(&mut self, index: usize, options: &Options) -> Result<Vec<Arc<OwnedFd>>, Unavailable> {
         let mut share = Vec::with_capacity(self.places.len());
         // The first reactor attaches it before it listens; the others join its group.
-        let program = self.program.take();
+        let program = self.program.as_ref().filter(|_| index == 0);
         for place in &mut self.places {
             let Some(address) = place.endpoint.tcp().filter(|_| place.grows) else {
                 let of_others = place.sockets.len() > self.reactors;
@@ -98,7 +133,7 @@ impl Places {
             let socket =
                 listener::bind(address, is_nonblocking(options), options).map_err(Unavailable::address(address))?;
             // Each address has its own group, and each group its own program.
-            if let Some(program) = &program {
+            if let Some(program) = program {
                 program.attach(&socket)?;
             }
             let socket = listener::listen(socket, &options.socket).map_err(Unavailable::address(address))?;
@@ -161,38 +196,32 @@ fn is_nonblocking(options: &Options) -> bool {
     !options.variant.is_uring()
 }
 
-/// Has the group of inherited sockets choose as requested, whatever chose before. The index that a program returns is
-/// the reactor's number only if each reactor has one of them.
-fn direct(
-    sockets: &[OwnedFd],
-    reactors: usize,
-    balance: Balance,
-    program: Option<&Program>,
-) -> Result<(), Unavailable> {
-    let Some(first) = sockets.first() else { return Ok(()) };
-    match program {
-        Some(program) if sockets.len() == reactors => program.attach(&first.as_fd()),
-        Some(_) => Err(Unavailable::Balance {
-            balance,
-            cause: format!(
-                "{} sockets were inherited for each address, and there are {reactors} reactors",
-                sockets.len()
-            ),
-            fix: format!("use --reactors {}", sockets.len()),
-        }),
-        None => {
-            // Before Linux 5.3 nothing can be taken away; then the predecessor's choice stays.
-            let _ = sys::bpf::detach(first);
-            Ok(())
-        }
+/// The index that a program returns is the reactor's number only if each reactor has one of the `sockets`.
+fn check_direction(sockets: usize, options: &Options, program: Option<&Program>) -> Result<(), Unavailable> {
+    let reactors = options.reactors.max(1);
+    if program.is_none() || sockets == reactors {
+        return Ok(());
     }
+    Err(Unavailable::Balance {
+        balance: options.balance,
+        cause: format!("{sockets} sockets were inherited for each address, and there are {reactors} reactors"),
+        fix: format!("use --reactors {sockets}"),
+    })
+}
+
+/// Does to a socket of its own what `renew` does to inherited ones.
+fn rehearse(address: SocketAddr, options: &Options, program: Option<&Program>) -> Result<(), Unavailable> {
+    let socket = listener::unbound(address, options).map_err(Unavailable::address(address))?;
+    program.map_or(Ok(()), |program| program.attach(&socket))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::inherited::{InheritedPlace, Origin};
-    use std::net::{SocketAddr, TcpListener};
+    use crate::options::Balance;
+    use std::net::TcpListener;
+    use std::os::fd::AsFd;
 
     /// Which of `count` inherited sockets each of `reactors` gets.
     fn dealt(count: usize, reactors: usize) -> Vec<Vec<u16>> {
@@ -222,6 +251,30 @@ mod tests {
         let first = shares[0][0].as_fd();
         assert!(sys::bpf::detach(&first).expect("Linux 5.3"));
         assert!(!sys::bpf::detach(&first).expect("Linux 5.3"), "it is gone");
+    }
+
+    /// Of sockets that a predecessor still has, nothing is changed before `renew`; and if that fails, which says why,
+    /// the sockets are there and work.
+    #[test]
+    fn nothing_is_done_to_a_predecessors_sockets_before_they_are_ours() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = TcpListener::bind(any).expect("a port");
+        listener.set_nonblocking(true).expect("a socket");
+        let before = listener::sizes(&listener).expect("a socket");
+        let ours = OwnedFd::from(listener.try_clone().expect("a descriptor"));
+        let place = InheritedPlace { endpoint: Endpoint::Tcp(any), sockets: vec![ours] };
+        let inherited = Inherited { places: vec![place], origin: Origin::Predecessor };
+        let mut options = Options::new(protocol::Workload::Echo);
+        (options.reactors, options.balance) = (1, Balance::Cpu);
+        options.socket.receive_buffer = Some(20_000);
+        let program = Program::new(Balance::Cpu, &[0]).expect("short enough");
+        let places = Places::inherit(inherited, &options, program).expect("a socket");
+        assert_eq!(places.sizes().expect("a socket"), before);
+        // It is of no reuseport group, so it takes no program.
+        let refused = places.renew(&options).expect_err("no group").to_string();
+        assert!(refused.contains("--balance cpu is unavailable"), "{refused}");
+        assert_eq!(places.sizes().expect("a socket").receive_buffer, 40_000);
+        std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::backend::mio::Mio;
 use crate::backend::uring::{self, Uring, style};
 use crate::backend::{Backend, Parts};
 use crate::blocking::Desk;
-use crate::drain::{Command, Drain};
+use crate::drain::{Command, Drain, Progress};
 use crate::handicap::Handicap;
 use crate::listener::{Listener, SocketSizes};
 use crate::options::{Options, Scheduling, Variant};
@@ -29,12 +29,13 @@ use crate::stats::Snapshot;
 use crate::unavailable::Unavailable;
 use host::CpuTime;
 
-/// Bits of a [`Line`]: drain, stop, a snapshot is wanted, leave the listeners to a successor, and begin to serve.
+/// Bits of a [`Line`]: drain, stop, a snapshot is wanted, leave the listeners to a successor, begin to serve, and accept anew.
 const DRAIN: u8 = 1;
 const STOP: u8 = 1 << 1;
 const SNAPSHOT: u8 = 1 << 2;
 const LEAVE: u8 = 1 << 3;
 const BEGIN: u8 = 1 << 4;
+const RENEW: u8 = 1 << 5;
 
 /// How the supervisor reaches one reactor: what it wants, and a doorbell to make the reactor look. It costs
 /// one load per turn, whatever is asked.
@@ -94,13 +95,18 @@ impl Line {
         self.ask(SNAPSHOT)
     }
 
-    /// The current order, and whether a snapshot is wanted. Clears the request for the snapshot.
+    /// Asks to look at the accept queues once more.
+    pub(crate) fn renew_accepts(&self) -> io::Result<()> {
+        self.ask(RENEW)
+    }
+
+    /// The current order, and what is asked for once: a snapshot, new accepts. Clears what is asked for.
     #[inline]
-    fn read(&self) -> (Command, bool) {
+    fn read(&self) -> (Command, u8) {
         let wanted = self.wanted.load(Ordering::Acquire);
-        let snapshot = wanted & SNAPSHOT != 0;
-        if snapshot {
-            self.wanted.fetch_and(!SNAPSHOT, Ordering::AcqRel);
+        let asked = wanted & (SNAPSHOT | RENEW);
+        if asked != 0 {
+            self.wanted.fetch_and(!asked, Ordering::AcqRel);
         }
         let command = match (wanted & STOP != 0, wanted & LEAVE != 0) {
             (true, true) => Command::Abandon,
@@ -109,7 +115,7 @@ impl Line {
             (false, false) if wanted & DRAIN != 0 => Command::Drain,
             (false, false) => Command::Serve,
         };
-        (command, snapshot)
+        (command, asked)
     }
 }
 
@@ -121,6 +127,8 @@ pub(crate) enum News {
     Unavailable(Unavailable),
     /// What it counted so far.
     Snapshot(Box<Snapshot>),
+    /// It accepts no more: its successor does.
+    Left { index: usize },
     /// It has ended.
     Ended(Box<ReactorReport>),
 }
@@ -196,7 +204,6 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         shard,
         connections_max,
         accepts_per_turn_max: options.accepts_per_turn_max,
-        takes_over: waits,
     })?;
     // If the supervisor is gone, nobody needs the news.
     let _ = news.send(News::Ready { index, sizes });
@@ -282,13 +289,18 @@ fn serve<P: Protocol, B: Backend<P>>(
 ) -> io::Result<()> {
     loop {
         backend.turn()?;
-        let (command, snapshot_wanted) = line.read();
-        if snapshot_wanted {
+        let (command, asked) = line.read();
+        if asked & SNAPSHOT != 0 {
             // If the supervisor is gone, nobody needs the news.
             let _ = news.send(News::Snapshot(Box::new(snapshot(backend.shard(), index))));
         }
-        if drain.follow(backend, command)? {
-            return Ok(());
+        if asked & RENEW != 0 {
+            backend.renew_accepts();
+        }
+        match drain.follow(backend, command)? {
+            Progress::None => {}
+            Progress::Left => drop(news.send(News::Left { index })),
+            Progress::Done => return Ok(()),
         }
     }
 }

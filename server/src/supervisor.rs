@@ -2,6 +2,7 @@
 
 pub(crate) mod start;
 
+use std::collections::BTreeSet;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use crate::options::Options;
 use crate::reactor::{Line, News};
 use crate::report::Report;
 use crate::stats::{Stats, Watch};
+use crate::unavailable::Unavailable;
 
 /// What the owner of a server may order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,10 @@ pub struct Server {
     knocks: Receiver<DoorNews>,
     knock: Sender<DoorNews>,
     predecessor: Option<u32>,
+    /// A successor that is told when no reactor accepts any more, and the reactors that still may.
+    leaving: Option<(Knocker, BTreeSet<usize>)>,
+    /// What failed when the sockets were its own already.
+    shortcomings: Vec<Unavailable>,
     /// Whether a service manager keeps the sockets: the next server that it starts gets them, with all that is queued.
     is_passed: bool,
     /// Whether a drain was asked for, and whether there is one: a successor brings one about, too.
@@ -67,6 +73,11 @@ impl Server {
     /// The process whose listeners it took over.
     pub fn predecessor(&self) -> Option<u32> {
         self.predecessor
+    }
+
+    /// What of a hand-over failed after the predecessor had let go: it serves all the same.
+    pub fn shortcomings(&self) -> &[Unavailable] {
+        &self.shortcomings
     }
 
     /// Where it listens, in the requested order; a port is never 0.
@@ -133,8 +144,13 @@ impl Server {
                             self.order(Command::Stop);
                         }
                         let index = report.index;
+                        self.left(index);
                         reports.push(*report);
                         watch.ended(index, self.is_draining)
+                    }
+                    Ok(News::Left { index }) => {
+                        self.left(index);
+                        None
                     }
                     Ok(News::Snapshot(snapshot)) => watch.answered(*snapshot, self.is_draining),
                     Ok(_) => None,
@@ -170,28 +186,44 @@ impl Server {
     fn answer(&mut self, news: DoorNews) -> Option<HandoverNews> {
         let knocker = match news {
             DoorNews::Failed(failed) => return Some(failed),
+            DoorNews::PredecessorLeft => {
+                for line in &self.lines {
+                    // A doorbell cannot fail while its reactor lives.
+                    let _ = line.renew_accepts();
+                }
+                return None;
+            }
             // The door is closed; it sees the end of its connection, and starts anew.
             DoorNews::Ready(_) if self.is_draining => return None,
             DoorNews::Ready(knocker) => knocker,
         };
-        Some(HandoverNews { successor: knocker.process, failure: self.hand_over(&knocker).err() })
+        Some(HandoverNews { successor: knocker.process, failure: self.hand_over(knocker).err() })
     }
 
-    fn hand_over(&mut self, knocker: &Knocker) -> Result<(), String> {
+    fn hand_over(&mut self, knocker: Knocker) -> Result<(), String> {
         // The thread of the door has ended.
         let door = self.door.take().and_then(Watched::end);
         if let Err(cause) = knocker.say_yours() {
             // It is gone, so this server serves on, and waits for another.
-            self.door = door.and_then(|door| door.watch(self.knock.clone()).ok());
+            self.door = door.and_then(|door| door.watch(None, self.knock.clone()).ok());
             return Err(cause);
         }
         if let Some(door) = door {
             door.leave();
         }
         self.places.leave();
+        self.leaving = Some((knocker, (0..self.lines.len()).collect()));
         self.tell_reactors(Command::Leave);
         self.begin_drain();
         Ok(())
+    }
+
+    /// The reactor of this index accepts no more. After the last one the successor is told.
+    fn left(&mut self, index: usize) {
+        if let Some((_, reactors)) = &mut self.leaving {
+            reactors.remove(&index);
+        }
+        self.leaving.take_if(|(_, reactors)| reactors.is_empty());
     }
 
     fn order(&mut self, command: Command) {

@@ -40,22 +40,32 @@ pub fn unacknowledged_len(socket: &impl AsFd) -> io::Result<u32> {
     }
 }
 
-/// Connections in the accept queue of a TCP listener: the kernel reports them as unacknowledged segments
-/// (`tcp_get_info` in net/ipv4/tcp.c: `sk_ack_backlog`, since Linux 2.6.23).
+/// The accept queue of a TCP listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcceptQueue {
+    /// Connections in it.
+    pub queued: u32,
+    /// The backlog: how many fit, but one.
+    pub backlog: u32,
+}
+
+/// The accept queue of a TCP listener: the kernel reports what is in it as unacknowledged segments, and the backlog as
+/// selectively acknowledged ones (`tcp_get_info` in net/ipv4/tcp.c, since Linux 2.6.23).
 ///
 /// # Errors
 /// ENOTSUP for other sockets.
-pub fn queued_connections(listener: &impl AsFd) -> io::Result<u32> {
+pub fn accept_queue(listener: &impl AsFd) -> io::Result<AcceptQueue> {
     let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
     let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
     let listener = listener.as_fd().as_raw_fd();
     let place = info.as_mut_ptr().cast();
     // SAFETY: the kernel writes at most `size` bytes, the length of `info`, and the length to `size`.
-    match unsafe { libc::getsockopt(listener, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut size) } {
-        // SAFETY: every field is a number, for which all bytes that were zeroed or written stand.
-        0 => Ok(unsafe { info.assume_init() }.tcpi_unacked),
-        _ => Err(io::Error::last_os_error()),
+    if unsafe { libc::getsockopt(listener, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut size) } != 0 {
+        return Err(io::Error::last_os_error());
     }
+    // SAFETY: every field is a number, for which all bytes that were zeroed or written stand.
+    let info = unsafe { info.assume_init() };
+    Ok(AcceptQueue { queued: info.tcpi_unacked, backlog: info.tcpi_sacked })
 }
 
 /// Bounds the ports from which connect(2) chooses for a socket, both ends included. The kernel takes bounds into account that lie

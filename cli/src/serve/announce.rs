@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use host::SocketBounds;
 use protocol::Workload;
-use server::{Endpoint, Event, HandoverNews, InheritedFrom, KeepAlive, Options, Ready, Report, Server, SocketSizes};
+use server::{
+    Endpoint, Event, HandoverNews, InheritedFrom, KeepAlive, Options, Ready, Report, Server, SocketSizes, Unavailable,
+};
 
 /// A JSON line, with its fields sorted by name.
 pub(super) fn line(event: &Event) -> String {
@@ -45,6 +47,11 @@ pub(super) fn origin_note(origin: InheritedFrom) -> String {
         InheritedFrom::Environment => "the sockets are those that LISTEN_FDS announced".into(),
         InheritedFrom::Predecessor { pid } => format!("the sockets are those of process {pid}, which drains now"),
     }
+}
+
+/// What of a hand-over failed too late to refuse it.
+pub(super) fn shortcoming_note(shortcoming: &Unavailable) -> String {
+    format!("taking over is not complete, and is not undone: {shortcoming}; start once more to mend it")
 }
 
 /// What became of a successor.

@@ -7,8 +7,10 @@
 //! [`Local`]: crate::session::local::Local
 
 use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::session::places::Places;
@@ -82,6 +84,18 @@ pub(crate) enum Program {
     Other(PathBuf),
 }
 
+/// A socket that this program keeps, and passes to processes. The same one is equal to itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Passed(pub(crate) Arc<TcpListener>);
+
+impl PartialEq for Passed {
+    fn eq(&self, other: &Passed) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Passed {}
+
 /// How to start a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Command {
@@ -93,6 +107,8 @@ pub(crate) struct Command {
     pub(crate) descriptors_max: Option<u64>,
     /// How many of these it has while it does not raise its limit itself; absent: all of them.
     pub(crate) descriptors_soft: Option<u64>,
+    /// A listening socket that it gets as a service manager would pass it (LISTEN_FDS).
+    pub(crate) passed: Option<Passed>,
     /// Its working directory. If set, the process also leads its own process group.
     pub(crate) directory: Option<PathBuf>,
     /// The signal it gets when the thread that started it ends.
@@ -111,6 +127,7 @@ impl Command {
             cpus: vec![],
             descriptors_max: None,
             descriptors_soft: None,
+            passed: None,
             directory: None,
             end_signal: Order::Kill,
             what: format!("c10m {}", arguments.join(" ")),
@@ -126,6 +143,7 @@ impl Command {
             cpus: vec![],
             descriptors_max: None,
             descriptors_soft: None,
+            passed: None,
             directory: None,
             end_signal: Order::Terminate,
             what: what.to_owned(),

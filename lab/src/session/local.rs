@@ -2,6 +2,7 @@
 //! if this process is killed.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{self, ChildStdout, ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,9 +12,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use crate::session::host::{Child, Command, Host, Order, Program};
+use crate::session::host::{Child, Command, Host, Order, Passed, Program};
 use crate::session::places::Places;
 use crate::session::{orphans, preconditions};
+
+/// Becomes the program whose name and arguments follow, with stdin as descriptor 3: only the process itself knows its
+/// number, which LISTEN_PID has to be (sd_listen_fds(3)).
+const PASS: &str = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
 
 /// This host.
 pub(crate) struct Local;
@@ -24,7 +29,14 @@ impl Host for Local {
             Program::Own => std::env::current_exe().context("cannot find this program's file")?,
             Program::Other(path) => path.clone(),
         };
-        let mut child = process::Command::new(program);
+        let (mut child, stdin) = match &command.passed {
+            None => (process::Command::new(program), Stdio::null()),
+            Some(Passed(listener)) => {
+                let mut shell = process::Command::new("sh");
+                shell.args(["-c", PASS]).arg(program);
+                (shell, OwnedFd::from(listener.try_clone().context("cannot pass a socket on")?).into())
+            }
+        };
         child.args(&command.arguments).env(orphans::VARIABLE, orphans::mark()?);
         if let Some(directory) = &command.directory {
             child.current_dir(directory).process_group(0);
@@ -35,7 +47,7 @@ impl Host for Local {
             sys::child::limit_descriptors(&mut child, soft, descriptors_max);
         }
         let mut child = child
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -172,6 +184,16 @@ mod tests {
         let lines: Vec<&str> = output.lines().collect();
         assert_eq!(Path::new(lines[0]), directory);
         assert_eq!(lines[1], lines[2], "it leads a process group");
+    }
+
+    #[test]
+    fn a_socket_is_passed_as_a_service_manager_does() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let script =
+            "echo $LISTEN_FDS $((LISTEN_PID - $$)); ls -l /proc/self/fd/3 | grep -c socket; read line; echo $?";
+        let command = Command { passed: Some(Passed(listener.into())), ..shell(script) };
+        let (output, _) = Process::start(&Local, &command).expect("a shell").finish().expect("an end");
+        assert_eq!(output, "1 0\n1\n1\n");
     }
 
     #[test]

@@ -102,11 +102,6 @@ enum Settling {
 const _: () = assert!(connection_len::<Echo, Direct>() <= ECHO_CONNECTION_LEN_MAX);
 const _: () = assert!(connection_len::<Http, Direct>() <= HTTP_CONNECTION_LEN_MAX);
 
-/// After a hand-over the accepts are armed anew in so many ticks. The kernel tells one of those who wait at a socket of a new
-/// connection (`poll_exclusive` of IORING_OP_ACCEPT). If that is a predecessor that has just cancelled its accept, nobody
-/// takes the connection until the next one comes; an accept that is armed looks at the queue first.
-const RENEWALS: u32 = 20;
-
 pub(crate) struct Uring<P: Protocol, S: Style> {
     ring: ManuallyDrop<Ring>,
     buffers: ProvidedBuffers,
@@ -124,8 +119,6 @@ pub(crate) struct Uring<P: Protocol, S: Style> {
     /// `connections_max` by up to n - 1.
     descriptors: u32,
     connections_max: u32,
-    /// Ticks in which the accepts are still armed anew.
-    renewals_left: u32,
     style: PhantomData<S>,
 }
 
@@ -153,7 +146,6 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
             gathering: Gathering::new(),
             descriptors: 0,
             connections_max: parts.connections_max,
-            renewals_left: if parts.takes_over { RENEWALS } else { 0 },
             style: PhantomData,
         };
         let counters = &mut backend.shard.shared.counters;
@@ -190,6 +182,13 @@ impl<P: Protocol, S: Style> Backend<P> for Uring<P, S> {
         // Completions still report connections that the accepts have already taken off the queues.
         (0..self.sources.len()).for_each(|index| self.end_accept(index));
         self.sources.iter_mut().filter_map(|source| source.listener.take()).collect()
+    }
+
+    /// The kernel tells one of those who wait at a socket of a new connection (`poll_exclusive` of IORING_OP_ACCEPT). If that
+    /// is a ring that has just cancelled its accept, nobody takes the connection until the next one comes. An accept that
+    /// is armed looks at the queue first.
+    fn renew_accepts(&mut self) {
+        (0..self.sources.len()).for_each(|index| self.renew_accept(index));
     }
 
     fn obey(&mut self, id: ConnectionId, want: Want) {
@@ -254,10 +253,6 @@ impl<P: Protocol, S: Style> Uring<P, S> {
             self.expire();
         }
         self.end_pause();
-        if self.renewals_left > 0 {
-            self.renewals_left -= 1;
-            (0..self.sources.len()).for_each(|index| self.renew_accept(index));
-        }
         Ok(())
     }
 

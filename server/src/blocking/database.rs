@@ -2,8 +2,9 @@
 //! statement. A real database on a fast disk answers from memory within microseconds; what a slower one takes is slept
 //! inside a function of SQL, so the thread, its connection and its transaction are occupied as by a slow read.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -23,15 +24,16 @@ const LOOK_UP: &str = "SELECT value, pause(?2) FROM items WHERE key = ?1";
 /// Nobody else should write; if somebody does, readers of a write-ahead log wait only for its recovery.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Makes the table, if there is none.
+/// Makes the table, if there is none. What it returns for a temporary database removes it if the start goes no further.
 ///
 /// # Errors
 /// When the file cannot be written or is not a database.
-pub(super) fn prepare(database: &Database) -> Result<(), Unavailable> {
+pub(super) fn prepare(database: &Database) -> Result<Option<Temporary>, Unavailable> {
     if database.is_temporary && database.file.exists() {
         let cause = "it exists, and --db-temporary would remove it".to_owned();
         return Err(Unavailable::Database { file: database.file.clone(), cause });
     }
+    let temporary = database.is_temporary.then(|| Temporary { file: database.file.clone(), is_there: true });
     let make = || {
         let mut connection = Connection::open(&database.file)?;
         connection.busy_timeout(BUSY)?;
@@ -49,24 +51,48 @@ pub(super) fn prepare(database: &Database) -> Result<(), Unavailable> {
         let cause = format!("it keeps a journal of kind {mode} instead of a write-ahead log");
         return Err(Unavailable::Database { file: database.file.clone(), cause });
     }
-    Ok(())
+    Ok(temporary)
 }
 
-/// Removes the files of a database that every thread has opened: they stay until the last of them closes it, however the
-/// process ends.
-///
-/// # Errors
-/// When the file cannot be removed.
-pub(super) fn remove(file: &Path) -> Result<(), Unavailable> {
-    for ending in ["-wal", "-shm", ""] {
-        let mut name = file.as_os_str().to_owned();
-        name.push(ending);
-        fs::remove_file(&name).map_err(|error| Unavailable::Database {
-            file: file.to_owned(),
+/// The files of a database that is not to stay. Dropping it removes those that were made.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    file: PathBuf,
+    is_there: bool,
+}
+
+impl Temporary {
+    /// Removes the files, once every thread has opened them: they stay until the last of them closes it, however the
+    /// process ends.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub(super) fn remove(mut self) -> Result<(), Unavailable> {
+        self.is_there = false;
+        self.files().try_for_each(fs::remove_file).map_err(|error| Unavailable::Database {
+            file: self.file.clone(),
             cause: format!("it cannot be removed: {error}"),
-        })?;
+        })
     }
-    Ok(())
+
+    /// The database last: as long as it is there, it says whose the others are.
+    fn files(&self) -> impl Iterator<Item = OsString> {
+        let name = |ending| {
+            let mut name = self.file.as_os_str().to_owned();
+            name.push(ending);
+            name
+        };
+        ["-wal", "-shm", ""].map(name).into_iter()
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if self.is_there {
+            // Not each was made, and why the start failed matters more than one that cannot be removed.
+            self.files().for_each(|file| drop(fs::remove_file(file)));
+        }
+    }
 }
 
 fn unavailable(file: &Path, error: &rusqlite::Error) -> Unavailable {
@@ -144,19 +170,18 @@ mod tests {
     use super::*;
     use crossbeam::channel::never;
     use std::num::NonZeroU32;
-    use std::path::PathBuf;
     use std::time::Instant;
 
     /// A file for a database, removed with what SQLite puts beside it.
-    struct Temporary(PathBuf);
+    struct Scratch(PathBuf);
 
-    impl Temporary {
-        fn new(name: &str) -> Temporary {
-            Temporary(std::env::temp_dir().join(format!("c10m-{}-{name}.sqlite", std::process::id())))
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            Scratch(std::env::temp_dir().join(format!("c10m-{}-{name}.sqlite", std::process::id())))
         }
     }
 
-    impl Drop for Temporary {
+    impl Drop for Scratch {
         fn drop(&mut self) {
             for ending in ["", "-wal", "-shm"] {
                 // Not each of them was made.
@@ -165,18 +190,18 @@ mod tests {
         }
     }
 
-    fn database(file: &Temporary, keys: u32) -> Database {
+    fn database(file: &Scratch, keys: u32) -> Database {
         let keys = NonZeroU32::new(keys).expect("not zero");
         Database { file: file.0.clone(), keys, is_temporary: false, time: Duration::ZERO, slow: None }
     }
 
     #[test]
     fn rows_are_made_once_and_found() {
-        let file = Temporary::new("rows");
+        let file = Scratch::new("rows");
         for keys in [1000, 5] {
             // The second time, the rows are there.
             let database = database(&file, keys);
-            prepare(&database).expect("a new file, then an old one");
+            assert!(prepare(&database).expect("a new file, then an old one").is_none());
             let queries = Queries::open(&file.0, Pace::of(&database), never()).expect("prepared");
             let expected = Row::new(b"the value of key 999\n").expect("short");
             assert_eq!(queries.look_up(999), Message::Found(expected));
@@ -186,13 +211,13 @@ mod tests {
 
     #[test]
     fn a_temporary_database_leaves_no_file() {
-        let file = Temporary::new("gone");
+        let file = Scratch::new("gone");
         let database = Database { is_temporary: true, ..database(&file, 100) };
-        prepare(&database).expect("a new file");
+        let temporary = prepare(&database).expect("a new file").expect("it is temporary");
         let pace = Pace::of(&database);
         let threads: Vec<Queries> =
             (0..3).map(|_| Queries::open(&file.0, pace.clone(), never()).expect("prepared")).collect();
-        remove(&file.0).expect("it is there");
+        temporary.remove().expect("it is there");
         assert!(!file.0.exists());
         for queries in threads {
             assert!(matches!(queries.look_up(99), Message::Found(_)));
@@ -203,12 +228,27 @@ mod tests {
     }
 
     #[test]
+    fn a_start_that_fails_leaves_no_temporary_file() {
+        let file = Scratch::new("failed");
+        let database = Database { is_temporary: true, ..database(&file, 100) };
+        let files = || ["", "-wal", "-shm"].map(|ending| fs::exists(format!("{}{ending}", file.0.display())).unwrap());
+        let temporary = prepare(&database).expect("a new file");
+        let queries = Queries::open(&file.0, Pace::of(&database), never()).expect("prepared");
+        assert_eq!(files(), [true; 3]);
+        // What comes next in a start fails, and one of the threads has opened it.
+        drop(temporary);
+        assert_eq!(files(), [false; 3]);
+        drop(queries);
+        assert_eq!(files(), [false; 3]);
+    }
+
+    #[test]
     fn one_query_in_so_many_is_slow_whoever_asks() {
-        let file = Temporary::new("slow");
+        let file = Scratch::new("slow");
         let mut database = database(&file, 1);
         let slow = SlowQueries { one_in: NonZeroU32::new(5).expect("not zero"), time: Duration::from_millis(40) };
         database.slow = Some(slow);
-        prepare(&database).expect("a new file");
+        assert!(prepare(&database).expect("a new file").is_none());
         let pace = Pace::of(&database);
         let threads: Vec<Queries> =
             (0..2).map(|_| Queries::open(&file.0, pace.clone(), never()).expect("prepared")).collect();
@@ -223,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_is_no_database_is_refused() {
-        let file = Temporary::new("text");
+        let file = Scratch::new("text");
         fs::write(&file.0, "this is not a database, whatever its name says ".repeat(100)).expect("writable");
         let refused = prepare(&database(&file, 1)).expect_err("not a database").to_string();
         assert!(refused.contains("not a database") && refused.contains("--db"), "{refused}");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded, select, unbounded};
 use protocol::server::Message;
 
-use super::database::{self, Pace, Queries};
+use super::database::{self, Pace, Queries, Temporary};
 use super::desk::{Answer, Desk, Ticket};
 use super::options::{Blocking, QueueLimit};
 use super::stop::Stop;
@@ -52,7 +52,7 @@ impl Pool {
         let (stopper, stop) = bounded(0);
         let mut pool = Pool { jobs: Some(jobs), queued_max, stop: Some(stopper), threads: vec![] };
         let pace = blocking.database.as_ref().map(Pace::of);
-        blocking.database.as_ref().map_or(Ok(()), database::prepare)?;
+        let temporary = blocking.database.as_ref().map_or(Ok(None), database::prepare)?;
         for index in 0..usize::from(blocking.threads.get()) {
             let queries = match (&blocking.database, &pace) {
                 (Some(database), Some(pace)) => Some(Queries::open(&database.file, pace.clone(), stop.clone())?),
@@ -62,9 +62,7 @@ impl Pool {
             let (jobs, stop) = (queue.clone(), stop.clone());
             pool.start_thread(index, Hand { jobs, stop, deadline: blocking.deadline, queries, cpu })?;
         }
-        if let Some(database) = blocking.database.as_ref().filter(|database| database.is_temporary) {
-            database::remove(&database.file)?;
-        }
+        temporary.map_or(Ok(()), Temporary::remove)?;
         Ok(pool)
     }
 
@@ -132,5 +130,26 @@ impl Hand {
 
     fn is_stopped(&self) -> bool {
         self.stop.try_recv().is_err_and(|error| error.is_disconnected())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocking::options::Database;
+    use std::num::NonZeroU32;
+
+    /// The database is made first, and then a thread cannot be pinned.
+    #[test]
+    fn a_pool_that_cannot_start_leaves_no_temporary_database() {
+        let file = std::env::temp_dir().join(format!("c10m-{}-pool.sqlite", std::process::id()));
+        let keys = NonZeroU32::new(10).expect("not zero");
+        let database = Database { file: file.clone(), keys, is_temporary: true, time: Duration::ZERO, slow: None };
+        let blocking = Blocking { database: Some(database), cpus: vec![100_000], ..Blocking::default() };
+        let refused = Pool::start(&blocking, 1).err().expect("there is no such CPU").to_string();
+        assert!(refused.contains("--pool-cpus"), "{refused}");
+        for ending in ["", "-wal", "-shm"] {
+            assert!(!std::fs::exists(format!("{}{ending}", file.display())).expect("readable"), "{ending}");
+        }
     }
 }

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::leaving::Leaving;
 use super::message::{self, Message, Offer, OfferedPlace, Silence, VERSION};
 use crate::endpoint::Endpoint;
 use crate::unix_socket::SocketFile;
@@ -43,9 +44,12 @@ pub(crate) enum DoorNews {
     Ready(Knocker),
     /// One was refused or gave up.
     Failed(HandoverNews),
+    /// The predecessor accepts no more.
+    PredecessorLeft,
 }
 
-/// A successor that waits for a word. Dropping this tells it that there is none.
+/// A successor that waits for a word. Dropping this tells it that there is none; or after the word, that nobody here accepts
+/// any more.
 #[derive(Debug)]
 pub(crate) struct Knocker {
     pub(crate) process: u32,
@@ -111,12 +115,16 @@ impl Threshold {
 }
 
 impl Door {
-    /// Starts to let successors in.
-    pub(crate) fn watch(self, news: Sender<DoorNews>) -> io::Result<Watched> {
+    /// Starts to let successors in, once the predecessor has left.
+    pub(crate) fn watch(self, leaving: Option<Leaving>, news: Sender<DoorNews>) -> io::Result<Watched> {
         let doorbell = Arc::new(sys::doorbell::open()?);
         let rung = doorbell.clone();
         let thread = Builder::new().name("handover".into()).spawn(move || {
             // If the supervisor is gone, nobody needs the news.
+            if let Some(leaving) = leaving {
+                leaving.wait(&rung);
+                let _ = news.send(DoorNews::PredecessorLeft);
+            }
             while let Some(told) = self.next(&rung) {
                 let is_last = matches!(told, DoorNews::Ready(_));
                 if news.send(told).is_err() || is_last {

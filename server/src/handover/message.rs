@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, send, sendmsg,
+    SendFlags, Shutdown, recvmsg, send, sendmsg, shutdown,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -89,6 +89,23 @@ pub(super) fn hear(peer: &OwnedFd, patience: Duration, doorbell: Option<&OwnedFd
     let mut bytes = vec![0; PACKET_LEN_MAX];
     let (len, _) = receive(peer, &mut bytes, patience, doorbell)?;
     serde_json::from_slice(&bytes[..len]).map_err(|_| Silence::Garbled)
+}
+
+/// Like `hear`, but at the end of its patience it closes its ears, and hears what was said before. So both sides always
+/// know the same: what the other side has managed to say is heard, and what is too late cannot be said any more.
+pub(super) fn hear_or_refuse(peer: &OwnedFd, patience: Duration) -> Result<Message, Silence> {
+    match hear(peer, patience, None) {
+        Err(Silence::Late(patience)) => {
+            // From here on `say` fails on the other side with EPIPE. The kernel checks that under the same lock under which
+            // it queues a packet (`unix_dgram_sendmsg`, `unix_shutdown` in net/unix/af_unix.c).
+            shutdown(peer, Shutdown::Read)?;
+            match hear(peer, Duration::ZERO, None) {
+                Err(Silence::Gone) => Err(Silence::Late(patience)),
+                heard => heard,
+            }
+        }
+        heard => heard,
+    }
 }
 
 /// Sends descriptors, several in a packet.
@@ -199,6 +216,43 @@ mod tests {
         let rung: Vec<bool> = taken.iter().map(|it| wait(it, Duration::ZERO, None).is_ok()).collect();
         assert_eq!(rung.iter().position(|it| *it), Some(DESCRIPTORS_PER_PACKET + 1));
         assert_eq!(rung.iter().filter(|it| **it).count(), 1);
+    }
+
+    #[test]
+    fn what_was_said_in_time_is_heard_and_what_is_late_cannot_be_said() {
+        let (ours, theirs) = pair();
+        assert!(matches!(hear_or_refuse(&theirs, SOON), Err(Silence::Late(SOON))));
+        assert!(say(&ours, &Message::Yours).is_err());
+        let (ours, theirs) = pair();
+        say(&ours, &Message::Yours).unwrap();
+        assert_eq!(hear_or_refuse(&theirs, SOON).unwrap(), Message::Yours);
+        let (ours, theirs) = pair();
+        drop(ours);
+        assert!(matches!(hear_or_refuse(&theirs, SOON), Err(Silence::Gone)));
+    }
+
+    /// Patience ends in the moment in which the word is said, sooner or later by some microseconds: both sides agree whose
+    /// the listeners are.
+    #[test]
+    fn whoever_loses_the_race_both_sides_know_it() {
+        let (mut heard, mut late) = (0, 0);
+        for round in 0..3000_u32 {
+            let (ours, theirs) = pair();
+            let start = std::sync::Barrier::new(2);
+            let (said, word) = std::thread::scope(|scope| {
+                let speaker = scope.spawn(|| {
+                    start.wait();
+                    (0..round % 300).for_each(|_| std::hint::spin_loop());
+                    say(&ours, &Message::Yours).is_ok()
+                });
+                start.wait();
+                let word = hear_or_refuse(&theirs, Duration::ZERO);
+                (speaker.join().unwrap(), word)
+            });
+            assert_eq!(said, word.is_ok(), "round {round}: {word:?}");
+            *(if said { &mut heard } else { &mut late }) += 1;
+        }
+        assert!(heard > 0 && late > 0, "no race: {heard} heard, {late} late");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use socket2::Type;
 
 use super::door::{self, Threshold};
+use super::leaving::Leaving;
 use super::message::{self, Message, Offer, Silence, VERSION};
 use crate::endpoint::Endpoint;
 use crate::inherited::{self, Inherited, InheritedPlace, Origin};
@@ -130,12 +131,12 @@ impl Predecessor {
         self.process
     }
 
-    /// Says that everything is ready, and waits for its leave.
-    pub(crate) fn take_over(self) -> Result<Threshold, Unavailable> {
+    /// Says that everything is ready, and waits for its leave. If that does not come in time, it cannot come later.
+    pub(crate) fn take_over(self) -> Result<(Threshold, Leaving), Unavailable> {
         let Predecessor { path, peer, threshold, process } = self;
-        let said = message::say(&peer, &Message::Ready).and_then(|()| message::hear(&peer, ANSWER_MAX, None));
+        let said = message::say(&peer, &Message::Ready).and_then(|()| message::hear_or_refuse(&peer, ANSWER_MAX));
         let cause = match said {
-            Ok(Message::Yours) => return Ok(threshold),
+            Ok(Message::Yours) => return Ok((threshold, Leaving::of(peer))),
             Ok(Message::Refusal { cause }) => cause,
             Ok(_) => Silence::Garbled.to_string(),
             Err(silence) => silence.to_string(),

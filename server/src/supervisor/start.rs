@@ -11,7 +11,7 @@ use crate::admission::WhenShort;
 use crate::balance::Program;
 use crate::blocking::Pool;
 use crate::drain::Command;
-use crate::handover::{self, Found, Predecessor, Threshold};
+use crate::handover::{self, Found, Leaving, Predecessor, Threshold};
 use crate::inherited::Inherited;
 use crate::listener::SocketSizes;
 use crate::listening::{self, Places};
@@ -41,7 +41,11 @@ impl Server {
         match handover::look(path, &options)? {
             Found::Nobody(threshold) => {
                 let mut server = Server::open(options, None, false)?;
-                server.let_in(threshold)?;
+                if let Err(unavailable) = server.let_in(threshold, None) {
+                    server.order(Command::Stop);
+                    server.join();
+                    return Err(unavailable);
+                }
                 Ok(server)
             }
             Found::Predecessor(predecessor, inherited) => Server::succeed(options, predecessor, inherited),
@@ -57,8 +61,7 @@ impl Server {
         Server::open(options, Some(inherited), false)
     }
 
-    /// Takes over from a predecessor, once everything that can fail is done. The options of the shared sockets are among that: if
-    /// something fails after them, the predecessor serves on with those of this server.
+    /// Takes over from a predecessor, once everything that can fail is done.
     fn succeed(options: Options, predecessor: Predecessor, inherited: Inherited) -> Result<Server, Unavailable> {
         let mut server = match Server::open(options, Some(inherited), true) {
             Ok(server) => server,
@@ -69,13 +72,8 @@ impl Server {
         };
         server.predecessor = Some(predecessor.process());
         match predecessor.take_over() {
-            Ok(threshold) => {
-                server.places.own_files();
-                for line in &server.lines {
-                    // A doorbell cannot fail while its reactor lives.
-                    let _ = line.begin();
-                }
-                server.let_in(threshold)?;
+            Ok((threshold, leaving)) => {
+                server.own(threshold, leaving);
                 Ok(server)
             }
             Err(unavailable) => {
@@ -84,6 +82,22 @@ impl Server {
                 Err(unavailable)
             }
         }
+    }
+
+    /// The sockets are this server's own. The predecessor accepts no more, so what fails from here on ends nothing: with
+    /// the sockets as they were found, or without a path for the next successor, it serves, and says so.
+    fn own(&mut self, threshold: Threshold, leaving: Leaving) {
+        self.places.own_files();
+        self.shortcomings.extend(self.places.renew(&self.options).err());
+        if let Ok(sizes) = self.places.sizes() {
+            self.sizes = sizes;
+        }
+        for line in &self.lines {
+            // A doorbell cannot fail while its reactor lives.
+            let _ = line.begin();
+        }
+        let let_in = self.let_in(threshold, Some(leaving));
+        self.shortcomings.extend(let_in.err());
     }
 
     /// Opens the places and starts the reactors. Those of a server that `waits` accept nothing before they are told.
@@ -104,6 +118,10 @@ impl Server {
             Some(inherited) => Places::inherit(inherited, &options, program)?,
             None => Places::bind(&options, program)?,
         };
+        if is_passed {
+            // No predecessor waits, and nobody else accepts from them.
+            places.renew(&options)?;
+        }
         // Before the reactors, which copy the table of descriptors: what it opens is not theirs.
         let blocking = options.blocking.as_ref().filter(|_| options.workload == Workload::Http);
         let connections_all = u64::from(connections_max) * cpus.len() as u64;
@@ -117,6 +135,8 @@ impl Server {
             knocks,
             knock,
             predecessor: None,
+            shortcomings: vec![],
+            leaving: None,
             is_passed,
             is_asked: false,
             is_draining: false,
@@ -180,16 +200,9 @@ impl Server {
     }
 
     /// Opens the door for successors.
-    fn let_in(&mut self, threshold: Threshold) -> Result<(), Unavailable> {
+    fn let_in(&mut self, threshold: Threshold, leaving: Option<Leaving>) -> Result<(), Unavailable> {
         let door = threshold.door(self.options.workload, self.places.kept());
-        match door.watch(self.knock.clone()) {
-            Ok(watched) => self.door = Some(watched),
-            Err(error) => {
-                self.order(Command::Stop);
-                self.join();
-                return Err(Unavailable::kernel("starting a thread")(error));
-            }
-        }
+        self.door = Some(door.watch(leaving, self.knock.clone()).map_err(Unavailable::kernel("starting a thread"))?);
         Ok(())
     }
 }
@@ -201,7 +214,7 @@ fn ready(news: News) -> Result<(usize, SocketSizes), Unavailable> {
         News::Unavailable(unavailable) => Err(unavailable),
         // Not from this reactor, but from one that was started before and was serving.
         News::Ended(report) => Err(Unavailable::reactor(report.index, report.error)),
-        News::Snapshot(_) => unreachable!("nobody asks before all reactors serve"),
+        News::Snapshot(_) | News::Left { .. } => unreachable!("nobody asks before all reactors serve"),
     }
 }
 

@@ -1,19 +1,22 @@
 //! Hot restart: successors take over the listeners, and no request is lost.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use protocol::Workload;
-use server::{Endpoint, Options, Order, Server, Variant};
-use socket2::{Domain, SockAddr, Socket, Type};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use server::{Balance, Endpoint, Options, Order, Server, Variant};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::harness::{Client, GET, PATIENCE, Running};
 
@@ -108,6 +111,37 @@ pub(crate) fn hand_overs_under_load(variant: Variant) {
     assert!(TcpStream::connect(address).is_err(), "not even a listener");
 }
 
+/// The kernel tells one ring of a new connection. If that is one that has just stopped accepting, nobody takes the connection
+/// before the next one comes; and here no other comes, because the only client waits for its reply.
+pub(crate) fn no_connection_is_overlooked(variant: Variant) {
+    const ROUNDS: u32 = 200;
+    let place = Place::new("overlooked", variant);
+    let mut server = place.start(variant, 1, &[any_port()]);
+    let until = Arc::new(AtomicBool::new(false));
+    let (address, end) = (server.address, until.clone());
+    let client = std::thread::spawn(move || {
+        let mut replies = 0;
+        while !end.load(Ordering::Relaxed) {
+            let stream = TcpStream::connect(address).expect("somebody listens at every moment");
+            stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a valid timeout");
+            Client { stream }.get();
+            replies += 1;
+        }
+        replies
+    });
+    let mut gone = Vec::new();
+    for _ in 0..ROUNDS {
+        let successor = place.start(variant, 1, &server.endpoints);
+        gone.push(std::mem::replace(&mut server, successor));
+    }
+    until.store(true, Ordering::Relaxed);
+    let replies: u64 = client.join().expect("each connection was served");
+    let served = |server: Running| server.account().totals.requests;
+    server.order(Order::Drain);
+    let all: u64 = gone.into_iter().map(served).sum::<u64>() + served(server);
+    assert_eq!(all, replies);
+}
+
 /// What the predecessor has accepted it serves to the end; what comes later is its successor's. A unix socket keeps its
 /// file.
 pub(crate) fn each_serves_its_own(variant: Variant) {
@@ -130,10 +164,12 @@ pub(crate) fn each_serves_its_own(variant: Variant) {
     local.write_all(GET.as_bytes()).expect("it reads");
     local.read_exact(&mut [0; 12]).expect("a reply");
     drop(local);
-    assert_eq!(old.account().totals.requests, replies);
+    // Its other reactor may have heard of it later, and have taken one of the two.
+    let of_old = old.account().totals.requests;
+    assert!((replies..=replies + 2).contains(&of_old), "{of_old}");
     assert!(fs::metadata(place.socket()).expect("the file stays").file_type().is_socket());
     let report = new.drain();
-    assert_eq!((report.totals.requests, report.exit_code()), (2, 0));
+    assert_eq!((report.totals.requests + of_old, report.exit_code()), (replies + 2, 0));
     assert!(!place.socket().exists() && !place.door().exists(), "its files are the last owner's");
 }
 
@@ -187,6 +223,109 @@ pub(crate) fn who_does_not_take_over_changes_nothing(variant: Variant) {
     assert_eq!((before.exit_code(), after.exit_code()), (0, 0));
     let requests = (before.totals.requests, after.totals.requests);
     assert!(requests == (6, 1) || requests == (7, 0), "{requests:?}");
+}
+
+/// What two processes share of a listening socket.
+#[derive(Debug, PartialEq, Eq)]
+struct Shared {
+    backlog: u32,
+    sizes: (usize, usize),
+    keepalive: bool,
+    notsent_len_max: u32,
+    is_nonblocking: bool,
+}
+
+impl Shared {
+    fn of(socket: &OwnedFd) -> Shared {
+        let reference = SockRef::from(socket);
+        let size = |size: std::io::Result<usize>| size.expect("a TCP socket");
+        Shared {
+            backlog: sys::socket::accept_queue(socket).expect("it listens").backlog,
+            sizes: (size(reference.recv_buffer_size()), size(reference.send_buffer_size())),
+            keepalive: reference.keepalive().expect("a TCP socket"),
+            notsent_len_max: reference.tcp_notsent_lowat().expect("a TCP socket"),
+            is_nonblocking: reference.nonblocking().expect("a descriptor"),
+        }
+    }
+}
+
+/// The listening sockets of whoever serves at the path, which a successor gets that then leaves.
+fn offered(door: &Path) -> Vec<OwnedFd> {
+    let successor = Socket::new(Domain::UNIX, Type::SEQPACKET, None).expect("a socket");
+    successor.connect(&SockAddr::unix(door).expect("short")).expect("the door is open");
+    let len = (&successor).read(&mut [0; 1000]).expect("an offer");
+    assert!(len > 0, "it offers");
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    recvmsg(&successor, &mut [IoSliceMut::new(&mut [0])], &mut control, RecvFlags::empty()).expect("descriptors");
+    let rights = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(some) => Some(some),
+        _ => None,
+    });
+    // The first is that of the path.
+    rights.flatten().skip(1).collect()
+}
+
+/// Successors that want everything else, and fail when their sockets are dealt out and when a reactor starts.
+/// What they share stays as it was. A successor that takes over has its way.
+pub(crate) fn a_refused_successor_leaves_no_mark(variant: Variant) {
+    let place = Place::new("mark", variant);
+    let asked = |options: &mut Options| {
+        place.ask(options, 2, &[any_port()]);
+        (options.socket.backlog, options.socket.receive_buffer) = (7, Some(20_000));
+        options.balance = Balance::Cpu;
+    };
+    let old = Running::start(Workload::Http, variant, asked);
+    let sockets = offered(&place.door());
+    let before: Vec<Shared> = sockets.iter().map(Shared::of).collect();
+    assert_eq!((before.len(), before[0].backlog, before[0].sizes.0), (2, 7, 40_000));
+    let another = |options: &mut Options| {
+        place.ask(options, 2, &old.endpoints);
+        (options.socket.backlog, options.socket.receive_buffer) = (100, Some(50_000));
+        (options.idle_timeout, options.balance) = (Duration::ZERO, Balance::Hash);
+    };
+    let refused = |change: &dyn Fn(&mut Options)| {
+        let mut options = Options::new(Workload::Http);
+        options.variant = variant;
+        another(&mut options);
+        change(&mut options);
+        assert!(Server::start(options).is_err());
+        assert_eq!(sockets.iter().map(Shared::of).collect::<Vec<_>>(), before);
+        old.connect().get();
+    };
+    refused(&|options| options.cpus = vec![0, 100_000]);
+    refused(&|options| {
+        options.variant = if variant.is_uring() { Variant::EpollLevel } else { Variant::UringMultishot }
+    });
+    let new = Running::start(Workload::Http, variant, another);
+    let after: Vec<Shared> = sockets.iter().map(Shared::of).collect();
+    assert!(after.iter().all(|it| (it.backlog, it.sizes.0, it.keepalive) == (100, 100_000, true)), "{after:?}");
+    assert!(!sys::bpf::detach(&sockets[0]).expect("Linux 5.3"), "the hash needs no program");
+    new.connect().get();
+    drop(sockets);
+    assert_eq!((old.account().exit_code(), new.drain().exit_code()), (0, 0));
+}
+
+/// A program that chooses the reactor stays the predecessor's, too.
+pub(crate) fn a_refused_successor_leaves_the_program(variant: Variant) {
+    let place = Place::new("program", variant);
+    let with = |balance: Balance| {
+        let place = &place;
+        move |options: &mut Options| {
+            place.ask(options, 2, &[any_port()]);
+            options.balance = balance;
+        }
+    };
+    let old = Running::start(Workload::Http, variant, with(Balance::Cpu));
+    let sockets = offered(&place.door());
+    let mut options = Options::new(Workload::Http);
+    options.variant = variant;
+    with(Balance::Hash)(&mut options);
+    (options.listen, options.cpus) = (old.endpoints.clone(), vec![0, 100_000]);
+    assert!(Server::start(options).is_err());
+    assert!(sys::bpf::detach(&sockets[0]).expect("Linux 5.3"), "it is there");
+    drop(sockets);
+    assert_eq!(old.drain().exit_code(), 0);
 }
 
 /// While a predecessor drains for a successor, the first signal is no second one; the second one cuts it off, and the

@@ -1,5 +1,6 @@
 //! Limits and timeouts. The tests wait for times but never measure them, but for one that takes less than pauses alone would.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -71,7 +72,7 @@ pub(crate) fn slow_body(variant: Variant) {
     let mut byte = [0];
     eventually("the body timeout", || {
         // The server may have closed by now; what it said is read below.
-        let _ = std::io::Write::write(&mut client.stream, b"b");
+        let _ = client.stream.write(b"b");
         std::thread::sleep(Duration::from_millis(20));
         client.stream.peek(&mut byte).is_ok()
     });
@@ -81,6 +82,50 @@ pub(crate) fn slow_body(variant: Variant) {
     let report = server.drain();
     let closed = |reason| report.totals.closed_for(reason);
     assert_eq!((closed(CloseReason::BodyTimeout), closed(CloseReason::StallTimeout)), (1, 0));
+}
+
+/// A body beyond what is collected is sent back while it arrives: the pieces do not start its time anew.
+pub(crate) fn slow_long_body(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.stall_timeout = SHORT;
+        options.body_timeout = SHORT * 5;
+    });
+    let mut client = server.connect();
+    let (begun, rest) = (100_000, 500);
+    client.write(format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", begun + rest));
+    client.write(vec![b'a'; begun]);
+    client.head().expect("the reply begins");
+    client.read(begun);
+    // As a whole it would take ten seconds.
+    let mut came = 0;
+    while came < rest && client.stream.write_all(b"b").is_ok() {
+        std::thread::sleep(Duration::from_millis(20));
+        match client.stream.read(&mut [0; 100]) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => came += count,
+        }
+    }
+    assert!(came < rest, "the body took as long as it liked");
+    drop(client);
+    let report = server.drain();
+    let closed = |reason| report.totals.closed_for(reason);
+    assert_eq!((closed(CloseReason::BodyTimeout), closed(CloseReason::StallTimeout)), (1, 0));
+}
+
+/// One who does not read what is sent back does not stop the time of the body either.
+pub(crate) fn unread_long_body(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        options.stall_timeout = Duration::from_secs(3600);
+        options.body_timeout = SHORT * 5;
+        options.drain_timeout = Duration::from_secs(3600);
+        options.http.body_len_max = 1 << 30;
+    });
+    let mut client = server.connect_with_receive_buffer(4096);
+    client.write("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n");
+    client.stream.set_write_timeout(Some(SHORT)).expect("a valid timeout");
+    while client.stream.write_all(&[b'a'; 100_000]).is_ok() {}
+    let report = server.drain();
+    assert_eq!((report.exit_code(), report.totals.closed_for(CloseReason::BodyTimeout)), (0, 1));
 }
 
 /// Nothing is ever read, and nothing else could end the connection before the stall timeout does.
@@ -94,6 +139,8 @@ pub(crate) fn stalled_reply(variant: Variant) {
     client.read(1);
     let report = server.drain();
     assert_eq!((report.exit_code(), report.totals.closed_for(CloseReason::StallTimeout)), (0, 1));
+    // The end stands behind what the kernel had taken: no reset.
+    assert!(client.read_to_end().len() < 100_000_000);
 }
 
 /// Peers that stay after the server gave up on them cannot hold their slots: lingering ends too.

@@ -26,9 +26,10 @@ macro_rules! suite {
                       queued_connections_are_served, no_reset_overtakes_a_reply, idle_close_is_a_fin,
                       drain_with_a_peer_that_stays, drain_at_the_limit, drain_at_the_limit_is_forced,
                       stop_counts_every_connection;
-                limits: idle_timeout, header_timeout, stalled_body, slow_body, stalled_reply, connection_limit, crowd_that_left, port_in_use,
+                limits: idle_timeout, header_timeout, stalled_body, slow_body, slow_long_body, unread_long_body, stalled_reply, connection_limit, crowd_that_left, port_in_use,
                         stalled_peers_free_their_places, empty_lines_are_no_progress, slow_reader_is_not_stalled;
-                handover: hand_overs_under_load, each_serves_its_own, who_does_not_take_over_changes_nothing,
+                handover: hand_overs_under_load, no_connection_is_overlooked, each_serves_its_own, who_does_not_take_over_changes_nothing,
+                          a_refused_successor_leaves_no_mark, a_refused_successor_leaves_the_program,
                           a_stop_after_a_hand_over;
                 handicap: every_request_pays, the_first_request_pays;
                 admission: accept_rate, rate_of_several_places, rate_in_a_drain, waiting_room_order, full_waiting_room,

@@ -85,16 +85,17 @@ impl Actor {
         Ok(())
     }
 
-    /// Whether it ended as it should.
+    /// Whether it ended as it should, or with a code that is `allowed`.
     ///
     /// # Errors
     /// How it ended instead.
-    pub(super) fn judge_end(&self) -> anyhow::Result<()> {
+    pub(super) fn judge_end(&self, allowed: &[(Role, i32)]) -> anyhow::Result<()> {
         match (self.role, self.code) {
             // A probe that failed has no record, and the report says so.
             (Role::Probe, _) | (_, Some(0)) => Ok(()),
             (Role::Load | Role::Latecomer, Some(INVALID)) if self.is_own => Ok(()),
             _ if self.was_killed => Ok(()),
+            (role, Some(code)) if allowed.contains(&(role, code)) => Ok(()),
             (_, Some(code)) => bail!("{}, {}, ended with {code}", self.role.word(), self.command[0]),
             (_, None) => bail!("{} has not ended", self.role.word()),
         }

@@ -2,6 +2,7 @@
 //! all of this, so nothing happens between an action and the sample that shows it.
 
 use std::fs;
+use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use crate::kinds::scenario::prepare::prepare;
 use crate::kinds::scenario::seen::Seen;
 use crate::kinds::scenario::timeline::{Action, DIRECTORY, Ground, Or, Ready, Retire, Role, Timeline, Until};
 use crate::kinds::scenario::watch::{self, Pids, Watch};
-use crate::session::host::{Command, Order, Program};
+use crate::session::host::{Command, Order, Passed, Program};
 use crate::session::namespace::{self, Hosts};
 use crate::session::process::Process;
 use crate::session::side::Side;
@@ -59,6 +60,10 @@ struct Player<'a> {
     watch: Option<Watch>,
     is_watching: bool,
     observer: Option<Observer>,
+    /// What is passed to servers.
+    passed: Option<Passed>,
+    /// Exit codes that are no failure.
+    allowed: Vec<(Role, i32)>,
     /// Made for the first command or file that needs it.
     directory: Option<TemporaryDirectory>,
     seen: Seen,
@@ -75,6 +80,8 @@ impl<'a> Player<'a> {
             watch: None,
             is_watching: false,
             observer: None,
+            passed: None,
+            allowed: vec![],
             directory: None,
             seen,
         }
@@ -91,7 +98,7 @@ impl<'a> Player<'a> {
         for role in roles {
             self.wait(Until::Ended(role), Duration::MAX)?;
         }
-        self.actors.iter().try_for_each(Actor::judge_end)?;
+        self.actors.iter().try_for_each(|actor| actor.judge_end(&self.allowed))?;
         if let Some(watch) = self.watch {
             (self.seen.held_at_s, self.seen.gone_at_s) = (watch.held_at_s, watch.gone_at_s);
             self.seen.samples = watch.samples;
@@ -134,6 +141,12 @@ impl<'a> Player<'a> {
                 let text = text.replace(DIRECTORY, &directory);
                 fs::write(format!("{directory}/{file}"), text).with_context(|| format!("cannot write {file}"))?;
             }
+            Action::Listen(address) => {
+                self.hosts()?.enter(Side::Server)?;
+                let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+                self.passed = Some(Passed(listener.into()));
+            }
+            Action::Allow(role, code) => self.allowed.push((*role, *code)),
             Action::Set { side, name, value } => {
                 self.hosts()?.enter(*side)?;
                 sysctl::write(name, value).with_context(|| format!("cannot set {name} to {value}"))?;
@@ -175,6 +188,9 @@ impl<'a> Player<'a> {
         }
         if let Some(hosts) = self.hosts {
             hosts.enter(role.side())?;
+        }
+        if role == Role::Server {
+            command.passed = self.passed.clone();
         }
         let mut process = Process::start(self.stage.host, &command)?;
         if ready == Ready::Announced {

@@ -1,5 +1,6 @@
 //! A timeline as data: which action is done to whom, and when. `play` carries it out.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,11 @@ pub(crate) enum Action {
     Retire { role: Role, how: Retire },
     /// Writes a file in the directory of the run.
     Write { file: &'static str, text: String },
+    /// Listens on the server's of two joined hosts, as a service manager does. Servers that start from now on get the socket,
+    /// and it stays when they end.
+    Listen(SocketAddr),
+    /// A process of a role may end with this code, too.
+    Allow(Role, i32),
     /// Changes a setting (sysctl(8)) of one of two joined hosts.
     Set { side: Side, name: &'static str, value: String },
     /// Starts to count on both of two joined hosts.

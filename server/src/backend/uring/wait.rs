@@ -16,8 +16,8 @@ impl<P: Protocol, S: Style> Uring<P, S> {
     /// How long a turn may wait.
     pub(super) fn wait_max(&mut self) -> Option<Duration> {
         let mut wait_max = self.shard.wait_max();
-        if self.shard.shared.counters.dropped_completions > 0 || self.renewals_left > 0 {
-            // The doorbell's completion may be lost, or a connection waits of which this ring was not told.
+        if self.shard.shared.counters.dropped_completions > 0 {
+            // The doorbell's completion may be lost.
             wait_max = Some(wait_max.map_or(TICK, |wait_max| wait_max.min(TICK)));
         }
         if S::SEND == Send::Reported || self.sends.is_empty() {

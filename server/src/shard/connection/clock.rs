@@ -37,6 +37,8 @@ impl<K, S: Default> Connection<K, S> {
                 shared.counters.lingers_cut += 1;
                 self.give_up(self.reason, shared)
             }
+            // It is sent back while it arrives, so the reply has begun and cannot say anything else.
+            Timer::WholeBody if self.has(REPLYING) => self.give_up(CloseReason::BodyTimeout, shared),
             Timer::Head | Timer::Body | Timer::WholeBody | Timer::Job => {
                 let (waiting, reason) = match self.timer {
                     Timer::Head => (Waiting::Head, CloseReason::HeaderTimeout),
@@ -89,10 +91,13 @@ impl<K, S: Default> Connection<K, S> {
     }
 
     /// Starts the clock of `timer`. The timers of waiting for a request, of its head, of a whole body and of a linger run from
-    /// their start, since a byte now and then must not prolong them. All others run from the last progress.
+    /// their start, since a byte now and then must not prolong them; that of a whole body goes on through its replies. All others run from the last progress.
     #[inline]
     pub(super) fn start<P: Protocol<State = S>>(&mut self, timer: Timer, shared: &Resources<P>) {
         if self.timer == timer && matches!(timer, Timer::Idle | Timer::Head | Timer::WholeBody | Timer::Linger) {
+            return;
+        }
+        if timer == Timer::Write && self.is_in_timed_body(shared) {
             return;
         }
         self.timer = timer;
@@ -100,6 +105,13 @@ impl<K, S: Default> Connection<K, S> {
         let deadline = shared.now.after(shared.timeouts.ticks(timer));
         self.set(UNCOVERED, self.has(UNCOVERED) || deadline < self.deadline);
         self.deadline = deadline;
+    }
+
+    /// Whether a body has its time, and pieces of it are sent back meanwhile: no other clock runs then, because whatever
+    /// followed would start it anew.
+    #[inline]
+    pub(super) fn is_in_timed_body<P: Protocol<State = S>>(&self, shared: &Resources<P>) -> bool {
+        self.timer == Timer::WholeBody && shared.protocol.waiting(&self.state, false) == Waiting::Body
     }
 
     /// Whether the timer wheel must still be told the deadline.

@@ -70,8 +70,10 @@ impl<K, S: Default> Connection<K, S> {
         }
         place[..len].copy_from_slice(&shared.output[..len]);
         shared.output_len = 0;
-        // No other timer counts while a reply is pending.
-        self.timer = Timer::Reply;
+        // No other timer counts while a reply is pending, except that of a whole body.
+        if !self.is_in_timed_body(shared) {
+            self.timer = Timer::Reply;
+        }
         Some(len)
     }
 

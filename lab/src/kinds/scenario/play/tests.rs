@@ -97,6 +97,16 @@ fn only_this_project_s_generator_may_call_itself_invalid() {
 }
 
 #[test]
+fn a_code_that_is_allowed_is_no_failure() {
+    let [serves, loads, probes] = plays(Play::prints(&["record"], 0));
+    let forced = [Play { status: 3 << 8, ..serves }, loads, probes];
+    let error = played(&usual(vec![]), forced.clone(), false).unwrap_err();
+    assert_eq!(error.to_string(), "the server, c10m, ended with 3");
+    assert!(played(&usual(vec![Action::Allow(Role::Server, 3)]), forced.clone(), false).is_ok());
+    assert!(played(&usual(vec![Action::Allow(Role::Load, 3)]), forced, false).is_err());
+}
+
+#[test]
 fn a_condition_that_is_not_met_in_time_ends_the_run_or_not() {
     let never = |or| Action::Await { until: Until::Sockets(u64::MAX), within: Duration::ZERO, or };
     let load = || plays(Play::prints(&["record"], 0));

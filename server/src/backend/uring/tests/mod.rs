@@ -33,17 +33,21 @@ fn open<S: Style>() -> Option<(Uring<Echo, S>, SocketAddr)> {
     let socket = listener::bind(any, false, &options).expect("a free port");
     let socket = listener::listen(socket, &options.socket).expect("a free port");
     let address = listener::address(&socket).expect("bound");
-    let listener = Listener::copy_of(std::os::fd::AsFd::as_fd(&socket)).expect("a descriptor");
+    Some((open_at(&socket), address))
+}
+
+/// A ring that accepts from `socket`.
+fn open_at<S: Style>(socket: &OwnedFd) -> Uring<Echo, S> {
+    let listener = Listener::copy_of(std::os::fd::AsFd::as_fd(socket)).expect("a descriptor");
     let timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO, Duration::ZERO);
-    let backend = Uring::open(Parts {
+    Uring::open(Parts {
         listeners: vec![listener],
         doorbell: Arc::new(sys::doorbell::open().expect("an eventfd")),
         shard: Shard::new(Resources::new(Echo, timeouts, 1 << 28), 64).expect("memory"),
         connections_max: 64,
         accepts_per_turn_max: 64,
-        takes_over: false,
-    });
-    Some((backend.expect("probed"), address))
+    })
+    .expect("probed")
 }
 
 /// Runs turns, none of which sleeps for long, until `is_done`.
@@ -64,6 +68,32 @@ fn connect<S: Style>(backend: &mut Uring<Echo, S>, address: SocketAddr) -> TcpSt
     stream.set_nodelay(true).expect("a TCP socket");
     turns(backend, |backend| backend.shard.len() > before);
     stream
+}
+
+/// Two rings wait at one socket, and the kernel tells the first of a connection. It stops accepting before it hears of that:
+/// then nobody takes the connection, until the other one looks at the queue.
+#[test]
+fn what_a_ring_that_leaves_was_told_is_found_by_new_accepts() {
+    let Some((mut leaving, address)) = open::<style::Multishot>() else { return };
+    let listener = leaving.sources[0].listener.as_ref().expect("it accepts");
+    let mut staying = open_at::<style::Multishot>(&std::os::fd::AsFd::as_fd(listener).try_clone_to_owned().unwrap());
+    let turn = |backend: &mut Uring<Echo, style::Multishot>| {
+        sys::doorbell::ring(&backend.doorbell).expect("a doorbell");
+        backend.turn().expect("a turn");
+    };
+    turn(&mut leaving);
+    turn(&mut staying);
+    let _waiting = TcpStream::connect(address).expect("a listener");
+    let is_queued = |backend: &Uring<Echo, style::Multishot>| backend.listeners().all(|it| it.has_queued() == Ok(true));
+    while !is_queued(&staying) {
+        std::thread::yield_now();
+    }
+    drop(leaving.take_listeners());
+    turns(&mut leaving, |leaving| leaving.is_idle());
+    (0..10).for_each(|_| turn(&mut staying));
+    assert_eq!((leaving.shard.len(), staying.shard.len()), (0, 0), "nobody was told");
+    staying.renew_accepts();
+    turns(&mut staying, |staying| staying.shard.len() == 1);
 }
 
 /// A failed send queues new entries, and a non-empty queue looked as if the kernel had not consumed it: no
