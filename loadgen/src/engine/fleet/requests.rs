@@ -233,7 +233,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
                 }
                 keep_open
             }
-            Progress::Refused { status, keep_open } => {
+            Progress::Refused { status, keep_open, retry_after_s } => {
                 self.failed += 1;
                 if is_measured {
                     // The refusal took this long, but a good reply would have taken longer: a server that refuses
@@ -243,6 +243,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
                     self.slice.record_missing(waited_ns, 1);
                     self.tally.request_causes.count_status(status);
                 }
+                self.note_hint(index, retry_after_s, keep_open);
                 keep_open
             }
             Progress::Incomplete | Progress::Fault(_) => true,
