@@ -59,6 +59,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
         (Side::Server, "TCPMigrateReqFailure"),
     ],
     foretell: |_| None,
+    asides: |_| vec![],
     fault_shows: stopping_loses,
     expectations: &[handing_over_loses_nothing],
     happened,

@@ -45,6 +45,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     },
     counters: &[(Side::Client, "OutSegs"), (Side::Server, "OutSegs"), (Side::Server, "RetransSegs")],
     foretell: |_| None,
+    asides: |_| vec![],
     fault_shows: pages_are_late,
     expectations: &[the_formula_holds, hedges_help],
     happened,
