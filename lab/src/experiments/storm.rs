@@ -47,7 +47,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     load: "clients with a connection each; their server is killed, and starts again",
     arms: scenes::arms,
     seconds: |arm, asked| {
-        (timeline::window(arm, asked).as_secs_f64(), if Scene::of(arm).tables() > 1 { 6.0 } else { 0.8 })
+        (timeline::window(arm, asked).as_secs_f64(), if Scene::of(arm).tables() > 1 { 14.0 } else { 0.8 })
     },
     timeline: timeline::timeline,
     figures: &figures::FIGURES,
@@ -95,3 +95,6 @@ const NOTES: [&str; 5] = [
     "All clients are one process, and their attempts cost CPU time of one CPU: what immediate retries could do from 10,000 \
      hosts is more than what is seen here.",
 ];
+
+#[cfg(test)]
+mod tests;
