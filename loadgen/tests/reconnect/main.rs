@@ -370,3 +370,17 @@ fn a_hint_is_honoured_by_those_who_listen() {
         assert!(deaf.attempts > 4 * hearing.attempts, "{deaf:?}");
     }
 }
+
+/// A client that has lost nothing yet, but is told to come again later, does not open its connection at once.
+#[test]
+fn who_is_told_before_any_loss_waits_too() {
+    let accepted = |policy: &str| {
+        let door = Door::open(Workload::Http);
+        door.shut(Welcome::Later);
+        let options = Options { heartbeat: Some(Duration::from_millis(100)), ..options(door.target(), policy) };
+        run(&options, || thread::sleep(Duration::from_millis(900)));
+        door.accepted()
+    };
+    let (deaf, hearing) = (accepted("immediate"), accepted("immediate,hint"));
+    assert!(deaf > 2 * hearing, "{deaf} and {hearing}");
+}

@@ -104,6 +104,12 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         }
     }
 
+    /// Whether a client was just asked to come again later.
+    pub(super) fn has_hint(&self, index: usize) -> bool {
+        let hint = self.clients.as_ref().and_then(|clients| clients.hint);
+        hint.is_some_and(|(of, _)| of == index)
+    }
+
     /// When the next client's wait is over; `u64::MAX` when nobody waits.
     #[inline]
     pub(in crate::engine) fn next_retry_ns(&self) -> u64 {

@@ -273,8 +273,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     pub(super) fn close_as_planned<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         self.tally.connects.closed += 1;
         self.close(engine, index);
-        // Its client has had refusals only: that is no reason to ask again at once.
-        if self.connections[index].flags.has(Flags::OUT) {
+        // Its client has had refusals only, or was told when to come again: that is no reason to ask again at once.
+        if self.connections[index].flags.has(Flags::OUT) || self.has_hint(index) {
             return self.reopen_by_policy(index, clock::now_ns(), Without::Unserved);
         }
         self.open_soon(engine, index);
