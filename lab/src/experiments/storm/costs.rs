@@ -11,6 +11,9 @@ use crate::kinds::scenario::remedies::scene::Scene;
 /// After so large a share of the outages most of what clients do is not about coming back.
 const MOSTLY: f64 = 0.9;
 
+/// In less than this the server's CPU time says nothing.
+const CALM_S_MIN: f64 = 0.1;
+
 pub(super) fn clients_cpu_s(scene: &Scene<'_>) -> f64 {
     (scene.load.cpu.user_us + scene.load.cpu.system_us) as f64 / 1e6
 }
@@ -23,7 +26,7 @@ fn server_us(scene: &Scene<'_>, from: &str, until: &str) -> Option<f64> {
 /// Share of its time that the server worked for heartbeats before the fault.
 pub(super) fn load_percent(scene: &Scene<'_>) -> Option<f64> {
     let seconds = at_s(scene, LOST)? - at_s(scene, CALM)?;
-    Some(server_us(scene, CALM, LOST)? / 1e4 / seconds).filter(|percent| percent.is_finite())
+    (seconds > CALM_S_MIN).then_some(server_us(scene, CALM, LOST)? / 1e4 / seconds)
 }
 
 /// CPU time of the server for a login: to take in a connection, as in the ramp, and to answer its first request, as in the

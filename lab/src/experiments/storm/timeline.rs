@@ -16,7 +16,7 @@ pub(super) const READY: &str = "ready";
 pub(super) const HELD: &str = "held";
 /// All clients have logged in, and nothing is wrong yet.
 pub(super) const CALM: &str = "calm";
-/// How long nothing goes wrong then: what heartbeats cost the server is measured.
+/// How long nothing goes wrong then: what heartbeats cost the server is measured. The quick profile has no model that asks.
 const BEATS: Duration = Duration::from_millis(500);
 /// Longer than any ramp.
 const RAMP_MAX: Duration = Duration::from_secs(60);
@@ -24,7 +24,11 @@ const RAMP_MAX: Duration = Duration::from_secs(60);
 /// The measured part of a run, of which so many seconds are after the server's return.
 pub(super) fn window(arm: &Arm, seconds: u32) -> Duration {
     let scene = Scene::of(arm);
-    scene.logins + BEATS + scene.killing + scene.away + Duration::from_secs(u64::from(seconds * arm.stretch))
+    scene.logins + beats(arm) + scene.killing + scene.away + Duration::from_secs(u64::from(seconds * arm.stretch))
+}
+
+fn beats(arm: &Arm) -> Duration {
+    if arm.stretch > 1 { BEATS } else { Duration::ZERO }
 }
 
 pub(super) fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
@@ -73,7 +77,7 @@ pub(super) fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
         Action::Mark(HELD),
         Action::rest(scene.logins),
         Action::Mark(CALM),
-        Action::rest(BEATS),
+        Action::rest(beats(arm)),
     ]);
     if run.fault {
         actions.extend(faults::of(arm, scene.away, start(Role::Server, Ready::Announced, &server)));
