@@ -27,6 +27,7 @@ use crate::validity::Calibration;
 use collect::Collector;
 use host::HostFacts;
 use sys::affinity::{self, Affinity};
+use sys::clock::duration_ns;
 
 use hiccup::Hiccup;
 
@@ -61,7 +62,7 @@ pub(crate) fn run(
 ) -> Result<Outcome, LoadError> {
     let seed = options.seed.unwrap_or_else(random_seed);
     let control = Control::new(plan.connections.len(), establishing_max(options));
-    let (mut collector, slices) = Collector::new(plan.connections.len());
+    let (mut collector, slices) = Collector::new(plan.connections.len(), duration_ns(options.timeout));
     let clock = clock_check::measure();
     let schedule = schedule(options, seed);
     let host = HostFacts::read();

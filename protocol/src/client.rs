@@ -79,6 +79,8 @@ pub enum Progress {
         status: u16,
         /// False when the server announced that it closes after this reply.
         keep_open: bool,
+        /// After how many seconds the server asks to come again; 0 if it does not say. 255 stands for more, too.
+        retry_after_s: u8,
     },
 }
 

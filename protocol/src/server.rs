@@ -42,6 +42,15 @@ pub trait Protocol {
     /// The timeout of [`Protocol::waiting`] ran out. May write a last reply; the connection closes.
     fn on_timeout(&mut self, state: &mut Self::State, waiting: Waiting, output: &mut Output<'_>);
 
+    /// Whether a reply can tell its peer to come again later. If it cannot, [`Protocol::defer`] is never called.
+    const SAYS_WHEN: bool = false;
+
+    /// Answers the first request of a connection, which has just been recognised, with "not now; come again in so many
+    /// seconds" instead of what [`Protocol::on_bytes`] wrote. The connection closes after it.
+    fn defer(&mut self, _state: &mut Self::State, _seconds: u16, _output: &mut Output<'_>) {
+        unreachable!("a workload without words for it")
+    }
+
     /// Updates the time: `unix_seconds` is for headers that carry a date. Called about ten times a second.
     fn set_time(&mut self, unix_seconds: u64);
 

@@ -1,6 +1,6 @@
 //! What a server does about more connections than it can serve. Settings only; `shard` and the backends follow them.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,10 @@ pub struct Admission {
     /// queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_rate: Option<NonZeroU32>,
+    /// Connections beyond the accept rate do not wait: their first request is answered with when to come again, in
+    /// seconds, and they close. For HTTP, and without a waiting room; `None`: they wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<NonZeroU16>,
     /// Where accepted connections wait for their turn; `None`: nowhere, since the rest of them stay in the accept queue.
     /// For epoll and mio.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -250,7 +250,10 @@ fn shard<P: Protocol, K>(
     shard.handicap = options.handicap_ns.map(Handicap::calibrate);
     shard.shared.hello_cost = options.hello_cost_ns.map(Handicap::calibrate);
     if let Some(rate) = options.admission.accept_rate {
-        shard.intake = Intake::at_rate(Bucket::new(rate, index, options.reactors.max(1)));
+        let intake = Intake::at_rate(Bucket::new(rate, index, options.reactors.max(1)));
+        // An echo has no words for it, so there they wait.
+        shard.shared.retry_after_s = options.admission.retry_after_s.filter(|_| P::SAYS_WHEN);
+        shard.intake = if shard.shared.retry_after_s.is_some() { intake.that_defers() } else { intake };
     }
     let room = options.admission.waiting_room.map(Room::new).transpose();
     shard.room = room.map_err(|error| Unavailable::Memory { connections: connections_max, error })?;

@@ -113,7 +113,11 @@ impl<P: Protocol, K> Shard<P, K> {
         let connection = Connection::new(socket, self.shared.now, &self.shared.timeouts);
         let id = self.slab.insert(connection)?;
         self.shared.counters.accepts += 1;
-        self.intake.spend(&mut self.shared.counters);
+        if !self.intake.spend(&mut self.shared.counters)
+            && let Some(connection) = self.slab.get_mut(id)
+        {
+            connection.defer();
+        }
         self.wheel.cover(&mut self.slab, id);
         Some(id)
     }

@@ -39,6 +39,7 @@ fn effort(found: &Reconnects) -> String {
         some(found.put_off, "; the budget put off {}"),
         some(found.breaker_opened, "; the breaker opened {}×"),
         some(found.breaker_put_off, " and put off {}"),
+        some(found.told.unwrap_or(0), "; {} waited as long as the server had asked for"),
     ]
     .concat()
 }

@@ -1,12 +1,16 @@
 //! The arguments of `c10m serve` about more connections than it can serve.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use protocol::Workload;
 use server::{AcceptOrder, Admission, Variant, WaitingRoom, WhenShort};
 
 use crate::count;
+
+/// Longest time that a client is told to stay away, in seconds.
+const RETRY_AFTER_S_MAX: i64 = 3600;
 
 /// These arguments.
 #[derive(Debug, Args)]
@@ -22,6 +26,10 @@ pub(super) struct AdmissionArgs {
     /// Most connections that wait so in each reactor; when one more comes, the oldest is reset [default: 1024].
     #[arg(long, value_name = "N", value_parser = count::between(1, WaitingRoom::PLACES_MAX))]
     waiting_room: Option<u32>,
+    /// Connections beyond the accept rate do not wait: their first request is answered 503 with `Retry-After: SECONDS`, and
+    /// they close. For serve http.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=RETRY_AFTER_S_MAX))]
+    retry_after: Option<u16>,
     /// What accept does when descriptors run out. All but pause let them run out: they use the fd limit up.
     #[arg(long, value_name = "WAY", value_enum, default_value_t = WhenShortArg::Pause)]
     when_short: WhenShortArg,
@@ -75,7 +83,18 @@ impl AdmissionArgs {
     ///
     /// # Errors
     /// Which, and what they need.
-    pub(super) fn check_effects(&self, idle_timeout: Duration) -> Result<(), String> {
+    pub(super) fn check_effects(&self, workload: Workload, idle_timeout: Duration) -> Result<(), String> {
+        if self.retry_after.is_some() {
+            if workload != Workload::Http {
+                return Err("--retry-after goes with serve http: an echo has no words for it".into());
+            }
+            if self.accept_rate.is_none() {
+                return Err("--retry-after has no effect without --accept-rate: nobody comes beyond it".into());
+            }
+            if self.accept_order.is_some() {
+                return Err("--retry-after and --accept-order exclude each other: those beyond the rate are told to come again, or wait".into());
+            }
+        }
         if self.accept_order.is_some() && self.accept_rate.is_none() {
             return Err("--accept-order has no effect without --accept-rate: nobody waits for a turn".into());
         }
@@ -103,6 +122,7 @@ impl AdmissionArgs {
         });
         Admission {
             accept_rate: self.accept_rate,
+            retry_after_s: self.retry_after.and_then(NonZeroU16::new),
             waiting_room,
             when_short: match self.when_short {
                 WhenShortArg::Pause => WhenShort::Pause,

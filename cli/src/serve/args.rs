@@ -287,7 +287,7 @@ impl ServeArgs {
             );
         }
         self.blocking.check_effects(self.workload)?;
-        self.admission.check_effects(self.idle_timeout)
+        self.admission.check_effects(self.workload, self.idle_timeout)
     }
 
     /// The options of a server that listens at `endpoints`. `group` is the memory limit of the control group. A note

@@ -37,6 +37,14 @@ fn options_of_servers_without_effect_are_refused() {
     refuses(&["serve", "echo", "--max-body", "5"], 2, &["--max-body", "http"]);
     refuses(&["serve", "http", "--listen", "unix:/nonexistent/x", "--rcvbuf", "64KiB"], 2, &["--rcvbuf", "--sndbuf"]);
     refuses(&["serve", "echo", "--accept-order", "newest"], 2, &["--accept-order", "--accept-rate"]);
+    refuses(&["serve", "echo", "--accept-rate", "9", "--retry-after", "1"], 2, &["--retry-after", "serve http"]);
+    refuses(&["serve", "http", "--retry-after", "1"], 2, &["--retry-after", "--accept-rate"]);
+    refuses(
+        &["serve", "http", "--accept-rate", "9", "--accept-order", "oldest", "--retry-after", "1"],
+        2,
+        &["--retry-after", "--accept-order"],
+    );
+    refuses(&["serve", "http", "--accept-rate", "9", "--retry-after", "0"], 2, &["--retry-after"]);
     refuses(&["serve", "echo", "--accept-rate", "9", "--waiting-room", "5"], 2, &["--waiting-room", "--accept-order"]);
     for timeout in ["0s", "101s"] {
         let evict = ["serve", "http", "--when-short", "evict", "--idle-timeout", timeout];

@@ -53,6 +53,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     fault_shows: others_wait,
     expectations: &[something_helps, forecast::holds],
     foretell: |_| None,
+    asides: |_| vec![],
     happened,
     advice: |_| {
         "Keep what blocks out of the loop: give it to a pool of threads with a bounded queue, or to a server of its own. More \

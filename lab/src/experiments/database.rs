@@ -53,6 +53,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     fault_shows: few_are_answered,
     expectations: &[something_helps],
     foretell: knee::foretell,
+    asides: |_| vec![],
     happened,
     advice: |_| {
         "Bound the queue to what the pool works off while its clients wait, and answer the rest 503 at once, with Retry-After; a \

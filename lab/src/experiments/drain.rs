@@ -57,6 +57,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
         (Side::Server, "TCPMigrateReqFailure"),
     ],
     foretell: |_| None,
+    asides: |_| vec![],
     fault_shows: figures::stopping_loses,
     expectations: &[figures::handing_over_loses_nothing],
     happened: figures::happened,

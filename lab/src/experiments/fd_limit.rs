@@ -63,6 +63,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     fault_shows: burns,
     expectations: &[numbers::rests, numbers::holds, numbers::recovers],
     foretell: |_| None,
+    asides: |_| vec![],
     happened,
     advice: |_| {
         "Raise the soft limit to the hard one at the start of the program, and let accept rest when it fails all the same. Count \

@@ -58,6 +58,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     fault_shows: hits_the_wall,
     expectations: &[],
     foretell: |_| None,
+    asides: |_| vec![],
     happened,
     advice: |_| {
         "Keep connections open; that saves the handshakes, too. Where that cannot be, set net.ipv4.tcp_tw_reuse=1 on the \

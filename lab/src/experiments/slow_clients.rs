@@ -59,6 +59,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
         (Side::Server, "OutRsts"),
     ],
     foretell: |_| None,
+    asides: |_| vec![],
     fault_shows: others_starve,
     expectations: &[the_head_timeout_helps],
     happened,

@@ -53,6 +53,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     },
     counters: &[(Side::Client, "OutSegs"), (Side::Server, "OutSegs"), (Side::Server, "RetransSegs")],
     foretell: formula::foretell,
+    asides: |_| vec![],
     fault_shows: pages_are_late,
     expectations: &[formula::holds, hedges_help],
     happened,

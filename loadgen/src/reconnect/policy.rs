@@ -83,6 +83,8 @@ pub struct Policy {
     pub budget_percent: Option<f64>,
     /// The circuit breaker, if there is one.
     pub breaker: Option<BreakerRule>,
+    /// Whether a client that was refused waits as long as the server asks for (Retry-After), and up to as long again.
+    pub honours_hint: bool,
 }
 
 impl Policy {
@@ -95,6 +97,7 @@ impl Policy {
             spread: Duration::ZERO,
             budget_percent: None,
             breaker: None,
+            honours_hint: false,
         }
     }
 

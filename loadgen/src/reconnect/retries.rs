@@ -67,6 +67,17 @@ impl Retries {
         client.draw(&self.policy, &mut self.random)
     }
 
+    /// A client's attempt was refused, and the server has asked it to come again in so many seconds: how long it waits, in
+    /// ns. All who were told the same would come at once, so each waits up to as long again.
+    pub fn on_told(&mut self, client: &mut Backoff, now_ns: u64, seconds: u8) -> u64 {
+        let drawn_ns = self.on_failure(client, now_ns);
+        let told_ns = u64::from(seconds) * 1_000_000_000;
+        if !self.policy.honours_hint {
+            return drawn_ns;
+        }
+        drawn_ns.max(between(&mut self.random, told_ns, 2 * told_ns))
+    }
+
     /// A client's wait is over. With [`Answer::Go`] its attempt has begun.
     pub fn on_due(&mut self, client: &mut Backoff, now_ns: u64) -> Answer {
         let is_first = client.attempts() == 0;

@@ -16,10 +16,11 @@ enum Key {
     Budget,
     Breaker,
     Open,
+    Hint,
 }
 
 impl Key {
-    const ALL: [Key; 6] = [Key::Base, Key::Cap, Key::Spread, Key::Budget, Key::Breaker, Key::Open];
+    const ALL: [Key; 7] = [Key::Base, Key::Cap, Key::Spread, Key::Budget, Key::Breaker, Key::Open, Key::Hint];
 
     const fn name(self) -> &'static str {
         match self {
@@ -29,6 +30,7 @@ impl Key {
             Key::Budget => "budget",
             Key::Breaker => "breaker",
             Key::Open => "open",
+            Key::Hint => "hint",
         }
     }
 }
@@ -62,6 +64,7 @@ impl FromStr for Policy {
                 Key::Budget => policy.budget_percent = Some(percent(value)?),
                 Key::Breaker => failures = Some(count(value)?),
                 Key::Open => open = Some(time(key, value)?),
+                Key::Hint => policy.honours_hint = true,
             }
         }
         policy.breaker = failures.map(|failures| BreakerRule { failures, open });
@@ -94,9 +97,14 @@ fn assignment(part: &str) -> Result<(Key, &str), LoadError> {
     let (name, value) = part.split_once('=').map_or((part, None), |(name, value)| (name.trim(), Some(value.trim())));
     let key = Key::ALL.into_iter().find(|key| key.name() == name).ok_or_else(|| {
         let names = Key::ALL.map(Key::name).join(", ");
-        usage(format!("{name:?} is no key of a reconnect policy; the keys are {names}, each with =VALUE"))
+        usage(format!("{name:?} is no key of a reconnect policy; the keys are {names}, each but hint with =VALUE"))
     })?;
-    value.map(|value| (key, value)).ok_or_else(|| usage(format!("{name} needs a value: {name}=…")))
+    match (key, value) {
+        (Key::Hint, None) => Ok((key, "")),
+        (Key::Hint, Some(_)) => Err(usage("hint takes no value: the server says how long".into())),
+        (_, Some(value)) => Ok((key, value)),
+        (_, None) => Err(usage(format!("{name} needs a value: {name}=…"))),
+    }
 }
 
 /// A time such as `100ms` or `1.5s`, to the µs.
@@ -140,6 +148,9 @@ impl fmt::Display for Policy {
                 write!(f, ",open={}", Time(open))?;
             }
         }
+        if self.honours_hint {
+            f.write_str(",hint")?;
+        }
         Ok(())
     }
 }
@@ -176,6 +187,8 @@ mod tests {
             ("immediate,budget=2.5%", "immediate,base=100ms,budget=2.5%"),
             ("immediate,breaker=5", "immediate,base=100ms,cap=10s,breaker=5"),
             ("fixed,open=1s,breaker=5", "fixed,base=100ms,breaker=5,open=1s"),
+            ("immediate,hint", "immediate,hint"),
+            ("fixed, hint ,breaker=5", "fixed,base=100ms,cap=10s,breaker=5,hint"),
         ] {
             let policy: Policy = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(policy.to_string(), printed, "{text}");
@@ -189,7 +202,9 @@ mod tests {
             ("", &["\"\"", "immediate", "decorrelated"][..]),
             ("jitter", &["\"jitter\"", "full-jitter", "equal-jitter"]),
             ("base=5s", &["\"base=5s\" is no reconnect policy"]),
-            ("fixed,bass=5s", &["\"bass\"", "base, cap, spread, budget, breaker, open"]),
+            ("fixed,bass=5s", &["\"bass\"", "base, cap, spread, budget, breaker, open, hint"]),
+            ("immediate,hint=5s", &["hint takes no value"]),
+            ("immediate,hint,hint", &["hint is given twice"]),
             ("fixed,", &["\"\"", "base, cap"]),
             ("fixed,base", &["base needs a value"]),
             ("fixed,base=", &["base \"\"", "100ms"]),

@@ -33,6 +33,10 @@ pub struct Interval {
     pub sent: u64,
     /// Good replies.
     pub completed: u64,
+    /// Those whose response time is `--timeout` at most. What came due while a client was cut off is sent once it is back,
+    /// and then there are more good replies than usual. Absent in records that are older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_in_time: Option<u64>,
     /// Wrong replies, refusals, losses.
     pub failed: u64,
     /// Requests given up for lack of a reply.

@@ -40,6 +40,10 @@ pub struct Reconnects {
     pub breaker_put_off: u64,
     /// How often the circuit breaker of a worker opened.
     pub breaker_opened: u64,
+    /// Attempts that waited at least as long as the server had asked for (Retry-After). Absent from records that are older
+    /// than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<u64>,
     /// Requests outside of the schedule that show whether a client is served.
     pub hellos: Hellos,
     /// From the loss of a client's connection to its next good reply. Clients without one count as "at least": with

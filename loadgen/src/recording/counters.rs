@@ -115,6 +115,8 @@ counters! {
         put_off,
         breaker_put_off,
         breaker_opened,
+        /// Attempts that waited as long as the server had asked for.
+        told,
         hellos_sent,
         hellos_answered,
         hellos_failed,

@@ -76,6 +76,12 @@ impl Slice {
         self.missing.get_or_insert_with(|| Box::new(Recorder::new())).record_n(waited_ns, count);
     }
 
+    /// Good replies that took longer than this, to the precision of the histogram.
+    pub(crate) fn late(&self, patience_ns: u64) -> u64 {
+        let missing = self.missing.as_deref().map_or(0, |missing| missing.count_above(patience_ns));
+        self.response.count_above(patience_ns).saturating_sub(missing)
+    }
+
     /// Response times of good replies only.
     pub(crate) fn answered(&self) -> Cow<'_, Recorder> {
         let Some(missing) = self.missing.as_deref().filter(|missing| !missing.histogram.is_empty()) else {

@@ -96,6 +96,7 @@ pub(super) fn reconnects(
         put_off: counts.put_off,
         breaker_put_off: counts.breaker_put_off,
         breaker_opened: counts.breaker_opened,
+        told: Some(counts.told),
         hellos: Hellos {
             sent: counts.hellos_sent,
             answered: counts.hellos_answered,

@@ -48,6 +48,8 @@ impl Waiting {
 pub(crate) struct Collector {
     waiting: Waiting,
     empty: Sender<Box<Slice>>,
+    /// Longest response time of a reply that is in time.
+    patience_ns: u64,
     /// The place of each worker's latest slice.
     progress: Vec<Option<Place>>,
     /// Intervals that some worker has yet to hand over, with the sum of the others.
@@ -90,13 +92,15 @@ fn place(slice: &Slice) -> Place {
 
 impl Collector {
     /// A collector, and what the workers need to reach it.
-    pub(crate) fn new(workers: usize) -> (Collector, crate::engine::job::Slices) {
+    /// A good reply is in time if it took no longer than `patience_ns`.
+    pub(crate) fn new(workers: usize, patience_ns: u64) -> (Collector, crate::engine::job::Slices) {
         let (full_sender, full) = unbounded();
         let (empty, empty_receiver) = unbounded();
         let waiting_max = workers.max(WAITING_MIN);
         let collector = Collector {
             waiting: Waiting { full, len_max: waiting_max },
             empty,
+            patience_ns,
             progress: vec![None; workers],
             pending: BTreeMap::new(),
             total: Slice::new(),
@@ -162,7 +166,7 @@ impl Collector {
     }
 
     fn conclude(&mut self, sum: &Slice, busiest_share: Option<f64>, window_start_ns: u64) {
-        let interval = interval(sum, busiest_share, window_start_ns);
+        let interval = interval(sum, busiest_share, window_start_ns, self.patience_ns);
         match sum.phase {
             IntervalPhase::WarmUp if sum.response.histogram.len() >= STEADY_SAMPLES_MIN => {
                 let wall_us = interval.duration_us.max(1) as f64;
@@ -227,7 +231,7 @@ impl Collector {
     }
 }
 
-fn interval(sum: &Slice, busiest_worker_share: Option<f64>, window_start_ns: u64) -> Interval {
+fn interval(sum: &Slice, busiest_worker_share: Option<f64>, window_start_ns: u64, patience_ns: u64) -> Interval {
     let requests = &sum.requests;
     Interval {
         phase: sum.phase,
@@ -236,6 +240,7 @@ fn interval(sum: &Slice, busiest_worker_share: Option<f64>, window_start_ns: u64
         scheduled: requests.scheduled,
         sent: requests.sent,
         completed: requests.completed,
+        completed_in_time: Some(requests.completed.saturating_sub(sum.late(patience_ns))),
         failed: requests.failed,
         timed_out: requests.timed_out,
         connections_open: u64::from(sum.open),
@@ -277,6 +282,8 @@ fn raw_entry(tag: Distribution, phase: IntervalPhase, interval: &Interval, recor
 mod tests {
     use super::*;
 
+    const PATIENCE_NS: u64 = 50_000;
+
     fn slice(phase: IntervalPhase, index: u32, completed: u64, value_us: u64) -> Box<Slice> {
         let mut slice = Slice::new();
         (slice.phase, slice.index) = (phase, index);
@@ -289,7 +296,7 @@ mod tests {
 
     #[test]
     fn intervals_are_complete_when_every_worker_is_past_them() {
-        let (mut collector, slices) = Collector::new(2);
+        let (mut collector, slices) = Collector::new(2, PATIENCE_NS);
         let send = |worker, index| {
             slices.full.send((worker, slice(IntervalPhase::Measured, index, 10, 5))).unwrap();
         };
@@ -315,10 +322,24 @@ mod tests {
         assert_eq!(reused, 4, "every slice goes back");
     }
 
+    /// What was due while a client was away is sent when it is back: more replies than anybody waits for.
+    #[test]
+    fn late_replies_are_not_in_time_and_what_is_missing_is_no_reply() {
+        let (mut collector, slices) = Collector::new(1, PATIENCE_NS);
+        let mut some_late = slice(IntervalPhase::Measured, 0, 10, 5);
+        some_late.requests.completed += 4;
+        (0..4).for_each(|_| some_late.response.record(2 * PATIENCE_NS));
+        some_late.record_missing(3 * PATIENCE_NS, 7);
+        slices.full.send((0, some_late)).unwrap();
+        collector.finish(1_000_000_000);
+        let interval = &collector.intervals[0];
+        assert_eq!((interval.completed, interval.completed_in_time), (14, Some(10)));
+    }
+
     #[test]
     fn a_worker_waits_when_slices_pile_up() {
         let workers = 9;
-        let (mut collector, slices) = Collector::new(workers);
+        let (mut collector, slices) = Collector::new(workers, PATIENCE_NS);
         for sent in 0..workers {
             assert!(!slices.are_piling_up(), "{sent} wait");
             slices.full.send((sent, slice(IntervalPhase::Measured, 0, 1, 5))).unwrap();
@@ -330,7 +351,7 @@ mod tests {
 
     #[test]
     fn the_warm_up_is_in_no_total() {
-        let (mut collector, slices) = Collector::new(1);
+        let (mut collector, slices) = Collector::new(1, PATIENCE_NS);
         slices.full.send((0, slice(IntervalPhase::WarmUp, 0, 10, 5))).unwrap();
         collector.finish(1_000_000_000);
         assert_eq!((collector.total.requests.completed, collector.intervals.len()), (0, 1));
@@ -342,7 +363,7 @@ mod tests {
     #[test]
     fn a_queue_that_grows_is_not_steady() {
         for (growth, is_steady) in [(0, true), (5, true), (20, false)] {
-            let (mut collector, slices) = Collector::new(1);
+            let (mut collector, slices) = Collector::new(1, PATIENCE_NS);
             for index in 0..4 {
                 let mut slice = slice(IntervalPhase::WarmUp, index, 100, 1000 + u64::from(index));
                 (slice.requests.scheduled, slice.waiting) = (100, 5000 + growth * u64::from(index));
@@ -362,14 +383,14 @@ mod tests {
             (&[500, 100, 101, 102], true),
             (&[100, 101, 102, 500], false),
         ] {
-            let (mut collector, slices) = Collector::new(1);
+            let (mut collector, slices) = Collector::new(1, PATIENCE_NS);
             for (index, &median) in medians.iter().enumerate() {
                 slices.full.send((0, slice(IntervalPhase::WarmUp, index as u32, 100, median))).unwrap();
             }
             collector.collect(0);
             assert_eq!(collector.is_steady(true), is_steady, "{medians:?}");
         }
-        let (mut collector, slices) = Collector::new(1);
+        let (mut collector, slices) = Collector::new(1, PATIENCE_NS);
         for (index, completed) in [(0, 100), (1, 100), (2, 50)] {
             slices.full.send((0, slice(IntervalPhase::WarmUp, index, completed, 5))).unwrap();
         }

@@ -26,6 +26,8 @@ pub(crate) enum Welcome {
     Refusal,
     /// The same, with the end of the connection announced.
     LastRefusal,
+    /// The same, and when to come again: in a second.
+    Later,
     /// Nobody listens.
     Nothing,
     /// A queue with room for one, from which nobody takes: SYNs are dropped and connects wait.
@@ -216,7 +218,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
                     is_served = true;
                 }
                 // A clone of the stream is kept elsewhere.
-                Welcome::LastRefusal => return drop(stream.shutdown(std::net::Shutdown::Write)),
+                Welcome::LastRefusal | Welcome::Later => return drop(stream.shutdown(std::net::Shutdown::Write)),
                 Welcome::Refusal | Welcome::Slam | Welcome::Nothing | Welcome::Crowd => {}
             }
         }
@@ -237,6 +239,9 @@ fn reply(workload: Workload, welcome: Welcome, request: Vec<u8>) -> Vec<u8> {
         (Workload::Http, Welcome::Refusal) => b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_vec(),
         (Workload::Http, Welcome::LastRefusal) => {
             b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()
+        }
+        (Workload::Http, Welcome::Later) => {
+            b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n\r\n".to_vec()
         }
         (Workload::Http, _) => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec(),
     }

@@ -148,8 +148,12 @@ fn without_a_loss_nothing_is_counted() {
             let found = checked(&record);
             let policy = "immediate,base=100ms,cap=10s,budget=10%,breaker=3".to_owned();
             assert_eq!(found.policy, policy);
-            let nothing =
-                Reconnects { policy, origin_monotonic_ns: found.origin_monotonic_ns, ..Reconnects::default() };
+            let nothing = Reconnects {
+                policy,
+                origin_monotonic_ns: found.origin_monotonic_ns,
+                told: Some(0),
+                ..Reconnects::default()
+            };
             assert_eq!(serde_json::to_value(found).unwrap(), serde_json::to_value(&nothing).unwrap());
         }
     }
@@ -338,4 +342,45 @@ fn without_a_policy_the_record_is_as_ever() {
     assert!(document.get("reconnect").is_none(), "{document}");
     assert!(record.intervals.iter().all(|interval| interval.reconnect.is_none()));
     assert!(record.connections.reconnects >= CLIENTS, "{:?}", record.connections);
+}
+
+/// Clients that honour what the server says come again after a second at the earliest, and others at once.
+#[test]
+fn a_hint_is_honoured_by_those_who_listen() {
+    let attempts = |policy: &str, options: &dyn Fn(Options) -> Options| {
+        let door = Door::open(Workload::Http);
+        let record = run(&options(crate::options(door.target(), policy)), || {
+            door.shut(Welcome::Later);
+            thread::sleep(Duration::from_millis(900));
+            door.reopen();
+            door.await_served(CLIENTS);
+        });
+        let found = checked(&record).clone();
+        assert_eq!((found.served_again, found.unserved), (CLIENTS, 0), "{found:?}");
+        found
+    };
+    let closed = |options| options;
+    let heartbeats = |options| Options { heartbeat: Some(Duration::from_millis(300)), ..options };
+    for mode in [&closed as &dyn Fn(Options) -> Options, &heartbeats] {
+        let (deaf, hearing) = (attempts("immediate", mode), attempts("immediate,hint", mode));
+        assert_eq!((deaf.told, hearing.told), (Some(0), Some(CLIENTS)), "{hearing:?}");
+        // The first attempt follows the loss at once and is told to wait, and the second is served.
+        assert_eq!(hearing.attempts, 2 * CLIENTS, "{hearing:?}");
+        assert!(hearing.outage_us.min >= Some(1e6), "{hearing:?}");
+        assert!(deaf.attempts > 4 * hearing.attempts, "{deaf:?}");
+    }
+}
+
+/// A client that has lost nothing yet, but is told to come again later, does not open its connection at once.
+#[test]
+fn who_is_told_before_any_loss_waits_too() {
+    let accepted = |policy: &str| {
+        let door = Door::open(Workload::Http);
+        door.shut(Welcome::Later);
+        let options = Options { heartbeat: Some(Duration::from_millis(100)), ..options(door.target(), policy) };
+        run(&options, || thread::sleep(Duration::from_millis(900)));
+        door.accepted()
+    };
+    let (deaf, hearing) = (accepted("immediate"), accepted("immediate,hint"));
+    assert!(deaf > 2 * hearing, "{deaf} and {hearing}");
 }

@@ -85,8 +85,9 @@ pub struct HttpState {
     body_len: u32,
     status: u16,
     keep_open: bool,
-    /// Interim replies seen in front of the current one; at most [`INTERIMS_MAX`].
-    interims: u8,
+    /// In front of the final head: interim replies seen, at most [`INTERIMS_MAX`]. Behind it: seconds of its Retry-After,
+    /// 0 without one. A byte has room for one of them.
+    interims_or_retry_after_s: u8,
 }
 
 /// Which part of the reply comes next, and how its body ends. Lengths have 32 bits, so that the whole enum,
@@ -170,9 +171,11 @@ impl HttpClient {
         match status {
             // Nobody asked for another protocol.
             101 => return Err(fault(consumed, Fault::Malformed)),
-            100..200 if state.interims == INTERIMS_MAX => return Err(fault(consumed, Fault::TooManyInterim)),
+            100..200 if state.interims_or_retry_after_s == INTERIMS_MAX => {
+                return Err(fault(consumed, Fault::TooManyInterim));
+            }
             100..200 => {
-                state.interims += 1;
+                state.interims_or_retry_after_s += 1;
                 state.body = Body::default();
                 return Err((consumed, None)); // the next head may be the one that counts
             }
@@ -184,7 +187,8 @@ impl HttpClient {
         let keep_open = !framing.close && (!is_http_1_0 || framing.keep_alive);
         self.known.bytes.clear();
         self.known.bytes.extend_from_slice(head);
-        self.known.state = HttpState { body, body_len: 0, status, keep_open, interims: 0 };
+        self.known.state =
+            HttpState { body, body_len: 0, status, keep_open, interims_or_retry_after_s: retry_after_s(&response) };
         Ok(())
     }
 
@@ -238,12 +242,13 @@ impl HttpClient {
 
     /// The body is whole: the verdict on the reply, and the state ready for the next one.
     fn finish(&self, state: &mut HttpState, keep_open: bool) -> Progress {
-        let HttpState { status, body_len, .. } = *state;
+        let HttpState { status, body_len, interims_or_retry_after_s: retry_after_s, .. } = *state;
         state.body = Body::default();
+        state.interims_or_retry_after_s = 0;
         match self.expected(status) {
             Some(expected) if expected.len() != body_len as usize => Progress::Fault(Fault::WrongLength),
             _ if self.expect_status.contains(status) => Progress::Complete { keep_open },
-            _ => Progress::Refused { status, keep_open },
+            _ => Progress::Refused { status, keep_open, retry_after_s },
         }
     }
 }
@@ -306,7 +311,7 @@ impl Client for HttpClient {
 
     fn on_close(&mut self, state: &mut HttpState) -> Progress {
         match state.body {
-            Body::Head(_) if state.interims == 0 => Progress::Incomplete,
+            Body::Head(_) if state.interims_or_retry_after_s == 0 => Progress::Incomplete,
             Body::UntilClose => self.finish(state, false),
             Body::Head(_) | Body::Sized(_) | Body::Chunked(_) => Progress::Fault(Fault::Truncated),
         }
@@ -314,6 +319,17 @@ impl Client for HttpClient {
 
     fn last_head(&self) -> &[u8] {
         &self.known.bytes
+    }
+}
+
+/// Seconds of a Retry-After (RFC 9110 §10.2.3), 255 at most; 0 without one, or where it is a date.
+fn retry_after_s(response: &httparse::Response<'_, '_>) -> u8 {
+    let field = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("retry-after"));
+    let text = field.and_then(|header| std::str::from_utf8(header.value).ok()).unwrap_or_default().trim_ascii();
+    match text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+        // A number that does not fit is longer than 255 s.
+        true => text.parse::<u64>().map_or(u8::MAX, |seconds| u8::try_from(seconds).unwrap_or(u8::MAX)),
+        false => 0,
     }
 }
 

@@ -336,6 +336,7 @@ fn go_on_chunked(
 impl Protocol for Http {
     type State = HttpState;
     const ANNOUNCES_CLOSE: bool = true;
+    const SAYS_WHEN: bool = true;
     const REPLY_LEN_MAX: usize = REPLY_HEAD_LEN_MAX;
     const UNREAD_LEN_MAX: usize = if HEAD_LEN_MAX > COLLECT_LEN_MAX { HEAD_LEN_MAX } else { COLLECT_LEN_MAX };
 
@@ -420,6 +421,16 @@ impl Protocol for Http {
             _ => return,
         };
         self.ready.text(output, status, text, Persistence::Close, "", state.head_only);
+    }
+
+    #[cold]
+    fn defer(&mut self, state: &mut HttpState, seconds: u16, output: &mut Output<'_>) {
+        let mut space = [0; reply::RETRY_AFTER_LEN_MAX];
+        let line = reply::retry_after(seconds, &mut space);
+        let text = "more clients come at once than this server takes in\n";
+        self.ready.text(output, reply::UNAVAILABLE, text, Persistence::Close, line, state.head_only);
+        // Neither a job nor the rest of a reply follows.
+        state.phase = Phase::default();
     }
 
     fn set_time(&mut self, unix_seconds: u64) {

@@ -8,6 +8,8 @@ mod clock;
 mod job;
 mod reply;
 
+use std::num::NonZeroU16;
+
 use protocol::Output;
 use protocol::server::{Protocol, Step, Then, Waiting};
 
@@ -54,6 +56,8 @@ const UNCOVERED: u8 = 1 << 4;
 const GREETED: u8 = 1 << 5;
 /// The pending reply waits for a job.
 const AWAITING: u8 = 1 << 6;
+/// It came when the rate of accepts was used up: its first request is answered with when to come again.
+const DEFERRED: u8 = 1 << 7;
 
 /// Bit of [`Connection::flags`]: the kernel may still read the unsent reply, so its buffer must not
 /// be given back. Set and cleared by the backend, through [`Connection::pin`] and `unpin`.
@@ -243,6 +247,9 @@ impl<K, S: Default> Connection<K, S> {
             self.timer = Timer::Reply;
             if !self.has(GREETED) {
                 self.set(GREETED, true);
+                if self.has(DEFERRED) {
+                    return self.tell_when(shared);
+                }
                 shared.greet();
             }
         }
@@ -280,6 +287,25 @@ impl<K, S: Default> Connection<K, S> {
             return Want::Write;
         }
         self.follow(shared)
+    }
+
+    /// It came beyond the rate of accepts: its first request will be answered with when to come again.
+    pub(crate) fn defer(&mut self) {
+        self.set(DEFERRED, true);
+    }
+
+    /// Replaces the reply to its first request by when to come again. Nothing else is done for it.
+    #[cold]
+    fn tell_when<P: Protocol<State = S>>(&mut self, shared: &mut Resources<P>) -> Want {
+        let seconds = shared.retry_after_s.map_or(1, NonZeroU16::get);
+        let mut output = Output::new(&mut shared.output);
+        shared.protocol.defer(&mut self.state, seconds, &mut output);
+        let len = output.len();
+        shared.wrote(len);
+        self.reason = CloseReason::Deferred;
+        self.next = Next::Linger;
+        self.set(REPLYING, true);
+        Want::Write
     }
 
     /// The reply is sent: does what was decided when it was made.

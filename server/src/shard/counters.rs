@@ -37,6 +37,8 @@ pub enum CloseReason {
     CrowdedOut,
     /// Accepted on the descriptor kept in reserve and reset at once, because no other was left.
     TurnedAway,
+    /// It came when the rate of accepts was used up, and was told when to come again instead of being served.
+    Deferred,
     /// The buffer pool was at its memory limit.
     BuffersExhausted,
     /// More bytes arrived while a reply was unsent than may be kept (multishot receive only).
@@ -49,20 +51,30 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Number of different reasons.
-    pub const COUNT: usize = 18 + Violation::ALL.len();
+    pub const COUNT: usize = 19 + Violation::ALL.len();
 
     /// Every reason, in the order of the counters.
     pub fn all() -> impl Iterator<Item = CloseReason> {
         use CloseReason::{
-            BodyTimeout, BuffersExhausted, CrowdedOut, DrainForced, Drained, Evicted, HeaderTimeout, IdleTimeout,
-            KernelMemory, Overrun, PeerClosed, PeerClosedMidRequest, Requested, Reset, Shed, SocketError, StallTimeout,
-            TurnedAway,
+            BodyTimeout, BuffersExhausted, CrowdedOut, Deferred, DrainForced, Drained, Evicted, HeaderTimeout,
+            IdleTimeout, KernelMemory, Overrun, PeerClosed, PeerClosedMidRequest, Requested, Reset, Shed, SocketError,
+            StallTimeout, TurnedAway,
         };
         [PeerClosed, PeerClosedMidRequest, Reset, Requested]
             .into_iter()
             .chain(Violation::ALL.map(CloseReason::Violation))
             .chain([IdleTimeout, HeaderTimeout, BodyTimeout, StallTimeout, Drained, DrainForced])
-            .chain([Shed, Evicted, CrowdedOut, TurnedAway, BuffersExhausted, Overrun, KernelMemory, SocketError])
+            .chain([
+                Shed,
+                Evicted,
+                CrowdedOut,
+                TurnedAway,
+                Deferred,
+                BuffersExhausted,
+                Overrun,
+                KernelMemory,
+                SocketError,
+            ])
     }
 
     /// The name in records.
@@ -83,6 +95,7 @@ impl CloseReason {
             CloseReason::Evicted => "evicted",
             CloseReason::CrowdedOut => "crowded_out",
             CloseReason::TurnedAway => "turned_away",
+            CloseReason::Deferred => "deferred",
             CloseReason::BuffersExhausted => "buffers_exhausted",
             CloseReason::Overrun => "overrun",
             CloseReason::KernelMemory => "kernel_memory",

@@ -44,6 +44,8 @@ pub(crate) struct Intake {
     failures: u8,
     /// How many connections the rate still allows.
     bucket: Bucket,
+    /// Whether those beyond the rate are taken in all the same, to be told when to come again.
+    defers: bool,
 }
 
 /// What stopped an accept.
@@ -79,6 +81,11 @@ impl Intake {
     /// An intake with a limited rate.
     pub(crate) fn at_rate(bucket: Bucket) -> Intake {
         Intake { bucket, ..Intake::default() }
+    }
+
+    /// The same, but nobody waits: those beyond the rate are told when to come again.
+    pub(crate) fn that_defers(self) -> Intake {
+        Intake { defers: true, ..self }
     }
 
     /// Notes `trouble`; true if accept must pause.
@@ -129,21 +136,25 @@ impl Intake {
         self.bucket.fill(now);
     }
 
-    /// Whether the rate allows a connection now.
+    /// Whether a connection can be taken in now, as far as the rate goes.
     #[inline]
     pub(crate) fn is_within_rate(&self) -> bool {
-        self.bucket.has_one()
+        self.defers || self.bucket.has_one()
     }
 
-    /// How many connections the rate allows now.
+    /// How many connections can be taken in now, as far as the rate goes.
     pub(crate) fn allowed(&self) -> u32 {
-        self.bucket.whole()
+        if self.defers { u32::MAX } else { self.bucket.whole() }
     }
 
-    /// A connection was taken in.
+    /// A connection was taken in. False if it must be told to come again.
     #[inline]
-    pub(crate) fn spend(&mut self, counters: &mut Counters) {
+    pub(crate) fn spend(&mut self, counters: &mut Counters) -> bool {
+        if self.defers && !self.bucket.has_one() {
+            return false;
+        }
         counters.accepts_beyond_rate += u64::from(!self.bucket.spend());
+        true
     }
 
     /// Whether accept is neither paused nor ended.
@@ -311,6 +322,21 @@ mod tests {
         assert!(intake.resume(Tick(3)) && !intake.is_within_rate());
         assert!(intake.meet(Trouble::Rate, Tick(3), &mut counters));
         assert_eq!((intake.due(), counters.accepts_beyond_rate), (Some(Tick(5)), 1));
+    }
+
+    /// Who is told to come again neither makes accept rest nor owes anything.
+    #[test]
+    fn those_beyond_the_rate_are_told_to_come_again() {
+        let rate = std::num::NonZeroU32::new(10).unwrap();
+        let mut intake = Intake::at_rate(Bucket::new(rate, 0, 1)).that_defers();
+        let mut counters = Counters::default();
+        intake.fill(Tick(1));
+        let served: Vec<bool> = (0..4).map(|_| intake.spend(&mut counters)).collect();
+        let count = served.iter().filter(|served| **served).count();
+        assert!((1..=2).contains(&count) && served.is_sorted_by(|one, other| one >= other), "{served:?}");
+        assert!(intake.is_within_rate() && intake.allowed() == u32::MAX && counters.accepts_beyond_rate == 0);
+        intake.fill(Tick(2));
+        assert!(intake.spend(&mut counters) && !intake.spend(&mut counters));
     }
 
     #[test]

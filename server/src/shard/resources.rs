@@ -1,6 +1,7 @@
 //! Shared by the connections of a shard: the protocol, the buffers, the reply being made, the counters.
 
 use std::io;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use protocol::server::{FILLER, Protocol};
@@ -35,6 +36,8 @@ pub(crate) struct Resources<P> {
     pub(super) timeouts: Timeouts,
     /// What the first request of each connection costs beyond its work, if anything.
     pub(crate) hello_cost: Option<Handicap>,
+    /// When those are told to come again that come beyond the rate of accepts, if they are told.
+    pub(crate) retry_after_s: Option<NonZeroU16>,
 }
 
 impl<P: Protocol> Resources<P> {
@@ -52,6 +55,7 @@ impl<P: Protocol> Resources<P> {
             literal_len: 0,
             timeouts,
             hello_cost: None,
+            retry_after_s: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a server does about more connections than it can serve. Judged by what it counts, never by a clock.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use protocol::Workload;
 use server::{AcceptOrder, CloseReason, Counters, Endpoint, Options, Order, Report, Variant, WaitingRoom};
@@ -180,4 +180,84 @@ pub(crate) fn waiting_room_at_a_stop(variant: Variant) {
     let report = server.account();
     drop(clients);
     assert_eq!((report.exit_code(), report.totals.accepts, report.forced_closes), (3, 20, 20));
+}
+
+fn deferred(report: &Report) -> u64 {
+    report.totals.closed_for(CloseReason::Deferred)
+}
+
+/// Who comes beyond the rate is told at once when to come again; the others are served. Nobody waits.
+pub(crate) fn told_to_come_again(variant: Variant) {
+    const CLIENTS: usize = 60;
+    let server = Running::start(Workload::Http, variant, |options| {
+        limited(options);
+        options.admission.retry_after_s = NonZeroU16::new(7);
+    });
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.write(GET));
+    let mut told = 0;
+    for client in &mut clients {
+        let (head, _) = client.reply().expect("a reply");
+        if head.starts_with("HTTP/1.1 200 OK\r\n") {
+            assert!(!head.contains("Retry-After"), "{head}");
+            // It stays, and is not asked again.
+            client.get();
+            continue;
+        }
+        assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{head}");
+        assert!(head.contains("\r\nRetry-After: 7\r\n") && head.contains("\r\nConnection: close\r\n"), "{head}");
+        assert_eq!(client.read_to_end(), b"");
+        told += 1;
+    }
+    drop(clients);
+    let report = server.drain();
+    let totals = &report.totals;
+    assert!(told > 0, "60 at once are more than two ticks have room for");
+    assert_eq!((deferred(&report), totals.first_requests), (told, CLIENTS as u64 - told));
+    assert_eq!((totals.accepts, totals.rate_pauses, totals.accepts_beyond_rate), (CLIENTS as u64, 0, 0));
+}
+
+/// One reply, whatever is asked, and in however many pieces; nothing of what was asked is done.
+pub(crate) fn told_once(variant: Variant) {
+    let server = Running::start(Workload::Http, variant, |options| {
+        // The first connection comes in the first tick, which has room for none.
+        options.admission.accept_rate = NonZeroU32::new(1);
+        options.admission.retry_after_s = NonZeroU16::new(3600);
+        options.drain_timeout = PATIENCE;
+    });
+    let is_told = |reply: &str| {
+        let one = reply.matches("HTTP/1.1 ").count() == 1 && reply.starts_with("HTTP/1.1 503 ");
+        one && reply.contains("\r\nRetry-After: 3600\r\n")
+    };
+    // The bucket fills by one in a second: of so many in a row some are told, and those are looked at.
+    let mut seen = 0;
+    for (request, pieces, has_body) in [
+        (GET, 1, true),
+        ("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n", 1, false),
+        ("GET / HTTP/1.1\r\nHost: test\r\n\r\nGET / HTTP/1.1\r\nHost: test\r\n\r\n", 1, true),
+        ("GET /bytes/1000000 HTTP/1.1\r\nHost: test\r\n\r\n", 1, true),
+        ("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n", 3, true),
+        ("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello", 2, true),
+        ("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 70000\r\nExpect: 100-continue\r\n\r\n", 1, true),
+    ] {
+        // At most every second one is served.
+        for _ in 0..2 {
+            let mut client = server.connect();
+            for piece in request.as_bytes().chunks(request.len().div_ceil(pieces)) {
+                client.write(piece);
+            }
+            client.stream.shutdown(std::net::Shutdown::Write).expect("connected");
+            let mut bytes = Vec::new();
+            let read = std::io::Read::read_to_end(&mut client.stream, &mut bytes);
+            let reply = String::from_utf8_lossy(&bytes).into_owned();
+            if !reply.starts_with("HTTP/1.1 503 ") {
+                continue;
+            }
+            assert!(read.is_ok() && is_told(&reply), "{request:?}: {reply:?} {read:?}");
+            assert_eq!(!reply.ends_with("\r\n\r\n"), has_body, "{request:?}: {reply:?}");
+            seen += 1;
+        }
+    }
+    let report = server.drain();
+    assert!(seen >= 7 && deferred(&report) == seen, "{seen} seen, {} told", deferred(&report));
 }

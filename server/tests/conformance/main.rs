@@ -33,7 +33,7 @@ macro_rules! suite {
                           a_stop_after_a_hand_over;
                 handicap: every_request_pays, the_first_request_pays;
                 admission: accept_rate, rate_of_several_places, rate_in_a_drain, waiting_room_order, full_waiting_room,
-                           waiting_room_in_a_drain, waiting_room_at_a_stop;
+                           waiting_room_in_a_drain, waiting_room_at_a_stop, told_to_come_again, told_once;
                 http: strict_framing, long_heads_byte_by_byte, expectations, one_final_reply;
                 jobs: job_in_a_pipeline, input_during_a_job, others_meanwhile, full_queue, peer_leaves_in_a_job, drain_in_a_job,
                       timers_of_a_job, unread_during_a_job, pool_of_several_reactors;

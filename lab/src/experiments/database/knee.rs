@@ -75,6 +75,7 @@ pub(super) fn foretell(record: &Record) -> Option<Foretold> {
             .to_owned(),
         figures: vec![],
         cases: vec![],
+        tolerance: None,
         diagram: Some(Diagram {
             title: "Offered per second: good replies, and in parentheses those foretold".to_owned(),
             columns: (1..=most).map(|step| format!("step {step}")).collect(),

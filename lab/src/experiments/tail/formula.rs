@@ -95,6 +95,7 @@ pub(super) fn foretell(record: &Record) -> Option<Foretold> {
             .to_owned(),
         figures: vec![],
         cases: vec![],
+        tolerance: None,
         diagram: Some(Diagram {
             title: "Late pages by the number of replies that a page needs".to_owned(),
             columns: columns.iter().map(|(parts, _)| parts.clone()).collect(),

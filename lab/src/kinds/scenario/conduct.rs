@@ -60,7 +60,7 @@ pub(super) fn publish<S: Scenario>(
     if planned.is_empty() {
         bail!("nothing can be run here: {}", skipped.join("; "));
     }
-    let outline = outline(scenario, request, profile, planned.len(), skipped);
+    let outline = outline(scenario, request, profile, &planned, skipped);
     let mut sitting = Sitting::<Kept<S::Found>>::open(request, stage, outline)?;
     // Comes after the checks: a refused experiment disturbs nobody.
     if about.wait_max.is_none()
@@ -72,7 +72,7 @@ pub(super) fn publish<S: Scenario>(
         return Err(sitting.unfinished(&error));
     }
     let count = planned.len();
-    let planned = planned.into_iter().map(|(_, planned)| planned).collect();
+    let planned = planned.into_iter().map(|step| step.case).collect();
     let Made { record, beside } = scenario.record(played(scenario, request, profile, &sitting, planned)?)?;
     let (document, tables) = scenario.report(&record, &|name| Ok(frame::text(&beside, name)))?;
     let mut files = vec![("record.json".to_owned(), (serde_json::to_string(&record)? + "\n").into_bytes())];
@@ -133,13 +133,21 @@ fn refuse_what_has_no_effect(about: &About, request: &Request) -> Result<(), Str
     Ok(())
 }
 
-/// The cases that can be played here, with their names, and the reasons why the others cannot.
-fn planned<S: Scenario>(scenario: &S, host: &dyn Host, profile: Profile) -> (Vec<(String, S::Planned)>, Vec<String>) {
+/// A case that can be played here.
+struct Step<S: Scenario> {
+    name: String,
+    /// Most repeats of it.
+    repeats_max: u32,
+    case: S::Planned,
+}
+
+/// The cases that can be played here, and the reasons why the others cannot.
+fn planned<S: Scenario>(scenario: &S, host: &dyn Host, profile: Profile) -> (Vec<Step<S>>, Vec<String>) {
     let (mut planned, mut skipped) = (Vec::new(), Vec::new());
     for case in scenario.cases(profile) {
-        let name = scenario.name(&case);
+        let (name, repeats_max) = (scenario.name(&case), scenario.repeats(&case, u32::MAX));
         match scenario.plan(host, case) {
-            Ok(case) => planned.push((name, case)),
+            Ok(case) => planned.push(Step { name, repeats_max, case }),
             Err(reason) => skipped.push(reason),
         }
     }
@@ -150,7 +158,7 @@ fn outline<S: Scenario>(
     scenario: &S,
     request: &Request,
     profile: Profile,
-    count: usize,
+    planned: &[Step<S>],
     skipped: Vec<String>,
 ) -> Outline {
     let (about, cases) = (scenario.about(), scenario.cases(profile));
@@ -158,7 +166,7 @@ fn outline<S: Scenario>(
     let repeats = request.repeats.unwrap_or(repeats);
     // Some of the generators accept whole seconds only.
     let seconds = request.seconds.map_or(seconds, |seconds| seconds.ceil() as u32);
-    let whole_s: f64 = cases.iter().map(|case| scenario.seconds(case, seconds).whole).sum();
+    let whole_s = |case: &S::Case| scenario.seconds(case, seconds).whole * f64::from(scenario.repeats(case, repeats));
     Outline {
         name: about.name,
         profile,
@@ -169,14 +177,18 @@ fn outline<S: Scenario>(
         repeats,
         budget: None,
         seconds: f64::from(seconds),
-        runs: Some(count as u64 * u64::from(repeats)),
+        runs: Some(run_count(planned, repeats)),
         noun: noun(about),
-        expected_s: whole_s * f64::from(repeats),
+        expected_s: cases.iter().map(whole_s).sum(),
         skipped,
         needs: about.needs,
         wait_max: about.wait_max,
         attempts_max: about.attempts_max,
     }
+}
+
+fn run_count<S: Scenario>(planned: &[Step<S>], repeats: u32) -> u64 {
+    planned.iter().map(|step| u64::from(step.repeats_max.min(repeats))).sum()
 }
 
 /// The word for runs of this scenario.
@@ -193,24 +205,23 @@ fn noun(about: &About) -> &'static str {
 fn play_all<S: Scenario>(
     scenario: &S,
     sitting: &mut Sitting<'_, Kept<S::Found>>,
-    planned: &[(String, S::Planned)],
+    planned: &[Step<S>],
     fault: bool,
 ) -> anyhow::Result<()> {
     let (repeats, seconds, seed) = {
         let header = sitting.journal().header();
         (header.repeats, header.seconds as u32, header.seed)
     };
-    let total = planned.len() as u64 * u64::from(repeats);
+    let total = run_count(planned, repeats);
     let mut progress = Progress::new(sitting.journal().run_count() as u64, total);
     let places = sitting.stage().places.clone();
     let mut order = 0;
     for repeat in 0..repeats {
-        let mut indices: Vec<usize> = (0..planned.len()).collect();
+        let mut steps: Vec<&Step<S>> = planned.iter().filter(|step| repeat < step.repeats_max).collect();
         if repeat % 2 == 1 {
-            indices.reverse();
+            steps.reverse();
         }
-        for index in indices {
-            let (name, case) = &planned[index];
+        for Step { name, case, .. } in steps {
             let run =
                 Run { places: &places, seed: seed.wrapping_add(u64::from(repeat)), seconds, repeat, order, fault };
             order += 1;

@@ -5,7 +5,7 @@ mod actor;
 pub(crate) mod claims;
 mod conduct;
 mod experiment;
-mod frame;
+pub(crate) mod frame;
 mod observe;
 pub(crate) mod plan;
 mod play;

@@ -129,6 +129,11 @@ pub(crate) trait Scenario: Sync {
     /// How long a run takes that is asked to measure for `asked` seconds.
     fn seconds(&self, case: &Self::Case, asked: u32) -> Seconds;
 
+    /// How often a case is played that is asked for so many repeats.
+    fn repeats(&self, _case: &Self::Case, asked: u32) -> u32 {
+        asked
+    }
+
     /// Plans a case for this host in its present state.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ pub(in crate::engine) struct Clients {
     waiting: BinaryHeap<Reverse<(u64, u32)>>,
     /// Hellos without an answer.
     pub(super) hellos: u32,
+    /// The client that was refused last, and after how many seconds it was asked to come again: its connection ends next.
+    pub(super) hint: Option<(usize, u8)>,
 }
 
 impl Clients {
@@ -43,6 +45,7 @@ impl Clients {
             all: vec![Client::default(); count],
             waiting: BinaryHeap::with_capacity(count),
             hellos: 0,
+            hint: None,
         }
     }
 

@@ -45,7 +45,9 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
                 self.on_served(index, now);
                 keep_open
             }
-            Progress::Refused { status, keep_open } => {
+            Progress::Refused { status, keep_open, retry_after_s } => {
+                // It gives the connection up, whatever the peer does.
+                self.note_hint(index, retry_after_s, false);
                 self.fail_hello(index);
                 self.tally.connect_causes.count_status(status);
                 keep_open

@@ -64,10 +64,13 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         let counts = self.slice.reconnects.get_or_insert_default();
         let (connection, client) = (&mut self.connections[index], &mut clients.all[index]);
         let opened_before = clients.retries.times_opened();
-        let delay_ns = match without {
-            Without::Lost if !connection.flags.has(Flags::OUT) => clients.retries.on_loss(&mut client.backoff),
-            _ => clients.retries.on_failure(&mut client.backoff, now),
+        let hint = clients.hint.take().filter(|(of, _)| *of == index);
+        let delay_ns = match (hint, without) {
+            (Some((_, seconds)), _) => clients.retries.on_told(&mut client.backoff, now, seconds),
+            (None, Without::Lost) if !connection.flags.has(Flags::OUT) => clients.retries.on_loss(&mut client.backoff),
+            (None, _) => clients.retries.on_failure(&mut client.backoff, now),
         };
+        counts.told += u64::from(hint.is_some()) * client.counted();
         counts.breaker_opened += clients.retries.times_opened() - opened_before;
         match without {
             Without::Lost if is_in_window => {
@@ -86,6 +89,25 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
         // Not for the sweep, which is coarse.
         connection.since = u64::MAX;
         clients.wait(index, now, delay_ns);
+    }
+
+    /// A client was refused and asked to come again after some time. What counts is the connection that it opens next.
+    #[cold]
+    pub(super) fn note_hint(&mut self, index: usize, retry_after_s: u8, keep_open: bool) {
+        let honours = self.job.options.reconnect.is_some_and(|policy| policy.honours_hint);
+        if let Some(clients) = &mut self.clients
+            && honours
+            && retry_after_s > 0
+            && !keep_open
+        {
+            clients.hint = Some((index, retry_after_s));
+        }
+    }
+
+    /// Whether a client was just asked to come again later.
+    pub(super) fn has_hint(&self, index: usize) -> bool {
+        let hint = self.clients.as_ref().and_then(|clients| clients.hint);
+        hint.is_some_and(|(of, _)| of == index)
     }
 
     /// When the next client's wait is over; `u64::MAX` when nobody waits.

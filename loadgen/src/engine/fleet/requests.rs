@@ -233,7 +233,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
                 }
                 keep_open
             }
-            Progress::Refused { status, keep_open } => {
+            Progress::Refused { status, keep_open, retry_after_s } => {
                 self.failed += 1;
                 if is_measured {
                     // The refusal took this long, but a good reply would have taken longer: a server that refuses
@@ -243,6 +243,7 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
                     self.slice.record_missing(waited_ns, 1);
                     self.tally.request_causes.count_status(status);
                 }
+                self.note_hint(index, retry_after_s, keep_open);
                 keep_open
             }
             Progress::Incomplete | Progress::Fault(_) => true,
@@ -272,8 +273,8 @@ impl<C: Client, K, const OPEN: bool> Fleet<'_, C, K, OPEN> {
     pub(super) fn close_as_planned<E: Sockets<Socket = K>>(&mut self, engine: &mut E, index: usize) {
         self.tally.connects.closed += 1;
         self.close(engine, index);
-        // Its client has had refusals only: that is no reason to ask again at once.
-        if self.connections[index].flags.has(Flags::OUT) {
+        // Its client has had refusals only, or was told when to come again: that is no reason to ask again at once.
+        if self.connections[index].flags.has(Flags::OUT) || self.has_hint(index) {
             return self.reopen_by_policy(index, clock::now_ns(), Without::Unserved);
         }
         self.open_soon(engine, index);

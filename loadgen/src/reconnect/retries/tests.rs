@@ -156,3 +156,29 @@ fn an_attempt_that_a_breaker_stops_costs_nothing() {
     }
     assert_eq!(retries.on_due(&mut client, 0), Answer::PutOff { by: Limit::Budget, delay_ns: 100 * MS });
 }
+
+/// Each waits as long as the server asked for, and up to as long again, so that they do not come all at once; whoever does
+/// not listen waits as after any failure.
+#[test]
+fn who_is_told_when_to_come_again_comes_then() {
+    let delays = |text: &str| -> Vec<u64> {
+        let mut retries = Retries::new(text.parse().unwrap(), 1, 1, 0);
+        (0..1000).map(|_| retries.on_told(&mut Backoff::default(), 0, 2)).collect()
+    };
+    let told = delays("immediate,hint");
+    assert!(told.iter().all(|delay_ns| (2000 * MS..=4000 * MS).contains(delay_ns)));
+    let mean_ms = told.iter().sum::<u64>() as f64 / 1000.0 / MS as f64;
+    // U(2 s, 4 s); the standard error is 18 ms.
+    assert!((2900.0..3100.0).contains(&mean_ms), "{mean_ms}");
+    assert!(delays("immediate").iter().all(|delay_ns| *delay_ns == 0));
+    assert!(delays("fixed,base=10s,hint").iter().all(|delay_ns| *delay_ns == 10_000 * MS), "the longer one counts");
+}
+
+/// A refusal is a failure, whatever it says.
+#[test]
+fn who_is_told_opens_the_breaker_too() {
+    let mut retries = Retries::new("immediate,breaker=2,open=1s,hint".parse().unwrap(), 2, 1, 0);
+    let mut clients = [Backoff::default(); 2];
+    clients.iter_mut().for_each(|client| _ = retries.on_told(client, 0, 1));
+    assert_eq!(retries.times_opened(), 1);
+}

@@ -99,7 +99,7 @@ impl Client {
         self.unread.drain(..received.consumed);
         match received.progress {
             Progress::Incomplete => Heard::Nothing,
-            Progress::Refused { status, keep_open } => {
+            Progress::Refused { status, keep_open, .. } => {
                 tally.replied(status);
                 self.reply = Default::default();
                 if keep_open { Heard::Answered } else { Heard::Dismissed }

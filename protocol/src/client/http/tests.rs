@@ -87,7 +87,7 @@ fn bodies_have_a_limit() {
     check(
         None,
         "HTTP/1.1 304 Same\r\nContent-Length: 6\r\n\r\n",
-        &[Progress::Refused { status: 304, keep_open: true }],
+        &[Progress::Refused { status: 304, keep_open: true, retry_after_s: 0 }],
     );
 }
 
@@ -102,7 +102,7 @@ fn a_body_of_a_gibibyte_is_the_most_by_default() {
 fn a_repeated_head_means_the_same_again() {
     let (one, two) = ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
     check(&format!("{one}a{one}b{two}cc{two}dd{one}e"), &[OPEN; 5]);
-    let refused = Progress::Refused { status: 404, keep_open: true };
+    let refused = Progress::Refused { status: 404, keep_open: true, retry_after_s: 0 };
     let missing = "HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx";
     check(&format!("{missing}{missing}{one}a"), &[refused, refused, OPEN]);
     let long = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX: {}\r\n\r\nx", "y".repeat(KNOWN_LEN_MAX));
@@ -111,11 +111,35 @@ fn a_repeated_head_means_the_same_again() {
 
 #[test]
 fn refusals_have_their_status() {
-    let refused = |status, keep_open| Progress::Refused { status, keep_open };
+    let refused = |status, keep_open| Progress::Refused { status, keep_open, retry_after_s: 0 };
     check("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", &[refused(404, true)]);
     check("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", &[refused(304, true)]);
     check("HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n", &[refused(503, false)]);
     check_body("hello", "HTTP/1.1 500 Oh\r\nContent-Length: 1\r\n\r\nx", refused(500, true));
+}
+
+/// Each reply has its own, also behind interim replies, whose count shares a byte with it.
+#[test]
+fn refusals_say_when_to_come_again() {
+    let refused = |retry_after_s| Progress::Refused { status: 503, keep_open: true, retry_after_s };
+    let reply = |field: &str| format!("HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n{field}\r\n\r\nno");
+    for (field, seconds) in [
+        ("Retry-After: 2", 2),
+        ("retry-after:  30 ", 30),
+        ("Retry-After: 255", 255),
+        ("Retry-After: 3600", 255),
+        ("Retry-After: 99999999999999999999999", 255),
+        ("Retry-After: Fri, 31 Dec 1999 23:59:59 GMT", 0),
+        ("Retry-After: -1", 0),
+        ("Retry-After: +1", 0),
+        ("Retry-After:", 0),
+        ("X: 1", 0),
+    ] {
+        check(&reply(field), &[refused(seconds)]);
+        check(&format!("HTTP/1.1 100 Go\r\n\r\n{}", reply(field)), &[refused(seconds)]);
+    }
+    let mixed = format!("{}{}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", reply("Retry-After: 9"), reply("X: 1"));
+    check(&mixed, &[refused(9), refused(0), OPEN]);
 }
 
 #[test]
@@ -132,7 +156,7 @@ fn expected_statuses_are_a_success() {
     let check = |statuses: &str, body: Option<&str>, input: &str, expected: &[Progress]| {
         testing::check(|| make(statuses, body), expected.len(), input.as_bytes(), true, expected);
     };
-    let refused = |status| Progress::Refused { status, keep_open: true };
+    let refused = |status| Progress::Refused { status, keep_open: true, retry_after_s: 0 };
     let same = "HTTP/1.1 304 Same\r\nContent-Length: 9\r\n\r\n";
     let missing = "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno";
     let good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

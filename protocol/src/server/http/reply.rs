@@ -17,6 +17,19 @@ pub(super) const UNAVAILABLE: &str = "503 Service Unavailable";
 /// When to come again: the shortest that the field can say (RFC 9110 §10.2.3).
 const RETRY_AFTER: &str = "Retry-After: 1\r\n";
 
+/// Bytes of such a line with the longest time.
+pub(super) const RETRY_AFTER_LEN_MAX: usize = "Retry-After: 65535\r\n".len();
+
+/// The line that tells a client when to come again.
+pub(super) fn retry_after(seconds: u16, space: &mut [u8; RETRY_AFTER_LEN_MAX]) -> &str {
+    let mut output = Output::new(space);
+    output.push(b"Retry-After: ");
+    output.push_decimal(u64::from(seconds));
+    output.push(b"\r\n");
+    let len = output.len();
+    std::str::from_utf8(&space[..len]).expect("it is ASCII")
+}
+
 /// What follows this reply, and how the peer must be told (RFC 9112 §9.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Persistence {

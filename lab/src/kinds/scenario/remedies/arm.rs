@@ -26,6 +26,8 @@ pub(crate) struct Arm {
     /// Its arms go through something else than the first arm does: they are shown in a table of their own, by this title,
     /// and not compared with it.
     pub(crate) group: Option<&'static str>,
+    /// Most repeats of it; absent: as many as of every arm. One that is not compared needs fewer.
+    pub(crate) repeats_max: Option<u32>,
     /// A program that it cannot do without.
     pub(crate) program: Option<&'static str>,
     /// The load generator whose own figures it is about, in the role of the load.
@@ -46,6 +48,7 @@ impl Arm {
             addresses: 1,
             stretch: 1,
             group: None,
+            repeats_max: None,
             program: None,
             tool: None,
         }

@@ -92,6 +92,7 @@ mod tests {
             name: String::new(),
             what: String::new(),
             group: None,
+            repeats_max: None,
             commands: vec![],
             runs,
             effect: None,

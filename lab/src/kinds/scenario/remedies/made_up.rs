@@ -30,6 +30,7 @@ pub(crate) fn record(scenario: &Remedies, arms: &[(&str, &[(&str, f64)])]) -> Re
             name: (*name).to_owned(),
             what: String::new(),
             group: None,
+            repeats_max: None,
             commands: vec![],
             runs: (0..REPEATS).map(run).collect(),
             effect: None,

@@ -60,6 +60,9 @@ pub(crate) struct ArmRecord {
     /// Absent for those that are compared with the first arm; the others stand in a table by this title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<String>,
+    /// Most repeats of it; absent: as many as of every arm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) repeats_max: Option<u32>,
     /// The commands of server and load generator.
     pub(crate) commands: Vec<String>,
     pub(crate) runs: Vec<RunRecord>,
@@ -135,6 +138,11 @@ impl Record {
 }
 
 impl ArmRecord {
+    /// Of so many repeats of every arm, how many there are of this one.
+    pub(crate) fn repeats_of(&self, every: u32) -> u32 {
+        self.repeats_max.map_or(every, |most| most.min(every))
+    }
+
     /// Whether the load generator says of a run that it must not be quoted.
     pub(crate) fn is_invalid(&self) -> bool {
         self.runs.iter().any(|run| run.verdict.starts_with(VerdictState::Invalid.word()))

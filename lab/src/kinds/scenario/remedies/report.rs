@@ -9,15 +9,26 @@ use crate::kinds::scenario::remedies::record::{ArmRecord, Record};
 use crate::kinds::scenario::remedies::table::Remedies;
 use crate::kinds::scenario::remedies::{picture, tables, words};
 
+/// A report with more groups than this has them, and one with more figures than that has most of them, on its page only:
+/// nobody would read so much at once.
+const GROUPS_MAX: usize = 2;
+const FIGURES_MAX: usize = 20;
+const FIGURES_SHOWN: usize = 14;
+
 /// The tables of the report, for a terminal too.
 pub(super) fn tables(scenario: &Remedies, record: &Record) -> Vec<Table> {
     let groups = record.groups().into_iter().map(|group| Some(tables::of_group(scenario, record, group)));
-    [Some(tables::remedies(scenario, record)), tables::others(scenario, record), tables::mechanism(record)]
-        .into_iter()
-        .chain(groups)
-        .chain([record.foretold.as_ref().and_then(tables::foretold)])
-        .flatten()
-        .collect()
+    [
+        Some(tables::remedies(scenario, record)),
+        tables::others(scenario, record, 1..record.figures.len()),
+        tables::mechanism(record),
+    ]
+    .into_iter()
+    .chain(groups)
+    .chain([record.foretold.as_ref().and_then(tables::foretold)])
+    .flatten()
+    .chain((scenario.asides)(record).into_iter().map(tables::aside))
+    .collect()
 }
 
 /// What to read if nothing else.
@@ -52,15 +63,28 @@ pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {
     blocks.extend(figure(picture::draw(&drawn, record), scenario.about.name, drawn.caption));
     blocks.push(heading("The remedies"));
     blocks.push(Block::Table(tables::remedies(scenario, record)));
-    blocks.extend(tables::others(scenario, record).map(Block::Table));
+    let shown = shown_count(record);
+    blocks.extend(tables::others(scenario, record, 1..shown).map(Block::Table));
+    if let Some(rest) = tables::others(scenario, record, shown..record.figures.len()) {
+        blocks.push(folded("More that was measured", vec![Block::Table(rest)]));
+    }
     let first = record.remedies.first();
     blocks.push(Block::List(first.into_iter().chain(record.remedies()).map(explained).collect()));
     blocks.push(Block::Paragraph(design(record)));
     if let Some(mechanism) = tables::mechanism(record) {
         blocks.extend([heading("The mechanism"), Block::Table(mechanism)]);
     }
-    blocks.extend(record.groups().into_iter().flat_map(|group| of_group(scenario, record, group)));
-    blocks.extend(record.foretold.iter().flat_map(|foretold| of_model(scenario, foretold)));
+    let groups = record.groups();
+    let is_long = groups.len() > GROUPS_MAX;
+    for group in groups {
+        let of_group = of_group(scenario, record, group);
+        if is_long { blocks.push(folded(group, of_group)) } else { blocks.extend(of_group) }
+    }
+    blocks.extend(record.foretold.iter().flat_map(|foretold| of_model(scenario, foretold, is_long)));
+    for aside in (scenario.asides)(record) {
+        blocks.extend([heading(&aside.title), Block::Paragraph(aside.sentence.clone())]);
+        blocks.push(Block::Table(tables::aside(aside)));
+    }
     let commands = record.remedies.iter().flat_map(|arm| arm.commands.iter().cloned()).collect();
     let commands = vec![Block::Commands(commands)];
     blocks.push(Block::PageOnly { summary: "The commands of each arm".to_owned(), blocks: commands });
@@ -70,6 +94,16 @@ pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {
     let title =
         head.profile.as_ref().map_or(head.experiment.clone(), |profile| format!("{}, {profile}", head.experiment));
     Document { title, question: head.question.clone(), blocks }
+}
+
+/// So many figures are shown at once, the first ones; those of a record that has few more are shown with them.
+fn shown_count(record: &Record) -> usize {
+    let count = record.figures.len();
+    if count > FIGURES_MAX { FIGURES_SHOWN } else { count }
+}
+
+fn folded(summary: &str, blocks: Vec<Block>) -> Block {
+    Block::PageOnly { summary: summary.to_owned(), blocks }
 }
 
 fn explained(arm: &ArmRecord) -> String {
@@ -92,11 +126,16 @@ fn of_group(scenario: &Remedies, record: &Record, group: &str) -> Vec<Block> {
 }
 
 /// What a model foretells, beside what was measured.
-fn of_model(scenario: &Remedies, foretold: &Foretold) -> Vec<Block> {
+fn of_model(scenario: &Remedies, foretold: &Foretold, is_long: bool) -> Vec<Block> {
     let mut blocks = vec![heading("The model"), Block::Paragraph(foretold.model.clone())];
     let what = "Foretold at each size; dots were measured";
     blocks.extend(figure(picture::foretold(foretold, what), &format!("{}-model", scenario.about.name), what));
-    blocks.extend(tables::foretold(foretold).map(Block::Table));
+    blocks.extend(foretold.judgement().map(Block::Paragraph));
+    let cases = tables::foretold(foretold).map(Block::Table);
+    blocks.extend(match is_long {
+        true => cases.map(|cases| folded("The model beside what was measured, case by case", vec![cases])),
+        false => cases,
+    });
     blocks.extend(foretold.diagram.as_ref().map(|diagram| Block::Table(tables::diagram(diagram))));
     blocks
 }
@@ -107,9 +146,10 @@ fn design(record: &Record) -> String {
     let invalid = record.remedies.iter().flat_map(|arm| &arm.runs).filter(|run| run.verdict.starts_with("INVALID"));
     [
         format!(
-            "{} repeats of every arm, forwards and backwards in turn; {runs} runs, of which the load generator calls {} INVALID \
+            "{} repeats of every arm{}, forwards and backwards in turn; {runs} runs, of which the load generator calls {} INVALID \
              in some respect.",
             record.repeats,
+            if record.remedies.iter().any(|arm| arm.repeats_max.is_some()) { ", or as many as its table says" } else { "" },
             invalid.count()
         ),
         words::twin(record).unwrap_or_default(),

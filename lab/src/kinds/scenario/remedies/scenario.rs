@@ -64,6 +64,10 @@ impl Scenario for Remedies {
         Seconds { measured, whole: measured + around }
     }
 
+    fn repeats(&self, case: &Planned, asked: u32) -> u32 {
+        case.arm.repeats_max.map_or(asked, |most| most.min(asked))
+    }
+
     fn plan(&self, _host: &dyn Host, case: Planned) -> Result<Planned, String> {
         let available = Facts::of_this_host().memory.available_bytes;
         limits::check_memory(case.arm.connections_max, available).map_err(|lacks| format!("{}: {lacks}", case.name))?;
@@ -111,6 +115,7 @@ impl Scenario for Remedies {
                 name: planned.name.clone(),
                 what: planned.arm.what.to_owned(),
                 group: planned.arm.group.map(str::to_owned),
+                repeats_max: planned.arm.repeats_max,
                 commands: own().next().map(|finished| finished.commands.clone()).unwrap_or_default(),
                 runs: own().map(|finished| finished.run.clone()).collect(),
                 effect: None,
@@ -153,7 +158,7 @@ impl Scenario for Remedies {
 
     /// Whether every arm ran as often as it should, and the run shows what it is about; or, in a control, that it does not.
     fn is_fulfilled(&self, record: &Record, cases: usize) -> bool {
-        let is_whole = |arm: &&ArmRecord| arm.runs.len() == record.repeats as usize;
+        let is_whole = |arm: &&ArmRecord| arm.runs.len() == arm.repeats_of(record.repeats) as usize;
         record.remedies.iter().filter(is_whole).count() >= cases
             && match record.head.without_fault {
                 true => (self.fault_shows)(record).is_some(),

@@ -148,11 +148,11 @@ impl Scene<'_> {
         after.filter_map(per_s).fold(None, |most, next| Some(most.map_or(next, |most: f64| most.max(next))))
     }
 
-    /// Seconds of full service that the clients went without since a moment: the area between the replies per second that
-    /// they had before, and those that they had after.
-    pub(crate) fn service_lost_s(&self, since_ns: u64) -> Option<f64> {
+    /// Seconds of full service that the clients went without since a moment: the area between the service per second that
+    /// they had before, and that which they had after.
+    pub(crate) fn service_lost_s(&self, since_ns: u64, service: fn(&Interval) -> f64) -> Option<f64> {
         let since_s = since_ns.saturating_sub(self.load.window_start_ns) as f64 / 1e9;
-        let points = self.by_interval(replies_per_s);
+        let points = self.by_interval(service);
         let calm: Vec<f64> = points.iter().filter(|(end_s, _)| *end_s <= since_s).map(|(_, rate)| *rate).collect();
         let before = results::stats::median(&calm).filter(|rate| *rate > 0.0)?;
         let steps = points.windows(2).filter(|step| step[1].0 > since_s);

@@ -29,6 +29,8 @@ pub(crate) struct Remedies {
     pub(crate) counters: &'static [(Side, &'static str)],
     /// What a model says about arms at other sizes, made from what was measured.
     pub(crate) foretell: fn(&Record) -> Option<Foretold>,
+    /// What else the record bears out, each a table with a sentence before it.
+    pub(crate) asides: fn(&Record) -> Vec<Aside>,
     /// Whether the fault was seen in the first arm: what happened instead, or nothing. In a control it must not be seen.
     pub(crate) fault_shows: fn(&Record) -> Option<String>,
     /// What else has to hold for the experiment to have shown what it is about, likewise.
@@ -38,6 +40,15 @@ pub(crate) struct Remedies {
     /// What to do, in two sentences at most.
     pub(crate) advice: fn(&Record) -> String,
     pub(crate) notes: &'static [&'static str],
+}
+
+/// Something about the arms that their figures do not show by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Aside {
+    pub(crate) title: String,
+    pub(crate) sentence: String,
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 /// A figure of a run.

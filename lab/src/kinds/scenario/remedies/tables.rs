@@ -1,10 +1,12 @@
 //! The tables of a report about remedies.
 
+use std::ops::Range;
+
 use results::report::{Table, count};
 
 use crate::kinds::scenario::remedies::foretold::{Case, Diagram, Foretold};
 use crate::kinds::scenario::remedies::record::{ArmRecord, CounterRecord, FigureRecord, Record};
-use crate::kinds::scenario::remedies::table::Remedies;
+use crate::kinds::scenario::remedies::table::{Aside, Remedies};
 use crate::kinds::scenario::remedies::words::{finding, gain, value};
 
 /// The remedies by what decides, the best first.
@@ -21,12 +23,12 @@ pub(super) fn remedies(scenario: &Remedies, record: &Record) -> Table {
     Table::new("The remedies by what decides, medians of the repeats".to_owned(), &header, rows)
 }
 
-/// All other figures, in the same order. Leaves out those that none of the arms has; `None` when there are no others.
-pub(super) fn others(scenario: &Remedies, record: &Record) -> Option<Table> {
+/// Some of the other figures, in the same order. Leaves out those that none of the arms has; `None` when there are no others.
+pub(super) fn others(scenario: &Remedies, record: &Record, indices: Range<usize>) -> Option<Table> {
     let arms = ranked(record);
     let has = |index: &usize| arms.iter().any(|arm| arm.median(*index).is_some());
-    let indices: Vec<usize> = (1..record.figures.len()).filter(has).collect();
-    let names: Vec<String> = indices.iter().map(|index| title(&record.figures[*index])).collect();
+    let indices: Vec<usize> = indices.filter(has).collect();
+    let names: Vec<String> = indices.iter().filter_map(|index| record.figures.get(*index)).map(title).collect();
     let header: Vec<&str> = ["arm"].into_iter().chain(names.iter().map(String::as_str)).collect();
     let row = |arm: &&ArmRecord| {
         let figures = indices.iter().map(|index| shown(scenario, record, arm, *index));
@@ -99,7 +101,16 @@ pub(super) fn of_group(scenario: &Remedies, record: &Record, group: &str) -> Tab
         [arm.name.clone()].into_iter().chain(figures).collect()
     };
     let rows = arms.iter().map(row).collect();
-    Table { ends_in_words: false, ..Table::new(format!("{group}, medians of the repeats"), &header, rows) }
+    let repeats = match arms.first().filter(|arm| arm.repeats_max.is_some()) {
+        Some(arm) => format!("{} repeats", arm.repeats_of(record.repeats)),
+        None => "the repeats".to_owned(),
+    };
+    Table { ends_in_words: false, ..Table::new(format!("{group}, medians of {repeats}"), &header, rows) }
+}
+
+pub(super) fn aside(aside: Aside) -> Table {
+    let header: Vec<&str> = aside.header.iter().map(String::as_str).collect();
+    Table::new(aside.title, &header, aside.rows)
 }
 
 /// A table of what a model foretells.

@@ -67,6 +67,7 @@ const TRIAL: Remedies = Remedies {
     },
     expectations: &[],
     foretell: |_| None,
+    asides: |_| vec![],
     happened: |_| "It went wrong.".to_owned(),
     advice: |_| "Do good.".to_owned(),
     notes: &["A note."],
@@ -77,6 +78,7 @@ fn record(arms: &[(&str, [f64; 4])]) -> Record {
         name: (*name).to_owned(),
         what: format!("what {name} does"),
         group: None,
+        repeats_max: None,
         commands: vec![format!("c10m load {name}")],
         runs: (0..).zip(values).map(|(repeat, value)| run(repeat, *value)).collect(),
         effect: None,
@@ -223,6 +225,7 @@ fn groups_and_models_stand_apart() {
     record.foretold = Some(Foretold {
         model: "A model.".to_owned(),
         figures: vec!["replies".to_owned()],
+        tolerance: Some(0.05),
         cases: vec![case(10, Some(33.0), Some(30.0)), case(100, Some(300.0), None), case(1000, None, None)],
         diagram: Some(Diagram {
             title: "By load".to_owned(),
@@ -236,7 +239,14 @@ fn groups_and_models_stand_apart() {
     assert_eq!(table("Larger").rows, [["bad, larger", "5"]]);
     assert_eq!(table("The model").rows, [["good", "10", "33", "30", "+10 %"]]);
     let text = results::report::markdown_of(&document(&TRIAL, &record));
-    for part in ["A model.", "trial-model.svg", "By load", "stuck", "bad, larger: what bad does."] {
+    for part in [
+        "A model.",
+        "within 5 % of what was measured in 0 of 1 cases",
+        "trial-model.svg",
+        "By load",
+        "stuck",
+        "bad, larger: what bad does.",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
@@ -271,4 +281,49 @@ fn the_first_arm_is_played_twice_and_each_repeat_is_kept() {
     assert_eq!((code, host.started().len()), (0, 24));
     assert_eq!(record.remedies[0].runs[0].counters, [Some(0)], "nobody connected");
     assert!(host.started().iter().any(|command| command.arguments == words("load 198.18.0.1:7000")));
+}
+
+/// An arm that is not compared may have fewer repeats, and is whole with them.
+#[test]
+fn an_arm_may_have_fewer_repeats() {
+    const FEWER: Remedies = Remedies {
+        arms: |_| {
+            let few = Arm { repeats_max: Some(2), group: Some("Seldom"), ..Arm::named("few", "something") };
+            vec![Arm::named("nothing", "nothing is done"), few]
+        },
+        ..TRIAL
+    };
+    let cases = FEWER.cases(Profile::Quick);
+    let repeats: Vec<u32> = cases.iter().map(|case| FEWER.repeats(case, 4)).collect();
+    assert_eq!(repeats, [4, 4, 2]);
+    assert_eq!(FEWER.repeats(&cases[2], 1), 1);
+    let mut record = usual();
+    record.remedies[4].repeats_max = Some(2);
+    record.remedies[4].group = Some("Seldom".to_owned());
+    assert!(!FEWER.is_fulfilled(&record, 5), "four are not two");
+    record.remedies[4].runs.truncate(2);
+    assert!(FEWER.is_fulfilled(&record, 5));
+    assert!(tables(&FEWER, &record).iter().any(|table| table.title == "Seldom, medians of 2 repeats"));
+}
+
+/// Nobody reads a report of everything: what is many is on the page, and the text says so.
+#[test]
+fn a_long_report_is_folded() {
+    let mut record = usual();
+    let others = (0..3).map(|number| ArmRecord {
+        name: format!("other {number}"),
+        group: Some(format!("Group {number}")),
+        effect: None,
+        ..record.remedies[4].clone()
+    });
+    let others: Vec<ArmRecord> = others.collect();
+    let text = |record: &Record| results::report::markdown_of(&document(&TRIAL, record));
+    record.remedies.extend(others[..2].iter().cloned());
+    assert!(text(&record).contains("Group 1, medians") && text(&record).contains("other 0: "));
+    record.remedies.push(others[2].clone());
+    assert!(!text(&record).contains("Group 1, medians") && text(&record).contains("Group 1: in `report.html`"));
+    assert!(
+        tables(&TRIAL, &record).iter().any(|table| table.title.starts_with("Group 1, medians")),
+        "a terminal has all"
+    );
 }

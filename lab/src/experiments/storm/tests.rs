@@ -1,0 +1,35 @@
+//! What the table of the experiment promises.
+
+use super::SCENARIO;
+use super::scenes::{self, Scene, foretold};
+use crate::kinds::scenario::plan::Scenario;
+use crate::session::request::Profile;
+
+/// The longest that somebody waits for an answer, in seconds, with the repeats and seconds that are usual.
+#[test]
+fn the_profiles_are_as_short_as_they_should_be() {
+    for (profile, most_s) in [(Profile::Quick, 90.0), (Profile::Full, 40.0 * 60.0)] {
+        let (repeats, seconds) = SCENARIO.about.length.usual();
+        let cases = SCENARIO.cases(profile);
+        let whole = |case| SCENARIO.seconds(case, seconds).whole * f64::from(SCENARIO.repeats(case, repeats));
+        let all_s: f64 = cases.iter().map(whole).sum();
+        assert!(all_s > most_s / 4.0 && all_s < most_s, "{profile:?}: {all_s} s");
+    }
+}
+
+/// A policy is foretold at both sizes, so both scenes must have it; and no two arms have one name.
+#[test]
+fn policies_are_measured_at_both_sizes() {
+    let arms = scenes::arms(Profile::Full);
+    let names = |scene: &Scene| -> Vec<&str> {
+        let own = arms.iter().filter(|arm| arm.group == scene.title);
+        own.map(|arm| arm.name.split(',').next().unwrap_or_default()).collect()
+    };
+    let [small, large] = foretold().map(names);
+    assert!(large.len() > 5 && large.iter().all(|name| small.contains(name)), "{small:?} {large:?}");
+    let mut all: Vec<&str> = arms.iter().map(|arm| arm.name).collect();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
+}

@@ -1,0 +1,36 @@
+//! What is said of made-up records.
+
+use super::*;
+use crate::experiments::storm::trial::{arm, record};
+
+fn said(service: f64, below_s: f64, watched_s: f64) -> String {
+    let figures: &[(&str, f64)] =
+        &[(SERVED, 40.0), (NOBODY, 80.0), (SERVICE, service), (BELOW_HALF, below_s), (WATCHED, watched_s)];
+    happened(&record(vec![arm(IMMEDIATE, None, &[figures; 4])]))
+}
+
+/// Two seconds are no ten: what was seen is said, and for how long.
+#[test]
+fn a_storm_keeps_itself_going_only_if_it_was_watched_long_enough() {
+    let (short, long) = (said(38.0, 2.0, 2.0), said(38.0, 11.9, 12.0));
+    assert!(short.contains("not over in the 2.0 s that it was watched, too short"), "{short}");
+    assert!(!short.contains("metastable"), "{short}");
+    assert!(long.contains("metastable failure: for 12 of the 12 s"), "{long}");
+    let recovers = said(38.0, 6.0, 12.0);
+    assert!(!recovers.contains("metastable"), "service was back for a while: {recovers}");
+    assert!(said(97.0, 1.0, 12.0).starts_with("The server worked the storm off within the 12.0 s"));
+}
+
+/// Records that are older than the figures do not know.
+#[test]
+fn what_was_not_measured_is_not_said() {
+    let older = happened(&record(vec![arm(IMMEDIATE, None, &[[(SERVED, 40.0)].as_slice(); 4])]));
+    assert!(older.starts_with("Whether the storm kept itself going is not known"), "{older}");
+}
+
+#[test]
+fn clients_without_outages_are_no_storm() {
+    let of = |percent| all_are_lost(&record(vec![arm(IMMEDIATE, None, &[[(OUTAGES, percent)].as_slice(); 4])]));
+    assert_eq!(of(100.0), None);
+    assert!(of(12.0).is_some_and(|words| words.contains("only 12 %")));
+}
