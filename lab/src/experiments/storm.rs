@@ -72,7 +72,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     fault_shows: words::all_are_lost,
     expectations: &[words::some_come_back],
     foretell: model::foretell,
-    asides: |record| order::aside(record).into_iter().collect(),
+    asides: order::asides,
     happened: words::happened,
     advice: |_| {
         "Keep the accept queue shorter than what the server can serve while its clients wait (listen backlog, net.core.somaxconn): a \

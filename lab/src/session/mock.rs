@@ -141,6 +141,8 @@ impl Child for MockChild {
     }
 
     fn read_complaint(&mut self) -> io::Result<String> {
+        // A real program that has filled the pipe of its output would wait for ever, and so would this.
+        assert!(self.play.last_lines.is_some() || self.lines.is_empty(), "its output comes first");
         Ok(self.play.complaint.clone())
     }
 

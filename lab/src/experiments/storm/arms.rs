@@ -5,6 +5,8 @@ use crate::kinds::scenario::remedies::arm::Arm;
 use crate::session::side::Side;
 
 pub(super) const IMMEDIATE: &str = "immediate";
+/// The same where a login costs 1 ms.
+pub(super) const IMMEDIATE_SLOW: &str = "immediate, 1 ms";
 pub(super) const BEST: &str = "short queue, jitter and spread";
 
 const JITTER: &str = "full-jitter,base=100ms,cap=5s";
@@ -115,6 +117,20 @@ pub(super) fn plain() -> Vec<Arm> {
         "",
     );
     policies!("10k").into_iter().chain([equal]).collect()
+}
+
+/// Whether a storm keeps itself going if its clients are not held up by anything else.
+pub(super) fn slow() -> Vec<Arm> {
+    vec![
+        arm(IMMEDIATE_SLOW, "clients try again at once", "immediate", ""),
+        arm("full jitter, 1 ms", "full jitter from 100 ms to 5 s", JITTER, ""),
+        arm(
+            "short queue, 1 ms",
+            "at once, and the accept queue has 250 places, half of what is worked off in 500 ms",
+            "immediate",
+            "--backlog 250",
+        ),
+    ]
 }
 
 /// Those that differ most.

@@ -23,6 +23,8 @@ use crate::session::side::Side;
 use crate::session::stage::Stage;
 use crate::subjects::servers::TemporaryDirectory;
 
+/// Longest time that a program may take which changes something on a host.
+const RUN_MAX: Duration = Duration::from_secs(30);
 /// Longest time between two checks whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
 /// Time between two checks of a process that has closed its output, or of sockets that appear within milliseconds.
@@ -258,11 +260,12 @@ impl<'a> Player<'a> {
     /// Runs a program to its end on a side.
     fn run(&mut self, side: Side, command: &Command) -> anyhow::Result<()> {
         self.hosts()?.enter(side)?;
-        let mut process = Process::start(self.stage.host, command)?;
-        let complaint = process.complaint();
-        match process.finish()? {
-            (_, 0) => Ok(()),
-            (_, code) => bail!("{} ended with {code}: {complaint}", command.what),
+        let ended = Process::start(self.stage.host, command)?.end_within(RUN_MAX)?;
+        match ended.code {
+            Some(0) => Ok(()),
+            Some(code) => bail!("{} ended with {code}: {}", command.what, ended.complaint),
+            None if !ended.is_by_itself => bail!("{} did not end within {} s", command.what, RUN_MAX.as_secs()),
+            None => bail!("{} was killed: {}", command.what, ended.complaint),
         }
     }
 

@@ -21,6 +21,19 @@ fn a_storm_keeps_itself_going_only_if_it_was_watched_long_enough() {
     assert!(said(97.0, 1.0, 12.0).starts_with("The server worked the storm off within the 12.0 s"));
 }
 
+/// Only where nothing but the server is held up is it known that the storm needs nobody else.
+#[test]
+fn logins_that_take_long_decide_where_they_were_measured() {
+    let figures: [&[(&str, f64)]; 2] = [
+        &[(SERVED, 100.0), (NOBODY, 80.0), (SERVICE, 99.0), (BELOW_HALF, 1.0), (WATCHED, 8.0)],
+        &[(SERVED, 3.0), (NOBODY, 99.0), (SERVICE, 3.0), (BELOW_HALF, 11.9), (WATCHED, 12.0)],
+    ];
+    let slow = arm(IMMEDIATE_SLOW, Some("2,000 clients"), &[figures[1]; 2]);
+    let said = happened(&record(vec![arm(IMMEDIATE, None, &[figures[0]; 4]), slow]));
+    assert!(said.starts_with("The storm among 2,000 clients whose logins cost 1 ms kept itself going"), "{said}");
+    assert!(said.contains("Of 10,000 clients that try again at once 100 %"), "{said}");
+}
+
 /// Records that are older than the figures do not know.
 #[test]
 fn what_was_not_measured_is_not_said() {
