@@ -15,7 +15,8 @@ use crate::session::namespace::{Needs, SERVER};
 use crate::session::request::Profile;
 use crate::session::side::Side;
 use arms::{ALIKE, CALM_PER_S, OVERLOAD_PER_S, STEP_MS, steps};
-use figures::{CAPACITY, FOR_NOBODY, GOOD, IN_TIME};
+use figures::{FOR_NOBODY, GOOD, IN_TIME};
+use knee::CAPACITY;
 
 const ABOUT: About = About {
     name: "database",

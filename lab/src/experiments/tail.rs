@@ -15,8 +15,9 @@ use crate::session::host::Command;
 use crate::session::namespace::{Needs, SERVER};
 use crate::session::request::Profile;
 use crate::session::side::Side;
-use arms::{HEDGED, LATE_PERMILLE, PAGES, REPLIES_PER_S, REPORTED, SAME, STALLING, TIED, parts};
-use figures::{FORETOLD, LATE, LATE_REPLIES, SECOND, STALL_EVERY_MS, WORK};
+use arms::{HEDGED, LATE_PERMILLE, PAGES, REPLIES_PER_S, REPORTED, SAME, STALL_MS, STALLING, TIED, parts};
+use figures::{SECOND, STALL_EVERY_MS, WORK};
+use formula::{FORETOLD, LATE, LATE_REPLIES};
 
 const ABOUT: About = About {
     name: "tail",
@@ -69,8 +70,6 @@ pub(super) const SCENARIO: Remedies = Remedies {
 /// By how much late replies are late, and what a page may take.
 const LATE_BY_MS: u32 = 100;
 const SLOW_ABOVE_MS: u32 = 40;
-/// How long a server stalls where it does, and how often each of two does: seldom together.
-const STALL_MS: u32 = 100;
 const STALLS_EVERY_MS: [u32; 2] = [5000, 3700];
 fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
     // Each run draws its own late replies, or the two that do nothing would be one.

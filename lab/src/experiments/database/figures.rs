@@ -3,15 +3,13 @@
 use results::queueing::capacity_per_s;
 
 use super::arms::threads;
-use super::knee;
+use super::knee::{self, CAPACITY, KNEE};
 use crate::kinds::scenario::remedies::record::Better;
 use crate::kinds::scenario::remedies::scene::Scene;
 use crate::kinds::scenario::remedies::table::Figure;
 
 pub(super) const IN_TIME: &str = "answered in time";
 pub(super) const GOOD: &str = "good replies";
-pub(super) const CAPACITY: &str = "capacity foretold";
-pub(super) const KNEE: &str = "knee measured";
 pub(super) const FOR_NOBODY: &str = "queries for nobody";
 
 /// A figure of which less is better.

@@ -4,11 +4,13 @@ use loadgen::record::Interval;
 use results::report::count;
 
 use super::arms::{self, ALIKE, RISING_FOUR, STEP_MS, steps};
-use super::figures::{CAPACITY, KNEE};
 use crate::kinds::scenario::remedies::foretold::{Diagram, Foretold};
 use crate::kinds::scenario::remedies::record::{ArmRecord, Record};
 use crate::kinds::scenario::remedies::scene::{Scene, replies_per_s};
 use crate::session::request::Profile;
+
+pub(super) const CAPACITY: &str = "capacity foretold";
+pub(super) const KNEE: &str = "knee measured";
 
 /// The first part of a step, in which the queue is still that of the step before.
 const SETTLING_S: f64 = 0.25;

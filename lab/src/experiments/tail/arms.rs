@@ -4,6 +4,8 @@ use crate::kinds::scenario::remedies::arm::Arm;
 use crate::session::request::Profile;
 use crate::subjects::tools::tool::{TOOLS, Tool};
 
+/// How long a server stalls where it does, and how often each of two does: seldom together.
+pub(super) const STALL_MS: u32 = 100;
 /// Replies per second that pages of each size share: so few that the servers never queue.
 pub(super) const REPLIES_PER_S: u32 = 2000;
 /// Of the replies, how many of a thousand are late.

@@ -2,7 +2,7 @@
 
 use loadgen::self_test::ClosedForm;
 
-use super::formula::late_pages;
+use super::formula::{FORETOLD, LATE, LATE_REPLIES, PAGES_ASKED, late_pages};
 use crate::kinds::scenario::remedies::record::Better;
 use crate::kinds::scenario::remedies::scene::Scene;
 use crate::kinds::scenario::remedies::table::Figure;
@@ -10,10 +10,6 @@ use crate::kinds::scenario::remedies::table::Figure;
 /// How often the server stalls of which load generators report.
 pub(super) const STALL_EVERY_MS: u64 = 1000;
 
-pub(super) const LATE: &str = "late pages";
-pub(super) const FORETOLD: &str = "foretold";
-pub(super) const LATE_REPLIES: &str = "late replies";
-pub(super) const PAGES_ASKED: &str = "pages";
 pub(super) const P99: &str = "p99";
 pub(super) const FROM_SEND: &str = "p99 from send times";
 pub(super) const TRUTH: &str = "p99 in truth";

@@ -3,9 +3,13 @@
 use results::report::measure;
 
 use super::arms::{LATE_PERMILLE, SIZES};
-use super::figures::{FORETOLD, LATE, LATE_REPLIES, PAGES_ASKED};
 use crate::kinds::scenario::remedies::foretold::{Diagram, Foretold};
 use crate::kinds::scenario::remedies::record::{ArmRecord, Record};
+
+pub(super) const FORETOLD: &str = "foretold";
+pub(super) const LATE: &str = "late pages";
+pub(super) const LATE_REPLIES: &str = "late replies";
+pub(super) const PAGES_ASKED: &str = "pages";
 
 /// How many standard deviations chance may do. There are seven sizes.
 const DEVIATIONS_MAX: f64 = 4.0;

@@ -1,6 +1,6 @@
 //! Load generators as people use them, and what they say of a server that stalls.
 
-use super::STALL_MS;
+use super::arms::STALL_MS;
 use super::figures::{FROM_SEND, P99, TRUTH};
 use crate::kinds::scenario::plan::Run;
 use crate::kinds::scenario::remedies::record::Record;
