@@ -23,14 +23,14 @@ pub(super) fn arms(profile: Profile) -> Vec<Arm> {
             "the same limit, and a descriptor kept in reserve serves to accept newcomers and reset them",
             "--keep-soft-limit --when-short shed",
         ),
-        arm(
-            "evict",
-            "the same limit, and connections that have been idle longest make room",
-            "--keep-soft-limit --when-short evict",
-        ),
         arm("raise the soft limit", "the server raises it to the hard one, 2,000, at its start", ""),
     ];
     if is_full {
+        arms.push(arm(
+            "evict",
+            "the same limit, and connections that have been idle longest make room",
+            "--keep-soft-limit --when-short evict",
+        ));
         arms.push(arm(
             "a table for each reactor",
             "two reactors, on the same CPU, whose threads have 200 descriptors each",
