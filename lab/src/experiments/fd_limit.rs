@@ -79,7 +79,7 @@ const HARD: u64 = 2000;
 const HELD: u32 = 50;
 const NEWCOMERS: u32 = 200;
 /// Requests per second of those held: an interval has enough for a p99.
-const HELD_RATE: u32 = 6000;
+const HELD_RATE: u32 = 12_000;
 const HELD_INTERVAL: &str = "100ms";
 /// For how long they are alone once all are connected: five whole intervals at least, whose median is what is normal.
 const CALM_MS: u64 = 700;
@@ -162,7 +162,7 @@ const NOTES: [&str; 6] = [
     "CPU time and replies are those of as long as the newcomers stay, from the moment at which they are started, with the replies to \
      those held: their number is the same in all arms. Failing accepts are counted until the newcomers have gone.",
     "Recovery is counted from the end of the newcomers' program, and includes the start of the latecomers'.",
-    "A p99 of those held is the median of the p99s of 100 ms each, of some 600 requests: while descriptors were short, or before, \
+    "A p99 of those held is the median of the p99s of 100 ms each, of some 1,200 requests: while descriptors were short, or before, \
      once all of them had connected. Newcomers take CPU time of the clients' CPU too, so the ratio of a server that never runs short is \
      what there is to compare with.",
     "Times are vouched for by the generator of those held. That of the newcomers cannot be: most of its requests have no reply.",
