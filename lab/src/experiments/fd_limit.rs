@@ -106,7 +106,8 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
     let start = |role, command, ready| Action::Start { role, command, ready };
     let held_ms = CALM_MS + u64::from(seconds) * 1000 + PATIENCE_MS + AROUND_MS;
     // Newcomers, and those who observe, share a CPU with them, and must not hold up what their times are taken by.
-    let held = format!("--realtime --coalesce 50us --rate {HELD_RATE} --interval {HELD_INTERVAL} --duration {held_ms}ms");
+    let held =
+        format!("--realtime --coalesce 50us --rate {HELD_RATE} --interval {HELD_INTERVAL} --duration {held_ms}ms");
     let newcomers = format!("--heartbeat 500ms --timeout {PATIENCE_MS}ms --interval 100ms --duration {seconds}s");
     vec![
         start(Role::Server, limits, Ready::Announced),

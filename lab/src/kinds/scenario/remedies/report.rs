@@ -9,9 +9,10 @@ use crate::kinds::scenario::remedies::record::{ArmRecord, Record};
 use crate::kinds::scenario::remedies::table::Remedies;
 use crate::kinds::scenario::remedies::{picture, tables, words};
 
-/// A report with more groups than this has them, and one with more figures than that has most of them, on its page only:
-/// nobody would read so much at once.
-const GROUPS_MAX: usize = 2;
+/// A report with more groups than this has them on its page only, one with more arms what the kernel counted, and one with more
+/// figures most of them: nobody would read so much at once.
+const GROUPS_MAX: usize = 1;
+const ARMS_MAX: usize = 8;
 const FIGURES_MAX: usize = 20;
 const FIGURES_SHOWN: usize = 14;
 
@@ -72,7 +73,12 @@ pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {
     blocks.push(Block::List(first.into_iter().chain(record.remedies()).map(explained).collect()));
     blocks.push(Block::Paragraph(design(record)));
     if let Some(mechanism) = tables::mechanism(record) {
-        blocks.extend([heading("The mechanism"), Block::Table(mechanism)]);
+        let counted = vec![Block::Table(mechanism)];
+        let is_long = record.remedies.iter().filter(|arm| arm.group.is_none()).count() > ARMS_MAX;
+        match is_long {
+            true => blocks.push(folded("The mechanism: what the kernel counted", counted)),
+            false => blocks.extend([heading("The mechanism")].into_iter().chain(counted)),
+        }
     }
     let groups = record.groups();
     let is_long = groups.len() > GROUPS_MAX;
