@@ -59,8 +59,8 @@ impl<P: Protocol, S: Style> Uring<P, S> {
         }
     }
 
-    /// The accept's last completion, or the word of a connection, may be lost: cancels the accept, or learns that there is none, and arms
-    /// it again.
+    /// The accept's last completion, or the word of a connection, may be lost: cancels the accept, or learns that there is
+    /// none, and arms it again.
     pub(super) fn renew_accept(&mut self, index: usize) {
         if self.sources[index].accept != Accept::None {
             self.sources[index].accept = Accept::Ending;

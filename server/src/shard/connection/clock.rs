@@ -91,7 +91,8 @@ impl<K, S: Default> Connection<K, S> {
     }
 
     /// Starts the clock of `timer`. The timers of waiting for a request, of its head, of a whole body and of a linger run from
-    /// their start, since a byte now and then must not prolong them; that of a whole body goes on through its replies. All others run from the last progress.
+    /// their start, since a byte now and then must not prolong them; that of a whole body goes on through its replies. All
+    /// others run from the last progress.
     #[inline]
     pub(super) fn start<P: Protocol<State = S>>(&mut self, timer: Timer, shared: &Resources<P>) {
         if self.timer == timer && matches!(timer, Timer::Idle | Timer::Head | Timer::WholeBody | Timer::Linger) {
