@@ -11,8 +11,6 @@ mod scenes;
 mod taken;
 mod timeline;
 mod times;
-#[cfg(test)]
-mod trial;
 mod words;
 
 use crate::kinds::scenario::plan::{About, Length};

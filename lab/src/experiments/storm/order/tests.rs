@@ -1,16 +1,17 @@
 //! Orders of made-up records.
 
 use super::*;
-use crate::experiments::storm::trial::{arm, record};
+use crate::experiments::storm::SCENARIO;
+use crate::kinds::scenario::remedies::made_up::{arm, of_arms};
 
 /// Three policies with a time and a peak in each repeat.
 fn of(times: [[f64; 3]; 2], peaks: [[f64; 3]; 2]) -> Aside {
     let names = ["immediate, 100k", "fixed, 100k", "spread, 100k"];
     let arms = names.iter().enumerate().map(|(index, name)| {
         let figures = [0, 1].map(|repeat| [(MOST, times[repeat][index]), (SYNS, peaks[repeat][index])]);
-        arm(name, Scene::ordered()[1].title, &figures.each_ref().map(|figures| figures.as_slice()))
+        arm(&SCENARIO, name, Scene::ordered()[1].title, &figures.each_ref().map(|figures| figures.as_slice()))
     });
-    aside(&record(arms.collect()), Scene::ordered()[1]).expect("two repeats")
+    aside(&of_arms(&SCENARIO, arms.collect()), Scene::ordered()[1]).expect("two repeats")
 }
 
 #[test]
@@ -36,7 +37,10 @@ fn policies_that_change_places_are_named() {
 
 #[test]
 fn what_was_measured_once_has_no_order() {
-    let once = record(vec![arm("immediate, 100k", Scene::ordered()[1].title, &[&[(MOST, 1.0), (SYNS, 1.0)]])]);
+    let once = of_arms(
+        &SCENARIO,
+        vec![arm(&SCENARIO, "immediate, 100k", Scene::ordered()[1].title, &[&[(MOST, 1.0), (SYNS, 1.0)]])],
+    );
     assert_eq!(asides(&once), []);
-    assert_eq!(asides(&record(vec![])), []);
+    assert_eq!(asides(&of_arms(&SCENARIO, vec![])), []);
 }

@@ -1,12 +1,13 @@
 //! What is said of made-up records.
 
 use super::*;
-use crate::experiments::storm::trial::{arm, record};
+use crate::experiments::storm::SCENARIO;
+use crate::kinds::scenario::remedies::made_up::{arm, of_arms};
 
 fn said(service: f64, below_s: f64, watched_s: f64) -> String {
     let figures: &[(&str, f64)] =
         &[(SERVED, 40.0), (NOBODY, 80.0), (SERVICE, service), (BELOW_HALF, below_s), (WATCHED, watched_s)];
-    happened(&record(vec![arm(IMMEDIATE, None, &[figures; 4])]))
+    happened(&of_arms(&SCENARIO, vec![arm(&SCENARIO, IMMEDIATE, None, &[figures; 4])]))
 }
 
 /// Two seconds are no ten: what was seen is said, and for how long.
@@ -28,8 +29,8 @@ fn logins_that_take_long_decide_where_they_were_measured() {
         &[(SERVED, 100.0), (NOBODY, 80.0), (SERVICE, 99.0), (BELOW_HALF, 1.0), (WATCHED, 8.0)],
         &[(SERVED, 3.0), (NOBODY, 99.0), (SERVICE, 3.0), (BELOW_HALF, 11.9), (WATCHED, 12.0)],
     ];
-    let slow = arm(IMMEDIATE_SLOW, Some("2,000 clients"), &[figures[1]; 2]);
-    let said = happened(&record(vec![arm(IMMEDIATE, None, &[figures[0]; 4]), slow]));
+    let slow = arm(&SCENARIO, IMMEDIATE_SLOW, Some("2,000 clients"), &[figures[1]; 2]);
+    let said = happened(&of_arms(&SCENARIO, vec![arm(&SCENARIO, IMMEDIATE, None, &[figures[0]; 4]), slow]));
     assert!(said.starts_with("The storm among 2,000 clients whose logins cost 1 ms kept itself going"), "{said}");
     assert!(said.contains("Of 10,000 clients that try again at once 100 %"), "{said}");
 }
@@ -37,13 +38,15 @@ fn logins_that_take_long_decide_where_they_were_measured() {
 /// Records that are older than the figures do not know.
 #[test]
 fn what_was_not_measured_is_not_said() {
-    let older = happened(&record(vec![arm(IMMEDIATE, None, &[[(SERVED, 40.0)].as_slice(); 4])]));
+    let older = happened(&of_arms(&SCENARIO, vec![arm(&SCENARIO, IMMEDIATE, None, &[[(SERVED, 40.0)].as_slice(); 4])]));
     assert!(older.starts_with("Whether the storm kept itself going is not known"), "{older}");
 }
 
 #[test]
 fn clients_without_outages_are_no_storm() {
-    let of = |percent| all_are_lost(&record(vec![arm(IMMEDIATE, None, &[[(OUTAGES, percent)].as_slice(); 4])]));
+    let of = |percent| {
+        all_are_lost(&of_arms(&SCENARIO, vec![arm(&SCENARIO, IMMEDIATE, None, &[[(OUTAGES, percent)].as_slice(); 4])]))
+    };
     assert_eq!(of(100.0), None);
     assert!(of(12.0).is_some_and(|words| words.contains("only 12 %")));
 }

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::kinds::scenario::conduct::{Published, publish};
-use crate::kinds::scenario::frame::{Head, SCHEMA};
 use crate::kinds::scenario::plan::{About, Length, Scenario};
 use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::remedies::foretold::{Case, Diagram, Foretold};
 use crate::kinds::scenario::remedies::judge;
-use crate::kinds::scenario::remedies::record::{ArmRecord, Better, CounterRecord, FigureRecord, Record, RunRecord};
+use crate::kinds::scenario::remedies::made_up;
+use crate::kinds::scenario::remedies::record::{ArmRecord, Better, CounterRecord, Record, RunRecord};
 use crate::kinds::scenario::remedies::report::{answers, document, tables};
 use crate::kinds::scenario::remedies::table::{Figure, Picture, Remedies};
 use crate::kinds::scenario::timeline::{Action, Ready, Role, Until, words};
@@ -88,29 +86,9 @@ fn record(arms: &[(&str, [f64; 4])]) -> Record {
     let mut remedies: Vec<ArmRecord> = run_of.collect();
     judge::judge_all(&mut remedies, Better::More);
     Record {
-        head: Head {
-            schema: SCHEMA,
-            experiment: "trial".to_owned(),
-            profile: None,
-            question: "Does it help?".to_owned(),
-            started_at: String::new(),
-            duration_s: 1.0,
-            command: vec!["c10m".to_owned()],
-            version: String::new(),
-            commit: String::new(),
-            host: json!({}),
-            seed: 7,
-            without_fault: false,
-        },
-        repeats: 4,
-        seconds_per_run: 1,
         notes: vec!["A note.".to_owned()],
-        skipped: vec![],
-        incidents: vec![],
-        figures: vec![FigureRecord { name: "replies".to_owned(), unit: "per s".to_owned(), better: Better::More }],
         counters: vec![CounterRecord { side: Side::Client, name: "ActiveOpens".to_owned() }],
-        remedies,
-        foretold: None,
+        ..made_up::of_arms(&TRIAL, remedies)
     }
 }
 
