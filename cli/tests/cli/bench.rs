@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use results::record::{Cell, Metric, Record, Role};
+use results::record::{Cell, Metric, Record, Role, VerdictState};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -151,7 +151,12 @@ fn a_run_writes_record_report_and_histograms() {
     let run = results::run::open(&directory).expect("a run that adds up");
     let record = &run.record;
     assert_eq!((record.seed, record.design.blocks, record.metric), (7, 1, Metric::ClientCpu));
-    assert!(record.cells.iter().all(|cell| cell.runs.iter().all(|run| run.completed > 0)));
+    // On a busy machine 1,000 connections may complete nothing in so short a window; ours say so then.
+    let runs = |is_own| {
+        record.cells.iter().filter(move |cell| cell.arm.starts_with("c10m") == is_own).flat_map(|cell| &cell.runs)
+    };
+    assert!(runs(true).all(|run| run.completed > 0 || run.times == VerdictState::Invalid), "{record:?}");
+    assert!([true, false].map(|is_own| runs(is_own).any(|run| run.completed > 0)) == [true; 2], "{record:?}");
     for (name, text) in results::report::render(record, &run.curves) {
         let written = fs::read(directory.join(&name)).expect("a file of the report");
         assert_eq!(written, text, "{name} is not that of the record");

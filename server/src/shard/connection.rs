@@ -245,6 +245,12 @@ impl<K, S: Default> Connection<K, S> {
             // A head is complete, the only progress that counts. Whatever the connection waits for after the reply,
             // the next head or its first byte, gets a new clock.
             self.timer = Timer::Reply;
+            // A timed body's clock starts here, not when its first reply is sent: that may never be.
+            if shared.timeouts.of_body() == Timer::WholeBody
+                && shared.protocol.waiting(&self.state, false) == Waiting::Body
+            {
+                self.start(Timer::WholeBody, shared);
+            }
             if !self.has(GREETED) {
                 self.set(GREETED, true);
                 if self.has(DEFERRED) {

@@ -109,3 +109,36 @@ fn an_empty_line_is_no_progress() {
     assert_eq!(receive(410, b"\n"), idle + 360);
     assert_eq!(receive(420, b"G"), head + 120);
 }
+
+/// A body that is sent back piece by piece has its time from its head on, even if no reply is ever taken and more is always
+/// there: neither a reply under way nor the rest of the body starts another clock.
+#[test]
+fn an_unread_body_has_its_time_from_its_head_on() {
+    const BODY_TICKS: u32 = 10;
+    let hour = Duration::from_secs(3600);
+    let timeouts = Timeouts::new(hour, hour, hour).with_body(Duration::from_secs(1));
+    let limits = HttpLimits { body_len_max: 1 << 30, ..HttpLimits::default() };
+    let resources = Resources::new(Http::new(limits), timeouts, 64 << 20);
+    let mut shard = Shard::<Http, ()>::new(resources, 1).unwrap();
+    let id = shard.admit(()).unwrap();
+    let (connection, shared) = shard.find(id).unwrap();
+    let head = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n";
+    let pieces = [&head[..], &[b'a'; 1000]].concat();
+    shared.now = Tick(100);
+    assert_eq!(connection.received(&pieces, shared), Want::Write);
+    let due = connection.deadline();
+    assert!((100 + BODY_TICKS..100 + BODY_TICKS + 3).contains(&due.0), "{due:?}");
+    // The first reply is taken whole, and the next piece was there before: no moment is without a reply.
+    assert_eq!(connection.keep(shared), Ok(()));
+    assert_eq!(connection.received(&[b'a'; 1000], shared), Want::Wait);
+    shared.now = Tick(105);
+    let len = connection.unsent(shared).len();
+    assert_eq!(connection.sent(len, shared), Want::Write);
+    assert_eq!(connection.keep(shared), Ok(()));
+    assert_eq!(connection.deadline(), due);
+    // The second is taken in part.
+    assert_eq!(connection.sent(10, shared), Want::Wait);
+    assert_eq!(connection.deadline(), due);
+    shared.now = due;
+    assert_eq!(connection.timed_out(shared), Want::Close(CloseReason::BodyTimeout));
+}

@@ -90,6 +90,8 @@ impl Running {
 
     /// Waits for the end and checks what must hold after any end.
     pub(crate) fn account(mut self) -> Report {
+        // Some tests set timeouts of an hour, so that only what they test can end it.
+        eventually("the server's end", || self.supervisor.as_ref().expect("running").is_finished());
         let report = self.supervisor.take().expect("running").join().expect("no panic");
         for reactor in &report.reactors {
             assert_eq!(reactor.error, None);
