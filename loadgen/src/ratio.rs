@@ -15,14 +15,6 @@ pub(crate) fn share_of(part_ns: u64, span_ns: u64) -> Option<f64> {
     (span_ns >= SPAN_NS_MIN).then(|| part_ns as f64 / span_ns as f64)
 }
 
-/// The greater of two shares, as far as they are known.
-pub(crate) fn greater(one: Option<f64>, other: Option<f64>) -> Option<f64> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.max(other)),
-        (one, other) => one.or(other),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,10 +31,5 @@ mod tests {
         ] {
             assert_eq!((per_second(5, span_ns), share_of(5_000_000, span_ns)), (rate, share), "{span_ns}");
         }
-        assert_eq!(greater(Some(0.1), Some(0.2)), Some(0.2));
-        assert_eq!(
-            (greater(None, Some(0.2)), greater(Some(0.1), None), greater(None, None)),
-            (Some(0.2), Some(0.1), None)
-        );
     }
 }

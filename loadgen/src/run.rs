@@ -62,7 +62,8 @@ pub(crate) fn run(
 ) -> Result<Outcome, LoadError> {
     let seed = options.seed.unwrap_or_else(random_seed);
     let control = Control::new(plan.connections.len(), establishing_max(options));
-    let (mut collector, slices) = Collector::new(plan.connections.len(), duration_ns(options.timeout));
+    let cpus = (0..plan.connections.len()).map(|worker| options.cpu_of(worker)).collect();
+    let (mut collector, slices) = Collector::new(cpus, duration_ns(options.timeout));
     let clock = clock_check::measure();
     let schedule = schedule(options, seed);
     let host = HostFacts::read();

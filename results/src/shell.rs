@@ -6,6 +6,11 @@ pub fn line(words: &[String]) -> String {
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }
 
+/// The words of such a line; `None` if its quotes do not end.
+pub fn words(line: &str) -> Option<Vec<String>> {
+    shlex::split(line)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,7 +29,9 @@ mod tests {
             let read: Vec<String> =
                 String::from_utf8(output.stdout).expect("text").split_terminator('\0').map(str::to_owned).collect();
             assert_eq!(read, words);
+            assert_eq!(super::words(&line(&words)), Some(words));
         }
+        assert_eq!(super::words("it's"), None);
         let plain = ["c10m", "bench", "quick", "--seed", "1"].map(str::to_owned);
         assert_eq!(line(&plain), "c10m bench quick --seed 1");
     }

@@ -152,7 +152,8 @@ impl CpuTime {
         self.steal_us as f64 / self.all_us()
     }
 
-    fn busy_us(&self) -> u64 {
+    /// Of a difference, the time that the CPU worked, interrupts included.
+    pub fn busy_us(&self) -> u64 {
         self.user_us + self.system_us + self.irq_us + self.softirq_us
     }
 

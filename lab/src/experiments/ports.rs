@@ -112,7 +112,7 @@ fn arms(profile: Profile) -> Vec<Arm> {
         arms.push(Arm {
             load: each,
             settings: &[(Side::Client, PORT_RANGE, "1024 65535")],
-            ..arm("all ports", "net.ipv4.ip_local_port_range=\"1024 65535\", 64 times as many")
+            ..arm("all ports", "net.ipv4.ip_local_port_range=\"1024 65535\", 129 times as many")
         });
         arms.push(Arm {
             load: each,

@@ -68,7 +68,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
         (Side::Server, "OutRsts"),
     ],
     fault_shows: words::all_are_lost,
-    expectations: &[words::some_come_back],
+    expectations: &[words::some_come_back, words::faults_are_felt],
     foretell: model::foretell,
     asides: order::asides,
     happened: words::happened,

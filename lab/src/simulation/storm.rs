@@ -1,7 +1,8 @@
 //! A reconnect storm without sockets: the load generator's own policies, between a host of clients and a server that are a
 //! queue each. What it leaves out is what it is for: if it foretells what was measured, that is what matters.
 //!
-//! Clients notice their loss one after another, and each attempt takes CPU time of their host, so it may begin late. While
+//! Clients notice their loss one after another, before anything else is done; that and each attempt take CPU time of their host,
+//! so attempts may begin late. While
 //! the server is away an attempt is refused at once. Afterwards it takes a place in the accept queue; where there is none, its
 //! SYN is dropped and sent again after 1, 3, 7 s (TCP_TIMEOUT_INIT, include/net/tcp.h). The server works the queue off in
 //! order and does not know who has given up. Clients that are served again take their share of it as before.

@@ -9,6 +9,7 @@ use crate::plan::options::WHATEVER_IT_TAKES;
 use crate::ratio::{SPAN_NS_MIN, share_of};
 use crate::recording::counters::Traffic;
 use crate::recording::tally::Tally;
+use crate::recording::turns::Turn;
 use protocol::client::Client;
 use std::time::Duration;
 use sys::clock::{self, duration_ns};
@@ -300,17 +301,24 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
 
     fn close_window(&mut self, from: Mark, now: u64) {
         let to = self.mark(now);
-        let worked_ns = (to.cpu_ns - from.cpu_ns).saturating_sub(to.spun_ns - from.spun_ns);
+        let ran_ns = to.cpu_ns - from.cpu_ns;
+        let worked_ns = ran_ns.saturating_sub(to.spun_ns - from.spun_ns);
         let fleet = &mut self.fleet;
         fleet.may_open = false;
         // A worker that got no CPU sees the end of a short window late, but the window's length is still the requested
         // one.
         let is_long = fleet.window.len_ns >= SPAN_NS_MIN;
         let wall_ns = to.at_ns.saturating_sub(from.at_ns) * u64::from(is_long);
-        fleet.tally.cpu_share = share_of(worked_ns, wall_ns);
         fleet.tally.spun_ns = to.spun_ns - from.spun_ns;
         let run_delay_ns = to.run_delay_ns.zip(from.run_delay_ns).map(|(to, from)| to.saturating_sub(from));
-        fleet.tally.run_delay_share = run_delay_ns.and_then(|delay_ns| share_of(delay_ns, wall_ns));
+        fleet.tally.turns = share_of(ran_ns, wall_ns)
+            .zip(share_of(worked_ns, wall_ns))
+            .map(|(ran, worked)| {
+                let waited = run_delay_ns.and_then(|delay_ns| share_of(delay_ns, wall_ns));
+                Turn { cpu: fleet.job.options.cpu_of(fleet.index), ran, worked, waited }
+            })
+            .into_iter()
+            .collect();
         fleet.tally.involuntary_switches = to.involuntary_switches - from.involuntary_switches;
         fleet.tally.window_ns = fleet.window.len_ns;
         fleet.tally.traffic = to.traffic.since(from.traffic);

@@ -72,11 +72,7 @@ fn choose_loop<C: Client, E: Engine>(job: &Job<'_>, index: usize, client: C) -> 
 }
 
 fn pin(job: &Job<'_>, index: usize) -> Result<(), LoadError> {
-    let cpus = &job.options.cpus;
-    if cpus.is_empty() {
-        return Ok(());
-    }
-    let cpu = cpus[index % cpus.len()];
+    let Some(cpu) = job.options.cpu_of(index) else { return Ok(()) };
     let mut set = CpuSet::new();
     set.set(cpu as usize);
     sched_setaffinity(None, &set).map_err(|errno| {

@@ -176,6 +176,11 @@ const HEARTBEAT_MIN: Duration = Duration::from_millis(1);
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 impl Options {
+    /// The CPU that a worker is pinned to.
+    pub(crate) fn cpu_of(&self, worker: usize) -> Option<u32> {
+        self.cpus.get(worker % self.cpus.len().max(1)).copied()
+    }
+
     /// Refuses options that contradict each other on any host.
     ///
     /// # Errors

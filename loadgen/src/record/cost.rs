@@ -38,7 +38,8 @@ pub struct Cpu {
     pub requests_completed_in_window: u64,
     /// Time, contained in the above, that workers spent polling for the next arrival with nothing to do.
     pub polling_us: u64,
-    /// Share of the window for which the busiest worker was on a CPU and not just polling.
+    /// Share of the window for which the busiest worker was on a CPU and not just polling; of workers pinned to the same
+    /// CPU, all of them together.
     pub busiest_worker_share: Option<f64>,
     /// CPUs the workers were pinned to.
     pub cpus: Vec<u32>,

@@ -51,7 +51,8 @@ pub struct Interval {
     /// Clients that lost their connection; absent without a reconnect policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconnect: Option<IntervalReconnects>,
-    /// Share of the interval for which the busiest worker was on a CPU; absent for one that is too short.
+    /// Share of the interval for which the busiest worker was on a CPU, or all workers that are pinned to the same one; absent
+    /// for an interval that is too short.
     pub busiest_worker_share: Option<f64>,
     /// done − intended.
     pub response_us: Quantiles,

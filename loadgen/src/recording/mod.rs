@@ -10,3 +10,4 @@ pub(crate) mod sample;
 pub(crate) mod slice;
 pub(crate) mod summary;
 pub(crate) mod tally;
+pub(crate) mod turns;

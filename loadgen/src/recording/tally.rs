@@ -6,7 +6,7 @@ use super::counters::{Connects, Pace, Traffic};
 use super::outages::Outages;
 use super::recorder::Recorder;
 use super::sample::Sample;
-use crate::ratio::greater;
+use super::turns::Turn;
 
 /// What one worker recorded besides its slices.
 #[derive(Debug)]
@@ -34,14 +34,10 @@ pub(crate) struct Tally {
     /// How long requests arrived, from the start of the window: all of it, or until the last one if they are
     /// counted (`--requests`). The time after that only works the queue off, as the grace does.
     pub(crate) paced_ns: u64,
-    /// Share of the window for which this worker's thread was on a CPU and not just polling; `None` for a
-    /// window that is too short.
-    pub(crate) cpu_share: Option<f64>,
+    /// What each worker took of its CPU; nothing in a window that is too short.
+    pub(crate) turns: Vec<Turn>,
     /// Time of the window spent polling with nothing to do, over all workers.
     pub(crate) spun_ns: u64,
-    /// Share of the window for which this worker was ready to run and had no CPU; `None` where the kernel
-    /// does not say, and for a window that is too short.
-    pub(crate) run_delay_share: Option<f64>,
     /// How often a worker lost its CPU to another within the window, over all workers.
     pub(crate) involuntary_switches: u64,
     /// Length of the window, shorter than planned when the run was stopped.
@@ -64,15 +60,14 @@ impl Tally {
             arrivals: ArrivalLog::default(),
             pace: Pace::default(),
             paced_ns: 0,
-            cpu_share: None,
+            turns: Vec::new(),
             spun_ns: 0,
-            run_delay_share: None,
             involuntary_switches: 0,
             window_ns: 0,
         }
     }
 
-    /// Adds another worker's tally; the longest window and the busiest worker's share remain.
+    /// Adds another worker's tally; the longest window remains.
     pub(crate) fn add(&mut self, other: &Tally) {
         self.connects.add(&other.connects);
         self.established_by_route.resize(self.established_by_route.len().max(other.established_by_route.len()), 0);
@@ -92,9 +87,8 @@ impl Tally {
         self.arrivals.add(&other.arrivals);
         self.pace.add(&other.pace);
         self.paced_ns = self.paced_ns.max(other.paced_ns);
-        self.cpu_share = greater(self.cpu_share, other.cpu_share);
+        self.turns.extend_from_slice(&other.turns);
         self.spun_ns += other.spun_ns;
-        self.run_delay_share = greater(self.run_delay_share, other.run_delay_share);
         self.involuntary_switches += other.involuntary_switches;
         self.window_ns = self.window_ns.max(other.window_ns);
     }

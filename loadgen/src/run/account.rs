@@ -11,6 +11,7 @@ use crate::record::{
 use crate::recording::counters::{self, Requests, Traffic};
 use crate::recording::summary::summarise;
 use crate::recording::tally::Tally;
+use crate::recording::turns;
 use host::kernel::KernelDelta;
 
 /// The used addresses come first, in the order of their turns.
@@ -134,7 +135,7 @@ pub(super) fn cpu(kernel: &KernelDelta, completed: u64, options: &Options, tally
         wall_us: kernel.wall_us,
         requests_completed_in_window: completed,
         polling_us: tally.spun_ns / 1000,
-        busiest_worker_share: tally.cpu_share,
+        busiest_worker_share: turns::busiest(&tally.turns),
         cpus: options.cpus.clone(),
         busy_us: kernel.own_cpus_busy_us,
     }

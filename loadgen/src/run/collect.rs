@@ -3,11 +3,11 @@
 
 use crate::distribution::Distribution;
 use crate::pause::between_bites;
-use crate::ratio::{greater, share_of};
+use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase, IntervalReconnects, LogEntry, Quantiles};
 use crate::recording::recorder::{self, Recorder};
 use crate::recording::slice::Slice;
-use crate::recording::summary;
+use crate::recording::{summary, turns};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use host::kernel::Sample;
 use std::collections::BTreeMap;
@@ -50,6 +50,8 @@ pub(crate) struct Collector {
     empty: Sender<Box<Slice>>,
     /// Longest response time of a reply that is in time.
     patience_ns: u64,
+    /// The CPU that each worker is pinned to.
+    cpus: Vec<Option<u32>>,
     /// The place of each worker's latest slice.
     progress: Vec<Option<Place>>,
     /// Intervals that some worker has yet to hand over, with the sum of the others.
@@ -76,7 +78,8 @@ struct WarmUpInterval {
 #[derive(Debug)]
 struct Pending {
     sum: Box<Slice>,
-    busiest_share: Option<f64>,
+    /// What each worker worked of its time in this interval; nothing of an interval that is too short.
+    worked: Vec<(Option<u32>, f64)>,
 }
 
 /// A [`LogEntry`] that will be compressed after the run.
@@ -93,14 +96,16 @@ fn place(slice: &Slice) -> Place {
 impl Collector {
     /// A collector, and what the workers need to reach it.
     /// A good reply is in time if it took no longer than `patience_ns`.
-    pub(crate) fn new(workers: usize, patience_ns: u64) -> (Collector, crate::engine::job::Slices) {
+    pub(crate) fn new(cpus: Vec<Option<u32>>, patience_ns: u64) -> (Collector, crate::engine::job::Slices) {
         let (full_sender, full) = unbounded();
         let (empty, empty_receiver) = unbounded();
+        let workers = cpus.len();
         let waiting_max = workers.max(WAITING_MIN);
         let collector = Collector {
             waiting: Waiting { full, len_max: waiting_max },
             empty,
             patience_ns,
+            cpus,
             progress: vec![None; workers],
             pending: BTreeMap::new(),
             total: Slice::new(),
@@ -115,7 +120,7 @@ impl Collector {
     pub(crate) fn collect(&mut self, window_start_ns: u64) -> bool {
         while let Ok((worker, slice)) = self.waiting.full.try_recv() {
             self.progress[worker] = Some(place(&slice));
-            self.add(slice);
+            self.add(worker, slice);
         }
         let known = self.intervals.len();
         // A worker skips intervals that it slept through, so an interval is complete when no worker can add
@@ -132,15 +137,16 @@ impl Collector {
         self.finish_until((u8::MAX, u32::MAX), window_start_ns);
     }
 
-    fn add(&mut self, mut slice: Box<Slice>) {
+    fn add(&mut self, worker: usize, mut slice: Box<Slice>) {
         let wall_ns = slice.end_ns.saturating_sub(slice.start_ns);
         let share = share_of(slice.cpu_ns.saturating_sub(slice.spun_ns), wall_ns);
+        let worked = share.map(|share| (self.cpus[worker], share));
         match self.pending.get_mut(&place(&slice)) {
             None => {
-                self.pending.insert(place(&slice), Pending { sum: slice, busiest_share: share });
+                self.pending.insert(place(&slice), Pending { sum: slice, worked: worked.into_iter().collect() });
             }
             Some(pending) => {
-                pending.busiest_share = greater(pending.busiest_share, share);
+                pending.worked.extend(worked);
                 pending.sum.add_in_bites(&slice, || self.waiting.pause());
                 pending.sum.open += slice.open;
                 pending.sum.in_flight += slice.in_flight;
@@ -157,8 +163,8 @@ impl Collector {
         while let Some(entry) = self.pending.first_entry()
             && *entry.key() <= last
         {
-            let Pending { mut sum, busiest_share } = entry.remove();
-            self.conclude(&sum, busiest_share, window_start_ns);
+            let Pending { mut sum, worked } = entry.remove();
+            self.conclude(&sum, turns::most(worked), window_start_ns);
             sum.reset_in_bites(|| self.waiting.pause());
             // As above.
             let _ = self.empty.send(sum);
@@ -296,7 +302,7 @@ mod tests {
 
     #[test]
     fn intervals_are_complete_when_every_worker_is_past_them() {
-        let (mut collector, slices) = Collector::new(2, PATIENCE_NS);
+        let (mut collector, slices) = Collector::new(vec![None; 2], PATIENCE_NS);
         let send = |worker, index| {
             slices.full.send((worker, slice(IntervalPhase::Measured, index, 10, 5))).unwrap();
         };
@@ -322,10 +328,24 @@ mod tests {
         assert_eq!(reused, 4, "every slice goes back");
     }
 
+    /// The workers of one CPU are as busy as it is.
+    #[test]
+    fn an_interval_knows_its_busiest_cpu() {
+        let (mut collector, slices) = Collector::new(vec![Some(0), Some(1), Some(0)], PATIENCE_NS);
+        for (worker, cpu_ms) in [(0, 20), (1, 50), (2, 40)] {
+            let mut slice = slice(IntervalPhase::Measured, 0, 1, 5);
+            (slice.end_ns, slice.cpu_ns) = (slice.start_ns + 100_000_000, cpu_ms * 1_000_000);
+            slices.full.send((worker, slice)).unwrap();
+        }
+        collector.finish(1_000_000_000);
+        let share = collector.intervals[0].busiest_worker_share.unwrap();
+        assert!((share - 0.6).abs() < 1e-9, "{share}");
+    }
+
     /// What was due while a client was away is sent when it is back: more replies than anybody waits for.
     #[test]
     fn late_replies_are_not_in_time_and_what_is_missing_is_no_reply() {
-        let (mut collector, slices) = Collector::new(1, PATIENCE_NS);
+        let (mut collector, slices) = Collector::new(vec![None], PATIENCE_NS);
         let mut some_late = slice(IntervalPhase::Measured, 0, 10, 5);
         some_late.requests.completed += 4;
         (0..4).for_each(|_| some_late.response.record(2 * PATIENCE_NS));
@@ -339,7 +359,7 @@ mod tests {
     #[test]
     fn a_worker_waits_when_slices_pile_up() {
         let workers = 9;
-        let (mut collector, slices) = Collector::new(workers, PATIENCE_NS);
+        let (mut collector, slices) = Collector::new(vec![None; workers], PATIENCE_NS);
         for sent in 0..workers {
             assert!(!slices.are_piling_up(), "{sent} wait");
             slices.full.send((sent, slice(IntervalPhase::Measured, 0, 1, 5))).unwrap();
@@ -351,7 +371,7 @@ mod tests {
 
     #[test]
     fn the_warm_up_is_in_no_total() {
-        let (mut collector, slices) = Collector::new(1, PATIENCE_NS);
+        let (mut collector, slices) = Collector::new(vec![None], PATIENCE_NS);
         slices.full.send((0, slice(IntervalPhase::WarmUp, 0, 10, 5))).unwrap();
         collector.finish(1_000_000_000);
         assert_eq!((collector.total.requests.completed, collector.intervals.len()), (0, 1));
@@ -363,7 +383,7 @@ mod tests {
     #[test]
     fn a_queue_that_grows_is_not_steady() {
         for (growth, is_steady) in [(0, true), (5, true), (20, false)] {
-            let (mut collector, slices) = Collector::new(1, PATIENCE_NS);
+            let (mut collector, slices) = Collector::new(vec![None], PATIENCE_NS);
             for index in 0..4 {
                 let mut slice = slice(IntervalPhase::WarmUp, index, 100, 1000 + u64::from(index));
                 (slice.requests.scheduled, slice.waiting) = (100, 5000 + growth * u64::from(index));
@@ -383,14 +403,14 @@ mod tests {
             (&[500, 100, 101, 102], true),
             (&[100, 101, 102, 500], false),
         ] {
-            let (mut collector, slices) = Collector::new(1, PATIENCE_NS);
+            let (mut collector, slices) = Collector::new(vec![None], PATIENCE_NS);
             for (index, &median) in medians.iter().enumerate() {
                 slices.full.send((0, slice(IntervalPhase::WarmUp, index as u32, 100, median))).unwrap();
             }
             collector.collect(0);
             assert_eq!(collector.is_steady(true), is_steady, "{medians:?}");
         }
-        let (mut collector, slices) = Collector::new(1, PATIENCE_NS);
+        let (mut collector, slices) = Collector::new(vec![None], PATIENCE_NS);
         for (index, completed) in [(0, 100), (1, 100), (2, 50)] {
             slices.full.send((0, slice(IntervalPhase::WarmUp, index, completed, 5))).unwrap();
         }

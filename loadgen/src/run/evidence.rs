@@ -7,6 +7,7 @@ use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase};
 use crate::recording::arrival_log::ArrivalLog;
 use crate::recording::counters::Traffic;
+use crate::recording::turns::Waited;
 use crate::schedule::{Process, Schedule};
 use crate::validity::{ArrivalTest, ClockFacts, Disclosure, SendWindow, Steadiness, Transport};
 use host::kernel::KernelDelta;
@@ -99,6 +100,15 @@ pub(super) fn steal_share(job: &Job<'_>, kernel: &KernelDelta) -> Option<f64> {
     let is_own = |cpu: u32| job.options.cpus.is_empty() || job.options.cpus.contains(&cpu);
     let stolen = kernel.cpus.iter().filter(|time| is_own(time.cpu)).map(|time| time.steal_us).max()?;
     share_of(stolen.saturating_mul(1000), kernel.wall_us.saturating_mul(1000))
+}
+
+/// Share of the window for which something else than this program ran on a CPU that several workers share, softirqs
+/// included; `None` if none do, and when it is not known.
+pub(super) fn foreign_share(waited: Waited, attendants_share: f64, kernel: &KernelDelta) -> Option<f64> {
+    let (cpu, ran) = waited.shared?;
+    let time = kernel.cpus.iter().find(|time| time.cpu == cpu)?;
+    let busy = share_of(time.busy_us().saturating_mul(1000), kernel.wall_us.saturating_mul(1000))?;
+    Some((busy - ran - attendants_share).max(0.0))
 }
 
 /// How far the kernel's count rose over the connects, and how many ends of each connection it counts. Connections of a

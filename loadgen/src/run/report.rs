@@ -17,6 +17,7 @@ use crate::recording::recorder;
 use crate::recording::slice::Slice;
 use crate::recording::summary::summarise;
 use crate::recording::tally::Tally;
+use crate::recording::turns;
 use crate::slo::Measured;
 use crate::validity::{self, Calibration, Evidence, Extent};
 use host::kernel::KernelDelta;
@@ -226,6 +227,8 @@ fn judge(
     let (total, times, plan) = (&collector.total, &found.times, job.plan);
     let is_tun = job.options.engine == Engine::Tun;
     let is_co_located = is_tun || plan.is_here();
+    let waited = turns::waited(&tally.turns);
+    let attendants_share = share_of(conducted.attendants_ns, tally.window_ns).unwrap_or(0.0);
     validity::judge(&Evidence {
         extent: Extent::of(tally.window_ns, found.interruption),
         queue: found.queue.as_ref(),
@@ -244,9 +247,11 @@ fn judge(
         windows: &evidence::windows(&tally.arrivals),
         arrivals: evidence::arrivals(job, &tally.arrivals, tally.window_ns),
         worker_shares: &evidence::worker_shares(job, &collector.intervals),
-        busiest_worker_share: tally.cpu_share,
-        run_delay_share: tally.run_delay_share,
-        attendants_share: share_of(conducted.attendants_ns, tally.window_ns).unwrap_or(0.0),
+        busiest_worker_share: turns::busiest(&tally.turns),
+        run_delay_share: waited.map(|waited| waited.all),
+        siblings_share: waited.map_or(0.0, |waited| waited.siblings),
+        foreign_share: waited.and_then(|waited| evidence::foreign_share(waited, attendants_share, &found.kernel)),
+        attendants_share,
         steal_share: evidence::steal_share(job, &found.kernel),
         involuntary_switches: Some(tally.involuntary_switches),
         hiccup_us_p99_9: conducted.hiccups.p99_9_us,

@@ -40,13 +40,17 @@ pub struct Evidence<'a> {
     pub windows: &'a [SendWindow],
     /// V11: the actual sends of the worst worker.
     pub arrivals: Option<ArrivalTest>,
-    /// V4: CPU share of the busiest worker in each interval of the window. Leave out a fragment of an
+    /// V4: CPU share of the busiest worker, or of all workers of the busiest CPU, in each interval of the window. Leave out a fragment of an
     /// interval at the end of the window: its share means nothing.
     pub worker_shares: &'a [f64],
-    /// V4: share of the window for which the busiest worker was on a CPU.
+    /// V4: share of the window for which the busiest worker, or all workers of the busiest CPU, had it.
     pub busiest_worker_share: Option<f64>,
     /// V5: share of the window for which a worker waited for a CPU, of the worst worker.
     pub run_delay_share: Option<f64>,
+    /// V5: share of the window for which other workers of the same CPU worked.
+    pub siblings_share: f64,
+    /// V5: share of the window for which anything else than this program ran on a CPU that several workers share.
+    pub foreign_share: Option<f64>,
     /// V5: share of the window for which this program's other threads ran on CPUs that workers use.
     pub attendants_share: f64,
     /// V5: share of the window that the hypervisor gave to others, of the generator's worst CPU.

@@ -67,6 +67,10 @@ pub(super) fn worker_cpu(evidence: &Evidence<'_>) -> Check {
 /// none: on a host without a CPU to spare they share the workers' CPUs. A worker waits for them no longer than they
 /// run, so their run time is taken off, all of it, since nobody counts how much of it the worker waited for. That
 /// hides as much of others' work at most, 1 to 3 % of the window on a small virtual machine.
+///
+/// Workers that are pinned to the same CPU wait for each other, too, as the requests of a single worker do: V4 judges how busy
+/// they are together, and V2 how late that makes them. Their work is taken off as well, and since it is much, it might
+/// hide others: what else ran on this CPU is known and counts, as far as the worker may have waited for it.
 pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
     let rule = rule(
         "time a worker waited for a CPU that others had",
@@ -79,8 +83,10 @@ pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
     let Some(delay) = evidence.run_delay_share.filter(|share| share.is_finite()) else {
         return rule.skipped("not known", "needs a kernel with CONFIG_SCHED_INFO: /proc/PID/task/TID/schedstat");
     };
-    let own = evidence.attendants_share.clamp(0.0, delay);
-    let others = delay - own;
+    let siblings = evidence.siblings_share;
+    let own = (evidence.attendants_share + siblings).clamp(0.0, delay);
+    let hidden = evidence.foreign_share.filter(|_| siblings > 0.0).map_or(0.0, |share| share.clamp(0.0, delay));
+    let others = (delay - own).max(hidden);
     // For a worker it makes no difference whether a process or another virtual machine took its CPU.
     let steal = evidence.steal_share.filter(|share| share.is_finite()).unwrap_or(0.0);
     let all = match own > 0.0 {
@@ -279,6 +285,28 @@ mod tests {
             value,
             "0.500 %, 2.000 % with up to 1.500 % for this program's other threads, taken off its CPU 5 times"
         );
+    }
+
+    /// Workers of one CPU wait for each other, and for whatever else runs there.
+    #[test]
+    fn v5_does_not_blame_others_for_workers_of_the_same_cpu() {
+        for (delay, siblings, foreign, expected) in [
+            (0.30, 0.40, Some(0.0), State::Valid),
+            (0.30, 0.40, None, State::Valid),
+            (0.30, 0.20, Some(0.0), State::Invalid),
+            // As much as one may have hidden behind them.
+            (0.30, 0.40, Some(0.02), State::Warn),
+            (0.30, 0.40, Some(0.30), State::Invalid),
+            (0.005, 0.40, Some(0.30), State::Valid),
+            // A worker that has its CPU alone waits for nobody but others.
+            (0.005, 0.0, Some(0.30), State::Valid),
+        ] {
+            expect("V5", expected, |run| {
+                let evidence = &mut run.evidence;
+                (evidence.run_delay_share, evidence.siblings_share, evidence.foreign_share) =
+                    (Some(delay), siblings, foreign);
+            });
+        }
     }
 
     #[test]

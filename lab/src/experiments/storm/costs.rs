@@ -42,10 +42,10 @@ pub(super) fn login_us(scene: &Scene<'_>) -> Option<f64> {
     Some(us).filter(|us| us.is_finite())
 }
 
-/// CPU time of the clients' host in some intervals. Absent where it has several workers: of them only the busiest is known.
+/// CPU time of the clients' host in some intervals. All workers share a CPU, so what is known of the busiest is all there is.
 fn clients_us(scene: &Scene<'_>, intervals: &[&Interval]) -> Option<f64> {
     let us = |interval: &&Interval| Some(interval.busiest_worker_share? * interval.duration_us as f64);
-    intervals.iter().map(us).sum::<Option<f64>>().filter(|_| scene.load.threads == 1)
+    intervals.iter().map(us).sum::<Option<f64>>().filter(|_| scene.load.cpu.cpus.len() == 1)
 }
 
 fn counts(interval: &Interval) -> IntervalReconnects {

@@ -17,6 +17,10 @@ pub(super) const PAUSED: &str = "stopped";
 pub(super) const DOWN: &str = "cable down";
 pub(super) const DROPPED: &str = "packets dropped";
 
+/// Drops every packet to the host, for nft(8).
+pub(super) const DROP: &str =
+    "add table ip storm; add chain ip storm everything { type filter hook input priority 0; policy drop; }";
+
 /// How long faults last that end by themselves.
 const LASTS: Duration = Duration::from_secs(2);
 
@@ -35,10 +39,8 @@ pub(super) fn of(arm: &Arm, away: Duration, again: Action) -> Vec<Action> {
             actions.extend([cable(false), Action::rest(LASTS), cable(true)]);
         }
         DROPPED => {
-            let rules =
-                "add table ip storm; add chain ip storm all { type filter hook input priority 0; policy drop; }";
             let nft = |rules: &str| run("nft", &[rules.to_owned()]);
-            actions.extend([nft(rules), Action::rest(LASTS), nft("delete table ip storm")]);
+            actions.extend([nft(DROP), Action::rest(LASTS), nft("delete table ip storm")]);
         }
         _ => actions.extend([Action::Kill(Role::Server), Action::rest(away), again]),
     }

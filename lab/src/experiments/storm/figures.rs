@@ -62,7 +62,9 @@ pub(super) const FIGURES: [Figure; 24] = [
     less(BELOW_HALF, "s at a stretch", |scene| Some(BeforeAndAfter::of(scene)?.longest_below_s(0.5))),
     less("service below 90 % of before", "s", |scene| Some(BeforeAndAfter::of(scene)?.below_s(0.9))),
     less("service lost", "s", |scene| scene.service_lost_s(scene.mark(LOST)?, times::good_per_s)),
-    less("server's CPU since its return", "s", |scene| scene.server_cpu_s()),
+    less("server's CPU since its return", "s", |scene| {
+        Some((scene.server_cpu_s()? - scene.server_run_ns(BACK)? as f64 / 1e9).max(0.0))
+    }),
     less("clients' CPU", "s", |scene| Some(costs::clients_cpu_s(scene))),
     less(ATTEMPT_US, "µs", costs::attempt_us),
     less(SERVED_US, "µs", costs::served_us),

@@ -47,10 +47,7 @@ fn aside(record: &Record, scene: &Scene) -> Option<Aside> {
                 rank
             })
             .collect();
-        sentences.push(match swapped(&ranks, is_tie) {
-            None => format!("By {words} the order was the same in each of the {repeats} repeats."),
-            Some((one, other)) => format!("By {words} it was not: {one} and {other} changed places."),
-        });
+        sentences.push(format!("By {words} {}.", Pairs::of(&ranks, is_tie).in_words(repeats)));
         rows.extend(
             ranks
                 .iter()
@@ -74,19 +71,65 @@ fn are_tied(one: f64, other: f64, is_tie: fn(f64, f64) -> bool) -> bool {
     one == other || is_tie(one, other)
 }
 
-/// Two policies of which either was clearly before the other in some repeat.
-fn swapped<'a>(ranks: &[Vec<(&'a str, f64)>], is_tie: fn(f64, f64) -> bool) -> Option<(&'a str, &'a str)> {
-    let is_before = |rank: &[(&str, f64)], one: &str, other: &str| {
-        let value =
-            |name: &str| rank.iter().find(|(known, _)| *known == name).map_or(f64::INFINITY, |(_, value)| *value);
-        value(one) < value(other) && !are_tied(value(one), value(other), is_tie)
-    };
-    let names: Vec<&str> = ranks.first()?.iter().map(|(name, _)| *name).collect();
-    let pairs = names.iter().flat_map(|one| names.iter().map(move |other| (*one, *other)));
-    let mut pairs = pairs.filter(|(one, other)| {
-        ranks.iter().any(|rank| is_before(rank, one, other)) && ranks.iter().any(|rank| is_before(rank, other, one))
-    });
-    pairs.next()
+/// Pairs that are named at most.
+const NAMED_MAX: usize = 3;
+
+/// Pairs of policies, by whether one is before the other.
+#[derive(Debug, Default, PartialEq)]
+struct Pairs<'a> {
+    /// In every repeat.
+    same: usize,
+    /// In some of them, and tied in the others, or tied in all.
+    tied: usize,
+    /// One in some, and the other in others.
+    changed: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Pairs<'a> {
+    fn of(ranks: &[Vec<(&'a str, f64)>], is_tie: fn(f64, f64) -> bool) -> Pairs<'a> {
+        let names: Vec<&str> = ranks.first().map_or(vec![], |rank| rank.iter().map(|(name, _)| *name).collect());
+        let mut pairs = Pairs::default();
+        for (index, one) in names.iter().enumerate() {
+            for other in &names[index + 1..] {
+                let (mut before, mut after) = (0, 0);
+                for rank in ranks {
+                    let value = |name: &str| {
+                        rank.iter().find(|(known, _)| *known == name).map_or(f64::INFINITY, |(_, value)| *value)
+                    };
+                    let (one, other) = (value(one), value(other));
+                    let differ = !are_tied(one, other, is_tie);
+                    before += usize::from(differ && one < other);
+                    after += usize::from(differ && one > other);
+                }
+                match (before, after) {
+                    (1.., 1..) => pairs.changed.push((one, other)),
+                    _ if before.max(after) == ranks.len() => pairs.same += 1,
+                    _ => pairs.tied += 1,
+                }
+            }
+        }
+        pairs
+    }
+
+    /// `19 of 21 pairs of policies come in the same order in each of the 3 repeats; too close to tell: 1; changing places: fixed
+    /// with spread`.
+    fn in_words(&self, repeats: usize) -> String {
+        let count = self.same + self.tied + self.changed.len();
+        let mut words = format!(
+            "{} of {count} pairs of policies come in the same order in each of the {repeats} repeats",
+            self.same
+        );
+        if self.tied > 0 {
+            words += &format!("; too close to tell: {}", self.tied);
+        }
+        if !self.changed.is_empty() {
+            let named = self.changed.iter().take(NAMED_MAX).map(|(one, other)| format!("{one} with {other}"));
+            let rest = self.changed.len().saturating_sub(NAMED_MAX);
+            let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+            words += &format!("; changing places: {}{rest}", named.collect::<Vec<_>>().join(", "));
+        }
+        words
+    }
 }
 
 /// `spread 5.1 < fixed 6.0 = full jitter 6.1`.

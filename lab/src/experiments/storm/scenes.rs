@@ -59,6 +59,11 @@ impl Scene {
         foretold()
     }
 
+    /// The one whose arms differ by what happens to the clients.
+    pub(super) fn faults() -> &'static Scene {
+        &FAULTS
+    }
+
     /// The one whose arms differ by the server's load before the fault.
     pub(super) fn loads() -> &'static Scene {
         &LOADS

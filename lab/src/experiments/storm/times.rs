@@ -4,10 +4,8 @@
 use loadgen::record::{Interval, IntervalReconnects, Reconnects};
 
 use super::faults::{BACK, LOST};
+use super::scenes;
 use crate::kinds::scenario::remedies::scene::Scene;
-
-/// Length of the end of a run whose service is told.
-const END_S: f64 = 1.0;
 
 pub(super) fn reconnects<'a>(scene: &'a Scene<'_>) -> Option<&'a Reconnects> {
     scene.load.reconnect.as_ref()
@@ -71,9 +69,11 @@ pub(super) fn noticed_s(scene: &Scene<'_>) -> Option<f64> {
     Some((noticed_s - at_s(scene, LOST)?).max(0.0))
 }
 
-/// The service before the fault, and after it.
+/// The service before the fault, and after it. Each client sends once in a period, and those that were served at one moment
+/// send together from then on: only over a whole period is service the share of clients that have it.
 pub(super) struct BeforeAndAfter<'a> {
     before: f64,
+    period_s: f64,
     /// Since the fault, and the number of those before the server's return.
     after: Vec<&'a Interval>,
     away: usize,
@@ -87,12 +87,13 @@ impl<'a> BeforeAndAfter<'a> {
         let before = results::stats::median(&calm).filter(|rate| *rate > 0.0)?;
         let after: Vec<&Interval> = scene.measured().filter(|interval| end_s(interval) > lost_s).collect();
         let away = after.iter().take_while(|interval| start_s(interval) < back_s).count();
-        Some(BeforeAndAfter { before, after, away, window_s: scene.window_s() })
+        let period_s = scenes::Scene::of(scene.arm).heartbeat.as_secs_f64();
+        Some(BeforeAndAfter { before, period_s, after, away, window_s: scene.window_s() })
     }
 
-    /// In the last second of the window.
+    /// In the last period of the window.
     pub(super) fn at_the_end_percent(&self) -> Option<f64> {
-        let last = self.after.iter().filter(|interval| end_s(interval) > self.window_s - END_S);
+        let last = self.after.iter().filter(|interval| end_s(interval) > self.window_s - self.period_s);
         let (good, us) = last.fold((0.0, 0), |(good, us), interval| {
             (good + good_per_s(interval) * interval.duration_us as f64 / 1e6, us + interval.duration_us)
         });
@@ -104,12 +105,35 @@ impl<'a> BeforeAndAfter<'a> {
         self.seconds(&self.after, share).sum()
     }
 
-    /// For how long at a stretch, since the server's return.
+    /// For how long at a stretch, since the server's return: the time of all periods, one after the other or overlapping, in
+    /// each of which it was less.
     pub(super) fn longest_below_s(&self, share: f64) -> f64 {
-        let (mut longest, mut current) = (0.0_f64, 0.0);
-        for seconds in self.seconds(&self.after[self.away..], share) {
-            current = if seconds > 0.0 { current + seconds } else { 0.0 };
-            longest = longest.max(current);
+        let since = &self.after[self.away..];
+        let (mut longest, mut begun_s, mut until_s) = (0.0_f64, f64::NAN, f64::NEG_INFINITY);
+        for (index, first) in since.iter().enumerate() {
+            let (mut good, mut us) = (0.0, 0);
+            // A hair less than a period, whose intervals are not exactly as long as they should be.
+            let period_us = (self.period_s * 0.99e6) as u64;
+            let rest = since[index..].iter().take_while(|interval| {
+                let is_wanted = us < period_us;
+                if is_wanted {
+                    good += good_per_s(interval) * interval.duration_us as f64 / 1e6;
+                    us += interval.duration_us;
+                }
+                is_wanted
+            });
+            let Some(last) = rest.last() else { break };
+            if us < period_us {
+                break;
+            }
+            if good * 1e6 / us as f64 >= share * self.before {
+                continue;
+            }
+            if start_s(first) > until_s {
+                begun_s = start_s(first);
+            }
+            until_s = end_s(last);
+            longest = longest.max(until_s - begun_s);
         }
         longest
     }

@@ -2,6 +2,7 @@
 
 use super::arms::{BEST, IMMEDIATE, IMMEDIATE_SLOW};
 use super::figures::{BELOW_HALF, MOST, NOBODY, OUTAGES, SERVED, SERVICE, WATCHED};
+use super::scenes::Scene;
 use crate::kinds::scenario::remedies::record::Record;
 
 /// A storm keeps itself going (it is metastable) if service stays below half of what it was for so long after the server's
@@ -15,6 +16,16 @@ pub(super) fn all_are_lost(record: &Record) -> Option<String> {
     // A record that is older than the figure does not tell.
     let least = judged.filter_map(|arm| record.median(arm, OUTAGES)).fold(f64::INFINITY, f64::min);
     (least < 90.0).then(|| format!("there were outages of only {least:.0} % of the clients"))
+}
+
+/// Every other fault has to be felt, too: a command that does nothing fails without a word (`ss --kill` where the kernel has no
+/// CONFIG_INET_DIAG_DESTROY).
+pub(super) fn faults_are_felt(record: &Record) -> Option<String> {
+    let faults = record.remedies.iter().filter(|arm| arm.group.as_deref() == Scene::faults().title);
+    faults
+        .filter_map(|arm| Some((arm, record.median(arm, OUTAGES)?)))
+        .find(|(_, percent)| *percent < 90.0)
+        .map(|(arm, percent)| format!("there were outages of only {percent:.0} % of the clients in \"{}\"", arm.name))
 }
 
 /// Some way has to bring the clients back, or the server is simply too slow for them.

@@ -12,8 +12,6 @@ const BIN_NS: u64 = SECOND_NS / 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    /// The client notices that its connection is gone, and after it the next one.
-    Lost,
     /// The clients' host is done with what it did, and does what waits for it.
     Free,
     /// The client's wait is over.
@@ -44,6 +42,8 @@ struct Client {
 /// What a client's host has to do for it.
 #[derive(Debug, Clone, Copy)]
 enum Task {
+    /// It notices that its connection is gone.
+    Notice(u32),
     /// It tries, if its policy lets it.
     Attempt(u32),
     /// It has its reply: what a successful attempt takes beyond a refused one.
@@ -71,13 +71,13 @@ impl World {
     pub(super) fn new(storm: Storm) -> World {
         let count = storm.clients as u32;
         let client = || Client { backoff: Backoff::default(), attempt: 0, is_waiting: false };
-        let begin = Event { at_ns: 0, what: What::Lost, client: 0, attempt: 0 };
+        let begin = Event { at_ns: 0, what: What::Free, client: 0, attempt: 0 };
         World {
             retries: Retries::new(storm.policy, count, storm.seed, 0),
             clients: (0..count).map(|_| client()).collect(),
             events: BinaryHeap::from([Reverse(begin)]),
-            tasks: VecDeque::new(),
-            is_busy: false,
+            tasks: (0..count).map(Task::Notice).collect(),
+            is_busy: true,
             queue: VecDeque::new(),
             served_at_ns: vec![],
             bins: vec![0; ((storm.away_ns + storm.watched_ns) / BIN_NS) as usize + 1],
@@ -92,7 +92,6 @@ impl World {
         let end_ns = self.storm.away_ns + self.storm.watched_ns;
         while let Some(Reverse(event)) = self.events.pop().filter(|event| event.0.at_ns <= end_ns) {
             match event.what {
-                What::Lost => self.on_lost(event),
                 What::Free => self.work(event.at_ns),
                 What::Due => self.add_task(Task::Attempt(event.client), event.at_ns),
                 What::Syn(sent) => self.on_syn(event, sent),
@@ -108,15 +107,6 @@ impl World {
         self.events.push(Reverse(Event { at_ns, what, client, attempt }));
     }
 
-    fn on_lost(&mut self, Event { at_ns, client, .. }: Event) {
-        let delay_ns = self.retries.on_loss(&mut self.clients[client as usize].backoff);
-        self.push(at_ns + delay_ns, What::Due, client);
-        let next = client + 1;
-        if (next as usize) < self.clients.len() {
-            self.push((f64::from(next) * self.storm.notice_ns) as u64, What::Lost, next);
-        }
-    }
-
     fn add_task(&mut self, task: Task, now_ns: u64) {
         self.tasks.push_back(task);
         if !self.is_busy {
@@ -129,6 +119,11 @@ impl World {
         self.is_busy = false;
         while let Some(task) = self.tasks.pop_front() {
             let (client, cost_ns) = match task {
+                Task::Notice(client) => {
+                    let delay_ns = self.retries.on_loss(&mut self.clients[client as usize].backoff);
+                    self.push(now_ns + self.storm.notice_ns as u64 + delay_ns, What::Due, client);
+                    (client, self.storm.notice_ns)
+                }
                 Task::Welcome(client) => {
                     self.served_at_ns.push(now_ns + self.storm.welcome_ns as u64);
                     (client, self.storm.welcome_ns)

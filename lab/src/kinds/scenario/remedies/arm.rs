@@ -15,8 +15,6 @@ pub(crate) struct Arm {
     pub(crate) load: &'static str,
     /// Settings of the hosts (sysctl(8)) beside those of every arm.
     pub(crate) settings: &'static [(Side, &'static str, &'static str)],
-    /// Most descriptors of the server's tables; absent: as many as this program's.
-    pub(crate) descriptors_max: Option<u64>,
     /// Most connections at a time: what memory must have room for.
     pub(crate) connections_max: u32,
     /// Addresses of the client's host.
@@ -43,7 +41,6 @@ impl Arm {
             serve: "",
             load: "",
             settings: &[],
-            descriptors_max: None,
             connections_max: 10_000,
             addresses: 1,
             stretch: 1,

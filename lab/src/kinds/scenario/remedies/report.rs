@@ -9,12 +9,13 @@ use crate::kinds::scenario::remedies::record::{ArmRecord, Record};
 use crate::kinds::scenario::remedies::table::Remedies;
 use crate::kinds::scenario::remedies::{picture, tables, words};
 
-/// A report with more groups than this has them on its page only, one with more arms what the kernel counted, and one with more
-/// figures most of them: nobody would read so much at once.
+/// A report with more groups than this has them on its page only, and the tables of model and asides. One with more arms has there what
+/// these are and what the kernel counted, and one with more figures most of them: nobody would read so much at once.
 const GROUPS_MAX: usize = 1;
 const ARMS_MAX: usize = 8;
 const FIGURES_MAX: usize = 20;
 const FIGURES_SHOWN: usize = 14;
+const FIGURES_SHOWN_OF_MANY_ARMS: usize = 6;
 
 /// The tables of the report, for a terminal too.
 pub(super) fn tables(scenario: &Remedies, record: &Record) -> Vec<Table> {
@@ -64,18 +65,19 @@ pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {
     blocks.extend(figure(picture::draw(&drawn, record), scenario.about.name, drawn.caption));
     blocks.push(heading("The remedies"));
     blocks.push(Block::Table(tables::remedies(scenario, record)));
-    let shown = shown_count(record);
+    let has_many_arms = record.remedies.iter().filter(|arm| arm.group.is_none()).count() > ARMS_MAX;
+    let shown = shown_count(record, has_many_arms);
     blocks.extend(tables::others(scenario, record, 1..shown).map(Block::Table));
     if let Some(rest) = tables::others(scenario, record, shown..record.figures.len()) {
         blocks.push(folded("More that was measured", vec![Block::Table(rest)]));
     }
     let first = record.remedies.first();
-    blocks.push(Block::List(first.into_iter().chain(record.remedies()).map(explained).collect()));
+    let list = Block::List(first.into_iter().chain(record.remedies()).map(explained).collect());
+    blocks.push(if has_many_arms { folded("What each arm is", vec![list]) } else { list });
     blocks.push(Block::Paragraph(design(record)));
     if let Some(mechanism) = tables::mechanism(record) {
         let counted = vec![Block::Table(mechanism)];
-        let is_long = record.remedies.iter().filter(|arm| arm.group.is_none()).count() > ARMS_MAX;
-        match is_long {
+        match has_many_arms {
             true => blocks.push(folded("The mechanism: what the kernel counted", counted)),
             false => blocks.extend([heading("The mechanism")].into_iter().chain(counted)),
         }
@@ -88,8 +90,10 @@ pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {
     }
     blocks.extend(record.foretold.iter().flat_map(|foretold| of_model(scenario, foretold, is_long)));
     for aside in (scenario.asides)(record) {
-        blocks.extend([heading(&aside.title), Block::Paragraph(aside.sentence.clone())]);
-        blocks.push(Block::Table(tables::aside(aside)));
+        let (title, sentence) = (aside.title.clone(), aside.sentence.clone());
+        let table = Block::Table(tables::aside(aside));
+        blocks.extend([heading(&title), Block::Paragraph(sentence)]);
+        blocks.push(if is_long { folded(&title, vec![table]) } else { table });
     }
     let commands = record.remedies.iter().flat_map(|arm| arm.commands.iter().cloned()).collect();
     let commands = vec![Block::Commands(commands)];
@@ -103,9 +107,12 @@ pub(super) fn document(scenario: &Remedies, record: &Record) -> Document {
 }
 
 /// So many figures are shown at once, the first ones; those of a record that has few more are shown with them.
-fn shown_count(record: &Record) -> usize {
-    let count = record.figures.len();
-    if count > FIGURES_MAX { FIGURES_SHOWN } else { count }
+fn shown_count(record: &Record, has_many_arms: bool) -> usize {
+    match record.figures.len() {
+        count if count <= FIGURES_MAX => count,
+        _ if has_many_arms => FIGURES_SHOWN_OF_MANY_ARMS,
+        _ => FIGURES_SHOWN,
+    }
 }
 
 fn folded(summary: &str, blocks: Vec<Block>) -> Block {
@@ -142,7 +149,11 @@ fn of_model(scenario: &Remedies, foretold: &Foretold, is_long: bool) -> Vec<Bloc
         true => cases.map(|cases| folded("The model beside what was measured, case by case", vec![cases])),
         false => cases,
     });
-    blocks.extend(foretold.diagram.as_ref().map(|diagram| Block::Table(tables::diagram(diagram))));
+    let diagram = foretold.diagram.as_ref().map(|diagram| Block::Table(tables::diagram(diagram)));
+    blocks.extend(match is_long {
+        true => diagram.map(|diagram| folded("What is foretold at other loads", vec![diagram])),
+        false => diagram,
+    });
     blocks
 }
 

@@ -137,15 +137,27 @@ impl Scene<'_> {
         self.seen.server_run_ns.iter().find(|(known, _)| *known == name).map(|(_, run_ns)| *run_ns)
     }
 
-    /// The most per second that some counters of a host grew by together in a tenth of a second, after a moment.
+    /// The most per second that some counters of a host grew by together in a tenth of a second, after a moment. Observations
+    /// before an action are closer together: over a few milliseconds a handful would be a high rate.
     pub(crate) fn peak_per_s(&self, side: Side, counters: &[&str], since_ns: u64) -> Option<f64> {
-        let per_s = |observation: &Observation| {
+        let after = self.seen.observations.iter().filter(|observation| observation.at_ns > since_ns);
+        let of = |observation: &Observation| {
             let delta = observation.of(side);
             let grown = counters.iter().map(|counter| delta.counter(counter)).sum::<Option<u64>>()?;
-            (delta.wall_us > 0).then(|| grown as f64 * 1e6 / delta.wall_us as f64)
+            Some((grown, delta.wall_us))
         };
-        let after = self.seen.observations.iter().filter(|observation| observation.at_ns > since_ns);
-        after.filter_map(per_s).fold(None, |most, next| Some(most.map_or(next, |most: f64| most.max(next))))
+        let counted: Vec<(u64, u64)> = after.map(of).collect::<Option<_>>()?;
+        let rate = |from: usize| {
+            let (mut grown, mut wall_us) = (0, 0);
+            for (more, us) in &counted[from..] {
+                (grown, wall_us) = (grown + more, wall_us + us);
+                if wall_us >= PEAK_US_MIN {
+                    return Some(grown as f64 * 1e6 / wall_us as f64);
+                }
+            }
+            None
+        };
+        (0..counted.len()).filter_map(rate).reduce(f64::max)
     }
 
     /// Seconds of full service that the clients went without since a moment: the area between the service per second that
@@ -184,6 +196,9 @@ pub(crate) fn by_interval(load: &Load, of: fn(&Interval) -> f64) -> Vec<(f64, f6
     let point = |interval: &Interval| ((interval.start_us as f64 + interval.duration_us as f64) / 1e6, of(interval));
     whole.map(point).collect()
 }
+
+/// Observations are a tenth of a second apart, or a little less.
+const PEAK_US_MIN: u64 = 90_000;
 
 /// What stands in place of the verdict of a load generator that does not judge itself.
 const NO_VERDICT: &str = "none";

@@ -47,8 +47,15 @@ pub(super) fn ranking(record: &Record) -> String {
     }
     judged.sort_by(|one, other| other.1.ratio.total_cmp(&one.1.ratio));
     let of = |is_wanted: fn(&Effect) -> bool| -> Vec<String> {
-        let wanted = judged.iter().filter(|(_, effect)| is_wanted(effect));
-        wanted.map(|(arm, effect)| format!("{} {} ×", arm.name, gain(arm, effect))).collect()
+        let mut alike: Vec<(String, Vec<&str>)> = vec![];
+        for (arm, effect) in judged.iter().filter(|(_, effect)| is_wanted(effect)) {
+            let gain = gain(arm, effect);
+            match alike.last_mut().filter(|(last, _)| *last == gain) {
+                Some((_, names)) => names.push(&arm.name),
+                None => alike.push((gain, vec![&arm.name])),
+            }
+        }
+        alike.into_iter().map(|(gain, names)| together(&names, &gain)).collect()
     };
     let helps = of(|effect| effect.low > 1.0 && effect.finding != Finding::Equal);
     let harms = of(|effect| effect.high < 1.0 && effect.finding != Finding::Equal);
@@ -60,6 +67,18 @@ pub(super) fn ranking(record: &Record) -> String {
         sentence("What makes it worse", &harms),
     ];
     sentences.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// `four places 2.04 [1.90, 2.20] ×`; for several arms `each of “one”, “two” and “three” 2.04 [1.90, 2.20] ×`: names have commas.
+fn together(names: &[&str], gain: &str) -> String {
+    let Some((last, others)) = names.split_last() else { return String::new() };
+    match others {
+        [] => format!("{last} {gain} ×"),
+        _ => {
+            let others: Vec<String> = others.iter().map(|name| format!("“{name}”")).collect();
+            format!("each of {} and “{last}” {gain} ×", others.join(", "))
+        }
+    }
 }
 
 /// How alike the two arms are that do nothing: what the instrument shows where there is nothing to see.
