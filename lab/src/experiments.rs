@@ -72,6 +72,9 @@ pub(crate) fn find(name: &str) -> Option<Box<dyn Experiment>> {
 }
 
 #[cfg(test)]
+mod verdicts;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 

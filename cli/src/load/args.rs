@@ -155,7 +155,8 @@ struct ConnectionsGroup {
     /// base; exponential: v; equal-jitter: from v/2 to v; full-jitter: from 0 to v; decorrelated: from base to three
     /// times the last, or to cap. Keys: base (100ms), cap (10s), spread=W (first attempts wait up to W more), budget=P%
     /// (further attempts for each loss and each success), breaker=N (failures in a row after which nobody tries for
-    /// cap, or open=TIME)
+    /// cap, or open=TIME), hint (who is told when to come again, 503 with Retry-After, waits so long, and at random up to
+    /// as long again)
     #[arg(long, value_name = "POLICY", value_parser = str::parse::<Policy>)]
     reconnect: Option<Policy>,
     /// How long a connect may take

@@ -46,7 +46,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "PATH", value_parser = handover_path)]
     pub(super) handover: Option<PathBuf>,
     /// Listen although others do at the same address and port, and share the connections with them (SO_REUSEPORT).
-    /// What is queued for the one that ends first is lost, unless net.ipv4.tcp_migrate_req is 1.
+    /// Handshakes under way when one of them ends are lost, unless net.ipv4.tcp_migrate_req is 1.
     #[arg(long)]
     share_port: bool,
     #[arg(long, default_value = "epoll", help = backend_help())]

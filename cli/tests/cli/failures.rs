@@ -154,6 +154,42 @@ fn only_handing_over_loses_nothing() {
     assert!(opened >= 0.9 * 1500.0 * 2.0, "{opened}");
 }
 
+/// Clients that try again at once are not served by a server that is back and busy; a short queue and random times bring them back.
+#[test]
+fn a_storm_keeps_clients_out_and_a_short_queue_with_jitter_does_not() {
+    let Some(_turn) = turn() else { return };
+    let out = Out::new("storm");
+    let (code, stdout, stderr) = run(&out.arguments("storm", &["--repeats", "1", "--seconds", "2", "--json"]));
+    assert_eq!(code, 0, "{stderr}");
+    let record: Value = serde_json::from_str(&stdout).expect("one JSON document");
+    let of = |arm, figure| median(&record, arm, figure);
+    let best = "short queue, jitter and spread";
+    for arm in ["immediate", best] {
+        assert!(of(arm, "outages") >= 90.0, "{arm}");
+    }
+    assert!(of("immediate", "logins for nobody") > 50.0 && of(best, "logins for nobody") < 10.0, "{record}");
+    assert!(of("immediate", "clients served again") < 80.0 && of(best, "clients served again") >= 90.0, "{record}");
+    assert!(of("short queue", "longest accept queue") <= 501.0 && of("immediate", "longest accept queue") > 4000.0);
+    assert!(count(&record, "immediate", "ListenOverflows") > count(&record, best, "ListenOverflows"));
+}
+
+/// Every arm of the full profiles can be played, as shortly as may be: their figures mean nothing.
+#[test]
+fn the_full_profiles_are_played_whole() {
+    let Some(_turn) = turn() else { return };
+    for experiment in ["storm", "fd-limit", "ports", "drain", "slow-clients", "tail", "blocking", "database"] {
+        let out = Out::new(&format!("full-{experiment}"));
+        let asked = ["--profile", "full", "--repeats", "1", "--seconds", "1", "--json"];
+        let (_, stdout, stderr) = run(&out.arguments(experiment, &asked));
+        let record: Value =
+            serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{experiment}: {error}: {stderr}"));
+        let lists = ["skipped", "incidents"].map(|list| record[list].clone());
+        assert!(lists.iter().all(|list| list.as_array().is_none_or(Vec::is_empty)), "{experiment}: {lists:?}");
+        let arms = record["remedies"].as_array().expect("arms");
+        assert!(arms.iter().all(|arm| arm["runs"].as_array().is_some_and(|runs| !runs.is_empty())), "{experiment}");
+    }
+}
+
 /// A queue without bound is full of queries whose clients have gone; a short one is worked off in time.
 #[test]
 fn a_database_is_overloaded_and_a_short_queue_helps() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use loadgen::reconnect::Delay;
+use loadgen::reconnect::{Delay, key_names};
 use protocol::Workload;
 use serde_json::Value;
 use server::Variant;
@@ -65,9 +65,9 @@ fn help_names_each_variant_and_workload() {
 #[test]
 fn help_and_document_name_each_reconnect_policy() {
     let (help, document) = (help(&["load"]), document("docs/load-generator.md"));
-    let names = Delay::ALL.map(Delay::name);
-    assert_eq!(lacking(part(&help, "--reconnect <POLICY>", "--connect-timeout"), names), [""; 0]);
-    assert_eq!(lacking(part(&document, "## Clients that come back", "\n## "), names), [""; 0]);
+    let names = || Delay::ALL.map(Delay::name).into_iter().chain(key_names());
+    assert_eq!(lacking(part(&help, "--reconnect <POLICY>", "--connect-timeout"), names()), [""; 0]);
+    assert_eq!(lacking(part(&document, "## Clients that come back", "\n## "), names()), [""; 0]);
 }
 
 #[test]

@@ -63,8 +63,7 @@ pub(super) const SCENARIO: Remedies = Remedies {
     happened: figures::happened,
     advice: |_| {
         "Hand the listening sockets over to the new process (serve --handover, LISTEN_FDS of systemd, haproxy's expose-fd listeners), so \
-         that no queue is ever closed, and let the old one drain. Where each process binds its own with SO_REUSEPORT, set \
-         net.ipv4.tcp_migrate_req=1."
+         that no queue is ever closed, and let the old one drain."
             .to_owned()
     },
     notes: &figures::NOTES,

@@ -11,3 +11,4 @@ mod text;
 pub use backoff::Backoff;
 pub use policy::{BreakerRule, Delay, Policy};
 pub use retries::{Answer, Limit, Retries};
+pub use text::key_names;

@@ -35,6 +35,11 @@ impl Key {
     }
 }
 
+/// What may follow the name of a policy, for help and documents.
+pub fn key_names() -> impl Iterator<Item = &'static str> {
+    Key::ALL.into_iter().map(Key::name)
+}
+
 /// Units of time in µs.
 const UNITS: [(&str, u64); 5] = [("us", 1), ("ms", 1000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000)];
 

@@ -29,6 +29,9 @@ pub(super) const STOP: &str = "stop and start";
 /// The group of arms in which a client does not let the server end.
 pub(super) const STUCK: &str = "With a client that does not read";
 
+/// The group of those that nobody should use, for what an end in order is worth.
+const CRUDE: &str = "Without an end in order";
+
 const TWICE: &str = "second signal";
 const TIMEOUT: &str = "drain timeout";
 const PASSED: &str = "passed sockets";
@@ -88,7 +91,7 @@ pub(super) fn arms(profile: Profile) -> Vec<Arm> {
                 "the same with net.ipv4.tcp_migrate_req=1 on the server",
                 &[(Side::Server, MIGRATE, "1")],
             ),
-            Arm { stretch: 5, ..arm(KILL, "SIGKILL, and the new process starts", "") },
+            Arm { stretch: 5, group: Some(CRUDE), ..arm(KILL, "SIGKILL, and the new process starts", "") },
         ]);
         arms.extend(foreign());
         arms.extend(stuck());

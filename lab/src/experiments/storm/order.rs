@@ -47,7 +47,7 @@ fn aside(record: &Record, scene: &Scene) -> Option<Aside> {
                 rank
             })
             .collect();
-        sentences.push(format!("By {words} {}.", Pairs::of(&ranks, is_tie).in_words(repeats)));
+        sentences.push(format!("by {words} {}", Pairs::of(&ranks, is_tie).in_words()));
         rows.extend(
             ranks
                 .iter()
@@ -58,8 +58,9 @@ fn aside(record: &Record, scene: &Scene) -> Option<Aside> {
     Some(Aside {
         title: format!("The order of the policies among {} clients", count(scene.clients.into())),
         sentence: format!(
-            "{} Each repeat has a seed of its own. What differs by no more than 5 % or 0.1 s is a tie (=).",
-            sentences.join(" ")
+            "Of the pairs of policies there are in the same order in each of {repeats} repeats, which have seeds of their own: {}. What \
+             differs by 5 % or 0.1 s at most is a tie (=).",
+            sentences.join("; ")
         ),
         header: ["by", "repeat", "the least first"].map(str::to_owned).to_vec(),
         rows,
@@ -70,9 +71,6 @@ fn aside(record: &Record, scene: &Scene) -> Option<Aside> {
 fn are_tied(one: f64, other: f64, is_tie: fn(f64, f64) -> bool) -> bool {
     one == other || is_tie(one, other)
 }
-
-/// Pairs that are named at most.
-const NAMED_MAX: usize = 3;
 
 /// Pairs of policies, by whether one is before the other.
 #[derive(Debug, Default, PartialEq)]
@@ -111,24 +109,16 @@ impl<'a> Pairs<'a> {
         pairs
     }
 
-    /// `19 of 21 pairs of policies come in the same order in each of the 3 repeats; too close to tell: 1; changing places: fixed
-    /// with spread`.
-    fn in_words(&self, repeats: usize) -> String {
-        let count = self.same + self.tied + self.changed.len();
-        let mut words = format!(
-            "{} of {count} pairs of policies come in the same order in each of the {repeats} repeats",
-            self.same
-        );
-        if self.tied > 0 {
-            words += &format!("; too close to tell: {}", self.tied);
-        }
-        if !self.changed.is_empty() {
-            let named = self.changed.iter().take(NAMED_MAX).map(|(one, other)| format!("{one} with {other}"));
-            let rest = self.changed.len().saturating_sub(NAMED_MAX);
-            let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-            words += &format!("; changing places: {}{rest}", named.collect::<Vec<_>>().join(", "));
-        }
-        words
+    /// `19 of 21 (too close to tell: 1; changing places: 1, fixed with spread)`.
+    fn in_words(&self) -> String {
+        let tied = (self.tied > 0).then(|| format!("too close to tell: {}", self.tied));
+        let changed = self.changed.first().map(|(one, other)| {
+            let such = if self.changed.len() > 1 { "such as " } else { "" };
+            format!("changing places: {}, {such}{one} with {other}", self.changed.len())
+        });
+        let rest: Vec<String> = [tied, changed].into_iter().flatten().collect();
+        let rest = if rest.is_empty() { String::new() } else { format!(" ({})", rest.join("; ")) };
+        format!("{} of {}{rest}", self.same, self.same + self.tied + self.changed.len())
     }
 }
 

@@ -52,12 +52,16 @@ impl Foretold {
             })
             .collect();
         let (worst, case, figure) = errors.iter().max_by(|one, other| one.0.abs().total_cmp(&other.0.abs()))?;
-        let within = errors.iter().filter(|(error, ..)| error.abs() <= tolerance).count();
+        let of_figure = |figure: &String| {
+            let own = || errors.iter().filter(|(_, _, known)| known == figure);
+            let within = own().filter(|(error, ..)| error.abs() <= tolerance).count();
+            (own().count() > 0).then(|| format!("{figure} in {within} of {} cases", own().count()))
+        };
+        let by_figure: Vec<String> = self.figures.iter().filter_map(of_figure).collect();
         Some(format!(
-            "The model is within {:.0} % of what was measured in {within} of {} cases; the worst is {figure} of {} with {} clients: \
-             {:+.0} %.",
+            "The model is within {:.0} % of what was measured: {}. The worst is {figure} of {} with {} clients: {:+.0} %.",
             100.0 * tolerance,
-            errors.len(),
+            by_figure.join(", "),
             case.arm,
             results::report::count(case.clients as f64),
             100.0 * worst,
@@ -95,8 +99,8 @@ mod tests {
     #[test]
     fn a_model_that_is_off_is_said_to_be() {
         let off = judged([Some(11.9), Some(7.0)], Some(0.2)).expect("two cases");
-        assert!(off.contains("within 20 % of what was measured in 1 of 2 cases"), "{off}");
-        assert!(off.contains("the worst is 99 % served (s) of fixed with 100,000 clients: -30 %"), "{off}");
+        assert!(off.contains("within 20 % of what was measured: 99 % served (s) in 1 of 2 cases. The worst"), "{off}");
+        assert!(off.contains("worst is 99 % served (s) of fixed with 100,000 clients: -30 %"), "{off}");
         let good = judged([Some(11.9), Some(9.0)], Some(0.2)).expect("two cases");
         assert!(good.contains("in 2 of 2 cases"), "{good}");
     }

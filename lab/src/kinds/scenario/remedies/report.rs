@@ -140,7 +140,9 @@ fn of_group(scenario: &Remedies, record: &Record, group: &str) -> Vec<Block> {
 
 /// What a model foretells, beside what was measured.
 fn of_model(scenario: &Remedies, foretold: &Foretold, is_long: bool) -> Vec<Block> {
-    let mut blocks = vec![heading("The model"), Block::Paragraph(foretold.model.clone())];
+    let model = Block::Paragraph(foretold.model.clone());
+    let mut blocks = vec![heading("The model")];
+    blocks.push(if is_long { folded("How the model works", vec![model]) } else { model });
     let what = "Foretold at each size; dots were measured";
     blocks.extend(figure(picture::foretold(foretold, what), &format!("{}-model", scenario.about.name), what));
     blocks.extend(foretold.judgement().map(Block::Paragraph));

@@ -225,7 +225,24 @@ pub(crate) fn replies_per_s(interval: &Interval) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use host::kernel::KernelDelta;
+
     use crate::kinds::scenario::seen::Output;
+
+    fn scene<'a>(arm: &'a Arm, seen: &'a Seen, load: Load) -> Scene<'a> {
+        Scene {
+            arm,
+            seen,
+            load,
+            probe: None,
+            latecomer: None,
+            slow: None,
+            served: None,
+            null_served: None,
+            fan_out: None,
+            reported: None,
+        }
+    }
 
     /// Ten replies in a moment would be a rate that nobody reached.
     #[test]
@@ -245,20 +262,28 @@ mod tests {
             interval(IntervalPhase::Grace, 201_100, 100_000, 50),
         ];
         let load = Load { intervals, ..Load::default() };
-        let arm = Arm::named("nothing", "");
-        let scene = Scene {
-            arm: &arm,
-            seen: &Seen::default(),
-            load,
-            probe: None,
-            latecomer: None,
-            slow: None,
-            served: None,
-            null_served: None,
-            fan_out: None,
-            reported: None,
-        };
+        let (arm, seen) = (Arm::named("nothing", ""), Seen::default());
+        let scene = scene(&arm, &seen, load);
         assert_eq!(scene.by_interval(replies_per_s), [(0.1, 1000.0), (0.201, 2000.0)]);
+    }
+
+    /// An observation just before an action is as short as can be.
+    #[test]
+    fn a_handful_in_a_moment_is_no_peak() {
+        let mut at_ns = 0;
+        let mut observation = |wall_us: u64, opens: u64| {
+            at_ns += wall_us * 1000;
+            let tcp = [("ActiveOpens".to_owned(), opens)].into();
+            let client = KernelDelta { wall_us, tcp, ..KernelDelta::default() };
+            Observation { at_ns, server: KernelDelta::default(), client, accept_queue: None }
+        };
+        let before = observation(100_000, 900_000);
+        let counted = [(100_000, 100), (5_000, 50), (95_000, 150), (100_000, 50), (10_000, 40)];
+        let observations = std::iter::once(before).chain(counted.map(|(us, opens)| observation(us, opens))).collect();
+        let seen = Seen { observations, ..Seen::default() };
+        let arm = Arm::named("nothing", "");
+        let scene = scene(&arm, &seen, Load::default());
+        assert_eq!(scene.peak_per_s(Side::Client, &["ActiveOpens"], 100_000_000), Some(2000.0));
     }
 
     /// What other programs print is theirs, and no record; what nobody understands fails the run.
