@@ -88,7 +88,7 @@ const CASES: [Case; 8] = [
         scenario: slow_clients::SCENARIO,
         good: &[
             ("heads", "ordinary requests answered", 60.0),
-            ("heads, head timeout", "ordinary requests answered", 70.0),
+            ("heads, head timeout", "ordinary requests answered", 72.0),
         ],
         bad: &[
             (("heads", "ordinary requests answered", 61.0), "61 % of the ordinary requests were answered"),
