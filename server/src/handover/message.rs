@@ -65,7 +65,7 @@ pub(super) struct OfferedPlace {
 /// Why no message came.
 #[derive(Debug, Error)]
 pub(super) enum Silence {
-    #[error("the other side is gone")]
+    #[error("the other side is gone, or waits no more")]
     Gone,
     #[error("no answer within {} s", .0.as_secs())]
     Late(Duration),
@@ -80,8 +80,16 @@ pub(super) enum Silence {
 /// Sends one packet. It waits for nothing: a packet that finds no room is an error.
 pub(super) fn say(peer: &OwnedFd, message: &Message) -> Result<(), Silence> {
     let text = serde_json::to_vec(message).map_err(|_| Silence::Garbled)?;
-    send(peer, &text, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+    send(peer, &text, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map_err(unless_gone)?;
     Ok(())
+}
+
+/// What it means that nothing could be sent. That the other side has closed its end is seen by whoever reads or writes first.
+fn unless_gone(error: Errno) -> Silence {
+    match error {
+        Errno::PIPE | Errno::CONNRESET => Silence::Gone,
+        error => Silence::Kernel(error),
+    }
 }
 
 /// Waits for one packet, or for the doorbell.
@@ -116,7 +124,8 @@ pub(super) fn give(peer: &OwnedFd, descriptors: &[BorrowedFd<'_>]) -> Result<(),
         assert!(control.push(SendAncillaryMessage::ScmRights(some)), "there is room for that many");
         // A packet without a byte would look like the end.
         await_event(peer, PollFlags::OUT, ROOM_MAX, None)?;
-        sendmsg(peer, &[IoSlice::new(b"d")], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        sendmsg(peer, &[IoSlice::new(b"d")], &mut control, flags).map_err(unless_gone)?;
     }
     Ok(())
 }
@@ -268,6 +277,8 @@ mod tests {
         assert!(matches!(take(&theirs, 1, SOON), Err(Silence::Garbled)), "a packet without a descriptor");
         drop(ours);
         assert!(matches!(hear(&theirs, SOON, None), Err(Silence::Gone)));
-        assert!(say(&theirs, &Message::Yours).is_err());
+        assert!(matches!(say(&theirs, &Message::Yours), Err(Silence::Gone)));
+        let descriptor = sys::doorbell::open().unwrap();
+        assert!(matches!(give(&theirs, &[descriptor.as_fd()]), Err(Silence::Gone)));
     }
 }

@@ -58,8 +58,8 @@ fn aside(record: &Record, scene: &Scene) -> Option<Aside> {
     Some(Aside {
         title: format!("The order of the policies among {} clients", count(scene.clients.into())),
         sentence: format!(
-            "Of the pairs of policies there are in the same order in each of {repeats} repeats, which have seeds of their own: {}. What \
-             differs by 5 % or 0.1 s at most is a tie (=).",
+            "Pairs of policies in the same order in each of {repeats} repeats, each with a seed of its own: {}. What differs by 5 % or \
+             0.1 s at most is a tie (=).",
             sentences.join("; ")
         ),
         header: ["by", "repeat", "the least first"].map(str::to_owned).to_vec(),
