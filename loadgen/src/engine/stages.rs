@@ -8,8 +8,8 @@ use crate::plan::grain::CHECK_NS;
 use crate::plan::options::WHATEVER_IT_TAKES;
 use crate::ratio::{SPAN_NS_MIN, share_of};
 use crate::recording::counters::Traffic;
+use crate::recording::cpu_shares::CpuShare;
 use crate::recording::tally::Tally;
-use crate::recording::turns::Turn;
 use protocol::client::Client;
 use std::time::Duration;
 use sys::clock::{self, duration_ns};
@@ -311,11 +311,11 @@ impl<C: Client, E: Engine, const OPEN: bool> Course<'_, C, E, OPEN> {
         let wall_ns = to.at_ns.saturating_sub(from.at_ns) * u64::from(is_long);
         fleet.tally.spun_ns = to.spun_ns - from.spun_ns;
         let run_delay_ns = to.run_delay_ns.zip(from.run_delay_ns).map(|(to, from)| to.saturating_sub(from));
-        fleet.tally.turns = share_of(ran_ns, wall_ns)
+        fleet.tally.cpu_shares = share_of(ran_ns, wall_ns)
             .zip(share_of(worked_ns, wall_ns))
             .map(|(ran, worked)| {
                 let waited = run_delay_ns.and_then(|delay_ns| share_of(delay_ns, wall_ns));
-                Turn { cpu: fleet.job.options.cpu_of(fleet.index), ran, worked, waited }
+                CpuShare { cpu: fleet.job.options.cpu_of(fleet.index), ran, worked, waited }
             })
             .into_iter()
             .collect();

@@ -3,6 +3,7 @@
 pub(crate) mod arrival_log;
 pub(crate) mod causes;
 pub(crate) mod counters;
+pub(crate) mod cpu_shares;
 pub(crate) mod meaning;
 pub(crate) mod outages;
 pub(crate) mod recorder;
@@ -10,4 +11,3 @@ pub(crate) mod sample;
 pub(crate) mod slice;
 pub(crate) mod summary;
 pub(crate) mod tally;
-pub(crate) mod turns;

@@ -3,10 +3,10 @@
 use super::arrival_log::ArrivalLog;
 use super::causes::Causes;
 use super::counters::{Connects, Pace, Traffic};
+use super::cpu_shares::CpuShare;
 use super::outages::Outages;
 use super::recorder::Recorder;
 use super::sample::Sample;
-use super::turns::Turn;
 
 /// What one worker recorded besides its slices.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Tally {
     /// counted (`--requests`). The time after that only works the queue off, as the grace does.
     pub(crate) paced_ns: u64,
     /// What each worker took of its CPU; nothing in a window that is too short.
-    pub(crate) turns: Vec<Turn>,
+    pub(crate) cpu_shares: Vec<CpuShare>,
     /// Time of the window spent polling with nothing to do, over all workers.
     pub(crate) spun_ns: u64,
     /// How often a worker lost its CPU to another within the window, over all workers.
@@ -60,7 +60,7 @@ impl Tally {
             arrivals: ArrivalLog::default(),
             pace: Pace::default(),
             paced_ns: 0,
-            turns: Vec::new(),
+            cpu_shares: Vec::new(),
             spun_ns: 0,
             involuntary_switches: 0,
             window_ns: 0,
@@ -87,7 +87,7 @@ impl Tally {
         self.arrivals.add(&other.arrivals);
         self.pace.add(&other.pace);
         self.paced_ns = self.paced_ns.max(other.paced_ns);
-        self.turns.extend_from_slice(&other.turns);
+        self.cpu_shares.extend_from_slice(&other.cpu_shares);
         self.spun_ns += other.spun_ns;
         self.involuntary_switches += other.involuntary_switches;
         self.window_ns = self.window_ns.max(other.window_ns);

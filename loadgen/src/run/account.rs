@@ -9,9 +9,9 @@ use crate::record::{
     Connections, Cpu, Hellos, Memory, Reconnects, RequestCounts, Summary, Syscalls, TargetAddress, Watched,
 };
 use crate::recording::counters::{self, Requests, Traffic};
+use crate::recording::cpu_shares;
 use crate::recording::summary::summarise;
 use crate::recording::tally::Tally;
-use crate::recording::turns;
 use host::kernel::KernelDelta;
 
 /// The used addresses come first, in the order of their turns.
@@ -135,7 +135,7 @@ pub(super) fn cpu(kernel: &KernelDelta, completed: u64, options: &Options, tally
         wall_us: kernel.wall_us,
         requests_completed_in_window: completed,
         polling_us: tally.spun_ns / 1000,
-        busiest_worker_share: turns::busiest(&tally.turns),
+        busiest_worker_share: cpu_shares::busiest(&tally.cpu_shares),
         cpus: options.cpus.clone(),
         busy_us: kernel.own_cpus_busy_us,
     }

@@ -7,7 +7,7 @@ use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase, IntervalReconnects, LogEntry, Quantiles};
 use crate::recording::recorder::{self, Recorder};
 use crate::recording::slice::Slice;
-use crate::recording::{summary, turns};
+use crate::recording::{cpu_shares, summary};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use host::kernel::Sample;
 use std::collections::BTreeMap;
@@ -164,7 +164,7 @@ impl Collector {
             && *entry.key() <= last
         {
             let Pending { mut sum, worked } = entry.remove();
-            self.conclude(&sum, turns::most(worked), window_start_ns);
+            self.conclude(&sum, cpu_shares::most(worked), window_start_ns);
             sum.reset_in_bites(|| self.waiting.pause());
             // As above.
             let _ = self.empty.send(sum);

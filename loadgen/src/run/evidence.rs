@@ -7,7 +7,7 @@ use crate::ratio::share_of;
 use crate::record::{Interval, IntervalPhase};
 use crate::recording::arrival_log::ArrivalLog;
 use crate::recording::counters::Traffic;
-use crate::recording::turns::Waited;
+use crate::recording::cpu_shares::Waited;
 use crate::schedule::{Process, Schedule};
 use crate::validity::{ArrivalTest, ClockFacts, Disclosure, SendWindow, Steadiness, Transport};
 use host::kernel::KernelDelta;

@@ -13,11 +13,11 @@ use crate::record::{
     self, Connections, Interruption, LikelyCause, Queue, Reconnects, Record, RequestCounts, SloOutcome, Summary,
     Verdict,
 };
+use crate::recording::cpu_shares;
 use crate::recording::recorder;
 use crate::recording::slice::Slice;
 use crate::recording::summary::summarise;
 use crate::recording::tally::Tally;
-use crate::recording::turns;
 use crate::slo::Measured;
 use crate::validity::{self, Calibration, Evidence, Extent};
 use host::kernel::KernelDelta;
@@ -227,7 +227,7 @@ fn judge(
     let (total, times, plan) = (&collector.total, &found.times, job.plan);
     let is_tun = job.options.engine == Engine::Tun;
     let is_co_located = is_tun || plan.is_here();
-    let waited = turns::waited(&tally.turns);
+    let waited = cpu_shares::waited(&tally.cpu_shares);
     let attendants_share = share_of(conducted.attendants_ns, tally.window_ns).unwrap_or(0.0);
     validity::judge(&Evidence {
         extent: Extent::of(tally.window_ns, found.interruption),
@@ -247,7 +247,7 @@ fn judge(
         windows: &evidence::windows(&tally.arrivals),
         arrivals: evidence::arrivals(job, &tally.arrivals, tally.window_ns),
         worker_shares: &evidence::worker_shares(job, &collector.intervals),
-        busiest_worker_share: turns::busiest(&tally.turns),
+        busiest_worker_share: cpu_shares::busiest(&tally.cpu_shares),
         run_delay_share: waited.map(|waited| waited.all),
         siblings_share: waited.map_or(0.0, |waited| waited.siblings),
         foreign_share: waited.and_then(|waited| evidence::foreign_share(waited, attendants_share, &found.kernel)),

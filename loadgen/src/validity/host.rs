@@ -83,9 +83,10 @@ pub(super) fn run_delay(evidence: &Evidence<'_>) -> Check {
     let Some(delay) = evidence.run_delay_share.filter(|share| share.is_finite()) else {
         return rule.skipped("not known", "needs a kernel with CONFIG_SCHED_INFO: /proc/PID/task/TID/schedstat");
     };
-    let siblings = evidence.siblings_share;
+    // If nobody knows what else ran there, nothing is taken off for them.
+    let (siblings, foreign) = evidence.foreign_share.map_or((0.0, 0.0), |share| (evidence.siblings_share, share));
     let own = (evidence.attendants_share + siblings).clamp(0.0, delay);
-    let hidden = evidence.foreign_share.filter(|_| siblings > 0.0).map_or(0.0, |share| share.clamp(0.0, delay));
+    let hidden = if siblings > 0.0 { foreign.clamp(0.0, delay) } else { 0.0 };
     let others = (delay - own).max(hidden);
     // For a worker it makes no difference whether a process or another virtual machine took its CPU.
     let steal = evidence.steal_share.filter(|share| share.is_finite()).unwrap_or(0.0);
@@ -292,7 +293,7 @@ mod tests {
     fn v5_does_not_blame_others_for_workers_of_the_same_cpu() {
         for (delay, siblings, foreign, expected) in [
             (0.30, 0.40, Some(0.0), State::Valid),
-            (0.30, 0.40, None, State::Valid),
+            (0.30, 0.40, None, State::Invalid),
             (0.30, 0.20, Some(0.0), State::Invalid),
             // As much as one may have hidden behind them.
             (0.30, 0.40, Some(0.02), State::Warn),

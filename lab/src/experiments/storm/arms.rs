@@ -134,7 +134,7 @@ pub(super) fn slow() -> Vec<Arm> {
     ]
 }
 
-/// Those that differ most, and one that spares the clients' own host, too: so many attempts within a second keep it busy.
+/// Those that differ most, and one with a tenth of the attempts: whether the clients' own host is the bound then, too.
 pub(super) fn large() -> Vec<Arm> {
     let slow = arm(SLOW_JITTER, "full jitter from 1 s to 10 s", "full-jitter,base=1s,cap=10s", "");
     policies!("100k").into_iter().chain([slow]).collect()

@@ -10,7 +10,7 @@ pub(crate) struct Storm {
     pub(crate) clients: u64,
     pub(crate) policy: Policy,
     pub(crate) seed: u64,
-    /// From one client that notices its loss to the next.
+    /// CPU time of the clients' host for a client that notices its loss.
     pub(crate) notice_ns: f64,
     /// CPU time of the clients' host for an attempt that is refused, and what one takes beyond that which is served: the
     /// handshake, the login, its reply.
