@@ -56,6 +56,8 @@ pub struct Sampler {
 #[derive(Debug, Clone, Default)]
 pub struct Sample {
     at_ns: u64,
+    /// When the counters of TCP had been read: one that reads may lose its CPU before it does.
+    counted_ns: u64,
     counters: Counters,
     sockstat: SocketStat,
     softnet: Option<Softnet>,
@@ -121,6 +123,7 @@ impl Sampler {
         if let Some(text) = self.netstat.read(&mut self.buffer) {
             parse::netstat(&text, &mut sample.counters);
         }
+        sample.counted_ns = clock::now_ns();
         pause();
         let stat_us = clock::now_ns() / 1000;
         if let Some(text) = self.stat.read(&mut self.buffer) {
@@ -175,6 +178,7 @@ impl Sample {
         let watched = self.watched.zip(earlier.watched).map(|(after, before)| after.since(before));
         let mut delta = KernelDelta {
             wall_us: self.at_ns.saturating_sub(earlier.at_ns) / 1000,
+            counting_us: self.counted_ns.saturating_sub(self.at_ns) / 1000,
             sockstat: self.sockstat,
             softnet: self.softnet.zip(earlier.softnet).map(|(after, before)| after.since(before)),
             own_cpus_busy_us: self.own_cpus.busy_us(earlier.own_cpus, None),

@@ -90,6 +90,7 @@ fn course(
         welcome_ns: costs.welcome_ns,
         login_ns: record.median(arm, LOGIN_US)? * 1e3,
         places: PLACES,
+        ports: scene.ports(scene.clients.into()),
         patience_ns: scene.patience.as_nanos() as u64,
         away_ns: (record.median(arm, AWAY)? * SECOND_NS) as u64,
         watched_ns: (watched_s * SECOND_NS) as u64,

@@ -59,6 +59,7 @@ fn case(
         welcome_ns: costs.welcome_ns,
         login_ns: costs.login_ns,
         places: PLACES * u64::from(scene.tables()),
+        ports: scene.ports(clients),
         patience_ns: scene.patience.as_nanos() as u64,
         away_ns: (record.median(arm, AWAY).unwrap_or(0.0) * SECOND_NS) as u64,
         watched_ns: (WATCHED_S * SECOND_NS) as u64,

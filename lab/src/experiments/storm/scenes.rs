@@ -36,6 +36,10 @@ pub(super) struct Scene {
 
 /// Reactors and workers have descriptors for so many each.
 const CLIENTS_PER_TABLE: u32 = 18_000;
+/// Attempts that failed keep their ports for a moment, so there are some to spare.
+const CLIENTS_PER_ADDRESS: u32 = 20_000;
+/// Source ports of an address of the clients' host: from 1,024 on (net.ipv4.ip_local_port_range).
+const PORTS_PER_ADDRESS: u32 = 64_512;
 /// The accept queue of a listener (net.core.somaxconn), if the server does not ask for less.
 pub(super) const PLACES: u64 = 4096;
 
@@ -69,10 +73,15 @@ impl Scene {
         &LOADS
     }
 
+    /// Source ports that so many clients take theirs from. connect() takes those of one parity as long as it finds any
+    /// (__inet_hash_connect, net/ipv4/inet_hashtables.c), half of an address's.
+    pub(super) fn ports(&self, clients: u64) -> u64 {
+        u64::from(PORTS_PER_ADDRESS / 2) * clients.div_ceil(u64::from(CLIENTS_PER_ADDRESS))
+    }
+
     fn named(&self, stretch: u32) -> impl Iterator<Item = Arm> + use<> {
         let (group, clients, repeats_max) = (self.title, self.clients, self.repeats_max);
-        // Each address has 64,512 ports, and attempts that failed keep theirs for a moment.
-        let addresses = u8::try_from(clients.div_ceil(20_000)).unwrap_or(u8::MAX);
+        let addresses = u8::try_from(clients.div_ceil(CLIENTS_PER_ADDRESS)).unwrap_or(u8::MAX);
         (self.arms)().into_iter().map(move |arm| Arm {
             group,
             addresses,

@@ -55,7 +55,8 @@ impl Costs {
             "A simulation of the same policies without sockets (seed {}), in which clients' host and server are a queue each. Three costs \
              are those of one policy, measured among 10,000 clients (among 100,000, and more): an attempt costs the clients' \
              host {} and {} more if it is served, and a login costs the server {}; that a loss is noticed, {}, is measured where \
-             nothing else is done. Of each arm it takes how long the server was away, and which share of it heartbeats take.",
+             nothing else is done. Of each arm it takes how long the server was away, and which share of it heartbeats take. A first SYN \
+             from a port that the server's host has in TIME-WAIT is sent twice.",
             small.seed,
             us(|costs| costs.attempt_ns),
             us(|costs| costs.welcome_ns),

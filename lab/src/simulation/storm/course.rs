@@ -20,6 +20,8 @@ pub(crate) struct Storm {
     pub(crate) login_ns: f64,
     /// Places in the accept queue.
     pub(crate) places: u64,
+    /// Source ports from which an attempt takes one at random.
+    pub(crate) ports: u64,
     /// How long a client waits for the reply to a login.
     pub(crate) patience_ns: u64,
     /// From the loss until the server is back.
@@ -39,7 +41,7 @@ pub(crate) struct Course {
     /// Share of the clients that were served in the end.
     pub(crate) served: f64,
     pub(crate) attempts_per_client: f64,
-    /// SYNs of the tenth of a second with most of them, retransmitted ones with them.
+    /// SYNs of the tenth of a second with most of them, those with them that are sent again.
     pub(crate) syns_per_s_max: f64,
     /// Share of the logins whose clients had given up.
     pub(crate) logins_for_nobody: f64,

@@ -16,6 +16,8 @@ fn storm(clients: u64, delay: Delay) -> Storm {
         welcome_ns: 0.0,
         login_ns: 20_000.0,
         places: 4096,
+        // More than ever meet one that is in use.
+        ports: u64::MAX,
         patience_ns: 5 * SECOND_NS,
         away_ns: SECOND_NS / 2,
         watched_ns: 8 * SECOND_NS,
@@ -72,6 +74,22 @@ fn a_spread_lowers_the_peak() {
     };
     let (fixed, full, spread) = (peak(Delay::Fixed, 0), peak(Delay::FullJitter, 0), peak(Delay::FullJitter, 2));
     assert!(full > 0.7 * fixed && spread < 0.3 * fixed, "{fixed} {full} {spread}");
+}
+
+/// While the server is away, each of the lost connections costs one SYN more, and none twice; then no attempt costs more.
+#[test]
+fn a_port_that_the_server_remembers_costs_a_second_syn() {
+    // 20,000 attempts in half a second, evenly.
+    let storm =
+        |clients, ports| Storm { attempt_ns: 25_000.0, notice_ns: 0.0, ports, ..storm(clients, Delay::Immediate) };
+    let peak = |clients, ports| simulate(&storm(clients, ports)).syns_per_s_max;
+    let alone = peak(1_000, u64::MAX);
+    assert!((39_000.0..41_000.0).contains(&alone), "{alone}");
+    // Of 4,000 attempts in the first tenth, each of which lowers the number of those left by what it meets: 1 - e^-1 of 4,000.
+    let many = peak(4_000, 4_000);
+    assert!((1.6 * alone..1.67 * alone).contains(&many), "{many} after {alone}");
+    let few = peak(100, 1_000_000);
+    assert!((alone..1.01 * alone).contains(&few), "{few} after {alone}");
 }
 
 /// The same seed gives the same course; another one nearly the same; and so do ten clients for each simulated one.

@@ -61,6 +61,9 @@ pub(super) struct World {
     /// Who is in the accept queue, by attempt, the one in service first.
     queue: VecDeque<(u32, u32)>,
     served_at_ns: Vec<u64>,
+    /// Lost connections that the server's host has in TIME-WAIT, and what is expected of SYNs that met one since the last that did.
+    time_wait: u64,
+    met: f64,
     bins: Vec<u64>,
     attempts: u64,
     logins: u64,
@@ -80,6 +83,8 @@ impl World {
             is_busy: true,
             queue: VecDeque::new(),
             served_at_ns: vec![],
+            time_wait: 0,
+            met: 0.0,
             bins: vec![0; ((storm.away_ns + storm.watched_ns) / BIN_NS) as usize + 1],
             attempts: 0,
             logins: 0,
@@ -120,6 +125,7 @@ impl World {
         while let Some(task) = self.tasks.pop_front() {
             let (client, cost_ns) = match task {
                 Task::Notice(client) => {
+                    self.time_wait += 1;
                     let delay_ns = self.retries.on_loss(&mut self.clients[client as usize].backoff);
                     self.push(now_ns + self.storm.notice_ns as u64 + delay_ns, What::Due, client);
                     (client, self.storm.notice_ns)
@@ -167,10 +173,12 @@ impl World {
         if !self.is_current(&event) {
             return;
         }
+        let is_away = event.at_ns < self.storm.away_ns;
+        let syns = 1 + u64::from(is_away && self.meets_time_wait());
         if let Some(bin) = self.bins.get_mut((event.at_ns / BIN_NS) as usize) {
-            *bin += 1;
+            *bin += syns;
         }
-        if event.at_ns < self.storm.away_ns {
+        if is_away {
             return self.fail(event.client, event.at_ns);
         }
         // The kernel calls a queue full when it has more than its places (sk_acceptq_is_full).
@@ -181,6 +189,18 @@ impl World {
         if self.queue.len() == 1 {
             self.serve_next(event.at_ns);
         }
+    }
+
+    /// Whether an attempt's source port is that of a lost connection, which is gone then. Every so many-th attempt is, as many as
+    /// would be by chance.
+    fn meets_time_wait(&mut self) -> bool {
+        self.met += (self.time_wait as f64 / self.storm.ports as f64).min(1.0);
+        let is_met = self.met >= 1.0;
+        if is_met {
+            self.met -= 1.0;
+            self.time_wait -= 1;
+        }
+        is_met
     }
 
     /// The server begins the login at the head of the queue.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use host::kernel::KernelDelta;
 use loadgen::Distribution;
 use loadgen::Record as Load;
 use loadgen::fan_out::Record as FanOut;
@@ -14,7 +15,7 @@ use results::histogram::Latencies;
 use server::Exit;
 
 use crate::kinds::scenario::remedies::arm::Arm;
-use crate::kinds::scenario::seen::{Observation, Seen};
+use crate::kinds::scenario::seen::Seen;
 use crate::kinds::scenario::timeline::Role;
 use crate::session::side::Side;
 use crate::subjects::servers::c10m;
@@ -138,21 +139,19 @@ impl Scene<'_> {
     }
 
     /// The most per second that some counters of a host grew by together in a tenth of a second, after a moment. Observations
-    /// before an action are closer together: over a few milliseconds a handful would be a high rate.
+    /// before an action are closer together: over a few milliseconds a handful would be a high rate. It is at least so much:
+    /// growth counts over all the time that it may have taken.
     pub(crate) fn peak_per_s(&self, side: Side, counters: &[&str], since_ns: u64) -> Option<f64> {
         let after = self.seen.observations.iter().filter(|observation| observation.at_ns > since_ns);
-        let of = |observation: &Observation| {
-            let delta = observation.of(side);
-            let grown = counters.iter().map(|counter| delta.counter(counter)).sum::<Option<u64>>()?;
-            Some((grown, delta.wall_us))
-        };
-        let counted: Vec<(u64, u64)> = after.map(of).collect::<Option<_>>()?;
+        let deltas: Vec<&KernelDelta> = after.map(|observation| observation.of(side)).collect();
+        let grown = |delta: &&KernelDelta| counters.iter().map(|counter| delta.counter(counter)).sum::<Option<u64>>();
+        let counted: Vec<u64> = deltas.iter().map(grown).collect::<Option<_>>()?;
         let rate = |from: usize| {
             let (mut grown, mut wall_us) = (0, 0);
-            for (more, us) in &counted[from..] {
-                (grown, wall_us) = (grown + more, wall_us + us);
+            for (more, delta) in counted[from..].iter().zip(&deltas[from..]) {
+                (grown, wall_us) = (grown + more, wall_us + delta.wall_us);
                 if wall_us >= PEAK_US_MIN {
-                    return Some(grown as f64 * 1e6 / wall_us as f64);
+                    return Some(grown as f64 * 1e6 / (wall_us + delta.counting_us) as f64);
                 }
             }
             None
@@ -225,9 +224,8 @@ pub(crate) fn replies_per_s(interval: &Interval) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use host::kernel::KernelDelta;
 
-    use crate::kinds::scenario::seen::Output;
+    use crate::kinds::scenario::seen::{Observation, Output};
 
     fn scene<'a>(arm: &'a Arm, seen: &'a Seen, load: Load) -> Scene<'a> {
         Scene {
