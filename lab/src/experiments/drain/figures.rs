@@ -151,6 +151,6 @@ pub(super) const NOTES: [&str; 5] = [
     "The rate of new connections is 1,500 a second. What is lost when a listening socket is closed grows with it.",
     "p99 is of the whole run, in which the server is replaced again and again: it says what replacing costs, and not what the \
      server can do.",
-    "nginx and haproxy take part only in the full profile, and only where they are installed. nginx's change of its binary \
-     (SIGUSR2) does not: nginx ignores that signal as long as its parent lives, and here nothing lives longer than its parent.",
+    "nginx and haproxy take part only in the full profile, and only where they are installed. A master of nginx ignores the signal \
+     to change its program (SIGUSR2) as long as the process lives that started it, so a shell starts it and ends.",
 ];

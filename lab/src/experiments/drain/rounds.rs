@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use random::Random;
 
-use super::ways::{NGINX, STUCK, Way, way};
+use super::ways::{NGINX, STUCK, UPGRADE, Way, way};
 use crate::kinds::scenario::plan::Run;
 use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::timeline::{Action, Or, Ready, Retire, Role, Until, words};
@@ -154,11 +154,39 @@ fn server(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
         }
         Some(program) => {
             let (text, line) = foreign(program);
-            let command = Command { cpus: vec![cpu], ..Command::other(program, &words(line), program) };
-            vec![Action::Write { file: "configuration", text }, start(command, Ready::AtOnce), Action::rest(START)]
+            let mut actions = vec![Action::Write { file: "configuration", text }];
+            let (file, arguments) = match arm.name {
+                UPGRADE => {
+                    actions.push(Action::Write { file: "keeper", text: KEEPER.replace("{arguments}", line) });
+                    ("sh", vec!["{directory}/keeper".to_owned()])
+                }
+                _ => (program, words(line)),
+            };
+            let command = Command { cpus: vec![cpu], ..Command::other(file, &arguments, program) };
+            actions.extend([start(command, Ready::AtOnce), Action::rest(START)]);
+            actions
         }
     }
 }
+
+/// Keeps nginx. A master whose parent is still the one that started it ignores SIGUSR2 (ngx_signal_handler, os/unix/ngx_process.c),
+/// so a shell starts it that ends as soon as it runs; and it starts its program again by the path that it was given.
+const KEEPER: &str = "
+cd {directory}
+fail() { echo \"nginx was not replaced: $1\" >&2; end; exit 1; }
+end() { kill $(cat nginx.pid nginx.pid.oldbin 2> /dev/null); while [ -e nginx.pid ]; do sleep 0.01; done; }
+wait_until() { left=300; until eval \"$1\"; do left=$((left - 1)); [ $left -gt 0 ] || fail \"$1\"; sleep 0.01; done; }
+replace() {
+    kill -USR2 $(cat nginx.pid)
+    wait_until '[ -e nginx.pid.oldbin ] && [ -s nginx.pid ]'
+    kill -QUIT $(cat nginx.pid.oldbin)
+    wait_until '[ ! -e nginx.pid.oldbin ]'
+}
+trap 'end; exit 0' TERM
+trap replace USR2
+($(command -v nginx) {arguments} & while [ ! -s nginx.pid ]; do sleep 0.01; done) &
+while :; do sleep 1 & wait $!; done
+";
 
 /// Configuration and arguments of another program.
 fn foreign(program: &str) -> (String, &'static str) {

@@ -20,7 +20,7 @@ pub(super) enum Way {
     HandOver,
     /// The next starts beside it, and then it ends in order.
     Beside,
-    /// It is told to read its configuration again, which replaces its workers.
+    /// It is told to replace itself: to read its configuration again, for new workers, or to start its program anew.
     Reload(Order),
 }
 
@@ -40,11 +40,14 @@ const KILL: &str = "kill and start";
 pub(super) const HAND_OVER: &str = "hand over, ";
 
 pub(super) const NGINX: &str = "nginx";
+/// Its program is started anew, not its workers only.
+pub(super) const UPGRADE: &str = "nginx upgrade";
 const HAPROXY: &str = "haproxy";
 const MIGRATE: &str = "net.ipv4.tcp_migrate_req";
 
 pub(super) fn way(arm: &Arm) -> Way {
     match (arm.name, arm.program) {
+        (UPGRADE, _) => Way::Reload(Order::User2),
         (_, Some(NGINX)) => Way::Reload(Order::HangUp),
         (_, Some(_)) => Way::Reload(Order::User2),
         (KILL, _) => Way::Kill,
@@ -100,10 +103,15 @@ pub(super) fn arms(profile: Profile) -> Vec<Arm> {
 }
 
 /// Servers of others.
-fn foreign() -> [Arm; 2] {
+fn foreign() -> [Arm; 3] {
     let arm = |name, program, what| Arm { program: Some(program), stretch: 3, ..Arm::named(name, what) };
     [
         arm("nginx reload", NGINX, "SIGHUP to its master: new workers start, and old ones drain"),
+        arm(
+            UPGRADE,
+            NGINX,
+            "SIGUSR2: its master starts the program anew, which inherits the sockets, and gets SIGQUIT when that is there",
+        ),
         arm("haproxy reload", HAPROXY, "SIGUSR2 to its master (-W): a new worker gets the sockets, the old one drains"),
     ]
 }
