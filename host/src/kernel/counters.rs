@@ -81,7 +81,7 @@ const TABLE: [(&str, &str); 89] = [
     ("TCPSlowStartRetrans", "a segment was retransmitted after its timer had expired"),
     ("TCPSpuriousRTOs", "a retransmission timer proved to have expired without a loss"),
     ("TCPSpuriousRtxHostQueues", "a retransmission was left out: the original had not left this host"),
-    ("TCPSynRetrans", "a SYN or SYN-ACK was retransmitted: a handshake took a second or more"),
+    ("TCPSynRetrans", "a SYN or SYN-ACK was sent again: no reply for a second, or a TIME-WAIT of the same ports"),
     ("TCPTSReorder", "reordering was noticed when a gap closed by itself"),
     ("TCPTimeWaitOverflow", "a connection skipped TIME-WAIT: tcp_max_tw_buckets or memory was exhausted"),
     ("TCPTimeouts", "a retransmission timer expired: by default 200 ms or more were lost"),

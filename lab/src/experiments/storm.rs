@@ -28,7 +28,7 @@ const ABOUT: About = About {
                   again a moment later; the first request of each connection then costs it CPU time, as a login does. Each \
                   arm is a policy by which every client decides when to try again (`c10m load --reconnect`), or a setting of the \
                   server, or both. The full profile also has 100,000 clients, clients over HTTP that are told when to come again, other \
-                  loads before the fault, and other ways to lose a server.",
+                  loads before the fault, and other ways to lose a server or its host.",
     decision: "Share of the clients that are connected and served when the run ends, against trying again at once, repeat by \
                repeat, with simultaneous intervals of 95 %. Less than 10 % does not count.",
     profiles: &[Profile::Quick, Profile::Full],
@@ -81,17 +81,16 @@ pub(super) const SCENARIO: Remedies = Remedies {
     notes: &NOTES,
 };
 
-const NOTES: [&str; 5] = [
-    "The kernel of a killed server closes its connections, so clients hear of it at once. A host that loses power tells \
-     nobody; then clients notice by their own timeouts.",
-    "A login costs the server 50 µs of CPU time (serve --hello-cost), and a client waits 100 ms for it: the accept queue, which \
-     holds 4,096 (net.core.somaxconn) unless the server asks for less, is longer than that. Real logins take a hundred times as \
-     long, and real clients wait as much longer.",
+const NOTES: [&str; 6] = [
+    "The kernel of a killed server closes its connections, so clients hear of it at once; of a lost host they hear nothing.",
+    "SYNs are counted on the wire. While the port is closed, one from a port that the server's host has in TIME-WAIT is answered \
+     by an ACK, which costs a reset and a second SYN.",
+    "A login costs the server 50 µs of CPU time (serve --hello-cost), and a client waits 100 ms for it: less than an accept queue \
+     of 4,096 (net.core.somaxconn) takes. Real logins, and the patience of real clients, are a hundred times as long.",
     "Service is good replies that came while their clients waited, counted from when the requests were due. Shares of clients \
      served go by outages: a client that is served and loses its connection again has two.",
-    "Where a share of clients served has no time, fewer than that were served in one run at least. Times go by intervals of 100 ms.",
-    "All clients are one process, and their attempts cost CPU time of one CPU: what immediate retries could do from 10,000 \
-     hosts is more than what is seen here.",
+    "Where a share of clients served has no time, fewer were served in one run at least. Times go by intervals of 100 ms.",
+    "All clients are one process on one CPU: what immediate retries could do from 10,000 hosts is more than is seen here.",
 ];
 
 #[cfg(test)]

@@ -140,6 +140,13 @@ pub(super) fn large() -> Vec<Arm> {
     policies!("100k").into_iter().chain([slow]).collect()
 }
 
+/// Clients that hear nothing find out by their heartbeats, one after the other.
+pub(super) fn host() -> Vec<Arm> {
+    let what = "full jitter; the server's host says nothing any more, and is back with a new server: each client finds out when its next \
+                heartbeat is not answered, or is answered by a reset";
+    vec![Arm { program: Some("nft"), ..arm(faults::HOST, what, JITTER, "") }]
+}
+
 pub(super) fn faults() -> Vec<Arm> {
     let fault = |name, what| arm(name, what, JITTER, "");
     vec![

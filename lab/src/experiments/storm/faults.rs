@@ -16,16 +16,23 @@ pub(super) const RESET: &str = "reset";
 pub(super) const PAUSED: &str = "stopped";
 pub(super) const DOWN: &str = "cable down";
 pub(super) const DROPPED: &str = "packets dropped";
+pub(super) const HOST: &str = "host lost, 100k";
 
 /// Drops every packet to the host, for nft(8).
 pub(super) const DROP: &str =
     "add table ip storm; add chain ip storm everything { type filter hook input priority 0; policy drop; }";
+
+/// The same, and every packet from it: nobody hears that its server is gone.
+pub(super) const LOSE: &str = "add table ip storm; add chain ip storm everything { type filter hook input priority 0; policy drop; }; \
+     add chain ip storm sent { type filter hook output priority 0; policy drop; }";
+const RESTORE: &str = "delete table ip storm";
 
 /// How long faults last that end by themselves.
 const LASTS: Duration = Duration::from_secs(2);
 
 /// The fault of an arm. `again` starts the server that was away for `away`.
 pub(super) fn of(arm: &Arm, away: Duration, again: Action) -> Vec<Action> {
+    let nft = |rules: &str| run("nft", &[rules.to_owned()]);
     let mut actions = vec![Action::Mark(LOST)];
     match arm.name {
         FIN => actions.extend([Action::End(Role::Server), Action::wait(Until::Ended(Role::Server)), again]),
@@ -38,9 +45,9 @@ pub(super) fn of(arm: &Arm, away: Duration, again: Action) -> Vec<Action> {
             let cable = |up| Action::Cable { side: Side::Server, up };
             actions.extend([cable(false), Action::rest(LASTS), cable(true)]);
         }
-        DROPPED => {
-            let nft = |rules: &str| run("nft", &[rules.to_owned()]);
-            actions.extend([nft(DROP), Action::rest(LASTS), nft("delete table ip storm")]);
+        DROPPED => actions.extend([nft(DROP), Action::rest(LASTS), nft(RESTORE)]),
+        HOST => {
+            actions.extend([nft(LOSE), Action::Kill(Role::Server), Action::rest(away), again, nft(RESTORE)]);
         }
         _ => actions.extend([Action::Kill(Role::Server), Action::rest(away), again]),
     }

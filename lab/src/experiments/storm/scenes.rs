@@ -68,6 +68,11 @@ impl Scene {
         &FAULTS
     }
 
+    /// The one in which nobody tells the clients.
+    pub(super) fn host() -> &'static Scene {
+        &HOST
+    }
+
     /// The one whose arms differ by the server's load before the fault.
     pub(super) fn loads() -> &'static Scene {
         &LOADS
@@ -146,6 +151,8 @@ const LARGE: Scene = Scene {
     arms: arms::large,
     ..PLAIN
 };
+/// A heartbeat comes in ten seconds, and losses are noticed as slowly: no storm, and the clients' one CPU has time for all of it.
+const HOST: Scene = Scene { title: Some("100,000 clients whose server's host is lost"), arms: arms::host, ..LARGE };
 const FAULTS: Scene = Scene {
     title: Some("10,000 clients with full jitter, by what happens to them"),
     patience: Duration::from_millis(500),
@@ -172,7 +179,7 @@ const LOADS: Scene = Scene {
     ..LONG
 };
 
-const FULL: [Scene; 7] = [LONG, PLAIN, LARGE, SLOW, FAULTS, HINTS, LOADS];
+const FULL: [Scene; 8] = [LONG, PLAIN, LARGE, SLOW, HOST, FAULTS, HINTS, LOADS];
 
 /// The arms of a profile, the one that does nothing first.
 pub(super) fn arms(profile: Profile) -> Vec<Arm> {

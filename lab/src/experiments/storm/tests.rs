@@ -38,12 +38,13 @@ fn policies_are_measured_at_both_sizes() {
 /// nft(8) has keywords where names are expected, `all` among them.
 #[test]
 fn the_firewall_understands_its_rules() {
-    let mut nft = std::process::Command::new("nft");
-    let output = match nft.args(["--check", super::faults::DROP]).output() {
-        Ok(output) => output,
-        Err(error) if std::env::var_os("CI").is_some() => panic!("CI must be able to test it: nft: {error}"),
-        Err(error) => return eprintln!("skipped, nft cannot be run: {error}"),
-    };
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() || said.contains("Operation not permitted"), "{said}");
+    for rules in [super::faults::DROP, super::faults::LOSE] {
+        let output = match std::process::Command::new("nft").args(["--check", rules]).output() {
+            Ok(output) => output,
+            Err(error) if std::env::var_os("CI").is_some() => panic!("CI must be able to test it: nft: {error}"),
+            Err(error) => return eprintln!("skipped, nft cannot be run: {error}"),
+        };
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() || said.contains("Operation not permitted"), "{said}");
+    }
 }
