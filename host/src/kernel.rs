@@ -178,7 +178,7 @@ impl Sample {
         let watched = self.watched.zip(earlier.watched).map(|(after, before)| after.since(before));
         let mut delta = KernelDelta {
             wall_us: self.at_ns.saturating_sub(earlier.at_ns) / 1000,
-            counting_us: self.counted_ns.saturating_sub(self.at_ns) / 1000,
+            counting_us: Some(self.counted_ns.saturating_sub(self.at_ns) / 1000),
             sockstat: self.sockstat,
             softnet: self.softnet.zip(earlier.softnet).map(|(after, before)| after.since(before)),
             own_cpus_busy_us: self.own_cpus.busy_us(earlier.own_cpus, None),

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 pub struct KernelDelta {
     /// Time between the samples, each stamped before anything is read.
     pub wall_us: u64,
-    /// Time from the stamp of the later sample until its counters of TCP were read, 0 in older records. What they grew by
+    /// Time from the stamp of the later sample until its counters of TCP were read; older records lack it. What they grew by
     /// took `wall_us + counting_us` at most: one that reads on busy CPUs may be kept waiting for tens of milliseconds.
     #[serde(default)]
-    pub counting_us: u64,
+    pub counting_us: Option<u64>,
     /// TCP counters of the network namespace that grew, by the kernel's names (`Tcp` and `TcpExt` together).
     /// [`meaning`] explains them; [`KernelDelta::counter`] distinguishes zero from unknown.
     pub tcp: BTreeMap<String, u64>,

@@ -151,7 +151,7 @@ impl Scene<'_> {
             for (more, delta) in counted[from..].iter().zip(&deltas[from..]) {
                 (grown, wall_us) = (grown + more, wall_us + delta.wall_us);
                 if wall_us >= PEAK_US_MIN {
-                    return Some(grown as f64 * 1e6 / (wall_us + delta.counting_us) as f64);
+                    return Some(grown as f64 * 1e6 / (wall_us + delta.counting_us.unwrap_or(0)) as f64);
                 }
             }
             None
