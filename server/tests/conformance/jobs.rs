@@ -83,7 +83,7 @@ pub(crate) fn input_during_a_job(variant: Variant) {
 /// The pool is the place for what blocks: others are served meanwhile. In the reactor they wait. A machine that stands still
 /// for a moment may hide either, so each may be tried again.
 pub(crate) fn others_meanwhile(variant: Variant) {
-    const TRIES: usize = 20;
+    const TRIES: usize = 3;
     let server = start(variant, |_, _| {});
     let (mut waiting, mut other) = (server.connect(), server.connect());
     other.get();

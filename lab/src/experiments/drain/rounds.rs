@@ -174,7 +174,14 @@ fn server(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
 const KEEPER: &str = "
 cd {directory}
 fail() { echo \"nginx was not replaced: $1\" >&2; end; exit 1; }
-end() { kill $(cat nginx.pid nginx.pid.oldbin 2> /dev/null); while [ -e nginx.pid ]; do sleep 0.01; done; }
+pids() { cat nginx.pid nginx.pid.oldbin 2> /dev/null; }
+end() {
+    # A new master may be about to write its number.
+    left=100; until [ -s nginx.pid ] || [ $left -eq 0 ]; do left=$((left - 1)); sleep 0.01; done
+    all=$(pids); [ -n \"$all\" ] || return
+    kill $all; left=100; while kill -0 $all 2> /dev/null && [ $left -gt 0 ]; do left=$((left - 1)); sleep 0.01; done
+    kill -KILL $all 2> /dev/null
+}
 wait_until() { left=300; until eval \"$1\"; do left=$((left - 1)); [ $left -gt 0 ] || fail \"$1\"; sleep 0.01; done; }
 replace() {
     kill -USR2 $(cat nginx.pid)
@@ -184,7 +191,7 @@ replace() {
 }
 trap 'end; exit 0' TERM
 trap replace USR2
-($(command -v nginx) {arguments} & while [ ! -s nginx.pid ]; do sleep 0.01; done) &
+($(command -v nginx) {arguments} & left=300; while [ ! -s nginx.pid ] && [ $left -gt 0 ]; do left=$((left - 1)); sleep 0.01; done) &
 while :; do sleep 1 & wait $!; done
 ";
 

@@ -151,7 +151,7 @@ const LARGE: Scene = Scene {
     arms: arms::large,
     ..PLAIN
 };
-/// A heartbeat comes in ten seconds, and losses are noticed as slowly: no storm, and the clients' one CPU has time for all of it.
+/// A heartbeat comes in ten seconds, and losses are noticed over as long.
 const HOST: Scene = Scene { title: Some("100,000 clients whose server's host is lost"), arms: arms::host, ..LARGE };
 const FAULTS: Scene = Scene {
     title: Some("10,000 clients with full jitter, by what happens to them"),

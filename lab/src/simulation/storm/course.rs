@@ -41,7 +41,7 @@ pub(crate) struct Course {
     /// Share of the clients that were served in the end.
     pub(crate) served: f64,
     pub(crate) attempts_per_client: f64,
-    /// SYNs of the tenth of a second with most of them, those with them that are sent again.
+    /// SYNs of the tenth of a second with most of them; one that is sent again counts again.
     pub(crate) syns_per_s_max: f64,
     /// Share of the logins whose clients had given up.
     pub(crate) logins_for_nobody: f64,
