@@ -1,6 +1,7 @@
 //! `bench drain`: a server is replaced under load, again and again, in each of the usual ways.
 
 mod figures;
+mod keeper;
 mod rounds;
 mod ways;
 

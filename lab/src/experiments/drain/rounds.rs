@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use random::Random;
 
+use super::keeper;
 use super::ways::{NGINX, STUCK, UPGRADE, Way, way};
 use crate::kinds::scenario::plan::Run;
 use crate::kinds::scenario::remedies::arm::Arm;
@@ -157,7 +158,7 @@ fn server(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
             let mut actions = vec![Action::Write { file: "configuration", text }];
             let (file, arguments) = match arm.name {
                 UPGRADE => {
-                    actions.push(Action::Write { file: "keeper", text: KEEPER.replace("{arguments}", line) });
+                    actions.push(Action::Write { file: "keeper", text: keeper::script(line) });
                     ("sh", vec!["{directory}/keeper".to_owned()])
                 }
                 _ => (program, words(line)),
@@ -168,32 +169,6 @@ fn server(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
         }
     }
 }
-
-/// Keeps nginx. A master whose parent is still the one that started it ignores SIGUSR2 (ngx_signal_handler, os/unix/ngx_process.c),
-/// so a shell starts it that ends as soon as it runs; and it starts its program again by the path that it was given.
-const KEEPER: &str = "
-cd {directory}
-fail() { echo \"nginx was not replaced: $1\" >&2; end; exit 1; }
-pids() { cat nginx.pid nginx.pid.oldbin 2> /dev/null; }
-end() {
-    # A new master may be about to write its number.
-    left=100; until [ -s nginx.pid ] || [ $left -eq 0 ]; do left=$((left - 1)); sleep 0.01; done
-    all=$(pids); [ -n \"$all\" ] || return
-    kill $all; left=100; while kill -0 $all 2> /dev/null && [ $left -gt 0 ]; do left=$((left - 1)); sleep 0.01; done
-    kill -KILL $all 2> /dev/null
-}
-wait_until() { left=300; until eval \"$1\"; do left=$((left - 1)); [ $left -gt 0 ] || fail \"$1\"; sleep 0.01; done; }
-replace() {
-    kill -USR2 $(cat nginx.pid)
-    wait_until '[ -e nginx.pid.oldbin ] && [ -s nginx.pid ]'
-    kill -QUIT $(cat nginx.pid.oldbin)
-    wait_until '[ ! -e nginx.pid.oldbin ]'
-}
-trap 'end; exit 0' TERM
-trap replace USR2
-($(command -v nginx) {arguments} & left=300; while [ ! -s nginx.pid ] && [ $left -gt 0 ]; do left=$((left - 1)); sleep 0.01; done) &
-while :; do sleep 1 & wait $!; done
-";
 
 /// Configuration and arguments of another program.
 fn foreign(program: &str) -> (String, &'static str) {

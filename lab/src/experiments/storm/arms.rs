@@ -140,7 +140,7 @@ pub(super) fn large() -> Vec<Arm> {
     policies!("100k").into_iter().chain([slow]).collect()
 }
 
-/// Clients that hear nothing find out by their heartbeats, one after the other.
+/// Clients that hear nothing find out by their heartbeats.
 pub(super) fn host() -> Vec<Arm> {
     let what = "full jitter; the server's host says nothing any more, and is back with a new server: each client finds out when its next \
                 heartbeat is not answered, or is answered by a reset";

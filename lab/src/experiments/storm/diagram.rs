@@ -4,7 +4,7 @@ use loadgen::reconnect::Policy;
 
 use super::arms::IMMEDIATE;
 use super::figures::{AWAY, LOAD, LOGIN_US, MOST, SERVED, WATCHED};
-use super::scenes::{PLACES, Scene};
+use super::scenes::{PLACES, Scene, ports};
 use super::taken::{Costs, SECOND_NS, policy_of};
 use crate::kinds::scenario::remedies::foretold::Diagram;
 use crate::kinds::scenario::remedies::record::{ArmRecord, Record};
@@ -90,7 +90,7 @@ fn course(
         welcome_ns: costs.welcome_ns,
         login_ns: record.median(arm, LOGIN_US)? * 1e3,
         places: PLACES,
-        ports: scene.ports(scene.clients.into()),
+        ports: ports(scene.clients.into()),
         patience_ns: scene.patience.as_nanos() as u64,
         away_ns: (record.median(arm, AWAY)? * SECOND_NS) as u64,
         watched_ns: (watched_s * SECOND_NS) as u64,

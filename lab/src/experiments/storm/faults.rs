@@ -23,8 +23,10 @@ pub(super) const DROP: &str =
     "add table ip storm; add chain ip storm everything { type filter hook input priority 0; policy drop; }";
 
 /// The same, and every packet from it: nobody hears that its server is gone.
-pub(super) const LOSE: &str = "add table ip storm; add chain ip storm everything { type filter hook input priority 0; policy drop; }; \
-     add chain ip storm sent { type filter hook output priority 0; policy drop; }";
+pub(super) fn lose() -> String {
+    format!("{DROP}; add chain ip storm sent {{ type filter hook output priority 0; policy drop; }}")
+}
+
 const RESTORE: &str = "delete table ip storm";
 
 /// How long faults last that end by themselves.
@@ -47,7 +49,7 @@ pub(super) fn of(arm: &Arm, away: Duration, again: Action) -> Vec<Action> {
         }
         DROPPED => actions.extend([nft(DROP), Action::rest(LASTS), nft(RESTORE)]),
         HOST => {
-            actions.extend([nft(LOSE), Action::Kill(Role::Server), Action::rest(away), again, nft(RESTORE)]);
+            actions.extend([nft(&lose()), Action::Kill(Role::Server), Action::rest(away), again, nft(RESTORE)]);
         }
         _ => actions.extend([Action::Kill(Role::Server), Action::rest(away), again]),
     }

@@ -2,7 +2,7 @@
 
 use super::diagram::diagram;
 use super::figures::{ATTEMPTS, AWAY, LOAD, MOST, SYNS};
-use super::scenes::{PLACES, Scene, foretold as scenes};
+use super::scenes::{PLACES, Scene, foretold as scenes, ports};
 use super::taken::{Costs, SECOND_NS, name_of, own, policy_of};
 use crate::kinds::scenario::remedies::foretold::{Case, Foretold};
 use crate::kinds::scenario::remedies::record::{ArmRecord, Record};
@@ -59,7 +59,7 @@ fn case(
         welcome_ns: costs.welcome_ns,
         login_ns: costs.login_ns,
         places: PLACES * u64::from(scene.tables()),
-        ports: scene.ports(clients),
+        ports: ports(clients),
         patience_ns: scene.patience.as_nanos() as u64,
         away_ns: (record.median(arm, AWAY).unwrap_or(0.0) * SECOND_NS) as u64,
         watched_ns: (WATCHED_S * SECOND_NS) as u64,

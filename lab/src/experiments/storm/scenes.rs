@@ -1,6 +1,7 @@
 //! What the arms of a storm go through: how many clients lose what, how patient they are, and what a login costs. Each scene
 //! is a group of arms; the first one, which is compared, has no title.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::arms;
@@ -38,8 +39,8 @@ pub(super) struct Scene {
 const CLIENTS_PER_TABLE: u32 = 18_000;
 /// Attempts that failed keep their ports for a moment, so there are some to spare.
 const CLIENTS_PER_ADDRESS: u32 = 20_000;
-/// Source ports of an address of the clients' host: from 1,024 on (net.ipv4.ip_local_port_range).
-const PORTS_PER_ADDRESS: u32 = 64_512;
+/// Source ports of an address of the clients' host (net.ipv4.ip_local_port_range).
+pub(super) const PORTS: RangeInclusive<u16> = 1_024..=65_535;
 /// The accept queue of a listener (net.core.somaxconn), if the server does not ask for less.
 pub(super) const PLACES: u64 = 4096;
 
@@ -76,12 +77,6 @@ impl Scene {
     /// The one whose arms differ by the server's load before the fault.
     pub(super) fn loads() -> &'static Scene {
         &LOADS
-    }
-
-    /// Source ports that so many clients take theirs from. connect() takes those of one parity as long as it finds any
-    /// (__inet_hash_connect, net/ipv4/inet_hashtables.c), half of an address's.
-    pub(super) fn ports(&self, clients: u64) -> u64 {
-        u64::from(PORTS_PER_ADDRESS / 2) * clients.div_ceil(u64::from(CLIENTS_PER_ADDRESS))
     }
 
     fn named(&self, stretch: u32) -> impl Iterator<Item = Arm> + use<> {
@@ -190,4 +185,10 @@ pub(super) fn arms(profile: Profile) -> Vec<Arm> {
 /// The scenes whose policies are foretold, with the sizes that were measured.
 pub(super) fn foretold() -> [&'static Scene; 2] {
     [&FULL[1], &FULL[2]]
+}
+
+/// Source ports that so many clients take theirs from. connect() takes those of one parity as long as it finds any
+/// (__inet_hash_connect, net/ipv4/inet_hashtables.c), half of an address's.
+pub(super) fn ports(clients: u64) -> u64 {
+    PORTS.len() as u64 / 2 * clients.div_ceil(u64::from(CLIENTS_PER_ADDRESS))
 }

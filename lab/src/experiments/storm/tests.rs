@@ -38,7 +38,7 @@ fn policies_are_measured_at_both_sizes() {
 /// nft(8) has keywords where names are expected, `all` among them.
 #[test]
 fn the_firewall_understands_its_rules() {
-    for rules in [super::faults::DROP, super::faults::LOSE] {
+    for rules in [super::faults::DROP, &super::faults::lose()] {
         let output = match std::process::Command::new("nft").args(["--check", rules]).output() {
             Ok(output) => output,
             Err(error) if std::env::var_os("CI").is_some() => panic!("CI must be able to test it: nft: {error}"),
@@ -47,4 +47,10 @@ fn the_firewall_understands_its_rules() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() || said.contains("Operation not permitted"), "{said}");
     }
+}
+
+/// 64,512 ports of each address, half of which are taken first; an address for each 20,000 clients.
+#[test]
+fn ports_are_those_of_one_parity() {
+    assert_eq!([1_000, 10_000, 20_001, 100_000].map(scenes::ports), [32_256, 32_256, 64_512, 161_280]);
 }

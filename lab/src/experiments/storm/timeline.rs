@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::faults;
-use super::scenes::Scene;
+use super::scenes::{PORTS, Scene};
 use crate::kinds::scenario::plan::Run;
 use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::timeline::{Action, Or, Ready, Role, Until, words};
@@ -56,8 +56,8 @@ pub(super) fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
         arm.load
     );
     let start = |role, ready, line: &str| Action::Start { role, command: Command::own(&words(line)), ready };
-    let ports = ("net.ipv4.ip_local_port_range", "1024 65535");
-    let mut actions = vec![Action::Set { side: Side::Client, name: ports.0, value: ports.1.to_owned() }];
+    let ports = format!("{} {}", PORTS.start(), PORTS.end());
+    let mut actions = vec![Action::Set { side: Side::Client, name: "net.ipv4.ip_local_port_range", value: ports }];
     let set = |(side, name, value): &(Side, &'static str, &str)| Action::Set {
         side: *side,
         name,

@@ -44,12 +44,14 @@ fn what_was_not_measured_is_not_said() {
 
 #[test]
 fn a_fault_that_nobody_felt_is_named() {
-    let of = |percent| {
-        let arm = arm(&SCENARIO, "reset", Scene::faults().title, &[[(OUTAGES, percent)].as_slice(); 2]);
-        faults_are_felt(&of_arms(&SCENARIO, vec![arm]))
-    };
-    assert_eq!(of(100.0), None);
-    assert!(of(3.0).is_some_and(|words| words.contains("only 3 % of the clients in \"reset\"")));
+    for (name, scene) in [("reset", Scene::faults()), ("host lost, 100k", Scene::host())] {
+        let of = |percent| {
+            let arm = arm(&SCENARIO, name, scene.title, &[[(OUTAGES, percent)].as_slice(); 2]);
+            faults_are_felt(&of_arms(&SCENARIO, vec![arm]))
+        };
+        assert_eq!(of(100.0), None);
+        assert!(of(3.0).is_some_and(|words| words.contains(&format!("only 3 % of the clients in \"{name}\""))));
+    }
 }
 
 #[test]

@@ -284,6 +284,22 @@ mod tests {
         assert_eq!(scene.peak_per_s(Side::Client, &["ActiveOpens"], 100_000_000), Some(2000.0));
     }
 
+    /// One that reads late counts what came meanwhile, too: in 100 ms and the 25 by which it was late.
+    #[test]
+    fn a_late_reading_makes_no_peak() {
+        let observation = |at_ms: u64, opens: u64, late_us: u64| {
+            let tcp = [("ActiveOpens".to_owned(), opens)].into();
+            let counting_us = Some(late_us);
+            let client = KernelDelta { wall_us: 100_000, counting_us, tcp, ..KernelDelta::default() };
+            Observation { at_ns: at_ms * 1_000_000, server: KernelDelta::default(), client, accept_queue: None }
+        };
+        let observations = vec![observation(100, 100, 0), observation(200, 125, 25_000), observation(300, 75, 0)];
+        let seen = Seen { observations, ..Seen::default() };
+        let arm = Arm::named("nothing", "");
+        let scene = scene(&arm, &seen, Load::default());
+        assert_eq!(scene.peak_per_s(Side::Client, &["ActiveOpens"], 0), Some(1000.0));
+    }
+
     /// What other programs print is theirs, and no record; what nobody understands fails the run.
     #[test]
     fn another_program_reports_for_itself() {
