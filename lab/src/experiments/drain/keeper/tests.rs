@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::*;
 
-/// Every number goes to `all`. A new one takes half a second until it has written its own. A shell would not do: those that a
+/// Every number goes to `all`. Each takes half a second until it has written its own. A shell would not do: those that a
 /// shell starts in the background ignore SIGQUIT, and a shell cannot change that (2.11, sh(1p)).
 const NGINX: &str = r#"#!/usr/bin/env python3
 import os, signal, subprocess, sys, time
@@ -24,15 +24,14 @@ def end(*_):
 def renew(*_):
     if not os.path.exists("deaf"):
         os.rename("nginx.pid", "nginx.pid.oldbin")
-        subprocess.Popen([sys.argv[0], "new"])
+        subprocess.Popen(sys.argv)
 for number, action in ((signal.SIGQUIT, end), (signal.SIGTERM, end), (signal.SIGUSR2, renew)):
     signal.signal(number, action)
 print(os.getpid(), file=open("all", "a"), flush=True)
-if sys.argv[1:] == ["new"]:
-    time.sleep(0.5)
+time.sleep(0.5)
 print(os.getpid(), file=open("nginx.pid", "w"), flush=True)
 while True:
-    signal.pause()
+    time.sleep(0.02)  # not pause(), which misses a signal just before it
 "#;
 
 /// A directory with such a program, and its keeper.
@@ -50,8 +49,14 @@ impl Kept {
         fs::set_permissions(&nginx, fs::Permissions::from_mode(0o755)).expect("ours");
         let text = script("").replace("{directory}", directory.to_str().expect("UTF-8"));
         let path = format!("{}:{}", directory.display(), std::env::var("PATH").expect("a path"));
-        let keeper = Command::new("sh").args(["-c", &text]).env("PATH", path).stderr(Stdio::piped()).spawn();
-        let kept = Kept { directory, keeper: keeper.expect("every host has a shell") };
+        // A pipe would not end before all that have it.
+        let said = fs::File::create(directory.join("said")).expect("writable");
+        let keeper = Command::new("sh").args(["-c", &text]).env("PATH", path).stderr(said).spawn();
+        Kept { directory, keeper: keeper.expect("every host has a shell") }
+    }
+
+    fn running(name: &str) -> Kept {
+        let kept = Kept::start(name);
         kept.wait_until("it runs", |kept| kept.number("nginx.pid").is_some());
         kept
     }
@@ -72,28 +77,31 @@ impl Kept {
     fn wait_until(&self, what: &str, mut is: impl FnMut(&Kept) -> bool) {
         let begun = Instant::now();
         while !is(self) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{what} never happened");
+            assert!(begun.elapsed() < Duration::from_secs(30), "{what} never happened");
             thread::sleep(Duration::from_millis(5));
         }
     }
 
     /// Waits for the keeper's end; its exit code and what it said. Nothing that it started may be left.
     fn ends(mut self) -> (Option<i32>, String) {
-        let all = fs::read_to_string(self.file("all")).expect("one has run");
-        let keeper = std::mem::replace(&mut self.keeper, Command::new("true").spawn().expect("a program"));
-        let output = keeper.wait_with_output().expect("a child");
-        self.wait_until("the end of all", |_| all.lines().all(|pid| !is_alive(pid)));
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        let status = self.keeper.wait().expect("a child");
+        self.wait_until("the end of all", |kept| kept.all().iter().all(|pid| !is_alive(pid)));
+        (status.code(), fs::read_to_string(self.file("said")).expect("UTF-8"))
+    }
+
+    /// The numbers of all that ever ran.
+    fn all(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.file("all")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         // Of a test that failed.
-        let all = fs::read_to_string(self.file("all")).unwrap_or_default();
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
-        for pid in all.lines().filter(|pid| is_alive(pid)) {
+        for pid in self.all().iter().filter(|pid| is_alive(pid)) {
             let _ = pid.parse().ok().and_then(Pid::from_raw).map(|pid| kill_process(pid, Signal::KILL));
         }
         let _ = fs::remove_dir_all(&self.directory);
@@ -109,7 +117,7 @@ fn is_alive(pid: &str) -> bool {
 
 #[test]
 fn a_program_is_replaced_as_often_as_it_is_asked_for() {
-    let kept = Kept::start("replaced");
+    let kept = Kept::running("replaced");
     for _ in 0..2 {
         let before = kept.number("nginx.pid");
         kept.tell(Signal::USR2);
@@ -117,26 +125,35 @@ fn a_program_is_replaced_as_often_as_it_is_asked_for() {
         let old = before.expect("it ran");
         kept.wait_until("the end of the old one", |_| !is_alive(&old));
     }
+    // It is asked again before it is done; nobody is forgotten.
+    kept.tell(Signal::USR2);
+    kept.wait_until("the fourth", |kept| kept.all().len() == 4);
+    kept.tell(Signal::USR2);
+    kept.wait_until("the fifth", |kept| kept.all().len() == 5);
     kept.tell(Signal::TERM);
     assert_eq!(kept.ends(), (Some(0), String::new()));
 }
 
 #[test]
 fn none_is_left_when_the_end_comes_between_two() {
-    let kept = Kept::start("between");
+    let kept = Kept::running("between");
     kept.tell(Signal::USR2);
-    let is_between = |kept: &Kept| {
-        let all = fs::read_to_string(kept.file("all")).expect("one has run");
-        all.lines().count() == 2 && kept.number("nginx.pid").is_none()
-    };
-    kept.wait_until("the moment between two", is_between);
+    kept.wait_until("the moment between two", |kept| kept.all().len() == 2 && kept.number("nginx.pid").is_none());
+    kept.tell(Signal::TERM);
+    assert_eq!(kept.ends(), (Some(0), String::new()));
+}
+
+#[test]
+fn none_is_left_when_the_end_comes_before_the_first_is_ready() {
+    let kept = Kept::start("early");
+    kept.wait_until("a beginning", |kept| kept.all().len() == 1);
     kept.tell(Signal::TERM);
     assert_eq!(kept.ends(), (Some(0), String::new()));
 }
 
 #[test]
 fn one_that_does_not_listen_is_ended_and_named() {
-    let kept = Kept::start("deaf");
+    let kept = Kept::running("deaf");
     fs::write(kept.file("deaf"), "").expect("writable");
     kept.tell(Signal::USR2);
     let (code, said) = kept.ends();
