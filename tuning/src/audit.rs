@@ -1,4 +1,4 @@
-//! Judges a host for a number of connections: one row for each rule. Reads nothing itself; it judges only the
+//! Judges a host for a number of connections: one row for each check. Reads nothing itself; it judges only the
 //! facts it is given.
 
 use serde::Serialize;
@@ -6,9 +6,9 @@ use serde::Serialize;
 use crate::host::Host;
 use crate::number::counted;
 use crate::request::Side;
-use crate::rules;
-use crate::rules::rule::{Finding, Kind, Limit, Rule, State};
-use crate::rules::subject::{IoUring, Subject};
+use crate::checks;
+use crate::checks::check::{Finding, Kind, Limit, Check, State};
+use crate::checks::subject::{IoUring, Subject};
 use ::host::Facts;
 
 /// One judged setting.
@@ -28,7 +28,7 @@ pub struct Row {
     pub wanted: Option<String>,
     /// A command that mends it. The audit itself never runs one.
     pub command: Option<String>,
-    /// Where the rule and its constants come from.
+    /// Where the check and its constants come from.
     pub source: &'static str,
 }
 
@@ -52,7 +52,7 @@ pub struct Audit {
     pub connections: u64,
     /// Rows of each state.
     pub tally: Tally,
-    /// One row for each rule, then one for each file that could not be understood.
+    /// One row for each check, then one for each file that could not be understood.
     pub rows: Vec<Row>,
     /// The facts behind the rows.
     pub facts: Facts,
@@ -65,13 +65,13 @@ impl Audit {
         let host = Host::unseen();
         let [both, one] =
             [Side::Both, Side::Server].map(|side| Subject::audit(&facts, &host, connections, side, io_uring));
-        let mut rows: Vec<Row> = rules::for_audit().filter_map(|rule| row(rule, &both, &one)).collect();
+        let mut rows: Vec<Row> = checks::for_audit().filter_map(|check| row(check, &both, &one)).collect();
         rows.extend(facts.errors.iter().map(|error| Row {
             id: error.path.clone(),
             title: "contents not understood",
             found: error.found.clone(),
             state: State::Warn,
-            meaning: format!("expected {}; the rules that need it were not judged", error.expected),
+            meaning: format!("expected {}; the checks that need it were not judged", error.expected),
             wanted: Some(error.expected.to_owned()),
             command: None,
             source: "proc(5)",
@@ -80,9 +80,9 @@ impl Audit {
     }
 }
 
-/// The row of a rule for hosts that carry `both` ends of every connection, or only `one`.
-fn row(rule: &Rule, both: &Subject<'_>, one: &Subject<'_>) -> Option<Row> {
-    let (mut finding, alarm) = match &rule.kind {
+/// The row of a check for hosts that carry `both` ends of every connection, or only `one`.
+fn row(check: &Check, both: &Subject<'_>, one: &Subject<'_>) -> Option<Row> {
+    let (mut finding, alarm) = match &check.kind {
         Kind::Setting(judge) => (judge(both), State::Info),
         Kind::Limit(limit) => {
             let alarm = limit.alarm?;
@@ -90,7 +90,7 @@ fn row(rule: &Rule, both: &Subject<'_>, one: &Subject<'_>) -> Option<Row> {
         }
     };
     let is_hit = finding.is_hit(both.connections);
-    let state = match (finding.state, &rule.kind) {
+    let state = match (finding.state, &check.kind) {
         (Some(state), _) => state,
         _ if !is_hit => State::Ok,
         (None, Kind::Limit(limit)) if alarm == State::Bad && fits(limit, one) => {
@@ -101,14 +101,14 @@ fn row(rule: &Rule, both: &Subject<'_>, one: &Subject<'_>) -> Option<Row> {
     };
     let Finding { found, wanted, meaning, fine, mend, .. } = finding;
     Some(Row {
-        id: rule.id.to_owned(),
-        title: rule.title,
+        id: check.id.to_owned(),
+        title: check.title,
         found,
         state,
         meaning: fine.filter(|_| !is_hit).unwrap_or(meaning),
         wanted,
         command: mend.filter(|_| state != State::Ok).map(|mend| mend.command),
-        source: rule.source,
+        source: check.source,
     })
 }
 

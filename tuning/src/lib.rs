@@ -12,10 +12,10 @@ mod number;
 pub mod plan;
 mod predict;
 mod request;
-mod rules;
+mod checks;
 mod slabs;
 
 pub use audit::{Audit, Row, Tally};
 pub use number::{bytes, thousands};
-pub use rules::rule::State;
-pub use rules::subject::IoUring;
+pub use checks::check::State;
+pub use checks::subject::IoUring;

@@ -9,14 +9,14 @@ mod spread;
 
 use serde::Serialize;
 
-use crate::rules;
-use crate::rules::subject::{IoUring, Subject};
+use crate::checks;
+use crate::checks::subject::{IoUring, Subject};
 use ::host::Facts;
 
 pub use crate::host::Host;
 pub use crate::predict::{Owner, Part, Prediction, Shape, predict};
 pub use crate::request::{Backend, Demand, Request, Side};
-pub use crate::rules::spare::MemoryLimit;
+pub use crate::checks::spare::MemoryLimit;
 pub use crate::slabs::{Basis, Slabs};
 pub use fit::Fit;
 pub use link::{Link, Verdict};
@@ -99,7 +99,7 @@ impl Plan {
     /// Plans `request` on a host. Any number of connections can be asked for.
     pub fn new(facts: &Facts, host: &Host, request: Request, io_uring: &IoUring) -> Plan {
         let subject = Subject::new(facts, host, request, io_uring);
-        let mut judged: Vec<Judged> = rules::for_plan().filter_map(|rule| Judged::new(rule, &subject)).collect();
+        let mut judged: Vec<Judged> = checks::for_plan().filter_map(|check| Judged::new(check, &subject)).collect();
         judged.sort_by_key(|judged| judged.link.hit_at.unwrap_or(u64::MAX));
         let commands = commands::in_order(&subject, &judged);
         let fits_now = judged.iter().filter(|judged| judged.stops).filter_map(|judged| judged.link.hit_at).min();

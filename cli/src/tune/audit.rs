@@ -1,4 +1,4 @@
-//! `c10m tune audit`: a table of all rules, and explanations of those that are not fine.
+//! `c10m tune audit`: a table of all checks, and explanations of those that are not fine.
 
 use comfy_table::{Cell, Color, ColumnConstraint, Table, Width};
 use host::Facts;
@@ -33,7 +33,7 @@ pub(super) fn text(args: &AuditArgs, io_uring: &IoUring) -> anyhow::Result<Strin
     })
 }
 
-/// The whole text: the table, the explanations of rules that are not ok, and the count.
+/// The whole text: the table, the explanations of checks that are not ok, and the count.
 fn render(audit: &Audit, width: u16) -> String {
     let mut text = table(audit, width).trim_fmt();
     text.push_str("\n\n");
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn the_table_fits_wide_and_narrow_terminals() {
         let limit = OpenFilesLimit { soft: Some(1024), hard: Some(20_000) };
-        // A root without files gives the longest report, because no rule is fine.
+        // A root without files gives the longest report, because no check is fine.
         let facts = Facts::read(Path::new("/nonexistent"), limit);
         let audit = Audit::new(facts, 10_000_000, &IoUring::Unavailable("ENOSYS".to_owned()));
         for width in [60, 80, 200] {

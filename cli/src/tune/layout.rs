@@ -4,7 +4,7 @@ use comfy_table::presets::UTF8_NO_BORDERS;
 use comfy_table::{ContentArrangement, LineStyle, Table};
 use results::visible::visible_line;
 
-/// The longest name of a rule, and the padding of its column. Names are never broken, so that users can copy and
+/// The longest name of a check, and the padding of its column. Names are never broken, so that users can copy and
 /// search for them.
 pub(super) const NAME_WIDTH: u16 = 33;
 
@@ -25,7 +25,7 @@ pub(super) fn new_table<const COLUMNS: usize>(width: u16, header: [&str; COLUMNS
     table
 }
 
-/// The explanation of a rule below the table, with its `word` in a left margin.
+/// The explanation of a check below the table, with its `word` in a left margin.
 pub(super) fn explanation(
     [margin, width]: [usize; 2],
     [word, id, title, meaning, source]: [&str; 5],

@@ -4,8 +4,8 @@
 use super::link::Judged;
 use crate::budget;
 use crate::request::Side;
-use crate::rules::rule::{Mend, Turn};
-use crate::rules::subject::Subject;
+use crate::checks::check::{Mend, Turn};
+use crate::checks::subject::Subject;
 
 /// Every command, for people to copy. Flags are left out: the lines that start the programs carry them.
 pub(super) fn in_order(subject: &Subject<'_>, judged: &[Judged]) -> Vec<String> {

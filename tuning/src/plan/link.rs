@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::rules::rule::{Effect, Kind, Mend, Rule};
-use crate::rules::subject::Subject;
+use crate::checks::check::{Effect, Kind, Mend, Check};
+use crate::checks::subject::Subject;
 
 /// The effect of a limit on the requested number of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,7 +56,7 @@ pub struct Link {
     pub source: &'static str,
 }
 
-/// A link, with what other parts of a plan need to know about its rule.
+/// A link, with what other parts of a plan need to know about its check.
 pub(super) struct Judged {
     pub(super) link: Link,
     /// Present only if something must be fixed.
@@ -66,9 +66,9 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    /// `None`: the rule is not a limit, or does not apply to the request.
-    pub(super) fn new(rule: &Rule, subject: &Subject<'_>) -> Option<Judged> {
-        let Kind::Limit(limit) = &rule.kind else { return None };
+    /// `None`: the check is not a limit, or does not apply to the request.
+    pub(super) fn new(check: &Check, subject: &Subject<'_>) -> Option<Judged> {
+        let Kind::Limit(limit) = &check.kind else { return None };
         let finding = (limit.judge)(subject)?;
         let measure = finding.measure?;
         let verdict = match (measure.is_known, measure.is_hit(subject.connections), limit.effect) {
@@ -79,8 +79,8 @@ impl Judged {
         };
         let mend = finding.mend.filter(|_| matches!(verdict, Verdict::Wall | Verdict::Slows));
         let link = Link {
-            id: rule.id,
-            title: rule.title,
+            id: check.id,
+            title: check.title,
             limit: measure.limit,
             need: measure.need,
             unit: limit.unit,
@@ -88,7 +88,7 @@ impl Judged {
             verdict,
             meaning: finding.meaning,
             command: mend.as_ref().map(|mend| mend.command.clone()),
-            source: rule.source,
+            source: check.source,
         };
         Some(Judged { link, mend, stops: limit.effect == Effect::Stops })
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::link::{Link, Verdict};
 use crate::request::Side;
-use crate::rules::subject::Subject;
+use crate::checks::subject::Subject;
 use crate::slabs::Basis;
 
 /// A fact that the host does not show.

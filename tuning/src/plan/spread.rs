@@ -1,13 +1,13 @@
-//! Over how many reactors and workers the connections of any server are spread, or which rule refuses them.
+//! Over how many reactors and workers the connections of any server are spread, or which check refuses them.
 
 use ::host::Facts;
 
 use crate::host::Host;
 use crate::number::{bytes, thousands};
 use crate::request::Demand;
-use crate::rules;
-use crate::rules::rule::{Finding, Kind, Limit, Rule, Turn};
-use crate::rules::subject::Subject;
+use crate::checks;
+use crate::checks::check::{Finding, Kind, Limit, Check, Turn};
+use crate::checks::subject::Subject;
 
 /// The fewest of both that hold the connections while the limits stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +24,9 @@ pub struct Spread {
 /// What they need, what is in the way, and the command that moves it.
 pub fn spread(facts: &Facts, host: &Host, demand: Demand) -> Result<Spread, String> {
     let subject = Subject::of_demand(facts, host, demand);
-    let mut hit: Vec<(&Rule, &Limit, Finding)> = rules::for_spread()
-        .filter_map(|rule| match &rule.kind {
-            Kind::Limit(limit) => Some((rule, limit, (limit.judge)(&subject)?)),
+    let mut hit: Vec<(&Check, &Limit, Finding)> = checks::for_spread()
+        .filter_map(|check| match &check.kind {
+            Kind::Limit(limit) => Some((check, limit, (limit.judge)(&subject)?)),
             Kind::Setting(_) => None,
         })
         .filter(|(.., finding)| finding.is_hit(demand.connections))
@@ -35,11 +35,11 @@ pub fn spread(facts: &Facts, host: &Host, demand: Demand) -> Result<Spread, Stri
     hit.sort_by_key(|(.., finding)| finding.mend.as_ref().is_some_and(|mend| mend.turn == Turn::Flag));
     match hit.first() {
         None => Ok(Spread { reactors: subject.reactors, workers: subject.workers }),
-        Some((rule, limit, finding)) => Err(refusal(rule, limit, finding)),
+        Some((check, limit, finding)) => Err(refusal(check, limit, finding)),
     }
 }
 
-fn refusal(rule: &Rule, limit: &Limit, finding: &Finding) -> String {
+fn refusal(check: &Check, limit: &Limit, finding: &Finding) -> String {
     let amount = |number| match limit.unit {
         "bytes" => bytes(number),
         unit => format!("{} {unit}", thousands(number)),
@@ -48,5 +48,5 @@ fn refusal(rule: &Rule, limit: &Limit, finding: &Finding) -> String {
     let needed = measure.and_then(|measure| measure.need).map_or_else(|| format!("more {}", limit.unit), amount);
     let mend = finding.mend.as_ref().map(|mend| mend.command.as_str()).or(finding.way_out);
     let mend = mend.unwrap_or("use a larger host, or fewer connections");
-    format!("needs {needed}, and {} is {} ({}): {mend}", rule.id, finding.found, finding.meaning)
+    format!("needs {needed}, and {} is {} ({}): {mend}", check.id, finding.found, finding.meaning)
 }

@@ -87,7 +87,7 @@ pub(crate) fn desktop_with(changes: &[(&'static str, &'static str)]) -> Vec<(&'s
     files
 }
 
-/// The row of one rule.
+/// The row of one check.
 pub(crate) fn row<'a>(audit: &'a Audit, id: &str) -> &'a Row {
-    audit.rows.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("no rule {id}"))
+    audit.rows.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("no check {id}"))
 }

@@ -1,6 +1,6 @@
 //! Socket buffers and congestion control.
 
-use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::check::{Finding, Kind, Check, State, Turn};
 use super::subject::Subject;
 use crate::number::bytes;
 
@@ -8,20 +8,20 @@ use crate::number::bytes;
 /// scaling.
 const WINDOW_UNSCALED_BYTES: u64 = 65_535;
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
+pub(super) const CHECKS: &[Check] = &[
+    Check {
         id: "net.ipv4.tcp_rmem",
         title: "receive buffer: least, first, most",
         source: "tcp(7) tcp_rmem; kernel docs networking/ip-sysctl.rst",
         kind: Kind::Setting(receive),
     },
-    Rule {
+    Check {
         id: "net.ipv4.tcp_wmem",
         title: "send buffer: least, first, most",
         source: "tcp(7) tcp_wmem; kernel docs networking/ip-sysctl.rst",
         kind: Kind::Setting(send),
     },
-    Rule {
+    Check {
         id: "net.ipv4.tcp_congestion_control",
         title: "congestion control of new sockets",
         source: "linux net/ipv4/tcp_bbr.c, sk_pacing_status; tcp(7)",

@@ -1,6 +1,6 @@
 //! Outgoing connections: ports and addresses of the clients.
 
-use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::check::{Finding, Kind, Check, State, Turn};
 use super::subject::Subject;
 use crate::budget;
 use crate::number::{counted, thousands};
@@ -8,20 +8,20 @@ use crate::request::Side;
 
 const WIDER_RANGE: &str = "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"";
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
+pub(super) const CHECKS: &[Check] = &[
+    Check {
         id: "net.ipv4.ip_local_port_range",
         title: "ports for outgoing connections",
         source: "ip(7); kernel docs networking/ip-sysctl.rst, ip_local_port_range",
         kind: Kind::Setting(port_range),
     },
-    Rule {
+    Check {
         id: "net.ipv4.tcp_tw_reuse",
         title: "new connections over TIME_WAIT",
         source: "kernel docs networking/ip-sysctl.rst, tcp_tw_reuse",
         kind: Kind::Setting(tw_reuse),
     },
-    Rule {
+    Check {
         id: "client ports × addresses",
         title: "addresses the clients connect from",
         source: "ip(7) ip_local_port_range; linux net/ipv4/inet_hashtables.c, __inet_hash_connect; loadgen::plan",

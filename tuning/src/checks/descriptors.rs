@@ -1,56 +1,56 @@
 //! Limits on one descriptor table (of a reactor, a worker or a ring), and on the threads that share the
 //! connections.
 
-use super::rule::{Finding, Kind, Measure, Rule, State, Turn};
+use super::check::{Finding, Kind, Measure, Check, State, Turn};
 use super::subject::{Asker, Subject, descriptors_needed, largest, share};
 use crate::budget;
 use crate::number::{counted, thousands};
 use crate::request::Side;
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
+pub(super) const CHECKS: &[Check] = &[
+    Check {
         id: "RLIMIT_NOFILE hard",
         title: "descriptors a reactor may own",
         source: "getrlimit(2) RLIMIT_NOFILE; unshare(2) CLONE_FILES; socket(7) SO_REUSEPORT",
         kind: Kind::Setting(hard_limit),
     },
-    Rule {
+    Check {
         id: "RLIMIT_NOFILE soft",
         title: "descriptors before raising the limit",
         source: "getrlimit(2); linux uapi/linux/fs.h INR_OPEN_CUR",
         kind: Kind::Setting(soft_limit),
     },
-    Rule {
+    Check {
         id: "RLIMIT_NOFILE (server)",
         title: "descriptors of each reactor",
         source: "getrlimit(2) RLIMIT_NOFILE; unshare(2) CLONE_FILES; socket(7) SO_REUSEPORT",
         kind: Kind::stops("descriptors a table", None, server_tables),
     },
-    Rule {
+    Check {
         id: "RLIMIT_NOFILE (generator)",
         title: "descriptors of each worker",
         source: "getrlimit(2) RLIMIT_NOFILE; unshare(2) CLONE_FILES",
         kind: Kind::stops("descriptors a table", None, generator_tables),
     },
-    Rule {
+    Check {
         id: "io_uring direct descriptors",
         title: "connections of each ring",
         source: "linux io_uring/rsrc.c, IORING_MAX_FIXED_FILES and RLIMIT_NOFILE",
         kind: Kind::stops("slots a ring", None, ring_tables),
     },
-    Rule {
+    Check {
         id: "connections of a reactor",
         title: "what the server itself allows",
         source: "c10m serve --max-connections",
         kind: Kind::stops("connections", None, reactor_connections),
     },
-    Rule {
+    Check {
         id: "threads",
         title: "reactors or workers of one program",
         source: "c10m serve --reactors, c10m load -t; kernel docs admin-guide/sysctl/kernel.rst, threads-max, pid_max; cgroup pids.max",
         kind: Kind::stops("threads", None, threads),
     },
-    Rule {
+    Check {
         id: "fs.nr_open",
         title: "highest limit a table can have",
         source: "kernel docs admin-guide/sysctl/fs.rst, nr_open; linux fs/file.c",
@@ -107,7 +107,7 @@ fn soft_limit(subject: &Subject<'_>) -> Finding {
     Finding::setting(State::Info, thousands(soft), meaning).mend(Turn::Shell, "ulimit -Sn $(ulimit -Hn)")
 }
 
-/// The flag that shares the connections among enough reactors, or as many as possible; the rule `threads`
+/// The flag that shares the connections among enough reactors, or as many as possible; the check `threads`
 /// decides whether those are enough.
 fn more_reactors(subject: &Subject<'_>, finding: Finding) -> Finding {
     let reactors = subject.reactors_planned().unwrap_or(budget::THREADS_MAX);

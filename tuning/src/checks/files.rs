@@ -1,6 +1,6 @@
 //! Limits of the whole host on open files, and of one user on epoll watches.
 
-use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::check::{Finding, Kind, Check, State, Turn};
 use super::subject::Subject;
 use crate::number::thousands;
 use crate::request::Side;
@@ -8,14 +8,14 @@ use crate::request::Side;
 /// Files of all other programs where the host does not say how many are open: more than a desktop has.
 const OTHER_FILES: u64 = 100_000;
 
-pub(super) const OPEN: &[Rule] = &[Rule {
+pub(super) const OPEN: &[Check] = &[Check {
     id: "fs.file-max",
     title: "open files of the whole host",
     source: "kernel docs admin-guide/sysctl/fs.rst, file-max; linux fs/file_table.c, alloc_empty_file",
     kind: Kind::stops("files", Some(State::Bad), file_max),
 }];
 
-pub(super) const WATCHED: &[Rule] = &[Rule {
+pub(super) const WATCHED: &[Check] = &[Check {
     id: "fs.epoll.max_user_watches",
     title: "sockets a user may watch",
     source: "epoll(7), /proc interfaces; linux fs/eventpoll.c",

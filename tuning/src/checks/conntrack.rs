@@ -1,10 +1,10 @@
 //! Connection tracking: judged by whether it tracks, not by whether the module is loaded.
 
-use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::check::{Finding, Kind, Check, State, Turn};
 use super::subject::Subject;
 use crate::number::thousands;
 
-pub(super) const RULES: &[Rule] = &[Rule {
+pub(super) const CHECKS: &[Check] = &[Check {
     id: "net.netfilter.nf_conntrack_max",
     title: "connections the firewall tracks",
     source: "kernel docs networking/nf_conntrack-sysctl.rst; linux net/netfilter/nf_conntrack_core.c",
@@ -18,14 +18,14 @@ fn conntrack(subject: &Subject<'_>) -> Option<Finding> {
         return Some(Finding::setting(State::Ok, "absent", meaning));
     };
     let found = format!("{} of {} in use", thousands(count), thousands(most));
-    // Loaded does not mean active: without rules that need it, nothing is tracked.
+    // Loaded does not mean active: without checks that need it, nothing is tracked.
     if count == 0 {
         let has_nat = facts.iptables_tables.iter().flatten().any(|table| table == "nat");
         return Some(if has_nat {
             let meaning = "nothing is tracked now, but a nat table is in use and may track what comes";
             Finding::setting(State::Info, found, meaning)
         } else {
-            let meaning = "present but idle: without rules that need it nothing is tracked";
+            let meaning = "present but idle: without checks that need it nothing is tracked";
             Finding::setting(State::Ok, found, meaning)
         });
     }

@@ -1,4 +1,4 @@
-//! What the rules judge: the question, the host, and the numbers that several rules need.
+//! What the checks judge: the question, the host, and the numbers that several checks need.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::budget;
 use crate::host::Host;
 use crate::predict::{Shape, predict};
 use crate::request::{Backend, Demand, Request, Side};
-use crate::rules::spare::Spare;
+use crate::checks::spare::Spare;
 use ::host::Facts;
 use ::host::sysctl::LOCAL_PORT_RANGE_DEFAULT;
 use protocol::Workload;

@@ -1,20 +1,20 @@
 //! Memory: what the connections take, and the pages that queued data may take.
 
-use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::check::{Finding, Kind, Check, State, Turn};
 use super::subject::{Asker, Subject, largest};
 use crate::number::{bytes, thousands};
 use crate::predict::{QUEUED_MS, queued_at_once};
 use crate::request::Side;
 
 /// The limit that no setting moves.
-pub(super) const ROOM: &[Rule] = &[Rule {
+pub(super) const ROOM: &[Check] = &[Check {
     id: "memory",
     title: "kernel objects and both programs",
     source: "proc(5) MemAvailable; cgroups(7); slabinfo(5), object sizes measured on Linux 6.18",
     kind: Kind::stops("bytes", Some(State::Bad), room),
 }];
 
-pub(super) const QUEUED: &[Rule] = &[Rule {
+pub(super) const QUEUED: &[Check] = &[Check {
     id: "net.ipv4.tcp_mem",
     title: "pages of queued data",
     source: "kernel docs networking/ip-sysctl.rst, tcp_mem; linux net/core/sock.c, __sk_mem_raise_allocated",

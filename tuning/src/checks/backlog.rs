@@ -1,6 +1,6 @@
 //! Incoming connections: the queues they pass before the server accepts them.
 
-use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::check::{Finding, Kind, Check, State, Turn};
 use super::subject::{Asker, Subject};
 use crate::budget;
 use crate::number::{counted, thousands};
@@ -15,32 +15,32 @@ const CONNECTS_PER_SECOND: u64 = 100_000;
 /// How long a busy reactor may leave its accept queue alone, in milliseconds.
 const ACCEPT_STALL_MS: u64 = 100;
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
+pub(super) const CHECKS: &[Check] = &[
+    Check {
         id: "net.core.somaxconn",
         title: "accept queue of each listener",
         source: "listen(2); kernel docs networking/ip-sysctl.rst, somaxconn",
         kind: Kind::slows("connections a queue", Some(State::Warn), accept_queue),
     },
-    Rule {
+    Check {
         id: "net.ipv4.tcp_max_syn_backlog",
         title: "half-open connections without cookies",
         source: "linux net/ipv4/tcp_input.c tcp_conn_request",
         kind: Kind::Setting(max_syn_backlog),
     },
-    Rule {
+    Check {
         id: "net.ipv4.tcp_syncookies",
         title: "what happens when that queue is full",
         source: "kernel docs networking/ip-sysctl.rst, tcp_syncookies",
         kind: Kind::Setting(syncookies),
     },
-    Rule {
+    Check {
         id: "net.ipv4.tcp_abort_on_overflow",
         title: "what a client sees of a full queue",
         source: "kernel docs networking/ip-sysctl.rst, tcp_abort_on_overflow",
         kind: Kind::Setting(abort_on_overflow),
     },
-    Rule {
+    Check {
         id: "net.core.netdev_max_backlog",
         title: "packets waiting per processor",
         source: "linux drivers/net/loopback.c, net/core/dev.c enqueue_to_backlog",

@@ -1,4 +1,4 @@
-//! What a rule is, and what its judgement says. Data only: the rules are in the files beside this one.
+//! What a check is, and what its judgement says. Data only: the checks are in the files beside this one.
 
 use serde::Serialize;
 
@@ -31,18 +31,18 @@ impl State {
     }
 }
 
-/// A rule: its subject, its source, and how to judge it.
-pub(crate) struct Rule {
+/// A check: its subject, its source, and how to judge it.
+pub(crate) struct Check {
     /// The name of the sysctl or of the limit, as a web search finds it.
     pub(crate) id: &'static str,
     /// The same in words.
     pub(crate) title: &'static str,
-    /// Where the rule and its constants come from.
+    /// Where the check and its constants come from.
     pub(crate) source: &'static str,
     pub(crate) kind: Kind,
 }
 
-/// Whether some number of connections can reach it, which decides who reads the rule. A judgement reads only
+/// Whether some number of connections can reach it, which decides who reads the check. A judgement reads only
 /// the facts and the question.
 pub(crate) enum Kind {
     /// No number of connections reaches it: the audit alone reads it.
@@ -107,7 +107,7 @@ pub(crate) enum Turn {
     Flag,
 }
 
-/// A command that fixes what a rule found.
+/// A command that fixes what a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mend {
     pub(crate) turn: Turn,
@@ -138,7 +138,7 @@ impl Measure {
 pub(crate) struct Finding {
     /// `None`: a setting, or a limit that does not apply to the request.
     pub(crate) measure: Option<Measure>,
-    /// The state, if the measure and the rule's alarm do not decide it.
+    /// The state, if the measure and the check's alarm do not decide it.
     pub(crate) state: Option<State>,
     /// The value on this host, in words.
     pub(crate) found: String,

@@ -1,41 +1,41 @@
 //! The host itself: io_uring, clock, frequency, mitigations, capabilities and other load.
 
-use super::rule::{Finding, Kind, Measure, Rule, State, Turn};
+use super::check::{Finding, Kind, Measure, Check, State, Turn};
 use super::subject::{IoUring, Subject};
 
-pub(super) const RING: &[Rule] = &[Rule {
+pub(super) const RING: &[Check] = &[Check {
     id: "kernel.io_uring_disabled",
     title: "whether a ring can be set up",
     source: "kernel docs admin-guide/sysctl/kernel.rst, io_uring_disabled; io_uring_setup(2)",
     kind: Kind::stops("0 or 1", Some(State::Warn), io_uring),
 }];
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
+pub(super) const CHECKS: &[Check] = &[
+    Check {
         id: "clocksource",
         title: "what reading the time costs",
         source: "vdso(7); linux arch/x86/include/asm/vdso/clocksource.h",
         kind: Kind::Setting(clocksource),
     },
-    Rule {
+    Check {
         id: "scaling_governor",
         title: "processor frequency",
         source: "kernel docs admin-guide/pm/cpufreq.rst",
         kind: Kind::Setting(governor),
     },
-    Rule {
+    Check {
         id: "mitigations",
         title: "protections against the processor",
         source: "kernel docs admin-guide/hw-vuln/index.rst",
         kind: Kind::Setting(mitigations),
     },
-    Rule {
+    Check {
         id: "capabilities",
         title: "what this process may set up",
         source: "capabilities(7)",
         kind: Kind::Setting(capabilities),
     },
-    Rule {
+    Check {
         id: "pressure",
         title: "other load on this host",
         source: "kernel docs accounting/psi.rst",

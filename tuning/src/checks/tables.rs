@@ -1,6 +1,6 @@
 //! Kernel tables of connections: established, closing, and without an owner.
 
-use super::rule::{Finding, Kind, Rule, State, Turn};
+use super::check::{Finding, Kind, Check, State, Turn};
 use super::subject::Subject;
 use crate::number::thousands;
 use crate::request::Side;
@@ -12,21 +12,21 @@ const CHAIN_INFO_MAX: u64 = 32;
 /// Most entries a namespace may ask for (kernel docs networking/ip-sysctl.rst).
 const CHILD_ENTRIES_MAX: u64 = 1 << 24;
 
-pub(super) const OPEN: &[Rule] = &[Rule {
+pub(super) const OPEN: &[Check] = &[Check {
     id: "net.ipv4.tcp_ehash_entries",
     title: "hash buckets of open connections",
     source: "kernel docs networking/ip-sysctl.rst, tcp_ehash_entries, tcp_child_ehash_entries; linux commit d1e5e6408b",
     kind: Kind::slows("buckets", Some(State::Warn), socket_table),
 }];
 
-pub(super) const TIME_WAIT: &[Rule] = &[Rule {
+pub(super) const TIME_WAIT: &[Check] = &[Check {
     id: "net.ipv4.tcp_max_tw_buckets",
     title: "closed within a minute",
     source: "kernel docs networking/ip-sysctl.rst, tcp_max_tw_buckets",
     kind: Kind::slows("sockets", Some(State::Info), time_wait),
 }];
 
-pub(super) const ORPHANS: &[Rule] = &[Rule {
+pub(super) const ORPHANS: &[Check] = &[Check {
     id: "net.ipv4.tcp_max_orphans",
     title: "closing at once, without a process",
     source: "kernel docs networking/ip-sysctl.rst, tcp_max_orphans",
