@@ -3,12 +3,12 @@
 
 use serde::Serialize;
 
+use crate::checks;
+use crate::checks::check::{Check, Finding, Kind, Limit, State};
+use crate::checks::subject::{IoUring, Subject};
 use crate::host::Host;
 use crate::number::counted;
 use crate::request::Side;
-use crate::checks;
-use crate::checks::check::{Finding, Kind, Limit, Check, State};
-use crate::checks::subject::{IoUring, Subject};
 use ::host::Facts;
 
 /// One judged setting.

@@ -6,13 +6,13 @@
 
 mod backlog;
 mod buffers;
+pub(crate) mod check;
 mod conntrack;
 mod descriptors;
 mod files;
 mod host;
 mod memory;
 mod ports;
-pub(crate) mod check;
 pub(crate) mod spare;
 pub(crate) mod subject;
 mod tables;
@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn audit_and_plan_read_the_same_rules() {
-        let ids = |checks: &mut dyn Iterator<Item = &'static Check>| checks.map(|check| check.id).collect::<BTreeSet<_>>();
+        let ids =
+            |checks: &mut dyn Iterator<Item = &'static Check>| checks.map(|check| check.id).collect::<BTreeSet<_>>();
         assert_eq!(ids(&mut for_audit()), ids(&mut for_plan()));
         assert_eq!(for_audit().count(), for_plan().count());
     }

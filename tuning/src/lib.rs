@@ -7,15 +7,15 @@
 
 mod audit;
 pub mod budget;
+mod checks;
 mod host;
 mod number;
 pub mod plan;
 mod predict;
 mod request;
-mod checks;
 mod slabs;
 
 pub use audit::{Audit, Row, Tally};
-pub use number::{bytes, thousands};
 pub use checks::check::State;
 pub use checks::subject::IoUring;
+pub use number::{bytes, thousands};

@@ -13,10 +13,10 @@ use crate::checks;
 use crate::checks::subject::{IoUring, Subject};
 use ::host::Facts;
 
+pub use crate::checks::spare::MemoryLimit;
 pub use crate::host::Host;
 pub use crate::predict::{Owner, Part, Prediction, Shape, predict};
 pub use crate::request::{Backend, Demand, Request, Side};
-pub use crate::checks::spare::MemoryLimit;
 pub use crate::slabs::{Basis, Slabs};
 pub use fit::Fit;
 pub use link::{Link, Verdict};

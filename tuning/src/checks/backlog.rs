@@ -1,6 +1,6 @@
 //! Incoming connections: the queues they pass before the server accepts them.
 
-use super::check::{Finding, Kind, Check, State, Turn};
+use super::check::{Check, Finding, Kind, State, Turn};
 use super::subject::{Asker, Subject};
 use crate::budget;
 use crate::number::{counted, thousands};

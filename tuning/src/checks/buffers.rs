@@ -1,6 +1,6 @@
 //! Socket buffers and congestion control.
 
-use super::check::{Finding, Kind, Check, State, Turn};
+use super::check::{Check, Finding, Kind, State, Turn};
 use super::subject::Subject;
 use crate::number::bytes;
 

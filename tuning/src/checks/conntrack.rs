@@ -1,6 +1,6 @@
 //! Connection tracking: judged by whether it tracks, not by whether the module is loaded.
 
-use super::check::{Finding, Kind, Check, State, Turn};
+use super::check::{Check, Finding, Kind, State, Turn};
 use super::subject::Subject;
 use crate::number::thousands;
 

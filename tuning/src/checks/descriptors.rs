@@ -1,7 +1,7 @@
 //! Limits on one descriptor table (of a reactor, a worker or a ring), and on the threads that share the
 //! connections.
 
-use super::check::{Finding, Kind, Measure, Check, State, Turn};
+use super::check::{Check, Finding, Kind, Measure, State, Turn};
 use super::subject::{Asker, Subject, descriptors_needed, largest, share};
 use crate::budget;
 use crate::number::{counted, thousands};

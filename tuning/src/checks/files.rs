@@ -1,6 +1,6 @@
 //! Limits of the whole host on open files, and of one user on epoll watches.
 
-use super::check::{Finding, Kind, Check, State, Turn};
+use super::check::{Check, Finding, Kind, State, Turn};
 use super::subject::Subject;
 use crate::number::thousands;
 use crate::request::Side;

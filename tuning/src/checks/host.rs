@@ -1,6 +1,6 @@
 //! The host itself: io_uring, clock, frequency, mitigations, capabilities and other load.
 
-use super::check::{Finding, Kind, Measure, Check, State, Turn};
+use super::check::{Check, Finding, Kind, Measure, State, Turn};
 use super::subject::{IoUring, Subject};
 
 pub(super) const RING: &[Check] = &[Check {

@@ -1,6 +1,6 @@
 //! Memory: what the connections take, and the pages that queued data may take.
 
-use super::check::{Finding, Kind, Check, State, Turn};
+use super::check::{Check, Finding, Kind, State, Turn};
 use super::subject::{Asker, Subject, largest};
 use crate::number::{bytes, thousands};
 use crate::predict::{QUEUED_MS, queued_at_once};

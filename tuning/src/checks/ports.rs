@@ -1,6 +1,6 @@
 //! Outgoing connections: ports and addresses of the clients.
 
-use super::check::{Finding, Kind, Check, State, Turn};
+use super::check::{Check, Finding, Kind, State, Turn};
 use super::subject::Subject;
 use crate::budget;
 use crate::number::{counted, thousands};

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::budget;
+use crate::checks::spare::Spare;
 use crate::host::Host;
 use crate::predict::{Shape, predict};
 use crate::request::{Backend, Demand, Request, Side};
-use crate::checks::spare::Spare;
 use ::host::Facts;
 use ::host::sysctl::LOCAL_PORT_RANGE_DEFAULT;
 use protocol::Workload;

@@ -1,6 +1,6 @@
 //! Kernel tables of connections: established, closing, and without an owner.
 
-use super::check::{Finding, Kind, Check, State, Turn};
+use super::check::{Check, Finding, Kind, State, Turn};
 use super::subject::Subject;
 use crate::number::thousands;
 use crate::request::Side;

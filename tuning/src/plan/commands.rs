@@ -3,9 +3,9 @@
 
 use super::link::Judged;
 use crate::budget;
-use crate::request::Side;
 use crate::checks::check::{Mend, Turn};
 use crate::checks::subject::Subject;
+use crate::request::Side;
 
 /// Every command, for people to copy. Flags are left out: the lines that start the programs carry them.
 pub(super) fn in_order(subject: &Subject<'_>, judged: &[Judged]) -> Vec<String> {

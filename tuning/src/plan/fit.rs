@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::link::{Link, Verdict};
 use super::readable::Unreadable;
+use crate::checks::subject::Subject;
 use crate::number::{bytes, thousands};
 use crate::request::Side;
-use crate::checks::subject::Subject;
 
 /// Physical addresses of x86-64 have 52 bits at most (AMD64 Architecture Programmer's Manual 2, 5.1), and those of
 /// 64-bit Arm as many outside of FEAT_D128: 4 PiB.

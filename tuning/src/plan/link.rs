@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::checks::check::{Effect, Kind, Mend, Check};
+use crate::checks::check::{Check, Effect, Kind, Mend};
 use crate::checks::subject::Subject;
 
 /// The effect of a limit on the requested number of connections.

@@ -5,8 +5,8 @@ use ::host::{Conntrack, Cpu, Files, Meminfo, Network, Process, SlabCache, sysctl
 use serde::Serialize;
 
 use super::link::{Link, Verdict};
-use crate::request::Side;
 use crate::checks::subject::Subject;
+use crate::request::Side;
 use crate::slabs::Basis;
 
 /// A fact that the host does not show.

@@ -2,12 +2,12 @@
 
 use ::host::Facts;
 
+use crate::checks;
+use crate::checks::check::{Check, Finding, Kind, Limit, Turn};
+use crate::checks::subject::Subject;
 use crate::host::Host;
 use crate::number::{bytes, thousands};
 use crate::request::Demand;
-use crate::checks;
-use crate::checks::check::{Finding, Kind, Limit, Check, Turn};
-use crate::checks::subject::Subject;
 
 /// The fewest of both that hold the connections while the limits stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
