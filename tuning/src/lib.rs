@@ -9,6 +9,7 @@ mod audit;
 pub mod budget;
 mod checks;
 mod host;
+pub mod knowledge;
 mod number;
 pub mod plan;
 mod predict;
