@@ -7,6 +7,7 @@
 
 mod audit;
 pub mod budget;
+pub mod change;
 mod checks;
 mod host;
 pub mod knowledge;
