@@ -165,11 +165,16 @@ impl Journal {
         disk.rename(new, Path::new(Journal::PATH)).map_err(failed)
     }
 
+    /// Removes one that was not put in its place.
+    pub(super) fn remove_new(disk: &dyn Disk) -> Result<(), JournalError> {
+        disk.remove(Path::new(Journal::NEW)).map_err(|why| JournalError::Io { what: "remove", why })
+    }
+
     /// Removes it and all traces of it.
     pub(super) fn remove(disk: &dyn Disk) -> Result<(), JournalError> {
         let failed = |why| JournalError::Io { what: "remove", why };
         // The journal last: without it nobody would look for the rest.
-        disk.remove(Path::new(Journal::NEW)).map_err(failed)?;
+        Journal::remove_new(disk)?;
         disk.remove(Path::new(Journal::PATH)).map_err(failed)?;
         for directory in Journal::DIRECTORIES.into_iter().rev() {
             disk.remove_directory(Path::new(directory)).map_err(failed)?;

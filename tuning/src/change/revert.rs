@@ -70,7 +70,7 @@ fn list<T: fmt::Display>(all: &[T]) -> String {
 /// If something cannot be restored.
 pub fn recover(disk: &dyn Disk) -> Result<Option<Journal>, RevertError> {
     match Journal::read(disk)? {
-        Some(journal) if journal.stage == Stage::Applied => Ok(None),
+        Some(journal) if journal.stage == Stage::Applied => Ok(Journal::remove_new(disk).map(|()| None)?),
         Some(journal) => undo(disk, &journal).map(|()| Some(journal)),
         None => Ok(Journal::remove(disk).map(|()| None)?),
     }
