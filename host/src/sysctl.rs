@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access as Mode, access as may};
 use rustix::io::Errno;
+use serde::Serialize;
 
 use crate::text::numbers;
 
@@ -26,7 +27,8 @@ pub fn write(name: &str, value: &str) -> io::Result<()> {
 }
 
 /// What this process can do with a setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// Read and write it.
     Writable,

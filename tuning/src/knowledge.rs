@@ -2,11 +2,13 @@
 //! and its loading; what a host has, and what follows from it, is judged elsewhere.
 
 mod embedded;
+mod find;
 mod formula;
 mod load;
 mod rule;
 mod variables;
 
+pub use find::FoundBy;
 pub use formula::{Formula, FormulaError};
 pub use load::{Knowledge, LoadError};
 pub use rule::{Amount, Applies, How, InNamespaces, Kind, Recommendation, Rule, Scope};
