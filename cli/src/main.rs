@@ -85,7 +85,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Report(args) => report::run(args),
         Command::Compare(args) => compare::run(args),
-        Command::Tune(args) => tune::run(args, io_uring()),
+        Command::Tune(args) => tune::run(args, io_uring),
         Command::NullServer(args) => null_server::run(args),
         Command::RunInto(args) => lab::run_into(args.wall()),
         Command::Turns(args) => turns::run(args),

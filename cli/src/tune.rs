@@ -38,12 +38,12 @@ enum TuneCommand {
     Revert(change::RevertArgs),
 }
 
-/// Runs the sub-command. `io_uring` tells whether a ring can be set up here. The exit code is 0 whatever was found,
+/// Runs the sub-command. `io_uring` tries whether a ring can be set up here. The exit code is 0 whatever was found,
 /// because a finding is an answer and not a failure; a change that is refused or fails has 1.
-pub(crate) fn run(args: TuneArgs, io_uring: IoUring) -> anyhow::Result<u8> {
+pub(crate) fn run(args: TuneArgs, io_uring: impl Fn() -> IoUring) -> anyhow::Result<u8> {
     let (text, code) = match args.command {
-        TuneCommand::Audit(args) => (audit::text(&args, &io_uring)?, 0),
-        TuneCommand::Plan(args) => (plan::text(&args, &io_uring)?, 0),
+        TuneCommand::Audit(args) => (audit::text(&args, &io_uring())?, 0),
+        TuneCommand::Plan(args) => (plan::text(&args, &io_uring())?, 0),
         TuneCommand::Explain(args) => (explain::text(&args)?, 0),
         TuneCommand::Diff(args) => change::diff(&args)?,
         TuneCommand::Apply(args) => change::apply_profile(&args)?,

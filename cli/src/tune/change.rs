@@ -165,7 +165,10 @@ pub(super) fn apply_profile(args: &ApplyArgs) -> anyhow::Result<(String, u8)> {
 pub(super) fn revert_last(args: &RevertArgs) -> anyhow::Result<(String, u8)> {
     let disk = args.place.disk()?;
     let journal = if args.write {
-        let Some(_) = Journal::read(&disk)? else { return nothing_to_revert(args) };
+        // A call that was killed may have left no more than a directory.
+        if !disk.is_directory(Path::new(Journal::OUTER_DIRECTORY)) {
+            return nothing_to_revert(args);
+        }
         let _lock = disk.lock(Path::new(Journal::DIRECTORY))?;
         match recover(&disk)? {
             Some(journal) => Some(journal),

@@ -123,8 +123,11 @@ impl Journal {
     /// The directory that it is in, which is locked meanwhile.
     pub const DIRECTORY: &str = "/var/lib/c10m/tune";
 
+    /// The outermost directory that is there for it alone.
+    pub const OUTER_DIRECTORY: &str = "/var/lib/c10m";
+
     /// Directories of its own, the outermost first.
-    pub(super) const DIRECTORIES: [&str; 2] = ["/var/lib/c10m", "/var/lib/c10m/tune"];
+    pub(super) const DIRECTORIES: [&str; 2] = [Journal::OUTER_DIRECTORY, Journal::DIRECTORY];
 
     const NEW: &str = "/var/lib/c10m/tune/journal.json.new";
 
