@@ -8,6 +8,7 @@ mod count;
 mod explain;
 mod layout;
 mod plan;
+mod prove;
 mod rules;
 
 use std::io::{self, Write};
@@ -36,6 +37,8 @@ enum TuneCommand {
     Apply(change::ApplyArgs),
     /// Take back what `apply` did, or what is left of an `apply` that was interrupted.
     Revert(change::RevertArgs),
+    /// Try settings on this host, each under the workload in which it should matter, and say which do.
+    Prove(prove::ProveArgs),
 }
 
 /// Runs the sub-command. `io_uring` tries whether a ring can be set up here. The exit code is 0 whatever was found,
@@ -48,6 +51,7 @@ pub(crate) fn run(args: TuneArgs, io_uring: impl Fn() -> IoUring) -> anyhow::Res
         TuneCommand::Diff(args) => change::diff(&args)?,
         TuneCommand::Apply(args) => change::apply_profile(&args)?,
         TuneCommand::Revert(args) => change::revert_last(&args)?,
+        TuneCommand::Prove(args) => return prove::run(args),
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
         // The reader stopped early, as in `c10m tune audit | head`.

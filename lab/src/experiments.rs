@@ -14,6 +14,7 @@ mod ladder;
 mod omission;
 mod peers;
 mod ports;
+mod prove;
 mod quick;
 mod slow_clients;
 mod smoke;
@@ -23,6 +24,7 @@ mod uring;
 
 use crate::kinds::comparison::plan::Comparison;
 use crate::kinds::experiment::Experiment;
+use crate::kinds::scenario::trials::table::Trials;
 
 /// Every comparison.
 fn comparisons() -> Vec<Comparison> {
@@ -41,7 +43,7 @@ fn comparisons() -> Vec<Comparison> {
 
 /// Every experiment of either kind.
 fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
-    let scenarios: [Box<dyn Experiment>; 10] = [
+    let scenarios: [Box<dyn Experiment>; 11] = [
         Box::new(c10m::SCENARIO),
         Box::new(omission::SCENARIO),
         Box::new(storm::SCENARIO),
@@ -52,8 +54,14 @@ fn all() -> impl Iterator<Item = Box<dyn Experiment>> {
         Box::new(tail::SCENARIO),
         Box::new(blocking::SCENARIO),
         Box::new(database::SCENARIO),
+        Box::new(prove::SCENARIO),
     ];
     comparisons().into_iter().map(|comparison| Box::new(comparison) as Box<dyn Experiment>).chain(scenarios)
+}
+
+/// The trials of some settings; of all if `asked` is empty.
+pub(crate) fn trials(asked: Vec<String>, may_change_host: bool) -> Trials {
+    Trials { asked, may_change_host, ..prove::SCENARIO }
 }
 
 /// The experiments that `bench list` shows: all but those for tests.

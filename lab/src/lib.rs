@@ -28,7 +28,7 @@ pub use list::{names, text as list};
 pub use published::{List, write_list};
 pub use refusal::Refusal;
 pub use render::render;
-pub use run::{explain, run};
+pub use run::{explain, prove, run};
 pub use session::request::{Profile, Request};
 pub use session::{out, signals, terminal};
 pub use walk::{Wall, run_into};

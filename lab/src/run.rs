@@ -1,6 +1,7 @@
 //! Runs one experiment by name.
 
 use crate::experiments;
+use crate::kinds::experiment::Experiment as _;
 use crate::published;
 use crate::refusal::Refusal;
 use crate::session::local::Local;
@@ -21,6 +22,32 @@ pub fn run(request: &Request) -> anyhow::Result<u8> {
         }
         None => Err(unknown(&request.experiment).into()),
     };
+    refused(ended)
+}
+
+/// Tries settings under the workloads in which they should matter: those of `names`, or all if there is none. Returns the exit
+/// code. `may_change_host`: also those of the whole host, which are restored.
+///
+/// # Errors
+/// When nothing could be measured, or the result cannot be written.
+pub fn prove(request: &Request, names: Vec<String>, may_change_host: bool) -> anyhow::Result<u8> {
+    let trials = experiments::trials(names, may_change_host);
+    let ended = match trials.unknown().as_slice() {
+        [] => {
+            let ended = trials.run(request, &Local);
+            published::keep_list(&request.out);
+            ended
+        }
+        unknown => {
+            let known = trials.known().join(", ");
+            Err(Refusal::usage(format!("nothing tries {}; there are {known}", unknown.join(", "))).into())
+        }
+    };
+    refused(ended)
+}
+
+/// A refusal says so itself.
+fn refused(ended: anyhow::Result<u8>) -> anyhow::Result<u8> {
     ended.or_else(|error| {
         let refusal = error.downcast::<Refusal>()?;
         say!("c10m: {refusal}");

@@ -14,7 +14,7 @@ mod local;
 mod profile;
 mod revert;
 
-pub use apply::{ApplyError, apply};
+pub use apply::{ApplyError, apply, lend};
 pub use disk::{Disk, Kept};
 pub use draft::{Draft, FileChange, Refusal, SettingChange, Standing};
 pub use files::{SYSCTL_FILE, unit_file};

@@ -3,6 +3,7 @@
 pub(crate) mod host;
 pub(crate) mod host_state;
 pub(crate) mod journal;
+pub(crate) mod lent;
 pub(crate) mod limits;
 pub(crate) mod local;
 #[cfg(test)]
@@ -23,3 +24,4 @@ pub(crate) mod start;
 pub mod terminal;
 #[cfg(test)]
 pub(crate) mod trial;
+pub(crate) mod wire;

@@ -5,6 +5,7 @@
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, anyhow};
@@ -13,6 +14,7 @@ use sys::tun::Interface;
 use sys::veth;
 
 use crate::session::side::Side;
+use crate::session::wire::{self, End, Wire};
 
 /// Size of the table of established connections in network namespaces created from now on (Linux 6.1,
 /// Documentation/networking/ip-sysctl.rst). The setting belongs to the calling thread's namespace.
@@ -27,6 +29,8 @@ const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 1);
 const PREFIX_LEN: u8 = 16;
 /// The interface of either host.
 const CABLE: &str = "cable";
+/// The same for requests that want a C string.
+const CABLE_END: &std::ffi::CStr = c"cable";
 
 /// Does `work` in a new namespace whose table has a bucket for each of `sockets`. Passes `work` the number of buckets,
 /// or `None` when the kernel is too old to set it.
@@ -65,37 +69,65 @@ impl Hosts {
     /// Takes a side's end of the cable down, or up again. The other end then has no carrier, and what is sent is lost.
     pub(crate) fn set_cable(&self, side: Side, up: bool) -> anyhow::Result<()> {
         self.enter(side)?;
-        if up { set_up() } else { Ok(Interface::named(c"cable")?.set_down().context("cannot take the cable down")?) }
+        if up { set_up() } else { Ok(Interface::named(CABLE_END)?.set_down().context("cannot take the cable down")?) }
     }
 }
 
 /// Does `work` on the side of the server, beside a host for the clients that has `addresses` addresses. Both have a table
-/// with a bucket for each of `sockets`; `work` gets the number of buckets as with [`inside`].
+/// with a bucket for each of `sockets`; `work` gets the number of buckets as with [`inside`]. With a `wire` the cable is a long
+/// or a bad one.
 ///
 /// # Errors
-/// Without CAP_SYS_ADMIN, when the kernel has no veth, and the errors of `work`.
+/// Without CAP_SYS_ADMIN, when the kernel has no veth or no TUN devices, and the errors of `work`.
 pub(crate) fn joined<T: Send>(
     sockets: u64,
     addresses: u8,
+    wire: Option<Wire>,
     work: impl FnOnce(&Hosts, Option<u64>) -> anyhow::Result<T> + Send,
 ) -> anyhow::Result<T> {
     in_a_thread(move || {
         enter()?;
         let entries = enter_with_table(sockets)?;
         let server = host::open_namespace().context("cannot refer to a namespace")?;
+        let near = wire.map(|_| End::make(CABLE_END)).transpose()?;
         enter_with_table(sockets)?;
         let client = host::open_namespace().context("cannot refer to a namespace")?;
-        veth::connect(CABLE, CABLE, server.as_fd()).map_err(|error| {
-            let mends = if error.kind() == ErrorKind::Unsupported { ": `modprobe veth` loads it" } else { "" };
-            anyhow!("cannot join two network namespaces by veth ({error}){mends}")
-        })?;
+        let far = wire.map(|_| End::make(CABLE_END)).transpose()?;
+        if wire.is_none() {
+            connect(&server)?;
+        }
         clients(addresses).try_for_each(add_address)?;
         let hosts = Hosts { server, client };
         set_up()?;
         hosts.enter(Side::Server)?;
         add_address(SERVER)?;
         set_up()?;
-        work(&hosts, entries)
+        match (wire, near, far) {
+            (Some(wire), Some(near), Some(far)) => beside(wire, [near, far], || work(&hosts, entries)),
+            _ => work(&hosts, entries),
+        }
+    })
+}
+
+/// Joins the calling thread's namespace with the server's.
+fn connect(server: &OwnedFd) -> anyhow::Result<()> {
+    veth::connect(CABLE, CABLE, server.as_fd()).map_err(|error| {
+        let mends = if error.kind() == ErrorKind::Unsupported { ": `modprobe veth` loads it" } else { "" };
+        anyhow!("cannot join two network namespaces by veth ({error}){mends}")
+    })
+}
+
+/// Does `work` while packets are carried.
+fn beside<T>(wire: Wire, ends: [End; 2], work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let carrier = thread::Builder::new().name("wire".to_owned());
+        let carrier = carrier.spawn_scoped(scope, || wire::carry(wire, &ends, &stop))?;
+        let done = work();
+        stop.store(true, Ordering::Relaxed);
+        let carried = carrier.join().unwrap_or_else(|_| Err(anyhow!("the thread of the wire panicked")));
+        // Without the wire the work can only have failed; its cause is the wire's.
+        carried.and(done)
     })
 }
 
@@ -109,7 +141,7 @@ fn add_address(address: Ipv4Addr) -> anyhow::Result<()> {
 }
 
 fn set_up() -> anyhow::Result<()> {
-    Interface::named(c"cable")?.set_up().with_context(|| format!("cannot set up the interface {CABLE}"))
+    Interface::named(CABLE_END)?.set_up().with_context(|| format!("cannot set up the interface {CABLE}"))
 }
 
 /// Enters a namespace whose table has a bucket for each of `sockets`. The calling thread's namespace has to be its own, so
@@ -146,7 +178,7 @@ pub(crate) fn check(needs: Needs) -> anyhow::Result<()> {
     match needs {
         Needs::Nothing => Ok(()),
         Needs::Namespace => inside(1, |_| Ok(())),
-        Needs::Hosts => joined(1, 1, |_, _| Ok(())),
+        Needs::Hosts => joined(1, 1, None, |_, _| Ok(())),
     }
 }
 
@@ -199,7 +231,7 @@ mod tests {
         use std::io::{Read, Write};
         use std::net::{TcpListener, TcpStream};
         let outside = fs::read_link("/proc/thread-self/ns/net").unwrap();
-        let seen = joined(1000, 3, |hosts, entries| {
+        let seen = joined(1000, 3, None, |hosts, entries| {
             let mut servers = host::kernel::Sampler::new(host::kernel::Config::default());
             let listener = TcpListener::bind((SERVER, 7000))?;
             let before = servers.sample();
@@ -220,5 +252,26 @@ mod tests {
         assert_eq!((entries, server, client), (Some(1024), (Some(0), Some(1)), (Some(1), Some(0))));
         assert_eq!((peer, arrived), (CLIENT.into(), 1));
         assert_eq!(fs::read_link("/proc/thread-self/ns/net").unwrap(), outside);
+    }
+    /// A long cable takes its time both ways, and one that loses everything lets no connection through. Twice the delay is
+    /// the least that a handshake takes; how much more it is depends on the machine.
+    #[test]
+    fn a_long_cable_takes_its_time_and_a_bad_one_loses() {
+        use std::net::{TcpListener, TcpStream};
+        use std::time::{Duration, Instant};
+        let delay = Duration::from_millis(30);
+        let connect = |lost_per_10000| {
+            let wire = Wire { delay, lost_per_10000, seed: 1 };
+            joined(64, 1, Some(wire), |hosts, _| {
+                let _listener = TcpListener::bind((SERVER, 7000))?;
+                hosts.enter(Side::Client)?;
+                let begun = Instant::now();
+                let made = TcpStream::connect_timeout(&(SERVER, 7000).into(), Duration::from_millis(500)).is_ok();
+                Ok((made, begun.elapsed()))
+            })
+        };
+        let (made, took) = connect(0).expect("tests run as root");
+        assert!(made && took >= 2 * delay, "{took:?}");
+        assert!(!connect(10_000).expect("tests run as root").0);
     }
 }

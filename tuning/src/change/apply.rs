@@ -81,6 +81,19 @@ fn list(refusals: &[Refusal]) -> String {
 /// # Errors
 /// If it is refused or a step fails; then everything is as it was.
 pub fn apply(disk: &dyn Disk, draft: &Draft) -> Result<(), ApplyError> {
+    make(disk, draft, Stage::Applied)
+}
+
+/// The same for a while: whoever looks at the journal takes the change for one that was interrupted, and
+/// [`super::recover`] undoes it.
+///
+/// # Errors
+/// Likewise.
+pub fn lend(disk: &dyn Disk, draft: &Draft) -> Result<(), ApplyError> {
+    make(disk, draft, Stage::Begun)
+}
+
+fn make(disk: &dyn Disk, draft: &Draft, ends_as: Stage) -> Result<(), ApplyError> {
     if !draft.refusals.is_empty() {
         return Err(ApplyError::Refused(draft.refusals.clone()));
     }
@@ -97,7 +110,10 @@ pub fn apply(disk: &dyn Disk, draft: &Draft) -> Result<(), ApplyError> {
         return Err(error.into());
     }
     let done = write(disk, &journal).and_then(|()| {
-        journal.stage = Stage::Applied;
+        if ends_as == journal.stage {
+            return Ok(());
+        }
+        journal.stage = ends_as;
         journal.write(disk).map_err(Failure::Journal)
     });
     done.map_err(|what| match undo(disk, &journal) {

@@ -78,6 +78,11 @@ pub struct Refusal {
 }
 
 impl Draft {
+    /// The same without any file: for as long as nothing boots.
+    pub fn without_files(disk: &dyn Disk, profile: &Profile) -> Draft {
+        Draft { files: Vec::new(), directories: Vec::new(), ..Draft::new(disk, profile, None) }
+    }
+
     /// What applying `profile` comes to, with LimitNOFILE= in the drop-in `unit_file` if there is one.
     pub fn new(disk: &dyn Disk, profile: &Profile, unit_file: Option<&Path>) -> Draft {
         let mut draft = Draft {

@@ -7,4 +7,4 @@ macro_rules! files {
 }
 
 /// Names and texts, in the order in which people meet the settings.
-pub(super) const FILES: &[(&str, &str)] = files!["accept.toml"];
+pub(super) const FILES: &[(&str, &str)] = files!["accept.toml", "ports.toml", "sockets.toml"];

@@ -15,5 +15,6 @@ pub(crate) mod seen;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timeline;
+pub(crate) mod trials;
 mod watch;
 pub(crate) mod watched;

@@ -17,6 +17,7 @@ use crate::kinds::scenario::seen::Seen;
 use crate::kinds::scenario::timeline::{Action, DIRECTORY, Ground, Or, Ready, Retire, Role, Timeline, Until};
 use crate::kinds::scenario::watch::{self, Pids, Watch};
 use crate::session::host::{Command, Order, Passed, Program};
+use crate::session::lent::Lent;
 use crate::session::namespace::{self, Hosts};
 use crate::session::process::Process;
 use crate::session::side::Side;
@@ -36,19 +37,23 @@ const LOOK_SOON: Duration = Duration::from_millis(5);
 /// When it was interrupted, a required condition was not met, or a subject failed.
 pub(super) fn play(timeline: &Timeline, stage: &Stage<'_>) -> anyhow::Result<Seen> {
     let actions = &timeline.actions;
+    // Before any namespace: a child of the host's does not have these.
+    let _lent = (!timeline.lent.is_empty()).then(|| Lent::take(&timeline.lent)).transpose()?;
     match timeline.ground {
         Ground::Here => Player::new(stage, None).play(actions),
         Ground::Namespace { sockets } => namespace::inside(sockets, |ehash_entries| {
             prepare()?;
             Ok(Seen { ehash_entries, ..Player::new(stage, None).play(actions)? })
         }),
-        Ground::Joined { sockets, addresses } => namespace::joined(sockets, addresses, |hosts, ehash_entries| {
-            for side in Side::BOTH {
-                hosts.enter(side)?;
-                prepare()?;
-            }
-            Ok(Seen { ehash_entries, ..Player::new(stage, Some(hosts)).play(actions)? })
-        }),
+        Ground::Joined { sockets, addresses, wire } => {
+            namespace::joined(sockets, addresses, wire, |hosts, ehash_entries| {
+                for side in Side::BOTH {
+                    hosts.enter(side)?;
+                    prepare()?;
+                }
+                Ok(Seen { ehash_entries, ..Player::new(stage, Some(hosts)).play(actions)? })
+            })
+        }
     }
 }
 

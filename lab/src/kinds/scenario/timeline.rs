@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::host::{Command, Order};
 use crate::session::side::Side;
+use crate::session::wire::Wire;
 
 /// A placeholder in the arguments of later commands, for the host and port that the server announced.
 pub(crate) const SERVER: &str = "{host}:{port}";
@@ -150,20 +151,22 @@ pub(crate) enum Or {
 }
 
 /// Where a run takes place. `sockets` is how many the tables of connections are made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Ground {
     /// In the network namespace of this program.
     Here,
     /// In a namespace of its own.
     Namespace { sockets: u64 },
-    /// On two hosts of its own, joined by a cable; the client's has so many addresses.
-    Joined { sockets: u64, addresses: u8 },
+    /// On two hosts of its own, joined by a cable; the client's has so many addresses. With a wire the cable is long or bad.
+    Joined { sockets: u64, addresses: u8, wire: Option<Wire> },
 }
 
 /// What one run does.
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline {
     pub(crate) ground: Ground,
+    /// Settings of the whole host, which are restored at the end.
+    pub(crate) lent: Vec<(&'static str, &'static str)>,
     pub(crate) actions: Vec<Action>,
 }
 

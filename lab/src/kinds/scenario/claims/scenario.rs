@@ -55,7 +55,7 @@ impl Scenario for Claims {
     }
 
     fn timeline(&self, installed: &Installed, run: &Run<'_>) -> Timeline {
-        Timeline { ground: Ground::Here, actions: (self.timeline)(self, installed, run) }
+        Timeline { ground: Ground::Here, lent: vec![], actions: (self.timeline)(self, installed, run) }
     }
 
     fn found(&self, installed: &Installed, run: &Run<'_>, seen: &Seen) -> anyhow::Result<Finished> {

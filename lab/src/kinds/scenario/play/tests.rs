@@ -21,7 +21,7 @@ fn usual(between: Vec<Action>) -> Timeline {
     let mut actions = vec![start(Role::Server, "serve echo"), start(Role::Load, &format!("load tcp://{SERVER}"))];
     actions.extend(between);
     actions.extend([Action::wait(Until::Ended(Role::Load)), Action::End(Role::Server)]);
-    Timeline { ground: Ground::Here, actions }
+    Timeline { ground: Ground::Here, lent: vec![], actions }
 }
 
 /// Plays a timeline with these scripts for server, load and probe.
@@ -118,7 +118,7 @@ fn a_condition_that_is_not_met_in_time_ends_the_run_or_not() {
 #[test]
 fn a_timeline_ends_what_it_starts_and_nothing_else() {
     let load = || plays(Play::prints(&["record"], 0));
-    let forgotten = Timeline { ground: Ground::Here, actions: vec![start(Role::Server, "serve echo")] };
+    let forgotten = Timeline { ground: Ground::Here, lent: vec![], actions: vec![start(Role::Server, "serve echo")] };
     let error = played(&forgotten, load(), false).unwrap_err();
     assert_eq!(error.to_string(), "the timeline does not end the server");
     let error = played(&usual(vec![Action::End(Role::Probe)]), load(), false).unwrap_err();
@@ -176,7 +176,8 @@ fn a_program_runs_on_a_host_to_its_end() {
         side: Side::Server,
         command: Command::other("probe", &words(arguments), "the program"),
     };
-    let joined = |action| Timeline { ground: Ground::Joined { sockets: 1, addresses: 1 }, ..usual(vec![action]) };
+    let joined =
+        |action| Timeline { ground: Ground::Joined { sockets: 1, addresses: 1, wire: None }, ..usual(vec![action]) };
     let [serves, loads, _] = plays(Play::prints(&["record"], 0));
     let with = |program: Play| played(&joined(run("probe")), [serves.clone(), loads.clone(), program], false);
     assert!(with(Play::prints(&[], 0)).is_ok());
@@ -188,7 +189,7 @@ fn a_program_runs_on_a_host_to_its_end() {
 #[test]
 fn a_cable_goes_down_and_up_again() {
     use std::net::{TcpListener, TcpStream};
-    let seen = namespace::joined(64, 1, |hosts, _| {
+    let seen = namespace::joined(64, 1, None, |hosts, _| {
         let listener = TcpListener::bind((namespace::SERVER, 7000))?;
         let address = listener.local_addr()?;
         let connects = |patience_ms| -> anyhow::Result<bool> {

@@ -8,9 +8,10 @@ use crate::kinds::scenario::remedies::record::{ArmRecord, Better, RunRecord};
 /// An effect below this does not matter: what is at stake in these experiments is whether service goes on.
 pub(super) const EFFECT_MIN: f64 = 0.10;
 
-/// Judges all arms by the first figure, of which less or more is better.
-pub(super) fn judge_all(arms: &mut [ArmRecord], better: Better) {
-    let effects = effects(arms, better);
+/// Judges all arms by the first figure, of which less or more is better. Effects below `effect_min` (0.1 for 10 %) do not
+/// matter.
+pub(crate) fn judge_all(arms: &mut [ArmRecord], better: Better, effect_min: f64) {
+    let effects = effects(arms, better, effect_min);
     let is_nothing: Vec<bool> = arms.iter().map(is_nothing).collect();
     for ((arm, effect), own) in arms.iter_mut().zip(effects).zip(&is_nothing) {
         arm.effect = effect;
@@ -27,7 +28,7 @@ fn is_nothing(arm: &ArmRecord) -> bool {
 
 /// The effect of each arm. The first two do nothing about the trouble and have none; nor has an arm that lacks a repeat, nor
 /// any when there are fewer than [`BLOCKS_MIN`].
-fn effects(arms: &[ArmRecord], better: Better) -> Vec<Option<Effect>> {
+fn effects(arms: &[ArmRecord], better: Better, effect_min: f64) -> Vec<Option<Effect>> {
     let none = || vec![None; arms.len()];
     if arms.len() <= REFERENCES {
         return none();
@@ -51,7 +52,7 @@ fn effects(arms: &[ArmRecord], better: Better) -> Vec<Option<Effect>> {
         return none();
     }
     let count = judged.len() - REFERENCES;
-    let Some(findings) = judge(&[Starts { arms: (0..count).collect(), blocks }], count, EFFECT_MIN) else {
+    let Some(findings) = judge(&[Starts { arms: (0..count).collect(), blocks }], count, effect_min) else {
         return none();
     };
     let mut found = findings.pooled.into_iter();
@@ -106,7 +107,7 @@ mod tests {
         let (noisy, twice, same) = ([10.0, 11.0, 9.0, 10.5], [20.0, 22.5, 18.0, 21.0], [10.1, 10.9, 9.1, 10.4]);
         let arms = [arm(&noisy), arm(&same), arm(&twice), arm(&same)];
         let found = |better| {
-            let effects = effects(&arms, better);
+            let effects = effects(&arms, better, EFFECT_MIN);
             assert!(effects[..2].iter().all(Option::is_none));
             effects[2..].iter().map(|effect| effect.expect("four repeats")).collect::<Vec<Effect>>()
         };
@@ -130,7 +131,7 @@ mod tests {
             arm(&[20.0, 22.5, 18.0, 21.0]),
         ];
         arms[2].runs.remove(1);
-        let effects = effects(&arms, Better::More);
+        let effects = effects(&arms, Better::More, EFFECT_MIN);
         assert!(effects[2].is_none() && effects[3].is_some_and(|effect| effect.low > 1.5), "{effects:?}");
     }
 
@@ -144,16 +145,16 @@ mod tests {
             arm(&[20.0, 22.5, 18.0, 21.0]),
         ];
         arms[2].group = Some("other".to_owned());
-        let effects = effects(&arms, Better::More);
+        let effects = effects(&arms, Better::More, EFFECT_MIN);
         assert!(effects[2].is_none() && effects[3].is_some_and(|effect| effect.low > 1.5), "{effects:?}");
     }
 
     #[test]
     fn too_few_repeats_have_no_interval_and_nothing_counts_as_the_least() {
         let few = [arm(&[1.0; 3]), arm(&[1.0; 3]), arm(&[2.0; 3])];
-        assert!(effects(&few, Better::More).iter().all(Option::is_none));
+        assert!(effects(&few, Better::More, EFFECT_MIN).iter().all(Option::is_none));
         let none_at_all = [arm(&[0.0, 0.0, 0.0, 0.0]), arm(&[0.0, 0.0, 0.1, 0.0]), arm(&[100.0, 90.0, 110.0, 95.0])];
-        let effect = effects(&none_at_all, Better::More)[2].expect("four repeats");
+        let effect = effects(&none_at_all, Better::More, EFFECT_MIN)[2].expect("four repeats");
         assert!((90.0..110.0).contains(&effect.ratio), "{effect:?}");
     }
 
@@ -162,7 +163,7 @@ mod tests {
     fn a_ratio_to_nothing_is_a_bound() {
         let bounds = |arms: &[&[f64]]| {
             let mut arms: Vec<ArmRecord> = arms.iter().map(|values| arm(values)).collect();
-            judge_all(&mut arms, Better::Less);
+            judge_all(&mut arms, Better::Less, EFFECT_MIN);
             arms.iter().map(|arm| (arm.is_bound, arm.effect.map(|effect| effect.ratio.round()))).collect::<Vec<_>>()
         };
         let (some, none, seldom) = (&[20.0; 4][..], &[0.0; 4][..], &[0.0, 2.0, 2.0, 2.0][..]);

@@ -3,7 +3,7 @@
 
 pub(crate) mod arm;
 pub(crate) mod foretold;
-mod judge;
+pub(crate) mod judge;
 #[cfg(test)]
 pub(crate) mod made_up;
 mod picture;
@@ -15,4 +15,4 @@ pub(crate) mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;

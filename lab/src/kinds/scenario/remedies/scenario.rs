@@ -78,8 +78,8 @@ impl Scenario for Remedies {
     }
 
     fn timeline(&self, planned: &Planned, run: &Run<'_>) -> Timeline {
-        let ground = Ground::Joined { sockets: SOCKETS, addresses: planned.arm.addresses };
-        Timeline { ground, actions: (self.timeline)(&planned.arm, run) }
+        let ground = Ground::Joined { sockets: SOCKETS, addresses: planned.arm.addresses, wire: None };
+        Timeline { ground, lent: vec![], actions: (self.timeline)(&planned.arm, run) }
     }
 
     fn found(&self, planned: &Planned, run: &Run<'_>, seen: &Seen) -> anyhow::Result<Finished> {
@@ -124,7 +124,7 @@ impl Scenario for Remedies {
         };
         let mut remedies: Vec<ArmRecord> = played.planned.iter().map(arm).collect();
         if let Some(decides) = self.figures.first() {
-            judge::judge_all(&mut remedies, decides.better);
+            judge::judge_all(&mut remedies, decides.better, judge::EFFECT_MIN);
         }
         let figure = |figure: &crate::kinds::scenario::remedies::table::Figure| FigureRecord {
             name: figure.name.to_owned(),

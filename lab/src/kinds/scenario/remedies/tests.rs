@@ -84,7 +84,7 @@ fn record(arms: &[(&str, [f64; 4])]) -> Record {
     };
     let run_of = arms.iter().map(arm);
     let mut remedies: Vec<ArmRecord> = run_of.collect();
-    judge::judge_all(&mut remedies, Better::More);
+    judge::judge_all(&mut remedies, Better::More, judge::EFFECT_MIN);
     Record {
         notes: vec!["A note.".to_owned()],
         counters: vec![CounterRecord { side: Side::Client, name: "ActiveOpens".to_owned() }],
@@ -149,7 +149,7 @@ fn the_answer_comes_first_and_ranks_the_remedies() {
 fn each_part_of_the_answer_can_turn() {
     let mut same = usual();
     same.remedies[3].runs = same.remedies[0].runs.clone();
-    judge::judge_all(&mut same.remedies, Better::More);
+    judge::judge_all(&mut same.remedies, Better::More, judge::EFFECT_MIN);
     let said = answers(&TRIAL, &same);
     assert!(!said[1].contains("What helps") && said[1].contains("not enough to see"), "{said:?}");
     assert!(!said.contains(&"Do good.".to_owned()), "advice that nothing bears out: {said:?}");

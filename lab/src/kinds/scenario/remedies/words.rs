@@ -13,7 +13,7 @@ pub(crate) fn value(value: Option<f64>) -> String {
 }
 
 /// `2.04 [1.90, 2.20]`; `at least 1.90` where there was nothing left to compare with.
-pub(super) fn gain(arm: &ArmRecord, effect: &Effect) -> String {
+pub(crate) fn gain(arm: &ArmRecord, effect: &Effect) -> String {
     match arm.is_bound {
         true if effect.low > 1.0 => format!("at least {}", ratio(effect.low)),
         true if effect.high < 1.0 => format!("at most {}", ratio(effect.high)),

@@ -53,7 +53,7 @@ impl Scenario for Watched {
 
     fn timeline(&self, planned: &Planned, run: &Run<'_>) -> Timeline {
         let sockets = u64::from(planned.step.connections) * planned.step.place.ends();
-        Timeline { ground: Ground::Namespace { sockets }, actions: (self.timeline)(planned, run.seed) }
+        Timeline { ground: Ground::Namespace { sockets }, lent: vec![], actions: (self.timeline)(planned, run.seed) }
     }
 
     fn found(&self, planned: &Planned, _run: &Run<'_>, seen: &Seen) -> anyhow::Result<StepRecord> {

@@ -1,0 +1,67 @@
+//! Small requests at a fixed rate: what each costs the server. Here stand the settings that guides praise for speed.
+
+use super::lines::{self, of_host, trial};
+use crate::kinds::scenario::remedies::arm::Arm;
+use crate::kinds::scenario::remedies::record::Better;
+use crate::kinds::scenario::remedies::table::Figure;
+use crate::kinds::scenario::trials::table::{Trial, Workload};
+use crate::session::side::Side;
+
+pub(super) const REQUESTS: Workload = Workload {
+    name: "small requests",
+    what: "64 clients send 20,000 small requests a second. The figure is the CPU time of the server for each reply.",
+    cable: None,
+    sockets: 1 << 16,
+    timeline: |arm, run| {
+        let load = format!("--connections 64 --rate 20000 --warmup 0s --duration {}s", run.seconds);
+        lines::plain(arm, run, "/", &load)
+    },
+    figures: &[
+        Figure {
+            name: "server's CPU per reply",
+            unit: "µs",
+            better: Better::Less,
+            is_generators_time: false,
+            of: lines::server_cpu_us,
+        },
+        Figure {
+            name: "p99",
+            unit: "ms",
+            better: Better::Less,
+            is_generators_time: true,
+            of: |scene| Some(scene.load.response_us.p99? / 1000.0),
+        },
+    ],
+    least: |_| 0.01,
+    counters: &[
+        (Side::Server, "InSegs"),
+        (Side::Server, "OutSegs"),
+        (Side::Server, "DelayedACKs"),
+        (Side::Server, "TCPAutoCorking"),
+        (Side::Server, "TCPPureAcks"),
+        (Side::Server, "BusyPollRxPackets"),
+    ],
+    usual: Arm::named("usual", "the kernel's own settings, reno"),
+    planted: Arm {
+        serve: "--handicap 2000", ..Arm::named("2 µs more", "the server spends 2 µs more on each request")
+    },
+    trials: |_| {
+        vec![
+            trial!("net.ipv4.tcp_autocorking", "0", both),
+            trial!("net.ipv4.tcp_timestamps", "0", both),
+            trial!("net.ipv4.tcp_sack", "0", both),
+            trial!("net.ipv4.tcp_congestion_control", "bbr", both),
+            trial!("net.ipv4.tcp_congestion_control", "cubic", both),
+            trial!("net.ipv4.tcp_pingpong_thresh", "3", both),
+            trial!("net.ipv4.tcp_backlog_ack_defer", "0", both),
+            trial!("net.ipv4.tcp_ecn", "1", both),
+            of_host("net.core.busy_read", "50", "50"),
+            of_host("net.core.busy_poll", "50", "50"),
+            of_host("net.core.netdev_budget", "600", "600"),
+            of_host("net.core.dev_weight", "256", "256"),
+            of_host("net.core.netdev_max_backlog", "100000", "100000"),
+            of_host("net.core.skb_defer_max", "0", "0"),
+            of_host("net.core.rps_sock_flow_entries", "32768", "32768"),
+        ]
+    },
+};

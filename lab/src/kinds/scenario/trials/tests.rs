@@ -1,0 +1,1 @@
+//! Trials whose figures nobody measured.
