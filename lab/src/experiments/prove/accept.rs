@@ -3,17 +3,15 @@
 
 use std::time::Duration;
 
-use results::histogram::Latencies;
-
 use super::lines::{self, trial};
 use crate::kinds::scenario::plan::Run;
 use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::remedies::record::Better;
-use crate::kinds::scenario::remedies::scene::Scene;
 use crate::kinds::scenario::remedies::table::Figure;
-use crate::kinds::scenario::timeline::{Action, Role};
+use crate::kinds::scenario::timeline::{Action, Ready, Role, Until, words};
 use crate::kinds::scenario::trials::table::{Cable, Trial, Workload};
-use crate::session::host::Order;
+use crate::session::host::{Command, Order};
+use crate::session::namespace::SERVER;
 use crate::session::side::Side;
 
 const SOMAXCONN: &str = "net.core.somaxconn";
@@ -23,6 +21,12 @@ const ABORT: &str = "net.ipv4.tcp_abort_on_overflow";
 const SYNACK_RETRIES: &str = "net.ipv4.tcp_synack_retries";
 
 const CLIENTS: u32 = 2_000;
+/// When the server's connections are counted.
+const LOOK: &str = "look";
+/// After the server goes on.
+const LOOK_AFTER: Duration = Duration::from_millis(400);
+/// The server's sockets besides.
+const LISTENERS: u64 = 1;
 /// How long the server does nothing.
 const BUSY: Duration = Duration::from_millis(300);
 /// Less than the second after which a SYN is sent again.
@@ -31,7 +35,7 @@ const IN_TIME: Duration = Duration::from_millis(900);
 pub(super) const LONG_QUEUE: Workload = Workload {
     name: "burst of clients",
     what: "2,000 clients connect at once, 10 ms away, while the server is stopped for 300 ms. Its queue holds 4,096. The figure is the \
-           share that has its first reply within 900 ms, before a SYN is sent again.",
+           share that the server has after 700 ms; what it drops comes again after a second.",
     cable: CABLE,
     sockets: 1 << 16,
     timeline,
@@ -104,46 +108,66 @@ const CABLE: Option<Cable> = Some(Cable { delay: Duration::from_millis(10), lost
 
 fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
     let mut actions = lines::settings(arm);
-    actions.extend(lines::server(arm, run, "--backlog 4096"));
-    let load = format!("--connections {CLIENTS} --warmup 0s --duration {}s --connect-timeout 10s", run.seconds);
+    // An option is given once.
+    let backlog = if arm.serve.contains("--backlog") { "" } else { "--backlog 4096" };
+    actions.extend(lines::server(arm, run, backlog));
+    let burst = format!(
+        "slow idle http://{SERVER}:7000/ --allow-private --connections {CLIENTS} --connect-rate 1000000 --duration {}ms --cpu {} --json",
+        IN_TIME.as_millis(),
+        run.places.client
+    );
     actions.extend([
         Action::Tell(Role::Server, Order::Stop),
-        lines::load(arm, run, "/", &load),
+        Action::Start { role: Role::Slow, command: Command::own(&words(&burst)), ready: Ready::AtOnce },
         Action::rest(BUSY),
         Action::Tell(Role::Server, Order::Continue),
+        Action::rest(LOOK_AFTER),
+        Action::Mark(LOOK),
+        Action::wait(Until::Ended(Role::Slow)),
+        // One that comes later, and has all it needs: the account of every run has a load.
+        lines::load(arm, run, "/", "--connections 1 --rate 100 --warmup 0s --duration 100ms"),
     ]);
     actions.extend(lines::end());
     actions
 }
 
-const FIGURES: [Figure; 3] = [
+const FIGURES: [Figure; 4] = [
+    // What the client calls connected need not be: the server answers with a cookie, and drops the end of the handshake. What it
+    // accepts when the clients leave comes too late, as their FIN is the end of a handshake, too.
     Figure {
-        name: "served in time",
+        name: "taken in time",
         unit: "%",
         better: Better::More,
         is_generators_time: false,
-        of: |scene| share_within(scene, loadgen::Distribution::TimeToFirstResponse),
+        of: |scene| {
+            let left_ns = scene.mark(LOOK)?;
+            let before = scene.seen.observations.iter().filter(|observation| observation.at_ns <= left_ns);
+            let sockets = before.filter_map(|observation| observation.server.sockstat.tcp_inuse).max()?;
+            Some(100.0 * sockets.saturating_sub(LISTENERS) as f64 / f64::from(CLIENTS))
+        },
     },
     Figure {
-        name: "connected in time",
+        name: "connected by their own account",
         unit: "%",
         better: Better::More,
         is_generators_time: false,
-        of: |scene| share_within(scene, loadgen::Distribution::Connect),
+        of: |scene| Some(100.0 * scene.slow.as_ref()?.open_at_end as f64 / f64::from(CLIENTS)),
     },
     Figure {
-        name: "failed connects",
+        name: "still connecting",
         unit: "",
         better: Better::Less,
         is_generators_time: false,
-        of: |scene| Some(scene.load.connections.errors.values().sum::<u64>() as f64),
+        of: |scene| Some(scene.slow.as_ref()?.connecting_at_end as f64),
+    },
+    Figure {
+        name: "reset",
+        unit: "",
+        better: Better::Less,
+        is_generators_time: false,
+        of: |scene| Some(scene.slow.as_ref()?.reset as f64),
     },
 ];
-
-fn share_within(scene: &Scene<'_>, distribution: loadgen::Distribution) -> Option<f64> {
-    let times = Latencies::decode(scene.load.histograms.get(&distribution)?).ok()?;
-    Some(100.0 * times.count_within(IN_TIME) as f64 / f64::from(CLIENTS))
-}
 
 const COUNTERS: &[(Side, &str)] = &[
     (Side::Server, "ListenOverflows"),

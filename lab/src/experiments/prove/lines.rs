@@ -38,8 +38,13 @@ pub(super) fn settings(arm: &Arm) -> Vec<Action> {
 
 /// The server of an arm, with `more` arguments. What follows is observed.
 pub(super) fn server(arm: &Arm, run: &Run<'_>, more: &str) -> [Action; 2] {
+    server_of(arm, run, 1, more)
+}
+
+/// The same with more reactors.
+pub(super) fn server_of(arm: &Arm, run: &Run<'_>, reactors: u32, more: &str) -> [Action; 2] {
     let line = format!(
-        "serve http --listen {SERVER}:7000 --reactors 1 --cpus {} --json {more} {}",
+        "serve http --listen {SERVER}:7000 --reactors {reactors} --cpus {} --json {more} {}",
         run.places.server, arm.serve
     );
     [
@@ -48,13 +53,17 @@ pub(super) fn server(arm: &Arm, run: &Run<'_>, more: &str) -> [Action; 2] {
     ]
 }
 
+/// The addresses of the clients' host.
+pub(super) fn sources(arm: &Arm) -> String {
+    clients(arm.addresses).map(|address| address.to_string()).collect::<Vec<_>>().join(",")
+}
+
 /// The load of an arm, with `more` arguments.
 pub(super) fn load(arm: &Arm, run: &Run<'_>, path: &str, more: &str) -> Action {
-    let sources: Vec<String> = clients(arm.addresses).map(|address| address.to_string()).collect();
     let line = format!(
         "load http://{SERVER}:7000{path} --allow-private --threads 1 --cpus {} --source {} --seed {} --json {more} {}",
         run.places.client,
-        sources.join(","),
+        sources(arm),
         run.seed,
         arm.load
     );

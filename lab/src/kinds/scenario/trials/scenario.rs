@@ -1,6 +1,7 @@
 //! Plans, plays and publishes trials.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use results::report::{Document, Table};
 use results::shell;
@@ -20,6 +21,8 @@ use crate::session::host::Host;
 use crate::session::request::Profile;
 use crate::session::wire::Wire;
 
+const CONGESTION: &str = "net.ipv4.tcp_congestion_control";
+const ALLOWED_CONGESTION: &str = "net.ipv4.tcp_allowed_congestion_control";
 /// Seconds of a run beside the measured ones: two hosts, a server, a client.
 const AROUND_S: f64 = 0.7;
 
@@ -130,15 +133,10 @@ impl Scenario for Trials {
             Some(_) if !self.may_change_host => Err(format!(
                 "{name}: it is a setting of the whole host; --host changes it while it is tried, and restores it"
             )),
-            _ => {
-                let sysctls = case.trial.arm.settings.iter().map(|(_, sysctl, _)| *sysctl);
-                let lent = case.trial.host.iter().map(|(sysctl, _)| *sysctl);
-                let root = std::path::Path::new("/");
-                match sysctls.chain(lent).find(|sysctl| ::host::sysctl::value(root, sysctl).is_none()) {
-                    Some(missing) => Err(format!("{name}: this kernel has no {missing}")),
-                    None => Ok(case),
-                }
-            }
+            _ => match missing(&case.trial) {
+                Some(what) => Err(format!("{name}: {what}")),
+                None => Ok(case),
+            },
         }
     }
 
@@ -235,6 +233,23 @@ impl Scenario for Trials {
         arms().filter(|arm| arm.runs.len() == record.repeats as usize).count() >= cases
             && report::broken(record).is_empty()
     }
+}
+
+/// What a kernel lacks for a trial.
+fn missing(trial: &Trial) -> Option<String> {
+    let value = |name: &str| ::host::sysctl::value(Path::new("/"), name);
+    let own = trial.arm.settings.iter().map(|(_, name, value)| (*name, *value));
+    for (name, wanted) in own.chain(trial.host) {
+        if value(name).is_none() {
+            return Some(format!("this kernel has no {name}"));
+        }
+        // A child namespace may choose among these only (net/ipv4/tcp_cong.c, tcp_set_default_congestion_control).
+        let allowed = value(ALLOWED_CONGESTION).unwrap_or_default();
+        if name == CONGESTION && !allowed.split_whitespace().any(|one| one == wanted) {
+            return Some(format!("a namespace may choose {wanted} only where {ALLOWED_CONGESTION} has it"));
+        }
+    }
+    None
 }
 
 fn arm_record(case: &Case, name: &str, found: &[Finished]) -> ArmRecord {
