@@ -8,7 +8,7 @@
 mod apply;
 mod disk;
 mod draft;
-mod files;
+pub(crate) mod files;
 mod journal;
 mod local;
 mod profile;

@@ -15,6 +15,7 @@ pub mod knowledge;
 mod number;
 pub mod plan;
 mod predict;
+pub mod profiles;
 mod request;
 mod slabs;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::disk::{Disk, Kept};
-use super::files::{SYSCTL_FILE, sysctl_text, unit_text};
+use super::files::{SYSCTL_FILE, about, sysctl_text, unit_text};
 use super::profile::{Profile, Wanted};
 use crate::knowledge::How;
 
@@ -100,11 +100,11 @@ impl Draft {
         }
         if !profile.settings.is_empty() {
             let values = profile.settings.iter().zip(draft.settings.iter().map(|change| change.after.as_str()));
-            let text = sysctl_text(&profile.name, values);
+            let text = sysctl_text(&about(&profile.name), values);
             draft.file(disk, Path::new(SYSCTL_FILE), text);
         }
         if let (Some(path), Some(open_files)) = (unit_file, profile.open_files) {
-            draft.file(disk, path, unit_text(&profile.name, path, open_files));
+            draft.file(disk, path, unit_text(&about(&profile.name), path, open_files));
         }
         draft
     }

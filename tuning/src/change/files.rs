@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::profile::Wanted;
 
+/// Characters of a line of comment.
+const COMMENT_WIDTH: usize = 110;
+
 /// The drop-in for sysctl(8) and systemd-sysctl(8). Files are read in the order of their names (sysctl.d(5)); those of
 /// packages begin with 10 to 60, and an administrator can still override this one.
 pub const SYSCTL_FILE: &str = "/etc/sysctl.d/90-c10m.conf";
@@ -20,22 +23,24 @@ pub fn unit_file(unit: &str) -> Option<PathBuf> {
     (is_name && section).then(|| Path::new("/etc/systemd/system").join(format!("{unit}.d/90-c10m.conf")))
 }
 
-/// The text of [`SYSCTL_FILE`] for values and the reasons for them.
-pub(super) fn sysctl_text<'a>(what: &str, settings: impl Iterator<Item = (&'a Wanted, &'a str)>) -> String {
-    let mut text =
-        format!("# {what}. `c10m tune revert --write` takes it back; `c10m tune explain NAME` tells more.\n");
+/// The text of a file for sysctl(8): what it is about, then values with the reasons for them.
+pub(crate) fn sysctl_text<'a>(about: &str, settings: impl Iterator<Item = (&'a Wanted, &'a str)>) -> String {
+    let mut text = comment(about);
     for (wanted, value) in settings {
         text.push('\n');
-        if !wanted.because.is_empty() {
-            text.push_str(&format!("# {}\n", wanted.because.replace('\n', " ")));
-        }
+        text.push_str(&comment(&wanted.because));
         text.push_str(&format!("{} = {value}\n", wanted.name));
     }
     text
 }
 
+/// A unit's section with the limit.
+pub(crate) fn unit_lines(section: &str, open_files: u64) -> String {
+    format!("[{section}]\nLimitNOFILE={open_files}\n")
+}
+
 /// The text of a unit's drop-in.
-pub(super) fn unit_text(what: &str, unit_file: &Path, open_files: u64) -> String {
+pub(super) fn unit_text(about: &str, unit_file: &Path, open_files: u64) -> String {
     let is = |suffix: &str| unit_file.to_string_lossy().contains(&format!(".{suffix}.d/"));
     let section = if is("socket") {
         "Socket"
@@ -46,7 +51,17 @@ pub(super) fn unit_text(what: &str, unit_file: &Path, open_files: u64) -> String
     } else {
         "Service"
     };
-    format!("# {what}. `c10m tune revert --write` takes it back.\n[{section}]\nLimitNOFILE={open_files}\n")
+    comment(about) + &unit_lines(section, open_files)
+}
+
+/// The first lines of a file that this program writes.
+pub(super) fn about(what: &str) -> String {
+    format!("{what}. `c10m tune revert --write` takes it back; `c10m tune explain NAME` tells more.")
+}
+
+/// Lines of comment, as sysctl.d(5) and systemd.syntax(7) have them.
+pub(crate) fn comment(text: &str) -> String {
+    textwrap::wrap(text, COMMENT_WIDTH).iter().map(|line| format!("# {line}\n")).collect()
 }
 
 #[cfg(test)]
