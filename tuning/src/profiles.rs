@@ -1,9 +1,11 @@
 //! The profiles as files, for hosts without this program: what sysctl(8) and systemd take. Made from the rules for a host
 //! that such a number of connections wants; `c10m tune apply` computes them for the host it runs on.
 
+use std::collections::BTreeMap;
+
 use crate::change::Profile;
 use crate::change::files::{comment, sysctl_text, unit_lines};
-use crate::knowledge::{Goal, Knowledge, Side, Variables};
+use crate::knowledge::{Goal, How, Knowledge, Side, Variables};
 
 /// A file, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,37 +38,58 @@ pub fn host_of(goal: Goal) -> Variables {
     .with_goal(goal)
 }
 
-/// The profile that a goal's files hold.
+/// The profile that a goal's files hold: what the kernel of such a host does not have by itself.
 pub fn profile_of(knowledge: &Knowledge, goal: Goal, side: Side) -> Profile {
-    Profile::of_goal(knowledge, goal, side, &host_of(goal))
+    let host = host_of(goal);
+    let mut profile = Profile::of_goal(knowledge, goal, side, &host);
+    profile.settings.retain(|wanted| {
+        let default = knowledge.rule(&wanted.name).and_then(|rule| rule.default_value(&host));
+        default.is_none_or(|default| wanted.how == How::Exactly || wanted.how.value(&default, &wanted.value) != default)
+    });
+    profile
 }
 
 /// Both files of each goal and side.
 pub fn files(knowledge: &Knowledge) -> Vec<ProfileFile> {
     let mut files = Vec::new();
-    for goal in Goal::ALL {
-        for (side, word) in [(Side::Server, "server"), (Side::Client, "client")] {
-            let profile = profile_of(knowledge, goal, side);
-            let about = about(goal, &profile.name);
-            let name = format!("{}-{word}", goal.name());
-            if !profile.settings.is_empty() {
-                let text = sysctl_text(&about, profile.settings.iter().map(|each| (each, each.value.as_str())));
-                files.push(ProfileFile { name: format!("{name}.sysctl.conf"), text });
-            }
-            if let Some(open_files) = profile.open_files {
-                let text = format!("{}\n{}", comment(&about), unit_lines("Service", open_files));
-                files.push(ProfileFile { name: format!("{name}.service.conf"), text });
-            }
+    for (name, goal, side) in all() {
+        let profile = profile_of(knowledge, goal, side);
+        let about = about(goal, &profile.name);
+        if !profile.settings.is_empty() {
+            let text = sysctl_text(&about, profile.settings.iter().map(|each| (each, each.value.as_str())));
+            files.push(ProfileFile { name: format!("{name}.sysctl.conf"), text });
+        }
+        if let Some(open_files) = profile.open_files {
+            let text = format!("{}\n{}", comment(&about), unit_lines("Service", open_files));
+            files.push(ProfileFile { name: format!("{name}.service.conf"), text });
         }
     }
     files
 }
 
+/// The same as data, for programs that write the files on other hosts: profiles by name.
+///
+/// # Panics
+/// Never: names and numbers can be written as JSON.
+pub fn json(knowledge: &Knowledge) -> String {
+    let profiles: BTreeMap<String, Profile> =
+        all().map(|(name, goal, side)| (name, profile_of(knowledge, goal, side))).collect();
+    serde_json::to_string_pretty(&profiles).expect("plain data") + "\n"
+}
+
+/// Every profile with the name of its files.
+fn all() -> impl Iterator<Item = (String, Goal, Side)> {
+    let sides = [(Side::Server, "server"), (Side::Client, "client")];
+    Goal::ALL
+        .into_iter()
+        .flat_map(move |goal| sides.map(|(side, word)| (format!("{}-{word}", goal.name()), goal, side)))
+}
+
 fn about(goal: Goal, name: &str) -> String {
     let host = host_of(goal);
     format!(
-        "{name}, for a host with {:.0} GiB of memory. `c10m tune apply {}` computes the values for the host it runs on; values \
-         that a host exceeds already are not to be lowered.",
+        "{name}, for a host with {:.0} GiB of memory. `c10m tune apply {}` computes the values for the host it runs on. \
+         What such a host's kernel has by itself is left out.",
         host.ram.unwrap_or_default() / (1_u64 << 30) as f64,
         goal.name()
     )

@@ -36,3 +36,14 @@ fn profiles_are_those_of_the_rules() {
     }
     assert_eq!(there(&directory), made, "C10M_WRITE=1 writes them anew");
 }
+
+#[test]
+fn the_role_has_the_profiles_of_the_rules() {
+    let file = directory("ansible/roles/c10m_tuning/vars/profiles.json");
+    let made = profiles::json(Knowledge::embedded());
+    if std::env::var_os("C10M_WRITE").is_some() {
+        fs::create_dir_all(file.parent().expect("a directory")).expect("writable");
+        fs::write(&file, &made).expect("writable");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap_or_default(), made, "C10M_WRITE=1 writes them anew");
+}

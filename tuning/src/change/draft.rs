@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::disk::{Disk, Kept};
 use super::files::{SYSCTL_FILE, about, sysctl_text, unit_text};
 use super::profile::{Profile, Wanted};
-use crate::knowledge::How;
 
 /// A change that was not made yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,12 +150,7 @@ fn setting(disk: &dyn Disk, wanted: &Wanted) -> Result<SettingChange, Refusal> {
     let kept = kept.ok_or_else(|| refuse("there is no such setting here".to_owned(), true))?;
     let before = String::from_utf8(kept.bytes).map_err(|_| refuse("its value is no text".to_owned(), false))?;
     let now = words(&before);
-    let after = match wanted.how {
-        How::Exactly => None,
-        How::AtLeast => each(&now, &wanted.value, u64::max),
-        How::AtMost => each(&now, &wanted.value, u64::min),
-    };
-    let after = after.unwrap_or_else(|| wanted.value.clone());
+    let after = wanted.how.value(&now, &wanted.value);
     let standing = match (after == now, now == wanted.value) {
         (true, true) => Standing::Same,
         (true, false) => Standing::Enough,
@@ -172,12 +166,4 @@ fn setting(disk: &dyn Disk, wanted: &Wanted) -> Result<SettingChange, Refusal> {
 /// A value as it is compared: the kernel puts tabs between numbers.
 pub(super) fn words(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// `choose` of each pair of numbers; `None`: they are no numbers, or not equally many.
-fn each(now: &str, wanted: &str, choose: impl Fn(u64, u64) -> u64) -> Option<String> {
-    let numbers = |text: &str| text.split(' ').map(|word| word.parse().ok()).collect::<Option<Vec<u64>>>();
-    let (now, wanted) = (numbers(now)?, numbers(wanted)?);
-    let chosen = now.iter().zip(&wanted).map(|(now, wanted)| choose(*now, *wanted).to_string());
-    (now.len() == wanted.len()).then(|| chosen.collect::<Vec<_>>().join(" "))
 }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::profile::Wanted;
 
+/// Settings of a module, which may be loaded later.
+const OF_A_MODULE: &str = "net.netfilter.";
 /// Characters of a line of comment.
 const COMMENT_WIDTH: usize = 110;
 
@@ -29,7 +31,9 @@ pub(crate) fn sysctl_text<'a>(about: &str, settings: impl Iterator<Item = (&'a W
     for (wanted, value) in settings {
         text.push('\n');
         text.push_str(&comment(&wanted.because));
-        text.push_str(&format!("{} = {value}\n", wanted.name));
+        // A table that is not there yet is no error: sysctl.d(5) lets those of a `-` pass.
+        let may_lack = if wanted.name.starts_with(OF_A_MODULE) { "-" } else { "" };
+        text.push_str(&format!("{may_lack}{} = {value}\n", wanted.name));
     }
     text
 }

@@ -213,6 +213,26 @@ pub enum How {
     Exactly,
 }
 
+impl How {
+    /// The value of a host that has `now` and should have `wanted`, several numbers one by one. What are no numbers, or not
+    /// equally many, are as wanted.
+    pub fn value(self, now: &str, wanted: &str) -> String {
+        let numbers = |text: &str| text.split_whitespace().map(|word| word.parse().ok()).collect::<Option<Vec<u64>>>();
+        let choose = match self {
+            How::Exactly => None,
+            How::AtLeast => Some(u64::max as fn(u64, u64) -> u64),
+            How::AtMost => Some(u64::min as fn(u64, u64) -> u64),
+        };
+        match (choose, numbers(now), numbers(wanted)) {
+            (Some(choose), Some(now), Some(numbers)) if now.len() == numbers.len() => {
+                let chosen = now.iter().zip(&numbers).map(|(now, wanted)| choose(*now, *wanted).to_string());
+                chosen.collect::<Vec<_>>().join(" ")
+            }
+            _ => wanted.to_owned(),
+        }
+    }
+}
+
 impl Rule {
     /// The recommendation for a goal at one end of the connections.
     pub fn recommended(&self, goal: Goal, side: Side) -> Option<&Recommendation> {
