@@ -7,6 +7,7 @@ mod blocking;
 mod cpus;
 mod listen;
 mod memory;
+mod socket;
 mod stats;
 
 use std::io;

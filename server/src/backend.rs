@@ -11,6 +11,7 @@ pub(crate) mod mio;
 pub(crate) mod uring;
 
 use std::io;
+use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub(crate) struct Parts<P: Protocol, K> {
     pub(crate) shard: Shard<P, K>,
     pub(crate) connections_max: u32,
     pub(crate) accepts_per_turn_max: u32,
+    /// How long epoll polls a card before it waits.
+    pub(crate) epoll_busy_poll_us: Option<NonZeroU32>,
 }
 
 /// One core's event loop.

@@ -64,7 +64,13 @@ pub(crate) fn renew(listening: &impl AsFd, options: &Options) -> io::Result<()> 
 
 /// Sets what accepted sockets inherit.
 fn set_for_accepted(socket: &Socket, options: &Options) -> io::Result<()> {
-    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_nodelay(!options.socket.delays_small)?;
+    if let Some(seconds) = options.socket.defer_accept_s {
+        sys::socket::defer_accept(socket, seconds.get())?;
+    }
+    if let Some(us) = options.socket.busy_poll_us {
+        sys::busy_poll::of_socket(socket, us.get())?;
+    }
     // An urgent byte stays in its place in the stream (RFC 6093 §5). If it were taken out, a receive would
     // stop before the bytes after it, and the kernel would not say that there are any (tcp_inq,
     // include/net/tcp.h).

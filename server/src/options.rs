@@ -91,6 +91,11 @@ impl Variant {
         !matches!(self, Variant::EpollLevel | Variant::EpollEdge | Variant::MioEdge)
     }
 
+    /// Whether its reactor waits in epoll_wait(2) itself.
+    pub const fn is_epoll(self) -> bool {
+        matches!(self, Variant::EpollLevel | Variant::EpollEdge)
+    }
+
     /// The value of `--variant`.
     pub const fn variant(self) -> &'static str {
         match self {
@@ -194,6 +199,14 @@ pub struct SocketOptions {
     pub receive_buffer: Option<u32>,
     /// SO_SNDBUF, likewise.
     pub send_buffer: Option<u32>,
+    /// Whether small pieces wait for an acknowledgement of those before (Nagle's algorithm, RFC 896): TCP_NODELAY is left off.
+    pub delays_small: bool,
+    /// Seconds for which connections wait for their first bytes in the kernel (TCP_DEFER_ACCEPT).
+    pub defer_accept_s: Option<NonZeroU32>,
+    /// Microseconds for which a card is polled before a receive waits (SO_BUSY_POLL).
+    pub busy_poll_us: Option<NonZeroU32>,
+    /// The same before the wait for events of a reactor with epoll (EPIOCSPARAMS).
+    pub epoll_busy_poll_us: Option<NonZeroU32>,
 }
 
 impl SocketOptions {
@@ -208,7 +221,15 @@ impl SocketOptions {
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        SocketOptions { backlog: SocketOptions::BACKLOG, receive_buffer: None, send_buffer: None }
+        SocketOptions {
+            backlog: SocketOptions::BACKLOG,
+            receive_buffer: None,
+            send_buffer: None,
+            delays_small: false,
+            defer_accept_s: None,
+            busy_poll_us: None,
+            epoll_busy_poll_us: None,
+        }
     }
 }
 

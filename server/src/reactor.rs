@@ -204,6 +204,7 @@ fn run_backend<P: Protocol, B: Backend<P>>(
         shard,
         connections_max,
         accepts_per_turn_max: options.accepts_per_turn_max,
+        epoll_busy_poll_us: options.socket.epoll_busy_poll_us,
     })?;
     // If the supervisor is gone, nobody needs the news.
     let _ = news.send(News::Ready { index, sizes });

@@ -3,6 +3,7 @@
 
 pub mod affinity;
 pub mod bpf;
+pub mod busy_poll;
 pub mod child;
 pub mod clock;
 pub mod doorbell;

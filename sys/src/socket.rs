@@ -26,6 +26,24 @@ pub fn bind_to_no_interface(listener: &impl AsFd) -> io::Result<()> {
     }
 }
 
+/// Lets a listener's connections wait for their first bytes in the kernel, for up to about `seconds` (TCP_DEFER_ACCEPT,
+/// tcp(7)). The kernel counts in retransmissions of its SYN-ACK, so the time is a rough one; a connection that says nothing is
+/// accepted all the same in the end.
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub fn defer_accept(listener: &impl AsFd, seconds: u32) -> io::Result<()> {
+    let value = i32::try_from(seconds).unwrap_or(i32::MAX);
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    let place = (&raw const value).cast();
+    let listener = listener.as_fd().as_raw_fd();
+    // SAFETY: the kernel reads `size` bytes at the address, an initialised int, and writes none.
+    match unsafe { libc::setsockopt(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, place, size) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Bytes that the peer of a stream socket has not acknowledged, sent or not (SIOCOUTQ, tcp(7)). For a unix
 /// socket it is the memory of messages that were not received completely, so it changes in large steps.
 ///

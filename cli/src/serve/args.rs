@@ -13,6 +13,7 @@ use super::blocking::BlockingArgs;
 use super::cpus::{CpuList, cpu_list};
 use super::listen::Listen;
 use super::memory;
+use super::socket::SocketArgs;
 use crate::count;
 use crate::given::Given;
 use crate::workload;
@@ -100,6 +101,8 @@ pub(crate) struct ServeArgs {
     /// Send buffer of each connection, likewise; the limit is net.core.wmem_max.
     #[arg(long, value_name = "BYTES", value_parser = socket_buffer)]
     pub(super) sndbuf: Option<u32>,
+    #[command(flatten)]
+    socket: SocketArgs,
     /// Connections that one turn of the loop accepts at most, from each listener [default: 64]. Not with io_uring,
     /// whose accept has no turns, nor with auto, which may choose io_uring.
     #[arg(long, value_name = "N", value_parser = count::between(1_u32, 65_536))]
@@ -236,6 +239,7 @@ impl ServeArgs {
     fn check_variant(&self, variant: Option<Variant>) -> Result<(), String> {
         let accepts_per_turn = self.accepts_per_turn.map(|_| "--accepts-per-turn");
         only_readiness(accepts_per_turn, variant, "whose accept has no turns")?;
+        self.socket.check(variant)?;
         self.admission.check_variant(variant)
     }
 
@@ -306,7 +310,12 @@ impl ServeArgs {
         options.listen = endpoints;
         options.share_port = self.share_port;
         options.handover = self.handover.clone();
-        options.socket = SocketOptions { backlog: self.backlog, receive_buffer: self.rcvbuf, send_buffer: self.sndbuf };
+        options.socket = SocketOptions {
+            backlog: self.backlog,
+            receive_buffer: self.rcvbuf,
+            send_buffer: self.sndbuf,
+            ..self.socket.options()
+        };
         options.reactors = self.reactors.map_or(options.reactors, usize::from);
         options.cpus = self.cpus.as_ref().map_or(vec![], |list| list.0.clone());
         options.balance = match self.balance {

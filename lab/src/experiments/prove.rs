@@ -34,6 +34,7 @@ const WORKLOADS: &[Workload] = &[
     accept::LONG_QUEUE,
     accept::SHORT_QUEUE,
     churn::CHURN,
+    churn::PROFILE,
     far::BULK,
     far::AFTER_IDLE,
     lossy::LOSSY,
@@ -53,3 +54,34 @@ pub(super) const SCENARIO: Trials = Trials {
     asked: Vec::new(),
     may_change_host: false,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::scenario::plan::Scenario;
+
+    /// Every setting that is tried is one that the rules know, and every workload has controls and cases of its own names.
+    #[test]
+    fn what_is_tried_is_known() {
+        let all = Trials { may_change_host: true, ..SCENARIO };
+        let known = all.known();
+        let missing: Vec<&&str> =
+            known.iter().filter(|name| tuning::knowledge::Knowledge::embedded().rule(name).is_none()).collect();
+        assert!(missing.is_empty(), "no rule is about {missing:?}");
+        assert!(known.len() >= 20, "only {} settings are tried: {known:?}", known.len());
+        for profile in [Profile::Quick, Profile::Full] {
+            let mut names: Vec<String> = all.cases(profile).iter().map(|case| all.name(case)).collect();
+            let count = names.len();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), count, "two cases share a name");
+        }
+        // Of one setting only the workloads that try it, with their controls.
+        let one = Trials { asked: vec!["tcp_tw_reuse".to_owned()], ..SCENARIO };
+        let names: Vec<String> = one.cases(Profile::Quick).iter().map(|case| one.name(case)).collect();
+        assert!(names.iter().any(|name| name.contains("planted")) && names.iter().any(|name| name.ends_with("(twin)")));
+        let others = names.iter().filter(|name| name.contains("net.") && !name.contains("tcp_tw_reuse"));
+        assert_eq!(others.count(), 0, "{names:?}");
+        assert_eq!(Trials { asked: vec!["tcp_tw_recycl".to_owned()], ..SCENARIO }.unknown(), ["tcp_tw_recycl"]);
+    }
+}

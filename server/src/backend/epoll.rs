@@ -73,6 +73,9 @@ impl<P: Protocol, const EDGE: bool> Backend<P> for Epoll<P, EDGE> {
 
     fn open(parts: Parts<P, OwnedFd>) -> Result<Self, Unavailable> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Unavailable::kernel("epoll_create1(2)"))?;
+        if let Some(us) = parts.epoll_busy_poll_us {
+            sys::busy_poll::of_epoll(&epoll, us.get()).map_err(Unavailable::kernel("EPIOCSPARAMS, Linux 6.9"))?;
+        }
         let token = epoll::EventData::new_u64(Token::new(ConnectionId::NONE, DOORBELL).0);
         epoll::add(&epoll, &parts.doorbell, token, epoll::EventFlags::IN)
             .map_err(Unavailable::kernel("epoll_ctl(2) of the doorbell"))?;

@@ -76,6 +76,37 @@ pub(super) const CHURN: Workload = Workload {
     },
 };
 
+const SOMAXCONN: &str = "net.core.somaxconn";
+
+/// The settings of namespaces that the profile conn-rate has for both ends, each left out in turn.
+pub(super) const PROFILE: Workload = Workload {
+    name: "a whole profile, less one setting",
+    what: "The same with all settings of the profile conn-rate that are a namespace's: 64,512 ports, tcp_tw_reuse=1, \
+           somaxconn=65535. Each arm has all of them but one, which has the value that the workload before has.",
+    usual: Arm {
+        settings: &[
+            (Side::Client, RANGE, "1024 65535"),
+            (Side::Client, REUSE, "1"),
+            (Side::Server, SOMAXCONN, "65535"),
+        ],
+        ..Arm::named("usual", "the whole profile")
+    },
+    planted: Arm::named("without any", "500 ports, and TIME-WAIT is reused on loopback only"),
+    trials: |_| {
+        vec![
+            without(RANGE, "20000 20499", &[(Side::Client, REUSE, "1"), (Side::Server, SOMAXCONN, "65535")]),
+            without(REUSE, "2", &[(Side::Client, RANGE, "1024 65535"), (Side::Server, SOMAXCONN, "65535")]),
+            without(SOMAXCONN, "4096", &[(Side::Client, RANGE, "1024 65535"), (Side::Client, REUSE, "1")]),
+        ]
+    },
+    ..CHURN
+};
+
+fn without(setting: &'static str, value: &'static str, others: &'static [(Side, &'static str, &'static str)]) -> Trial {
+    let arm = Arm { settings: others, ..Arm::named(setting, "the profile without it") };
+    Trial { is_left_out: true, ..Trial::of(setting, value, arm) }
+}
+
 fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
     let mut actions = vec![
         Action::Set { side: Side::Client, name: RANGE, value: "20000 20499".to_owned() },

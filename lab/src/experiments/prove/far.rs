@@ -70,6 +70,14 @@ pub(super) const BULK: Workload = Workload {
             trial!(MTU_PROBING, "1", both),
             trial!(METRICS, "1", both),
             trial!(SACK, "0", both),
+            Trial::of(
+                "SO_SNDBUF",
+                "64 KiB",
+                Arm {
+                    serve: "--sndbuf 64KiB",
+                    ..Arm::named("sndbuf", "the server sets it, which ends the kernel's tuning")
+                },
+            ),
             of_host("net.core.rmem_max", "212992", "212992"),
             of_host("net.core.rmem_max", "128 MiB", "134217728"),
             of_host("net.core.wmem_max", "128 MiB", "134217728"),

@@ -55,6 +55,15 @@ pub(super) const REQUESTS: Workload = Workload {
             trial!("net.ipv4.tcp_pingpong_thresh", "3", both),
             trial!("net.ipv4.tcp_backlog_ack_defer", "0", both),
             trial!("net.ipv4.tcp_ecn", "1", both),
+            flag("TCP_NODELAY", "off", "--nagle", "the server leaves TCP_NODELAY off"),
+            flag(
+                "TCP_DEFER_ACCEPT",
+                "1 s",
+                "--defer-accept 1s",
+                "connections wait for their first bytes in the kernel",
+            ),
+            flag("SO_BUSY_POLL", "50 µs", "--busy-poll 50us", "the server's sockets poll before they wait"),
+            flag("EPIOCSPARAMS", "50 µs", "--epoll-busy-poll 50us", "the server's epoll polls before it waits"),
             of_host("net.core.busy_read", "50", "50"),
             of_host("net.core.busy_poll", "50", "50"),
             of_host("net.core.netdev_budget", "600", "600"),
@@ -65,3 +74,8 @@ pub(super) const REQUESTS: Workload = Workload {
         ]
     },
 };
+
+/// A flag of the server.
+fn flag(setting: &'static str, value: &'static str, serve: &'static str, what: &'static str) -> Trial {
+    Trial::of(setting, value, Arm { serve, ..Arm::named(value, what) })
+}

@@ -46,6 +46,7 @@ fn open_at<S: Style>(socket: &OwnedFd) -> Uring<Echo, S> {
         shard: Shard::new(Resources::new(Echo, timeouts, 1 << 28), 64).expect("memory"),
         connections_max: 64,
         accepts_per_turn_max: 64,
+        epoll_busy_poll_us: None,
     })
     .expect("probed")
 }
