@@ -12,6 +12,7 @@ pub(crate) mod files;
 mod journal;
 mod local;
 mod profile;
+mod replace;
 mod revert;
 
 pub use apply::{ApplyError, apply, lend};

@@ -1,11 +1,12 @@
 //! Makes a change: all of it, or nothing.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::disk::Disk;
 use super::draft::{Draft, Refusal, Standing, words};
 use super::journal::{Base64File, Journal, JournalError, OldFile, OldSetting, Stage};
+use super::replace::replace;
 use super::revert::{RevertError, undo};
 
 /// Why a change was not made. Except for [`ApplyError::Stuck`] everything is as it was.
@@ -156,18 +157,4 @@ fn write(disk: &dyn Disk, journal: &Journal) -> Result<(), Failure> {
         replace(disk, path, after).map_err(|why| Failure::File { path: path.clone(), why })?;
     }
     Ok(())
-}
-
-/// Puts a file in another's place. Whoever reads it finds the old one or the new one, whole.
-pub(super) fn replace(disk: &dyn Disk, path: &Path, file: &Base64File) -> io::Result<()> {
-    let new = new_name(path);
-    disk.write_file(&new, &file.0)?;
-    disk.rename(&new, path)
-}
-
-/// The name of a file that is not in its place yet. It does not end in .conf, so nobody reads it.
-pub(super) fn new_name(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    name.into()
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use super::apply::{new_name, replace};
 use super::disk::Disk;
 use super::draft::words;
 use super::journal::{Journal, JournalError, OldFile, OldSetting, Stage};
+use super::replace::{new_name, replace};
 
 /// Why a change was not taken back, or not all of it. The journal is kept, and the next call tries again.
 #[derive(Debug, thiserror::Error)]
