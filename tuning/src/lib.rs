@@ -10,6 +10,7 @@ pub mod budget;
 pub mod change;
 mod checks;
 mod explain;
+pub mod hits;
 mod host;
 pub mod knowledge;
 mod number;
