@@ -10,6 +10,7 @@ pub mod budget;
 mod checks;
 mod host;
 pub mod knowledge;
+pub mod lint;
 mod number;
 pub mod plan;
 mod predict;
