@@ -45,7 +45,7 @@ enum TuneCommand {
 /// because a finding is an answer and not a failure; a change that is refused or fails has 1.
 pub(crate) fn run(args: TuneArgs, io_uring: impl Fn() -> IoUring) -> anyhow::Result<u8> {
     let (text, code) = match args.command {
-        TuneCommand::Audit(args) => (audit::text(&args, &io_uring())?, 0),
+        TuneCommand::Audit(args) => audit::text(&args, &io_uring())?,
         TuneCommand::Plan(args) => (plan::text(&args, &io_uring())?, 0),
         TuneCommand::Explain(args) => (explain::text(&args)?, 0),
         TuneCommand::Diff(args) => change::diff(&args)?,

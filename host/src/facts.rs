@@ -30,7 +30,7 @@ pub use cpu::{Cache, Cpu, Frequency, Idle, IdleState};
 pub use files::{Files, OpenFilesLimit};
 pub use interfaces::{Interface, Interrupt};
 pub use kernel::{Build, Kernel, clocksource};
-pub use listening::{Listening, SocketBounds, listening};
+pub use listening::{Listening, SocketBounds, listening, listening_ports};
 pub use load::{Load, Pressure, Sockets};
 pub use memory::{Memory, NumaNode};
 pub use network::{Conntrack, Network, SocketTable, Tcp};

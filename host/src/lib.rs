@@ -22,7 +22,7 @@ pub use facts::{
     Bound, Build, Cache, Capabilities, Cgroup, ChangedSysctl, Conntrack, Container, Cpu, FactError, Facts, Files,
     Frequency, Idle, IdleState, Interface, Interrupt, Kernel, Limit, Limits, Listening, Load, Memory, Network,
     NumaNode, OpenFilesLimit, Pressure, Process, SocketBounds, SocketTable, Sockets, Sysctls, Tcp, Versions,
-    clocksource, fingerprint, listening,
+    clocksource, fingerprint, listening, listening_ports,
 };
 pub use meminfo::Meminfo;
 pub use namespace::{Namespace, namespace, open_namespace};

@@ -69,6 +69,29 @@ pub fn access(root: &Path, name: &str) -> Access {
     }
 }
 
+/// The names of all settings below `root`, with dots, sorted. Empty: it does not show /proc/sys.
+pub fn names(root: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    collect(&root.join("proc/sys"), "", DEPTH_MAX, &mut names);
+    names.sort_unstable();
+    names
+}
+
+/// /proc/sys is five directories deep.
+const DEPTH_MAX: usize = 16;
+
+fn collect(directory: &Path, above: &str, depth: usize, names: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        // A dot inside a part is written as a slash, as in sysctl(8).
+        let name = format!("{above}{}", entry.file_name().to_string_lossy().replace('.', "/"));
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth > 0 => collect(&entry.path(), &format!("{name}."), depth - 1, names),
+            Ok(kind) if kind.is_file() => names.push(name),
+            _ => {}
+        }
+    }
+}
+
 /// First and last port that the kernel chooses for outgoing connections, net.ipv4.ip_local_port_range.
 pub fn local_port_range() -> Option<[u64; 2]> {
     ports(&fs::read_to_string(Path::new("/").join(LOCAL_PORT_RANGE_PATH)).ok()?)
@@ -124,6 +147,15 @@ mod tests {
         assert_ne!(access(root, "net.ipv4.tcp_available_congestion_control"), Access::Absent);
         assert_eq!(value(root, "net.ipv4.no_such_setting"), None);
         assert!(value(root, "net.core.somaxconn").is_some_and(|text| text.ends_with('\n')));
+    }
+
+    #[test]
+    fn all_names_lead_to_their_settings() {
+        let root = Path::new("/");
+        let names = names(root);
+        assert!(names.iter().any(|name| name == "net.core.somaxconn"));
+        assert!(names.iter().all(|name| path(root, name).is_some_and(|path| path.exists())), "{names:?}");
+        assert_eq!(super::names(Path::new("/nonexistent")), Vec::<String>::new());
     }
 
     #[test]

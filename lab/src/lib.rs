@@ -11,6 +11,7 @@ pub mod built;
 mod experiments;
 mod kinds;
 mod list;
+mod proofs;
 mod published;
 pub mod record_file;
 mod refusal;
@@ -25,6 +26,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 pub use list::{names, text as list};
+pub use proofs::{Proof, proofs};
 pub use published::{List, write_list};
 pub use refusal::Refusal;
 pub use render::render;

@@ -120,7 +120,8 @@ mod tests {
     fn what_grows_comes_first_and_leads_to_its_settings() {
         let tcp = [("ListenOverflows".to_owned(), 7), ("TW".to_owned(), 900)].into();
         let delta = KernelDelta { tcp, ..KernelDelta::default() };
-        let totals = [("ListenOverflows".to_owned(), 40), ("TCPTimeWaitOverflow".to_owned(), 3), ("TW".to_owned(), 5000)];
+        let totals =
+            [("ListenOverflows".to_owned(), 40), ("TCPTimeWaitOverflow".to_owned(), 3), ("TW".to_owned(), 5000)];
         let looks = Looks::of(&delta, totals.into(), Duration::from_millis(100));
         let hits = looks.hits(Knowledge::embedded());
         let found: Vec<_> = hits.iter().map(|hit| (hit.counter.as_str(), hit.grown, hit.total)).collect();

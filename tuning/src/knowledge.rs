@@ -10,6 +10,7 @@ mod variables;
 
 pub use find::FoundBy;
 pub use formula::{Formula, FormulaError};
+pub(crate) use load::release;
 pub use load::{Knowledge, LoadError};
 pub use rule::{Amount, Applies, How, InNamespaces, Kind, Recommendation, Rule, Scope};
 pub use variables::{Goal, Side, Variables};

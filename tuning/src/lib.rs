@@ -13,6 +13,7 @@ mod explain;
 pub mod hits;
 mod host;
 pub mod knowledge;
+pub mod lint;
 mod number;
 pub mod plan;
 mod predict;

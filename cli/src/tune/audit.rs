@@ -1,108 +1,147 @@
-//! `c10m tune audit`: a table of all checks, and explanations of those that are not fine.
+//! `c10m tune audit`: what this host's limits, settings and files mean for a number of connections. A table of checks, the
+//! first wall, limits that are being hit, and mistakes in configuration files.
 
-use comfy_table::{Cell, Color, ColumnConstraint, Table, Width};
-use host::Facts;
+mod page;
+mod sarif;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use host::{Facts, namespace};
+use protocol::Workload;
+use serde::Serialize;
+use tuning::hits::{Hit, Looks};
+use tuning::knowledge::{Goal, Knowledge};
+use tuning::lint::{Lint, Place};
+use tuning::plan::{Backend, Host, Plan, Request, Side};
 use tuning::{Audit, IoUring, State};
 
 use super::count::count;
-use super::layout::{NAME_WIDTH, explanation, new_table, shown, terminal_width, wrapped};
+use super::layout::terminal_width;
+use super::rules::{RulesArgs, goal};
 
-/// The width of a long number and the padding of its column.
-const VALUE_WIDTH_MIN: u16 = 15;
+const NOTES: &str = "\
+Exit codes: 0 whatever is found; with --fail-on, 1 if something is that bad.";
 
-/// On narrower terminals, only the explanations have the wanted values.
-const WIDTH_OF_FOUR_COLUMNS: u16 = 76;
+/// Longest time between the two looks at counters.
+const WATCH_MAX: Duration = Duration::from_secs(3600);
 
 /// Arguments of `c10m tune audit`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub(super) struct AuditArgs {
     /// Connections to judge the host for; accepts k and M.
-    #[arg(long, default_value = "10k", value_name = "N", value_parser = count)]
+    #[arg(long, default_value = "10k", value_name = "N", value_parser = count, conflicts_with = "goal")]
     connections: u64,
+    /// What the host is for, instead of a number: c10k, c1m, c10m, conn-rate, tail or throughput.
+    #[arg(long, value_name = "GOAL", value_parser = goal)]
+    goal: Option<Goal>,
+    /// Time between the two looks at the counters of limits.
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = watch)]
+    watch: Duration,
+    /// Read the configuration files and settings of a copy of a host below this directory.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+    #[command(flatten)]
+    rules: RulesArgs,
+    /// End with exit code 1 if a check or a file is this bad or worse, for CI.
+    #[arg(long, value_enum, value_name = "STATE")]
+    fail_on: Option<FailOn>,
     /// Print one JSON document instead of a table.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "sarif")]
     json: bool,
+    /// Print SARIF 2.1.0, which code hosts show beside the lines of files.
+    #[arg(long)]
+    sarif: bool,
 }
 
-/// The text of an audit of this host. `io_uring` tells whether a ring can be set up here.
-pub(super) fn text(args: &AuditArgs, io_uring: &IoUring) -> anyhow::Result<String> {
-    let audit = Audit::new(Facts::of_this_host(), args.connections, io_uring);
-    Ok(match args.json {
-        true => serde_json::to_string_pretty(&audit)? + "\n",
-        false => render(&audit, terminal_width()),
-    })
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Will hurt.
+    Warn,
+    /// Cannot work.
+    Bad,
 }
 
-/// The whole text: the table, the explanations of checks that are not ok, and the count.
-fn render(audit: &Audit, width: u16) -> String {
-    let mut text = table(audit, width).trim_fmt();
-    text.push_str("\n\n");
-    for row in audit.rows.iter().filter(|row| row.state != State::Ok) {
-        let words = [row.state.word(), &row.id, row.title, &row.meaning, row.source];
-        let values = row.wanted.as_ref().map(|wanted| format!("Found {}; wanted {wanted}.", row.found));
-        text.push_str(&explanation([6, width.into()], words, values, row.command.as_deref()));
-    }
-    text.push_str(&wrapped(&audit.tally.sentence(audit.connections), "", width.into()));
-    text
+fn watch(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    (time <= WATCH_MAX).then_some(time).ok_or_else(|| "expected at most 1h".to_owned())
 }
 
-fn table(audit: &Audit, width: u16) -> Table {
-    let mut table = new_table(width, ["state", "setting", "found", "wanted"]);
-    for row in &audit.rows {
-        table.add_row([
-            Cell::new(row.state.word()).fg(color(row.state)),
-            Cell::new(shown(&row.id)),
-            Cell::new(shown(&row.found)),
-            Cell::new(shown(row.wanted.as_deref().unwrap_or("–"))),
-        ]);
-    }
-    let wanted = if width < WIDTH_OF_FOUR_COLUMNS {
-        ColumnConstraint::Hidden
+/// All that an audit says.
+#[derive(Debug, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    audit: Audit,
+    /// The first limit that keeps so many connections from being open; absent: none.
+    first_wall: Option<&'static str>,
+    /// The most connections of a server that fit now.
+    fits_now: Option<u64>,
+    /// Limits that were hit, those that are being hit first.
+    hits: Vec<Hit>,
+    /// Configuration files.
+    lint: Lint,
+}
+
+/// The text of an audit of this host, and the exit code. `io_uring` tells whether a ring can be set up here.
+pub(super) fn text(args: &AuditArgs, io_uring: &IoUring) -> anyhow::Result<(String, u8)> {
+    let knowledge = args.rules.knowledge()?;
+    let report = report(args, &knowledge, io_uring);
+    let text = if args.json {
+        serde_json::to_string_pretty(&report)? + "\n"
+    } else if args.sarif {
+        sarif::text(&report.lint.mistakes)?
     } else {
-        ColumnConstraint::LowerBoundary(Width::Fixed(VALUE_WIDTH_MIN))
+        page::render(&report, terminal_width())
     };
-    table.set_constraints([
-        ColumnConstraint::ContentWidth,
-        // Only the path of a file that was not understood can be longer.
-        ColumnConstraint::Absolute(Width::Fixed(NAME_WIDTH)),
-        ColumnConstraint::LowerBoundary(Width::Fixed(VALUE_WIDTH_MIN)),
-        wanted,
-    ]);
-    table
+    Ok((text, u8::from(args.fail_on.is_some_and(|worst| report.is_as_bad_as(worst)))))
 }
 
-fn color(state: State) -> Color {
-    match state {
-        State::Ok => Color::Green,
-        State::Info => Color::Cyan,
-        State::Warn => Color::Yellow,
-        State::Bad => Color::Red,
+fn report(args: &AuditArgs, knowledge: &Knowledge, io_uring: &IoUring) -> Report {
+    let connections = args.goal.map_or(args.connections, Goal::connections);
+    let is_this_host = args.root.as_os_str() == "/";
+    let facts = match is_this_host {
+        true => Facts::of_this_host(),
+        false => Facts::read(&args.root, host::OpenFilesLimit { soft: None, hard: None }),
+    };
+    let has_systemd = args.root.join("run/systemd/system").is_dir();
+    let is_root = rustix::process::geteuid().is_root();
+    let listening = if is_this_host { host::listening_ports() } else { vec![] };
+    let place = Place::of(&facts, namespace(), has_systemd, is_root, listening);
+    let plan = Plan::new(&facts, &Host::of_this_host(), request(connections), io_uring);
+    // A copy of a host has no counters of its own.
+    let looks = if is_this_host { Looks::take(args.watch) } else { Looks::default() };
+    Report {
+        lint: Lint::of(&args.root, knowledge, &place),
+        first_wall: plan.first_wall,
+        fits_now: plan.fits_now,
+        hits: looks.hits(knowledge),
+        audit: Audit::new(facts, connections, io_uring),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
+/// A server of this program, as it is started without options.
+fn request(connections: u64) -> Request {
+    Request {
+        connections,
+        workload: Workload::Http,
+        backend: Backend::ALL[0],
+        side: Side::Server,
+        ring_clients: false,
+        heartbeat_ms: None,
+        reactors: None,
+        sources: None,
+    }
+}
 
-    use host::OpenFilesLimit;
-    use tuning::Row;
-
-    use super::*;
-
-    #[test]
-    fn the_table_fits_wide_and_narrow_terminals() {
-        let limit = OpenFilesLimit { soft: Some(1024), hard: Some(20_000) };
-        // A root without files gives the longest report, because no check is fine.
-        let facts = Facts::read(Path::new("/nonexistent"), limit);
-        let audit = Audit::new(facts, 10_000_000, &IoUring::Unavailable("ENOSYS".to_owned()));
-        for width in [60, 80, 200] {
-            let text = render(&audit, width);
-            for line in text.lines().filter(|line| !line.contains('→')) {
-                assert!(line.chars().count() <= width.into(), "{width}: {line:?}");
-            }
-            let whole = |row: &Row| text.contains(&row.id);
-            assert!(audit.rows.iter().all(whole), "a name was broken at {width}");
-            assert!(text.lines().last().is_some_and(|line| line.ends_with("bad.")));
-        }
+impl Report {
+    fn is_as_bad_as(&self, worst: FailOn) -> bool {
+        let least = match worst {
+            FailOn::Warn => State::Warn,
+            FailOn::Bad => State::Bad,
+        };
+        let states = self.audit.rows.iter().map(|row| row.state);
+        states.chain(self.lint.mistakes.iter().map(|mistake| mistake.state)).any(|state| state >= least)
     }
 }

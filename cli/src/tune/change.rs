@@ -9,10 +9,11 @@ use comfy_table::{Cell, Color};
 use host::Facts;
 use serde::Serialize;
 use tuning::change::{
-    ByHand, Disk, Draft, Journal, Local, Profile, Refusal, SettingChange, Stage, Standing, apply, recover, revert,
-    unit_file,
+    ByHand, Disk, Draft, Journal, Local, Profile, Refusal, SYSCTL_FILE, SettingChange, Stage, Standing, apply, recover,
+    revert, unit_file,
 };
 use tuning::knowledge::{Goal, Variables};
+use tuning::lint::{Lint, Place};
 
 use super::layout::{new_table, shown, terminal_width, wrapped};
 use super::rules::{RulesArgs, SideName, goal};
@@ -113,6 +114,17 @@ struct Shown {
     /// What was left out because it cannot be set here.
     left_out: Vec<Refusal>,
     by_hand: Vec<ByHand>,
+    /// Lines of files that are read later, so that a boot ends with their values.
+    overridden: Vec<Overridden>,
+}
+
+/// A line of a file that is read after the one that is written.
+#[derive(Debug, Serialize)]
+struct Overridden {
+    name: String,
+    file: String,
+    line: usize,
+    value: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -258,8 +270,34 @@ fn draft(args: &WantedArgs, disk: &Local) -> anyhow::Result<(Shown, Draft)> {
         refusals: draft.refusals.clone(),
         left_out,
         by_hand: by_hand(profile, unit.is_some()),
+        overridden: overridden(args, &draft)?,
     };
     Ok((shown, draft))
+}
+
+/// What is set again by files that are read after the drop-in, to other values.
+fn overridden(args: &WantedArgs, draft: &Draft) -> anyhow::Result<Vec<Overridden>> {
+    let root = &args.place.root;
+    let has_systemd = root.join("run/systemd/system").is_dir();
+    let facts = Facts::read(root, host::OpenFilesLimit { soft: None, hard: None });
+    let place = Place::of(&facts, host::namespace(), has_systemd, true, vec![]);
+    let lint = Lint::of(root, &args.rules.knowledge()?, &place);
+    let own = Path::new(SYSCTL_FILE).file_name();
+    // /etc/sysctl.conf is the last one that sysctl(8) reads; others go by their names, whatever their directory.
+    let is_later = |file: &str| file == "/etc/sysctl.conf" || Path::new(file).file_name() > own;
+    let mut found = Vec::new();
+    for change in &draft.settings {
+        let dotted = change.name.replace('/', ".");
+        let values = lint.values.iter().filter(|value| value.key == dotted);
+        let lines = values.flat_map(|value| &value.assignments).filter(|line| line.at_boot || line.by_sysctl);
+        for line in lines.filter(|line| is_later(&line.file)) {
+            let value = line.value.split_whitespace().collect::<Vec<_>>().join(" ");
+            if value != change.after {
+                found.push(Overridden { name: change.name.clone(), file: line.file.clone(), line: line.line, value });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What people have to do, with the descriptors where no unit gets them.
@@ -303,6 +341,11 @@ fn render(shown: &Shown, width: u16) -> String {
         for refusal in refusals {
             text.push_str(&wrapped(&format!("{word}: {}: {}", refusal.name, refusal.why), "  ", wide));
         }
+    }
+    for each in &shown.overridden {
+        let line =
+            format!("WARNING: {}:{} is read later and sets {} = {}", each.file, each.line, each.name, each.value);
+        text.push_str(&wrapped(&line, "  ", wide));
     }
     if !shown.by_hand.is_empty() {
         text.push_str("\nNot settings of sysctl(8), so by hand (`c10m tune explain NAME`):\n");

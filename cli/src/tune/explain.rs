@@ -1,10 +1,13 @@
 //! `c10m tune explain`: what is known of a setting, or of what somebody saw.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use host::Facts;
 use host::sysctl::Access;
+use lab::Proof;
+use serde::Serialize;
 use tuning::knowledge::{Applies, FoundBy, How, InNamespaces, Rule, Scope, Side};
 use tuning::{Explained, Explanation};
 
@@ -27,6 +30,9 @@ pub(super) struct ExplainArgs {
     /// A setting, a part of its name, a message or another symptom, or a counter.
     #[arg(required = true, value_name = "NAME")]
     question: Vec<String>,
+    /// Directory with runs of `c10m tune prove`.
+    #[arg(long, value_name = "DIR", default_value = "results/runs")]
+    runs: PathBuf,
     #[command(flatten)]
     rules: RulesArgs,
     /// Print one JSON document instead of text.
@@ -34,13 +40,25 @@ pub(super) struct ExplainArgs {
     json: bool,
 }
 
+/// What `--json` prints: the explanation, and the proofs of each of its settings.
+#[derive(Debug, Serialize)]
+struct WithProofs<'a> {
+    #[serde(flatten)]
+    explanation: &'a Explanation<'a>,
+    proofs: BTreeMap<String, Vec<Proof>>,
+}
+
 /// The text about what was asked.
 pub(super) fn text(args: &ExplainArgs) -> anyhow::Result<String> {
     let knowledge = args.rules.knowledge()?;
     let question = args.question.join(" ");
-    let explanation = Explanation::new(&knowledge, &question, &Facts::of_this_host(), Path::new("/"));
+    let facts = Facts::of_this_host();
+    let explanation = Explanation::new(&knowledge, &question, &facts, Path::new("/"));
+    let mut proofs = lab::proofs(&args.runs, &serde_json::to_value(&facts)?);
+    proofs.retain(|setting, _| explanation.settings.iter().any(|each| each.rule.name == *setting));
     if args.json {
-        return Ok(serde_json::to_string_pretty(&explanation)? + "\n");
+        let whole = WithProofs { explanation: &explanation, proofs };
+        return Ok(serde_json::to_string_pretty(&whole)? + "\n");
     }
     if explanation.settings.is_empty() {
         match explanation.proposals.as_slice() {
@@ -48,10 +66,10 @@ pub(super) fn text(args: &ExplainArgs) -> anyhow::Result<String> {
             like => bail!("no rule is about {question:?}; there is {}", like.join(", ")),
         }
     }
-    Ok(render(&explanation, terminal_width().into()))
+    Ok(render(&explanation, &proofs, terminal_width().into()))
 }
 
-fn render(explanation: &Explanation<'_>, width: usize) -> String {
+fn render(explanation: &Explanation<'_>, proofs: &BTreeMap<String, Vec<Proof>>, width: usize) -> String {
     let mut text = String::new();
     let [first, others @ ..] = explanation.settings.as_slice() else { return text };
     if !others.is_empty() {
@@ -68,11 +86,12 @@ fn render(explanation: &Explanation<'_>, width: usize) -> String {
         text.push_str(&wrapped("The first one in full; the others by `c10m tune explain NAME`.", "", width));
         text.push('\n');
     }
-    text + &one(first, width)
+    let proofs = proofs.get(&first.rule.name).map_or(&[][..], Vec::as_slice);
+    text + &one(first, proofs, width)
 }
 
 /// All about one setting.
-fn one(explained: &Explained<'_>, width: usize) -> String {
+fn one(explained: &Explained<'_>, proofs: &[Proof], width: usize) -> String {
     let rule = explained.rule;
     let mut text = wrapped(&format!("{}: {}", rule.name, rule.title), "", width);
     let mut entry = |word: &str, said: &str| {
@@ -96,7 +115,11 @@ fn one(explained: &Explained<'_>, width: usize) -> String {
     if let Some(versions) = versions(rule) {
         entry("kernels", &versions);
     }
-    entry("evidence", &evidence(rule));
+    proofs.iter().for_each(|each| entry("proof", &proof(each)));
+    if proofs.is_empty() {
+        entry("proof", "none here; `c10m tune prove NAME` tries it, if a workload does");
+    }
+    entry("known from", &evidence(rule));
     if !rule.related.is_empty() {
         entry("see also", &rule.related.join(", "));
     }
@@ -128,27 +151,36 @@ fn unit(rule: &Rule) -> &str {
     }
 }
 
+/// What to set it to: goals with the same value together, then the reason.
 fn recommendations(explained: &Explained<'_>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for each in &explained.rule.recommend {
-        let of = |goal, side| {
+        let side = if each.side == Side::Client { Side::Client } else { Side::Server };
+        let value = |goal| {
             let found = explained.here.recommended.iter().find(|known| known.goal == goal && known.side == side);
             found.and_then(|found| found.value.clone()).unwrap_or_else(|| "?".to_owned())
         };
-        let side = if each.side == Side::Client { Side::Client } else { Side::Server };
         let how = match each.how {
             How::AtLeast => "at least ",
             How::AtMost => "at most ",
             How::Exactly => "",
         };
+        let mut values: Vec<(String, Vec<&str>)> = Vec::new();
+        for goal in &each.goals {
+            let value = value(*goal);
+            match values.iter_mut().find(|(known, _)| *known == value) {
+                Some((_, goals)) => goals.push(goal.name()),
+                None => values.push((value, vec![goal.name()])),
+            }
+        }
         let values: Vec<String> =
-            each.goals.iter().map(|goal| format!("{} {how}{}", goal.name(), of(*goal, side))).collect();
+            values.into_iter().map(|(value, goals)| format!("{how}{value} for {}", goals.join(", "))).collect();
         let whose = match each.side {
             Side::Server => "on a server",
             Side::Client => "on a client",
             Side::Both => "on both ends",
         };
-        lines.push(format!("{} {whose}: {}", values.join(", "), each.because));
+        lines.push(format!("{}, {whose}: {}", values.join("; "), each.because));
     }
     lines
 }
@@ -188,6 +220,18 @@ fn versions(rule: &Rule) -> Option<String> {
     }
 }
 
+/// What a run says of a value.
+fn proof(proof: &Proof) -> String {
+    let what = if proof.is_left_out { format!("a profile without it ({})", proof.value) } else { proof.value.clone() };
+    let effect = proof.effect.as_ref().map(|effect| format!(", {effect} times as good")).unwrap_or_default();
+    let moved = proof.moved.as_ref().map(|moved| format!("; {moved}")).unwrap_or_default();
+    let place = if proof.is_of_this_host { "on this host" } else { "on another host" };
+    format!(
+        "{what}: {}{effect} ({}, {}{moved}); {place}, {}, {}",
+        proof.verdict, proof.workload, proof.figure, proof.measured_on, proof.run
+    )
+}
+
 fn evidence(rule: &Rule) -> String {
     let known = match (&rule.measured_on, &rule.read_on) {
         (Some(measured), _) => format!("measured on {measured}"),
@@ -212,7 +256,7 @@ mod tests {
                 let explanation = Explanation::new(knowledge, &rule.name, &facts, Path::new("/"));
                 assert_eq!(explanation.settings[0].rule.name, rule.name);
                 for width in [60, 80, 200] {
-                    let text = render(&explanation, width);
+                    let text = render(&explanation, &BTreeMap::new(), width);
                     // A word that is longer than a line is not broken: people copy names.
                     let fits = |line: &str| line.chars().count() <= width || line.trim_start().split(' ').count() < 3;
                     assert!(text.lines().all(fits), "{width}: {text}");

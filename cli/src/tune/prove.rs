@@ -33,7 +33,7 @@ pub(super) struct ProveArgs {
     /// Directory in which the run's directory is created.
     #[arg(long, value_name = "DIR", default_value = "results/runs")]
     out: PathBuf,
-    /// Repeats of every value [default: 5].
+    /// Most repeats of a value [default: 4 to 8 by workload, and three times as many with full].
     #[arg(long, value_name = "N", value_parser = crate::count::between(1_u32, 1000))]
     repeats: Option<u32>,
     /// Seed of the schedules and of what is lost; random if absent, and recorded either way.

@@ -1,6 +1,7 @@
 //! Reads who listens on a port, and what limits the listening sockets of this process. Addresses are only for
 //! messages; no record keeps them.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
@@ -27,14 +28,23 @@ pub struct Listening {
 /// The TCP sockets of this network namespace that listen on `port`, without duplicate addresses.
 pub fn listening(port: u16) -> Vec<Listening> {
     let source = Source::new(Path::new("/"));
-    let mut found: Vec<(SocketAddr, u64)> = Vec::new();
-    for file in ["proc/net/tcp", "proc/net/tcp6"] {
-        let text = source.first_lines(file, LISTENERS_LEN_MAX).unwrap_or_default();
-        found.extend(text.lines().filter_map(listener).filter(|(address, _)| address.port() == port));
-    }
+    let mut found = listeners(&source);
+    found.retain(|(address, _)| address.port() == port);
     found.sort_unstable();
     found.dedup_by_key(|(address, _)| *address);
     found.into_iter().map(|(address, inode)| Listening { address, owner: owner(&source, inode) }).collect()
+}
+
+/// The ports on which TCP sockets of this network namespace listen, sorted.
+pub fn listening_ports() -> Vec<u16> {
+    let found = listeners(&Source::new(Path::new("/")));
+    found.iter().map(|(address, _)| address.port()).collect::<BTreeSet<u16>>().into_iter().collect()
+}
+
+/// Addresses and inodes of all listeners.
+fn listeners(source: &Source<'_>) -> Vec<(SocketAddr, u64)> {
+    let text = |file| source.first_lines(file, LISTENERS_LEN_MAX).unwrap_or_default();
+    ["proc/net/tcp", "proc/net/tcp6"].map(text).iter().flat_map(|text| text.lines()).filter_map(listener).collect()
 }
 
 /// The kernel's limits on listening sockets. `None` if the kernel does not show one.
@@ -138,6 +148,7 @@ mod tests {
         let address = one.local_addr().unwrap();
         let found = listening(address.port());
         assert_eq!(found.iter().map(|listening| listening.address).collect::<Vec<_>>(), [address]);
+        assert!(listening_ports().contains(&address.port()));
         assert_eq!(found[0].owner.as_ref().map(|(_, process)| *process), Some(std::process::id()));
         drop(one);
         assert!(listening(address.port()).iter().all(|listening| listening.address != address));

@@ -23,7 +23,7 @@ const ABOUT: About = About {
     decision: "The workload's first figure, against the usual value, repeat by repeat, with simultaneous intervals of 95 %. \
                Less than 10 % does not count.",
     profiles: &[Profile::Quick, Profile::Full],
-    length: Length::Usual { repeats: 5, seconds: 1 },
+    length: Length::Usual { repeats: 24, seconds: 1 },
     wait_max: None,
     attempts_max: 2,
     needs: Needs::Hosts,

@@ -95,6 +95,14 @@ impl Knowledge {
         Knowledge::of(files?.into_iter())
     }
 
+    /// The rules in `files`, names and texts.
+    ///
+    /// # Errors
+    /// If a rule cannot be used; then none of them is.
+    pub fn parse(files: &[(&str, &str)]) -> Result<Knowledge, LoadError> {
+        Knowledge::of(files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+    }
+
     fn of(files: impl Iterator<Item = (String, String)>) -> Result<Knowledge, LoadError> {
         let mut rules: Vec<Rule> = Vec::new();
         let mut known: BTreeMap<String, String> = BTreeMap::new();

@@ -27,6 +27,7 @@ pub(super) const CHAINS: Workload = Workload {
            both processes for each reply: who sends a packet does the receiver's lookup, too.",
     cable: None,
     sockets: 1 << 18,
+    repeats: 6,
     timeline,
     figures: &[Figure {
         name: "CPU per reply, both ends",
@@ -45,7 +46,7 @@ pub(super) const CHAINS: Workload = Workload {
     planted: Arm {
         serve: "--handicap 3000", ..Arm::named("3 µs more", "the server spends 3 µs more on each request")
     },
-    trials: |_| vec![buckets("64", 64), buckets("1024", 1 << 10), buckets("16384", 1 << 14)],
+    trials: |_| vec![buckets("64", 64), buckets("4096", 1 << 12)],
 };
 
 fn buckets(value: &'static str, sockets: u64) -> Trial {

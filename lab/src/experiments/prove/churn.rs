@@ -24,6 +24,7 @@ pub(super) const CHURN: Workload = Workload {
            second.",
     cable: None,
     sockets: 1 << 16,
+    repeats: 4,
     timeline,
     figures: &FIGURES,
     least: |scene| 1.0 / scene.window_s(),
@@ -113,7 +114,7 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
         Action::Set { side: Side::Client, name: REUSE, value: "2".to_owned() },
     ];
     let each = if arm.load.contains("--requests-per-connection") { "" } else { "--requests-per-connection 1" };
-    let load = format!("--connections 32 --warmup 0s --duration {}s {each}", run.seconds + 1);
+    let load = format!("--connections 32 --warmup 0s --duration {}s {each}", run.seconds);
     actions.extend(lines::plain(arm, run, "/", &load));
     actions
 }

@@ -7,6 +7,7 @@ use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::remedies::record::Better;
 use crate::kinds::scenario::remedies::table::Figure;
 use crate::kinds::scenario::trials::table::{Cable, Trial, Workload};
+use crate::session::request::Profile;
 use crate::session::side::Side;
 
 const RMEM: &str = "net.ipv4.tcp_rmem";
@@ -27,6 +28,7 @@ pub(super) const BULK: Workload = Workload {
     what: "Two clients fetch 2 MB again and again, 20 ms there and back. The figure is MB a second.",
     cable: CABLE,
     sockets: 1 << 16,
+    repeats: 4,
     timeline: |arm, run| {
         let load = format!("--connections 2 --warmup 300ms --duration {}s", run.seconds);
         lines::plain(arm, run, "/bytes/2000000", &load)
@@ -51,8 +53,8 @@ pub(super) const BULK: Workload = Workload {
         settings: &[(Side::Client, RMEM, "4096 16384 32768")],
         ..Arm::named("a window of 32 KB", "the client's receive buffers end at 32 KB")
     },
-    trials: |_| {
-        vec![
+    trials: |profile| {
+        let mut trials = vec![
             trial!(
                 RMEM,
                 "max 16384, as in old guides",
@@ -66,10 +68,6 @@ pub(super) const BULK: Workload = Workload {
             trial!(SCALING, "0", "on the client", &[(Side::Client, SCALING, "0")]),
             trial!(MODERATE, "0", "on the client", &[(Side::Client, MODERATE, "0")]),
             trial!(CONGESTION, "bbr", "on the server", &[(Side::Server, CONGESTION, "bbr")]),
-            trial!(CONGESTION, "cubic", "on the server", &[(Side::Server, CONGESTION, "cubic")]),
-            trial!(MTU_PROBING, "1", both),
-            trial!(METRICS, "1", both),
-            trial!(SACK, "0", both),
             Trial::of(
                 "SO_SNDBUF",
                 "64 KiB",
@@ -81,7 +79,16 @@ pub(super) const BULK: Workload = Workload {
             of_host("net.core.rmem_max", "212992", "212992"),
             of_host("net.core.rmem_max", "128 MiB", "134217728"),
             of_host("net.core.wmem_max", "128 MiB", "134217728"),
-        ]
+        ];
+        if profile == Profile::Full {
+            trials.extend([
+                trial!(MTU_PROBING, "1", both),
+                trial!(METRICS, "1", both),
+                trial!(SACK, "0", both),
+                trial!(CONGESTION, "cubic", "on the server", &[(Side::Server, CONGESTION, "cubic")]),
+            ]);
+        }
+        trials
     },
 };
 
@@ -90,9 +97,9 @@ pub(super) const AFTER_IDLE: Workload = Workload {
     what: "Ten clients fetch 200 KB each second, one after another, 20 ms there and back. The figure is the median time of a reply.",
     cable: CABLE,
     sockets: 1 << 16,
+    repeats: 4,
     timeline: |arm, run| {
-        let load =
-            format!("--connections 10 --rate 20 --schedule constant --warmup 1s --duration {}s", run.seconds + 1);
+        let load = format!("--connections 10 --rate 20 --schedule constant --warmup 1s --duration {}s", run.seconds);
         lines::plain(arm, run, "/bytes/200000", &load)
     },
     figures: &[Figure {

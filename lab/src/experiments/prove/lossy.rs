@@ -7,6 +7,7 @@ use crate::kinds::scenario::remedies::arm::Arm;
 use crate::kinds::scenario::remedies::record::Better;
 use crate::kinds::scenario::remedies::table::Figure;
 use crate::kinds::scenario::trials::table::{Cable, Trial, Workload};
+use crate::session::request::Profile;
 use crate::session::side::Side;
 
 const RTO_MIN: &str = "net.ipv4.tcp_rto_min_us";
@@ -22,6 +23,7 @@ pub(super) const LOSSY: Workload = Workload {
            mean time of a reply.",
     cable: Some(Cable { delay: Duration::from_millis(1), lost_per_10000: 200 }),
     sockets: 1 << 16,
+    repeats: 6,
     timeline: |arm, run| {
         let load = format!("--connections 50 --rate 1000 --warmup 200ms --duration {}s", run.seconds + 1);
         lines::plain(arm, run, "/", &load)
@@ -57,15 +59,17 @@ pub(super) const LOSSY: Workload = Workload {
         settings: &[(Side::Server, RTO_MIN, "1000000"), (Side::Client, RTO_MIN, "1000000")],
         ..Arm::named("a second", "a second at least until a timer says so")
     },
-    trials: |_| {
-        vec![
+    trials: |profile| {
+        let mut trials = vec![
             trial!(RTO_MIN, "20000", both),
             trial!(RTO_MIN, "5000", both),
             trial!(EARLY, "0", both),
             trial!(THIN, "1", both),
-            trial!(RECOVERY, "0", both),
-            trial!(FRTO, "0", both),
             trial!(TIMESTAMPS, "0", both),
-        ]
+        ];
+        if profile == Profile::Full {
+            trials.extend([trial!(RECOVERY, "0", both), trial!(FRTO, "0", both)]);
+        }
+        trials
     },
 };

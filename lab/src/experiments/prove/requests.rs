@@ -12,8 +12,9 @@ pub(super) const REQUESTS: Workload = Workload {
     what: "64 clients send 20,000 small requests a second. The figure is the CPU time of the server for each reply.",
     cable: None,
     sockets: 1 << 16,
+    repeats: 8,
     timeline: |arm, run| {
-        let load = format!("--connections 64 --rate 20000 --warmup 0s --duration {}s", run.seconds);
+        let load = format!("--connections 64 --rate 20000 --warmup 0s --duration {}ms", run.seconds * 500);
         lines::plain(arm, run, "/", &load)
     },
     figures: &[
@@ -43,7 +44,7 @@ pub(super) const REQUESTS: Workload = Workload {
     ],
     usual: Arm::named("usual", "the kernel's own settings, reno"),
     planted: Arm {
-        serve: "--handicap 2000", ..Arm::named("2 µs more", "the server spends 2 µs more on each request")
+        serve: "--handicap 3000", ..Arm::named("3 µs more", "the server spends 3 µs more on each request")
     },
     trials: |_| {
         vec![

@@ -3,7 +3,7 @@
 
 mod picture;
 pub(crate) mod record;
-mod report;
+pub(crate) mod report;
 mod scenario;
 pub(crate) mod table;
 #[cfg(test)]

@@ -29,6 +29,37 @@ fn judged(record: &Record) -> Vec<Judged<'_>> {
     all
 }
 
+/// What a record says of a value of a setting.
+pub(crate) struct Told {
+    pub(crate) setting: String,
+    pub(crate) value: String,
+    pub(crate) verdict: &'static str,
+    pub(crate) effect: Option<String>,
+    pub(crate) figure: String,
+    pub(crate) workload: String,
+    pub(crate) moved: Option<String>,
+    pub(crate) is_left_out: bool,
+}
+
+/// What a record says of each value.
+pub(crate) fn told(record: &Record) -> Vec<Told> {
+    let told = |each: &Judged<'_>| {
+        let (setting, value) = each.part.setting()?;
+        let effect = each.arm.effect.filter(|_| each.verdict != Verdict::NotShown);
+        Some(Told {
+            setting: setting.to_owned(),
+            value: value.to_owned(),
+            verdict: each.verdict.words(),
+            effect: effect.map(|effect| gain(each.arm, &effect)),
+            figure: each.workload.figures.first().map_or(String::new(), |figure| figure.name.clone()),
+            workload: each.workload.name.clone(),
+            moved: moved(each.workload, each.arm),
+            is_left_out: matches!(each.part, Part::LeftOut { .. }),
+        })
+    };
+    judged(record).iter().filter_map(told).collect()
+}
+
 /// Workloads of which nothing may be said, each with the reason.
 pub(super) fn broken(record: &Record) -> Vec<String> {
     let blind = record.trials.iter().filter(|workload| !sees_planted(workload));
@@ -185,10 +216,19 @@ fn others(workload: &WorkloadRecord) -> Option<Table> {
 fn design(record: &Record) -> String {
     let runs: usize = record.trials.iter().flat_map(|workload| &workload.arms).map(|arm| arm.runs.len()).sum();
     format!(
-        "{} repeats of every arm, forwards and backwards in turn; {runs} runs. The usual values were measured twice in each repeat, \
+        "{} repeats of an arm, by workload, forwards and backwards in turn; {runs} runs. The usual values were measured twice in each repeat, \
          and the intervals of a workload hold together with 95 %. {}; seed {}.",
-        record.repeats,
+        repeats(record),
         record.head.words(),
         record.head.seed
     )
+}
+
+/// `4 to 8`.
+fn repeats(record: &Record) -> String {
+    let counts = record.trials.iter().flat_map(|workload| &workload.arms).map(|arm| arm.repeats_of(record.repeats));
+    match (counts.clone().min(), counts.max()) {
+        (Some(least), Some(most)) if least != most => format!("{least} to {most}"),
+        (least, _) => least.unwrap_or(record.repeats).to_string(),
+    }
 }

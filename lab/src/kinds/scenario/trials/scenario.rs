@@ -34,17 +34,20 @@ pub(crate) struct Case {
     /// Whether it is the second of two alike.
     is_twin: bool,
     trial: Trial,
+    repeats: u32,
 }
 
 impl Case {
-    fn usual(workload: &'static Workload, is_twin: bool) -> Case {
-        Case { workload, part: Part::Usual, is_twin, trial: Trial::of("", "", workload.usual.clone()) }
+    fn usual(workload: &'static Workload, profile: Profile, is_twin: bool) -> Case {
+        let trial = Trial::of("", "", workload.usual.clone());
+        Case { part: Part::Usual, is_twin, ..Case::of(workload, profile, trial) }
     }
 
-    fn of(workload: &'static Workload, trial: Trial) -> Case {
+    fn of(workload: &'static Workload, profile: Profile, trial: Trial) -> Case {
         let (setting, value) = (trial.setting.to_owned(), trial.value.to_owned());
         let part = if trial.is_left_out { Part::LeftOut { setting, value } } else { Part::Value { setting, value } };
-        Case { workload, part, is_twin: false, trial }
+        let repeats = if profile == Profile::Full { 3 * workload.repeats } else { workload.repeats };
+        Case { workload, part, is_twin: false, trial, repeats }
     }
 
     /// Its name among those of its workload.
@@ -86,9 +89,9 @@ impl Trials {
             return vec![];
         }
         let planted = Trial::of("", "", workload.planted.clone());
-        let mut cases = vec![Case::usual(workload, false), Case::usual(workload, true)];
-        cases.push(Case { part: Part::Planted, ..Case::of(workload, planted) });
-        cases.extend(trials.into_iter().map(|trial| Case::of(workload, trial)));
+        let mut cases = vec![Case::usual(workload, profile, false), Case::usual(workload, profile, true)];
+        cases.push(Case { part: Part::Planted, ..Case::of(workload, profile, planted) });
+        cases.extend(trials.into_iter().map(|trial| Case::of(workload, profile, trial)));
         cases
     }
 }
@@ -125,6 +128,10 @@ impl Scenario for Trials {
 
     fn seconds(&self, _case: &Case, asked: u32) -> Seconds {
         Seconds { measured: f64::from(asked), whole: f64::from(asked) + AROUND_S }
+    }
+
+    fn repeats(&self, case: &Case, asked: u32) -> u32 {
+        case.repeats.min(asked)
     }
 
     fn plan(&self, _host: &dyn Host, case: Case) -> Result<Case, String> {
@@ -230,7 +237,7 @@ impl Scenario for Trials {
     /// arms that are alike.
     fn is_fulfilled(&self, record: &Record, cases: usize) -> bool {
         let arms = || record.trials.iter().flat_map(|workload| &workload.arms);
-        arms().filter(|arm| arm.runs.len() == record.repeats as usize).count() >= cases
+        arms().filter(|arm| arm.runs.len() == arm.repeats_of(record.repeats) as usize).count() >= cases
             && report::broken(record).is_empty()
     }
 }
@@ -258,7 +265,7 @@ fn arm_record(case: &Case, name: &str, found: &[Finished]) -> ArmRecord {
         name: case.own_name(),
         what: case.trial.arm.what.to_owned(),
         group: None,
-        repeats_max: None,
+        repeats_max: Some(case.repeats),
         commands: own().next().map(|finished| finished.commands.clone()).unwrap_or_default(),
         runs: own().map(|finished| finished.run.clone()).collect(),
         effect: None,

@@ -30,6 +30,8 @@ pub(crate) struct Workload {
     pub(crate) cable: Option<Cable>,
     /// Sockets that the hosts' tables of connections are made for, as long as no trial says otherwise.
     pub(crate) sockets: u64,
+    /// Repeats of the profile quick; full has three times as many. The noisier its figure, the more.
+    pub(crate) repeats: u32,
     pub(crate) timeline: fn(&Arm, &Run<'_>) -> Vec<Action>,
     /// The figures of a run. The first decides.
     pub(crate) figures: &'static [Figure],
