@@ -36,6 +36,7 @@ mod streams;
 mod sweep;
 mod targets;
 mod tune;
+mod tune_audit;
 mod tune_change;
 mod turns;
 mod validity;
