@@ -7,6 +7,7 @@ mod descriptors;
 mod failures;
 mod fan_out;
 mod faults;
+mod guide;
 mod handover;
 mod hogs;
 mod in_hand;
