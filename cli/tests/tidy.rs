@@ -84,8 +84,8 @@ fn nothing_is_checked_in_that_a_build_leaves() {
 
 /// Files of a kind that the project does not have.
 fn strangers<'a>(names: &[&'a str]) -> Vec<&'a str> {
-    const KINDS: [&str; 13] =
-        ["rs", "toml", "lock", "md", "sh", "py", "json", "txt", "html", "svg", "zst", "hlog", "hgrm"];
+    const KINDS: [&str; 15] =
+        ["rs", "toml", "lock", "md", "sh", "py", "json", "txt", "html", "svg", "zst", "hlog", "hgrm", "yml", "j2"];
     let is_known = |name: &str| {
         let kind = Path::new(name).extension().map(|kind| kind.to_string_lossy().into_owned());
         let is_hidden = name.starts_with('.');
