@@ -271,3 +271,33 @@ fn a_role_writes_what_the_program_would_write() {
     }
     assert_eq!(trees(), before, "all is as it was");
 }
+
+/// The role breaks lines as the program does: for each reason in the profiles, Jinja's lines stand in the profile's file.
+#[test]
+fn comments_have_the_same_lines() {
+    if !is_available() {
+        return;
+    }
+    let role = Path::new(env!("CARGO_MANIFEST_DIR")).join("ansible/roles/c10m_tuning");
+    let program = "import json, sys, jinja2\n\
+                   template = open(sys.argv[1] + '/templates/comment.j2').read()\n\
+                   comment = jinja2.Environment(trim_blocks=True).from_string(template).make_module(\n\
+                   {'c10m_tuning_comment_width': int(sys.argv[2])}).comment\n\
+                   profiles = json.load(open(sys.argv[1] + '/vars/profiles.json'))\n\
+                   print(json.dumps({name: [comment(each['because']) for each in profile['settings']]\n\
+                   for name, profile in profiles.items()}))";
+    let vars = fs::read_to_string(role.join("vars/main.yml")).unwrap();
+    let width = vars.lines().find_map(|line| line.strip_prefix("c10m_tuning_comment_width: ")).unwrap();
+    let output = Command::new(packages("bin/python3")).args(["-c", program]).arg(&role).arg(width).output().unwrap();
+    let comments: BTreeMap<String, Vec<String>> = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let files: BTreeMap<_, _> =
+        profiles::files(Knowledge::embedded()).into_iter().map(|file| (file.name, file.text)).collect();
+    for (name, comments) in &comments {
+        for comment in comments {
+            let text = &files[&format!("{name}.sysctl.conf")];
+            assert!(text.contains(&format!("\n\n{comment}")), "{name}: {comment:?} is not in {text}");
+        }
+    }
+    assert!(comments.values().flatten().any(|comment| comment.lines().count() > 1), "one is long: {comments:?}");
+}
