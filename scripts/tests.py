@@ -19,7 +19,7 @@ CARGO = ["cargo", "test", "--workspace", "--locked"]
 # Programs at a time, for each of which RUST_TEST_THREADS says how many of its tests run at a time.
 PROGRAMS = 3
 # Those that take longest come first, so that the last of them does not run alone.
-LONG = ["cli", "conformance", "self_test", "lab", "results"]
+LONG = ["cli", "conformance", "self_test", "lab", "results", "ansible"]
 
 
 def programs():

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use textwrap::{WordSeparator, WordSplitter, WrapAlgorithm};
+
 use super::profile::Wanted;
 
 /// Settings of a module, which may be loaded later.
@@ -63,9 +65,15 @@ pub(super) fn about(what: &str) -> String {
     format!("{what}. `c10m tune revert --write` takes it back; `c10m tune explain NAME` tells more.")
 }
 
-/// Lines of comment, as sysctl.d(5) and systemd.syntax(7) have them.
+/// Lines of comment, as sysctl.d(5) and systemd.syntax(7) have them. Each takes the words that fit, as in other programs
+/// that write the same file.
 pub(crate) fn comment(text: &str) -> String {
-    textwrap::wrap(text, COMMENT_WIDTH).iter().map(|line| format!("# {line}\n")).collect()
+    let options = textwrap::Options::new(COMMENT_WIDTH)
+        .wrap_algorithm(WrapAlgorithm::FirstFit)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .break_words(false);
+    textwrap::wrap(text, options).iter().map(|line| format!("# {line}\n")).collect()
 }
 
 #[cfg(test)]
