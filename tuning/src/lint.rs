@@ -13,6 +13,7 @@ mod names;
 mod numbers;
 mod order;
 mod place;
+mod refusal;
 mod subject;
 mod sysctl_d;
 mod tree;

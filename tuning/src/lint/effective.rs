@@ -8,7 +8,8 @@ use ::host::sysctl::{Access, access};
 use super::containers::ContainerLine;
 use super::limits::Bound;
 use super::names;
-use super::numbers::{is_same, numbers};
+use super::numbers::is_same;
+use super::refusal::is_refused;
 use super::subject::{Subject, matches};
 use super::sysctl_d::{Entry, Setting};
 use super::units;
@@ -64,7 +65,10 @@ fn sysctl(subject: &Subject<'_>, key: String, settings: &[&Setting]) -> Effectiv
             by_sysctl: has(&subject.sysctls.by_sysctl, setting),
         })
         .collect();
-    let place = |winner: Option<&&Setting>| settings.iter().position(|setting| Some(setting) == winner);
+    let place = |winner: Option<&&Setting>| {
+        let winner = *winner?;
+        settings.iter().position(|setting| *setting == winner || subject.sysctls.is_link_of(setting, winner))
+    };
     let wins = place(subject.boot.get(&key));
     let other = place(subject.by_sysctl.get(&key));
     let wins_with_sysctl = other.filter(|other| wins.is_none_or(|wins| settings[wins].value != settings[*other].value));
@@ -81,7 +85,7 @@ fn after_reboot(subject: &Subject<'_>, key: &str, winner: Option<&Setting>, live
     }
     let Some(live) = live else { return unknown("the kernel does not have the setting now") };
     let Some(winner) = winner else { return unknown("no file that the boot reads sets it") };
-    if subject.takes_numbers(key).is_some() && numbers(&winner.value).is_empty() {
+    if is_refused(subject, winner) {
         return unknown("the kernel refuses the value in the file");
     }
     let module = names::module(key).filter(|module| !subject.modules.iter().any(|loaded| loaded == module));

@@ -58,6 +58,12 @@ impl Sysctls {
         self.boot.iter().filter(|entry| entry.file() != Some(SYSCTL_CONF)).chain(conf)
     }
 
+    /// Whether one is a line of sysctl.conf, and the other is the same line seen through a link in sysctl.d.
+    pub(crate) fn is_link_of(&self, link: &Setting, conf: &Setting) -> bool {
+        let (one, other) = (&link.at, &conf.at);
+        self.is_linked && other.file == SYSCTL_CONF && (one.number, &one.text) == (other.number, &other.text)
+    }
+
     pub(crate) fn settings(&self) -> impl Iterator<Item = &Setting> {
         self.entries().filter_map(Entry::setting)
     }

@@ -63,9 +63,6 @@ impl<'a> Tree<'a> {
             }
             done.push(part);
             let here = absolute(&done);
-            if here == NOTHING && rest.is_empty() {
-                return Ok(Some(here));
-            }
             match fs::symlink_metadata(self.below(&here)) {
                 Ok(data) if data.is_symlink() => {
                     links += 1;
@@ -83,6 +80,11 @@ impl<'a> Tree<'a> {
                 }
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    // A root without devices has no /dev.
+                    done.extend(rest.iter().rev().cloned());
+                    if absolute(&done) == NOTHING {
+                        return Ok(Some(NOTHING.to_owned()));
+                    }
                     if last_link {
                         return Err(trouble(
                             MistakeKind::DanglingLink,
@@ -149,11 +151,6 @@ impl<'a> Tree<'a> {
     /// Whether `path` leads to a directory.
     pub(crate) fn is_directory(&self, path: &str) -> bool {
         matches!(self.resolve(path), Ok(Some(real)) if self.below(&real).is_dir())
-    }
-
-    /// Whether `path` leads to anything.
-    pub(crate) fn exists(&self, path: &str) -> bool {
-        matches!(self.resolve(path), Ok(Some(_)))
     }
 
     fn below(&self, path: &str) -> PathBuf {

@@ -100,7 +100,7 @@ pub(crate) fn read(tree: &Tree<'_>, files: &mut Files) -> Units {
         // The first main file counts; systemd 254 and later also look below /usr.
         for place in PLACES {
             let path = format!("{place}/{name}");
-            if tree.exists(&path) {
+            if !matches!(tree.resolve(&path), Ok(None)) {
                 if let Some(text) = files.single(tree, &path) {
                     units.take(name, &path, &text, &mut found);
                 }

@@ -2,6 +2,7 @@
 
 use super::found::Found;
 use crate::lint::numbers::numbers;
+use crate::lint::refusal;
 use crate::lint::subject::Subject;
 use crate::lint::sysctl_d::Setting;
 use crate::lint::value::Effective;
@@ -27,21 +28,17 @@ pub(super) fn bbr_without_fq(subject: &Subject<'_>, _: &[Effective]) -> Vec<Foun
 }
 
 pub(super) fn unavailable(subject: &Subject<'_>, _: &[Effective]) -> Vec<Found> {
-    let available = subject.live("net.ipv4.tcp_available_congestion_control").unwrap_or_default();
     let found = |setting: &Setting| {
+        let available = subject.live("net.ipv4.tcp_available_congestion_control").unwrap_or_default();
         let name = setting.value.as_str();
         let is_word = !name.is_empty() && name.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_');
-        // Writing the name loads its module, if the kernel has one.
-        let module = format!("tcp_{}", name.replace('-', "_"));
-        let can_load =
-            ["modules.dep", "modules.builtin"].iter().any(|list| subject.list_has_module(list, &module) == Some(true));
-        if available.is_empty() || !is_word || can_load || available.split(' ').any(|each| each == name) {
+        if !is_word || refusal::has_control(subject, name) {
             return None;
         }
         let says = format!(
             "This kernel has no congestion control {name}, and no module for it. It refuses the line. It has: {available}."
         );
-        Some(Found::warn(&setting.at, says).mend(format!("install the module {module}, or choose one of those")))
+        Some(Found::warn(&setting.at, says).mend(format!("install the module tcp_{name}, or choose one of those")))
     };
     subject.winning(CONTROL).into_iter().filter_map(found).collect()
 }

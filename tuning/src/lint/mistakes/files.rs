@@ -10,8 +10,8 @@ pub(super) fn troubles(subject: &Subject<'_>) -> Vec<Mistake> {
         let (state, mend) = match trouble.kind {
             MistakeKind::Unreadable => (State::Info, "run it as root".to_owned()),
             MistakeKind::NotUtf8 => (State::Warn, format!("iconv --from-code=ISO-8859-1 --to-code=UTF-8 {path}")),
-            // Packages leave links behind when they are removed, and links to units are often such.
-            MistakeKind::DanglingLink if path.contains("/systemd/") => (State::Info, format!("rm {path}")),
+            // Packages leave links behind when they are removed. Settings of whoever runs the host are missed.
+            MistakeKind::DanglingLink if !holds_settings(path) => (State::Info, format!("rm {path}")),
             MistakeKind::DanglingLink | MistakeKind::LinkLoop => (State::Warn, format!("rm {path}")),
             MistakeKind::NotUnderstood => {
                 (State::Bad, "correct the file; until then none of it is in force".to_owned())
@@ -23,4 +23,8 @@ pub(super) fn troubles(subject: &Subject<'_>) -> Vec<Mistake> {
         Mistake { id: trouble.kind, state, file: path.clone(), line: None, text: String::new(), says, mend, source }
     };
     subject.files.troubles.iter().map(mistake).collect()
+}
+
+fn holds_settings(path: &str) -> bool {
+    ["/sysctl", "/security/", "/docker/", "/containers/"].iter().any(|part| path.contains(part))
 }

@@ -2,13 +2,13 @@
 
 use super::found::Found;
 use crate::lint::numbers::{numbers, ports};
+use crate::lint::refusal;
 use crate::lint::subject::Subject;
 use crate::lint::sysctl_d::Setting;
 use crate::lint::value::Effective;
 
 const RANGE: &str = "net.ipv4.ip_local_port_range";
 const RESERVED: &str = "net.ipv4.ip_local_reserved_ports";
-const UNPRIVILEGED: &str = "net.ipv4.ip_unprivileged_port_start";
 /// Services have ports such as 3306, 5432, 6379, 8080 and 9090; a range from here on down covers them.
 const SERVICES: i128 = 10_000;
 
@@ -23,12 +23,7 @@ fn ranges<'a>(subject: &Subject<'a>) -> Vec<(&'a Setting, i128, i128)> {
 
 /// The ranges that the kernel takes.
 fn taken<'a>(subject: &Subject<'a>) -> Vec<(&'a Setting, i128, i128)> {
-    let start = unprivileged(subject);
-    ranges(subject).into_iter().filter(|(_, first, last)| first <= last && *first >= start && *last <= 65_535).collect()
-}
-
-fn unprivileged(subject: &Subject<'_>) -> i128 {
-    subject.number_after_boot(UNPRIVILEGED).unwrap_or(1024)
+    ranges(subject).into_iter().filter(|(setting, ..)| refusal::is_port_range(subject, &setting.value)).collect()
 }
 
 /// Whether a port is reserved, so that no outgoing connection takes it.
@@ -47,7 +42,7 @@ pub(super) fn reversed(subject: &Subject<'_>, _: &[Effective]) -> Vec<Found> {
 
 pub(super) fn privileged(subject: &Subject<'_>, _: &[Effective]) -> Vec<Found> {
     // Before 4.11 the kernel took such a range, and gave privileged ports to everybody.
-    let start = unprivileged(subject);
+    let start = refusal::unprivileged_start(subject);
     let found = |(setting, first, last): (&Setting, i128, i128)| {
         let says = format!(
             "The range begins at {first}, below the first unprivileged port, {start}. The kernel refuses the line, and the range \

@@ -5,6 +5,7 @@ use super::found::Found;
 use crate::State;
 use crate::lint::line::Line;
 use crate::lint::numbers::{number, numbers};
+use crate::lint::refusal;
 use crate::lint::subject::Subject;
 use crate::lint::sysctl_d::{Entry, Setting};
 use crate::lint::value::Effective;
@@ -16,27 +17,6 @@ const WORDS: [&str; 2] = ["net.ipv4.tcp_congestion_control", "net.core.default_q
 /// Keys that take several numbers, none of which may be left out by mistake.
 const SEVERAL: [&str; 5] =
     ["net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem", "net.ipv4.tcp_mem", "net.ipv4.udp_mem", "net.ipv4.ip_local_port_range"];
-/// What the kernel takes, for keys that guides set.
-const RANGES: [(&str, i128, i128); 17] = [
-    ("vm.swappiness", 0, 200), // 100 before 5.8
-    ("vm.overcommit_memory", 0, 2),
-    ("vm.dirty_ratio", 0, 100),
-    ("vm.dirty_background_ratio", 0, 100),
-    ("vm.vfs_cache_pressure", 0, i32::MAX as i128),
-    ("net.core.somaxconn", 0, i32::MAX as i128),
-    ("net.ipv4.tcp_tw_reuse", 0, 2),
-    ("net.ipv4.tcp_syn_retries", 1, 127),
-    ("net.ipv4.tcp_synack_retries", 0, 255),
-    ("net.ipv4.tcp_retries1", 0, 255),
-    ("net.ipv4.tcp_retries2", 0, 255),
-    ("net.ipv4.tcp_keepalive_probes", 0, 255),
-    ("net.ipv4.tcp_max_syn_backlog", 0, i32::MAX as i128),
-    ("net.ipv4.tcp_max_tw_buckets", 0, i32::MAX as i128),
-    ("net.ipv4.ip_local_port_range", 1, 65_535),
-    ("net.ipv4.ip_unprivileged_port_start", 0, 65_535),
-    ("net.core.netdev_max_backlog", 0, i32::MAX as i128),
-];
-
 fn broken<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a Line> {
     subject.sysctls.entries().filter_map(|entry| match entry {
         Entry::Broken(at) => Some(at),
@@ -183,9 +163,7 @@ pub(super) fn number_count(subject: &Subject<'_>, _: &[Effective]) -> Vec<Found>
 
 pub(super) fn out_of_range(subject: &Subject<'_>, _: &[Effective]) -> Vec<Found> {
     let found = |setting: &Setting| {
-        let (_, least, most) = *RANGES.iter().find(|(key, ..)| *key == setting.key)?;
-        let most = if setting.key == "vm.swappiness" && subject.is_older_than((5, 8)) { 100 } else { most };
-        let wrong = numbers(&setting.value).into_iter().find(|number| !(least..=most).contains(number))?;
+        let (least, most, wrong) = refusal::out_of_range(subject, setting)?;
         let says = format!("{} takes {least} to {most}. The kernel refuses {wrong}.", setting.key);
         Some(Found::bad(&setting.at, says).mend(format!("write a number from {least} to {most}")))
     };
