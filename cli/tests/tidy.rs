@@ -338,6 +338,8 @@ fn links_between_documents_lead_somewhere() {
     let others = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
     documents.extend(others.map(|name| root().join(name)));
     documents.push(root().join("results/runs/README.md"));
+    let of_tuning = ["GUIDE.md", "WHAT-NOT-TO-SET.md", "rules/README.md", "ansible/roles/c10m_tuning/README.md"];
+    documents.extend(of_tuning.map(|name| root().join("tuning").join(name)));
     let mut count = 0;
     for path in documents {
         let text = fs::read_to_string(&path).expect("it exists");

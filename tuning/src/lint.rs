@@ -47,31 +47,42 @@ pub struct Lint {
 impl Lint {
     /// Reads the files below `root` and judges them by what is known of each setting.
     pub fn of(root: &Path, knowledge: &Knowledge, place: &Place) -> Lint {
-        let tree = Tree::new(root);
-        let mut files = Files::default();
-        let sysctls = sysctl_d::read(&tree, place.has_systemd, &mut files);
-        let limits = limits::read(&tree, &mut files);
-        let units = units::read(&tree, &mut files);
-        let containers = containers::read(&tree, &mut files);
-        let modules = sysctl_d::modules_at_boot(&tree, &mut files);
-        let names = subject::shown(root);
-        let subject = Subject {
-            tree: &tree,
-            knowledge,
-            place,
-            files: &files,
-            boot: subject::outcome(&sysctls.boot, &names),
-            by_sysctl: subject::outcome(&sysctls.by_sysctl, &names),
-            sysctls: &sysctls,
-            limits: &limits,
-            units: &units,
-            containers: &containers,
-            modules: &modules,
-            users: &subject::users(&tree),
-            names: &names,
-        };
-        let values = effective::values(&subject);
-        let mistakes = mistakes::all(&subject, &values);
-        Lint { values, mistakes, files: files.list }
+        with_subject(root, knowledge, place, |subject| {
+            let values = effective::values(subject);
+            let mistakes = mistakes::all(subject, &values);
+            Lint { values, mistakes, files: subject.files.list.clone() }
+        })
     }
+}
+
+/// Whom a sysctl reaches, or why it is absent below `root`.
+pub fn reach(root: &Path, knowledge: &Knowledge, place: &Place, key: &str) -> Reach {
+    with_subject(root, knowledge, place, |subject| effective::reach(subject, key, subject.live(key).is_some()))
+}
+
+/// Does `work` with all that the files below `root` say.
+fn with_subject<T>(root: &Path, knowledge: &Knowledge, place: &Place, work: impl FnOnce(&Subject<'_>) -> T) -> T {
+    let tree = Tree::new(root);
+    let mut files = Files::default();
+    let sysctls = sysctl_d::read(&tree, place.has_systemd, &mut files);
+    let limits = limits::read(&tree, &mut files);
+    let units = units::read(&tree, &mut files);
+    let containers = containers::read(&tree, &mut files);
+    let modules = sysctl_d::modules_at_boot(&tree, &mut files);
+    let names = subject::shown(root);
+    work(&Subject {
+        tree: &tree,
+        knowledge,
+        place,
+        files: &files,
+        boot: subject::outcome(&sysctls.boot, &names),
+        by_sysctl: subject::outcome(&sysctls.by_sysctl, &names),
+        sysctls: &sysctls,
+        limits: &limits,
+        units: &units,
+        containers: &containers,
+        modules: &modules,
+        users: &subject::users(&tree),
+        names: &names,
+    })
 }

@@ -1,22 +1,22 @@
 //! `c10m tune diff`, `apply` and `revert`: shows a change of this host's settings, makes it, takes it back. Without
 //! `--write` nothing is opened for writing.
 
+mod page;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use comfy_table::{Cell, Color};
 use host::Facts;
-use serde::Serialize;
 use tuning::change::{
-    ByHand, Disk, Draft, Journal, Local, Profile, Refusal, SYSCTL_FILE, SettingChange, Stage, Standing, apply, recover,
-    revert, unit_file,
+    ByHand, Disk, Draft, Journal, Local, Profile, Refusal, SYSCTL_FILE, Stage, apply, recover, revert, unit_file,
 };
 use tuning::knowledge::{Goal, Variables};
-use tuning::lint::{Lint, Place};
+use tuning::lint::{self, Lint, Place};
 
-use super::layout::{new_table, shown, terminal_width, wrapped};
+use super::layout::{shown, terminal_width, wrapped};
 use super::rules::{RulesArgs, SideName, goal};
+use page::{FileState, Overridden, Shown, ShownFile};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -97,49 +97,6 @@ impl PlaceArgs {
     fn disk(&self) -> anyhow::Result<Local> {
         Local::new(&self.root).with_context(|| format!("cannot use {} as a root", self.root.display()))
     }
-}
-
-/// What a change comes to, as shown and as JSON.
-#[derive(Debug, Serialize)]
-struct Shown {
-    what: String,
-    /// Whether it was written.
-    written: bool,
-    /// A change that was interrupted, and undone first.
-    recovered: Option<String>,
-    settings: Vec<SettingChange>,
-    files: Vec<ShownFile>,
-    /// What keeps it from being written.
-    refusals: Vec<Refusal>,
-    /// What was left out because it cannot be set here.
-    left_out: Vec<Refusal>,
-    by_hand: Vec<ByHand>,
-    /// Lines of files that are read later, so that a boot ends with their values.
-    overridden: Vec<Overridden>,
-}
-
-/// A line of a file that is read after the one that is written.
-#[derive(Debug, Serialize)]
-struct Overridden {
-    name: String,
-    file: String,
-    line: usize,
-    value: String,
-}
-
-#[derive(Debug, Serialize)]
-struct ShownFile {
-    path: PathBuf,
-    state: FileState,
-    text: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum FileState {
-    New,
-    Changes,
-    Same,
 }
 
 /// The text of `c10m tune diff`, and the exit code.
@@ -246,12 +203,14 @@ fn profile(args: &WantedArgs) -> anyhow::Result<Profile> {
 fn draft(args: &WantedArgs, disk: &Local) -> anyhow::Result<(Shown, Draft)> {
     let mut profile = profile(args)?;
     let unit = args.unit.as_deref().and_then(unit_file);
-    let first = Draft::new(disk, &profile, unit.as_deref());
+    let mut first = Draft::new(disk, &profile, unit.as_deref());
+    name_reasons(args, &mut first.refusals)?;
     // A profile is for many hosts, and a kernel need not have all of it; a file is meant as it is.
     let leaves_out = |refusal: &Refusal| args.partial || (refusal.is_absent && args.file.is_none());
     let left_out: Vec<Refusal> = first.refusals.iter().filter(|refusal| leaves_out(refusal)).cloned().collect();
     profile.settings.retain(|wanted| !left_out.iter().any(|refusal| refusal.name == wanted.name));
-    let draft = Draft::new(disk, &profile, unit.as_deref());
+    let mut draft = Draft::new(disk, &profile, unit.as_deref());
+    name_reasons(args, &mut draft.refusals)?;
     let file = |file: &tuning::change::FileChange| ShownFile {
         path: file.path.clone(),
         state: match &file.before {
@@ -275,13 +234,29 @@ fn draft(args: &WantedArgs, disk: &Local) -> anyhow::Result<(Shown, Draft)> {
     Ok((shown, draft))
 }
 
-/// What is set again by files that are read after the drop-in, to other values.
-fn overridden(args: &WantedArgs, draft: &Draft) -> anyhow::Result<Vec<Overridden>> {
+/// Where the files and settings are.
+fn place(args: &WantedArgs) -> Place {
     let root = &args.place.root;
     let has_systemd = root.join("run/systemd/system").is_dir();
     let facts = Facts::read(root, host::OpenFilesLimit { soft: None, hard: None });
-    let place = Place::of(&facts, host::namespace(), has_systemd, true, vec![]);
-    let lint = Lint::of(root, &args.rules.knowledge()?, &place);
+    Place::of(&facts, host::namespace(), has_systemd, rustix::process::geteuid().is_root(), vec![])
+}
+
+/// Tells why settings are not there: a module that is not loaded is no misspelling.
+fn name_reasons(args: &WantedArgs, refusals: &mut [Refusal]) -> anyhow::Result<()> {
+    if refusals.iter().all(|refusal| !refusal.is_absent) {
+        return Ok(());
+    }
+    let (knowledge, place) = (args.rules.knowledge()?, place(args));
+    for refusal in refusals.iter_mut().filter(|refusal| refusal.is_absent) {
+        refusal.why = lint::reach(&args.place.root, &knowledge, &place, &refusal.name).words();
+    }
+    Ok(())
+}
+
+/// What is set again by files that are read after the drop-in, to other values.
+fn overridden(args: &WantedArgs, draft: &Draft) -> anyhow::Result<Vec<Overridden>> {
+    let lint = Lint::of(&args.place.root, &args.rules.knowledge()?, &place(args));
     let own = Path::new(SYSCTL_FILE).file_name();
     // /etc/sysctl.conf is the last one that sysctl(8) reads; others go by their names, whatever their directory.
     let is_later = |file: &str| file == "/etc/sysctl.conf" || Path::new(file).file_name() > own;
@@ -316,81 +291,7 @@ fn text(args: &WantedArgs, shown: Shown) -> anyhow::Result<(String, u8)> {
     let code = u8::from(!shown.refusals.is_empty());
     let text = match args.json {
         true => serde_json::to_string_pretty(&shown)? + "\n",
-        false => render(&shown, terminal_width()),
+        false => page::render(&shown, terminal_width()),
     };
     Ok((text, code))
-}
-
-fn render(shown: &Shown, width: u16) -> String {
-    let wide: usize = width.into();
-    let mut text = headline(shown, wide);
-    if !shown.settings.is_empty() {
-        text.push_str(&table(&shown.settings, width));
-        text.push('\n');
-    }
-    for file in &shown.files {
-        let state = match file.state {
-            FileState::New => "new",
-            FileState::Changes => "changes",
-            FileState::Same => "as it is",
-        };
-        text.push_str(&format!("file   {}: {state}\n", file.path.display()));
-    }
-    let lists = [("refused", &shown.refusals), ("left out", &shown.left_out)];
-    for (word, refusals) in lists {
-        for refusal in refusals {
-            text.push_str(&wrapped(&format!("{word}: {}: {}", refusal.name, refusal.why), "  ", wide));
-        }
-    }
-    for each in &shown.overridden {
-        let line =
-            format!("WARNING: {}:{} is read later and sets {} = {}", each.file, each.line, each.name, each.value);
-        text.push_str(&wrapped(&line, "  ", wide));
-    }
-    if !shown.by_hand.is_empty() {
-        text.push_str("\nNot settings of sysctl(8), so by hand (`c10m tune explain NAME`):\n");
-        for each in &shown.by_hand {
-            let value = each.value.as_ref().map(|value| format!(" = {value}")).unwrap_or_default();
-            text.push_str(&wrapped(&format!("  {}{value}: {}", each.name, each.because), "    ", wide));
-        }
-    }
-    text
-}
-
-fn headline(shown: &Shown, width: usize) -> String {
-    let changes = shown.settings.iter().filter(|each| each.standing == Standing::Changes).count();
-    let files = shown.files.iter().filter(|file| file.state != FileState::Same).count();
-    let verb = match (shown.refusals.is_empty(), shown.written) {
-        (false, _) => "refused, nothing was written",
-        (true, true) => "written",
-        (true, false) => "a dry run, nothing was written",
-    };
-    let count = format!(
-        "{}: {} of {} settings and {} {} differ; {verb}.",
-        shown.what,
-        changes,
-        shown.settings.len(),
-        files,
-        if files == 1 { "file" } else { "files" },
-    );
-    let mut text = wrapped(&count, "", width);
-    if let Some(what) = &shown.recovered {
-        let done = if shown.written { "was undone first" } else { "will be undone first" };
-        text.push_str(&wrapped(&format!("An earlier change was interrupted ({what}) and {done}."), "", width));
-    }
-    text
-}
-
-fn table(settings: &[SettingChange], width: u16) -> String {
-    let mut table = new_table(width, ["", "setting", "is", "becomes"]);
-    for each in settings {
-        let (word, color, becomes) = match each.standing {
-            Standing::Same => ("same", Color::Green, "–".to_owned()),
-            Standing::Enough => ("enough", Color::Green, format!("– (wanted {})", each.wanted)),
-            Standing::Changes => ("change", Color::Yellow, each.after.clone()),
-        };
-        let now = each.before.split_whitespace().collect::<Vec<_>>().join(" ");
-        table.add_row([Cell::new(word).fg(color), Cell::new(&each.name), Cell::new(shown(&now)), Cell::new(becomes)]);
-    }
-    table.trim_fmt() + "\n"
 }

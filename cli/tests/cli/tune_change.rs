@@ -22,6 +22,7 @@ fn copy(scratch: &Scratch, name: &str) -> String {
         fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         fs::write(path, text).expect("a file");
     };
+    put("proc/sys/kernel/osrelease", "6.18.0\n");
     put("proc/sys/net/core/somaxconn", "4096\n");
     put("proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n");
     put("etc/sysctl.d/10-theirs.conf", "net.core.somaxconn = 4096\n");
@@ -92,8 +93,15 @@ fn wrong_wishes_are_refused_before_anything_is_written() {
     let before = tree(&root);
     let file = scratch.path("wrong.conf");
     for (text, words) in [
-        ("net.core.somaxcon = 1\nnet.ipv4.tcp_rmem = 1 2 3\n", "net.core.somaxcon: there is no such setting"),
-        ("net.ipv4.tcp_tw_recycle = 1\n", "net.ipv4.tcp_tw_recycle"),
+        (
+            "net.core.somaxcon = 1\nnet.ipv4.tcp_rmem = 1 2 3\n",
+            "net.core.somaxcon: there is no such setting; there is net.core.somaxconn",
+        ),
+        (
+            "net.ipv4.tcp_tw_recycle = 1\n",
+            "net.ipv4.tcp_tw_recycle: this kernel no longer has it: it is gone since 4.12",
+        ),
+        ("net.netfilter.nf_conntrack_max = 1\n", "net.netfilter.nf_conntrack_max: its module is not loaded"),
     ] {
         fs::write(&file, text).expect("a file");
         let (code, stdout, _) = run(&["tune", "apply", "--file", &file, "--root", &root, "--write"]);

@@ -40,9 +40,13 @@ pub(crate) fn sysctl_text<'a>(about: &str, settings: impl Iterator<Item = (&'a W
     text
 }
 
+/// The hard limit that systemd gives by itself (systemd.exec(5)): one number would set both, and lower it.
+const HARD_LIMIT: u64 = 524_288;
+
 /// A unit's section with the limit.
 pub(crate) fn unit_lines(section: &str, open_files: u64) -> String {
-    format!("[{section}]\nLimitNOFILE={open_files}\n")
+    let hard = if open_files < HARD_LIMIT { format!(":{HARD_LIMIT}") } else { String::new() };
+    format!("[{section}]\nLimitNOFILE={open_files}{hard}\n")
 }
 
 /// The text of a unit's drop-in.
@@ -96,6 +100,7 @@ mod tests {
             assert_eq!(unit_file(unit).as_deref(), expected.map(Path::new), "{unit}");
         }
         let text = unit_text("x", &unit_file("a.socket").unwrap(), 5);
-        assert!(text.ends_with("[Socket]\nLimitNOFILE=5\n"), "{text}");
+        assert!(text.ends_with("[Socket]\nLimitNOFILE=5:524288\n"), "{text}");
+        assert_eq!(unit_lines("Service", 1_000_000), "[Service]\nLimitNOFILE=1000000\n");
     }
 }

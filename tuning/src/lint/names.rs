@@ -94,7 +94,7 @@ mod tests {
             ("net.core.somaxcon", Some("net.core.somaxconn")),
             ("net.core.somaxcnon", Some("net.core.somaxconn")),
             ("net.ipv4.somaxconn", Some("net.core.somaxconn")),
-            ("net.ipv6.tcp_rmem", None),
+            ("net.ipv6.tcp_rmem", Some("net.ipv4.tcp_rmem")),
             ("net.ipv4.conf.all.forwarding", None),
             ("net.core.wmem_max", Some("net.core.rmem_max")),
             ("vm.swapiness", None),

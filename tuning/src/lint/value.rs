@@ -104,6 +104,34 @@ pub enum Reach {
     NotShown,
 }
 
+impl Reach {
+    /// The same as a clause: "this kernel is too old: it is there from 6.11 on".
+    pub fn words(&self) -> String {
+        match self {
+            Reach::HostWide => "it is the whole host's".to_owned(),
+            Reach::OfThisNamespace => "it is this network namespace's".to_owned(),
+            Reach::ReadOnlyHere => "it is read-only from here".to_owned(),
+            Reach::Present => "it is there".to_owned(),
+            Reach::OfAUnit => "it is a unit's".to_owned(),
+            Reach::OfLogins => "it is of login sessions".to_owned(),
+            Reach::OfContainers => "it is of containers".to_owned(),
+            Reach::ModuleNotLoaded { module } => {
+                format!("its module is not loaded: `modprobe {module}` loads it")
+            }
+            Reach::NotInThisNamespace => {
+                "only the host's first network namespace has it, and this is another".to_owned()
+            }
+            Reach::KernelTooOld { since } => format!("this kernel is too old: it is there from {since} on"),
+            Reach::KernelTooNew { removed } => format!("this kernel no longer has it: it is gone since {removed}"),
+            Reach::NoSuchInterface => "there is no network interface of that name".to_owned(),
+            Reach::NotInThisKernel => "this kernel was built without it, or hides it".to_owned(),
+            Reach::NoSuchSetting { nearest: Some(nearest) } => format!("there is no such setting; there is {nearest}"),
+            Reach::NoSuchSetting { nearest: None } => "there is no such setting".to_owned(),
+            Reach::NotShown => "this host does not show /proc/sys".to_owned(),
+        }
+    }
+}
+
 /// A file or link that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileRead {

@@ -40,7 +40,11 @@ impl Root {
     }
 
     pub(crate) fn lint(&self, place: &Place) -> Lint {
-        Lint::of(&self.0, &knowledge(), place)
+        self.lint_by(&knowledge(), place)
+    }
+
+    pub(crate) fn lint_by(&self, knowledge: &Knowledge, place: &Place) -> Lint {
+        Lint::of(&self.0, knowledge, place)
     }
 }
 
@@ -163,6 +167,11 @@ pub(crate) fn knowledge() -> Knowledge {
         record("kernel.io_uring_disabled", "host", "default = \"0\"\nsince = \"6.6\""),
     ];
     Knowledge::parse(&[("made.toml", &records.concat())]).unwrap()
+}
+
+/// Both: the few records above, and all that are built in.
+pub(crate) fn both() -> [Knowledge; 2] {
+    [knowledge(), Knowledge::embedded().clone()]
 }
 
 /// The mistakes of a kind, as `file:line`.

@@ -3,9 +3,10 @@
 mod table;
 
 use tuning::State;
+use tuning::knowledge::Knowledge;
 use tuning::lint::{MistakeKind, Place};
 
-use super::made::{KERNEL, Root, place, places};
+use super::made::{KERNEL, Root, both, place, places};
 use table::TABLE;
 
 /// A file with a mistake in one of its lines.
@@ -33,7 +34,7 @@ impl Planted {
     }
 
     /// The host with the file as `text`.
-    fn lint(&self, text: &str) -> tuning::lint::Lint {
+    fn lint(&self, text: &str, knowledge: &Knowledge) -> tuning::lint::Lint {
         let root = Root::new(KERNEL);
         for (file, contents) in self.besides {
             root.write(file, contents.as_bytes());
@@ -46,15 +47,16 @@ impl Planted {
         }
         let mut place = place();
         (self.at)(&mut place);
-        root.lint(&place)
+        root.lint_by(knowledge, &place)
     }
 }
 
 #[test]
 fn each_mistake_is_found_and_its_twin_is_not() {
     let mut missed = Vec::new();
-    for case in TABLE {
-        let lint = case.lint(case.wrong);
+    let both = both();
+    for (case, knowledge) in TABLE.iter().flat_map(|case| both.iter().map(move |knowledge| (case, knowledge))) {
+        let lint = case.lint(case.wrong, knowledge);
         let found = lint.mistakes.iter().find(|mistake| {
             let place = (mistake.id, mistake.file.as_str(), mistake.line.unwrap_or(0));
             place == (case.kind, case.file, case.line)
@@ -67,7 +69,7 @@ fn each_mistake_is_found_and_its_twin_is_not() {
             }
             other => missed.push(format!("{}: {other:?} in {:?}: {:#?}", case.kind.name(), case.wrong, lint.mistakes)),
         }
-        let twin = places(&case.lint(case.right), case.kind);
+        let twin = places(&case.lint(case.right, knowledge), case.kind);
         if !twin.is_empty() {
             missed.push(format!("{}: the twin has it, too, in {twin:?}: {:?}", case.kind.name(), case.right));
         }

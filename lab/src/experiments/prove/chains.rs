@@ -66,7 +66,7 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
         lines::sources(arm),
         run.places.client
     );
-    let load = format!("--connections 64 --rate 10000 --warmup 0s --duration {seconds}s");
+    let load = format!("--connections 64 --rate 10000 --spin 0s --warmup 0s --duration {seconds}s");
     actions.extend([
         Action::Start { role: Role::Probe, command: Command::own(&words(&idle)), ready: Ready::AtOnce },
         Action::Await {

@@ -114,7 +114,8 @@ fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
         Action::Set { side: Side::Client, name: REUSE, value: "2".to_owned() },
     ];
     let each = if arm.load.contains("--requests-per-connection") { "" } else { "--requests-per-connection 1" };
-    let load = format!("--connections 32 --warmup 0s --duration {}s {each}", run.seconds);
+    // Longer than the second after which tcp_tw_reuse takes a port again.
+    let load = format!("--connections 32 --warmup 0s --duration {}s {each}", run.seconds + 1);
     actions.extend(lines::plain(arm, run, "/", &load));
     actions
 }

@@ -88,8 +88,3 @@ pub(super) fn plain(arm: &Arm, run: &Run<'_>, path: &str, more: &str) -> Vec<Act
 pub(super) fn completed(scene: &Scene<'_>) -> Option<f64> {
     Some(scene.load.requests.completed as f64).filter(|count| *count > 0.0)
 }
-
-/// The server's CPU time over its life for each reply, in µs.
-pub(super) fn server_cpu_us(scene: &Scene<'_>) -> Option<f64> {
-    Some(scene.server_cpu_s()? * 1e6 / completed(scene)?)
-}
