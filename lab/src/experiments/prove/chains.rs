@@ -14,9 +14,8 @@ use crate::session::namespace::SERVER;
 use crate::session::side::Side;
 
 const CHILD_EHASH: &str = "net.ipv4.tcp_child_ehash_entries";
-/// Enough for the connections, and addresses enough for their ports.
+/// Enough for the connections: each has a table of descriptors of its own.
 const REACTORS: u32 = 2;
-const ADDRESSES: u8 = 2;
 /// Connections that do nothing but lie in the table.
 const IDLE: u64 = 24_000;
 const OPEN_MAX: Duration = Duration::from_secs(20);
@@ -42,7 +41,7 @@ pub(super) const CHAINS: Workload = Workload {
     }],
     least: |_| 0.01,
     counters: &[(Side::Server, "InSegs"), (Side::Server, "OutSegs")],
-    usual: Arm { addresses: ADDRESSES, ..Arm::named("usual", "262,144 buckets") },
+    usual: Arm::named("usual", "262,144 buckets"),
     planted: Arm {
         serve: "--handicap 5000", ..Arm::named("5 µs more", "the server spends 5 µs more on each request")
     },
@@ -50,13 +49,11 @@ pub(super) const CHAINS: Workload = Workload {
 };
 
 fn buckets(value: &'static str, sockets: u64) -> Trial {
-    let arm = Arm { addresses: ADDRESSES, ..Arm::named(value, "buckets on both hosts") };
-    Trial { sockets: Some(sockets), ..Trial::of(CHILD_EHASH, value, arm) }
+    Trial { sockets: Some(sockets), ..Trial::of(CHILD_EHASH, value, Arm::named(value, "buckets on both hosts")) }
 }
 
 fn timeline(arm: &Arm, run: &Run<'_>) -> Vec<Action> {
     let mut actions = lines::settings(arm);
-    // Each reactor has a table of 20,000 descriptors of its own.
     actions.extend(lines::server_of(arm, run, REACTORS, ""));
     let seconds = run.seconds;
     let idle = format!(
