@@ -49,6 +49,8 @@ pub(super) const SCENARIO: Trials = Trials {
     notes: &[
         "The far and the lossy cable are made by this program, between two TUN devices. Real networks have more than delay and \
          loss that is independent from packet to packet.",
+        "tcp_max_tw_buckets=100 and a reset at the end give many more connections because they give up what TIME-WAIT protects from: \
+         segments of an old connection in a new one. That they help here is no reason to set them.",
         "Nothing here has a network card. Settings of cards, of their interrupts and queues cannot be shown.",
     ],
     asked: Vec::new(),

@@ -1,7 +1,7 @@
 //! The report of trials: what helps, what hurts, what does nothing; a forest of effects; each workload with its counters.
 //! Pure text: the same record always gives the same report.
 
-use results::report::{Block, Document, Table};
+use results::report::{Block, Document, Table, ratio};
 
 use crate::kinds::scenario::frame::{figure, heading, tail};
 use crate::kinds::scenario::remedies::record::{ArmRecord, CounterRecord, FigureRecord};
@@ -90,19 +90,19 @@ pub(super) fn answers(record: &Record) -> Vec<String> {
     broken.chain(sentences.into_iter().flatten()).collect()
 }
 
-/// `net.core.somaxconn 128 (0.31 [0.29, 0.33] ×)`.
+/// `net.core.somaxconn` 128, and by how much where it matters.
 fn named(each: &Judged<'_>) -> Option<String> {
     let (setting, value) = each.part.setting()?;
-    let effect = each.arm.effect.filter(|_| each.verdict != Verdict::NotShown);
+    let effect = each.arm.effect.filter(|_| MATTERING.contains(&each.verdict));
     Some(match effect {
-        Some(effect) => format!("`{setting}` {value}, {} ×", gain(each.arm, &effect)),
+        Some(effect) => format!("`{setting}` {value} ({} ×)", ratio(effect.ratio)),
         None => format!("`{setting}` {value}"),
     })
 }
 
 /// The tables of the report, for a terminal too.
 pub(super) fn tables(record: &Record) -> Vec<Table> {
-    let mut tables = vec![verdicts(record)];
+    let mut tables = vec![verdicts(record, &ALL, "Each value against the usual one, medians of the repeats")];
     tables.extend(record.trials.iter().filter_map(mechanism));
     tables
 }
@@ -112,8 +112,10 @@ pub(super) fn document(record: &Record) -> Document {
     let caption = "Each value against the usual one, with its simultaneous interval of 95 %, under the workload in which it \
                    should matter. Right of the line is better.";
     blocks.extend(figure(picture::forest(record), "forest", caption));
-    blocks.push(heading("Every value"));
-    blocks.push(Block::Table(verdicts(record)));
+    blocks.push(heading("What matters"));
+    blocks.push(Block::Table(verdicts(record, MATTERING, "Values that help or hurt, medians of the repeats")));
+    let rest = verdicts(record, &OTHERS, "Values without effect, undecided, and not shown; medians of the repeats");
+    blocks.push(Block::PageOnly { summary: "The other values".to_owned(), blocks: vec![Block::Table(rest)] });
     blocks.push(Block::Paragraph(design(record)));
     blocks.push(heading("The workloads"));
     blocks.push(Block::List(record.trials.iter().map(|each| format!("{}: {}", each.name, each.what)).collect()));
@@ -135,8 +137,13 @@ pub(super) fn document(record: &Record) -> Document {
     Document { title, question: head.question.clone(), blocks }
 }
 
-/// All values with what was found of them, and the counter that moved most.
-fn verdicts(record: &Record) -> Table {
+const ALL: [Verdict; 5] = [Verdict::Helps, Verdict::Hurts, Verdict::NoEffect, Verdict::Undecided, Verdict::NotShown];
+/// Those that a reader wants first.
+const MATTERING: &[Verdict] = &[Verdict::Helps, Verdict::Hurts];
+const OTHERS: [Verdict; 3] = [Verdict::NoEffect, Verdict::Undecided, Verdict::NotShown];
+
+/// Values with what was found of them, and the counter that moved most.
+fn verdicts(record: &Record, wanted: &[Verdict], title: &str) -> Table {
     let row = |each: &Judged<'_>| {
         let (setting, value_words) = each.part.setting().unwrap_or_default();
         let usual = each.workload.arms.first();
@@ -157,8 +164,8 @@ fn verdicts(record: &Record) -> Table {
         ]
     };
     let header = ["setting and value", "usual", "with it", "times as good", "verdict", "figure", "counter that moved"];
-    let rows = judged(record).iter().map(row).collect();
-    Table::new("Each value against the usual one, medians of the repeats".to_owned(), &header, rows)
+    let rows = judged(record).iter().filter(|each| wanted.contains(&each.verdict)).map(row).collect();
+    Table::new(title.to_owned(), &header, rows)
 }
 
 /// The counter that differs most from the usual arm's, if one does by half or more.

@@ -95,7 +95,7 @@ fn a_value_helps_hurts_or_does_nothing() {
     assert!(matches!(verdicts[3], Verdict::NoEffect | Verdict::Undecided), "{:?}", verdicts[3]);
     let record = record(vec![found]);
     let answers = report::answers(&record).join(" ");
-    assert!(answers.starts_with("Helps: `a` 1, ") && answers.contains("Hurts: `b` 1"), "{answers}");
+    assert!(answers.starts_with("Helps: `a` 1 (") && answers.contains("Hurts: `b` 1"), "{answers}");
     assert!(answers.contains("No effect of 10 % or more: `c` 1"), "{answers}");
     // The counter that moved stands beside the value that moved it, and at no other.
     let table = &report::tables(&record)[0];
