@@ -117,8 +117,8 @@ pub(super) fn document(record: &Record) -> Document {
     let rest = verdicts(record, &OTHERS, "Values without effect, undecided, and not shown; medians of the repeats");
     blocks.push(Block::PageOnly { summary: "The other values".to_owned(), blocks: vec![Block::Table(rest)] });
     blocks.push(Block::Paragraph(design(record)));
-    blocks.push(heading("The workloads"));
-    blocks.push(Block::List(record.trials.iter().map(|each| format!("{}: {}", each.name, each.what)).collect()));
+    let workloads = record.trials.iter().map(|each| format!("{}: {}", each.name, each.what)).collect();
+    blocks.push(Block::PageOnly { summary: "The workloads".to_owned(), blocks: vec![Block::List(workloads)] });
     for workload in &record.trials {
         let mut inside: Vec<Block> = mechanism(workload).map(Block::Table).into_iter().collect();
         inside.extend(others(workload).map(Block::Table));
