@@ -22,4 +22,4 @@ pub use files::{SYSCTL_FILE, unit_file};
 pub use journal::{Journal, JournalError, Stage};
 pub use local::{Local, LockError};
 pub use profile::{ByHand, FileError, Profile, Wanted};
-pub use revert::{Foreign, RevertError, recover, revert};
+pub use revert::{Foreign, RevertError, recover, revert, tidy};

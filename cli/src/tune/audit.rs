@@ -2,6 +2,7 @@
 //! first wall, limits that are being hit, and mistakes in configuration files.
 
 mod page;
+mod report;
 mod sarif;
 
 use std::path::PathBuf;
@@ -10,8 +11,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use host::{Facts, namespace};
 use protocol::Workload;
-use serde::Serialize;
-use tuning::hits::{Hit, Looks};
+use tuning::hits::Looks;
 use tuning::knowledge::{Goal, Knowledge};
 use tuning::lint::{Lint, Place};
 use tuning::plan::{Backend, Host, Plan, Request, Side};
@@ -20,6 +20,7 @@ use tuning::{Audit, IoUring, State};
 use super::count::count;
 use super::layout::terminal_width;
 use super::rules::{RulesArgs, goal};
+use report::Report;
 
 const NOTES: &str = "\
 Exit codes: 0 whatever is found; with --fail-on, 1 if something is that bad.";
@@ -64,24 +65,18 @@ enum FailOn {
     Bad,
 }
 
+impl FailOn {
+    fn state(self) -> State {
+        match self {
+            FailOn::Warn => State::Warn,
+            FailOn::Bad => State::Bad,
+        }
+    }
+}
+
 fn watch(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     (time <= WATCH_MAX).then_some(time).ok_or_else(|| "expected at most 1h".to_owned())
-}
-
-/// All that an audit says.
-#[derive(Debug, Serialize)]
-struct Report {
-    #[serde(flatten)]
-    audit: Audit,
-    /// The first limit that keeps so many connections from being open; absent: none.
-    first_wall: Option<&'static str>,
-    /// The most connections of a server that fit now.
-    fits_now: Option<u64>,
-    /// Limits that were hit, those that are being hit first.
-    hits: Vec<Hit>,
-    /// Configuration files.
-    lint: Lint,
 }
 
 /// The text of an audit of this host, and the exit code. `io_uring` tells whether a ring can be set up here.
@@ -95,7 +90,7 @@ pub(super) fn text(args: &AuditArgs, io_uring: &IoUring) -> anyhow::Result<(Stri
     } else {
         page::render(&report, terminal_width())
     };
-    Ok((text, u8::from(args.fail_on.is_some_and(|worst| report.is_as_bad_as(worst)))))
+    Ok((text, u8::from(args.fail_on.is_some_and(|worst| report.is_as_bad_as(worst.state())))))
 }
 
 fn report(args: &AuditArgs, knowledge: &Knowledge, io_uring: &IoUring) -> Report {
@@ -132,16 +127,5 @@ fn request(connections: u64) -> Request {
         heartbeat_ms: None,
         reactors: None,
         sources: None,
-    }
-}
-
-impl Report {
-    fn is_as_bad_as(&self, worst: FailOn) -> bool {
-        let least = match worst {
-            FailOn::Warn => State::Warn,
-            FailOn::Bad => State::Bad,
-        };
-        let states = self.audit.rows.iter().map(|row| row.state);
-        states.chain(self.lint.mistakes.iter().map(|mistake| mistake.state)).any(|state| state >= least)
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use host::Facts;
 use tuning::change::{
-    ByHand, Disk, Draft, Journal, Local, Profile, Refusal, SYSCTL_FILE, Stage, apply, recover, revert, unit_file,
+    ByHand, Disk, Draft, Journal, Local, Profile, Refusal, SYSCTL_FILE, Stage, apply, recover, revert, tidy, unit_file,
 };
 use tuning::knowledge::{Goal, Variables};
 use tuning::lint::{self, Lint, Place};
@@ -122,10 +122,8 @@ pub(super) fn apply_profile(args: &ApplyArgs) -> anyhow::Result<(String, u8)> {
     let recovered = recover(&disk)?.map(|journal| journal.what);
     let (shown, draft) = draft(&args.wanted, &disk)?;
     let applied = apply(&disk, &draft);
-    if Journal::read(&disk).is_ok_and(|journal| journal.is_none()) {
-        // Nothing was changed: the lock's directory goes, too.
-        recover(&disk)?;
-    }
+    // Where nothing was changed the lock's directory goes, too.
+    tidy(&disk)?;
     applied?;
     text(&args.wanted, Shown { written: true, recovered, ..shown })
 }
@@ -139,10 +137,12 @@ pub(super) fn revert_last(args: &RevertArgs) -> anyhow::Result<(String, u8)> {
             return nothing_to_revert(args);
         }
         let _lock = disk.lock(Path::new(Journal::DIRECTORY))?;
-        match recover(&disk)? {
+        let undone = match recover(&disk)? {
             Some(journal) => Some(journal),
             None => revert(&disk, args.force)?,
-        }
+        };
+        tidy(&disk)?;
+        undone
     } else {
         Journal::read(&disk)?
     };

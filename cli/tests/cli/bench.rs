@@ -102,7 +102,7 @@ fn the_list_explains_each_experiment() {
     }
     let (code, stdout, _) = run(&["bench", "list", "--json"]);
     let listed: Value = serde_json::from_str(&stdout).expect("one JSON document");
-    assert_eq!((code, listed.as_array().map(Vec::len)), (0, Some(18)));
+    assert_eq!((code, listed.as_array().map(Vec::len)), (0, Some(19)));
 }
 
 #[test]

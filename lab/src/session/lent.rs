@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context;
-use tuning::change::{Draft, Journal, Local, Profile, Wanted, lend, recover};
+use tuning::change::{Draft, Journal, Local, Profile, Wanted, lend, recover, tidy};
 use tuning::knowledge::How;
 
 /// Restores the settings when it is dropped.
@@ -48,7 +48,7 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Err(error) = recover(&self.disk) {
+        if let Err(error) = recover(&self.disk).and_then(|_| tidy(&self.disk)) {
             say!("c10m: WARNING: {error}; `c10m tune revert --write` tries again");
         }
     }

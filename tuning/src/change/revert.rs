@@ -63,8 +63,8 @@ fn list<T: fmt::Display>(all: &[T]) -> String {
     all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Undoes a change that was interrupted, and removes what a call left that was killed before it changed anything. The
-/// caller holds the lock. Returns what was undone.
+/// Undoes a change that was interrupted. The caller holds the lock, which is on the journal's directory, so that stays; see
+/// [`tidy`]. Returns what was undone.
 ///
 /// # Errors
 /// If something cannot be restored.
@@ -72,7 +72,19 @@ pub fn recover(disk: &dyn Disk) -> Result<Option<Journal>, RevertError> {
     match Journal::read(disk)? {
         Some(journal) if journal.stage == Stage::Applied => Ok(Journal::remove_new(disk).map(|()| None)?),
         Some(journal) => undo(disk, &journal).map(|()| Some(journal)),
-        None => Ok(Journal::remove(disk).map(|()| None)?),
+        None => Ok(None),
+    }
+}
+
+/// Removes what there is of the journal's directories where nothing is applied: the last thing that whoever holds the lock
+/// does.
+///
+/// # Errors
+/// If they cannot be removed.
+pub fn tidy(disk: &dyn Disk) -> Result<(), RevertError> {
+    match Journal::read(disk)? {
+        Some(_) => Ok(()),
+        None => Ok(Journal::remove(disk)?),
     }
 }
 

@@ -39,7 +39,7 @@ impl Knowledge {
         let name = question.trim().replace('/', ".").to_lowercase();
         let tail = |rule: &Rule| rule.name.rsplit(['.', '/']).next().unwrap_or_default().to_lowercase();
         let named = |is: &dyn Fn(&Rule) -> bool| self.rules().iter().filter(|rule| is(rule)).collect::<Vec<_>>();
-        let whole = named(&|rule| rule.name.to_lowercase() == name);
+        let whole = named(&|rule| rule.name.to_lowercase().replace('/', ".") == name);
         if !whole.is_empty() {
             return (Some(FoundBy::Name), whole);
         }

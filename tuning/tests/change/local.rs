@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use tuning::change::{Disk, Draft, Journal, Kept, Local, LockError, SYSCTL_FILE, apply, recover, revert};
+use tuning::change::{Disk, Draft, Journal, Kept, Local, LockError, SYSCTL_FILE, apply, recover, revert, tidy};
 use tuning::knowledge::How;
 
 use crate::{one, profile, wanted};
@@ -109,5 +109,8 @@ fn two_do_not_change_settings_at_once() {
     let _lock = copy.disk().lock(directory).expect("free again");
     // Nothing of it stays.
     recover(&copy.disk()).unwrap();
+    // The lock is on this directory: who recovers leaves it in its place.
+    assert!(matches!(copy.disk().lock(directory), Err(LockError::Busy)));
+    tidy(&copy.disk()).unwrap();
     assert_eq!(copy.tree(), before);
 }

@@ -11,7 +11,7 @@ use random::Random;
 use simulated::{Fault, Simulated, Tree};
 use tuning::change::{
     ApplyError, Draft, Journal, Kept, Profile, RevertError, SYSCTL_FILE, Stage, Standing, Wanted, apply, recover,
-    revert, unit_file,
+    revert, tidy, unit_file,
 };
 use tuning::knowledge::How;
 
@@ -108,6 +108,7 @@ fn revert_all(disk: &Simulated) {
     disk.next_call();
     recover(disk).expect("a healthy disk recovers");
     revert(disk, false).expect("and reverts");
+    tidy(disk).expect("and leaves nothing");
 }
 
 #[test]
@@ -158,6 +159,7 @@ fn a_fault_at_any_step_of_applying_leaves_all_or_nothing() {
             }
             disk.next_call();
             recover(&disk).expect("a healthy disk recovers");
+            tidy(&disk).expect("a healthy disk");
             let tree = disk.tree();
             let is_whole = tree == whole && (result.is_ok() || (fault == Fault::KilledAfter && at + 1 == steps));
             assert!(tree == plan.tree || is_whole, "{fault:?} at {at} of {steps} left a part: {tree:#?}");
@@ -189,6 +191,7 @@ fn a_fault_at_any_step_of_reverting_or_recovering_is_mended_by_the_next_call() {
             // The next call of whatever sort ends it, unless it had not begun.
             disk.next_call();
             recover(&disk).expect("a healthy disk recovers");
+            tidy(&disk).expect("a healthy disk");
             let tree = disk.tree();
             assert!(tree == plan.tree || tree == whole, "{fault:?} at {at} left a part: {tree:#?}");
             revert_all(&disk);

@@ -5,7 +5,7 @@ use tuning::hits::Hit;
 use tuning::lint::{AfterReboot, Effective, Mistake};
 use tuning::{Audit, State, thousands};
 
-use super::Report;
+use super::report::Report;
 use crate::tune::layout::{NAME_WIDTH, explanation, new_table, shown, wrapped};
 
 /// The width of a long number and the padding of its column.
